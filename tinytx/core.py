@@ -1,0 +1,277 @@
+"""Parameter, Tape and Layer: everything that a layer is made of.
+
+The whole protocol, for a layer of your own::
+
+    class Scale(Layer):                                   # y = weight * x
+        def __init__(self, d_model):
+            self.weight = Parameter(np.ones(d_model))
+
+        def forward(self, x, tape=None):
+            if tape is not None:
+                tape.push(self, x)                        # backward needs x
+            return self.weight.data * x
+
+        def backward(self, dy, tape):
+            x = tape.pop(self)                            # first thing
+            self.weight.add_grad((dy * x).sum(axis=(0, 1)))
+            return dy * self.weight.data                  # dx
+"""
+
+import copy
+import hashlib
+
+import numpy as np
+
+
+class TapeError(RuntimeError):
+    """A backward ran in another order than its forward, or without one."""
+
+
+class Parameter:
+    """An array that training changes, and the gradient of the loss with respect to it.
+
+    Two layers share a parameter by holding the same ``Parameter`` object; equal values mean nothing.
+
+    Parameters
+    ----------
+    data : array of float32 or float64, any shape
+        The values; kept C-contiguous, copied only if they are not.
+
+    Attributes
+    ----------
+    grad : array, shape and dtype of ``data``
+        Zeros until a backward adds to it. Reading, ``+=`` and assigning all work.
+    """
+
+    __slots__ = ("data", "_grad", "_owned")
+
+    def __init__(self, data):
+        self.data = np.ascontiguousarray(data)
+        self.zero_grad()
+
+    @property
+    def grad(self):
+        if self._grad is None:
+            self._grad, self._owned = np.zeros_like(self.data), True
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        self._grad, self._owned = value, False
+
+    def zero_grad(self):
+        """Forget the gradient."""
+        self._grad, self._owned = None, False
+
+    def add_grad(self, dparameter):
+        """Add one contribution to the gradient: what every backward does with it.
+
+        The first contribution is kept as it is, which spares a pass over zeros; it is never written to, since it may
+        be an array of the caller's.
+
+        Raises
+        ------
+        ValueError
+            If shape or dtype differ from the parameter's.
+        """
+        if dparameter.shape != self.data.shape or dparameter.dtype != self.data.dtype:
+            raise ValueError(
+                f"Parameter: gradient of shape {dparameter.shape} and dtype {dparameter.dtype}, "
+                f"expected {self.data.shape} and {self.data.dtype}"
+            )
+        if self._grad is None:
+            self._grad, self._owned = dparameter, False
+        elif self._owned:
+            self._grad += dparameter
+        else:
+            self._grad, self._owned = self._grad + dparameter, True
+
+    def __repr__(self):
+        return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
+
+
+class Tape:
+    """A last-in first-out store of values: it records no operations and walks no graph.
+
+    A layer's forward pushes what its backward will need, and its backward pops it. Every backward is a method that
+    somebody wrote and that calls its children's backward in an order visible on the page; the tape only checks that
+    order. ``print(tape)`` after a forward shows who kept what, and how many bytes.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Switches dropout on. Without it every layer is deterministic.
+    step : int
+        The training step: another step, other dropout masks.
+    first_row : int
+        The index, in the whole batch, of the first row that this tape sees. Two threads that share a batch get the
+        masks of their own rows, so that the result does not depend on how many threads there are.
+
+    Notes
+    -----
+    A tape belongs to one thread. Layers hold no state, so any number of tapes can use one model at a time.
+    """
+
+    def __init__(self, *, seed=None, step=0, first_row=0):
+        self.seed, self.step, self.first_row = seed, step, first_row
+        self.root = None  # the outermost layer called, for names in messages
+        self._stack = []
+        self._sites = 0
+
+    def push(self, layer, saved):
+        """Keep ``saved`` for ``layer``'s backward: once in each forward."""
+        self._stack.append((layer, saved))
+
+    def pop(self, layer):
+        """Hand back what ``layer`` pushed last, and forget it.
+
+        Raises
+        ------
+        TapeError
+            If the last to push was another layer, or the tape is empty.
+        """
+        if not self._stack:
+            raise TapeError(
+                f"Tape: backward of {self._name(layer)} found the tape empty: "
+                "call forward with this tape first, and backward once for each forward"
+            )
+        last, saved = self._stack[-1]
+        if last is not layer:
+            raise TapeError(
+                f"Tape: backward of {self._name(layer)} ran, but the last forward to save was {self._name(last)}: "
+                "call the children's backward in the reverse order of their forward"
+            )
+        self._stack.pop()
+        if not self._stack:
+            self.root = None
+        return saved
+
+    def dropout_key(self):
+        """Return the 64-bit key of the next dropout mask, or None where the tape has no seed.
+
+        A key depends on the seed, on the step, and on how many masks this forward asked for before.
+        """
+        if self.seed is None:
+            return None
+        self._sites += 1
+        name = f"{self.seed} {self.step} {self._sites}".encode()
+        return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+
+    def check_empty(self):
+        """Raise TapeError if something is left: a forward whose backward never ran."""
+        if self._stack:
+            left = ", ".join(dict.fromkeys(self._name(layer) for layer, _ in reversed(self._stack)))
+            raise TapeError(f"Tape: {len(self._stack)} saved values left after backward: {left}")
+
+    def __len__(self):
+        return len(self._stack)
+
+    def _name(self, layer):
+        for path, found in self.root.named_layers() if self.root is not None else ():
+            if found is layer:
+                return path or type(layer).__name__
+        return type(layer).__name__
+
+    def __str__(self):
+        rows, seen = [("layer", "saved", "bytes")], set()
+        for layer, saved in self._stack:
+            fields = saved._asdict() if hasattr(saved, "_asdict") else {"saved": saved}
+            arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
+            size = 0
+            for array in arrays.values():
+                owner = array if array.base is None else array.base
+                if id(owner) not in seen:  # an array kept by two layers is there once
+                    size += array.nbytes
+                    seen.add(id(owner))
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+            rows.append((self._name(layer), shapes or type(saved).__name__, f"{size:,}"))
+        total = sum(int(row[2].replace(",", "")) for row in rows[1:])
+        rows.append(("total", f"{len(self._stack)} entries", f"{total:,}"))
+        width = [max(len(row[i]) for row in rows) for i in range(3)]
+        return "\n".join(f"{a:<{width[0]}}  {b:<{width[1]}}  {c:>{width[2]}}".rstrip() for a, b, c in rows)
+
+
+class Layer:
+    """Something with parameters, a forward and a backward.
+
+    A subclass writes two methods. ``forward(x, tape=None)`` returns y, and pushes on the tape, if there is one, what
+    the backward needs. ``backward(dy, tape)`` pops it, adds to the gradients of the layer's parameters and returns dx.
+    A layer holds parameters and settings, and never anything that belongs to one call.
+    """
+
+    def forward(self, x, tape=None):
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, dy, tape):
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def __call__(self, x, tape=None, **options):
+        if tape is not None and tape.root is None:
+            tape.root = self
+        return self.forward(x, tape, **options)
+
+    def named_layers(self):
+        """Yield (path, layer) for this layer, whose path is "", and all below it, each object once."""
+        yield from _walk(self, "", Layer, set())
+
+    def named_parameters(self):
+        """Yield (path, parameter), such as ("blocks.0.norm.weight", ...), each object once, in order of definition."""
+        yield from _walk(self, "", Parameter, set())
+
+    def parameters(self):
+        """Return the parameters as a list, each object once."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self):
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def state_dict(self):
+        """Return {path: array}: the parameters' own arrays, not copies."""
+        return {path: parameter.data for path, parameter in self.named_parameters()}
+
+    def load_state_dict(self, arrays):
+        """Copy values into the parameters, or change nothing.
+
+        Parameters
+        ----------
+        arrays : dict of str to array
+            As `state_dict` returns it. Another float dtype is converted.
+
+        Raises
+        ------
+        ValueError
+            Naming every missing, unexpected and misshapen array at once.
+        """
+        own = self.state_dict()
+        faults = [f"missing {path} {own[path].shape}" for path in own if path not in arrays]
+        faults += [f"unexpected {path} {np.shape(arrays[path])}" for path in arrays if path not in own]
+        faults += [
+            f"{path} has shape {np.shape(arrays[path])}, expected {own[path].shape}"
+            for path in own
+            if path in arrays and np.shape(arrays[path]) != own[path].shape
+        ]
+        if faults:
+            raise ValueError(f"{type(self).__name__}: these parameters do not fit: " + "; ".join(faults))
+        for path, data in own.items():
+            data[...] = arrays[path]
+
+    def replicate(self):
+        """Return a copy that shares every parameter's ``data`` and owns its ``grad``: one for each thread."""
+        return copy.deepcopy(self, {id(parameter): Parameter(parameter.data) for parameter in self.parameters()})
+
+
+def _walk(thing, path, kind, seen):
+    """Yield (path, object of kind) below thing, depth first, each object once."""
+    if not isinstance(thing, (Layer, Parameter, list, tuple)) or id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, kind):
+        yield path, thing
+    if isinstance(thing, Layer):
+        children = vars(thing).items()
+    else:
+        children = enumerate(thing) if isinstance(thing, (list, tuple)) else ()
+    for name, child in children:
+        yield from _walk(child, f"{path}.{name}" if path else str(name), kind, seen)

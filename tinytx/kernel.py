@@ -1,0 +1,218 @@
+"""The one place where loops are compiled: the ``kernel`` decorator, and what loops may call.
+
+No other file imports numba. A kernel takes arrays and scalars, writes into its out-arguments and allocates nothing.
+It runs serially and without the GIL, so that shards of a batch can run in Python threads beside each other: a kernel
+that started threads of its own between BLAS products would have two thread pools fight over the processors.
+
+Two traps shape the options below.
+
+* ``fastmath=True`` would assume that no NaN and no infinity exists and fold ``isnan(x)`` to False. The four flags in
+  ``FAST`` let sums be reordered and multiply-adds be fused, which is what vectorising needs, and keep NaN and infinity.
+* Numba 0.62 and later calls the C library for ``exp`` in a loop, one element at a time. `exp` below is plain
+  arithmetic, so that it runs in vector registers like the loop around it.
+"""
+
+import hashlib
+import math
+import warnings
+from pathlib import Path
+
+import numba
+import numpy as np
+from numba.core.caching import FunctionCache
+from numba.extending import overload
+
+FAST = {"contract", "reassoc", "nsz", "arcp"}
+
+# A kernel's cached machine code holds a copy of the helpers below. Numba looks only at the kernel's own file to see
+# whether that code is stale, so the helpers' text becomes part of the key under which it is kept.
+_HELPERS = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+on_compile = None  # called with a kernel's name when it has to be compiled, because the cache does not hold it
+_warned = False
+
+
+class _Cache(FunctionCache):
+    def _index_key(self, sig, codegen):
+        return (*super()._index_key(sig, codegen), _HELPERS)
+
+    def load_overload(self, sig, target_context):
+        loaded = super().load_overload(sig, target_context)
+        if loaded is None and on_compile is not None:
+            on_compile(self._py_func.__name__)
+        return loaded
+
+
+def kernel(function):
+    """Compile ``function`` on first use, one version for each dtype, and keep the machine code on disk.
+
+    Where neither the package's folder nor the user's cache can be written, the code is compiled anew in every
+    process, with one warning.
+    """
+    global _warned
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
+    if numba.config.DISABLE_JIT:  # plain Python, for a debugger: as silent about overflow as compiled code
+        return np.errstate(all="ignore")(function)
+    try:
+        compiled._cache = _Cache(function)
+    except (RuntimeError, OSError):  # numba: "no locator available"
+        if not _warned:
+            warnings.warn(
+                "tinytx: compiled kernels cannot be kept on disk and are compiled anew in each process. "
+                "Set NUMBA_CACHE_DIR to a writable folder to keep them.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        _warned = True
+    return compiled
+
+
+def exp(x):
+    r"""Return e**x for a float32 or float64 scalar inside a kernel: 1e-7 or 4e-16 relative error.
+
+    Write x = n ln 2 + r with n an integer and abs(r) <= ln(2)/2, then e**x = 2**n e**r. The power of two is made by
+    writing n into the exponent bits of a float, and e**r by its Taylor series, which at such an r has converged
+    after 8 terms in float32 and 14 in float64. Results below the smallest normal number are 0.
+    """
+    return np.exp(x)  # this body runs only where NUMBA_DISABLE_JIT is set; compiled kernels get one of the next two
+
+
+def _exp32(x):
+    top, bottom = np.float32(88.72283), np.float32(-86.5)
+    y = top if x > top else (bottom if x < bottom else x)
+    # Adding 1.5 * 2**23 leaves no bits for a fraction: the sum's low bits are the nearest integer n.
+    shifted = y * np.float32(1.4426950408889634) + np.float32(12582912.0)
+    n = shifted - np.float32(12582912.0)
+    r = (y - n * np.float32(0.693359375)) + n * np.float32(2.12194440e-4)  # ln 2 in two parts: exact products
+    p = np.float32(1 / 5040)
+    p = p * r + np.float32(1 / 720)
+    p = p * r + np.float32(1 / 120)
+    p = p * r + np.float32(1 / 24)
+    p = p * r + np.float32(1 / 6)
+    p = p * r + np.float32(1 / 2)
+    p = p * r + np.float32(1)
+    p = p * r + np.float32(1)
+    # 2**(n-1), and the factor 2 apart: 2**128 would not fit the exponent's eight bits.
+    power = np.int32((np.float32(shifted).view(np.int32) - 0x4B400000 + 126) << 23).view(np.float32)
+    y = p * np.float32(2) * power
+    if x > top:
+        y = np.float32(np.inf)
+    if x < bottom:
+        y = np.float32(0)
+    return y
+
+
+def _exp64(x):
+    top, bottom = 709.782712893384, -707.5
+    y = top if x > top else (bottom if x < bottom else x)
+    shifted = y * 1.4426950408889634 + 6755399441055744.0  # 1.5 * 2**52
+    n = shifted - 6755399441055744.0
+    r = (y - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
+    p = 1 / 6227020800
+    p = p * r + 1 / 479001600
+    p = p * r + 1 / 39916800
+    p = p * r + 1 / 3628800
+    p = p * r + 1 / 362880
+    p = p * r + 1 / 40320
+    p = p * r + 1 / 5040
+    p = p * r + 1 / 720
+    p = p * r + 1 / 120
+    p = p * r + 1 / 24
+    p = p * r + 1 / 6
+    p = p * r + 0.5
+    p = p * r + 1.0
+    p = p * r + 1.0
+    power = np.int64((np.float64(shifted).view(np.int64) - 0x4338000000000000 + 1022) << 52).view(np.float64)
+    y = p * 2.0 * power
+    if x > top:
+        y = np.inf
+    if x < bottom:
+        y = 0.0
+    return y
+
+
+@overload(exp, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
+def _exp_for(x):  # reassociation would undo the two tricks with large constants
+    if x == numba.types.float32:
+        return lambda x: _exp32_compiled(x)
+    if x == numba.types.float64:
+        return lambda x: _exp64_compiled(x)
+
+
+_exp32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_exp32)
+_exp64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_exp64)
+
+
+def erf(x):
+    """Return the error function of a scalar inside a kernel, in its own dtype."""
+    return x.dtype.type(math.erf(x))
+
+
+@overload(erf)
+def _erf_for(x):
+    return lambda x: math.erf(x)
+
+
+def hash_row(key, row):
+    """Return 32 random bits for one row of a mask.
+
+    ``key`` is a 64-bit number that names the mask and ``row`` a 64-bit index: their sum passes the finaliser of
+    SplitMix64 (Steele, Lea, Flood 2014).
+    """
+    z = np.uint64(key) + np.uint64(row) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.uint32((z ^ (z >> np.uint64(31))) >> np.uint64(32))
+
+
+def hash_element(row_bits, column):
+    """Return 32 random bits for one element of a row: ``lowbias32`` (Wellons 2018) of the row's bits and the column.
+
+    32-bit multiplications only, so that eight columns are hashed in one vector instruction.
+    """
+    h = np.uint32(np.uint32(row_bits) ^ np.uint32(np.uint32(column) * np.uint32(0x9E3779B9)))
+    h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.uint32(h ^ (h >> np.uint32(16)))
+
+
+hash_row = numba.njit(error_model="numpy")(hash_row)
+hash_element = numba.njit(error_model="numpy")(hash_element)
+
+
+def row_max(row, n):
+    """Return the largest of row[:n], -inf for n = 0; NaN may count as the largest or not at all.
+
+    A maximum of floats does not vectorise, since NaN makes it depend on the order; a maximum of integers does. As
+    integers the bits of positive floats stand in the floats' own order, and those of negative ones in the reverse:
+    flipping all but the sign bit of the negative ones sorts them too, and doing it again restores them.
+    """
+    return max(row[:n], default=row.dtype.type(-np.inf))
+
+
+def _row_max32(row, n):
+    largest = np.int32(-2139095041)  # the image of -inf
+    for j in range(n):
+        bits = np.float32(row[j]).view(np.int32)
+        largest = max(largest, np.int32(bits ^ np.int32((bits >> 31) & 0x7FFFFFFF)))
+    return np.int32(largest ^ np.int32((largest >> 31) & 0x7FFFFFFF)).view(np.float32)
+
+
+def _row_max64(row, n):
+    largest = np.int64(-9218868437227405313)
+    for j in range(n):
+        bits = np.float64(row[j]).view(np.int64)
+        largest = max(largest, bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF))
+    return np.int64(largest ^ ((largest >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+
+
+@overload(row_max)
+def _row_max_for(row, n):
+    if row.dtype == numba.types.float32:
+        return lambda row, n: _row_max32_compiled(row, n)
+    if row.dtype == numba.types.float64:
+        return lambda row, n: _row_max64_compiled(row, n)
+
+
+_row_max32_compiled = numba.njit(error_model="numpy")(_row_max32)
+_row_max64_compiled = numba.njit(error_model="numpy")(_row_max64)

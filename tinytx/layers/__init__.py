@@ -1,0 +1,26 @@
+"""Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
+
+from tinytx.layers.attention import MultiHeadAttention
+from tinytx.layers.block import Block, Residual
+from tinytx.layers.cache import KeyValueCache
+from tinytx.layers.dropout import Dropout
+from tinytx.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions
+from tinytx.layers.feed_forward import Activation, FeedForward
+from tinytx.layers.layer_norm import LayerNorm
+from tinytx.layers.linear import Linear, TiedLinear
+
+__all__ = [
+    "Activation",
+    "Block",
+    "Dropout",
+    "Embedding",
+    "FeedForward",
+    "KeyValueCache",
+    "LayerNorm",
+    "LearnedPositions",
+    "Linear",
+    "MultiHeadAttention",
+    "Residual",
+    "SinusoidalPositions",
+    "TiedLinear",
+]

@@ -1,0 +1,105 @@
+"""Multi-head attention, of a sequence to itself or to another."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Layer
+from tinytx.layers.init import uniform_fan_in
+from tinytx.layers.linear import Linear
+from tinytx.shapes import check_probability
+
+
+class MultiHeadAttention(Layer):
+    """Several scaled dot-product attentions side by side (Vaswani et al. 2017, 3.2.2).
+
+    Parameters
+    ----------
+    d_model, n_heads : int
+        Each head has width K = D / H.
+    causal : bool
+        Whether a position sees only itself and earlier ones.
+    dropout : float in [0, 1)
+        On the attention weights.
+    bias : bool
+        Whether the four linear maps have one.
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init, init_output : function (rng, shape) -> array
+        For ``query``, ``key``, ``value``, and for ``output``: W^Q, W^K, W^V and W^O in the paper, all heads' beside
+        each other.
+    """
+
+    def __init__(
+        self,
+        d_model,
+        n_heads,
+        *,
+        causal=False,
+        dropout=0.0,
+        bias=True,
+        rng,
+        dtype=np.float32,
+        init=uniform_fan_in,
+        init_output=None,
+    ):
+        if n_heads < 1 or d_model % n_heads:
+            raise ValueError(f"MultiHeadAttention: n_heads {n_heads} does not divide d_model {d_model}")
+        check_probability("MultiHeadAttention", "dropout", dropout)
+        self.n_heads, self.causal, self.p = n_heads, causal, dropout
+        linear = {"bias": bias, "rng": rng, "dtype": dtype}
+        self.query = Linear(d_model, d_model, init=init, **linear)
+        self.key = Linear(d_model, d_model, init=init, **linear)
+        self.value = Linear(d_model, d_model, init=init, **linear)
+        self.output = Linear(d_model, d_model, init=init_output or init, **linear)
+
+    def forward(self, x, tape=None, *, memory=None, mask=None, cache=None):
+        """Attend from x to ``memory``, or to x itself.
+
+        Parameters
+        ----------
+        x : array (B, T, D)
+        tape : Tape, optional
+        memory : array (B, S, D), optional
+            What keys and values are made of; without it, x.
+        mask : boolean array that broadcasts to (B, H, T, S), optional
+            True where attention is allowed.
+        cache : KeyValueCache, optional
+            Keys and values of earlier positions, to which this call's are added. Decoding only.
+
+        Returns
+        -------
+        array (B, T, D)
+        """
+        source = x if memory is None else memory
+        q = self._split(self.query(x, tape))  # (B, H, T, K)
+        k = self._split(self.key(source, tape))  # (B, H, S, K)
+        v = self._split(self.value(source, tape))
+        if cache is not None:
+            k, v = cache.extend(self, k, v)
+        key = tape.dropout_key() if tape is not None and self.p else None
+        first_row = tape.first_row if tape is not None else 0
+        y, saved = ops.attention(
+            q, k, v, mask=mask, causal=self.causal, dropout=self.p, key=key, first_row=first_row
+        )
+        if tape is not None:
+            tape.push(self, (saved, memory is None))
+        return self.output(self._merge(y), tape)
+
+    def backward(self, dy, tape):
+        """Return dx, or (dx, dmemory) where the forward had a memory."""
+        dy = self._split(self.output.backward(dy, tape))
+        saved, to_itself = tape.pop(self)
+        dq, dk, dv = ops.attention_backward(dy, saved)
+        dv = self.value.backward(self._merge(dv), tape)
+        dk = self.key.backward(self._merge(dk), tape)
+        dx = self.query.backward(self._merge(dq), tape)
+        return dx + dk + dv if to_itself else (dx, dk + dv)
+
+    def _split(self, x):
+        """(B, T, D) -> (B, H, T, K), a view."""
+        return x.reshape(*x.shape[:2], self.n_heads, -1).swapaxes(1, 2)
+
+    def _merge(self, x):
+        """(B, H, T, K) -> (B, T, D), the inverse of `_split`: first the axes back, then the heads side by side."""
+        x = x.swapaxes(1, 2)
+        return x.reshape(*x.shape[:2], -1)

@@ -1,0 +1,94 @@
+"""Residual connections, and the block of a transformer."""
+
+import numpy as np
+
+from tinytx.core import Layer
+from tinytx.layers.attention import MultiHeadAttention
+from tinytx.layers.dropout import Dropout
+from tinytx.layers.feed_forward import FeedForward
+from tinytx.layers.layer_norm import LayerNorm
+
+NORM_ORDERS = ("pre", "post")
+
+
+class Residual(Layer):
+    """A layer f with a short cut around it, normalised before or after.
+
+    Pre-norm (GPT-2; Xiong et al. 2020, arXiv:2002.04745):     y = x + dropout(f(norm(x)))
+    Post-norm (Vaswani et al. 2017):                           y = norm(x + dropout(f(x)))
+
+    In both, two paths lead from x to y, so dx is the sum of what comes back on each.
+
+    Parameters
+    ----------
+    f, norm : Layer
+    dropout : float in [0, 1)
+        On f's output.
+    norm_order : {"pre", "post"}
+    """
+
+    def __init__(self, f, norm, *, dropout=0.0, norm_order="pre"):
+        if norm_order not in NORM_ORDERS:
+            raise ValueError(f"Residual: norm_order is {norm_order!r}, expected 'pre' or 'post'")
+        self.norm = norm
+        self.f = f
+        self.dropout = Dropout(dropout)
+        self.norm_order = norm_order
+
+    def forward(self, x, tape=None, **options):
+        """(B, T, D) -> (B, T, D); ``options`` go to f."""
+        if self.norm_order == "pre":
+            return x + self.dropout(self.f(self.norm(x, tape), tape, **options), tape)
+        return self.norm(x + self.dropout(self.f(x, tape, **options), tape), tape)
+
+    def backward(self, dy, tape):
+        if self.norm_order == "pre":
+            return dy + self.norm.backward(self.f.backward(self.dropout.backward(dy, tape), tape), tape)
+        dy = self.norm.backward(dy, tape)
+        return dy + self.f.backward(self.dropout.backward(dy, tape), tape)
+
+
+class Block(Layer):
+    """Self-attention and then a feed-forward layer, each with its short cut: one layer of a GPT or of an encoder.
+
+    Parameters
+    ----------
+    d_model, n_heads, d_ff : int
+    causal : bool
+    dropout : float in [0, 1)
+        On attention weights and on the output of both parts.
+    norm_order : {"pre", "post"}
+    activation : str
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init, init_output : function (rng, shape) -> array
+        For weights in general, and for those whose output is added to the short cut.
+    """
+
+    def __init__(
+        self,
+        d_model,
+        n_heads,
+        d_ff,
+        *,
+        causal=False,
+        dropout=0.0,
+        norm_order="pre",
+        activation="gelu_tanh",
+        rng,
+        dtype=np.float32,
+        **init,
+    ):
+        part = {"rng": rng, "dtype": dtype, **init}
+        residual = {"dropout": dropout, "norm_order": norm_order}
+        attention = MultiHeadAttention(d_model, n_heads, causal=causal, dropout=dropout, **part)
+        self.attention = Residual(attention, LayerNorm(d_model, dtype=dtype), **residual)
+        feed_forward = FeedForward(d_model, d_ff, activation=activation, **part)
+        self.feed_forward = Residual(feed_forward, LayerNorm(d_model, dtype=dtype), **residual)
+
+    def forward(self, x, tape=None, *, mask=None, cache=None):
+        """(B, T, D) -> (B, T, D); ``mask`` and ``cache`` as for `MultiHeadAttention`."""
+        return self.feed_forward(self.attention(x, tape, mask=mask, cache=cache), tape)
+
+    def backward(self, dy, tape):
+        return self.attention.backward(self.feed_forward.backward(dy, tape), tape)

@@ -1,0 +1,35 @@
+"""Dropout."""
+
+import math
+
+from tinytx import ops
+from tinytx.core import Layer
+from tinytx.shapes import check_probability
+
+
+class Dropout(Layer):
+    """Zeroes elements with probability ``p`` where the tape has a seed, and is the identity everywhere else.
+
+    Parameters
+    ----------
+    p : float in [0, 1)
+    """
+
+    def __init__(self, p):
+        check_probability("Dropout", "p", p)
+        self.p = p
+
+    def forward(self, x, tape=None):
+        """(B, ..., D) -> (B, ..., D)."""
+        key = tape.dropout_key() if tape is not None and self.p else None
+        if key is None:
+            y, saved = x, None
+        else:
+            y, saved = ops.dropout(x, self.p, key, tape.first_row * math.prod(x.shape[1:-1]))
+        if tape is not None:
+            tape.push(self, saved)
+        return y
+
+    def backward(self, dy, tape):
+        saved = tape.pop(self)
+        return dy if saved is None else ops.dropout_backward(dy, saved)

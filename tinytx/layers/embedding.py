@@ -1,0 +1,88 @@
+"""Embeddings of tokens and of positions."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Layer, Parameter
+from tinytx.layers.init import normal
+
+
+class Embedding(Layer):
+    """A row of a learned table for each id.
+
+    Parameters
+    ----------
+    vocab_size, d_model : int
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init : function (rng, shape) -> array
+
+    Attributes
+    ----------
+    weight : Parameter (V, D)
+    """
+
+    def __init__(self, vocab_size, d_model, *, rng, dtype=np.float32, init=normal(1.0)):
+        self.weight = Parameter(init(rng, (vocab_size, d_model)).astype(dtype))
+
+    def forward(self, ids, tape=None):
+        """Ids (...) -> (..., D)."""
+        y, saved = ops.embedding(ids, self.weight.data)
+        if tape is not None:
+            tape.push(self, saved)
+        return y
+
+    def backward(self, dy, tape):
+        """Return None: ids have no gradient."""
+        self.weight.add_grad(ops.embedding_backward(dy, tape.pop(self)))
+
+
+class LearnedPositions(Layer):
+    """Adds a learned vector for each position.
+
+    Parameters
+    ----------
+    max_len, d_model : int
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init : function (rng, shape) -> array
+
+    Attributes
+    ----------
+    weight : Parameter (max_len, D)
+    """
+
+    def __init__(self, max_len, d_model, *, rng, dtype=np.float32, init=normal(0.02)):
+        self.weight = Parameter(init(rng, (max_len, d_model)).astype(dtype))
+
+    def forward(self, x, tape=None, *, start=0):
+        """(B, T, D) -> (B, T, D), the first element being at position ``start``."""
+        y, saved = ops.add_positions(x, self.weight.data, start)
+        if tape is not None:
+            tape.push(self, saved)
+        return y
+
+    def backward(self, dy, tape):
+        dx, dweight = ops.add_positions_backward(dy, tape.pop(self))
+        self.weight.add_grad(dweight)
+        return dx
+
+
+class SinusoidalPositions(Layer):
+    """Adds the fixed sinusoids of Vaswani et al. 2017; nothing is learned, and no backward needs anything.
+
+    Parameters
+    ----------
+    max_len, d_model : int
+    dtype : float32 or float64
+    """
+
+    def __init__(self, max_len, d_model, *, dtype=np.float32):
+        self.table = ops.sinusoidal_positions(max_len, d_model, dtype)
+
+    def forward(self, x, tape=None, *, start=0):
+        """(B, T, D) -> (B, T, D), the first element being at position ``start``."""
+        return ops.add_positions(x, self.table, start)[0]
+
+    def backward(self, dy, tape):
+        return dy

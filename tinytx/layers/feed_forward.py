@@ -1,0 +1,77 @@
+"""The feed-forward layer of a transformer's block, and the activations it can have."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Layer
+from tinytx.layers.dropout import Dropout
+from tinytx.layers.init import uniform_fan_in
+from tinytx.layers.linear import Linear
+
+ACTIVATIONS = {
+    "gelu": (ops.gelu, ops.gelu_backward),
+    "gelu_tanh": (ops.gelu_tanh, ops.gelu_tanh_backward),
+    "relu": (ops.relu, ops.relu_backward),
+}
+
+
+class Activation(Layer):
+    """One of the elementwise functions, by name: "gelu", "gelu_tanh" or "relu"."""
+
+    def __init__(self, name):
+        if name not in ACTIVATIONS:
+            raise ValueError(f"Activation: unknown name {name!r}, expected one of {', '.join(sorted(ACTIVATIONS))}")
+        self.name = name
+
+    def forward(self, x, tape=None):
+        """Any shape, kept."""
+        y, saved = ACTIVATIONS[self.name][0](x)
+        if tape is not None:
+            tape.push(self, saved)
+        return y
+
+    def backward(self, dy, tape):
+        return ACTIVATIONS[self.name][1](dy, tape.pop(self))
+
+
+class FeedForward(Layer):
+    """contract(dropout(activation(expand(x)))): the same two linear maps at every position (Vaswani et al. 2017, 3.3).
+
+    Parameters
+    ----------
+    d_model, d_ff : int
+    activation : str
+        As for `Activation`.
+    dropout : float in [0, 1)
+        On the inner activations.
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init, init_output : function (rng, shape) -> array
+        For the weights of ``expand`` and of ``contract``, W_1 and W_2 in the paper.
+    """
+
+    def __init__(
+        self,
+        d_model,
+        d_ff,
+        *,
+        activation="gelu_tanh",
+        dropout=0.0,
+        rng,
+        dtype=np.float32,
+        init=uniform_fan_in,
+        init_output=None,
+    ):
+        self.expand = Linear(d_model, d_ff, rng=rng, dtype=dtype, init=init)
+        self.activation = Activation(activation)
+        self.dropout = Dropout(dropout)
+        self.contract = Linear(d_ff, d_model, rng=rng, dtype=dtype, init=init_output or init)
+
+    def forward(self, x, tape=None):
+        """(..., D) -> (..., D)."""
+        x = self.activation(self.expand(x, tape), tape)  # (..., F)
+        return self.contract(self.dropout(x, tape), tape)
+
+    def backward(self, dy, tape):
+        dx = self.dropout.backward(self.contract.backward(dy, tape), tape)  # (..., F)
+        return self.expand.backward(self.activation.backward(dx, tape), tape)

@@ -1,0 +1,41 @@
+"""LayerNorm."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Layer, Parameter
+
+
+class LayerNorm(Layer):
+    """The normalisation of `tinytx.ops.layer_norm` over the last axis.
+
+    Parameters
+    ----------
+    d_model : int
+    eps : float
+        Added to the variance (GPT-2 1e-5, BERT 1e-12).
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight, bias : Parameter (D,)
+        They start at 1 and 0.
+    """
+
+    def __init__(self, d_model, *, eps=1e-5, dtype=np.float32):
+        self.weight = Parameter(np.ones(d_model, dtype))
+        self.bias = Parameter(np.zeros(d_model, dtype))
+        self.eps = eps
+
+    def forward(self, x, tape=None):
+        """(..., D) -> (..., D)."""
+        y, saved = ops.layer_norm(x, self.weight.data, self.bias.data, self.eps)
+        if tape is not None:
+            tape.push(self, saved)
+        return y
+
+    def backward(self, dy, tape):
+        dx, dweight, dbias = ops.layer_norm_backward(dy, tape.pop(self))
+        self.weight.add_grad(dweight)
+        self.bias.add_grad(dbias)
+        return dx

@@ -1,0 +1,74 @@
+"""Linear: y = x W + b."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Layer, Parameter
+from tinytx.layers.init import uniform_fan_in
+
+
+class Linear(Layer):
+    """The linear map of `tinytx.ops.linear`.
+
+    Parameters
+    ----------
+    d_in, d_out : int
+        Widths of input and output.
+    bias : bool
+        Whether to add one; it starts at 0.
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init : function (rng, shape) -> array
+        Initial values of ``weight``.
+
+    Attributes
+    ----------
+    weight : Parameter (d_in, d_out)
+    bias : Parameter (d_out,), or None
+    """
+
+    def __init__(self, d_in, d_out, *, bias=True, rng, dtype=np.float32, init=uniform_fan_in):
+        self.weight = Parameter(init(rng, (d_in, d_out)).astype(dtype))
+        self.bias = Parameter(np.zeros(d_out, dtype)) if bias else None
+
+    def forward(self, x, tape=None):
+        """(..., d_in) -> (..., d_out)."""
+        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None)
+        if tape is not None:
+            tape.push(self, saved)
+        return y
+
+    def backward(self, dy, tape):
+        dx, dweight, dbias = ops.linear_backward(dy, tape.pop(self))
+        self.weight.add_grad(dweight)
+        if self.bias:
+            self.bias.add_grad(dbias)
+        return dx
+
+
+class TiedLinear(Layer):
+    """The output layer that uses the embedding's table as its weight (Press and Wolf 2017, arXiv:1608.05859).
+
+    Logit v is the scalar product of x with row v of the table: y = x W^T, without bias. The table gets two gradients,
+    one here and one where it embeds, which add up.
+
+    Parameters
+    ----------
+    weight : Parameter (V, D)
+        The embedding's own.
+    """
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def forward(self, x, tape=None):
+        """(..., D) -> (..., V)."""
+        y, saved = ops.linear(x, self.weight.data.T)
+        if tape is not None:
+            tape.push(self, saved)
+        return y
+
+    def backward(self, dy, tape):
+        dx, dweight_transposed, _ = ops.linear_backward(dy, tape.pop(self))
+        self.weight.add_grad(dweight_transposed.T)
+        return dx

@@ -1,0 +1,177 @@
+"""GPT: a decoder-only language model (Radford et al. 2019, as nanoGPT writes it)."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Layer
+from tinytx.layers import Block, Dropout, Embedding, LayerNorm, LearnedPositions, Linear, TiedLinear
+from tinytx.layers.block import NORM_ORDERS
+from tinytx.layers.feed_forward import ACTIVATIONS
+from tinytx.layers.init import normal
+from tinytx.shapes import check_probability
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """What a GPT is made of.
+
+    Parameters
+    ----------
+    vocab_size : int
+        Number of tokens, V.
+    max_len : int
+        Longest sequence (GPT-2's n_ctx, nanoGPT's block_size).
+    d_model, n_heads, n_layers : int
+        Width D, heads H (a divisor of D) and number of blocks.
+    d_ff : int, optional
+        Width inside the feed-forward layers; 4 D if not given.
+    dropout : float in [0, 1)
+        On embeddings, attention weights and each part's output, while training.
+    tied_head : bool
+        Whether the output layer uses the embedding's table.
+    norm_order : {"pre", "post"}
+        Layer norm before each part (GPT-2, with one more at the end) or after it (GPT-1).
+    activation : {"gelu_tanh", "gelu", "relu"}
+
+    Raises
+    ------
+    ValueError
+        Naming the field, its value and what is expected.
+    """
+
+    vocab_size: int
+    max_len: int = 64
+    d_model: int = 128
+    n_heads: int = 4
+    n_layers: int = 4
+    d_ff: int | None = None
+    dropout: float = 0.0
+    tied_head: bool = True
+    norm_order: str = "pre"
+    activation: str = "gelu_tanh"
+
+    def __post_init__(self):
+        for name in ("vocab_size", "max_len", "d_model", "n_heads", "n_layers", "d_ff"):
+            value = getattr(self, name)
+            if name == "d_ff" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 2**31:
+                raise ValueError(f"GPTConfig: {name} is {value!r}, expected a whole number of at least 1")
+        if self.n_layers > 10_000:
+            raise ValueError(f"GPTConfig: n_layers is {self.n_layers}, expected at most 10,000")
+        if self.d_model % self.n_heads:
+            raise ValueError(f"GPTConfig: n_heads {self.n_heads} does not divide d_model {self.d_model}")
+        check_probability("GPTConfig", "dropout", self.dropout)
+        for name, known in (("norm_order", NORM_ORDERS), ("activation", sorted(ACTIVATIONS))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"GPTConfig: {name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")
+
+
+class GPT(Layer):
+    """A stack of causal blocks over token and position embeddings, and a linear map to the vocabulary.
+
+    Parameters
+    ----------
+    config : GPTConfig
+    rng : numpy.random.Generator
+        Weights are normal(0, 0.02); those that write into the residual stream are scaled by 1/sqrt(2 n_layers), so
+        that its variance does not grow with depth.
+    dtype : float32 or float64
+
+    Examples
+    --------
+    >>> model = GPT(GPTConfig(vocab_size=65), rng=np.random.default_rng(0))
+    >>> model(np.zeros((2, 5), int)).shape
+    (2, 5, 65)
+    """
+
+    def __init__(self, config, *, rng, dtype=np.float32):
+        self.config = config
+        d, init = config.d_model, normal(0.02)
+        self.token = Embedding(config.vocab_size, d, rng=rng, dtype=dtype, init=init)
+        self.position = LearnedPositions(config.max_len, d, rng=rng, dtype=dtype, init=init)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = [
+            Block(
+                d,
+                config.n_heads,
+                config.d_ff or 4 * d,
+                causal=True,
+                dropout=config.dropout,
+                norm_order=config.norm_order,
+                activation=config.activation,
+                rng=rng,
+                dtype=dtype,
+                init=init,
+                init_output=normal(0.02 / math.sqrt(2 * config.n_layers)),
+            )
+            for _ in range(config.n_layers)
+        ]
+        self.norm = LayerNorm(d, dtype=dtype) if config.norm_order == "pre" else None
+        if config.tied_head:
+            self.head = TiedLinear(self.token.weight)
+        else:
+            self.head = Linear(d, config.vocab_size, bias=False, rng=rng, dtype=dtype, init=init)
+
+    def forward(self, ids, tape=None, *, cache=None):
+        """Return the logits of each position's next token.
+
+        Parameters
+        ----------
+        ids : integers (B, T)
+        tape : Tape, optional
+        cache : KeyValueCache, optional
+            Holds the positions before ``ids``, which are added to it.
+
+        Returns
+        -------
+        array (B, T, V)
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the vocabulary, or the positions exceed ``max_len``.
+        """
+        ids = np.asarray(ids)
+        start = cache.length if cache is not None else 0
+        if ids.ndim != 2 or ids.shape[1] == 0 or start + ids.shape[1] > self.config.max_len:
+            raise ValueError(
+                f"GPT: ids have shape {ids.shape} after {start} cached positions, expected (B, T) with T >= 1 and at "
+                f"most max_len = {self.config.max_len} positions in all"
+            )
+        x = self.position(self.token(ids, tape), tape, start=start)  # (B, T, D)
+        x = self.dropout(x, tape)
+        for block in self.blocks:
+            x = block(x, tape, cache=cache)
+        if self.norm:
+            x = self.norm(x, tape)
+        return self.head(x, tape)
+
+    def backward(self, dlogits, tape):
+        """Add the gradients of all parameters; ids have none, so nothing is returned."""
+        dx = self.head.backward(dlogits, tape)
+        if self.norm:
+            dx = self.norm.backward(dx, tape)
+        for block in reversed(self.blocks):
+            dx = block.backward(dx, tape)
+        dx = self.dropout.backward(dx, tape)
+        self.token.backward(self.position.backward(dx, tape), tape)
+
+    def loss(self, ids, targets, tape=None, *, count=None):
+        """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`."""
+        loss, saved = ops.cross_entropy(self(ids, tape), targets, count=count)
+        if tape is not None:
+            tape.push(self, saved)
+        return loss
+
+    def loss_backward(self, tape):
+        """Add the gradients of `loss`."""
+        self.backward(ops.cross_entropy_backward(tape.pop(self)), tape)
+
+    @staticmethod
+    def count(ids, targets):
+        """Return by how many targets `loss` divides."""
+        return ops.count_targets(targets)

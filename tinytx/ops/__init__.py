@@ -1,0 +1,44 @@
+"""Operations: pure functions, each with its derivation, its forward and its backward in one file.
+
+Each forward returns ``(y, saved)``; each backward takes ``(dy, saved)`` and returns the gradients of the forward's
+array arguments, in their order. Arguments are never written to.
+"""
+
+from tinytx.ops.attention import attention, attention_backward, attention_weights
+from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
+from tinytx.ops.dropout import dropout, dropout_backward
+from tinytx.ops.embedding import embedding, embedding_backward
+from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
+from tinytx.ops.linear import linear, linear_backward
+from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
+from tinytx.ops.relu import relu, relu_backward
+from tinytx.ops.softmax import softmax, softmax_backward
+
+__all__ = [
+    "add_positions",
+    "add_positions_backward",
+    "attention",
+    "attention_backward",
+    "attention_weights",
+    "count_targets",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "dropout",
+    "dropout_backward",
+    "embedding",
+    "embedding_backward",
+    "gelu",
+    "gelu_backward",
+    "gelu_tanh",
+    "gelu_tanh_backward",
+    "layer_norm",
+    "layer_norm_backward",
+    "linear",
+    "linear_backward",
+    "relu",
+    "relu_backward",
+    "sinusoidal_positions",
+    "softmax",
+    "softmax_backward",
+]

@@ -1,0 +1,283 @@
+r"""Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762), in tiles.
+
+Derivation
+----------
+For one head, with T queries, S keys and values, c = 1/sqrt(K) and an additive mask that is 0 or minus infinity,
+
+    A = c Q K^T                  scores, (T, S)                          (1)
+    P = softmax(A) by rows       weights, (T, S)                         (2)
+    Y = P V                      output, (T, K)                          (3)
+
+(3) and (1) are products, (2) is the softmax of ``softmax.py``, so backward is
+
+    dV = P^T dY                                                          (4)
+    dP = dY V^T                                                          (5)
+    dA_ts = P_ts (dP_ts - sum_r P_tr dP_tr)                              (6)
+    dQ = c dA K                                                          (7)
+    dK = c dA^T Q                                                        (8)
+
+In (4) and (8) the T axis is summed: every query that looked at a key adds to its gradient. Dropout with mask m
+multiplies P by m/(1-p) in (3) and (4), and dP by the same in (5); the P in (6) stays the undropped one.
+
+Tiles. P has T x S elements for each head, and they need never exist together. A row of P depends on one row of Q only,
+so ``BLOCK`` queries at a time are taken through (1) to (3), over few enough heads to stay in cache; what is kept is, for
+each query, L = ln sum_s e^(A_ts), from which backward makes the tile again:
+
+    P_ts = e^(A_ts - L_t).                                               (9)
+
+Memory is linear in T (Dao et al. 2022, arXiv:2205.14135, argue it whole). Under a causal mask a block stops at the last
+key that its last query may see, which skips half of the products.
+
+Masked positions count for nothing, whatever is in them. A masked score is never read, and where P is 0 the products
+leave out what it multiplies, so that 0 times NaN is 0. A query whose keys are all masked has output 0 and gradient 0:
+its L is plus infinity, which makes (9) zero.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
+from tinytx.ops.dropout import threshold
+from tinytx.shapes import check_float, check_probability, check_shape
+
+BLOCK = 64  # queries in a tile
+TILE = 1 << 17  # elements of a tile, about: half a megabyte of float32
+
+
+class Saved(NamedTuple):
+    """Arrays that exist anyway, and L: one number for each query and head."""
+
+    q: np.ndarray  # (B, H, T, K)
+    k: np.ndarray  # (B, H, S, K)
+    v: np.ndarray  # (B, H, S, K)
+    log_sum: np.ndarray  # (B, H, T), L in (9)
+    mask: np.ndarray | None
+    causal: bool
+    dropout: tuple  # p, key, first row
+
+
+class Tile(NamedTuple):
+    """Some batch rows, some heads, a block of queries, and how many keys the block's last query may see."""
+
+    batch: slice
+    heads: slice
+    queries: slice
+    n_keys: int
+
+    @property
+    def q(self):
+        return self.batch, self.heads, self.queries
+
+    @property
+    def k(self):
+        return self.batch, self.heads, slice(self.n_keys)
+
+
+@kernel
+def _softmax_tile(a, log_sum, mask, masked, first, scale, key, bit, keep_scale, rows_of):
+    """Turn a tile of Q K^T (G, t, s) into P by (1) and (2), and write L; dropout as in (3)."""
+    g_size, t_size, s_size = a.shape
+    for g in range(g_size):
+        for t in range(t_size):
+            row = a[g, t]
+            seen = min(s_size, first + t + 1)
+            if masked:
+                for s in range(seen):
+                    row[s] = row[s] if mask[g, t, s] else a.dtype.type(-np.inf)
+            largest = row_max(row, seen) * scale
+            if largest == -np.inf:
+                seen = 0
+            total = a.dtype.type(0)
+            for s in range(seen):
+                row[s] = exp(row[s] * scale - largest)
+                total += row[s]
+            log_sum[g, t] = largest + math.log(total) if seen else a.dtype.type(np.inf)
+            r = keep_scale / total
+            for s in range(seen):
+                row[s] *= r
+            for s in range(seen, s_size):
+                row[s] = a.dtype.type(0)
+            if bit:
+                bits = hash_row(key, rows_of[g] + t)
+                for s in range(seen):
+                    row[s] = row[s] if hash_element(bits, s) >= bit else a.dtype.type(0)
+
+
+@kernel
+def _softmax_tile_backward(a, dp, log_sum, mask, masked, first, scale, key, bit, keep_scale, rows_of):
+    """Turn tiles of Q K^T and dY V^T into the dropped P of (4), and c dA of (7) and (8)."""
+    g_size, t_size, s_size = a.shape
+    zero = a.dtype.type(0)
+    for g in range(g_size):
+        for t in range(t_size):
+            row, drow = a[g, t], dp[g, t]
+            seen = min(s_size, first + t + 1)
+            if log_sum[g, t] == np.inf:
+                seen = 0
+            if masked:
+                for s in range(seen):
+                    row[s] = row[s] if mask[g, t, s] else a.dtype.type(-np.inf)
+                    drow[s] = drow[s] if mask[g, t, s] else zero
+            inner = zero
+            if bit:
+                bits = hash_row(key, rows_of[g] + t)
+                for s in range(seen):
+                    kept = hash_element(bits, s) >= bit
+                    p = exp(row[s] * scale - log_sum[g, t])  # (9)
+                    dps = drow[s] * keep_scale if kept else zero  # (5)
+                    inner += p * dps
+                    drow[s] = p * dps
+                    row[s] = p
+                for s in range(seen):
+                    drow[s] = (drow[s] - row[s] * inner) * scale  # (6)
+                    row[s] = row[s] * keep_scale if hash_element(bits, s) >= bit else zero
+            else:
+                for s in range(seen):
+                    row[s] = exp(row[s] * scale - log_sum[g, t])  # (9)
+                    inner += row[s] * drow[s]
+                for s in range(seen):
+                    drow[s] = row[s] * (drow[s] - inner) * scale  # (6)
+            for s in range(seen, s_size):
+                row[s] = zero
+                drow[s] = zero
+
+
+def _product(p, x, out=None):
+    """Return p @ x, where a 0 in p leaves out the row of x that it multiplies, even one of NaN or infinity."""
+    y = np.matmul(p, x, out=out)
+    if not np.isfinite(y.sum()):
+        finite = np.isfinite(x)
+        touched = np.matmul(p != 0, ~finite)
+        y[...] = np.where(touched, y, p @ np.where(finite, x, x.dtype.type(0)))
+    return y
+
+
+def _tiles(saved):
+    """Yield the tiles, the last block of queries first: under a causal mask it alone sees every key."""
+    b, h, t, _ = saved.q.shape
+    s = saved.k.shape[2]
+    block = max(1, min(BLOCK, t))
+    heads = max(1, min(h, TILE // max(1, block * s)))
+    batch = max(1, min(b, TILE // max(1, block * s * h))) if heads == h else 1
+    for b0 in range(0, b, batch):
+        for h0 in range(0, h, heads):
+            for t0 in reversed(range(0, t, block)):
+                stop = min(t0 + block, t)
+                n_keys = max(0, min(s, stop + s - t)) if saved.causal else s
+                yield Tile(slice(b0, min(b0 + batch, b)), slice(h0, min(h0 + heads, h)), slice(t0, stop), n_keys)
+
+
+def _kernel_arguments(saved, tile, shape):
+    """Return the arguments that both kernels share, for a tile of ``shape`` (batch, heads, t, s)."""
+    n_batch, n_heads, t, s = shape
+    b, h, n_queries, _ = saved.q.shape
+    dtype = saved.q.dtype.type
+    p, key, first_row = saved.dropout
+    mask = np.empty((0, 0, 0), bool)
+    if saved.mask is not None:
+        whole = np.broadcast_to(saved.mask, (b, h, n_queries, saved.k.shape[2]))
+        mask = np.array(whole[tile.q][..., :s], order="C").reshape(-1, t, s)
+    rows_of = np.empty(0, np.int64)
+    if key is not None:  # the row, among the B H T of the whole batch's weights, that each head of the tile starts at
+        heads = (first_row + np.arange(b)[tile.batch, None]) * h + np.arange(h)[tile.heads]
+        rows_of = (heads * n_queries + tile.queries.start).ravel()
+    first = tile.queries.start + saved.k.shape[2] - n_queries if saved.causal else s
+    bit = threshold(p) if key is not None else np.uint32(0)
+    keep_scale = dtype(1 / (1 - p)) if key is not None else dtype(1)
+    scale = dtype(1 / math.sqrt(saved.q.shape[3]))
+    return mask, saved.mask is not None, first, scale, np.uint64(key or 0), bit, keep_scale, rows_of
+
+
+def _scores(saved, tile):
+    """Return Q K^T of a tile, contiguous."""
+    return np.matmul(saved.q[tile.q], saved.k[tile.k].swapaxes(2, 3))  # (1), c later
+
+
+@np.errstate(invalid="ignore", over="ignore")  # NaN in masked positions is no news
+def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_row=0):
+    """Return softmax(q k^T / sqrt(K)) v for each head.
+
+    Parameters
+    ----------
+    q : array (B, H, T, K), float32 or float64
+    k, v : array (B, H, S, K), the dtype of q
+        Any strides: heads need not be copied out of a (B, T, H K) array.
+    mask : boolean array that broadcasts to (B, H, T, S), optional
+        True where attention is allowed. Keys' padding is (B, 1, 1, S).
+    causal : bool
+        Query t sees the keys up to S - T + t: the last query sees all, also where fewer queries than keys are given
+        (decoding).
+    dropout : float in [0, 1), key : int or None, first_row : int
+        Dropout of the weights, as in `tinytx.ops.dropout`, applied if ``key`` is given; ``first_row`` is the index in
+        the whole batch of q's first row.
+
+    Returns
+    -------
+    y : array (B, H, T, K), laid out in memory like q
+    saved : Saved
+
+    Notes
+    -----
+    Beside arrays of q's and k's size, memory is one tile of about ``BLOCK`` x S elements.
+    """
+    check_float("attention", q=q, k=k, v=v)
+    check_probability("attention", "dropout", dropout)
+    if q.ndim != 4 or k.ndim != 4 or k.shape[:2] != q.shape[:2] or k.shape[3] != q.shape[3]:
+        raise ValueError(f"attention: q {q.shape} and k {k.shape} do not fit: expected (B, H, T, K) and (B, H, S, K)")
+    check_shape("attention", "v", v, k.shape, f"k of shape {k.shape}")
+    if mask is not None:
+        mask = np.asarray(mask)
+        full = (*q.shape[:3], k.shape[2])
+        if mask.dtype != bool or np.broadcast_shapes(mask.shape, full) != full:
+            raise ValueError(f"attention: mask is {mask.dtype} of shape {mask.shape}, expected bool that fits {full}")
+    log_sum = np.empty(q.shape[:3], q.dtype)
+    saved = Saved(q, k, v, log_sum, mask, causal, (dropout, key if dropout else None, first_row))
+    y = np.empty_like(q)
+    for tile in _tiles(saved):
+        p, log_sum[tile.q] = _weights(saved, tile)
+        _product(p, v[tile.k], out=y[tile.q])  # (3)
+    return y, saved
+
+
+def _weights(saved, tile):
+    """Return the (dropped) weights of a tile and their L."""
+    a = _scores(saved, tile)
+    log_sum = np.empty(a.shape[:3], a.dtype)
+    flat = a.reshape(-1, *a.shape[2:])
+    _softmax_tile(flat, log_sum.reshape(flat.shape[:2]), *_kernel_arguments(saved, tile, a.shape))
+    return a, log_sum
+
+
+def attention_weights(saved):
+    """Return P (B, H, T, S), after dropout, for pictures: made again from what backward keeps."""
+    b, h, t, _ = saved.q.shape
+    weights = np.zeros((b, h, t, saved.k.shape[2]), saved.q.dtype)
+    for tile in _tiles(saved):
+        weights[tile.q][..., : tile.n_keys] = _weights(saved, tile)[0]
+    return weights
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def attention_backward(dy, saved):
+    """Return (dq, dk, dv), laid out in memory like q, k and v.
+
+    Parameters
+    ----------
+    dy : array (B, H, T, K), any strides
+    saved : Saved
+    """
+    q, k, v = saved.q, saved.k, saved.v
+    check_shape("attention_backward", "dy", dy, q.shape, f"q of shape {q.shape}")
+    dq, dk, dv = np.empty_like(q), np.zeros_like(k), np.zeros_like(v)
+    for tile in _tiles(saved):
+        p = _scores(saved, tile)
+        da = np.matmul(dy[tile.q], v[tile.k].swapaxes(2, 3))  # (5)
+        flat = (-1, *p.shape[2:])
+        log_sum = np.array(saved.log_sum[tile.q], order="C").reshape(-1, p.shape[2])
+        _softmax_tile_backward(p.reshape(flat), da.reshape(flat), log_sum, *_kernel_arguments(saved, tile, p.shape))
+        dv[tile.k] += _product(p.swapaxes(2, 3), dy[tile.q])  # (4)
+        _product(da, k[tile.k], out=dq[tile.q])  # (7)
+        dk[tile.k] += _product(da.swapaxes(2, 3), q[tile.q])  # (8)
+    return dq, dk, dv

@@ -1,0 +1,76 @@
+r"""Dropout (Srivastava et al. 2014), with masks that are computed and never kept.
+
+Derivation
+----------
+With a mask m of zeros (probability p) and ones,
+
+    y = x m / (1 - p),                                                   (1)
+
+so that the expected value of y is x. m does not depend on x, hence
+
+    dx = dy m / (1 - p).                                                 (2)
+
+m is a function of a key and of the element's place: row n of the whole batch, column d. Its bits come from a hash, not
+from a generator with a state, so the backward makes the mask again instead of keeping it, a resumed run draws what the
+straight run would have drawn, and a thread that has only some rows of the batch draws just those rows' bits.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.kernel import hash_element, hash_row, kernel
+from tinytx.shapes import check_float, check_probability, rows
+
+
+class Saved(NamedTuple):
+    p: float
+    key: int
+    first_row: int
+
+
+@kernel
+def _apply(y, x, key, first_row, threshold, scale):
+    for n in range(x.shape[0]):
+        bits = hash_row(key, first_row + n)
+        for d in range(x.shape[1]):
+            keep = hash_element(bits, d) >= threshold
+            y[n, d] = x[n, d] * scale if keep else x.dtype.type(0)  # (1), (2)
+
+
+def threshold(p):
+    """Return the number that an element's 32 random bits must reach for the element to stay."""
+    return np.uint32(min(round(p * 2**32), 2**32 - 1))
+
+
+def dropout(x, p, key, first_row=0):
+    """Return x with each element zeroed with probability p, the others divided by 1 - p.
+
+    Parameters
+    ----------
+    x : array (..., D), float32 or float64
+    p : float in [0, 1)
+    key : int, 64 bits
+        Names the mask: `Tape.dropout_key` gives one for each site and step.
+    first_row : int
+        The index in the whole batch of x's first row, counting the rows of D elements.
+
+    Returns
+    -------
+    y : array, shape of x
+    saved : Saved
+        Three numbers; the backward makes the mask again.
+    """
+    check_float("dropout", x=x)
+    check_probability("dropout", "p", p)
+    saved = Saved(p, key, first_row)
+    return dropout_backward(x, saved), saved
+
+
+def dropout_backward(dy, saved):
+    """Return dx: by (1) and (2) the forward and the backward are the same map."""
+    p, key, first_row = saved
+    dy_rows = rows(dy)
+    dx = np.empty_like(dy_rows)
+    _apply(dx, dy_rows, np.uint64(key), np.int64(first_row), threshold(p), dy.dtype.type(1 / (1 - p)))
+    return dx.reshape(dy.shape)

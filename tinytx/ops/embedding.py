@@ -1,0 +1,75 @@
+r"""Embedding: row ids[n] of a table, for each n.
+
+Derivation
+----------
+With the one-hot matrix E_nv = [ids_n = v], the rows picked are a product,
+
+    y_nd = sum_v E_nv W_vd = W_{ids_n, d},                               (1)
+
+and so the gradient is that of a product, dW = E^T dy. In it row v collects the gradients of all places n that
+picked v:
+
+    dW_vd = sum_{n : ids_n = v} dy_nd.                                   (2)
+
+An id that occurs twice gets two contributions: (2) adds, it does not assign. E is never formed. Ids are integers and
+have no gradient.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.kernel import kernel
+from tinytx.shapes import check_ids, check_shape, rows
+
+
+class Saved(NamedTuple):
+    """The ids say where (2) adds; of the table only its shape is needed."""
+
+    ids: np.ndarray
+    weight_shape: tuple
+
+
+@kernel
+def _scatter_add(dweight, ids, dy):
+    for n in range(ids.shape[0]):
+        v = ids[n]
+        for d in range(dy.shape[1]):
+            dweight[v, d] += dy[n, d]  # (2)
+
+
+def embedding(ids, weight):
+    """Return the rows of ``weight`` that ``ids`` name.
+
+    Parameters
+    ----------
+    ids : integers (...), each in 0..V-1
+    weight : array (V, D), float32 or float64
+
+    Returns
+    -------
+    y : array (..., D)
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ids are not integers, or one is out of range (with its position and value).
+    """
+    ids = check_ids("embedding", ids, len(weight))
+    return weight[ids], Saved(ids, weight.shape)  # (1)
+
+
+def embedding_backward(dy, saved):
+    """Return dweight (V, D).
+
+    Parameters
+    ----------
+    dy : array (..., D)
+    saved : Saved
+    """
+    ids, shape = saved
+    check_shape("embedding_backward", "dy", dy, (*ids.shape, shape[1]), f"ids of shape {ids.shape}")
+    dweight = np.zeros(shape, dy.dtype)
+    _scatter_add(dweight, ids.ravel(), rows(dy))
+    return dweight

@@ -1,0 +1,121 @@
+r"""The Gaussian error linear unit, in its two forms (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+
+Derivation
+----------
+x times the probability that a standard normal variable is below x. BERT and ViT compute it exactly:
+
+    y = x P(x),   P(x) = (1 + erf(x / sqrt 2)) / 2.                      (1)
+
+P' is the normal density p(x) = exp(-x^2 / 2) / sqrt(2 pi), and the product rule gives
+
+    dx = dy (P(x) + x p(x)).                                             (2)
+
+GPT-2 uses the paper's approximation y = x (1 + tanh u) / 2 with u = c (x + a x^3), c = sqrt(2 / pi) and a = 0.044715.
+Since (1 + tanh u) / 2 = 1 / (1 + e^(-2u)), it is x times a logistic function s:
+
+    y = x s,   s = 1 / (1 + e^(-2u)).                                    (3)
+
+With ds/du = 2 s (1 - s) and du/dx = c (1 + 3 a x^2),
+
+    dx = dy (s + x 2 s (1 - s) c (1 + 3 a x^2)).                         (4)
+
+The two forms differ by up to 5e-4: forward in one and backward in the other is a gradient that is wrong in the fourth
+digit, and trains. So each has its own pair, and the constants below are the only ones.
+
+What is kept: x alone. s costs one exponential to make again, and would be another array of x's size.
+"""
+
+import math
+
+import numpy as np
+
+from tinytx.kernel import erf, exp, kernel
+from tinytx.shapes import check_float, contiguous
+
+A = 0.044715
+C = math.sqrt(2 / math.pi)
+DENSITY = 1 / math.sqrt(2 * math.pi)
+ROOT_HALF = math.sqrt(0.5)
+
+
+@kernel
+def _erf_forward(y, x):
+    half, one, root_half = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(ROOT_HALF)
+    for i in range(x.size):
+        y[i] = x[i] * half * (one + erf(x[i] * root_half))  # (1)
+
+
+@kernel
+def _erf_backward(dx, dy, x):
+    half, one, root_half = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(ROOT_HALF)
+    density = x.dtype.type(DENSITY)
+    for i in range(x.size):
+        below = half * (one + erf(x[i] * root_half))
+        dx[i] = dy[i] * (below + x[i] * density * exp(-half * x[i] * x[i]))  # (2)
+
+
+@kernel
+def _tanh_forward(y, x):
+    one, c, a = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A)
+    for i in range(x.size):
+        y[i] = x[i] / (one + exp(c * (x[i] + a * x[i] * x[i] * x[i])))  # (3)
+
+
+@kernel
+def _tanh_backward(dx, dy, x):
+    one, c, a, a3 = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A), x.dtype.type(3 * A)
+    for i in range(x.size):
+        s = one / (one + exp(c * (x[i] + a * x[i] * x[i] * x[i])))
+        dx[i] = dy[i] * (s - x[i] * s * (one - s) * c * (one + a3 * x[i] * x[i]))  # (4), c being -2 sqrt(2/pi)
+
+
+def _apply(loop, *arrays):
+    """Run an elementwise loop, whose first argument is its result, over flat contiguous arrays."""
+    flat = [contiguous(array).reshape(-1) for array in arrays]
+    out = np.empty_like(flat[0])
+    loop(out, *flat)
+    return out.reshape(arrays[0].shape)
+
+
+def gelu(x):
+    """Return x P(x), the exact form with erf.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, any shape
+
+    Returns
+    -------
+    y : array, shape of x
+    saved : array
+        x itself.
+    """
+    check_float("gelu", x=x)
+    return _apply(_erf_forward, x), x
+
+
+def gelu_backward(dy, saved):
+    """Return dx of `gelu`."""
+    return _apply(_erf_backward, dy, saved)
+
+
+def gelu_tanh(x):
+    """Return the tanh approximation of `gelu`, which GPT-2 uses.
+
+    Parameters
+    ----------
+    x : array, float32 or float64, any shape
+
+    Returns
+    -------
+    y : array, shape of x
+    saved : array
+        x itself.
+    """
+    check_float("gelu_tanh", x=x)
+    return _apply(_tanh_forward, x), x
+
+
+def gelu_tanh_backward(dy, saved):
+    """Return dx of `gelu_tanh`."""
+    return _apply(_tanh_backward, dy, saved)

@@ -1,0 +1,125 @@
+r"""Layer normalisation (Ba, Kiros and Hinton 2016, arXiv:1607.06450).
+
+Derivation
+----------
+Each row x of D features is normalised by itself:
+
+    mu = (1/D) sum_i x_i,   v = (1/D) sum_i (x_i - mu)^2                 (1)
+    r = 1 / sqrt(v + eps),  n_i = (x_i - mu) r                           (2)
+    y_i = w_i n_i + b_i                                                  (3)
+
+(the paper's gain g and sigma are our w and 1/r). From (3), summed over all rows,
+
+    dw_i = sum_rows dy_i n_i,   db_i = sum_rows dy_i,                    (4)
+    dn_i = w_i dy_i.                                                     (5)
+
+x_j reaches n_i three ways: directly, through mu, and through v. With dmu/dx_j = 1/D, dv/dx_j = 2 (x_j - mu)/D (the
+path of mu inside v vanishes, because sum_i (x_i - mu) = 0) and dr/dv = -r^3/2,
+
+    dn_i/dx_j = r ([i = j] - 1/D) - (x_i - mu) r^3 (x_j - mu)/D
+              = r ([i = j] - 1/D - n_i n_j / D),                         (6)
+
+and therefore, dx_j = sum_i dn_i (dn_i/dx_j) being two means over the row,
+
+    dx_j = r (dn_j - mean(dn) - n_j mean(dn n)).                         (7)
+
+Two places where it is easy to go wrong. w belongs inside the means of (7), through (5): with w = 1 nobody would
+notice. And eps is inside r, where (6) uses it; 1/sqrt(v) in its place changes every entry.
+
+What is kept: x, and for each row mu and r, which (7) turns into n again; n itself would be another array of x's size.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.kernel import kernel
+from tinytx.shapes import check_float, check_shape, contiguous, rows
+
+
+class Saved(NamedTuple):
+    x: np.ndarray  # (..., D)
+    weight: np.ndarray  # (D,)
+    mean: np.ndarray  # (N,)
+    rstd: np.ndarray  # (N,), r in (2)
+
+
+@kernel
+def _forward(y, mean, rstd, x, weight, bias, eps):
+    n_rows, d = x.shape
+    for i in range(n_rows):
+        total = x.dtype.type(0)
+        for j in range(d):
+            total += x[i, j]
+        mu = total / x.dtype.type(d)
+        squares = x.dtype.type(0)
+        for j in range(d):
+            squares += (x[i, j] - mu) * (x[i, j] - mu)  # (1)
+        r = x.dtype.type(1) / math.sqrt(squares / x.dtype.type(d) + eps)  # (2)
+        for j in range(d):
+            y[i, j] = weight[j] * ((x[i, j] - mu) * r) + bias[j]  # (3)
+        mean[i] = mu
+        rstd[i] = r
+
+
+@kernel
+def _backward(dx, dweight, dbias, dy, x, weight, mean, rstd):
+    n_rows, d = x.shape
+    for i in range(n_rows):
+        mu, r = mean[i], rstd[i]
+        sum_dn = x.dtype.type(0)
+        sum_dn_n = x.dtype.type(0)
+        for j in range(d):
+            n = (x[i, j] - mu) * r
+            dn = weight[j] * dy[i, j]  # (5)
+            sum_dn += dn
+            sum_dn_n += dn * n
+            dweight[j] += dy[i, j] * n  # (4)
+            dbias[j] += dy[i, j]
+        mean_dn = sum_dn / x.dtype.type(d)
+        mean_dn_n = sum_dn_n / x.dtype.type(d)
+        for j in range(d):
+            n = (x[i, j] - mu) * r
+            dx[i, j] = r * (weight[j] * dy[i, j] - mean_dn - n * mean_dn_n)  # (7)
+
+
+def layer_norm(x, weight, bias, eps=1e-5):
+    """Return w (x - mean) / sqrt(variance + eps) + b, over the last axis.
+
+    Parameters
+    ----------
+    x : array (..., D), float32 or float64
+    weight, bias : array (D,), the dtype of x
+    eps : float
+        Added to the variance: a constant row gives ``bias`` and a finite gradient.
+
+    Returns
+    -------
+    y : array (..., D)
+    saved : Saved
+    """
+    check_float("layer_norm", x=x, weight=weight, bias=bias)
+    for name, array in (("weight", weight), ("bias", bias)):
+        check_shape("layer_norm", name, array, x.shape[-1:], f"x of shape {x.shape}")
+    x_rows = rows(x)
+    y = np.empty_like(x_rows)
+    mean, rstd = np.empty(len(x_rows), x.dtype), np.empty(len(x_rows), x.dtype)
+    _forward(y, mean, rstd, x_rows, contiguous(weight), contiguous(bias), x.dtype.type(eps))
+    return y.reshape(x.shape), Saved(x, weight, mean, rstd)
+
+
+def layer_norm_backward(dy, saved):
+    """Return (dx, dweight, dbias).
+
+    Parameters
+    ----------
+    dy : array (..., D)
+    saved : Saved
+    """
+    x, weight, mean, rstd = saved
+    x_rows = rows(x)
+    dx = np.empty_like(x_rows)
+    dweight, dbias = np.zeros(weight.shape, x.dtype), np.zeros(weight.shape, x.dtype)
+    _backward(dx, dweight, dbias, rows(dy), x_rows, contiguous(weight), mean, rstd)
+    return dx.reshape(x.shape), dweight, dbias

@@ -1,0 +1,87 @@
+r"""Positions: rows of a table, added to the rows of every sequence.
+
+Derivation
+----------
+Position t of every sequence b gets the same row of the table W, from row ``start`` on:
+
+    y_btd = x_btd + W_{start + t, d}.                                    (1)
+
+So x's gradient passes unchanged, and W's collects what all sequences say; rows that no position used get 0:
+
+    dx = dy,   dW_{start + t, d} = sum_b dy_btd.                         (2)
+
+The table is learned (GPT, BERT), or it is the sinusoids of Vaswani et al. 2017 (arXiv:1706.03762, section 3.5), whose
+wave lengths grow geometrically from 2 pi to 10000 * 2 pi:
+
+    W(pos, 2i)     = sin(pos / 10000^(2i / D))                           (3)
+    W(pos, 2i + 1) = cos(pos / 10000^(2i / D))                           (4)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.shapes import check_float
+
+
+class Saved(NamedTuple):
+    table_shape: tuple
+    start: int
+
+
+def add_positions(x, table, start=0):
+    """Return x with the rows ``start .. start + T - 1`` of ``table`` added to each sequence.
+
+    Parameters
+    ----------
+    x : array (B, T, D), float32 or float64
+    table : array (max_len, D), the dtype of x
+    start : int
+        The position of x's first element: greater than 0 where earlier ones are in a cache.
+
+    Returns
+    -------
+    y : array (B, T, D)
+    saved : Saved
+
+    Raises
+    ------
+    ValueError
+        If the table is too short or too narrow.
+    """
+    check_float("add_positions", x=x, table=table)
+    if x.ndim != 3 or table.ndim != 2 or x.shape[2] != table.shape[1]:
+        raise ValueError(f"add_positions: table of shape {table.shape} does not fit x of shape {x.shape}, (B, T, D)")
+    stop = start + x.shape[1]
+    if not 0 <= start <= stop <= len(table):
+        raise ValueError(f"add_positions: positions {start}..{stop - 1} asked, but the table ends at {len(table) - 1}")
+    return x + table[start:stop], Saved(table.shape, start)  # (1)
+
+
+def add_positions_backward(dy, saved):
+    """Return (dx, dtable); dx is dy itself."""
+    shape, start = saved
+    dtable = np.zeros(shape, dy.dtype)
+    dtable[start : start + dy.shape[1]] = dy.sum(axis=0)  # (2)
+    return dy, dtable
+
+
+def sinusoidal_positions(max_len, d_model, dtype=np.float32):
+    """Return the table of positions.
+
+    Parameters
+    ----------
+    max_len : int
+        Number of positions.
+    d_model : int
+        Width D; an odd one ends with a sine.
+    dtype : float32 or float64
+        The table is computed in float64 and then rounded.
+
+    Returns
+    -------
+    array (max_len, d_model)
+    """
+    position = np.arange(max_len)[:, None]
+    angle = position / 10000.0 ** (2 * (np.arange(d_model) // 2) / d_model)  # (max_len, D)
+    return np.where(np.arange(d_model) % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)  # (3), (4)

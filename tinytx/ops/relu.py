@@ -1,0 +1,37 @@
+r"""The rectified linear unit (Nair and Hinton 2010).
+
+Derivation
+----------
+    y = max(x, 0)                                                        (1)
+
+has slope 1 where x > 0 and slope 0 where x < 0. At x = 0 there is a kink, where any slope from 0 to 1 is a
+subgradient; like everybody we take 0:
+
+    dx = dy [x > 0] = dy [y > 0].                                        (2)
+
+The second form of (2) is why y is kept, not x: the linear map that follows keeps y anyway.
+"""
+
+import numpy as np
+
+
+def relu(x):
+    """Return max(x, 0).
+
+    Parameters
+    ----------
+    x : array, float32 or float64, any shape
+
+    Returns
+    -------
+    y : array, shape of x
+    saved : array
+        y itself.
+    """
+    y = np.maximum(x, 0)  # (1)
+    return y, y
+
+
+def relu_backward(dy, saved):
+    """Return dx."""
+    return np.where(saved > 0, dy, dy.dtype.type(0))  # (2)

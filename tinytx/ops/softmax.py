@@ -1,0 +1,80 @@
+r"""Softmax over the last axis, with a mask.
+
+Derivation
+----------
+Over the allowed elements j of a row,
+
+    y_i = e^(x_i) / sum_j e^(x_j) = e^(x_i - m) / sum_j e^(x_j - m),     (1)
+
+for any m. With m the row's maximum no exponent is positive, so nothing overflows. Masked elements are 0, and so is a
+row in which all are masked: there is no 0/0. From ln y_i = x_i - ln sum_j e^(x_j) follows
+
+    dy_i/dx_j = y_i ([i = j] - y_j),                                     (2)
+    dx_j = sum_i dy_i (dy_i/dx_j) = y_j (dy_j - sum_i dy_i y_i).         (3)
+
+y is all that (3) needs. Where y_j = 0 so is dx_j, hence masked elements get exactly nothing; and since the y add up to
+1, a row's dx add up to 0: softmax does not see a constant.
+"""
+
+import numpy as np
+
+from tinytx.kernel import exp, kernel, row_max
+from tinytx.shapes import check_float, rows
+
+
+@kernel
+def _forward(y, x, mask):
+    for n in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[n, j] = x[n, j] if mask[n, j] else x.dtype.type(-np.inf)  # a masked NaN is never read
+        largest = row_max(y[n], x.shape[1])
+        if largest == -np.inf:
+            for j in range(x.shape[1]):
+                y[n, j] = x.dtype.type(0)
+        else:
+            total = x.dtype.type(0)
+            for j in range(x.shape[1]):
+                y[n, j] = exp(y[n, j] - largest)
+                total += y[n, j]
+            for j in range(x.shape[1]):
+                y[n, j] /= total  # (1)
+
+
+@kernel
+def _backward(dx, dy, y):
+    for n in range(y.shape[0]):
+        inner = y.dtype.type(0)
+        for j in range(y.shape[1]):
+            inner += dy[n, j] * y[n, j] if y[n, j] != 0 else y.dtype.type(0)
+        for j in range(y.shape[1]):
+            dx[n, j] = y[n, j] * (dy[n, j] - inner) if y[n, j] != 0 else y.dtype.type(0)  # (3)
+
+
+def softmax(x, mask=None):
+    """Return the softmax of each row of x over the elements that ``mask`` allows.
+
+    Parameters
+    ----------
+    x : array (..., S), float32 or float64
+    mask : boolean array that broadcasts to x's shape, optional
+        True where an element is allowed.
+
+    Returns
+    -------
+    y : array, shape of x
+        0 where masked; a row that is masked whole is all 0.
+    saved : array
+        y itself.
+    """
+    check_float("softmax", x=x)
+    allowed = np.broadcast_to(True if mask is None else mask, x.shape)
+    y = np.empty(x.shape, x.dtype)
+    _forward(rows(y), rows(x), rows(allowed))
+    return y, y
+
+
+def softmax_backward(dy, saved):
+    """Return dx, exactly 0 where masked."""
+    dx = np.empty(saved.shape, saved.dtype)
+    _backward(rows(dx), rows(dy), rows(saved))
+    return dx

@@ -1,0 +1,72 @@
+"""Checks of what a user hands in, each with an error that names the place, the facts and the remedy.
+
+They stand in front of the kernels, which check nothing: an id out of range would read memory that is not the array's.
+"""
+
+import numpy as np
+
+
+def check_float(place, **arrays):
+    """Raise TypeError unless all arrays share one of float32 and float64."""
+    dtypes = {name: array.dtype for name, array in arrays.items() if array is not None}
+    if len(set(dtypes.values())) != 1 or next(iter(dtypes.values())) not in (np.float32, np.float64):
+        facts = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(f"{place}: {facts}; expected all float32 or all float64: convert with .astype")
+
+
+def check_shape(place, name, array, expected, reason):
+    """Raise ValueError unless ``array`` has the ``expected`` shape; ``reason`` says where that shape comes from."""
+    if array.shape != tuple(expected):
+        raise ValueError(f"{place}: {name} has shape {array.shape}, expected {tuple(expected)} from {reason}")
+
+
+def check_ids(place, ids, size, *, what="token id", allowed=None):
+    """Return ``ids`` as `contiguous` int64.
+
+    Parameters
+    ----------
+    place, what : str
+        For the message.
+    ids : integers, any shape
+    size : int
+        Ids run from 0 to ``size - 1``.
+    allowed : int, optional
+        One more value that may occur (the ``ignore_index`` of a loss).
+
+    Raises
+    ------
+    TypeError
+        If ``ids`` are not integers.
+    ValueError
+        Naming the position and value of the first id out of range.
+    """
+    ids = np.asarray(ids)
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"{place}: {what}s have dtype {ids.dtype}, expected integers")
+    wrong = (ids < 0) | (ids >= size)
+    if allowed is not None:
+        wrong &= ids != allowed
+    if wrong.any():
+        position = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"{place}: {what} {ids[position]} at position {position} is outside 0..{size - 1}")
+    return contiguous(ids.astype(np.int64, copy=False))
+
+
+def check_probability(place, name, value):
+    """Raise ValueError unless 0 <= value < 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{place}: {name} is {value}, expected a number in [0, 1)")
+
+
+def contiguous(x):
+    """Return x C-contiguous and writeable, copied only if it is not: the one kind of array that kernels are given.
+
+    Numba compiles a kernel anew for each layout and for read-only arrays.
+    """
+    x = np.ascontiguousarray(x)
+    return x if x.flags.writeable else x.copy()
+
+
+def rows(x):
+    """Return x as a `contiguous` matrix of its last axis, (N, D): a view where it can be."""
+    return contiguous(x).reshape(-1, x.shape[-1])
