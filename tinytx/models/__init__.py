@@ -2,4 +2,6 @@
 
 from tinytx.models.gpt import GPT, GPTConfig
 
-__all__ = ["GPT", "GPTConfig"]
+MODELS = {"gpt": (GPT, GPTConfig)}  # name in a checkpoint -> model and config
+
+__all__ = ["GPT", "GPTConfig", "MODELS"]

@@ -1,0 +1,44 @@
+"""The command line: ``python -m tinytx COMMAND``.
+
+``train``   train a model, GPT by default
+``sample``  let a trained model write
+"""
+
+import argparse
+import sys
+
+from tinytx.cli import sample, train_gpt
+
+TRAINERS = {"gpt": train_gpt}
+
+
+
+def main(argv=None):
+    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in TRAINERS and argv[1].startswith("-")):
+        argv.insert(1, "gpt")
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except (ValueError, OSError, ImportError, ArithmeticError) as error:
+        print(f"tinytx: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tinytx: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m tinytx",
+        description="Transformers with every backward pass written by hand.",
+        epilog="Start with: python -m tinytx train",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    train = commands.add_parser("train", help="train a model (train gpt is the default)")
+    models = train.add_subparsers(metavar="MODEL", required=True)
+    for name, module in TRAINERS.items():
+        module.add_parser(models, name)
+    sample.add_parser(commands, "sample")
+    return parser

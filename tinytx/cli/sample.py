@@ -1,0 +1,52 @@
+"""``python -m tinytx sample DIR``: text from a trained model, as it is written."""
+
+import sys
+
+import numpy as np
+
+from tinytx.data import CharTokenizer
+from tinytx.decoding import generate
+from tinytx.training import load_checkpoint
+
+
+def add_parser(commands, name):
+    """Add this command to the command line."""
+    parser = commands.add_parser(
+        name,
+        help="let a trained GPT write",
+        description="Continue a prompt with a trained GPT.",
+        epilog='Example: python -m tinytx sample runs/gpt --prompt "The " --tokens 500 --temperature 0.7 --top-k 20',
+    )
+    parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
+    parser.add_argument("--prompt", default="\n", help="text to continue (default: a line break)")
+    parser.add_argument("--tokens", type=int, default=500, help="characters to write (default: %(default)s)")
+    parser.add_argument(
+        "--temperature", type=float, default=0.8, help="0 takes the likeliest, 1 samples (default: %(default)s)"
+    )
+    parser.add_argument("--top-k", type=int, default=None, help="sample among the k likeliest only")
+    parser.add_argument("--seed", type=int, default=None, help="for the same text every time")
+    parser.set_defaults(run=run)
+
+
+def run(arguments):
+    """Print the prompt and its continuation."""
+    if arguments.tokens < 0 or arguments.seed is not None and arguments.seed < 0:
+        raise ValueError(f"--tokens is {arguments.tokens} and --seed {arguments.seed}, expected at least 0")
+    if not arguments.prompt:
+        raise ValueError("--prompt is empty: give at least one character to continue")
+    model, _, meta = load_checkpoint(arguments.dir)
+    tokenizer = CharTokenizer.from_dict(meta.get("tokenizer"))
+    ids = tokenizer.encode(arguments.prompt)
+    tokens = generate(
+        model,
+        ids[None],
+        arguments.tokens,
+        temperature=arguments.temperature,
+        top_k=arguments.top_k,
+        rng=np.random.default_rng(arguments.seed),
+    )
+    sys.stdout.write(arguments.prompt)
+    for token in tokens:
+        sys.stdout.write(tokenizer.decode(token))
+        sys.stdout.flush()
+    print()

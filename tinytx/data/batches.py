@@ -1,0 +1,121 @@
+"""From one long row of token ids to the (inputs, targets) that a language model is trained and judged on.
+
+Targets are the inputs' successors: ``targets[b, t]`` is the token that follows ``inputs[b, : t + 1]``.
+"""
+
+import numpy as np
+
+IGNORE_INDEX = -100  # a target that no loss counts
+
+
+def split(ids, train_fraction=0.9):
+    """Return (train, validation): the first part of the ids, and the rest.
+
+    The text is cut once and not shuffled, or the validation part would hold the neighbours of what was learned.
+
+    Parameters
+    ----------
+    ids : integers (n,)
+    train_fraction : float in 0..1
+        The share of the first part.
+
+    Returns
+    -------
+    train, validation : views of ``ids``; either may be too short for a window
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ids are not one row of integers, or the fraction is outside 0..1.
+    """
+    ids = _one_row("split", ids)
+    if not 0 <= train_fraction <= 1:
+        raise ValueError(f"split: train_fraction is {train_fraction}, expected 0..1")
+    cut = round(len(ids) * train_fraction)
+    return ids[:cut], ids[cut:]
+
+
+def random_batch(ids, *, max_len, batch_size, seed, step):
+    """Return random windows of the ids: the batch of one training step.
+
+    It is a function of its arguments alone. A run that resumes at step 500 asks for batch 500 and gets the one that
+    the first run would have had, without a generator's state in the checkpoint.
+
+    Parameters
+    ----------
+    ids : integers (n,)
+    max_len : int
+        T, the length of a window; n must exceed it, since the last input needs a target.
+    batch_size : int
+        B, the number of windows, drawn with replacement.
+    seed, step : int, not negative
+        The run, and the step in it.
+
+    Returns
+    -------
+    inputs, targets : int64 array (B, T)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ids are not one row of integers, a size is below 1, or the ids are fewer than ``max_len + 1``.
+    """
+    ids = _one_row("random_batch", ids)
+    _check_positive("random_batch", max_len=max_len, batch_size=batch_size)
+    if len(ids) <= max_len:
+        raise ValueError(
+            f"random_batch: {len(ids)} tokens are too few for max_len {max_len}, which needs {max_len + 1}; "
+            "take a longer text or a smaller max_len"
+        )
+    rng = np.random.default_rng([seed, step])
+    starts = rng.integers(len(ids) - max_len, size=(batch_size, 1))
+    positions = starts + np.arange(max_len)  # (B, T)
+    return ids[positions].astype(np.int64), ids[positions + 1].astype(np.int64)
+
+
+def windows(ids, max_len):
+    """Return the consecutive windows that cover all of the ids: what a validation loss is the mean over.
+
+    Every token but the first is a target exactly once.
+
+    Parameters
+    ----------
+    ids : integers (n,)
+    max_len : int
+        T, the length of a window.
+
+    Returns
+    -------
+    inputs, targets : int64 array (W, T), W = ceil((n - 1) / T)
+        The last window is filled up with input 0 and target ``IGNORE_INDEX``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ids are not one row of integers, ``max_len`` is below 1, or there are fewer than 2 ids.
+    """
+    ids = _one_row("windows", ids)
+    _check_positive("windows", max_len=max_len)
+    if len(ids) < 2:
+        raise ValueError(f"windows: {len(ids)} tokens, and the shortest window needs 2; take a longer text")
+    n_targets = len(ids) - 1
+    shape = (-(-n_targets // max_len), max_len)
+    inputs, targets = np.zeros(shape, np.int64), np.full(shape, IGNORE_INDEX)
+    inputs.ravel()[:n_targets] = ids[:-1]
+    targets.ravel()[:n_targets] = ids[1:]
+    return inputs, targets
+
+
+def _one_row(place, ids):
+    ids = np.asarray(ids)
+    if ids.ndim != 1:
+        raise ValueError(f"{place}: ids have shape {ids.shape}, expected (n,)")
+    if ids.dtype.kind not in "iu" and len(ids):
+        raise TypeError(f"{place}: ids have dtype {ids.dtype}, expected integers")
+    return ids
+
+
+def _check_positive(place, **sizes):
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{place}: {name} is {size}, expected at least 1")

@@ -1,0 +1,278 @@
+"""Files that survive a kill, and readers that survive any file.
+
+``atomic_write``    the new file whole, or the old one untouched
+``save_arrays``     named arrays and a JSON object in one ``.npz``; ``load_arrays`` trusts nothing that it reads
+``append_json``     one JSON object a line, for metrics; ``read_json_lines`` forgives a line torn by a kill
+"""
+
+import contextlib
+import json
+import math
+import os
+import re
+import secrets
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+META = "meta.json"  # the member that holds the JSON object, as uint8
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+_LOCAL_HEADER = 30  # bytes before each member, without its name
+_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+class FileError(ValueError):
+    """A file cannot be used: missing, damaged, hostile, or not what it is said to be."""
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Give a binary file to write to, which takes the place of ``path`` only when all of it is on the disk.
+
+    Whoever reads ``path`` finds the old file or the new one, never a part: the bytes go to ``.name.XXXXXXXX.tmp`` in
+    the same folder (a rename is atomic only inside one file system) and are synced before the rename, because a
+    journal may otherwise keep the rename and lose the bytes. A process killed in between leaves that file: ``sweep``.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the file will stand. A symbolic link is followed, not replaced.
+
+    Yields
+    ------
+    file : binary file, open for writing
+
+    Raises
+    ------
+    OSError
+        If the disk is full, the folder missing, ... The temporary file is removed and the old file stands; so it is
+        for whatever the block itself raises.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            reason = f"{error.strerror or error}: not written, an older file of that name still stands"
+            raise OSError(error.errno, reason, str(path)) from error  # names the user's file, not the temporary one
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder):
+    """Bring the rename itself to the disk, where the system can (Windows opens no folders)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep(folder):
+    """Remove what killed processes left of ``atomic_write`` in a folder, and return the paths removed.
+
+    For the start of a run: a file that another process is writing at this moment looks the same.
+    """
+    orphans = [path for path in sorted(Path(folder).iterdir()) if _TEMPORARY.fullmatch(path.name)]
+    for path in orphans:
+        path.unlink(missing_ok=True)
+    return orphans
+
+
+def save_arrays(path, arrays, meta):
+    """Write named arrays and a JSON object as one uncompressed ``.npz``, atomically.
+
+    ``numpy.load`` reads it too. The same content gives the same bytes (no dates), so that two runs can be compared by
+    a hash of their files; and it is not compressed, because trained weights hardly shrink.
+
+    Parameters
+    ----------
+    path : str or Path
+    arrays : dict of str to array, of booleans or numbers, any shape
+        A name may contain dots (``blocks.3.norm.weight``), but no slash.
+    meta : dict
+        Anything that JSON can say. NaN and infinity are not among it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a name, a dtype or ``meta`` cannot be stored; nothing is written.
+    OSError
+        As ``atomic_write``; the old file stands.
+    """
+    try:
+        text = json.dumps(meta, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"save_arrays: meta cannot be written as JSON: {error}") from error
+    members = {META: np.frombuffer(text.encode(), np.uint8)}
+    for name, array in arrays.items():
+        array = np.asarray(array)
+        if not name or name == META or re.search(r"[/\\\0]", name):
+            raise ValueError(f"save_arrays: {name!r} cannot name an array: no slashes, not empty, and not {META!r}")
+        if array.dtype.kind not in "biufc":
+            raise ValueError(f"save_arrays: {name} has dtype {array.dtype}, expected booleans or numbers")
+        members[name] = array
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in members.items():
+            info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, not now
+            with archive.open(info, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def load_arrays(path):
+    """Read what ``save_arrays`` wrote, and nothing else.
+
+    The file may come from anywhere. Nothing is unpickled, and nothing is allocated before the lengths that the file
+    claims have been compared with the bytes that it has: a load never takes more memory than the file is long.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    arrays : dict of str to array
+    meta : dict
+
+    Raises
+    ------
+    FileError
+        For whatever is wrong: no such file, not a zip, truncated, a changed byte, compressed, overlapping or doubled
+        members, a header that lies about its array, objects, broken JSON. It names the file and the member.
+    """
+    remedy = "restore the file from a copy, or write it again with save_arrays"
+    with _as_file_error(f"load_arrays: {path}", remedy), zipfile.ZipFile(path) as archive:
+        arrays = {}
+        for info in _checked_members(archive):
+            with _as_file_error(f"load_arrays: {path}: member {info.filename!r}", remedy):
+                arrays[info.filename.removesuffix(".npy")] = _read_member(archive, info)
+        if META not in arrays:
+            raise ValueError(f"no member {META!r}, so save_arrays did not write it")
+        with _as_file_error(f"load_arrays: {path}: member {META!r}", remedy):
+            meta = json.loads(arrays.pop(META).tobytes())
+            if not isinstance(meta, dict):
+                raise ValueError(f"a JSON {type(meta).__name__}, expected an object")
+    return arrays, meta
+
+
+@contextlib.contextmanager
+def _as_file_error(place, remedy):
+    """Turn whatever parsing strange bytes may raise (there is no complete list) into a FileError that says where."""
+    try:
+        yield
+    except FileError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise FileError(f"{place}: {reason}; {remedy}") from error
+
+
+def _checked_members(archive):
+    """Return the archive's members, none of which shares a name or a byte with another."""
+    members = sorted(archive.infolist(), key=lambda info: info.header_offset)
+    ends = [info.header_offset for info in members[1:]] + [archive.start_dir]
+    names = set()
+    for info, end in zip(members, ends):
+        if info.filename in names:
+            raise ValueError(f"two members are named {info.filename!r}")
+        names.add(info.filename)
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            raise ValueError(f"member {info.filename!r} is compressed; only stored members are read")
+        if info.header_offset + _LOCAL_HEADER + len(info.filename) + info.file_size > end:
+            raise ValueError(f"member {info.filename!r} claims {info.file_size} bytes and overlaps what follows it")
+    return members
+
+
+def _read_member(archive, info):
+    """Return one array, once its header agrees with its length. To read it to the end checks its CRC."""
+    if not info.filename.endswith(".npy"):
+        raise ValueError("not an array: its name does not end in .npy")
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        if version not in _HEADER_READERS:
+            raise ValueError(f"npy version {version}, expected one of {sorted(_HEADER_READERS)}")
+        shape, _, dtype = _HEADER_READERS[version](member)
+        claimed = member.tell() + math.prod(shape) * dtype.itemsize
+    if dtype.kind not in "biufc":
+        raise ValueError(f"dtype {dtype}, expected booleans or numbers")
+    if min(shape, default=0) < 0 or claimed != info.file_size:
+        raise ValueError(f"shape {shape} and dtype {dtype} make {claimed} bytes, and it has {info.file_size}")
+    with archive.open(info) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def append_json(path, record):
+    """Add one record to a file of JSON lines, and flush it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Made if it is missing. A last line that a kill tore is cut off first, so that it cannot spoil this one.
+    record : dict
+        NumPy scalars and arrays become numbers and lists; NaN and infinity, which JSON cannot say, become null.
+    """
+    line = json.dumps(_plain(record), allow_nan=False)
+    with open(path, "a+b") as file:
+        _mend_last_line(file)
+        file.write(line.encode() + b"\n")
+
+
+def _plain(value):
+    """Return the value in JSON's own types."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _mend_last_line(file):
+    """End a last line that lacks only its newline, and cut off one that is torn."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 1, 0))
+    if file.read(1) in (b"", b"\n"):
+        return
+    file.seek(0)
+    last = file.read().rpartition(b"\n")[2]
+    try:
+        _record(last)
+        file.write(b"\n")
+    except ValueError:
+        file.truncate(size - len(last))
+
+
+def _record(line):
+    """Return the JSON object on a line. A part of an object never is one: its last brace is missing."""
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError(f"a JSON {type(record).__name__}, expected an object")
+    return record
+
+
+def read_json_lines(path):
+    """Return the records of a file of JSON lines, without a last one that was torn while it was written.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, or a line that ends in a newline is not a JSON object.
+    """
+    with _as_file_error(f"read_json_lines: {path}", "check the path"):
+        *lines, last = Path(path).read_bytes().split(b"\n")
+    records = []
+    for number, line in enumerate(lines, start=1):
+        with _as_file_error(f"read_json_lines: {path}: line {number}", "correct the line, or remove it"):
+            records.append(_record(line))
+    with contextlib.suppress(ValueError):  # torn, or empty: the file ends in a newline
+        records.append(_record(last))
+    return records

@@ -1,0 +1,19 @@
+"""Training: optimisers, schedules, a step on all processors, the loop around it, checkpoints."""
+
+from tinytx.training.checkpoint import load_checkpoint, save_checkpoint
+from tinytx.training.loop import fit
+from tinytx.training.optimizers import SGD, Adam, AdamW
+from tinytx.training.schedules import WarmupCosine
+from tinytx.training.trainer import NotFiniteError, Trainer
+
+__all__ = [
+    "Adam",
+    "AdamW",
+    "NotFiniteError",
+    "SGD",
+    "Trainer",
+    "WarmupCosine",
+    "fit",
+    "load_checkpoint",
+    "save_checkpoint",
+]

@@ -1,0 +1,111 @@
+"""Checkpoints: everything that a run needs to go on as if it had never stopped, in one file."""
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from tinytx.extras import MissingExtra, require
+from tinytx.files import FileError, load_arrays, save_arrays
+from tinytx.models import MODELS
+
+FORMAT = 1
+NAME = "checkpoint.npz"
+
+
+def save_checkpoint(folder, model, *, optimizer=None, **meta):
+    """Write model, optimiser and ``meta`` to ``folder/checkpoint.npz``, atomically.
+
+    Parameters
+    ----------
+    folder : str or Path
+    model : Layer
+        One of `tinytx.models.MODELS`.
+    optimizer : Optimizer, optional
+    **meta : anything that JSON can say
+        Tokenizer, settings, step, ...
+
+    Returns
+    -------
+    Path
+    """
+    kind = next(name for name, (cls, _) in MODELS.items() if type(model) is cls)
+    arrays = {f"model.{name}": array for name, array in model.state_dict().items()}
+    if optimizer is not None:
+        arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
+    meta = {"format": FORMAT, "model": kind, "config": asdict(model.config), "fingerprint": fingerprint(), **meta}
+    path = Path(folder) / NAME
+    save_arrays(path, arrays, meta)
+    return path
+
+
+def load_checkpoint(folder):
+    """Read what `save_checkpoint` wrote.
+
+    Returns
+    -------
+    model : Layer
+        Made anew from its config, with the weights of the file.
+    optimizer_state : dict of str to array
+        For ``Optimizer.load_state_dict``; empty if none was saved.
+    meta : dict
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, or not a checkpoint of this version.
+    """
+    path = Path(folder) / NAME
+    arrays, meta = load_arrays(path)
+    if meta.get("format") != FORMAT or meta.get("model") not in MODELS:
+        raise FileError(
+            f"load_checkpoint: {path} has format {meta.get('format')!r} and model {meta.get('model')!r}, "
+            f"expected format {FORMAT} and one of {', '.join(MODELS)}"
+        )
+    parts = {"model": {}, "optimizer": {}}
+    for name, array in arrays.items():
+        part, _, rest = name.partition(".")
+        if part not in parts:
+            raise FileError(f"load_checkpoint: {path}: {name} belongs neither to the model nor to the optimizer")
+        parts[part][rest] = array
+    cls, config = MODELS[meta["model"]]
+    try:
+        config = config(**meta["config"])
+        _check_size(config, parts["model"])
+        dtype = next(iter(parts["model"].values())).dtype
+        model = cls(config, rng=np.random.default_rng(0), dtype=dtype)
+        model.load_state_dict(parts["model"])
+    except (TypeError, ValueError, KeyError, StopIteration) as error:
+        raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {error}") from error
+    return model, parts["optimizer"], meta
+
+
+def _check_size(config, arrays):
+    """Raise ValueError, before anything is allocated, where a config asks for far more than the file holds."""
+    held = sum(array.size for array in arrays.values())
+    asked = config.vocab_size * config.d_model + config.n_layers * config.d_model**2
+    if asked > held:
+        raise ValueError(f"the config asks for more than {asked:,} weights and the file holds {held:,}")
+
+
+def fingerprint():
+    """Return what the last bits of a run depend on, beside its settings: versions, BLAS and processor."""
+    try:
+        libraries = require("threadpoolctl", "train", "naming the BLAS library").threadpool_info()
+        blas = [f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in libraries if x["user_api"] == "blas"]
+    except MissingExtra:
+        blas = []
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": version("numba"),
+        "machine": platform.machine(),
+        "blas": sorted(set(blas)),
+    }
+
+
+def differences(old, new):
+    """Return a line that says how two fingerprints differ, or "" where they agree."""
+    return "; ".join(f"{key}: {old.get(key)} then, {new[key]} now" for key in new if old.get(key) != new[key])

@@ -1,0 +1,177 @@
+"""One training step on all processors: shards of the batch in threads, their gradients summed.
+
+NumPy's products and our kernels release the interpreter lock, so a shard runs in an ordinary Python thread, with the BLAS
+library held to one thread: the processors are shared out once, above the products, and not again inside each.
+Shards use the same weights; each has gradients and a tape of its own.
+"""
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.core import Tape
+from tinytx.extras import MissingExtra, require
+from tinytx.kernel import kernel
+from tinytx.shapes import contiguous
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or the gradient is NaN or infinite; parameters and optimiser are as they were before the step."""
+
+
+class Shard(NamedTuple):
+    batch: tuple  # arrays with the shard's rows
+    first_row: int  # of the shard, in the whole batch
+
+
+@kernel
+def _sum_of_squares(out, g):
+    total = 0.0  # float64: 100 million squares in float32 would lose three digits
+    for i in range(g.size):
+        total += np.float64(g[i]) * np.float64(g[i])
+    out[0] = total
+
+
+class Trainer:
+    """Runs training steps of a model.
+
+    The model has three methods: ``loss(*batch, tape, count=n)`` returns its loss, a sum over targets divided by n;
+    ``loss_backward(tape)`` adds the gradients; ``count(*batch)`` says what n is for a whole batch.
+
+    Parameters
+    ----------
+    model : Layer
+        With the three methods above (`tinytx.models.GPT`, ...).
+    optimizer : Optimizer
+        Made for the same model.
+    clip : float or None
+        Largest global norm of the gradient; a larger gradient is scaled down to it.
+    threads : int, optional
+        Shards that run side by side. The default is the number of processors, or 1 where threadpoolctl is missing.
+    accumulate : int
+        Parts that a batch is cut into, one after the other: the same gradient with a fraction of the memory.
+    seed : int
+        For dropout. Masks depend on seed, step and element alone, not on ``threads`` or ``accumulate``.
+
+    Attributes
+    ----------
+    grad_norm : float
+        Global norm of the last step's gradient, before clipping.
+    """
+
+    def __init__(self, model, optimizer, *, clip=1.0, threads=None, accumulate=1, seed=0):
+        if threads is not None and threads < 1 or accumulate < 1:
+            raise ValueError(f"Trainer: threads is {threads} and accumulate {accumulate}, expected at least 1")
+        self.model, self.optimizer, self.clip, self.accumulate, self.seed = model, optimizer, clip, accumulate, seed
+        self._blas = _blas_controller(threads)
+        self.threads = threads or (_processors() if self._blas else 1)
+        self._models = [model, *(model.replicate() for _ in range(self.threads - 1))]
+        self._pool = ThreadPoolExecutor(self.threads)
+        self.grad_norm = math.nan
+
+    def step(self, *batch):
+        """Take one step on a batch: forward, backward, clip, update.
+
+        Parameters
+        ----------
+        *batch : arrays whose first axis is the batch's rows
+            What the model's ``loss`` takes: for a GPT, ids and targets (B, T).
+
+        Returns
+        -------
+        float
+            The loss before the step.
+
+        Raises
+        ------
+        NotFiniteError
+            If loss or gradient are not finite; then nothing has been changed.
+        """
+        for model in self._models:
+            model.zero_grad()
+        with self._one_blas_thread():
+            loss = self._gradients(batch)
+            self.grad_norm = self._norm()
+            if not math.isfinite(loss + self.grad_norm):
+                raise NotFiniteError(
+                    f"Trainer: step {self.optimizer.t}: loss is {loss}, gradient norm {self.grad_norm}; "
+                    "nothing was updated. A smaller learning rate or clipping may help"
+                )
+            scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
+            self.optimizer.step(scale=scale, run=self._pool.map)
+        return loss
+
+    def evaluate(self, batches):
+        """Return the mean loss per target over ``batches``, each a tuple as for `step`; no gradients, no dropout."""
+        with self._one_blas_thread():
+            sums = self._pool.map(lambda batch: self.model.loss(*batch, count=1), batches)
+            return math.fsum(sums) / max(1, sum(self.model.count(*batch) for batch in batches))
+
+    def _gradients(self, batch):
+        """Leave the gradient of the batch's loss in the model's parameters; return the loss."""
+        count, losses = self.model.count(*batch), []
+        for part in _split(Shard(batch, 0), self.accumulate):
+            shards = _split(part, self.threads)
+            losses += self._pool.map(lambda model, shard: self._shard(model, shard, count), self._models, shards)
+        replicas = [dict(model.named_parameters()) for model in self._models[1:]]
+
+        def add_up(name):
+            parameter = self.optimizer.named[name]
+            for replica in replicas:
+                parameter.add_grad(replica[name].grad)
+
+        for _ in self._pool.map(add_up, self.optimizer.named):
+            pass
+        return math.fsum(losses)
+
+    def _shard(self, model, shard, count):
+        tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row)
+        loss = model.loss(*shard.batch, tape, count=count)
+        model.loss_backward(tape)
+        tape.check_empty()
+        return loss
+
+    def _norm(self):
+        """Return the global norm of the gradient: parameters in their own order, whatever thread did which."""
+
+        def squares(name):
+            out = np.empty(1)
+            _sum_of_squares(out, contiguous(self.optimizer.named[name].grad).reshape(-1))
+            return out[0]
+
+        return math.sqrt(math.fsum(self._pool.map(squares, self.optimizer.named)))
+
+    def _one_blas_thread(self):
+        return self._blas.limit(limits=1, user_api="blas") if self._blas else nullcontext()
+
+
+def _split(shard, parts):
+    """Cut a shard's rows into as many shards of nearly equal size, leaving out empty ones."""
+    n_rows = len(shard.batch[0])
+    edges = [n_rows * i // parts for i in range(parts + 1)]
+    return [
+        Shard(tuple(array[start:stop] for array in shard.batch), shard.first_row + start)
+        for start, stop in zip(edges, edges[1:])
+        if start < stop
+    ]
+
+
+def _processors():
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _blas_controller(threads):
+    """Return what holds BLAS to one thread; None where threadpoolctl is missing and nobody asked for threads."""
+    try:
+        return require("threadpoolctl", "train", "training in several threads").ThreadpoolController()
+    except MissingExtra:
+        if threads not in (None, 1):
+            raise
+        return None
