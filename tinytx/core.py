@@ -118,6 +118,15 @@ class Tape:
         self._stack = []
         self._sites = 0
 
+    def call(self, layer, x, options):
+        """Run a layer's forward on this tape: the way that every call of a layer with a tape takes.
+
+        A subclass may watch here what goes into each layer and what comes out (`tinytx.testing` does).
+        """
+        if self.root is None:
+            self.root = layer
+        return layer.forward(x, self, **options)
+
     def push(self, layer, saved):
         """Keep ``saved`` for ``layer``'s backward: once in each forward."""
         self._stack.append((layer, saved))
@@ -173,22 +182,36 @@ class Tape:
         return type(layer).__name__
 
     def __str__(self):
-        rows, seen = [("layer", "saved", "bytes")], set()
+        weights = self.root.parameters() if self.root is not None else []
+        counted = {id(_owner(weight.data)) for weight in weights}  # parameters exist anyway
+        rows, total = [("layer", "saved", "bytes")], 0
         for layer, saved in self._stack:
-            fields = saved._asdict() if hasattr(saved, "_asdict") else {"saved": saved}
-            arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
-            size = 0
-            for array in arrays.values():
-                owner = array if array.base is None else array.base
-                if id(owner) not in seen:  # an array kept by two layers is there once
-                    size += array.nbytes
-                    seen.add(id(owner))
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-            rows.append((self._name(layer), shapes or type(saved).__name__, f"{size:,}"))
-        total = sum(int(row[2].replace(",", "")) for row in rows[1:])
+            arrays = [(name, array) for name, array in _arrays(saved) if id(_owner(array)) not in counted]
+            size = sum({id(_owner(array)): array.nbytes for _, array in arrays}.values())
+            counted |= {id(_owner(array)) for _, array in arrays}  # an array kept by two layers is there once
+            total += size
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays)
+            rows.append((self._name(layer), shapes or "-", f"{size:,}"))
         rows.append(("total", f"{len(self._stack)} entries", f"{total:,}"))
         width = [max(len(row[i]) for row in rows) for i in range(3)]
         return "\n".join(f"{a:<{width[0]}}  {b:<{width[1]}}  {c:>{width[2]}}".rstrip() for a, b, c in rows)
+
+
+def _arrays(saved, name="saved"):
+    """Yield (name, array) of the arrays in what a layer saved."""
+    if isinstance(saved, np.ndarray):
+        yield name, saved
+    elif hasattr(saved, "_asdict"):
+        for field, value in saved._asdict().items():
+            yield from _arrays(value, field)
+    elif isinstance(saved, (tuple, list)):
+        for value in saved:
+            yield from _arrays(value, name)
+
+
+def _owner(array):
+    """Return the array whose memory this one shows."""
+    return array if array.base is None else array.base
 
 
 class Layer:
@@ -206,9 +229,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, x, tape=None, **options):
-        if tape is not None and tape.root is None:
-            tape.root = self
-        return self.forward(x, tape, **options)
+        return self.forward(x, **options) if tape is None else tape.call(self, x, options)
 
     def named_layers(self):
         """Yield (path, layer) for this layer, whose path is "", and all below it, each object once."""

@@ -29,8 +29,16 @@ def main(argv=None):
         return 130
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line."""
+
+    def error(self, message):
+        print(f"tinytx: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tinytx",
         description="Transformers with every backward pass written by hand.",
         epilog="Start with: python -m tinytx train",

@@ -63,6 +63,7 @@ def add_parser(commands, name):
     parser = commands.add_parser(
         name,
         help="a character-level GPT",
+        usage="%(prog)s [--out DIR | --resume DIR] [--data FILE] [--FLAG VALUE ...]",
         description="Train a character-level GPT. Without flags: nanoGPT's laptop recipe on built-in text, a minute or "
         "two. Ctrl-C saves; --resume goes on.",
         epilog="Example: python -m tinytx train gpt --data book.txt --steps 5000 --dropout 0.1 --out runs/book",
@@ -105,6 +106,7 @@ def run(arguments):
             tokenizer=tokenizer.to_dict(),
             settings=dataclasses.asdict(settings),
             step=trainer.optimizer.t,
+            fingerprint=fingerprint(trainer.threads),
         )
 
     began = time.perf_counter()
@@ -148,9 +150,6 @@ def _trainer(settings, tokenizer, old):
     )
     if old:
         optimizer.load_state_dict(old[1])
-        changed = differences(old[2]["fingerprint"], fingerprint())
-        if changed:
-            print(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}", file=sys.stderr)
         if optimizer.t >= settings.steps:
             raise ValueError(f"the run has taken its {optimizer.t} steps: give a larger --steps to train on")
     trainer = Trainer(
@@ -161,6 +160,9 @@ def _trainer(settings, tokenizer, old):
         accumulate=settings.accumulate,
         seed=settings.seed,
     )
+    changed = differences(old[2]["fingerprint"], fingerprint(trainer.threads)) if old else ""
+    if changed:
+        print(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}", file=sys.stderr)
     return model, trainer
 
 

@@ -58,6 +58,8 @@ def load_checkpoint(folder):
         If the file is missing, damaged, or not a checkpoint of this version.
     """
     path = Path(folder) / NAME
+    if not path.is_file():
+        raise FileError(f"load_checkpoint: there is no {NAME} in {folder}: name the folder of a run")
     arrays, meta = load_arrays(path)
     if meta.get("format") != FORMAT or meta.get("model") not in MODELS:
         raise FileError(
@@ -90,8 +92,8 @@ def _check_size(config, arrays):
         raise ValueError(f"the config asks for more than {asked:,} weights and the file holds {held:,}")
 
 
-def fingerprint():
-    """Return what the last bits of a run depend on, beside its settings: versions, BLAS and processor."""
+def fingerprint(threads=None):
+    """Return what the last bits of a run depend on, beside its settings: versions, BLAS, processor, threads."""
     try:
         libraries = require("threadpoolctl", "train", "naming the BLAS library").threadpool_info()
         blas = [f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in libraries if x["user_api"] == "blas"]
@@ -102,6 +104,7 @@ def fingerprint():
         "numpy": np.__version__,
         "numba": version("numba"),
         "machine": platform.machine(),
+        "threads": threads,
         "blas": sorted(set(blas)),
     }
 

@@ -49,7 +49,7 @@ class Trainer:
     optimizer : Optimizer
         Made for the same model.
     clip : float or None
-        Largest global norm of the gradient; a larger gradient is scaled down to it.
+        Largest global norm of the gradient; a larger gradient is scaled down to it. None or 0: no clipping.
     threads : int, optional
         Shards that run side by side. The default is the number of processors, or 1 where threadpoolctl is missing.
     accumulate : int
@@ -66,10 +66,13 @@ class Trainer:
     def __init__(self, model, optimizer, *, clip=1.0, threads=None, accumulate=1, seed=0):
         if threads is not None and threads < 1 or accumulate < 1:
             raise ValueError(f"Trainer: threads is {threads} and accumulate {accumulate}, expected at least 1")
+        if clip is not None and not clip >= 0:
+            raise ValueError(f"Trainer: clip is {clip}, expected a positive number, or None for no clipping")
         self.model, self.optimizer, self.clip, self.accumulate, self.seed = model, optimizer, clip, accumulate, seed
         self._blas = _blas_controller(threads)
         self.threads = threads or (_processors() if self._blas else 1)
         self._models = [model, *(model.replicate() for _ in range(self.threads - 1))]
+        self._parameters = [dict(each.named_parameters()) for each in self._models]
         self._pool = ThreadPoolExecutor(self.threads)
         self.grad_norm = math.nan
 
@@ -91,8 +94,12 @@ class Trainer:
         NotFiniteError
             If loss or gradient are not finite; then nothing has been changed.
         """
-        for model in self._models:
-            model.zero_grad()
+        own, *replicas = self._parameters
+        for name, parameter in own.items():
+            parameter.zero_grad()
+            for replica in replicas:
+                replica[name].zero_grad()
+                replica[name].data = parameter.data  # again, since somebody may have assigned another array
         with self._one_blas_thread():
             loss = self._gradients(batch)
             self.grad_norm = self._norm()
@@ -107,6 +114,7 @@ class Trainer:
 
     def evaluate(self, batches):
         """Return the mean loss per target over ``batches``, each a tuple as for `step`; no gradients, no dropout."""
+        batches = list(batches)  # they are gone through twice
         with self._one_blas_thread():
             sums = self._pool.map(lambda batch: self.model.loss(*batch, count=1), batches)
             return math.fsum(sums) / max(1, sum(self.model.count(*batch) for batch in batches))
@@ -117,11 +125,10 @@ class Trainer:
         for part in _split(Shard(batch, 0), self.accumulate):
             shards = _split(part, self.threads)
             losses += self._pool.map(lambda model, shard: self._shard(model, shard, count), self._models, shards)
-        replicas = [dict(model.named_parameters()) for model in self._models[1:]]
 
         def add_up(name):
             parameter = self.optimizer.named[name]
-            for replica in replicas:
+            for replica in self._parameters[1:]:
                 parameter.add_grad(replica[name].grad)
 
         for _ in self._pool.map(add_up, self.optimizer.named):

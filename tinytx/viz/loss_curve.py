@@ -11,7 +11,7 @@ _TRAIN, _VALIDATION, _RATE, _TEXT = "#3b76af", "#d1495b", "#7a7a7a", "#333333"
 def loss_curve(metrics, path, title=None):
     """Draw the losses of a run over its steps, and write the picture as a PNG.
 
-    The training loss is drawn twice: thin as measured, and thick as a moving mean. Validation losses are marked where
+    The training loss is drawn thin as measured, and thick as a moving mean. Validation losses are marked where
     they were measured, and the last one is written out. A learning rate, where there is one, gets a panel below.
 
     Parameters
@@ -43,15 +43,22 @@ def loss_curve(metrics, path, title=None):
     figure = figure_module.Figure(figsize=(8, 5), layout="constrained")  # no pyplot, hence no global state
     heights = [4, 1] if len(rate[0]) else [1]
     axes = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    _draw_losses(axes[0], train, validation)
+    if len(train[0]):
+        _draw_training(axes[0], *train)
+    if len(validation[0]):
+        _draw_validation(axes[0], *validation)
+    axes[0].set_ylabel("loss (nats per token)")
+    axes[0].legend(frameon=False, labelcolor=_TEXT)
     if len(rate[0]):
         axes[1].plot(*rate, color=_RATE, linewidth=1.5)
         axes[1].set_ylabel("learning rate")
     for axis in axes:
         _tidy(axis)
     axes[-1].set_xlabel("step")
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    figure.align_ylabels()
     if title is not None:
-        axes[0].set_title(title, loc="left", fontweight="bold")
+        axes[0].set_title(title, loc="left", fontweight="bold", color=_TEXT)
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=150)
 
@@ -65,35 +72,42 @@ def _series(metrics, key):
     return steps[finite], values[finite]
 
 
-def _moving_mean(values):
-    """Return the mean of each value and its neighbours, a fortieth of the run in all: centred, so it does not lag.
+def _moving_mean(values, reach):
+    """Return the mean of each value and ``reach`` neighbours on either side: centred, so it does not lag.
 
-    At both ends it is the mean of the neighbours that there are.
+    At the start, where a loss falls steeply, it takes as few from the right as there are on the left; at the end it
+    takes those that there are.
     """
-    window = np.ones(2 * (len(values) // 80) + 1)
-    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
+    index = np.arange(len(values))
+    first = np.maximum(index - reach, 0)
+    after = np.minimum(2 * index - first, len(values) - 1) + 1
+    sums = np.concatenate([[0], np.cumsum(values)])
+    return (sums[after] - sums[first]) / (after - first)
 
 
-def _draw_losses(axis, train, validation):
-    """Draw both losses on one axis."""
-    if len(train[0]):
-        steps, losses = train
-        axis.plot(steps, losses, color=_TRAIN, linewidth=0.6, alpha=0.4)
-        axis.plot(steps, _moving_mean(losses), color=_TRAIN, linewidth=2, label="training (moving mean)")
-    if len(validation[0]):
-        steps, losses = validation
-        axis.plot(steps, losses, "o", color=_VALIDATION, markeredgecolor="white", label="validation", zorder=3)
-        axis.annotate(
-            f"{losses[-1]:.3f}",
-            (steps[-1], losses[-1]),
-            xytext=(0, 9),
-            textcoords="offset points",
-            ha="center",
-            color=_VALIDATION,
-            fontweight="bold",
-        )
-    axis.set_ylabel("loss (nats per token)")
-    axis.legend(frameon=False, labelcolor=_TEXT)
+def _draw_training(axis, steps, losses):
+    """Draw the losses as measured, and where they are many their moving mean, over a fortieth of the run."""
+    reach = len(losses) // 80
+    if reach:
+        axis.plot(steps, losses, color=_TRAIN, linewidth=0.6, alpha=0.4, label="training")
+        axis.plot(steps, _moving_mean(losses, reach), color=_TRAIN, linewidth=2, label="training, moving mean")
+    else:
+        axis.plot(steps, losses, ".-", color=_TRAIN, linewidth=1.5, label="training")
+
+
+def _draw_validation(axis, steps, losses):
+    """Mark the losses where they were measured, and write the last one beside its mark."""
+    axis.plot(steps, losses, "o", color=_VALIDATION, markeredgecolor="white", label="validation", zorder=3)
+    axis.annotate(
+        f"{losses[-1]:.3f}",
+        (steps[-1], losses[-1]),
+        xytext=(9, 0),
+        textcoords="offset points",
+        verticalalignment="center",
+        color=_VALIDATION,
+        fontweight="bold",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+    )
 
 
 def _tidy(axis):
@@ -101,5 +115,7 @@ def _tidy(axis):
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color("#bbbbbb")
     axis.tick_params(color="#bbbbbb", labelcolor=_TEXT)
+    for label in (axis.xaxis.label, axis.yaxis.label):
+        label.set_color(_TEXT)
     axis.grid(color="#e6e6e6", linewidth=0.8)
     axis.set_axisbelow(True)

@@ -1,0 +1,68 @@
+"""The rival: the same GPT written for PyTorch, with its fused attention, started from the same weights."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class TorchBlock(nn.Module):
+    """Pre-norm block."""
+
+    def __init__(self, d, n_heads):
+        super().__init__()
+        self.n_heads = n_heads
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.qkv, self.output = nn.Linear(d, 3 * d), nn.Linear(d, d)  # one product for q, k and v, as in nanoGPT
+        self.expand, self.contract = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = (
+            y.view(b, t, self.n_heads, -1).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(d, dim=2)
+        )
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.output(y.transpose(1, 2).reshape(b, t, d))
+        return x + self.contract(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))
+
+
+class TorchGPT(nn.Module):
+    """GPT with a tied head."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.token = nn.Embedding(config.vocab_size, config.d_model)
+        self.position = nn.Embedding(config.max_len, config.d_model)
+        self.blocks = nn.ModuleList(TorchBlock(config.d_model, config.n_heads) for _ in range(config.n_layers))
+        self.norm = nn.LayerNorm(config.d_model)
+
+    def forward(self, ids, targets):
+        x = self.token(ids) + self.position.weight[: ids.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        logits = self.norm(x) @ self.token.weight.T
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+
+    def load_ours(self, state):
+        """Copy the weights of a `tinytx.models.GPT`'s state_dict; linear weights are transposed there."""
+        own = dict(self.named_parameters())
+        theirs = {name: torch.from_numpy(array.copy()) for name, array in state.items()}
+        with torch.no_grad():
+            for name in ("token.weight", "position.weight", "norm.weight", "norm.bias"):
+                own[name].copy_(theirs[name])
+            for i in range(len(self.blocks)):
+                at, ff = f"blocks.{i}.attention", f"blocks.{i}.feed_forward"
+                for kind in ("weight", "bias"):
+                    own[f"blocks.{i}.norm1.{kind}"].copy_(theirs[f"{at}.norm.{kind}"])
+                    own[f"blocks.{i}.norm2.{kind}"].copy_(theirs[f"{ff}.norm.{kind}"])
+                    qkv = [theirs[f"{at}.f.{part}.{kind}"].t() for part in ("query", "key", "value")]
+                    own[f"blocks.{i}.qkv.{kind}"].copy_(torch.cat(qkv))
+                    for mine, name in (("output", f"{at}.f.output"), ("expand", f"{ff}.f.expand")):
+                        own[f"blocks.{i}.{mine}.{kind}"].copy_(theirs[f"{name}.{kind}"].t())
+                    own[f"blocks.{i}.contract.{kind}"].copy_(theirs[f"{ff}.f.contract.{kind}"].t())
+
+    def adamw(self, lr, betas, weight_decay):
+        """Return AdamW with decay on matrices only."""
+        matrices = [p for p in self.parameters() if p.dim() > 1]
+        others = [p for p in self.parameters() if p.dim() <= 1]
+        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=lr, betas=betas)
