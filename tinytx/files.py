@@ -11,6 +11,7 @@ import math
 import os
 import re
 import secrets
+import struct
 import zipfile
 from pathlib import Path
 
@@ -18,7 +19,6 @@ import numpy as np
 
 META = "meta.json"  # the member that holds the JSON object, as uint8
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
-_LOCAL_HEADER = 30  # bytes before each member, without its name
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -130,8 +130,8 @@ def save_arrays(path, arrays, meta):
 def load_arrays(path):
     """Read what ``save_arrays`` wrote, and nothing else.
 
-    The file may come from anywhere. Nothing is unpickled, and nothing is allocated before the lengths that the file
-    claims have been compared with the bytes that it has: a load never takes more memory than the file is long.
+    The file may come from anywhere. Nothing is unpickled, and no array is allocated before the lengths that the file
+    claims have been compared with the bytes that it has: all arrays together are never longer than the file.
 
     Parameters
     ----------
@@ -149,9 +149,9 @@ def load_arrays(path):
         members, a header that lies about its array, objects, broken JSON. It names the file and the member.
     """
     remedy = "restore the file from a copy, or write it again with save_arrays"
-    with _as_file_error(f"load_arrays: {path}", remedy), zipfile.ZipFile(path) as archive:
+    with _as_file_error(f"load_arrays: {path}", remedy), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         arrays = {}
-        for info in _checked_members(archive):
+        for info in _checked_members(archive, file):
             with _as_file_error(f"load_arrays: {path}: member {info.filename!r}", remedy):
                 arrays[info.filename.removesuffix(".npy")] = _read_member(archive, info)
         if META not in arrays:
@@ -175,19 +175,25 @@ def _as_file_error(place, remedy):
         raise FileError(f"{place}: {reason}; {remedy}") from error
 
 
-def _checked_members(archive):
-    """Return the archive's members, none of which shares a name or a byte with another."""
+def _checked_members(archive, file):
+    """Return the archive's members, which have different names and fill the file without overlap or gap.
+
+    A gap is no harm in itself, but one changed byte in the directory can hide a member, and that leaves one.
+    """
     members = sorted(archive.infolist(), key=lambda info: info.header_offset)
-    ends = [info.header_offset for info in members[1:]] + [archive.start_dir]
-    names = set()
-    for info, end in zip(members, ends):
+    names, end = set(), 0
+    for info in members:
         if info.filename in names:
             raise ValueError(f"two members are named {info.filename!r}")
         names.add(info.filename)
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise ValueError(f"member {info.filename!r} is compressed; only stored members are read")
-        if info.header_offset + _LOCAL_HEADER + len(info.filename) + info.file_size > end:
-            raise ValueError(f"member {info.filename!r} claims {info.file_size} bytes and overlaps what follows it")
+        if info.header_offset != end:
+            raise ValueError(f"member {info.filename!r} begins at byte {info.header_offset}, expected {end}")
+        file.seek(end + 26)  # a member's own header: 30 bytes, the last 4 of them the lengths of what comes before it
+        end += 30 + sum(struct.unpack("<2H", file.read(4))) + info.file_size
+    if end != archive.start_dir:
+        raise ValueError(f"its members end at byte {end}, expected {archive.start_dir}, where their directory begins")
     return members
 
 

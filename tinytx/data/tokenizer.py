@@ -1,5 +1,7 @@
 """A tokenizer with one id for each character: nothing to train, and a vocabulary that can be read at a glance."""
 
+from collections import Counter
+
 import numpy as np
 
 _KIND = "characters"
@@ -29,11 +31,11 @@ class CharTokenizer:
     """
 
     def __init__(self, characters):
-        twice = next((character for i, character in enumerate(characters) if character in characters[:i]), None)
-        if twice is not None:
-            raise ValueError(f"CharTokenizer: {twice!r} occurs twice in the characters; use CharTokenizer.from_text")
         if not characters:
             raise ValueError("CharTokenizer: no characters, expected at least one")
+        character, count = Counter(characters).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"CharTokenizer: {character!r} occurs {count} times; use CharTokenizer.from_text")
         self.characters = characters
         self.vocab_size = len(characters)
         self._codes = np.frombuffer(characters.encode("utf-32-le"), "<u4")  # id to code point

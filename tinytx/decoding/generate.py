@@ -1,5 +1,7 @@
 """Text from a model, one token after the other."""
 
+import math
+
 import numpy as np
 
 from tinytx import ops
@@ -38,8 +40,10 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, rng=None):
     ids = np.asarray(ids)
     if ids.ndim != 2 or ids.shape[1] == 0:
         raise ValueError(f"generate: ids have shape {ids.shape}, expected (B, T) with at least one token to continue")
-    if not temperature >= 0 or top_k is not None and top_k < 1:
-        raise ValueError(f"generate: temperature {temperature} or top_k {top_k}: expected at least 0, and at least 1")
+    if not 0 <= temperature < math.inf or top_k is not None and top_k < 1:
+        raise ValueError(
+            f"generate: temperature {temperature} or top_k {top_k}: expected a finite one of at least 0, and at least 1"
+        )
     if temperature > 0 and rng is None:
         raise ValueError("generate: sampling needs rng, such as np.random.default_rng(0); or set temperature=0")
     return _tokens(model, ids, n_tokens, lambda logits: choose(logits, temperature, top_k, rng))
@@ -70,10 +74,19 @@ def choose(logits, temperature, top_k=None, rng=None):
     Returns
     -------
     int64 array (B,)
+
+    Raises
+    ------
+    ValueError
+        If a row's largest logit is NaN or infinite.
     """
+    largest = logits.max(axis=-1, keepdims=True)
+    if not np.isfinite(largest).all():
+        raise ValueError(f"choose: the largest logit is {largest.ravel().tolist()}: the model's weights went wrong")
     if temperature == 0:
         return logits.argmax(axis=-1)
-    scaled = logits.astype(np.float64) / temperature
+    with np.errstate(over="ignore"):  # a difference divided by next to nothing is -inf, and its probability 0
+        scaled = (logits.astype(np.float64) - largest) / temperature
     allowed = None
     if top_k is not None and top_k < logits.shape[-1]:
         best = np.argsort(-scaled, axis=-1, kind="stable")[:, :top_k]

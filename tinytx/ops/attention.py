@@ -192,7 +192,7 @@ def _kernel_arguments(saved, tile, shape):
 
 def _scores(saved, tile):
     """Return Q K^T of a tile, contiguous."""
-    return np.matmul(saved.q[tile.q], saved.k[tile.k].swapaxes(2, 3))  # (1), c later
+    return np.matmul(saved.q[tile.q], saved.k[tile.k].swapaxes(2, 3), order="C")  # (1), c later
 
 
 @np.errstate(invalid="ignore", over="ignore")  # NaN in masked positions is no news
@@ -273,7 +273,7 @@ def attention_backward(dy, saved):
     dq, dk, dv = np.empty_like(q), np.zeros_like(k), np.zeros_like(v)
     for tile in _tiles(saved):
         p = _scores(saved, tile)
-        da = np.matmul(dy[tile.q], v[tile.k].swapaxes(2, 3))  # (5)
+        da = np.matmul(dy[tile.q], v[tile.k].swapaxes(2, 3), order="C")  # (5)
         flat = (-1, *p.shape[2:])
         log_sum = np.array(saved.log_sum[tile.q], order="C").reshape(-1, p.shape[2])
         _softmax_tile_backward(p.reshape(flat), da.reshape(flat), log_sum, *_kernel_arguments(saved, tile, p.shape))

@@ -30,8 +30,17 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
     Returns
     -------
     Path
+
+    Raises
+    ------
+    TypeError
+        If ``model`` is something else, which `load_checkpoint` could not make anew.
+    OSError
+        If the file cannot be written; an older one still stands.
     """
-    kind = next(name for name, (cls, _) in MODELS.items() if type(model) is cls)
+    kind = next((name for name, (cls, _) in MODELS.items() if type(model) is cls), None)
+    if kind is None:
+        raise TypeError(f"save_checkpoint: model is a {type(model).__name__}, expected one of {', '.join(MODELS)}")
     arrays = {f"model.{name}": array for name, array in model.state_dict().items()}
     if optimizer is not None:
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
@@ -61,7 +70,7 @@ def load_checkpoint(folder):
     if not path.is_file():
         raise FileError(f"load_checkpoint: there is no {NAME} in {folder}: name the folder of a run")
     arrays, meta = load_arrays(path)
-    if meta.get("format") != FORMAT or meta.get("model") not in MODELS:
+    if meta.get("format") != FORMAT or meta.get("model") not in list(MODELS):
         raise FileError(
             f"load_checkpoint: {path} has format {meta.get('format')!r} and model {meta.get('model')!r}, "
             f"expected format {FORMAT} and one of {', '.join(MODELS)}"
@@ -76,10 +85,9 @@ def load_checkpoint(folder):
     try:
         config = config(**meta["config"])
         _check_size(config, parts["model"])
-        dtype = next(iter(parts["model"].values())).dtype
-        model = cls(config, rng=np.random.default_rng(0), dtype=dtype)
+        model = cls(config, rng=np.random.default_rng(0), dtype=_dtype(parts["model"]))
         model.load_state_dict(parts["model"])
-    except (TypeError, ValueError, KeyError, StopIteration) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {error}") from error
     return model, parts["optimizer"], meta
 
@@ -87,9 +95,18 @@ def load_checkpoint(folder):
 def _check_size(config, arrays):
     """Raise ValueError, before anything is allocated, where a config asks for far more than the file holds."""
     held = sum(array.size for array in arrays.values())
-    asked = config.vocab_size * config.d_model + config.n_layers * config.d_model**2
+    d_ff = config.d_ff or config.d_model
+    asked = config.d_model * (config.vocab_size + config.max_len + config.n_layers * (config.d_model + d_ff))
     if asked > held:
         raise ValueError(f"the config asks for more than {asked:,} weights and the file holds {held:,}")
+
+
+def _dtype(arrays):
+    """Return the one dtype of all weights; raise ValueError if they have several, or one that is no model's."""
+    dtypes = {str(array.dtype) for array in arrays.values()}
+    if dtypes not in ({"float32"}, {"float64"}):
+        raise ValueError(f"the weights have dtypes {sorted(dtypes)}, expected all float32 or all float64")
+    return np.dtype(dtypes.pop())
 
 
 def fingerprint(threads=None):

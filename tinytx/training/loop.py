@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tinytx.files import append_json, atomic_write, read_json_lines
@@ -26,7 +26,9 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
     tokens : int
         In a batch, for the rate that is shown.
     out : Path
-        Folder that gets metrics.jsonl.
+        Folder that gets metrics.jsonl: on each line a record with ``step``, ``train_loss`` (of that step's batch, before
+        it), ``learning_rate``, ``grad_norm`` (before clipping) and ``tokens_per_second``; and with ``val_loss`` where
+        there was an evaluation.
     evaluate : function () -> float
         The validation loss.
     save : function ()
@@ -41,29 +43,28 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
     """
     metrics, optimizer = Path(out) / METRICS, trainer.optimizer
     forget_after(metrics, optimizer.t)
-    bar = progress(steps, optimizer.t)
     val_loss = None
     clock = time.perf_counter()
     since = optimizer.t
     with _interruption() as interrupted:
-        while optimizer.t < steps and not interrupted.is_set():
-            rate = optimizer.learning_rate
-            loss = trainer.step(*batch(optimizer.t))
-            t = optimizer.t
-            record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
-            speed = (t - since) * tokens / max(time.perf_counter() - clock, 1e-9)
-            text = f"loss {loss:.3f}, {speed:,.0f} tokens/s"
-            bar.update(text if val_loss is None else f"{text}, val {val_loss:.3f}")
-            if t % eval_every == 0 and t < steps and not interrupted.is_set():
-                val_loss = evaluate()
-                record["val_loss"] = val_loss
-                bar.say(f"step {t:5}: train {loss:.4f}, validation {val_loss:.4f}")
-            if t % log_every == 0 or "val_loss" in record:
-                append_json(metrics, record | {"tokens_per_second": speed})
-                clock, since = time.perf_counter(), t
-            if "val_loss" in record:
-                save()
-        bar.close()
+        with closing(progress(steps, optimizer.t)) as bar:
+            while optimizer.t < steps and not interrupted.is_set():
+                rate = optimizer.learning_rate
+                loss = trainer.step(*batch(optimizer.t))
+                t = optimizer.t
+                record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
+                speed = (t - since) * tokens / max(time.perf_counter() - clock, 1e-9)
+                text = f"loss {loss:.3f}, {speed:,.0f} tokens/s"
+                bar.update(text if val_loss is None else f"{text}, val {val_loss:.3f}")
+                if t % eval_every == 0 and t < steps and not interrupted.is_set():
+                    val_loss = evaluate()
+                    record["val_loss"] = val_loss
+                    bar.say(f"step {t:5}: train {loss:.4f}, validation {val_loss:.4f}")
+                if t % log_every == 0 or "val_loss" in record:
+                    append_json(metrics, record | {"tokens_per_second": speed})
+                    clock, since = time.perf_counter(), t
+                if "val_loss" in record:
+                    save()
         save()
     return optimizer.t >= steps
 

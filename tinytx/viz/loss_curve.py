@@ -55,7 +55,7 @@ def loss_curve(metrics, path, title=None):
     for axis in axes:
         _tidy(axis)
     axes[-1].set_xlabel("step")
-    axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    axes[-1].xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     figure.align_ylabels()
     if title is not None:
         axes[0].set_title(title, loc="left", fontweight="bold", color=_TEXT)

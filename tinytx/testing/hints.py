@@ -1,0 +1,114 @@
+"""What the pattern of a wrong gradient says about the mistake behind it."""
+
+import itertools
+import math
+
+import numpy as np
+
+CLOSE = 1e-5  # relative agreement that a pattern must show
+
+
+def hint(analytic, numeric, wrong, sizes=()):
+    """Return a sentence about the likely mistake, or "".
+
+    Parameters
+    ----------
+    analytic, numeric : array, the same shape
+        What backward gave and what finite differences say; NaN in ``numeric`` where it was not measured.
+    wrong : boolean array
+        Where they disagree.
+    sizes : iterable of int
+        Sizes that occur in the problem (batch, positions, width), which factors may be made of.
+    """
+    known = np.isfinite(numeric)
+    if not wrong.any() or not known.any():
+        return ""
+    if not np.isfinite(analytic[wrong]).all():
+        return "not finite: 0/0 or an overflow in backward"
+    if not np.any(analytic[known]):
+        return "all zero: backward never adds to it (a forgotten accumulation), or overwrites it"
+    found = _factor(analytic, numeric, known, sizes) or _transposed(analytic, numeric, known)
+    return found or _reduction(analytic, numeric, known) or _places(wrong, known)
+
+
+def _close(a, b):
+    scale = np.abs(b).max(initial=0.0)
+    return scale > 0 and np.abs(a - b).max(initial=0.0) <= CLOSE * scale
+
+
+def _factor(analytic, numeric, known, sizes):
+    """A constant ratio: a factor is missing or too many."""
+    a, n = analytic[known], numeric[known]
+    if np.count_nonzero(n) < 2:
+        return ""
+    ratio = float(a @ n / (n @ n))
+    if not _close(a, ratio * n) or ratio == 0:
+        return ""
+    return f"a constant factor: analytic = {ratio:.6g} x numeric{_named(ratio, sizes)}"
+
+
+def _named(ratio, sizes):
+    """Return what a ratio may be made of."""
+    if math.isclose(ratio, -1, rel_tol=CLOSE):
+        return " (the sign)"
+    names = {2.0: "2", 3.0: "3", 4.0: "4"}
+    for size in sorted(set(sizes) - {0, 1}):
+        names[float(size)] = f"{size}, a size of this problem"
+        names[math.sqrt(size)] = f"sqrt({size}), a size of this problem"
+    for value, name in names.items():
+        if math.isclose(abs(ratio), value, rel_tol=CLOSE):
+            return f" (a factor {name} too many)"
+        if math.isclose(abs(ratio), 1 / value, rel_tol=CLOSE):
+            return f" (a factor {name} is missing)"
+    return " (a missing factor)"
+
+
+def _transposed(analytic, numeric, known):
+    """The right numbers in the wrong places."""
+    if not known.all():
+        return ""
+    for axes in itertools.permutations(range(analytic.ndim)):
+        if axes == tuple(range(analytic.ndim)):
+            continue
+        moved = numeric.transpose(axes)
+        if moved.shape == analytic.shape and _close(analytic, moved):
+            return f"transposed: analytic equals numeric with its axes in the order {axes}"
+        if _close(analytic.ravel(), moved.ravel()):
+            return f"transposed: a reshape without moving the axes back (numeric's axes in the order {axes})"
+    if _close(np.sort(analytic, axis=None), np.sort(numeric, axis=None)):
+        return "the right numbers in the wrong places: a reshape or transpose"
+    return ""
+
+
+def _reduction(analytic, numeric, known):
+    """A term that is constant along an axis: a sum or mean over that axis was left out."""
+    if not known.all():
+        return ""
+    difference = analytic - numeric
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = analytic / numeric
+    for axis in reversed(range(analytic.ndim)):
+        if analytic.shape[axis] < 2:
+            continue
+        if _close(difference, np.broadcast_to(difference.mean(axis, keepdims=True), difference.shape)):
+            return f"off by something constant along axis {axis}: a missing reduction (sum or mean) over it"
+        if np.isfinite(ratio).all() and analytic.ndim > 1:
+            if _close(ratio, np.broadcast_to(ratio.mean(axis, keepdims=True), ratio.shape)):
+                return f"a factor that is constant along axis {axis} only: a missing or misplaced factor per slice"
+    return ""
+
+
+def _places(wrong, known):
+    """Only some slices are wrong: masked or last positions, repeated rows."""
+    if wrong.all():
+        return ""
+    for axis in range(wrong.ndim):
+        others = tuple(i for i in range(wrong.ndim) if i != axis)
+        bad, seen = wrong.any(axis=others), known.any(axis=others)
+        if bad.sum() < seen.sum():
+            where = np.flatnonzero(bad)
+            last = where.tolist() == [wrong.shape[axis] - 1]
+            listed = ", ".join(map(str, where[:6])) + (", ..." if len(where) > 6 else "")
+            kind = "the last position" if last else f"index {listed}"
+            return f"only {kind} of axis {axis} is wrong: look at masks, edges, repeated rows"
+    return f"{wrong.sum()} of {known.sum()} entries are wrong, the others right: look at masks and special cases"

@@ -1,0 +1,118 @@
+"""The outcome of a gradient check: verdicts, error bars, the worst entry, a hint."""
+
+import math
+from dataclasses import asdict, dataclass, field
+
+PASS, KINK, INCONCLUSIVE, FAIL = VERDICTS = ("PASS", "KINK", "INCONCLUSIVE", "FAIL")  # from good to bad
+
+
+@dataclass
+class TensorReport:
+    """What was found for one input or parameter.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    verdict : {"PASS", "KINK", "INCONCLUSIVE", "FAIL"}
+    reason : str
+        Why, where it is not PASS.
+    hint : str
+        What the pattern of the wrong entries suggests.
+    checked : int
+        Entries, or directions, that were compared.
+    norm : float
+        Of the analytic gradient.
+    index : tuple of int, or None
+        The worst entry; None where a direction stands for all.
+    analytic, numeric, ratio, error : float
+        At that entry: backward's value, the finite difference, their quotient, the error bar of the difference.
+    """
+
+    name: str
+    shape: tuple
+    verdict: str = PASS
+    reason: str = ""
+    hint: str = ""
+    checked: int = 0
+    norm: float = 0.0
+    index: tuple | None = None
+    analytic: float = math.nan
+    numeric: float = math.nan
+    error: float = math.nan
+
+    @property
+    def ratio(self):
+        return self.analytic / self.numeric if self.numeric else math.nan
+
+
+@dataclass
+class Report:
+    """The outcome of `tinytx.testing.gradcheck`: true if every tensor passed.
+
+    Attributes
+    ----------
+    target : str
+        What was checked.
+    mode : str
+        "full", "sampled", "directional" or "complex".
+    tensors : list of TensorReport
+    reason : str
+        What kept the check as a whole from a verdict, if anything did.
+    accept_kinks : bool
+        Whether KINK counts as passed.
+    """
+
+    target: str
+    mode: str
+    tensors: list = field(default_factory=list)
+    reason: str = ""
+    accept_kinks: bool = False
+
+    @property
+    def verdict(self):
+        """The worst of the tensors' verdicts."""
+        verdicts = [tensor.verdict for tensor in self.tensors] + ([INCONCLUSIVE] if self.reason else [])
+        return max(verdicts, key=VERDICTS.index, default=PASS)
+
+    def __bool__(self):
+        return self.verdict == PASS or self.accept_kinks and self.verdict == KINK
+
+    def __getitem__(self, name):
+        """Return the `TensorReport` of a tensor by name."""
+        for tensor in self.tensors:
+            if tensor.name == name:
+                return tensor
+        raise KeyError(f"{name}: this report has {', '.join(tensor.name for tensor in self.tensors)}")
+
+    def raise_for_failure(self):
+        """Raise AssertionError with the whole report unless everything passed."""
+        if not self:
+            raise AssertionError(str(self))
+
+    def to_dict(self):
+        """Return the report in JSON's types; numbers that are not finite are None."""
+        tensors = [asdict(t) | {"ratio": t.ratio} for t in self.tensors]
+        tensors = [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in t.items()} for t in tensors]
+        return {
+            "target": self.target,
+            "verdict": self.verdict,
+            "mode": self.mode,
+            "reason": self.reason,
+            "tensors": [t | {"shape": list(t["shape"]), "index": t["index"] and list(t["index"])} for t in tensors],
+        }
+
+    def __str__(self):
+        head = f"gradcheck of {self.target}: {self.verdict} ({self.mode})"
+        header = ("tensor", "shape", "verdict", "checked", "worst at", "analytic", "numeric", "ratio", "error bar")
+        rows = [header] + [_row(tensor) for tensor in self.tensors]
+        width = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, width)).rstrip() for row in rows]
+        notes = [f"{t.name}: {part}" for t in self.tensors for part in (t.reason, t.hint and f"hint: {t.hint}") if part]
+        return "\n".join([head, *([self.reason] if self.reason else []), *lines, *notes])
+
+
+def _row(t):
+    where = "-" if t.index is None else str(t.index)
+    numbers = ("-" if math.isnan(v) else f"{v:.6g}" for v in (t.analytic, t.numeric, t.ratio, t.error))
+    return (t.name, str(t.shape), t.verdict, str(t.checked), where, *numbers)
