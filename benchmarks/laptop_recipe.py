@@ -101,7 +101,7 @@ def main():
         for side in sides:
             command = [sys.executable, __file__, "--data", arguments.data, "--child", side, "--seeds", str(seed)]
             command += ["--steps", str(arguments.steps), "--threads", str(arguments.threads)]
-            output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+            output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
             results[side].append(json.loads(output.splitlines()[-1]))
             print(f"seed {seed} {side:>5}: {results[side][-1]}", flush=True)
     for side in sides:

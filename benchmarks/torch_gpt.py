@@ -40,7 +40,7 @@ class TorchGPT(nn.Module):
         for block in self.blocks:
             x = block(x)
         logits = self.norm(x) @ self.token.weight.T
-        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1))
 
     def load_ours(self, state):
         """Copy the weights of a `tinytx.models.GPT`'s state_dict; linear weights are transposed there."""

@@ -2,15 +2,15 @@
 
 ``train``   train a model, GPT by default
 ``sample``  let a trained model write
+``gradcheck``  check a backward of yours, or of ours
 """
 
 import argparse
 import sys
 
-from tinytx.cli import sample, train_gpt
+from tinytx.cli import gradcheck, sample, train_gpt
 
 TRAINERS = {"gpt": train_gpt}
-
 
 
 def main(argv=None):
@@ -21,8 +21,9 @@ def main(argv=None):
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
-    except (ValueError, OSError, ImportError, ArithmeticError) as error:
-        print(f"tinytx: {error}", file=sys.stderr)
+    except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
+        message = " ".join(str(error).splitlines()) or type(error).__name__
+        print(f"tinytx: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tinytx: interrupted", file=sys.stderr)
@@ -49,4 +50,5 @@ def _parser():
     for name, module in TRAINERS.items():
         module.add_parser(models, name)
     sample.add_parser(commands, "sample")
+    gradcheck.add_parser(commands, "gradcheck")
     return parser

@@ -2,5 +2,6 @@
 
 from tinytx.testing.gradcheck import gradcheck
 from tinytx.testing.report import Report, TensorReport
+from tinytx.testing.walk import Finding, first_wrong_op
 
-__all__ = ["Report", "TensorReport", "gradcheck"]
+__all__ = ["Finding", "Report", "TensorReport", "first_wrong_op", "gradcheck"]

@@ -87,9 +87,9 @@ def gradcheck(
     problem = make_problem(target, inputs, backward, options, tape)
     rng = np.random.default_rng(seed)
     if randomize and hasattr(problem, "parameters"):
-        for parameter in problem.parameters.values():
-            _randomize(parameter.data, rng)
-    name = getattr(target, "__name__", type(target).__name__)
+        randomize_parameters(problem.parameters.values(), rng)
+    named = getattr(target, "func", target)  # of functools.partial
+    name = getattr(named, "__name__", type(named).__name__)
     total = sum(tensor.size for tensor in problem.tensors.values())
     if mode == "auto":
         mode = "full" if total <= FULL else "sampled"
@@ -107,9 +107,10 @@ def gradcheck(
     return report
 
 
-def _randomize(data, rng):
-    """Move values by about half their size, and by at least 0.1."""
-    data += rng.normal(size=data.shape) * max(0.1, 0.5 * rms(data))
+def randomize_parameters(parameters, rng):
+    """Move parameters by about half their size, and by at least 0.1, in place: away from gains of 1 and biases of 0."""
+    for parameter in parameters:
+        parameter.data += rng.normal(size=parameter.data.shape) * max(0.1, 0.5 * rms(parameter.data))
 
 
 def _unfit(problem, y):

@@ -18,15 +18,20 @@ def outputs(y):
     return [np.asarray(part) for part in parts]
 
 
-def in_float64(layer):
-    """Return a copy of a layer whose parameters, and constant arrays, are float64."""
-    memo = {id(p): Parameter(p.data.astype(np.float64)) for p in layer.parameters()}
-    double = copy.deepcopy(layer, memo)
-    for _, part in double.named_layers():
+def with_dtype(layer, dtype):
+    """Return a copy of a layer whose parameters, and constant arrays, are all float32 or all float64."""
+    memo = {id(p): Parameter(p.data.astype(dtype)) for p in layer.parameters()}
+    converted = copy.deepcopy(layer, memo)
+    for _, part in converted.named_layers():
         for name, value in vars(part).items():
             if _is_float(value):
-                setattr(part, name, value.astype(np.float64))
-    return double
+                setattr(part, name, value.astype(dtype))
+    return converted
+
+
+def in_float64(layer):
+    """Return a copy of a layer in float64."""
+    return with_dtype(layer, np.float64)
 
 
 class Problem:
@@ -58,29 +63,49 @@ class LayerProblem(Problem):
     Float arrays among the options are tensors too, if the backward returns their gradients after dx, in their order.
     """
 
-    def __init__(self, layer, inputs, options, make_tape, place="gradcheck"):
+    def __init__(self, layer, inputs, options, make_tape, place="gradcheck", dtype=np.float64):
         if len(inputs) != 1:
             raise ValueError(f"{place}: a layer takes one input, got {len(inputs)}: pass others in options={{...}}")
-        self.layer = in_float64(layer)
+        self.layer = with_dtype(layer, dtype)
         self.make_tape = make_tape
-        self.x = np.array(inputs[0], np.float64 if _is_float(np.asarray(inputs[0])) else None)
-        self.options = {n: np.array(v, np.float64) if _is_float(v) else v for n, v in options.items()}
-        self.inputs = {"x": self.x} if _is_float(self.x) else {}
-        self.inputs |= {name: value for name, value in self.options.items() if _is_float(value)}
         self.parameters = dict(self.layer.named_parameters())
-        self.tensors = self.inputs | {name: parameter.data for name, parameter in self.parameters.items()}
         self.left = 0  # entries on the tape after backward
+        x = np.array(inputs[0], dtype if _is_float(np.asarray(inputs[0])) else None)
+        self._take(x, {n: np.array(v, dtype) if _is_float(v) else v for n, v in options.items()})
+
+    def _take(self, x, options):
+        self.x, self.options = x, options
+        self.inputs = {"x": x} if _is_float(x) else {}
+        self.inputs |= {name: value for name, value in options.items() if _is_float(value)}
+        self.tensors = self.inputs | {name: parameter.data for name, parameter in self.parameters.items()}
+
+    def on(self, x, options=None):
+        """Return the problem of the same layer object on other arrays, which are taken as they are."""
+        other = copy.copy(self)
+        other._take(x, self.options if options is None else options)
+        return other
 
     def forward(self):
-        return outputs(self.layer(self.x, self.make_tape(), **self.options))
+        return self.record()[0]
+
+    def record(self):
+        """Return the outputs, and the tape of the forward that made them."""
+        tape = self.make_tape()
+        return outputs(self.layer(self.x, tape, **self.options)), tape
 
     def gradients(self, dy):
         self.layer.zero_grad()
-        tape = self.make_tape()
-        y = self.layer(self.x, tape, **self.options)
-        returned = self.layer.backward(tuple(dy) if isinstance(y, (tuple, list)) else dy[0], tape)
+        y, tape = self.record()
+        gradients = self.backward(dy, tape)
         self.left = len(tape)
+        return gradients
+
+    def backward(self, dy, tape):
+        """Run backward on a recorded tape, adding to the gradients there are; return them all as `gradients` does."""
+        returned = self.layer.backward(tuple(dy) if len(dy) > 1 else dy[0], tape)
         returned = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        if not _is_float(self.x) and len(returned) > len(self.inputs):
+            returned = returned[1:]  # the None of token ids, which have no gradient
         returned += [None] * (len(self.inputs) - len(returned))
         return dict(zip(self.inputs, returned)) | {n: p.grad.copy() for n, p in self.parameters.items()}
 

@@ -1,0 +1,67 @@
+"""first_wrong_op: the walk that leads from a wrong model to the operation."""
+
+import numpy as np
+import pytest
+
+from tinytx import ops
+from tinytx.layers import Embedding, Residual
+from tinytx.models import GPT, GPTConfig
+from tinytx.testing import first_wrong_op
+
+
+@pytest.fixture
+def model():
+    return GPT(GPTConfig(vocab_size=7, max_len=5, d_model=6, n_heads=2, n_layers=2), rng=np.random.default_rng(0))
+
+
+@pytest.fixture
+def ids():
+    return np.random.default_rng(1).integers(0, 7, (2, 5))
+
+
+def test_a_right_model_has_none(model, ids):
+    """A walk that always finds something would be no proof of anything."""
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    assert first_wrong_op(model, ids) is None
+    assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
+
+
+@pytest.mark.parametrize("name, position, tensor", [("attention", 1, "k"), ("layer_norm", 1, "weight"), ("linear", 0, "x")])
+def test_names_the_operation(model, ids, monkeypatch, name, position, tensor):
+    """A wrong operation is found at the first layer that uses it, by path, tensor and index."""
+    right = getattr(ops, f"{name}_backward")
+
+    def wrong(dy, saved):
+        gradients = list(right(dy, saved))
+        gradients[position] = 2 * gradients[position]
+        return gradients
+
+    monkeypatch.setattr(ops, f"{name}_backward", wrong)
+    found = first_wrong_op(model, ids)
+    path = {"attention": "blocks.0.attention.f", "layer_norm": "blocks.0.attention.norm"}
+    assert found.op == name and found.tensor == tensor and found.index is not None
+    assert found.path == path.get(name, "blocks.0.attention.f.query")
+    assert f"ops.{name}_backward" in str(found) and "2" in found.report[tensor].hint
+
+
+def test_names_a_layer_whose_own_code_is_wrong(model, ids, monkeypatch):
+    """A forgotten short cut is no operation's fault: the layer is named, and not one of its children."""
+
+    def without_short_cut(self, dy, tape):
+        return self.norm.backward(self.f.backward(self.dropout.backward(dy, tape), tape), tape)
+
+    monkeypatch.setattr(Residual, "backward", without_short_cut)
+    found = first_wrong_op(model, ids)
+    assert (found.path, found.layer, found.op, found.tensor) == ("blocks.0.attention", "Residual", "", "x")
+
+
+def test_names_a_shared_parameter(model, ids, monkeypatch):
+    """A tied weight's second gradient overwrites the first: each layer alone is right, and the model is wrong."""
+
+    def assigns(self, dy, tape):
+        self.weight.grad = ops.embedding_backward(dy, tape.pop(self))
+
+    monkeypatch.setattr(Embedding, "backward", assigns)
+    found = first_wrong_op(model, ids)
+    assert (found.path, found.tensor, found.shared_by) == ("", "token.weight", ["token", "head"])
+    assert "shared" in str(found)

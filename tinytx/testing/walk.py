@@ -1,0 +1,195 @@
+"""first_wrong_op: where, in a model whose gradient is wrong, the mistake is made."""
+
+import functools
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Tape
+from tinytx.testing.gradcheck import gradcheck, randomize_parameters
+from tinytx.testing.problem import in_float64
+from tinytx.testing.report import FAIL, Report
+
+
+@dataclass
+class Finding:
+    """The first layer, in the order of the forward, whose own backward is wrong while those of its children are right.
+
+    Attributes
+    ----------
+    path : str
+        Of the layer in the model, "" for the model itself.
+    layer : str
+        The layer's class.
+    op : str
+        The operation of `tinytx.ops` inside it whose backward is wrong; "" if the layer's own code is.
+    tensor : str
+        The input or parameter whose gradient is wrong.
+    index : tuple of int, or None
+        Its worst entry.
+    shared_by : list of str
+        The layers that hold the parameter, if several do: each must add its part, not assign it.
+    report : Report
+        Of the operation if one is named, and of the layer if not.
+    """
+
+    path: str
+    layer: str
+    op: str
+    tensor: str
+    index: tuple | None
+    shared_by: list
+    report: Report
+
+    def __str__(self):
+        place = f"ops.{self.op}_backward, called by {self.layer}" if self.op else f"{self.layer}.backward itself"
+        shared = f"\n{self.tensor} is shared by {' and '.join(self.shared_by)}: is its gradient assigned?"
+        return (
+            f"{self.path or 'the model'}: {place} is wrong in {self.tensor} at {self.index}"
+            f"{shared if self.shared_by else ''}\n{self.report}"
+        )
+
+
+class _Watching(Tape):
+    """A tape that notes every layer called on it with its input, children before their parents."""
+
+    def __init__(self, calls, **settings):
+        super().__init__(**settings)
+        self._calls = calls
+
+    def call(self, layer, x, options):
+        y = super().call(layer, x, options)
+        self._calls.append((layer, x, options))
+        return y
+
+
+def first_wrong_op(model, x, *, options=None, seed=None, **settings):
+    """Walk a model and name the operation whose backward is wrong.
+
+    The model runs once; then every layer in it is checked by itself, at the very input that it got there, children
+    before parents. So the first that fails has children that are right, and the mistake is its own.
+
+    Parameters
+    ----------
+    model : Layer
+        Not touched: a copy in float64, with its parameters moved away from their initial values, is.
+    x : array
+        Its input.
+    options : dict, optional
+        Keyword arguments of its forward.
+    seed : int, optional
+        Of the tape: checks with dropout.
+    **settings
+        For `gradcheck`: rtol, mode, samples, ...
+
+    Returns
+    -------
+    Finding, or None if every layer passes
+
+    Examples
+    --------
+    >>> from tinytx.layers import LayerNorm
+    >>> print(first_wrong_op(LayerNorm(4), np.random.default_rng(0).normal(size=(2, 3, 4))))
+    None
+    """
+    model = in_float64(model)
+    randomize_parameters(model.parameters(), np.random.default_rng(0))
+    x, options = _double(x), {name: _double(value) for name, value in (options or {}).items()}
+    calls, seen = [], set()
+    with np.errstate(all="ignore"):
+        model(x, _Watching(calls, seed=seed), **options)
+    settings = {"randomize": False, "tape": lambda: Tape(seed=seed), **settings}
+    for layer, x, options in calls:
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        # A layer with layers in it has many parameters, each checked before: directions tell whether all is well.
+        mode = "directional" if len(list(layer.named_layers())) > 1 else "auto"
+        report = gradcheck(layer, x, options=options, **{"mode": mode, **settings})
+        if report.verdict == FAIL:
+            return _finding(model, layer, x, options, report, settings)
+    return None
+
+
+def _double(value):
+    value = np.asarray(value) if isinstance(value, np.ndarray) else value
+    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+def _finding(model, layer, x, options, report, settings):
+    """Return the Finding for a layer that fails: the operation in it that does, or the layer."""
+    path = next((path for path, found in model.named_layers() if found is layer), "")
+    op = ""
+    for name, f, backward, arguments in _operations(layer, x, options, settings["tape"]):
+        own = gradcheck(f, *arguments, backward=backward)
+        if own.verdict == FAIL:
+            op, report = name, own
+            break
+    worst = next(tensor for tensor in report.tensors if tensor.verdict == FAIL)
+    shared = [] if op else _holders(model, layer, worst.name)
+    return Finding(path, type(layer).__name__, op, worst.name, worst.index, shared, report)
+
+
+def _holders(model, layer, name):
+    """Return the paths of the layers that hold a parameter directly, if there are several."""
+    parameter = dict(layer.named_parameters()).get(name)
+    holders = [
+        path or "the model"
+        for path, found in model.named_layers()
+        if parameter is not None and any(value is parameter for value in vars(found).values())
+    ]
+    return holders if len(holders) > 1 else []
+
+
+def _operations(layer, x, options, make_tape):
+    """Yield (name, f, backward, arguments) of the operations that a layer itself calls through ``ops``."""
+    calls = []
+    with _noting(calls):
+        tape = _OwnOnly(layer, calls, make_tape())
+        tape.call(layer, x, options)
+    for name, arguments, keywords in calls:
+        f, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
+        if name == "cross_entropy":  # the one whose first argument is the saved value: a loss needs no dy
+            yield name, functools.partial(f, **keywords), lambda dy, saved, b=backward: b(saved, dy), arguments
+        else:
+            yield name, functools.partial(f, **keywords), backward, arguments
+
+
+class _OwnOnly(Tape):
+    """A tape on which the operations of a layer's children are forgotten."""
+
+    def __init__(self, layer, calls, like):
+        super().__init__(seed=like.seed, step=like.step, first_row=like.first_row)
+        self._layer, self._calls = layer, calls
+
+    def call(self, layer, x, options):
+        before = len(self._calls)
+        y = super().call(layer, x, options)
+        if layer is not self._layer:
+            del self._calls[before:]
+        return y
+
+
+@contextmanager
+def _noting(calls):
+    """While this is open, note the calls of every operation that has a backward."""
+    pairs = [name for name in ops.__all__ if f"{name}_backward" in ops.__all__]
+    originals = {name: getattr(ops, name) for name in pairs}
+
+    def noting(name, f):
+        @functools.wraps(f)
+        def call(*arguments, **keywords):
+            calls.append((name, arguments, keywords))
+            return f(*arguments, **keywords)
+
+        return call
+
+    try:
+        for name, f in originals.items():
+            setattr(ops, name, noting(name, f))
+        yield
+    finally:
+        for name, f in originals.items():
+            setattr(ops, name, f)
