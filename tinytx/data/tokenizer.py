@@ -11,7 +11,7 @@ class CharTokenizer:
     """Characters to ids and back.
 
     A Python character is one Unicode code point, so a string is an array of 32-bit numbers (UTF-32), and both
-    directions are one look-up in a table: no loop in Python, some hundred million characters a second.
+    directions are one look-up in a table: no loop in Python, tens of millions of characters a second.
 
     Parameters
     ----------

@@ -1,0 +1,71 @@
+import sys
+
+import pytest
+
+from tinytx.data import DataError, builtin_corpus, read_text
+
+
+def test_the_builtin_corpus_is_long_plain_and_the_same_each_time():
+    text = builtin_corpus()
+    assert text == builtin_corpus()
+    assert 300_000 < len(text) < 1_000_000
+    assert len(set(text)) < 200
+    assert text.startswith('The "assert" statement\n') and text.endswith(".\n")
+
+
+def test_its_topics_are_in_the_order_of_their_names(monkeypatch):
+    from pydoc_data import topics
+
+    monkeypatch.setattr(topics, "topics", {"b": "\nsecond\n", "a": "first\n\n"})
+    assert builtin_corpus() == "first\n\nsecond\n"
+
+
+def test_a_python_without_topics_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    with pytest.raises(DataError, match="without pydoc_data"):
+        builtin_corpus()
+
+
+@pytest.mark.parametrize(
+    "content, text",
+    [
+        ("naïve ☃ 𝄞\n".encode(), "naïve ☃ 𝄞\n"),
+        (b"\xef\xbb\xbfmarked", "marked"),
+        (b"a\r\nb\rc\n\r\n", "a\nb\nc\n\n"),
+        (b" ", " "),
+    ],
+)
+def test_read_text(tmp_path, content, text):
+    (tmp_path / "text").write_bytes(content)
+    assert read_text(tmp_path / "text") == text
+    assert read_text(str(tmp_path / "text")) == text
+
+
+@pytest.mark.parametrize(
+    "content, match",
+    [
+        (b"", "text.txt is empty"),
+        (b"\xef\xbb\xbf", "text.txt is empty"),
+        (b"caf\xe9 au lait", r"not UTF-8: byte 0xe9 at offset 3 .*latin-1\?"),
+        (b"\xef\xbb\xbfab\xff", "byte 0xff at offset 5"),
+        ("text".encode("utf-16"), r"byte 0x\w\w at offset 0 .*UTF-16\?"),
+        (b"cut \xe2\x98", "byte 0xe2 at offset 4"),
+    ],
+)
+def test_what_is_no_text(tmp_path, content, match):
+    (tmp_path / "text.txt").write_bytes(content)
+    with pytest.raises(DataError, match=match):
+        read_text(tmp_path / "text.txt")
+
+
+def test_no_file_and_a_folder(tmp_path):
+    with pytest.raises(DataError, match="no file .*none.txt"):
+        read_text(tmp_path / "none.txt")
+    with pytest.raises(DataError, match="is a folder"):
+        read_text(tmp_path)
+    with pytest.raises(DataError):
+        read_text(tmp_path / "none" / "text.txt")
+
+
+def test_a_data_error_is_a_value_error():
+    assert issubclass(DataError, ValueError)
