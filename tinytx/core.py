@@ -181,17 +181,24 @@ class Tape:
                 return path or type(layer).__name__
         return type(layer).__name__
 
-    def __str__(self):
+    def kept(self):
+        """Yield (layer, [(name, array), ...], bytes) for every entry.
+
+        Parameters are left out, which exist anyway, and an array that two layers keep counts at the first.
+        """
         weights = self.root.parameters() if self.root is not None else []
-        counted = {id(_owner(weight.data)) for weight in weights}  # parameters exist anyway
-        rows, total = [("layer", "saved", "bytes")], 0
+        counted = {id(_owner(weight.data)) for weight in weights}
         for layer, saved in self._stack:
             arrays = [(name, array) for name, array in _arrays(saved) if id(_owner(array)) not in counted]
-            size = sum({id(_owner(array)): array.nbytes for _, array in arrays}.values())
-            counted |= {id(_owner(array)) for _, array in arrays}  # an array kept by two layers is there once
-            total += size
+            counted |= {id(_owner(array)) for _, array in arrays}
+            yield layer, arrays, sum({id(_owner(array)): array.nbytes for _, array in arrays}.values())
+
+    def __str__(self):
+        rows, total = [("layer", "saved", "bytes")], 0
+        for layer, arrays, size in self.kept():
             shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays)
             rows.append((self._name(layer), shapes or "-", f"{size:,}"))
+            total += size
         rows.append(("total", f"{len(self._stack)} entries", f"{total:,}"))
         width = [max(len(row[i]) for row in rows) for i in range(3)]
         return "\n".join(f"{a:<{width[0]}}  {b:<{width[1]}}  {c:>{width[2]}}".rstrip() for a, b, c in rows)

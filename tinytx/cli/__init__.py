@@ -3,24 +3,29 @@
 ``train``   train a model, GPT by default
 ``sample``  let a trained model write
 ``gradcheck``  check a backward of yours, or of ours
+``profile``  time and bytes of each layer
 """
 
 import argparse
+import os
 import sys
 
-from tinytx.cli import gradcheck, sample, train_gpt
+from tinytx.cli import gradcheck, profile, sample, train_gpt
 
 TRAINERS = {"gpt": train_gpt}
 
 
 def main(argv=None):
-    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted."""
+    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted, 141 cut off."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in TRAINERS and argv[1].startswith("-")):
         argv.insert(1, "gpt")
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
+    except BrokenPipeError:  # the reader of our output is gone, as in ``... | head``
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
         message = " ".join(str(error).splitlines()) or type(error).__name__
         print(f"tinytx: {message}", file=sys.stderr)
@@ -51,4 +56,5 @@ def _parser():
         module.add_parser(models, name)
     sample.add_parser(commands, "sample")
     gradcheck.add_parser(commands, "gradcheck")
+    profile.add_parser(commands, "profile")
     return parser

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 import types
 import typing
 
@@ -36,15 +37,32 @@ def add_options(parser, cls):
 
 
 def given(arguments, cls):
-    """Return {field: value} of the flags that were given, each within its bounds."""
-    values = {}
-    for field in dataclasses.fields(cls):
-        if hasattr(arguments, field.name):
-            value = values[field.name] = getattr(arguments, field.name)
-            minimum = field.metadata.get("minimum")
-            if minimum is not None and not value >= minimum:
-                raise ValueError(f"--{field.name.replace('_', '-')} is {value}, expected at least {minimum}")
-    return values
+    """Return {field: value} of the flags that were given."""
+    names = [field.name for field in dataclasses.fields(cls)]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
+def check(settings):
+    """Raise ValueError for the first value of another type than its field's, or out of bounds.
+
+    For the dataclass's ``__post_init__``: values come from flags, and from a checkpoint that may be anybody's.
+    """
+    for field in dataclasses.fields(settings):
+        value, kind = getattr(settings, field.name), _kind(type(settings), field)
+        if value is None and field.default is None:
+            continue
+        minimum, choices = field.metadata.get("minimum"), field.metadata.get("choices")
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            expected = f"a value of type {kind.__name__}"
+        elif kind is float and not math.isfinite(value):
+            expected = "a finite number"
+        elif minimum is not None and value < minimum:
+            expected = f"at least {minimum}"
+        elif choices and value not in choices:
+            expected = f"one of {', '.join(choices)}"
+        else:
+            continue
+        raise ValueError(f"--{field.name.replace('_', '-')} is {value!r}, expected {expected}")
 
 
 def _kind(cls, field):

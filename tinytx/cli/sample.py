@@ -18,7 +18,7 @@ def add_parser(commands, name):
         epilog='Example: python -m tinytx sample runs/gpt --prompt "The " --tokens 500 --temperature 0.7 --top-k 20',
     )
     parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
-    parser.add_argument("--prompt", default="\n", help="text to continue (default: a line break)")
+    parser.add_argument("--prompt", help="text to continue (default: a line break, if the model knows one)")
     parser.add_argument("--tokens", type=int, default=500, help="characters to write (default: %(default)s)")
     parser.add_argument(
         "--temperature", type=float, default=0.8, help="0 takes the likeliest, 1 samples (default: %(default)s)"
@@ -28,15 +28,26 @@ def add_parser(commands, name):
     parser.set_defaults(run=run)
 
 
+def default_prompt(tokenizer):
+    """Return a line break, or the first character of a vocabulary without one."""
+    return "\n" if "\n" in tokenizer.characters else tokenizer.characters[0]
+
+
 def run(arguments):
     """Print the prompt and its continuation."""
     if arguments.tokens < 0 or arguments.seed is not None and arguments.seed < 0:
         raise ValueError(f"--tokens is {arguments.tokens} and --seed {arguments.seed}, expected at least 0")
-    if not arguments.prompt:
+    if arguments.prompt == "":
         raise ValueError("--prompt is empty: give at least one character to continue")
     model, _, meta = load_checkpoint(arguments.dir)
     tokenizer = CharTokenizer.from_dict(meta.get("tokenizer"))
-    ids = tokenizer.encode(arguments.prompt)
+    if tokenizer.vocab_size != model.config.vocab_size:
+        raise ValueError(
+            f"{arguments.dir}: CharTokenizer of {tokenizer.vocab_size} characters, expected {model.config.vocab_size} "
+            "from the model"
+        )
+    prompt = arguments.prompt or default_prompt(tokenizer)
+    ids = tokenizer.encode(prompt)
     tokens = generate(
         model,
         ids[None],
@@ -45,7 +56,7 @@ def run(arguments):
         top_k=arguments.top_k,
         rng=np.random.default_rng(arguments.seed),
     )
-    sys.stdout.write(arguments.prompt)
+    sys.stdout.write(prompt)
     for token in tokens:
         sys.stdout.write(tokenizer.decode(token))
         sys.stdout.flush()

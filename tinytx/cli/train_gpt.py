@@ -1,6 +1,7 @@
 """``python -m tinytx train gpt``: a character-level GPT from a text file."""
 
 import dataclasses
+import hashlib
 import sys
 import time
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tinytx import kernel
-from tinytx.cli.options import add_options, given, option
+from tinytx.cli.options import add_options, check, given, option
+from tinytx.cli.sample import default_prompt
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.decoding import generate
 from tinytx.extras import MissingExtra
@@ -57,6 +59,9 @@ class Settings:
     threads: int | None = option(None, "shards of a batch that run side by side; processors if not given", minimum=1)
     dtype: str = option("float32", "precision", choices=("float32", "float64"))
 
+    def __post_init__(self):
+        check(self)
+
 
 def add_parser(commands, name):
     """Add this command to the command line."""
@@ -76,18 +81,19 @@ def add_parser(commands, name):
 
 def run(arguments):
     """Train, and return the exit code."""
-    flags = given(arguments, Settings)
-    if arguments.resume and arguments.out:
+    if arguments.resume is not None and arguments.out is not None:
         raise ValueError("--resume writes into the folder it names: leave out --out")
-    old = load_checkpoint(arguments.resume) if arguments.resume else None
-    settings = Settings(**{**(old[2]["settings"] if old else {}), **flags})
+    old = load_checkpoint(arguments.resume) if arguments.resume is not None else None
+    settings = Settings(**(_old_settings(old[2]) if old else {}) | given(arguments, Settings))
     if settings.decay_steps is None:
         settings = dataclasses.replace(settings, decay_steps=settings.steps)
-    text = read_text(settings.data) if settings.data else builtin_corpus()
-    tokenizer = CharTokenizer.from_dict(old[2]["tokenizer"]) if old else CharTokenizer.from_text(text)
+    text = builtin_corpus() if settings.data is None else read_text(settings.data)
+    tokenizer = CharTokenizer.from_dict(old[2].get("tokenizer")) if old else CharTokenizer.from_text(text)
     train, validation = split(tokenizer.encode(text), settings.train_fraction)
     inputs, targets = windows(validation, settings.max_len)
     random_batch(train, max_len=settings.max_len, batch_size=1, seed=0, step=0)  # raises where the text is too short
+    if old and old[2].get("text") != _digest(text):
+        print("Note: the text is not the one that this run began with", file=sys.stderr)
     model, trainer = _trainer(settings, tokenizer, old)
     out = Path(arguments.resume) if old else _new_folder(arguments.out)
     sweep(out)
@@ -106,9 +112,12 @@ def run(arguments):
             tokenizer=tokenizer.to_dict(),
             settings=dataclasses.asdict(settings),
             step=trainer.optimizer.t,
+            text=_digest(text),
             fingerprint=fingerprint(trainer.threads),
         )
 
+    if not old:
+        save()  # a run that is killed before its first evaluation can be resumed, and a full disk shows at once
     began = time.perf_counter()
     finished = fit(
         trainer,
@@ -130,16 +139,32 @@ def run(arguments):
     return 0
 
 
+def _digest(text):
+    """Return what tells one text from another."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _old_settings(meta):
+    """Return the settings in a checkpoint's meta; their values are checked where they are used."""
+    settings, known = meta.get("settings"), [field.name for field in dataclasses.fields(Settings)]
+    if not isinstance(settings, dict) or not settings.keys() <= set(known):
+        raise ValueError(f"--resume: the checkpoint has settings {settings!r:.80}, expected those of train gpt")
+    return settings
+
+
 def _trainer(settings, tokenizer, old):
     """Return the model and its trainer, new or as the checkpoint holds them."""
     shape = {f.name: getattr(settings, f.name) for f in dataclasses.fields(GPTConfig) if hasattr(settings, f.name)}
     config = GPTConfig(vocab_size=tokenizer.vocab_size, **shape)
-    if old and config != old[0].config:
-        changed = [f for f in vars(config) if f != "dropout" and getattr(config, f) != getattr(old[0].config, f)]
+    if old:
+        before = vars(old[0].config) | {"dtype": old[0].parameters()[0].data.dtype}
+        now = vars(config) | {"dtype": np.dtype(settings.dtype)}
+        changed = [name for name in now if name != "dropout" and now[name] != before[name]]
         if changed:
             raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
-        old[0].config = config
-    model = old[0] if old else GPT(config, rng=np.random.default_rng(settings.seed), dtype=np.dtype(settings.dtype))
+    model = GPT(config, rng=np.random.default_rng(settings.seed), dtype=np.dtype(settings.dtype))
+    if old:
+        model.load_state_dict(old[0].state_dict())
     schedule = WarmupCosine(settings.lr, settings.warmup, settings.decay_steps, settings.min_lr)
     optimizer = AdamW(
         model,
@@ -160,7 +185,7 @@ def _trainer(settings, tokenizer, old):
         accumulate=settings.accumulate,
         seed=settings.seed,
     )
-    changed = differences(old[2]["fingerprint"], fingerprint(trainer.threads)) if old else ""
+    changed = differences(old[2].get("fingerprint"), fingerprint(trainer.threads)) if old else ""
     if changed:
         print(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}", file=sys.stderr)
     return model, trainer
@@ -168,6 +193,8 @@ def _trainer(settings, tokenizer, old):
 
 def _new_folder(asked):
     """Make and return the folder of a new run; one that holds a run already is never written to."""
+    if asked == "":
+        raise ValueError("--out is empty: name a folder, or leave it out")
     if asked:
         folder = Path(asked)
         if (folder / NAME).exists() or (folder / METRICS).exists():
@@ -201,7 +228,7 @@ def _announce(settings, text, tokenizer, train, validation, model, trainer, out)
 def _conclude(settings, model, tokenizer, trainer, out, val_loss, seconds):
     """Report a finished run: loss, sample, files, and what to try next."""
     append_json(out / METRICS, {"step": trainer.optimizer.t, "val_loss": val_loss})
-    start = tokenizer.encode("\n" if "\n" in tokenizer.characters else tokenizer.characters[0])
+    start = tokenizer.encode(default_prompt(tokenizer))
     rng = np.random.default_rng(settings.seed)
     tokens = generate(model, start[None], 300, temperature=0.8, rng=rng)
     sample = tokenizer.decode(np.concatenate(list(tokens)))
@@ -214,6 +241,7 @@ def _conclude(settings, model, tokenizer, trainer, out, val_loss, seconds):
     except MissingExtra as error:
         print(f"No picture: {error}")
     print(f"Wrote {', '.join(str(out / name) for name in wrote)}")
-    print(f'Try next: python -m tinytx sample {out} --prompt "The "')
+    prompt = ' --prompt "The "' if set("The ") <= set(tokenizer.characters) else ""
+    print(f"Try next: python -m tinytx sample {out}{prompt}")
     print(f"          python -m tinytx train gpt --resume {out} --steps {2 * settings.steps}")
     print("          python -m tinytx train gpt --data FILE --dropout 0.1 --n-layers 6    (every flag: --help)")

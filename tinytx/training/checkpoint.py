@@ -127,5 +127,6 @@ def fingerprint(threads=None):
 
 
 def differences(old, new):
-    """Return a line that says how two fingerprints differ, or "" where they agree."""
+    """Return a line that says how two fingerprints differ, or "" where they agree; ``old`` may be anything."""
+    old = old if isinstance(old, dict) else {}
     return "; ".join(f"{key}: {old.get(key)} then, {new[key]} now" for key in new if old.get(key) != new[key])

@@ -26,9 +26,9 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
     tokens : int
         In a batch, for the rate that is shown.
     out : Path
-        Folder that gets metrics.jsonl: on each line a record with ``step``, ``train_loss`` (of that step's batch, before
-        it), ``learning_rate``, ``grad_norm`` (before clipping) and ``tokens_per_second``; and with ``val_loss`` where
-        there was an evaluation.
+        Folder that gets metrics.jsonl: on each line a record with ``step``, ``train_loss`` (of the step's own batch,
+        before it), ``learning_rate``, ``grad_norm`` (before clipping) and ``tokens_per_second``; and with ``val_loss``
+        where there was an evaluation.
     evaluate : function () -> float
         The validation loss.
     save : function ()

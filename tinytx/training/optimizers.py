@@ -72,8 +72,7 @@ class Optimizer:
         """
         lr = self.learning_rate
         self.t += 1
-        for _ in run(lambda name: self._update(name, self.named[name], scale, lr), self.named):
-            pass
+        list(run(lambda name: self._update(name, self.named[name], scale, lr), self.named))
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -88,7 +87,7 @@ class Optimizer:
     def load_state_dict(self, arrays):
         """Copy what `state_dict` returned, or change nothing and raise ValueError naming all that does not fit."""
         own = self.state_dict()
-        faults = [n for n in {**own, **arrays} if n not in own or n not in arrays or own[n].shape != arrays[n].shape]
+        faults = [n for n in {**own, **arrays} if n not in own or n not in arrays or not _alike(own[n], arrays[n])]
         if faults:
             raise ValueError(f"{type(self).__name__}: state does not fit the model: {', '.join(sorted(faults))}")
         for name, array in own.items():
@@ -104,6 +103,11 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__}: the data of {name} is not C-contiguous: assign a contiguous array")
         arrays = (parameter.data, *(self.state[slot][name] for slot in self.slots), contiguous(parameter.grad))
         return [array.reshape(-1) for array in arrays], parameter.data.dtype.type
+
+
+def _alike(a, b):
+    """Return whether two arrays have one shape, and numbers of one kind in whatever precision."""
+    return a.shape == b.shape and a.dtype.kind == b.dtype.kind
 
 
 class SGD(Optimizer):

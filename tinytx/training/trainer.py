@@ -6,21 +6,18 @@ Shards use the same weights; each has gradients and a tape of its own.
 """
 
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
 
 from tinytx.core import Tape
-from tinytx.extras import MissingExtra, require
 from tinytx.kernel import kernel
 from tinytx.shapes import contiguous
+from tinytx.training.threads import Workers
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss or the gradient is NaN or infinite; parameters and optimiser are as they were before the step."""
+    """A loss or a gradient is NaN or infinite; parameters and optimiser are as they were before the call."""
 
 
 class Shard(NamedTuple):
@@ -69,11 +66,10 @@ class Trainer:
         if clip is not None and not clip >= 0:
             raise ValueError(f"Trainer: clip is {clip}, expected a positive number, or None for no clipping")
         self.model, self.optimizer, self.clip, self.accumulate, self.seed = model, optimizer, clip, accumulate, seed
-        self._blas = _blas_controller(threads)
-        self.threads = threads or (_processors() if self._blas else 1)
+        self._workers = Workers(threads)
+        self.threads = self._workers.count
         self._models = [model, *(model.replicate() for _ in range(self.threads - 1))]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
-        self._pool = ThreadPoolExecutor(self.threads)
         self.grad_norm = math.nan
 
     def step(self, *batch):
@@ -100,7 +96,7 @@ class Trainer:
             for replica in replicas:
                 replica[name].zero_grad()
                 replica[name].data = parameter.data  # again, since somebody may have assigned another array
-        with self._one_blas_thread():
+        with self._workers.one_blas_thread():
             loss = self._gradients(batch)
             self.grad_norm = self._norm()
             if not math.isfinite(loss + self.grad_norm):
@@ -109,30 +105,41 @@ class Trainer:
                     "nothing was updated. A smaller learning rate or clipping may help"
                 )
             scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
-            self.optimizer.step(scale=scale, run=self._pool.map)
+            self.optimizer.step(scale=scale, run=self._workers.run)
         return loss
 
     def evaluate(self, batches):
-        """Return the mean loss per target over ``batches``, each a tuple as for `step`; no gradients, no dropout."""
+        """Return the mean loss per target over ``batches``, each a tuple as for `step`; no gradients, no dropout.
+
+        Raises
+        ------
+        NotFiniteError
+            If it is not finite, so that no checkpoint of such a model takes the place of a good one.
+        """
         batches = list(batches)  # they are gone through twice
-        with self._one_blas_thread():
-            sums = self._pool.map(lambda batch: self.model.loss(*batch, count=1), batches)
-            return math.fsum(sums) / max(1, sum(self.model.count(*batch) for batch in batches))
+        with self._workers.one_blas_thread():
+            sums = self._workers.run(lambda batch: self.model.loss(*batch, count=1), batches)
+        loss = sum(sums) / max(1, sum(self.model.count(*batch) for batch in batches))
+        if not math.isfinite(loss):
+            raise NotFiniteError(
+                f"Trainer: after step {self.optimizer.t} the validation loss is {loss}. "
+                "A smaller learning rate or clipping may help"
+            )
+        return loss
 
     def _gradients(self, batch):
         """Leave the gradient of the batch's loss in the model's parameters; return the loss."""
         count, losses = self.model.count(*batch), []
         for part in _split(Shard(batch, 0), self.accumulate):
             shards = _split(part, self.threads)
-            losses += self._pool.map(lambda model, shard: self._shard(model, shard, count), self._models, shards)
+            losses += self._workers.run(lambda model, shard: self._shard(model, shard, count), self._models, shards)
 
         def add_up(name):
             parameter = self.optimizer.named[name]
             for replica in self._parameters[1:]:
                 parameter.add_grad(replica[name].grad)
 
-        for _ in self._pool.map(add_up, self.optimizer.named):
-            pass
+        self._workers.run(add_up, self.optimizer.named)
         return math.fsum(losses)
 
     def _shard(self, model, shard, count):
@@ -150,10 +157,7 @@ class Trainer:
             _sum_of_squares(out, contiguous(self.optimizer.named[name].grad).reshape(-1))
             return out[0]
 
-        return math.sqrt(math.fsum(self._pool.map(squares, self.optimizer.named)))
-
-    def _one_blas_thread(self):
-        return self._blas.limit(limits=1, user_api="blas") if self._blas else nullcontext()
+        return math.sqrt(math.fsum(self._workers.run(squares, self.optimizer.named)))
 
 
 def _split(shard, parts):
@@ -165,20 +169,3 @@ def _split(shard, parts):
         for start, stop in zip(edges, edges[1:])
         if start < stop
     ]
-
-
-def _processors():
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _blas_controller(threads):
-    """Return what holds BLAS to one thread; None where threadpoolctl is missing and nobody asked for threads."""
-    try:
-        return require("threadpoolctl", "train", "training in several threads").ThreadpoolController()
-    except MissingExtra:
-        if threads not in (None, 1):
-            raise
-        return None

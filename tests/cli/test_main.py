@@ -1,0 +1,74 @@
+"""The command line as a whole: help, usage errors, and errors of one line."""
+
+import pytest
+
+from tinytx import cli
+
+
+@pytest.mark.parametrize("command", ["", "train", "train gpt", "sample"])
+def test_help_has_an_example(tinytx, command):
+    """Catches help that raises (a % in a text), and a command that shows its flags but not how to begin."""
+    result = tinytx(command, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert "Example: python -m tinytx" in result.out or "Start with: python -m tinytx" in result.out
+
+
+@pytest.mark.parametrize(
+    "command, named",
+    [
+        ("", "COMMAND"),
+        ("trian", "trian"),
+        ("train nosuch", "nosuch"),
+        ("train --nosuch 3", "--nosuch"),
+        ("train gpt --steps many", "many"),
+        ("train gpt --steps", "--steps"),
+        ("train gpt --norm-order sideways", "sideways"),
+        ("sample", "DIR"),
+        ("sample runs/gpt --tokens 1.5", "1.5"),
+    ],
+)
+def test_usage_errors(refused, command, named):
+    """Catches a page of usage where one line would do, and a message that does not name the word that is wrong."""
+    assert named in refused(command)
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (ValueError("bad value"), "tinytx: bad value"),
+        (OSError(28, "No space left on device", "x.npz"), "tinytx: [Errno 28] No space left on device: 'x.npz'"),
+        (MemoryError("Unable to allocate 8. TiB"), "tinytx: Unable to allocate 8. TiB"),
+        (MemoryError(), "tinytx: MemoryError"),
+        (ZeroDivisionError("division by zero"), "tinytx: division by zero"),
+        (ImportError("in two\nlines"), "tinytx: in two lines"),
+    ],
+)
+def test_errors_of_a_command_are_one_line(tinytx, monkeypatch, error, message):
+    """Catches tracebacks for what is no fault of ours, and a line without words."""
+
+    def fails(arguments):
+        raise error
+
+    monkeypatch.setattr(cli.sample, "run", fails)
+    assert tinytx("sample somewhere") == (2, "", message + "\n")
+
+
+def test_ctrl_c_outside_the_loop(tinytx, monkeypatch):
+    """Catches a traceback when somebody stops a command while it reads or writes."""
+
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.sample, "run", interrupted)
+    assert tinytx("sample somewhere") == (130, "", "tinytx: interrupted\n")
+
+
+def test_our_own_faults_keep_their_traceback(tinytx, monkeypatch):
+    """Catches an ``except Exception`` that would hide a bug of ours behind one line."""
+
+    def buggy(arguments):
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(cli.sample, "run", buggy)
+    with pytest.raises(AttributeError):
+        tinytx("sample somewhere")

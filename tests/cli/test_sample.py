@@ -1,0 +1,86 @@
+"""``python -m tinytx sample``: a trained model writes."""
+
+import numpy as np
+import pytest
+
+from tinytx.data import CharTokenizer
+from tinytx.models import GPT, GPTConfig
+from tinytx.training import save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def save(tmp_path_factory):
+    """Write a checkpoint of an untrained model, and return its folder."""
+
+    def call(characters="abc ", vocab_size=4, **meta):
+        folder = tmp_path_factory.mktemp("model")
+        config = GPTConfig(vocab_size=vocab_size, max_len=6, d_model=4, n_heads=1, n_layers=1)
+        meta = {"tokenizer": CharTokenizer(characters).to_dict()} | meta
+        save_checkpoint(folder, GPT(config, rng=np.random.default_rng(0)), **meta)
+        return folder
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def folder(save):
+    return save()
+
+
+def test_prompt_and_as_many_characters_as_asked_for(tinytx, folder):
+    """Catches a prompt that is not repeated, a character too few, and a missing line break at the end."""
+    for n in (0, 1, 30):
+        code, out, err = tinytx("sample", folder, "--prompt ab --tokens", n)
+        assert (code, err) == (0, "")
+        assert out.startswith("ab") and out.endswith("\n")
+        assert len(out) == len("ab") + n + len("\n")
+        assert set(out) <= set("abc \n")
+
+
+def test_seed_and_temperature_0_repeat_themselves(tinytx, folder):
+    """Catches a seed that goes unused, and one that fixes the text where none is given."""
+    text = {options: {tinytx("sample", folder, "--prompt a --tokens 40", options).out for _ in range(2)}
+            for options in ("", "--seed 1", "--seed 2", "--temperature 0", "--top-k 1")}  # fmt: skip
+    assert [len(texts) for texts in text.values()] == [2, 1, 1, 1, 1]
+    assert text["--seed 1"] != text["--seed 2"]
+    assert text["--temperature 0"] == text["--top-k 1"]
+
+
+@pytest.mark.parametrize("characters, prompt", [("xyz", "x"), ("\nabc", "\n")])
+def test_default_prompt_is_in_every_vocabulary(tinytx, save, characters, prompt):
+    """Catches a default that fails for a text in one line: a line break, or else the first character there is."""
+    code, out, err = tinytx("sample", save(characters, len(characters)), "--tokens 5")
+    assert (code, err) == (0, "")
+    assert out.startswith(prompt)
+
+
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        (("--prompt Q",), "'Q'"),
+        ((["--prompt", ""],), "--prompt is empty"),
+        (("--tokens -1",), "--tokens is -1"),
+        (("--seed -1",), "--seed -1"),
+        (("--temperature nan",), "temperature nan"),
+        (("--temperature -1",), "temperature -1"),
+        (("--temperature inf",), "temperature inf"),
+        (("--top-k 0",), "top_k 0"),
+    ],
+)
+def test_settings_that_cannot_be(refused, folder, options, named):
+    """Catches tracebacks, and text that is already printed when the error comes."""
+    assert named in refused("sample", folder, "--prompt a --tokens 5", *options)
+
+
+def test_folder_without_a_model(refused, folder):
+    """Catches a traceback for a mistyped folder."""
+    assert "no checkpoint.npz in nowhere" in refused("sample nowhere")
+
+
+@pytest.mark.parametrize(
+    "options, named",
+    [({"tokenizer": None}, "CharTokenizer"), ({"vocab_size": 9}, "9"), ({"vocab_size": 3}, "3")],
+)
+def test_tokenizer_that_does_not_fit(refused, save, options, named):
+    """Catches a file whose tokenizer is missing or of another vocabulary: ids without a character, half-way."""
+    assert named in refused("sample", save(**options), "--prompt a --tokens 50")

@@ -1,0 +1,232 @@
+"""``python -m tinytx train gpt``: a run, what it leaves behind, and how it goes on."""
+
+import json
+import shutil
+import sys
+
+import pytest
+
+from tinytx.files import load_arrays, save_arrays
+from tinytx.training import load_checkpoint
+from tinytx.training.checkpoint import NAME
+from tinytx.training.loop import METRICS
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished run, to go on with."""
+    return shutil.copytree(finished[0], tmp_path / "copy")
+
+
+def content(folder):
+    """Arrays and meta of a run's checkpoint, without what depends on the libraries that happen to be loaded."""
+    arrays, meta = load_arrays(folder / NAME)
+    return {name: array.tobytes() for name, array in arrays.items()}, {**meta, "fingerprint": None}
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+
+
+def test_a_run_writes_and_says_what_it_should(finished):
+    """Catches a file that is not written, JSON that is none, and a run that ends without its loss or the next step."""
+    folder, (code, out, err) = finished
+    assert code == 0
+    assert sorted(path.name for path in folder.iterdir()) == [NAME, "loss.png", METRICS]
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert load_checkpoint(folder)[2]["step"] == 20
+
+    *steps, last = records(folder)
+    assert [record["step"] for record in steps] == [5, 7, 10, 14, 15, 20]
+    assert {key for record in steps for key in record} == {
+        "step", "train_loss", "learning_rate", "grad_norm", "tokens_per_second", "val_loss",
+    }  # fmt: skip
+    assert set(last) == {"step", "val_loss"}
+    assert f"Validation loss {last['val_loss']:.4f}" in out
+    assert f"python -m tinytx sample {folder}" in out
+    assert f"python -m tinytx train gpt --resume {folder} --steps 40" in out
+    assert "20/20" in err and "Traceback" not in err
+
+
+def test_what_it_suggests_works(tinytx, finished):
+    """Catches a suggestion that fails: "The " is no prompt for a vocabulary without capitals."""
+    folder, result = finished
+    line = next(line for line in result.out.splitlines() if "tinytx sample" in line)
+    assert tinytx(line.partition("python -m tinytx ")[2], "--tokens 5").code == 0
+
+
+def test_train_40_is_train_20_resume_train_20(tinytx, tiny, book, tmp_path, copy, no_pictures):
+    """Catches anything that a resumed run does otherwise: batches, masks, rates, moments; and steps logged twice."""
+    straight = tmp_path / "straight"
+    assert tinytx("train --data", book, tiny, "--steps 40 --out", straight).code == 0
+    resumed = tinytx("train --resume", copy, "--steps 40")
+    assert resumed.code == 0
+    assert "Note" not in resumed.err
+    assert content(copy) == content(straight)
+
+    def train_losses(folder):
+        return [(record["step"], record["train_loss"]) for record in records(folder) if "train_loss" in record]
+
+    assert train_losses(copy) == train_losses(straight)
+
+
+def test_dropout_changed_on_resume_is_applied(tinytx, copy, tmp_path, no_pictures):
+    """Catches a flag that ends up in the checkpoint and not in the layers."""
+    other = shutil.copytree(copy, tmp_path / "other")
+    assert tinytx("train --resume", copy, "--steps 22").code == 0
+    assert tinytx("train --resume", other, "--steps 22 --dropout 0.6").code == 0
+    assert content(other)[1]["config"]["dropout"] == 0.6
+    assert content(other)[0]["model.token.weight"] != content(copy)[0]["model.token.weight"]
+
+
+def test_another_number_of_threads_is_noted(tinytx, copy, no_pictures):
+    """Catches silence where the last bits will differ from an uninterrupted run's."""
+    assert "threads: 2 then, 1 now" in tinytx("train --resume", copy, "--steps 21 --threads 1").err
+
+
+def test_default_folder_is_the_next_free_one(tinytx, tiny, book, tmp_path, monkeypatch, no_pictures):
+    """Catches a run written into an older one's folder, and ``train`` that is not ``train gpt``."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("gpt", "gpt-2"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert tinytx("train --data", book, tiny, "--steps 1").code == 0
+    assert [path.parent.name for path in tmp_path.glob("runs/*/*.npz")] == ["gpt-3"]
+
+
+def test_without_tqdm_and_matplotlib(tinytx, tiny, book, tmp_path, monkeypatch, no_pictures):
+    """Catches a run that trains to its end and then fails for want of a picture."""
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    code, out, err = tinytx("train --data", book, tiny, "--steps 8 --out", tmp_path / "run")
+    assert code == 0
+    assert 'needs matplotlib: pip install "tinytx[train]"' in out
+    assert "step 8/8, 0 s left, loss " in err
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [NAME, METRICS]
+
+
+def test_float64_untied_post_norm_without_clipping(tinytx, tiny, book, tmp_path, no_pictures):
+    """Catches a flag that does not reach the model."""
+    flags = "--dtype float64 --no-tied-head --norm-order post --activation relu --clip 0 --d-ff 10 --accumulate 2"
+    assert tinytx("train --data", book, tiny, flags, "--steps 2 --out", tmp_path / "run").code == 0
+    model, _, meta = load_checkpoint(tmp_path / "run")
+    config = model.config
+    assert (config.tied_head, config.norm_order, config.activation, config.d_ff) == (False, "post", "relu", 10)
+    assert {str(parameter.data.dtype) for parameter in model.parameters()} == {"float64"}
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """Text files with something wrong, by name."""
+    folder = tmp_path_factory.mktemp("texts")
+    contents = {"empty": b"", "latin-1": b"caf\xe9 " * 50, "short": b"ten chars."}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name, named",
+    [
+        ("missing", "no file"),
+        ("", "folder"),
+        ("empty", "empty"),
+        ("latin-1", "0xe9 at offset 3"),
+        ("short", "max_len 8"),
+    ],
+)
+def test_texts_that_cannot_be_used(refused, texts, tiny, name, named):
+    """Catches tracebacks, and a folder made for a run that never begins."""
+    assert named in refused("train", tiny, "--train-fraction 0.5 --data", texts / name)
+
+
+@pytest.mark.parametrize(
+    "flags, named",
+    [
+        ("--n-heads 3", "n_heads 3 does not divide d_model 16"),
+        ("--dropout 1.5", "dropout is 1.5"),
+        ("--dropout nan", "--dropout is nan"),
+        ("--lr -0.1", "--lr is -0.1"),
+        ("--lr inf", "--lr is inf"),
+        ("--beta2 1", "betas[1] is 1"),
+        ("--steps 0", "--steps is 0"),
+        ("--threads 0", "--threads is 0"),
+        ("--train-fraction 1.5", "train_fraction is 1.5"),
+        ("--train-fraction 1", "0 tokens"),
+        ("--n-layers 1000000000000", "n_layers"),
+        ("--resume nowhere", "no checkpoint.npz in nowhere"),
+        ("--resume a --out b", "leave out --out"),
+    ],
+)
+def test_flags_that_cannot_be(refused, tiny, book, flags, named):
+    """Catches tracebacks, and a setting out of range that trains to nonsense."""
+    assert named in refused("train --data", book, tiny, flags)
+
+
+@pytest.mark.parametrize("flag", ["--data", "--resume", "--out"])
+def test_empty_path_is_not_a_missing_flag(refused, tiny, book, flag):
+    """Catches ``--data "$FILE"`` with FILE unset: it must not train on something else, somewhere else."""
+    refused("train --data", book, tiny, [flag, ""])
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(refused, tiny, book, finished):
+    """Catches a finished run overwritten by the same command given twice."""
+    folder = finished[0]
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert f"--resume {folder}" in refused("train --data", book, tiny, "--out", folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "flags, named",
+    [
+        ("--steps 40 --d-model 32", "cannot change d_model"),
+        ("--steps 40 --n-layers 2 --no-tied-head", "cannot change n_layers, tied_head"),
+        ("--steps 40 --dtype float64", "cannot change dtype"),
+        ("--steps 20", "larger --steps"),
+        ("--steps 40 --batch-size 0", "--batch-size is 0"),
+    ],
+)
+def test_what_a_resumed_run_cannot_change(refused, finished, flags, named):
+    """Catches a flag that is taken and has no effect."""
+    before = (finished[0] / NAME).read_bytes()
+    assert named in refused("train --resume", finished[0], flags)
+    assert (finished[0] / NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"settings": None}, "settings"),
+        ({"settings": [1]}, "settings"),
+        ({"settings": {"stepz": 3}}, "stepz"),
+        ({"settings": {"batch_size": "many"}}, "--batch-size is 'many'"),
+        ({"settings": {"lr": float("1e999")}}, "--lr is inf"),
+        ({"tokenizer": None}, "CharTokenizer"),
+        ({"tokenizer": {"kind": "characters", "characters": "ab"}}, "CharTokenizer"),
+    ],
+)
+def test_a_strangers_checkpoint_on_resume(refused, finished, tmp_path_factory, monkeypatch, change, named):
+    """Catches tracebacks of any other kind, for a file that another program or somebody with bad intent wrote."""
+    arrays, meta = load_arrays(finished[0] / NAME)
+    folder = tmp_path_factory.mktemp("strange")
+    monkeypatch.setattr(json, "dumps", lambda value, *, dumps=json.dumps, **_: dumps(value))  # infinity too
+    save_arrays(folder / NAME, arrays, meta | change)
+    assert named in refused("train --resume", folder, "--steps 40")
+
+
+def test_a_strange_fingerprint_is_a_note(tinytx, copy, no_pictures):
+    """Catches a traceback over the one part of a checkpoint that nothing depends on."""
+    arrays, meta = load_arrays(copy / NAME)
+    save_arrays(copy / NAME, arrays, meta | {"fingerprint": [1]})
+    result = tinytx("train --resume", copy, "--steps 21")
+    assert result.code == 0
+    assert "up to rounding only" in result.err
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_that_diverges_keeps_its_last_checkpoint(tinytx, tiny, book, tmp_path, no_pictures):
+    """Catches weights without a finite loss, written over the last good ones; and an error that the bar covers."""
+    flags = "--warmup 0 --lr 1e30 --eval-every 1 --steps 50"
+    code, out, err = tinytx("train --data", book, tiny, flags, "--out", tmp_path / "run")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("tinytx: Trainer: after step 1 the validation loss is ")
+    assert load_checkpoint(tmp_path / "run")[2]["step"] == 0

@@ -1,0 +1,113 @@
+"""Optimisers, and a whole training run, beside PyTorch's."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+from tinytx.core import Layer, Parameter  # noqa: E402  (torch first: without it, this file is skipped)
+from tinytx.models import GPT, GPTConfig  # noqa: E402
+from tinytx.training import SGD, Adam, AdamW, Trainer, WarmupCosine  # noqa: E402
+
+pytestmark = pytest.mark.oracle
+
+OPTIMIZERS = {
+    "SGD": (SGD, torch.optim.SGD, {"weight_decay": 0.1}),
+    "SGD with momentum": (SGD, torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}),
+    "Adam": (Adam, torch.optim.Adam, {"weight_decay": 0.1, "betas": (0.8, 0.95)}),
+    "AdamW": (AdamW, torch.optim.AdamW, {"weight_decay": 0.1, "eps": 1e-6}),
+}
+
+
+class Toy(Layer):
+    """A matrix and a vector."""
+
+    def __init__(self, rng):
+        self.weight = Parameter(rng.standard_normal((5, 4)))
+        self.bias = Parameter(rng.standard_normal(4))
+
+
+def groups(tensors, weight_decay):
+    """PyTorch's parameter groups for decay of matrices only."""
+    matrices, vectors = ([t for t in tensors if (t.ndim > 1) == wanted] for wanted in (True, False))
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def tensors_of(model):
+    return {name: torch.tensor(array.copy(), requires_grad=True) for name, array in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("ours, theirs, options", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_100_steps_equal_torch(ours, theirs, options):
+    """Catches a formula misread from its paper, which our own NumPy version of it would share."""
+    rng = np.random.default_rng(0)
+    model = Toy(rng)
+    tensors = tensors_of(model)
+    optimizer = ours(model, 0.01, **options)
+    oracle = theirs(groups(tensors.values(), options["weight_decay"]), lr=0.01, **options)
+    for _ in range(100):
+        optimizer.zero_grad()
+        for name, parameter in optimizer.named.items():
+            g = rng.standard_normal(parameter.data.shape)
+            parameter.add_grad(g)
+            tensors[name].grad = torch.tensor(g)
+        optimizer.step()
+        oracle.step()
+    for name, tensor in tensors.items():
+        np.testing.assert_allclose(optimizer.named[name].data, tensor.detach().numpy(), rtol=0, atol=1e-12)
+
+
+def torch_logits(p, ids, config):
+    """A GPT of the same weights, as PyTorch's functions say it."""
+
+    def linear(x, name):
+        return x @ p[f"{name}.weight"] + p[f"{name}.bias"]
+
+    def norm(x, name):
+        return F.layer_norm(x, x.shape[-1:], p[f"{name}.weight"], p[f"{name}.bias"])
+
+    def heads(x):
+        return x.unflatten(-1, (config.n_heads, -1)).transpose(1, 2)  # (B, H, T, K)
+
+    x = p["token.weight"][ids] + p["position.weight"][: ids.shape[1]]
+    for i in range(config.n_layers):
+        block = f"blocks.{i}.attention"
+        y = norm(x, f"{block}.norm")
+        q, k, v = (heads(linear(y, f"{block}.f.{part}")) for part in ("query", "key", "value"))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
+        x = x + linear(y, f"{block}.f.output")
+        block = f"blocks.{i}.feed_forward"
+        y = F.gelu(linear(norm(x, f"{block}.norm"), f"{block}.f.expand"), approximate="tanh")
+        x = x + linear(y, f"{block}.f.contract")
+    return norm(x, "norm") @ p["token.weight"].T  # tied head
+
+
+def test_ten_steps_of_a_gpt_equal_torch():
+    """Catches what no part shows alone: gradients of tied weights, clipping, decay, schedule and bias correction
+    together, from loss to weights, with shards in threads on our side."""
+    config = GPTConfig(vocab_size=11, max_len=9, d_model=12, n_heads=3, n_layers=2)
+    rng = np.random.default_rng(0)
+    model = GPT(config, rng=rng, dtype=np.float64)
+    for parameter in model.parameters():  # biases other than 0, gains other than 1, gradients above the clip
+        parameter.data += 0.3 * rng.standard_normal(parameter.data.shape)
+    tensors = tensors_of(model)
+    schedule = WarmupCosine(1e-2, 3, 10, 1e-3)
+    trainer = Trainer(model, AdamW(model, schedule, betas=(0.9, 0.99), weight_decay=0.1), clip=1.0, threads=2)
+    oracle = torch.optim.AdamW(groups(tensors.values(), 0.1), betas=(0.9, 0.99))
+    clipped = []
+    for step in range(10):
+        ids, targets = rng.integers(config.vocab_size, size=(2, 5, 8))
+        targets[rng.random(targets.shape) < 0.3] = -100
+        logits = torch_logits(tensors, torch.tensor(ids), config)
+        loss = F.cross_entropy(logits.flatten(0, 1), torch.tensor(targets).flatten())
+        oracle.zero_grad()
+        loss.backward()
+        clipped.append(float(torch.nn.utils.clip_grad_norm_(tensors.values(), 1.0)) > 1.0)
+        for group in oracle.param_groups:
+            group["lr"] = schedule(step)
+        oracle.step()
+        assert trainer.step(ids, targets) == pytest.approx(loss.item(), abs=1e-8)
+    assert any(clipped) and not all(clipped)
+    for name, tensor in tensors.items():
+        np.testing.assert_allclose(model.state_dict()[name], tensor.detach().numpy(), rtol=0, atol=1e-8, err_msg=name)

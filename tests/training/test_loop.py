@@ -1,0 +1,138 @@
+"""The loop of a run: what it logs, when it saves, and how it stops."""
+
+import signal
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from tinytx.files import read_json_lines
+from tinytx.training import fit, loop
+
+
+class Counter:
+    """A trainer that only counts: the loss of step t is 10 / t."""
+
+    grad_norm = 2.5
+
+    def __init__(self, t=0):
+        self.optimizer = SimpleNamespace(t=t, learning_rate=0.1)
+
+    def step(self, *batch):
+        self.optimizer.t += 1
+        return 10 / self.optimizer.t
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run ``fit`` on a counter; what was saved, shown and closed is in ``run.saved`` and ``run.shown``."""
+
+    def call(steps, start=0, batch=lambda step: (), **options):
+        trainer = Counter(start)
+        settings = {"eval_every": 4, "log_every": 3, "tokens": 8, "evaluate": lambda: 0.5} | options
+        save = lambda: call.saved.append(trainer.optimizer.t)
+        return fit(trainer, batch, steps=steps, out=tmp_path, save=save, **settings)
+
+    call.saved, call.shown = [], []
+    call.records = lambda: read_json_lines(tmp_path / loop.METRICS)
+    bar = SimpleNamespace(update=call.shown.append, say=call.shown.append, close=lambda: call.shown.append("closed"))
+    monkeypatch.setattr(loop, "progress", lambda total, start: bar)
+    call.path = tmp_path / loop.METRICS
+    return call
+
+
+def test_metrics_have_the_keys_that_fit_documents(run):
+    """Catches a key renamed in the code alone, a rate or loss of the neighbouring step, and a step logged twice."""
+    assert run(9) is True
+    assert [record["step"] for record in run.records()] == [3, 4, 6, 8, 9]
+    always = {"step", "train_loss", "learning_rate", "grad_norm", "tokens_per_second"}
+    for record in run.records():
+        assert set(record) == always | ({"val_loss"} if record["step"] % 4 == 0 else set())
+        assert record["train_loss"] == 10 / record["step"]
+    for key in always | {"val_loss"}:
+        assert f"``{key}``" in fit.__doc__
+
+
+def test_it_saves_at_evaluations_and_at_the_end(run):
+    """Catches a last step that is not saved."""
+    run(9)
+    assert run.saved == [4, 8, 9]
+    assert "step     4: train 2.5000, validation 0.5000" in run.shown
+    assert run.shown[-1] == "closed"
+
+
+def test_batches_are_asked_for_by_step(run):
+    """Catches a resumed run that starts again with the first batch."""
+    asked = []
+    run(7, start=5, batch=lambda step: asked.append(step) or ())
+    assert asked == [5, 6]
+
+
+def test_a_resumed_run_replaces_the_records_it_takes_again(run):
+    """Catches steps that stand twice in metrics.jsonl: those after the last checkpoint, and one torn by the kill."""
+    run(9)
+    with open(run.path, "a") as file:
+        file.write('{"step": 12, "train_l')
+    run(12, start=8)
+    assert [(record["step"], record["train_loss"]) for record in run.records()] == [
+        (step, 10 / step) for step in (3, 4, 6, 8, 9, 12)
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_after_a_whole_step_and_saves(run, number):
+    """Catches half a step, a lost checkpoint, an evaluation that the user has to wait for, and handlers left behind."""
+
+    def not_caught(number, frame):
+        pytest.fail("the signal was not caught")
+
+    before = signal.signal(number, not_caught)
+    try:
+        assert run(100, batch=lambda step: (signal.raise_signal(number) if step == 3 else None) or ()) is False
+        assert signal.getsignal(number) is not_caught
+    finally:
+        signal.signal(number, before)
+    assert run.saved == [4]
+    assert "val_loss" not in run.records()[-1]
+
+
+def test_a_second_ctrl_c_stops_at_once(run):
+    """Catches a run that cannot be stopped while a step or a save hangs."""
+
+    def twice(step):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(100, batch=twice)
+    assert run.saved == []
+    assert run.shown == ["closed"]
+
+
+def test_a_failing_step_closes_the_bar_and_keeps_the_old_checkpoint(run):
+    """Catches an error message that ends up on the bar's own line."""
+
+    def fails(step):
+        if step == 5:
+            raise ArithmeticError("not finite")
+        return ()
+
+    with pytest.raises(ArithmeticError):
+        run(100, batch=fails)
+    assert run.saved == [4]
+    assert run.shown[-1] == "closed"
+
+
+def test_outside_the_main_thread(run):
+    """Catches signal.signal, which only the main thread may call: a notebook or a server may train in another."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run(5)))
+    thread.start()
+    thread.join()
+    assert results == [True]
+
+
+def test_nothing_left_to_do(run):
+    """Catches a step too many, or a division by zero, where all steps have been taken."""
+    assert run(5, start=5) is True
+    assert run.shown == ["closed"]

@@ -1,0 +1,126 @@
+"""Where a training step spends its time and its memory: layer by layer, forward and backward."""
+
+import time
+from dataclasses import dataclass
+
+from tinytx.core import Tape
+from tinytx.training.threads import Workers
+
+
+@dataclass
+class Row:
+    """What one layer took, in a step.
+
+    Attributes
+    ----------
+    path, layer : str
+        The layer's path in the model, and its class.
+    forward, backward : float
+        Seconds, without those of the layers inside it.
+    kept : int
+        Bytes on the tape for its backward, without what another layer keeps anyway.
+    """
+
+    path: str
+    layer: str
+    forward: float = 0.0
+    backward: float = 0.0
+    kept: int = 0
+
+
+class _Clock:
+    """Charges the time between two calls to the layer that is innermost then."""
+
+    def __init__(self):
+        self._stack, self._last = [], time.perf_counter()
+
+    def enter(self, row, part):
+        self._charge()
+        self._stack.append((row, part))
+
+    def leave(self):
+        self._charge()
+        self._stack.pop()
+
+    def _charge(self):
+        now = time.perf_counter()
+        if self._stack:
+            row, part = self._stack[-1]
+            setattr(row, part, getattr(row, part) + now - self._last)
+        self._last = now
+
+
+class _TimedTape(Tape):
+    """A tape that charges each layer's forward."""
+
+    def __init__(self, clock, rows):
+        super().__init__()
+        self._clock, self._rows = clock, rows
+
+    def call(self, layer, x, options):
+        self._clock.enter(self._rows[id(layer)], "forward")
+        try:
+            return super().call(layer, x, options)
+        finally:
+            self._clock.leave()
+
+
+def profile(model, *batch, steps=10):
+    """Time the layers of a model over some steps, in one thread.
+
+    Parameters
+    ----------
+    model : Layer
+        With ``loss`` and ``loss_backward``; its parameters do not change.
+    *batch : arrays
+        What its ``loss`` takes.
+    steps : int
+        Steps to average over, after one that is not counted.
+
+    Returns
+    -------
+    list of Row
+        One for each layer that took time or keeps memory, in the order of the model; seconds and bytes for one step.
+    """
+    model = model.replicate()
+    layers = list(model.named_layers())
+    rows = {id(layer): Row(path or "(model)", type(layer).__name__) for path, layer in layers}
+    clock = _Clock()
+    for _, layer in layers:  # a copy's own attribute hides the method: the model that was handed in is not touched
+        layer.backward = _timed(layer.backward, rows[id(layer)], clock)
+    with Workers(1).one_blas_thread():
+        _step(model, batch, clock, rows)
+        for row in rows.values():
+            row.forward = row.backward = 0.0
+        for _ in range(steps):
+            kept = _step(model, batch, clock, rows)
+    for layer, _, size in kept:
+        rows[id(layer)].kept += size
+    for row in rows.values():
+        row.forward, row.backward = row.forward / steps, row.backward / steps
+    return [row for row in rows.values() if row.forward + row.backward > 0 or row.kept]
+
+
+def _step(model, batch, clock, rows):
+    """Run forward and backward once, and return what the tape kept between them."""
+    model.zero_grad()
+    tape = _TimedTape(clock, rows)
+    clock.enter(rows[id(model)], "forward")
+    model.loss(*batch, tape)
+    clock.leave()
+    kept = list(tape.kept())
+    clock.enter(rows[id(model)], "backward")
+    model.loss_backward(tape)
+    clock.leave()
+    return kept
+
+
+def _timed(backward, row, clock):
+    def timed(dy, tape):
+        clock.enter(row, "backward")
+        try:
+            return backward(dy, tape)
+        finally:
+            clock.leave()
+
+    return timed
