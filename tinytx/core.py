@@ -208,9 +208,9 @@ def _arrays(saved, name="saved"):
     """Yield (name, array) of the arrays in what a layer saved."""
     if isinstance(saved, np.ndarray):
         yield name, saved
-    elif hasattr(saved, "_asdict"):
-        for field, value in saved._asdict().items():
-            yield from _arrays(value, field)
+    elif hasattr(saved, "_asdict") or isinstance(saved, dict):
+        for field, value in (saved if isinstance(saved, dict) else saved._asdict()).items():
+            yield from _arrays(value, str(field))
     elif isinstance(saved, (tuple, list)):
         for value in saved:
             yield from _arrays(value, name)

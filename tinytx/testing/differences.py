@@ -38,6 +38,12 @@ def difference(actual, expected, limit=0.0):
     return Difference(index, float(a[index]), float(b[index]), int(differ.sum()), a.size)
 
 
+def largest_entry(array):
+    """Return the largest finite absolute value, or 0."""
+    sizes = np.abs(np.asarray(array, float))
+    return float(sizes[np.isfinite(sizes)].max(initial=0.0))
+
+
 def assert_same(actual, expected, what, rtol=0.0):
     """Raise AssertionError where named arrays differ.
 
@@ -45,24 +51,24 @@ def assert_same(actual, expected, what, rtol=0.0):
     ----------
     actual, expected : dict of str to array
     what : str
-        The message begins with it, and the array's name follows: "LayerNorm: on a second run, dx".
+        The message begins with it, and the array's name follows: "LayerNorm: run a second time: y".
     rtol : float
         Allowed difference, relative to the largest entry of the array and, a thousandth of it, of all arrays: a
         gradient that is 0 in theory is rounding error of others' size. At 0, every bit counts.
     """
-    sizes = {name: np.abs(value).max(initial=0.0) for name, value in expected.items() if value is not None}
+    sizes = {name: largest_entry(value) for name, value in expected.items() if value is not None}
     largest = max(sizes.values(), default=0.0)
     for name, value in expected.items():
         found = actual[name]
         if value is None or found is None:
             if value is not found:
-                raise AssertionError(f"{what}, {name} is {_kind(found)}, expected {_kind(value)}")
+                raise AssertionError(f"{what}: {name} is {_kind(found)}, expected {_kind(value)}")
             continue
         if np.shape(found) != np.shape(value):
-            raise AssertionError(f"{what}, {name} has shape {np.shape(found)}, expected {np.shape(value)}")
+            raise AssertionError(f"{what}: {name} has shape {np.shape(found)}, expected {np.shape(value)}")
         worst = difference(found, value, rtol * (sizes[name] + 1e-3 * largest) if rtol else 0.0)
         if worst:
-            raise AssertionError(f"{what}, {name} differs at {worst.index}: {worst}")
+            raise AssertionError(f"{what}: {name} differs at {worst.index}: {worst}")
 
 
 def _kind(value):

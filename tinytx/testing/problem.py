@@ -12,6 +12,11 @@ def _is_float(value):
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
+def _copy(array, dtype):
+    """Return a copy, in ``dtype`` if the array is of floats."""
+    return np.array(array, dtype if _is_float(array) else None)
+
+
 def outputs(y):
     """Return what a forward returned as a list of arrays."""
     parts = y if isinstance(y, (tuple, list)) else [y]
@@ -70,8 +75,8 @@ class LayerProblem(Problem):
         self.make_tape = make_tape
         self.parameters = dict(self.layer.named_parameters())
         self.left = 0  # entries on the tape after backward
-        x = np.array(inputs[0], dtype if _is_float(np.asarray(inputs[0])) else None)
-        self._take(x, {n: np.array(v, dtype) if _is_float(v) else v for n, v in options.items()})
+        options = {n: _copy(v, dtype) if isinstance(v, np.ndarray) else v for n, v in options.items()}
+        self._take(_copy(np.asarray(inputs[0]), dtype), options)
 
     def _take(self, x, options):
         self.x, self.options = x, options

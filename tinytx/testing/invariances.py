@@ -1,0 +1,240 @@
+"""What must not matter: the future, the padding, the other rows of a batch.
+
+Each check runs a copy of the model in float64, with its parameters moved away from their initial values (an output
+layer that starts at 0 would hide everything). What must be equal may differ in the last digits only: a sequence alone
+is summed up in another order than in a batch.
+
+Axes: x is (B, T, ...), or token ids (B, T); outputs are (B, T, ...), or (B, ...) where a whole sequence has one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.core import Tape
+from tinytx.testing.compare import cotangent, rms
+from tinytx.testing.differences import assert_same, difference, largest_entry
+from tinytx.testing.problem import LayerProblem
+from tinytx.testing.trial import named_outputs, prepare, title
+
+ROUNDING = 1e-10  # relative to the largest entry
+
+
+class Results(NamedTuple):
+    """What came out of one run, by name."""
+
+    outputs: dict
+    gradients: dict
+
+
+def leak_check(model, x, *, options=None, seed=0):
+    """Check that a causal model sees no future: changing x from position t on changes no output before t.
+
+    Parameters
+    ----------
+    model : Layer
+    x : array (B, T, ...), T > 1, or token ids (B, T)
+        Ids are replaced by others: below ``model.config.vocab_size`` if there is one, else such as occur in x.
+    options : dict, optional
+        Keyword arguments of the model's forward.
+    seed : int
+
+    Raises
+    ------
+    AssertionError
+        Naming row and position of the output that changed most, and by how much.
+    ValueError
+        If there is nothing to compare.
+    """
+    problem, _ = prepare(model, x, options, seed=seed)
+    x, y = problem.x, named_outputs(problem.forward())
+    if x.ndim < 2 or x.shape[1] < 2 or any(part.shape[:2] != x.shape[:2] for part in y.values()):
+        shapes = ", ".join(str(part.shape) for part in y.values())
+        raise ValueError(f"leak_check: x has shape {x.shape}, the output {shapes}: expected (B, T, ...) with T > 1")
+    other = _others(model, x, np.random.default_rng(seed))
+    for t in range(1, x.shape[1]):
+        changed = np.concatenate([x[:, :t], other[:, t:]], axis=1)
+        for name, after in named_outputs(problem.on(changed).forward()).items():
+            _same(after[:, :t], y[name][:, :t], f"{title(problem)}: x changed from position {t} on, and {name}")
+
+
+def batch_check(model, x, *, options=None, seed=0):
+    """Check that the rows of a batch are independent: a row alone has the same outputs and the same dx.
+
+    Parameters
+    ----------
+    model : Layer
+    x : array (B, ...), B > 1, or token ids (B, T)
+    options : dict, optional
+        Keyword arguments of the model's forward. Arrays whose first axis is of size B are cut into rows like x, so let
+        B be no other size.
+    seed : int
+
+    Raises
+    ------
+    AssertionError
+        Naming row and position of what differs most, and by how much.
+    ValueError
+        If there is one row only.
+    """
+    problem, dy = prepare(model, x, options, seed=seed)
+    if problem.x.ndim < 1 or len(problem.x) < 2:
+        raise ValueError(f"batch_check: x has shape {problem.x.shape}, expected (B, ...) with B > 1")
+    whole = _row_results(problem, dy)
+    for row in range(len(problem.x)):
+        cut = {name: _row(value, row, len(problem.x)) for name, value in problem.options.items()}
+        alone = _row_results(problem.on(problem.x[row : row + 1], cut), [part[row : row + 1] for part in dy])
+        for name, expected in alone.items():
+            what = f"{title(problem)}: {name} of a batch, beside those of row {row} alone"
+            _same(whole[name][row : row + 1], expected, what, row)
+
+
+def padding_check(model, x, lengths, *, make_options, seed=0):
+    """Check that padding does not matter, whatever is in it.
+
+    The outputs of each sequence are those of the sequence alone, with random numbers, large ones or NaN behind its end
+    (with random ids, if x is of ids). Where dy is 0 in the padding, dx is 0 there, exactly, and all other gradients
+    are those of the sequences alone; this with finite padding only, since the gradient of a weight is a sum over all
+    positions, in which 0 times NaN is NaN.
+
+    Parameters
+    ----------
+    model : Layer
+    x : array (B, T, ...), or token ids (B, T)
+    lengths : integers (B,)
+        Of each sequence, at least one below T. A sequence of length 0 is all padding.
+    make_options : function (lengths, size) -> dict
+        The keyword arguments that tell the model's forward about the padding of sequences padded to ``size``. It is
+        called for the batch, and with one length and no padding for each sequence alone.
+    seed : int
+
+    Raises
+    ------
+    AssertionError
+        Naming row and position of what differs most, and by how much.
+    ValueError
+        If lengths do not fit x, or leave no padding.
+
+    Examples
+    --------
+    >>> from tinytx.layers import MultiHeadAttention
+    >>> def mask(lengths, size):
+    ...     return {"mask": (np.arange(size) < lengths[:, None])[:, None, None, :]}  # (B, 1, 1, S)
+    >>> rng = np.random.default_rng(0)
+    >>> attention = MultiHeadAttention(4, 2, rng=rng)
+    >>> padding_check(attention, rng.normal(size=(2, 5, 4)), [3, 5], make_options=mask)
+    """
+    x, lengths = np.asarray(x), np.asarray(lengths)
+    size = x.shape[1] if x.ndim > 1 else 0
+    if lengths.shape != x.shape[:1] or not ((0 <= lengths) & (lengths <= size)).all() or (lengths == size).all():
+        raise ValueError(
+            f"padding_check: lengths {lengths.tolist()} and x of shape {x.shape} do not fit: expected a length of 0 to "
+            f"{size} for each row, and at least one below {size}"
+        )
+    problem, dy = prepare(model, x, make_options(lengths, size), seed=seed)
+    inside = np.arange(size) < lengths[:, None]  # (B, T)
+    dy = [np.where(_wide(inside, part), part, 0.0) if _has_positions(part, inside) else part for part in dy]
+    alone = [_alone(problem, dy, row, n, make_options) for row, n in enumerate(lengths)]
+    for garbage, fill in _garbage(model, problem.x, np.random.default_rng(seed)).items():
+        padded = problem.on(np.where(_wide(inside, x), problem.x, fill))
+        what = f"{title(problem)}: padding filled with {garbage}"
+        _check_outputs(padded, inside, alone, what)
+        if garbage != "NaN":
+            _check_gradients(padded, dy, inside, alone, what)
+
+
+def _check_outputs(padded, inside, alone, what):
+    """Compare each sequence's own outputs with those of the sequence alone."""
+    with np.errstate(all="ignore"):
+        y = named_outputs(padded.forward())
+    for row, results in enumerate(alone):
+        for name, expected in results.outputs.items():
+            own = y[name][row : row + 1]
+            own = own[:, : expected.shape[1]] if _has_positions(y[name], inside) else own
+            _same(own, expected, f"{what}: {name} beside row {row} alone", row)
+
+
+def _check_gradients(padded, dy, inside, alone, what):
+    """Compare dx, and the sums that are the parameters' gradients."""
+    padded.layer.zero_grad()
+    gradients = padded.backward(dy, padded.record()[1])
+    if gradients.get("x") is not None:
+        dx = gradients["x"]
+        in_padding = np.where(_wide(inside, dx), 0.0, dx)
+        _same(in_padding, np.zeros_like(dx), f"{what}: dx of the padding, expected 0,", limit=0)
+        for row, results in enumerate(alone):
+            expected = results.gradients.get("x", dx[row : row + 1, :0])
+            _same(dx[row : row + 1, : expected.shape[1]], expected, f"{what}: dx beside row {row} alone", row)
+    found = {f"the gradient of {name}": gradients[name] for name in padded.parameters}
+    sums = {name: np.zeros_like(gradient) for name, gradient in found.items()}
+    for name in padded.parameters:
+        for results in alone:
+            sums[f"the gradient of {name}"] += results.gradients.get(name, 0.0)
+    assert_same(found, sums, f"{what}, beside the sum over the sequences alone", ROUNDING)
+
+
+def _alone(problem, dy, row, n, make_options):
+    """Run one sequence without its padding; of one that is all padding, nothing comes out."""
+    if not n:
+        return Results({}, {})
+    batch = problem.x.shape[:2]
+    options = make_options(np.array([n]), int(n))
+    alone = LayerProblem(problem.layer, [problem.x[row : row + 1, :n]], options, Tape)
+    dy = [part[row : row + 1, :n] if part.shape[:2] == batch else part[row : row + 1] for part in dy]
+    alone.layer.zero_grad()
+    y, tape = alone.record()
+    return Results(named_outputs(y), alone.backward(dy, tape))
+
+
+def _row_results(problem, dy):
+    """Return {name: array} of the outputs, and of the gradients of inputs with a row for each of the batch's."""
+    problem.layer.zero_grad()
+    y, tape = problem.record()
+    gradients = problem.backward(dy, tape)
+    rows = {name: gradients[name] for name, value in problem.inputs.items() if len(value) == len(problem.x)}
+    return named_outputs(y) | {f"d{name}": gradient for name, gradient in rows.items() if gradient is not None}
+
+
+def _row(value, row, rows):
+    """Return one row of an option, if it has one for each of the batch's."""
+    return value[row : row + 1] if isinstance(value, np.ndarray) and value.shape[:1] == (rows,) else value
+
+
+def _others(model, x, rng):
+    """Return an array like x that differs from it everywhere."""
+    if x.dtype.kind == "f":
+        return x + (rms(x) or 1.0) * cotangent(rng, x.shape)
+    size = getattr(getattr(model, "config", None), "vocab_size", None)
+    pool = np.unique(x) if size is None else np.arange(size, dtype=x.dtype)
+    if len(pool) < 2:
+        raise ValueError(f"there is no id to put in the place of {pool.tolist()}: let x hold at least two ids")
+    return pool[(np.searchsorted(pool, x) + rng.integers(1, len(pool), x.shape)) % len(pool)]
+
+
+def _garbage(model, x, rng):
+    """Return {name: array like x} of what may fill the padding."""
+    if x.dtype.kind != "f":
+        return {"other ids": _others(model, x, rng)}
+    large = 1e3 * (rms(x) or 1.0) * cotangent(rng, x.shape)
+    return {"random numbers": _others(model, x, rng), "large numbers": large, "NaN": np.full_like(x, np.nan)}
+
+
+def _has_positions(array, inside):
+    return array.shape[:2] == inside.shape
+
+
+def _wide(inside, array):
+    """Return (B, T) with axes of size 1 behind, to broadcast with an array."""
+    return inside.reshape(inside.shape + (1,) * (array.ndim - 2))
+
+
+def _same(actual, expected, what, row=None, limit=None):
+    """Raise AssertionError where arrays of rows differ, with row, position and size of the difference."""
+    if actual.shape != expected.shape:
+        raise AssertionError(f"{what} has shape {actual.shape}, expected {expected.shape}")
+    limit = ROUNDING * largest_entry(expected) if limit is None else limit
+    found = difference(actual, expected, limit)
+    if found:
+        index = found.index if row is None else (row, *found.index[1:])  # of a row alone the index is 0
+        place = f"row {index[0]}" + (f", position {index[1]}" if len(index) > 1 else "")
+        raise AssertionError(f"{what} differs by {found.size:.3g} at {place}, index {index}: {found}")

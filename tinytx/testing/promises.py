@@ -1,0 +1,207 @@
+"""What every layer owes, as one small check for each promise.
+
+Each check stands alone: ``check_zero_dy(layer, x)``; `tinytx.testing.check_layer` runs them all. None touches the
+layer: what is checked is a copy in float64, and in float32 where precision is the point, with its parameters moved
+away from their initial values. Arguments are those of `tinytx.testing.gradcheck`; AssertionError is raised with the
+layer's name, what differs, where, and both values.
+"""
+
+import numpy as np
+
+from tinytx.core import Tape, TapeError
+from tinytx.testing.compare import FULL
+from tinytx.testing.differences import assert_same
+from tinytx.testing.gradcheck import gradcheck
+from tinytx.testing.problem import outputs
+from tinytx.testing.trial import arrays_in, gradients, named_outputs, prepare, run, title
+
+DTYPES = (np.float32, np.float64)
+ROUNDING = 1e-11  # two orders of summation, in float64
+SINGLE = 1e-4  # what float32 may cost
+
+
+def check_gradients(layer, x, options=None, tape=Tape):
+    """Backward is the derivative of forward, by `gradcheck`; at a kink any subgradient will do."""
+    large = sum(parameter.data.size for parameter in layer.parameters()) + np.size(x) > FULL
+    composite = len(list(layer.named_layers())) > 1  # too slow entry by entry, and its parts are there to be checked
+    mode = "directional" if large and composite else "auto"
+    gradcheck(layer, x, options=options, tape=tape, mode=mode, accept_kinks=True).raise_for_failure()
+
+
+def check_determinism(layer, x, options=None, tape=Tape):
+    """A second forward and backward give the same bits: no hidden state, no unseeded randomness."""
+    problem, dy = prepare(layer, x, options, tape)
+    first = run(problem, dy)
+    assert_same(run(problem, dy), first, f"{title(problem)}: run a second time")
+
+
+def check_arguments_unmodified(layer, x, options=None, tape=Tape):
+    """Nothing is written to: x, options, parameters, y, dy, what is on the tape; so read-only x and dy will do."""
+    for dtype in DTYPES:
+        problem, dy = prepare(layer, x, options, tape, dtype)
+        parameters = {name: parameter.data for name, parameter in problem.parameters.items()}
+        watched = dict(arrays_in({"x": problem.x, "options": problem.options, "parameters": parameters}))
+        before = {name: array.copy() for name, array in watched.items()}
+        y, record = problem.record()
+        made = dict(arrays_in({"y": y, "dy": dy, "tape": [saved for _, saved in record._stack]}))
+        before |= {name: array.copy() for name, array in made.items()}
+        problem.backward(dy, record)
+        what = f"{title(problem)}: after forward and backward in {dtype.__name__}, beside before"
+        assert_same(watched | made, before, what)
+        _run_read_only(problem, dy)
+
+
+def _run_read_only(problem, dy):
+    locked = {name: _locked(value) for name, value in problem.options.items()}
+    try:
+        run(problem.on(_locked(problem.x), locked), [_locked(part) for part in dy])
+    except ValueError as error:
+        raise AssertionError(f"{title(problem)}: read-only x, options and dy are refused: {error}") from error
+
+
+def _locked(value):
+    if isinstance(value, np.ndarray):
+        value = value.copy()
+        value.flags.writeable = False
+    return value
+
+
+def check_gradients_accumulate(layer, x, options=None, tape=Tape):
+    """A second backward adds to the gradients of the first, exactly as much again: ``+=``, not ``=``."""
+    problem, dy = prepare(layer, x, options, tape)
+    once = run(problem, dy)
+    problem.backward(dy, problem.record()[1])
+    twice = {f"the gradient of {name}": parameter.grad for name, parameter in problem.parameters.items()}
+    expected = {name: 2 * once[name] for name in twice}
+    shared = 1e-14  # (a + b) + (a + b) in another order, where a parameter is used at two places
+    assert_same(twice, expected, f"{title(problem)}: after two backwards, beside twice one", shared)
+
+
+def check_zero_dy(layer, x, options=None, tape=Tape):
+    """Where dy is 0 all gradients are, exactly."""
+    problem, dy = prepare(layer, x, options, tape)
+    found = _known(gradients(problem, [np.zeros_like(part) for part in dy]))
+    assert_same(found, {name: np.zeros_like(g) for name, g in found.items()}, f"{title(problem)}: where dy is 0")
+
+
+def check_linear_in_dy(layer, x, options=None, tape=Tape):
+    """Backward is linear in dy: it neither squares nor clips nor forgets it."""
+    problem, one = prepare(layer, x, options, tape)
+    two = [np.flip(part) for part in one]
+    a, b = _known(gradients(problem, one)), _known(gradients(problem, two))
+    found = _known(gradients(problem, [2.5 * p - q for p, q in zip(one, two)]))
+    expected = {name: 2.5 * a[name] - b[name] for name in found}
+    what = f"{title(problem)}: backward(2.5 a - b), beside 2.5 backward(a) - backward(b)"
+    assert_same(found, expected, what, ROUNDING)
+
+
+def _known(results):
+    """Leave out what has no gradient."""
+    return {name: array for name, array in results.items() if array is not None}
+
+
+def check_shapes_and_dtypes(layer, x, options=None, tape=Tape):
+    """What comes in goes out: float32 or float64, and gradients of the shapes of what they are gradients of."""
+    for dtype in DTYPES:
+        problem, dy = prepare(layer, x, options, tape, dtype)
+        results = run(problem, dy)
+        shapes = {f"the gradient of {name}": tensor.shape for name, tensor in problem.tensors.items()}
+        place = f"{title(problem)} in {dtype.__name__}"
+        for name, array in results.items():
+            if array is None:
+                raise AssertionError(f"{place}: {name} is None: backward did not return it")
+            expected = shapes.get(name, array.shape)
+            if array.shape != expected or array.dtype != dtype and problem.tensors:
+                raise AssertionError(
+                    f"{place}: {name} is {array.dtype} of shape {array.shape}, expected {dtype.__name__} of {expected}"
+                )
+
+
+def check_non_contiguous(layer, x, options=None, tape=Tape):
+    """The memory layout of x and dy does not matter."""
+    problem, dy = prepare(layer, x, options, tape)
+    expected = run(problem, dy)
+    for layout in (_every_second, np.asfortranarray, _reversed):
+        found = run(problem.on(layout(problem.x)), [layout(part) for part in dy])
+        assert_same(found, expected, f"{title(problem)}: with x and dy as {layout.__name__} views", ROUNDING)
+
+
+def _every_second(array):
+    """Return the array as every second entry of another, between NaN, or between its own entries if they are ids."""
+    wide = np.repeat(array[..., None], 2, axis=-1)
+    wide[..., 1] = np.nan if array.dtype.kind == "f" else np.flip(array)
+    return wide[..., 0]
+
+
+def _reversed(array):
+    return np.flip(np.ascontiguousarray(np.flip(array)))
+
+
+def check_size_one(layer, x, options=None, tape=Tape):
+    """A batch of one row, and of one position: no axis of size 1 is squeezed away or broadcast."""
+    how = {"mode": "directional", "directions": 1, "accept_kinks": True}
+    whole, _ = prepare(layer, x, options, tape)
+    has_positions = whole.x.ndim == (3 if whole.x.dtype.kind == "f" else 2)  # (B, T, D), or ids (B, T)
+    for axes in range(1, 3 if has_positions else 2):
+        small, _ = prepare(layer, whole.x[(slice(1),) * axes], options, tape)
+        for y, y_whole in zip(small.forward(), whole.forward()):
+            if y.ndim != y_whole.ndim:
+                raise AssertionError(f"{title(small)}: x of shape {small.x.shape} gives y of shape {y.shape}")
+        gradcheck(layer, small.x, options=options, tape=tape, **how).raise_for_failure()
+
+
+def check_empty_tape(layer, x, options=None, tape=Tape):
+    """Backward takes from the tape all that forward put there."""
+    problem, dy = prepare(layer, x, options, tape)
+    record = problem.record()[1]
+    try:
+        problem.backward(dy, record)
+        record.check_empty()
+    except TapeError as error:
+        raise AssertionError(f"{title(problem)}: {error}") from error
+
+
+def check_float32_beside_float64(layer, x, options=None, tape=Tape):
+    """In float32 outputs and gradients are those of float64, rounded: nothing overflows or cancels."""
+    with np.errstate(all="ignore"):
+        single, double = (run(*prepare(layer, x, options, tape, dtype)) for dtype in DTYPES)
+    assert_same(single, double, f"{type(layer).__name__}: in float32 beside float64", SINGLE)
+
+
+def check_two_tapes(layer, x, options=None, tape=Tape):
+    """Forward of A, forward of B, backward of A, backward of B, each on its own tape, are as A and B alone."""
+    a, dy = prepare(layer, x, options, tape)
+    b = a.on(np.random.default_rng(1).permutation(a.x.ravel()).reshape(a.x.shape))
+    alone = {"A": run(a, dy), "B": run(b, dy)}
+    records = {"A": a.record(), "B": b.record()}
+    for name, problem in (("A", a), ("B", b)):
+        problem.layer.zero_grad()
+        y, record = records[name]
+        found = named_outputs(y) | gradients(problem, dy, record)
+        assert_same(found, alone[name], f"{title(a)}: of two interleaved runs, {name} beside {name} alone")
+
+
+def check_without_tape(layer, x, options=None, tape=Tape):
+    """Without a tape the output is that of a tape without a seed."""
+    problem, _ = prepare(layer, x, options, tape)
+    bare = outputs(problem.layer(problem.x, **problem.options))
+    taped = outputs(problem.layer(problem.x, Tape(), **problem.options))
+    what = f"{title(problem)}: without a tape, beside a tape without a seed"
+    assert_same(named_outputs(bare), named_outputs(taped), what)
+
+
+CHECKS = (
+    check_gradients,
+    check_determinism,
+    check_arguments_unmodified,
+    check_gradients_accumulate,
+    check_zero_dy,
+    check_linear_in_dy,
+    check_shapes_and_dtypes,
+    check_non_contiguous,
+    check_size_one,
+    check_empty_tape,
+    check_float32_beside_float64,
+    check_two_tapes,
+    check_without_tape,
+)

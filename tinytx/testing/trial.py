@@ -1,0 +1,74 @@
+"""One trial of a layer: made ready on a copy, run forward and backward, everything that came out under its name."""
+
+import numpy as np
+
+from tinytx.core import Layer, Tape
+from tinytx.testing.compare import cotangent
+from tinytx.testing.gradcheck import randomize_parameters
+from tinytx.testing.problem import LayerProblem, in_float64
+
+
+def prepare(layer, x, options=None, tape=Tape, dtype=np.float64, seed=0):
+    """Return a copy of a layer with its input, not run yet, and a cotangent.
+
+    Parameters
+    ----------
+    layer : Layer
+        Not touched. The copy's parameters are moved away from their initial values.
+    x, options, tape
+        As for `tinytx.testing.gradcheck`.
+    dtype : float32 or float64
+        Of the copy and of everything it is given. The values are the same in both: those of float32.
+    seed : int
+
+    Returns
+    -------
+    problem : LayerProblem
+    dy : list of array
+        Like the outputs.
+    """
+    rng = np.random.default_rng(seed)
+    double = in_float64(layer)
+    randomize_parameters(double.parameters(), rng)
+    single = LayerProblem(double, [x], options or {}, tape, dtype=np.float32)
+    fresh, used = (LayerProblem(single.layer, [single.x], single.options, tape, dtype=dtype) for _ in range(2))
+    return fresh, [cotangent(rng, y.shape).astype(np.float32).astype(dtype) for y in used.forward()]
+
+
+def title(problem):
+    """Return the name of the layer, with which messages begin."""
+    return type(problem.layer).__name__
+
+
+def run(problem, dy):
+    """Return {name: array} of the outputs and gradients of a forward and a backward."""
+    problem.layer.zero_grad()
+    y, record = problem.record()
+    return named_outputs(y) | gradients(problem, dy, record)
+
+
+def gradients(problem, dy, record=None):
+    """Return {name: gradient} of a backward, on a tape recorded before or on one of its own."""
+    if record is None:
+        problem.layer.zero_grad()
+        record = problem.record()[1]
+    return {f"the gradient of {name}": found for name, found in problem.backward(dy, record).items()}
+
+
+def named_outputs(y):
+    """Return {name: array} of what a forward returned."""
+    return {"y" if len(y) == 1 else f"output {i}": part for i, part in enumerate(y)}
+
+
+def arrays_in(value, name=""):
+    """Yield (name, array) for the arrays in nested tuples, lists, dicts and plain objects."""
+    if isinstance(value, np.ndarray):
+        yield name, value
+        return
+    if isinstance(value, (tuple, list)):
+        value = dict(zip(getattr(value, "_fields", range(len(value))), value))
+    elif hasattr(value, "__dict__") and not isinstance(value, (type, Layer)):
+        value = vars(value)
+    if isinstance(value, dict):
+        for field, part in value.items():
+            yield from arrays_in(part, f"{name}.{field}" if name else str(field))
