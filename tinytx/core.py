@@ -280,6 +280,11 @@ class Layer:
             for path in own
             if path in arrays and np.shape(arrays[path]) != own[path].shape
         ]
+        faults += [
+            f"{path} has dtype {np.asarray(arrays[path]).dtype}, expected numbers"
+            for path in own
+            if path in arrays and np.asarray(arrays[path]).dtype.kind not in "fiu"
+        ]
         if faults:
             raise ValueError(f"{type(self).__name__}: these parameters do not fit: " + "; ".join(faults))
         for path, data in own.items():

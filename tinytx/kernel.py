@@ -181,20 +181,23 @@ hash_element = numba.njit(error_model="numpy")(hash_element)
 
 
 def row_max(row, n):
-    """Return the largest of row[:n], -inf for n = 0; NaN may count as the largest or not at all.
+    """Return the largest of row[:n]: NaN if one of them is NaN, -inf for n = 0.
 
     A maximum of floats does not vectorise, since NaN makes it depend on the order; a maximum of integers does. As
     integers the bits of positive floats stand in the floats' own order, and those of negative ones in the reverse:
-    flipping all but the sign bit of the negative ones sorts them too, and doing it again restores them.
+    flipping all but the sign bit of the negative ones sorts them too, and doing it again restores them. NaN of
+    either sign counts as positive, which is above infinity.
     """
-    return max(row[:n], default=row.dtype.type(-np.inf))
+    return np.max(row[:n], initial=-np.inf)
 
 
 def _row_max32(row, n):
     largest = np.int32(-2139095041)  # the image of -inf
     for j in range(n):
         bits = np.float32(row[j]).view(np.int32)
-        largest = max(largest, np.int32(bits ^ np.int32((bits >> 31) & 0x7FFFFFFF)))
+        size = np.int32(bits & 0x7FFFFFFF)
+        key = size if size > 0x7F800000 else np.int32(bits ^ np.int32((bits >> 31) & 0x7FFFFFFF))
+        largest = max(largest, key)
     return np.int32(largest ^ np.int32((largest >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
@@ -202,7 +205,9 @@ def _row_max64(row, n):
     largest = np.int64(-9218868437227405313)
     for j in range(n):
         bits = np.float64(row[j]).view(np.int64)
-        largest = max(largest, bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF))
+        size = bits & 0x7FFFFFFFFFFFFFFF
+        key = size if size > 0x7FF0000000000000 else bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
+        largest = max(largest, key)
     return np.int64(largest ^ ((largest >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
 
 

@@ -21,16 +21,16 @@ multiplies P by m/(1-p) in (3) and (4), and dP by the same in (5); the P in (6) 
 
 Tiles. P has T x S elements for each head, and they need never exist together. A row of P depends on one row of Q only,
 so ``BLOCK`` queries at a time are taken through (1) to (3), over few enough heads to stay in cache; what is kept is, for
-each query, L = ln sum_s e^(A_ts), from which backward makes the tile again:
+each query, its largest score m_t and Z_t = sum_s e^(A_ts - m_t), from which backward makes the tile again:
 
-    P_ts = e^(A_ts - L_t).                                               (9)
+    P_ts = e^(A_ts - m_t) / Z_t.                                         (9)
 
 Memory is linear in T (Dao et al. 2022, arXiv:2205.14135, argue it whole). Under a causal mask a block stops at the last
 key that its last query may see, which skips half of the products.
 
 Masked positions count for nothing, whatever is in them. A masked score is never read, and where P is 0 the products
-leave out what it multiplies, so that 0 times NaN is 0. A query whose keys are all masked has output 0 and gradient 0:
-its L is plus infinity, which makes (9) zero.
+leave out what it multiplies, so that 0 times NaN is 0. A query whose keys are all masked has output 0 and gradient 0,
+and 1/Z is kept as 0.
 """
 
 import math
@@ -47,12 +47,13 @@ TILE = 1 << 17  # elements of a tile, about: half a megabyte of float32
 
 
 class Saved(NamedTuple):
-    """Arrays that exist anyway, and L: one number for each query and head."""
+    """Arrays that exist anyway, and two numbers for each query and head."""
 
     q: np.ndarray  # (B, H, T, K)
     k: np.ndarray  # (B, H, S, K)
     v: np.ndarray  # (B, H, S, K)
-    log_sum: np.ndarray  # (B, H, T), L in (9)
+    largest: np.ndarray  # (B, H, T), m / c in (9)
+    inverse: np.ndarray  # (B, H, T), 1 / Z
     mask: np.ndarray | None
     causal: bool
     dropout: tuple  # p, key, first row
@@ -76,9 +77,10 @@ class Tile(NamedTuple):
 
 
 @kernel
-def _softmax_tile(a, log_sum, mask, masked, first, scale, key, bit, keep_scale, rows_of):
-    """Turn a tile of Q K^T (G, t, s) into P by (1) and (2), and write L; dropout as in (3)."""
+def _softmax_tile(a, largest, inverse, mask, masked, first, scale, key, bit, keep_scale, rows_of):
+    """Turn a tile of Q K^T (G, t, s) into P by (1) and (2), with dropout as in (3), and write m / c and 1 / Z."""
     g_size, t_size, s_size = a.shape
+    zero = a.dtype.type(0)
     for g in range(g_size):
         for t in range(t_size):
             row = a[g, t]
@@ -86,59 +88,52 @@ def _softmax_tile(a, log_sum, mask, masked, first, scale, key, bit, keep_scale, 
             if masked:
                 for s in range(seen):
                     row[s] = row[s] if mask[g, t, s] else a.dtype.type(-np.inf)
-            largest = row_max(row, seen) * scale
-            if largest == -np.inf:
+            m = row_max(row, seen)
+            if m == -np.inf:
                 seen = 0
-            total = a.dtype.type(0)
+            z = zero
             for s in range(seen):
-                row[s] = exp(row[s] * scale - largest)
-                total += row[s]
-            log_sum[g, t] = largest + math.log(total) if seen else a.dtype.type(np.inf)
-            r = keep_scale / total
+                row[s] = exp((row[s] - m) * scale)
+                z += row[s]
+            r = a.dtype.type(1) / z if seen else zero
+            largest[g, t], inverse[g, t] = m, r
             for s in range(seen):
-                row[s] *= r
+                row[s] *= r * keep_scale
             for s in range(seen, s_size):
-                row[s] = a.dtype.type(0)
+                row[s] = zero
             if bit:
                 bits = hash_row(key, rows_of[g] + t)
                 for s in range(seen):
-                    row[s] = row[s] if hash_element(bits, s) >= bit else a.dtype.type(0)
+                    row[s] = row[s] if hash_element(bits, s) >= bit else zero
 
 
 @kernel
-def _softmax_tile_backward(a, dp, log_sum, mask, masked, first, scale, key, bit, keep_scale, rows_of):
+def _softmax_tile_backward(a, dp, largest, inverse, mask, masked, first, scale, key, bit, keep_scale, rows_of):
     """Turn tiles of Q K^T and dY V^T into the dropped P of (4), and c dA of (7) and (8)."""
     g_size, t_size, s_size = a.shape
     zero = a.dtype.type(0)
     for g in range(g_size):
         for t in range(t_size):
             row, drow = a[g, t], dp[g, t]
-            seen = min(s_size, first + t + 1)
-            if log_sum[g, t] == np.inf:
-                seen = 0
+            m, r = largest[g, t], inverse[g, t]
+            seen = min(s_size, first + t + 1) if r != 0 else 0
             if masked:
                 for s in range(seen):
                     row[s] = row[s] if mask[g, t, s] else a.dtype.type(-np.inf)
                     drow[s] = drow[s] if mask[g, t, s] else zero
-            inner = zero
             if bit:
                 bits = hash_row(key, rows_of[g] + t)
                 for s in range(seen):
-                    kept = hash_element(bits, s) >= bit
-                    p = exp(row[s] * scale - log_sum[g, t])  # (9)
-                    dps = drow[s] * keep_scale if kept else zero  # (5)
-                    inner += p * dps
-                    drow[s] = p * dps
-                    row[s] = p
+                    drow[s] = drow[s] * keep_scale if hash_element(bits, s) >= bit else zero  # (5)
+            inner = zero
+            for s in range(seen):
+                row[s] = exp((row[s] - m) * scale) * r  # (9)
+                inner += row[s] * drow[s]
+            for s in range(seen):
+                drow[s] = row[s] * (drow[s] - inner) * scale  # (6)
+            if bit:
                 for s in range(seen):
-                    drow[s] = (drow[s] - row[s] * inner) * scale  # (6)
                     row[s] = row[s] * keep_scale if hash_element(bits, s) >= bit else zero
-            else:
-                for s in range(seen):
-                    row[s] = exp(row[s] * scale - log_sum[g, t])  # (9)
-                    inner += row[s] * drow[s]
-                for s in range(seen):
-                    drow[s] = row[s] * (drow[s] - inner) * scale  # (6)
             for s in range(seen, s_size):
                 row[s] = zero
                 drow[s] = zero
@@ -171,14 +166,14 @@ def _tiles(saved):
 
 def _kernel_arguments(saved, tile, shape):
     """Return the arguments that both kernels share, for a tile of ``shape`` (batch, heads, t, s)."""
-    n_batch, n_heads, t, s = shape
+    s = shape[3]
     b, h, n_queries, _ = saved.q.shape
     dtype = saved.q.dtype.type
     p, key, first_row = saved.dropout
     mask = np.empty((0, 0, 0), bool)
     if saved.mask is not None:
         whole = np.broadcast_to(saved.mask, (b, h, n_queries, saved.k.shape[2]))
-        mask = np.array(whole[tile.q][..., :s], order="C").reshape(-1, t, s)
+        mask = _flat(np.array(whole[tile.q][..., :s], order="C"))
     rows_of = np.empty(0, np.int64)
     if key is not None:  # the row, among the B H T of the whole batch's weights, that each head of the tile starts at
         heads = (first_row + np.arange(b)[tile.batch, None]) * h + np.arange(h)[tile.heads]
@@ -232,22 +227,26 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
         full = (*q.shape[:3], k.shape[2])
         if mask.dtype != bool or np.broadcast_shapes(mask.shape, full) != full:
             raise ValueError(f"attention: mask is {mask.dtype} of shape {mask.shape}, expected bool that fits {full}")
-    log_sum = np.empty(q.shape[:3], q.dtype)
-    saved = Saved(q, k, v, log_sum, mask, causal, (dropout, key if dropout else None, first_row))
+    largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)
+    saved = Saved(q, k, v, largest, inverse, mask, causal, (dropout, key if dropout else None, first_row))
     y = np.empty_like(q)
     for tile in _tiles(saved):
-        p, log_sum[tile.q] = _weights(saved, tile)
+        p, largest[tile.q], inverse[tile.q] = _weights(saved, tile)
         _product(p, v[tile.k], out=y[tile.q])  # (3)
     return y, saved
 
 
 def _weights(saved, tile):
-    """Return the (dropped) weights of a tile and their L."""
+    """Return the (dropped) weights of a tile, and m / c and 1 / Z of its queries."""
     a = _scores(saved, tile)
-    log_sum = np.empty(a.shape[:3], a.dtype)
-    flat = a.reshape(-1, *a.shape[2:])
-    _softmax_tile(flat, log_sum.reshape(flat.shape[:2]), *_kernel_arguments(saved, tile, a.shape))
-    return a, log_sum
+    largest, inverse = np.empty(a.shape[:3], a.dtype), np.empty(a.shape[:3], a.dtype)
+    _softmax_tile(_flat(a), _flat(largest), _flat(inverse), *_kernel_arguments(saved, tile, a.shape))
+    return a, largest, inverse
+
+
+def _flat(tile):
+    """Join the batch and head axes: (batch, heads, ...) -> (G, ...), a view of a contiguous array."""
+    return np.ascontiguousarray(tile).reshape(tile.shape[0] * tile.shape[1], *tile.shape[2:])
 
 
 def attention_weights(saved):
@@ -274,9 +273,8 @@ def attention_backward(dy, saved):
     for tile in _tiles(saved):
         p = _scores(saved, tile)
         da = np.matmul(dy[tile.q], v[tile.k].swapaxes(2, 3), order="C")  # (5)
-        flat = (-1, *p.shape[2:])
-        log_sum = np.array(saved.log_sum[tile.q], order="C").reshape(-1, p.shape[2])
-        _softmax_tile_backward(p.reshape(flat), da.reshape(flat), log_sum, *_kernel_arguments(saved, tile, p.shape))
+        kept = _flat(saved.largest[tile.q]), _flat(saved.inverse[tile.q])
+        _softmax_tile_backward(_flat(p), _flat(da), *kept, *_kernel_arguments(saved, tile, p.shape))
         dv[tile.k] += _product(p.swapaxes(2, 3), dy[tile.q])  # (4)
         _product(da, k[tile.k], out=dq[tile.q])  # (7)
         dk[tile.k] += _product(da.swapaxes(2, 3), q[tile.q])  # (8)

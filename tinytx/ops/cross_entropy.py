@@ -2,18 +2,23 @@ r"""Cross-entropy between logits and target ids: the loss of a language model, i
 
 Derivation
 ----------
-For one row x of V logits let L = ln sum_v e^(x_v) and p_v = e^(x_v - L), the softmax. With label smoothing epsilon
-(Szegedy et al. 2015, arXiv:1512.00567) the target is the distribution
+For one row x of V logits let p_v = e^(x_v) / sum_u e^(x_u), the softmax. With m the largest logit and
+Z = sum_v e^(x_v - m),
+
+    p_v = e^(x_v - m) / Z,   ln p_v = (x_v - m) - ln Z.                  (0)
+
+The logarithm of a probability that underflowed never appears, and no small number is added to hide it. With label
+smoothing epsilon (Szegedy et al. 2015, arXiv:1512.00567) the target is the distribution
 
     q_v = (1 - epsilon) [v = t] + epsilon / V,                           (1)
 
 and the row's loss is
 
-    l = - sum_v q_v ln p_v = L - sum_v q_v x_v
-      = L - (1 - epsilon) x_t - (epsilon / V) sum_v x_v.                 (2)
+    l = - sum_v q_v ln p_v
+      = ln Z - (1 - epsilon) (x_t - m) - (epsilon / V) sum_v (x_v - m).  (2)
 
-L is computed as m + ln sum_v e^(x_v - m), with m the largest logit: the logarithm of a probability that underflowed
-never appears, and no small number is added to hide it. Since dL/dx_v = p_v,
+m and Z are kept apart on purpose: m + ln Z would be rounded to m's precision, and a constant added to all logits would
+change the loss. Since d(m + ln Z)/dx_v = p_v and the q_v add up to 1,
 
     dl/dx_v = p_v - q_v.                                                 (3)
 
@@ -24,8 +29,8 @@ The loss is the mean over the N rows that count, those whose target is not ignor
 N must be the same in both halves of (4). Ignored rows are not read and get gradient 0; if all rows are ignored the
 loss is 0.
 
-What is kept: the logits, which exist already, and L for each row. p is one exponential away, and would be a second
-array of (N, V).
+What is kept: the logits, which exist already, and m and Z for each row. p is one exponential away, and would be a
+second array of (N, V).
 """
 
 import math
@@ -40,36 +45,36 @@ from tinytx.shapes import check_float, check_ids, check_probability, check_shape
 class Saved(NamedTuple):
     logits: np.ndarray  # (..., V)
     targets: np.ndarray  # (N,)
-    log_sum: np.ndarray  # (N,), L
+    largest: np.ndarray  # (N,), m in (0)
+    total: np.ndarray  # (N,), Z
     count: int
     ignore_index: int
     label_smoothing: float
 
 
 @kernel
-def _forward(losses, log_sum, logits, targets, ignore_index, smoothing):
+def _forward(losses, largest, total, logits, targets, ignore_index, smoothing):
     n_rows, v = logits.shape
-    one = logits.dtype.type(1)
+    zero, one, size = logits.dtype.type(0), logits.dtype.type(1), logits.dtype.type(v)
     for n in range(n_rows):
+        largest[n], total[n], losses[n] = zero, one, zero
         if targets[n] == ignore_index:
-            losses[n] = logits.dtype.type(0)
-            log_sum[n] = logits.dtype.type(0)
             continue
-        largest = row_max(logits[n], v)
-        total = logits.dtype.type(0)
+        m = row_max(logits[n], v)
+        z = zero
         for j in range(v):
-            total += exp(logits[n, j] - largest)
-        log_sum[n] = largest + math.log(total)
-        losses[n] = log_sum[n] - (one - smoothing) * logits[n, targets[n]]  # (2)
+            z += exp(logits[n, j] - m)  # (0)
+        loss = math.log(z) - (one - smoothing) * (logits[n, targets[n]] - m)  # (2)
         if smoothing > 0:
-            mean = logits.dtype.type(0)
+            mean = zero
             for j in range(v):
-                mean += logits[n, j]
-            losses[n] -= smoothing * (mean / logits.dtype.type(v))
+                mean += (logits[n, j] - m) / size
+            loss -= smoothing * mean
+        largest[n], total[n], losses[n] = m, z, loss
 
 
 @kernel
-def _backward(dlogits, logits, targets, log_sum, ignore_index, smoothing, scale):
+def _backward(dlogits, logits, targets, largest, total, ignore_index, smoothing, scale):
     n_rows, v = logits.shape
     one = logits.dtype.type(1)
     for n in range(n_rows):
@@ -78,8 +83,9 @@ def _backward(dlogits, logits, targets, log_sum, ignore_index, smoothing, scale)
                 dlogits[n, j] = logits.dtype.type(0)
             continue
         spread = smoothing / logits.dtype.type(v)
+        r = one / total[n]
         for j in range(v):
-            dlogits[n, j] = scale * (exp(logits[n, j] - log_sum[n]) - spread)  # (3) and (4)
+            dlogits[n, j] = scale * (exp(logits[n, j] - largest[n]) * r - spread)  # (3) and (4)
         dlogits[n, targets[n]] -= scale * (one - smoothing)
 
 
@@ -121,12 +127,12 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     targets = check_ids("cross_entropy", targets, v, what="target", allowed=ignore_index)
     check_shape("cross_entropy", "targets", targets, logits.shape[:-1], f"logits of shape {logits.shape}")
     targets = targets.reshape(-1)
-    losses, log_sum = np.empty(targets.shape, logits.dtype), np.empty(targets.shape, logits.dtype)
+    losses, largest, total = (np.empty(targets.shape, logits.dtype) for _ in range(3))
     smoothing = logits.dtype.type(label_smoothing)
-    _forward(losses, log_sum, rows(logits), targets, np.int64(ignore_index), smoothing)
+    _forward(losses, largest, total, rows(logits), targets, np.int64(ignore_index), smoothing)
     count = count_targets(targets, ignore_index) if count is None else count
     loss = float(losses.sum(dtype=np.float64)) / max(count, 1)  # (4)
-    return loss, Saved(logits, targets, log_sum, count, ignore_index, label_smoothing)
+    return loss, Saved(logits, targets, largest, total, count, ignore_index, label_smoothing)
 
 
 def cross_entropy_backward(saved, dloss=1.0):
@@ -138,11 +144,10 @@ def cross_entropy_backward(saved, dloss=1.0):
     dloss : float
         The gradient of whatever the loss is part of, with respect to the loss.
     """
-    logits, targets, log_sum, count, ignore_index, label_smoothing = saved
+    logits, targets, largest, total, count, ignore_index, label_smoothing = saved
     dtype = logits.dtype.type
     dlogits = np.empty(logits.shape, logits.dtype)
     scale = dtype(dloss / max(count, 1))
-    _backward(
-        rows(dlogits), rows(logits), targets, log_sum, np.int64(ignore_index), dtype(label_smoothing), scale
-    )
+    ignore_index, smoothing = np.int64(ignore_index), dtype(label_smoothing)
+    _backward(rows(dlogits), rows(logits), targets, largest, total, ignore_index, smoothing, scale)
     return dlogits

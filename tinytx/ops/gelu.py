@@ -30,7 +30,7 @@ import math
 import numpy as np
 
 from tinytx.kernel import erf, exp, kernel
-from tinytx.shapes import check_float, contiguous
+from tinytx.shapes import check_float, check_shape, contiguous
 
 A = 0.044715
 C = math.sqrt(2 / math.pi)
@@ -96,6 +96,7 @@ def gelu(x):
 
 def gelu_backward(dy, saved):
     """Return dx of `gelu`."""
+    check_shape("gelu_backward", "dy", dy, saved.shape, f"x of shape {saved.shape}")
     return _apply(_erf_backward, dy, saved)
 
 
@@ -118,4 +119,5 @@ def gelu_tanh(x):
 
 def gelu_tanh_backward(dy, saved):
     """Return dx of `gelu_tanh`."""
+    check_shape("gelu_tanh_backward", "dy", dy, saved.shape, f"x of shape {saved.shape}")
     return _apply(_tanh_backward, dy, saved)

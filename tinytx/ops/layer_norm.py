@@ -118,6 +118,7 @@ def layer_norm_backward(dy, saved):
     saved : Saved
     """
     x, weight, mean, rstd = saved
+    check_shape("layer_norm_backward", "dy", dy, x.shape, f"x of shape {x.shape}")
     x_rows = rows(x)
     dx = np.empty_like(x_rows)
     dweight, dbias = np.zeros(weight.shape, x.dtype), np.zeros(weight.shape, x.dtype)

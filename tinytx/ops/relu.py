@@ -14,6 +14,8 @@ The second form of (2) is why y is kept, not x: the linear map that follows keep
 
 import numpy as np
 
+from tinytx.shapes import check_shape
+
 
 def relu(x):
     """Return max(x, 0).
@@ -34,4 +36,5 @@ def relu(x):
 
 def relu_backward(dy, saved):
     """Return dx."""
+    check_shape("relu_backward", "dy", dy, saved.shape, f"y of shape {saved.shape}")
     return np.where(saved > 0, dy, dy.dtype.type(0))  # (2)

@@ -19,7 +19,7 @@ y is all that (3) needs. Where y_j = 0 so is dx_j, hence masked elements get exa
 import numpy as np
 
 from tinytx.kernel import exp, kernel, row_max
-from tinytx.shapes import check_float, rows
+from tinytx.shapes import check_float, check_shape, rows
 
 
 @kernel
@@ -67,7 +67,10 @@ def softmax(x, mask=None):
         y itself.
     """
     check_float("softmax", x=x)
-    allowed = np.broadcast_to(True if mask is None else mask, x.shape)
+    mask = np.asarray(True if mask is None else mask)
+    if mask.dtype != bool:
+        raise TypeError(f"softmax: mask is {mask.dtype}, expected bool: True where an element is allowed")
+    allowed = np.broadcast_to(mask, x.shape)
     y = np.empty(x.shape, x.dtype)
     _forward(rows(y), rows(x), rows(allowed))
     return y, y
@@ -75,6 +78,7 @@ def softmax(x, mask=None):
 
 def softmax_backward(dy, saved):
     """Return dx, exactly 0 where masked."""
+    check_shape("softmax_backward", "dy", dy, saved.shape, f"y of shape {saved.shape}")
     dx = np.empty(saved.shape, saved.dtype)
     _backward(rows(dx), rows(dy), rows(saved))
     return dx

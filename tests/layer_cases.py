@@ -1,0 +1,202 @@
+"""The table of layers: name -> function (Maker) -> LayerCase. A new layer is tested by a new line here.
+
+Every parameter is random, biases and layer norm's gain included: a backward that forgets gamma is right at gamma = 1.
+"""
+
+import numpy as np
+from properties import LayerCase, features
+
+from tinytx.core import Layer, Tape
+from tinytx.layers import (
+    Activation,
+    Block,
+    Dropout,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    LearnedPositions,
+    Linear,
+    MultiHeadAttention,
+    Residual,
+    SinusoidalPositions,
+    TiedLinear,
+)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def seeded_tape():
+    """A tape that switches dropout on; every one draws the same masks."""
+    return Tape(seed=5, step=2, first_row=3)
+
+
+def linear(make, **options):
+    b, t, d_in, d_out = make.sizes(4)
+    return LayerCase(
+        make, lambda dtype: Linear(d_in, d_out, rng=rng(), dtype=dtype, **options), {"x": make.array(b, t, d_in)}
+    )
+
+
+class Tied(Layer):
+    """An embedding and the output layer that shares its table, on opposite sides of a layer norm."""
+
+    def __init__(self, vocab_size, d_model, dtype):
+        self.embed = Embedding(vocab_size, d_model, rng=rng(), dtype=dtype)
+        self.norm = LayerNorm(d_model, dtype=dtype)
+        self.head = TiedLinear(self.embed.weight)
+
+    def forward(self, ids, tape=None):
+        return self.head(self.norm(self.embed(ids, tape), tape), tape)
+
+    def backward(self, dy, tape):
+        return self.embed.backward(self.norm.backward(self.head.backward(dy, tape), tape), tape)
+
+
+class Twice(Layer):
+    """One layer used at two places, as ALBERT does with its blocks."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def forward(self, x, tape=None):
+        return self.layer(self.layer(x, tape), tape)
+
+    def backward(self, dy, tape):
+        return self.layer.backward(self.layer.backward(dy, tape), tape)
+
+
+def tied_linear(make):
+    b, t, v, d = make.sizes(4)
+    table = Embedding(v, d, rng=rng())
+    return LayerCase(
+        make,
+        lambda dtype: TiedLinear(Embedding(v, d, rng=rng(), dtype=dtype).weight),
+        {"x": make.array(b, t, table.weight.data.shape[1])},
+    )
+
+
+def tied(make):
+    b, t, v, d = make.sizes(4)
+    ids = make.ids(v, b, t)
+    return LayerCase(make, lambda dtype: Tied(v, features(d), dtype), {}, before=(ids,), shares=True)
+
+
+def embedding(make):
+    b, t, v, d = make.sizes(4)
+    return LayerCase(make, lambda dtype: Embedding(v, d, rng=rng(), dtype=dtype), {}, before=(make.ids(v, b, t),))
+
+
+def positions(kind):
+    def case(make):
+        b, t, d = make.sizes(3)
+        start = make.integers(0, 2)
+        return LayerCase(make, lambda dtype: kind(t + 3, d, dtype), {"x": make.array(b, t, d)}, start=start)
+
+    return case
+
+
+def layer_norm(make):
+    b, t, d = make.sizes(3)
+    d = features(d)
+    return LayerCase(make, lambda dtype: LayerNorm(d, dtype=dtype, eps=0.01), {"x": make.array(b, t, d)})
+
+
+def one_input(build, reach=0.25, **options):
+    """A layer whose parameters, if any, do not depend on x's width."""
+
+    def case(make):
+        return LayerCase(make, lambda dtype: build(), {"x": make.array(*make.sizes(3))}, reach=reach, **options)
+
+    return case
+
+
+def feed_forward(make, reach=0.25, tape=Tape, **options):
+    b, t, d, f = make.sizes(4)
+    return LayerCase(
+        make,
+        lambda dtype: FeedForward(d, f, rng=rng(), dtype=dtype, **options),
+        {"x": make.array(b, t, d)},
+        reach=reach,
+        tape=tape,
+        scale=0.6,
+    )
+
+
+def attention(make, mask="", cross=False, tape=Tape, **options):
+    b, t, s, h, k = make.sizes(5)
+    d = h * k
+    inputs = {"x": make.array(b, t, d)} | ({"memory": make.array(b, s, d)} if cross else {})
+    s = s if cross else t
+    call = {"mask": make.mask(b, h, t, s)} if mask == "random" else {}
+    if mask == "padding":
+        call = {"mask": np.arange(s) < make.integers(0, s, (b, 1, 1, 1))}
+    return LayerCase(
+        make,
+        lambda dtype: MultiHeadAttention(d, h, rng=rng(), dtype=dtype, **options),
+        inputs,
+        tape=tape,
+        scale=0.3,
+        **call,
+    )
+
+
+def residual(make, **options):
+    b, t, d, f = make.sizes(4)
+    d = features(d)
+    return LayerCase(
+        make,
+        lambda dtype: Residual(FeedForward(d, f, rng=rng(), dtype=dtype), LayerNorm(d, dtype=dtype), **options),
+        {"x": make.array(b, t, d)},
+        scale=0.6,
+        tape=seeded_tape if "dropout" in options else Tape,
+    )
+
+
+def block(make, reach=0.25, twice=False, **options):
+    b, t, h, k, f = make.sizes(5)
+    d = features(h * k)
+    d += -d % h
+
+    def build(dtype):
+        layer = Block(d, h, f, rng=rng(), dtype=dtype, **options)
+        return Twice(layer) if twice else layer
+
+    tape = seeded_tape if "dropout" in options else Tape
+    return LayerCase(make, build, {"x": make.array(b, t, d)}, reach=reach, scale=0.4, tape=tape, shares=twice)
+
+
+LAYERS = {
+    "Linear": linear,
+    "Linear without bias": lambda make: linear(make, bias=False),
+    "TiedLinear": tied_linear,
+    "tied embedding": tied,
+    "Embedding": embedding,
+    "LearnedPositions": positions(lambda n, d, dtype: LearnedPositions(n, d, rng=rng(), dtype=dtype)),
+    "SinusoidalPositions": positions(lambda n, d, dtype: SinusoidalPositions(n, d, dtype=dtype)),
+    "LayerNorm": layer_norm,
+    "Activation gelu": one_input(lambda: Activation("gelu")),
+    "Activation gelu_tanh": one_input(lambda: Activation("gelu_tanh")),
+    "Activation relu": one_input(lambda: Activation("relu"), reach=0.05),
+    "Dropout": one_input(lambda: Dropout(0.4), tape=seeded_tape),
+    "Dropout switched off": one_input(lambda: Dropout(0.4)),
+    "FeedForward": feed_forward,
+    "FeedForward gelu, dropout": lambda make: feed_forward(make, activation="gelu", dropout=0.3, tape=seeded_tape),
+    "MultiHeadAttention": attention,
+    "MultiHeadAttention without bias": lambda make: attention(make, bias=False),
+    "MultiHeadAttention causal": lambda make: attention(make, causal=True),
+    "MultiHeadAttention masked": lambda make: attention(make, "random"),
+    "MultiHeadAttention padding": lambda make: attention(make, "padding"),
+    "MultiHeadAttention dropout": lambda make: attention(make, causal=True, dropout=0.3, tape=seeded_tape),
+    "MultiHeadAttention cross": lambda make: attention(make, cross=True),
+    "MultiHeadAttention cross, masked": lambda make: attention(make, "random", cross=True),
+    "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, causal=True),
+    "Residual pre": residual,
+    "Residual post": lambda make: residual(make, norm_order="post"),
+    "Residual pre, dropout": lambda make: residual(make, dropout=0.3),
+    "Residual post, dropout": lambda make: residual(make, dropout=0.3, norm_order="post"),
+    "Block": lambda make: block(make, causal=True),
+    "Block post, dropout": lambda make: block(make, norm_order="post", dropout=0.3, activation="gelu"),
+    "Block used twice": lambda make: block(make, twice=True),
+}

@@ -1,0 +1,50 @@
+"""Dropout as a layer: off without a seed, and the same for a shard as for the whole batch."""
+
+import numpy as np
+import pytest
+from properties import Seeded
+
+from tinytx.core import Tape
+from tinytx.layers import Dropout, FeedForward, MultiHeadAttention
+
+LAYERS = {
+    "Dropout": lambda: Dropout(0.4),
+    "FeedForward": lambda: FeedForward(6, 9, dropout=0.4, rng=np.random.default_rng(0), dtype=np.float64),
+    "attention": lambda: MultiHeadAttention(6, 2, dropout=0.4, rng=np.random.default_rng(0), dtype=np.float64),
+}
+
+
+@pytest.mark.parametrize("tape", [None, Tape()])
+def test_is_the_identity_without_a_seed(tape):
+    """Catches dropout that stays on while generating."""
+    x = Seeded(0).array(2, 3, 5)
+    assert Dropout(0.4)(x, tape) is x
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_shard_gets_the_masks_of_its_rows(name):
+    """Catches first_row counted in the wrong unit: rows of the batch, of (B, T), or of (B, H, T)."""
+    layer, make = LAYERS[name](), Seeded(0)
+    x, dy = make.array(5, 4, 6), make.array(5, 4, 6)
+    whole = Tape(seed=1, step=7)
+    y, dx = layer(x, whole), layer.backward(dy, whole)
+    for rows in (slice(0, 2), slice(2, 5)):
+        shard = Tape(seed=1, step=7, first_row=rows.start)
+        np.testing.assert_allclose(layer(x[rows], shard), y[rows], rtol=0, atol=1e-13)
+        np.testing.assert_allclose(layer.backward(dy[rows], shard), dx[rows], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_p_zero_asks_for_no_mask(name):
+    """Catches a site that is counted where nothing is dropped: with p = 0 a seed changes nothing."""
+    layer = LAYERS[name]()
+    for part in (layer, getattr(layer, "dropout", layer)):
+        part.p = 0.0
+    x = Seeded(0).array(2, 3, 6)
+    np.testing.assert_array_equal(layer(x, Tape(seed=3)), layer(x))
+
+
+@pytest.mark.parametrize("p", [-0.1, 1, 2])
+def test_refuses_what_is_no_probability(p):
+    with pytest.raises(ValueError, match=f"Dropout: p is {p}"):
+        Dropout(p)

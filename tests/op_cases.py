@@ -1,0 +1,124 @@
+"""The table of operations: name -> function (Maker) -> OpCase. A new operation is tested by a new line here."""
+
+import numpy as np
+from properties import OpCase, features
+
+from tinytx import ops
+
+
+def linear(make, bias=True):
+    b, t, d_in, d_out = make.sizes(4)
+    arrays = {"x": make.array(b, t, d_in), "weight": make.array(d_in, d_out)}
+    if not bias:
+        return OpCase(ops.linear, lambda dy, saved: ops.linear_backward(dy, saved)[:2], arrays, batch=("x",))
+    return OpCase(ops.linear, ops.linear_backward, arrays | {"bias": make.array(d_out)}, batch=("x",))
+
+
+def linear_transposed(make):
+    """The weight is the transpose of a table of embeddings, as in a tied output layer."""
+    b, t, d, v = make.sizes(4)
+
+    def forward(x, table):
+        return ops.linear(x, table.T)
+
+    def backward(dy, saved):
+        dx, dweight, dbias = ops.linear_backward(dy, saved)
+        assert dbias is None
+        return dx, dweight.T
+
+    return OpCase(forward, backward, {"x": make.array(b, t, d), "table": make.array(v, d)}, batch=("x",))
+
+
+def layer_norm(make):
+    b, t, d = make.sizes(3)
+    d = features(d)
+    arrays = {"x": make.array(b, t, d), "weight": make.array(d), "bias": make.array(d)}
+    return OpCase(ops.layer_norm, ops.layer_norm_backward, arrays, batch=("x",), eps=make.choice(0.1, 1e-2, 1e-5))
+
+
+def softmax(make, masked=False):
+    b, t, s = make.sizes(3)
+    mask = make.mask(b, t, s) if masked else None
+    return OpCase(ops.softmax, ops.softmax_backward, {"x": make.array(b, t, s)}, batch=("x",), mask=mask)
+
+
+def elementwise(op, op_backward, reach=0.25):
+    def case(make):
+        return OpCase(op, op_backward, {"x": make.array(*make.sizes(3), scale=2.0)}, batch=("x",), reach=reach)
+
+    return case
+
+
+def embedding(make):
+    b, t, v, d = make.sizes(4)
+    ids = make.ids(v, b, t)
+    return OpCase(ops.embedding, ops.embedding_backward, {"weight": make.array(v, d)}, before=(ids,))
+
+
+def add_positions(make):
+    b, t, d = make.sizes(3)
+    start = make.integers(0, 2)
+    arrays = {"x": make.array(b, t, d), "table": make.array(t + 3, d)}
+    return OpCase(ops.add_positions, ops.add_positions_backward, arrays, batch=("x",), start=start)
+
+
+def dropout(make):
+    options = {"p": make.choice(0.5, 0.1, 0.9), "key": make.integers(0, 2**63 - 1), "first_row": make.integers(0, 9)}
+    return OpCase(ops.dropout, ops.dropout_backward, {"x": make.array(*make.sizes(3))}, batch=("x",), **options)
+
+
+def cross_entropy(make, ignoring=False):
+    b, t, v = make.sizes(3)
+    v += 1  # a loss over one class is 0, and its finite differences are rounding
+    targets = make.ids(v, b, t)
+    options = {}
+    if ignoring:
+        targets[make.integers(0, 1, (b, t)) == 1] = -7
+        options = {"ignore_index": -7, "label_smoothing": 0.2, "count": make.choice(None, 50)}
+
+    def forward(logits):
+        loss, saved = ops.cross_entropy(logits, targets, **options)
+        return np.asarray(loss, logits.dtype), saved
+
+    def backward(dloss, saved):
+        return ops.cross_entropy_backward(saved, float(dloss))
+
+    case = OpCase(forward, backward, {"logits": make.array(b, t, v)}, batch=("logits",))
+    case.facts = options | {"targets": targets}
+    return case
+
+
+def attention(make, mask="", **options):
+    b, h, t, s, k = make.sizes(5)
+    arrays = {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)}
+    if mask == "padding":
+        options["mask"] = np.arange(s) < make.integers(0, s, (b, 1, 1, 1))
+    if mask == "random":
+        options["mask"] = make.mask(b, h, t, s)
+    if "dropout" in options:
+        options |= {"key": make.integers(0, 2**63 - 1), "first_row": make.integers(0, 9)}
+    return OpCase(ops.attention, ops.attention_backward, arrays, batch=("q", "k", "v"), **options)
+
+
+OPS = {
+    "linear": linear,
+    "linear without bias": lambda make: linear(make, bias=False),
+    "linear transposed": linear_transposed,
+    "layer_norm": layer_norm,
+    "softmax": softmax,
+    "softmax masked": lambda make: softmax(make, masked=True),
+    "gelu": elementwise(ops.gelu, ops.gelu_backward),
+    "gelu_tanh": elementwise(ops.gelu_tanh, ops.gelu_tanh_backward),
+    "relu": elementwise(ops.relu, ops.relu_backward, reach=0.05),  # no step reaches the kink
+    "embedding": embedding,
+    "add_positions": add_positions,
+    "dropout": dropout,
+    "cross_entropy": cross_entropy,
+    "cross_entropy ignoring, smoothed": lambda make: cross_entropy(make, ignoring=True),
+    "attention": attention,
+    "attention causal": lambda make: attention(make, causal=True),
+    "attention padding": lambda make: attention(make, "padding"),
+    "attention masked": lambda make: attention(make, "random"),
+    "attention causal, masked": lambda make: attention(make, "random", causal=True),
+    "attention dropout": lambda make: attention(make, dropout=0.3, causal=True),
+}

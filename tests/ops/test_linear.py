@@ -1,0 +1,43 @@
+"""The linear map: gradients laid out as their parameters are, and errors."""
+
+import numpy as np
+import pytest
+
+from tinytx.ops import linear, linear_backward
+
+
+def test_gradient_of_a_transposed_weight_is_laid_out_like_it():
+    """Catches a tied head whose gradient must be copied before it can be added to the table's."""
+    table = np.zeros((7, 4))
+    _, saved = linear(np.zeros((2, 3, 4)), table.T)
+    dweight = linear_backward(np.zeros((2, 3, 7)), saved)[1]
+    assert dweight.T.flags.c_contiguous
+
+
+def test_any_number_of_leading_axes():
+    rng = np.random.default_rng(0)
+    x, weight, bias = rng.normal(size=(2, 3, 5, 4)), rng.normal(size=(4, 6)), rng.normal(size=6)
+    y, _ = linear(x, weight, bias)
+    np.testing.assert_allclose(linear(x[1, 2, 3], weight, bias)[0], y[1, 2, 3], rtol=1e-13)
+    np.testing.assert_allclose(linear(x[1], weight, bias)[0], y[1], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "bias", "message"),
+    [
+        ((2, 5), (4, 6), None, r"weight of shape \(4, 6\) does not fit x of shape \(2, 5\)"),
+        ((2, 4), (4,), None, "does not fit"),
+        ((), (4, 6), None, "does not fit"),
+        ((2, 4), (4, 6), (4,), r"bias has shape \(4,\), expected \(6,\)"),
+        ((2, 4), (4, 6), (1,), r"bias has shape \(1,\), expected \(6,\)"),
+    ],
+)
+def test_refuses_what_does_not_fit(x, weight, bias, message):
+    """Catches a bias of one element that is broadcast."""
+    with pytest.raises(ValueError, match=message):
+        linear(np.zeros(x), np.zeros(weight), None if bias is None else np.zeros(bias))
+
+
+def test_refuses_mixed_dtypes():
+    with pytest.raises(TypeError, match="x is float32, weight is float64"):
+        linear(np.zeros((2, 4), np.float32), np.zeros((4, 6)))

@@ -1,0 +1,108 @@
+"""Every operation, forward and every gradient, equals PyTorch's."""
+
+import numpy as np
+import pytest
+from op_cases import OPS
+from properties import Seeded, cast, signs
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+pytestmark = pytest.mark.oracle
+
+RTOL = {np.float32: 1e-5, np.float64: 1e-10}
+
+
+def layer_norm(x, weight, bias, eps):
+    return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+
+def softmax(x, mask):
+    """A row that is masked whole is 0 here and NaN in PyTorch, where it is computed as if nothing were masked."""
+    if mask is None:
+        return F.softmax(x, -1)
+    mask = torch.tensor(mask).broadcast_to(x.shape)
+    return F.softmax(x.masked_fill(~mask & mask.any(-1, keepdim=True), -torch.inf), -1) * mask
+
+
+def attention(q, k, v, mask=None, causal=False, dropout=0.0, key=None, first_row=0):
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    mask = torch.tensor(True if mask is None else mask).broadcast_to(scores.shape)
+    if causal:
+        mask = mask & torch.ones(scores.shape[2:], dtype=torch.bool).tril(k.shape[2] - q.shape[2])
+    p = softmax(scores, mask.numpy())
+    if key is not None:
+        p = p * kept(p, dropout, key, first_row * p.shape[1] * p.shape[2])
+    return p @ v
+
+
+def kept(x, p, key, first_row):
+    """Return our own mask, divided by 1 - p: the one thing that PyTorch cannot be asked for."""
+    ones = np.ones(x.shape)
+    return torch.tensor(OPS["dropout"](Seeded(0)).op(ones, p, key, first_row)[0]).to(x.dtype)
+
+
+def cross_entropy(case):
+    facts = {"ignore_index": -100, "label_smoothing": 0.0, "count": None} | case.facts
+    targets = torch.tensor(facts.pop("targets"))
+    count = facts.pop("count") or max(int((targets != facts["ignore_index"]).sum()), 1)
+    return lambda logits: F.cross_entropy(logits.mT, targets, reduction="sum", **facts) / count
+
+
+ORACLES = {
+    "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
+    "linear transposed": lambda case: lambda x, table: F.linear(x, table),
+    "layer_norm": lambda case: layer_norm,
+    "softmax": lambda case: softmax,
+    "gelu": lambda case: F.gelu,
+    "gelu_tanh": lambda case: lambda x: F.gelu(x, approximate="tanh"),
+    "relu": lambda case: F.relu,
+    "embedding": lambda case: lambda weight: F.embedding(torch.tensor(case.before[0]), weight),
+    "add_positions": lambda case: lambda x, table, start: x + table[start : start + x.shape[1]],
+    "dropout": lambda case: lambda x, p, key, first_row: x * kept(x, p, key, first_row),
+    "cross_entropy": cross_entropy,
+    "attention": lambda case: attention,
+}
+
+
+def oracle_of(name):
+    """Return the oracle of the longest name that begins a case's: "attention causal" has attention's."""
+    return ORACLES[max((known for known in ORACLES if name.startswith(known)), key=len)]
+
+
+def assert_close(actual, expected, rtol, what, largest=0.0):
+    """Equal to rtol of the largest reference value; of ``largest``, where the reference is 0 but for rounding."""
+    error, scale = np.abs(actual - expected).max(initial=0), max(np.abs(expected).max(initial=0), largest)
+    assert actual.shape == expected.shape and error <= rtol * scale, f"{what}: off by {error:.3g} of {scale:.3g}"
+
+
+@pytest.mark.parametrize("dtype", RTOL, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", OPS)
+def test_operation_equals_pytorch(name, seed, dtype):
+    case = OPS[name](Seeded(seed))
+    arrays = cast(case.arrays, dtype)
+    tensors = {key: torch.tensor(array, requires_grad=True) for key, array in arrays.items()}
+    expected = oracle_of(name)(case)(*tensors.values(), **case.options)
+    y, saved = case.forward(arrays)
+    assert_close(y, expected.detach().numpy(), RTOL[dtype], "y")
+    dy = signs(np.random.default_rng(seed), y.shape).astype(dtype)
+    expected.backward(torch.tensor(dy))
+    references = {key: tensor.grad.numpy() for key, tensor in tensors.items()}
+    for key, gradient in case.backward(dy, saved).items():
+        assert_close(gradient, references[key], RTOL[dtype], key)
+
+
+@pytest.mark.parametrize("dtype", RTOL, ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("shape", [(2, 3, 70, 16), (1, 2, 200, 8)])
+def test_long_attention_equals_scaled_dot_product_attention(shape, dtype):
+    """Many tiles, against PyTorch's own operation."""
+    rng = np.random.default_rng(0)
+    q, k, v, dy = (rng.normal(size=shape).astype(dtype) for _ in range(4))
+    tensors = [torch.tensor(array, requires_grad=True) for array in (q, k, v)]
+    expected = F.scaled_dot_product_attention(*tensors, is_causal=True)
+    expected.backward(torch.tensor(dy))
+    case = OPS["attention causal"](Seeded(0))
+    y, saved = case.op(q, k, v, causal=True)
+    assert_close(y, expected.detach().numpy(), RTOL[dtype], "y")
+    for name, gradient, tensor in zip("qkv", case.op_backward(dy, saved), tensors, strict=True):
+        assert_close(gradient, tensor.grad.numpy(), RTOL[dtype], name)

@@ -1,0 +1,458 @@
+"""Properties that every operation and every layer must have, whatever it computes.
+
+A case is a forward and a backward over named arrays. A property is a function of a case and of a generator, which
+draws cotangents and directions; it raises AssertionError where the case does not have it. Sizes and values of the case
+itself come from a `Drawn` (hypothesis: failures shrink) or a `Seeded` (the same in every run)::
+
+    case = OpCase(ops.linear, ops.linear_backward, {"x": make.array(2, 3), "weight": make.array(3, 5)})
+    for check in PROPERTIES:
+        check(case, rng)
+"""
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tinytx.core import Tape
+from tinytx.testing.numeric import derivative
+
+DIRECTIONS = 3
+RTOL = 1e-9  # of an analytic derivative, beside three error bars
+BLUR = 1e-7  # the largest error bar that still says something, relative to what it is an error of
+FLOAT32 = 2e-5  # how far a float32 gradient may be from the float64 one
+SAME = 1e-12  # two orders of summation, in float64
+
+
+# ---------------------------------------------------------------------------------------- sizes and values
+
+
+class Maker:
+    """Draws sizes and arrays by one primitive, ``integers(low, high, shape)``, both ends included."""
+
+    def __init__(self, ones=False):
+        self._ones = ones  # all sizes 1 or 2: where an axis can be mistaken for a broadcast one
+        self._made = 0
+
+    def sizes(self, n):
+        """Return n sizes, pairwise distinct and above 1, so that no axis can stand in for another."""
+        if self._ones:
+            return [self.integers(1, 2) for _ in range(n)]
+        pool = list(range(2, 3 + n))
+        return [pool.pop(self.integers(0, len(pool) - 1)) for _ in range(n)]
+
+    def array(self, *shape, scale=1.0):
+        """Return a float64 array of entries +-(0.4 .. 1.6) ``scale``: far from 0, from kinks, from constant rows.
+
+        A fixed irregular pattern, another one for each array, and drawn noise on top: drawing the whole would let
+        hypothesis shrink to the zeros and ties at which finite differences are ill-conditioned.
+        """
+        self._made += 1
+        k = np.arange(math.prod(shape)) + 17.0 * self._made
+        magnitude = 0.55 + 0.9 * (k * 0.6180339887498949 % 1)
+        sign = np.where(k * 0.4142135623730950 % 1 < 0.5, 1, -1)
+        return scale * (sign * magnitude).reshape(shape) + scale / 100 * self.integers(-15, 15, shape)
+
+    def ids(self, size, *shape):
+        return self.integers(0, size - 1, shape)
+
+    def mask(self, *shape):
+        """Return a mask with allowed and forbidden elements; its first row, if there are several, allows none."""
+        mask = self.integers(0, 3, shape) > 0
+        if math.prod(shape[:-1]) > 1:
+            mask.reshape(-1, shape[-1])[0] = False
+        return mask
+
+    def choice(self, *options):
+        return options[self.integers(0, len(options) - 1)]
+
+
+class Drawn(Maker):
+    """Draws with hypothesis; ``draw`` is what a composite strategy, or ``data()``, gives."""
+
+    def __init__(self, draw, **options):
+        super().__init__(**options)
+        self._draw = draw
+
+    def integers(self, low, high, shape=()):
+        elements = st.integers(low, high)
+        return self._draw(hnp.arrays(np.int64, shape, elements=elements) if shape else elements)
+
+
+class Seeded(Maker):
+    """Draws from a generator of its own."""
+
+    def __init__(self, seed, **options):
+        super().__init__(**options)
+        self._rng = np.random.default_rng(seed)
+
+    def integers(self, low, high, shape=()):
+        drawn = self._rng.integers(low, high + 1, shape)
+        return drawn if shape else int(drawn)
+
+
+def signs(rng, shape):
+    """Return a direction without small entries: sign times uniform in [0.5, 1.5]."""
+    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
+
+
+def features(d):
+    """Return d as a width for layer norm: not 2, where features are +-1 whatever they are, and gradients eps' size."""
+    return d + 1 if d > 1 else d
+
+
+# ---------------------------------------------------------------------------------------- cases
+
+
+class OpCase:
+    """A pair of functions of ``tinytx.ops``, called as ``op(*arrays.values(), **options)``.
+
+    Parameters
+    ----------
+    op, op_backward : function
+        ``op`` returns (y, saved); ``op_backward(dy, saved)`` the gradients of ``arrays``, in their order.
+    arrays : dict of str to float64 array
+    before : tuple
+        What op takes before the arrays: ids, which have no gradient.
+    batch : tuple of str
+        The arrays whose first axis, like y's, counts independent rows.
+    reach : float
+        The largest step of a finite difference, in units of an array's RMS.
+    options : dict
+    """
+
+    def __init__(self, op, op_backward, arrays, *, before=(), batch=(), reach=0.25, **options):
+        self.op, self.op_backward, self.arrays, self.before = op, op_backward, arrays, before
+        self.batch, self.reach, self.options = batch, reach, options
+        self.strided = tuple(arrays)  # those which a caller may hand in in any memory layout
+
+    def forward(self, arrays):
+        return self.op(*self.before, *arrays.values(), **self.options)
+
+    def backward(self, dy, saved):
+        gradients = self.op_backward(dy, saved)
+        return dict(zip(self.arrays, gradients if isinstance(gradients, tuple) else (gradients,), strict=True))
+
+    def gradient(self, arrays, dy):
+        return self.backward(dy, self.forward(arrays)[1])
+
+
+class LayerCase(OpCase):
+    """A layer as a pair of functions of its inputs *and* all of its parameters, called as ``layer(x, tape, ...)``.
+
+    Parameters
+    ----------
+    make : Maker
+    build : function (dtype) -> Layer
+    inputs : dict of str to array
+        Its first entry is the layer's first argument, if there is no ``before``; the others are handed in by name.
+    tape : function () -> Tape
+    scale : float
+        Of the parameters' entries.
+    shares : bool
+        Whether a parameter is used at two places.
+    """
+
+    def __init__(
+        self,
+        make,
+        build,
+        inputs,
+        *,
+        tape=Tape,
+        scale=1.0,
+        shares=False,
+        before=(),
+        batch=None,
+        reach=0.25,
+        **options,
+    ):
+        self.layers = {np.dtype(dtype): build(dtype) for dtype in (np.float32, np.float64)}
+        parameters = self.layers[np.dtype(float)].named_parameters()
+        values = {path: make.array(*parameter.data.shape, scale=scale) for path, parameter in parameters}
+        batch = tuple(inputs) if batch is None else batch
+        super().__init__(None, None, inputs | values, before=before, batch=batch, reach=reach, **options)
+        self.inputs, self.strided = tuple(inputs), tuple(inputs)
+        self.tape, self.shares = tape, shares
+
+    def bind(self, arrays):
+        """Return the layer with ``arrays`` as its parameters."""
+        layer = self.layers[next(iter(arrays.values())).dtype]
+        for path, parameter in layer.named_parameters():
+            parameter.data = arrays[path]
+        return layer
+
+    def call(self, layer, arrays, tape=None):
+        inputs = {name: arrays[name] for name in self.inputs}
+        first = self.before or (inputs.pop(self.inputs[0]),)
+        return layer(*first, tape, **inputs, **self.options)
+
+    def forward(self, arrays):
+        layer, tape = self.bind(arrays), self.tape()
+        return self.call(layer, arrays, tape), (layer, tape)
+
+    def backward(self, dy, saved):
+        layer, tape = saved
+        layer.zero_grad()
+        dx = layer.backward(dy, tape)
+        tape.check_empty()
+        dx = dx if isinstance(dx, tuple) else (dx,)
+        gradients = dict(zip(self.inputs, dx, strict=True)) if self.inputs else {}
+        return gradients | {path: parameter.grad for path, parameter in layer.named_parameters()}
+
+
+def cast(arrays, dtype):
+    return {name: array.astype(dtype) for name, array in arrays.items()}
+
+
+def locked(array):
+    """Return a copy that cannot be written to."""
+    array = np.array(array)
+    array.flags.writeable = False
+    return array
+
+
+def arrays_in(thing):
+    """Yield the arrays in nested tuples, lists and tapes."""
+    if isinstance(thing, np.ndarray):
+        yield thing
+    elif isinstance(thing, Tape):
+        yield from arrays_in(thing._stack)
+    elif isinstance(thing, tuple | list):
+        for child in thing:
+            yield from arrays_in(child)
+
+
+def cotangent(case, rng):
+    return signs(rng, case.forward(case.arrays)[0].shape)
+
+
+def assert_same(actual, expected, what, rtol=0.0):
+    """Same names, same shapes, same values: to the bit, or to ``rtol`` of the largest value of all."""
+    largest = max((np.abs(value).max(initial=0.0) for value in expected.values()), default=0.0)
+    assert actual.keys() == expected.keys(), f"{what}: gradients of {set(actual)}, expected of {set(expected)}"
+    for name, value in expected.items():
+        assert actual[name].shape == value.shape, f"{what}: {name} has shape {actual[name].shape}, not {value.shape}"
+        limit = rtol * largest
+        error = np.abs(actual[name] - value).max(initial=0.0)
+        assert error <= limit, f"{what}: {name} is off by {error:.3g}, allowed {limit:.3g}"
+
+
+# ---------------------------------------------------------------------------------------- properties
+
+
+def check_gradient(case, rng):
+    """Every gradient is the derivative, along three directions: what the whole suite is about.
+
+    Analytic a and numeric n must agree to RTOL of the largest of |a|, |n| and the gradient's own norm (what a typical
+    direction would show), plus three error bars; a bar too long to tell right from wrong is a fault of the case.
+    Returns the largest error in units of what is allowed.
+    """
+    dy, worst = cotangent(case, rng), 0.0
+    gradients = case.gradient(case.arrays, dy)
+    for name, array in case.arrays.items():
+        for _ in range(DIRECTIONS):
+            direction = signs(rng, array.shape)
+            a = float(np.sum(gradients[name] * direction))
+            n, size = _slope(case, name, direction, dy)
+            scale = max(abs(a), abs(n.value), float(np.linalg.norm(gradients[name])))
+            allowed = RTOL * scale + 3 * n.error
+            facts = f"{name} {array.shape}: analytic {a:.12g}, numeric {n.value:.12g} +- {n.error:.2g}"
+            assert 3 * n.error <= BLUR * max(scale, 1e-3 * size), f"INCONCLUSIVE, {facts}, gradient's norm {scale:.2g}"
+            assert abs(a - n.value) <= allowed, f"{facts}, ratio {a / (n.value or math.nan):.9g}"
+            worst = max(worst, abs(a - n.value) / allowed if allowed else 0.0)
+    return worst
+
+
+def _slope(case, name, direction, dy):
+    """Return the derivative of sum(dy y) when one array moves along a direction, and the terms' size by array's RMS."""
+    array = case.arrays[name]
+    rms = math.sqrt(np.mean(array**2))
+
+    def f(step):
+        terms = dy * case.forward(case.arrays | {name: array + step * direction})[0]
+        return float(np.sum(terms)), float(np.sum(np.abs(terms)))
+
+    return derivative(f, case.reach * rms), f(0.0)[1] / rms
+
+
+def check_linear(case, rng):
+    """A backward is linear in dy, and exactly 0 at dy = 0: catches a dy that is squared, clipped or forgotten."""
+    one, two = cotangent(case, rng), cotangent(case, rng)
+    first, second = case.gradient(case.arrays, one), case.gradient(case.arrays, two)
+    combined = {name: 2.5 * first[name] - second[name] for name in first}
+    size = {name: 2.5 * np.abs(first[name]).max(initial=0) + np.abs(second[name]).max(initial=0) for name in first}
+    for name, gradient in case.gradient(case.arrays, 2.5 * one - two).items():
+        error = np.abs(gradient - combined[name]).max(initial=0)
+        assert error <= SAME * (size[name] + max(size.values())), f"{name} is not linear in dy: off by {error:.3g}"
+    for name, gradient in case.gradient(case.arrays, np.zeros_like(one)).items():
+        assert not gradient.any(), f"{name} is not 0 where dy is"
+
+
+def check_unmodified(case, rng):
+    """Arguments, parameters, dy and what was saved are never written to: catches ``dy *= mask``."""
+    arrays = {name: locked(array) for name, array in case.arrays.items()}
+    y, saved = case.forward(arrays)
+    kept, y_before = [array.copy() for array in arrays_in(saved)], y.copy()
+    kept_arrays = list(arrays_in(saved))
+    case.backward(locked(signs(rng, y.shape)), saved)
+    for array, before in zip(kept_arrays, kept, strict=True):
+        np.testing.assert_array_equal(array, before, "backward wrote to what forward saved")
+    np.testing.assert_array_equal(y, y_before, "backward wrote to y")
+
+
+def check_dtype(case, rng):
+    """What comes in goes out: catches ``x32 * np.sqrt(64)``, which is float64. Shapes are those of the arrays."""
+    for dtype in (np.float32, np.float64):
+        y, saved = case.forward(cast(case.arrays, dtype))
+        assert y.dtype == dtype, f"y is {y.dtype} where the arguments are {np.dtype(dtype)}"
+        for name, gradient in case.backward(signs(rng, y.shape).astype(dtype), saved).items():
+            assert gradient.dtype == dtype, f"gradient of {name} is {gradient.dtype}, expected {np.dtype(dtype)}"
+            assert gradient.shape == case.arrays[name].shape, f"gradient of {name} has shape {gradient.shape}"
+
+
+def check_float32(case, rng):
+    """A float32 gradient is the float64 one, rounded: catches cancellation and short constants."""
+    dy = cotangent(case, rng).astype(np.float32)
+    arrays = cast(case.arrays, np.float32)
+    single, double = case.gradient(arrays, dy), case.gradient(cast(arrays, np.float64), dy.astype(np.float64))
+    largest = max(np.abs(gradient).max(initial=0) for gradient in double.values())
+    for name, gradient in double.items():
+        error = np.abs(single[name] - gradient).max(initial=0)
+        allowed = FLOAT32 * np.abs(gradient).max(initial=0) + FLOAT32 / 10 * largest  # the latter where it is 0
+        assert error <= allowed, f"{name} in float32 is off by {error:.3g}, allowed {allowed:.3g}"
+
+
+def check_strided(case, rng):
+    """The memory layout of arguments and dy does not matter: catches ``reshape`` and kernels that assume one."""
+    dy = cotangent(case, rng)
+    y, saved = case.forward(case.arrays)
+    expected = {"y": y} | case.backward(dy, saved)
+    for layout in (np.asfortranarray, _spread_out, _reversed_in_memory):
+        arrays = case.arrays | {name: layout(case.arrays[name]) for name in case.strided}
+        y, saved = case.forward(arrays)
+        actual = {"y": y} | case.backward(layout(dy) if dy.ndim else dy, saved)
+        assert_same(actual, expected, layout.__name__, SAME * 10)
+
+
+def _spread_out(array):
+    """A view of every second element of a larger array."""
+    wide = np.full((*array.shape, 2), np.nan, array.dtype)
+    wide[..., 0] = array
+    return wide[..., 0]
+
+
+def _reversed_in_memory(array):
+    return np.ascontiguousarray(array[..., ::-1])[..., ::-1]
+
+
+def check_rows_independent(case, rng):
+    """Nothing in one row of a batch, NaN included, changes another row: catches sums over the wrong axis."""
+    dy = cotangent(case, rng)
+    y, saved = case.forward(case.arrays)
+    gradients = case.backward(dy, saved)
+    for change in (0.75, np.nan):
+        arrays, moved_dy = {name: array.copy() for name, array in case.arrays.items()}, dy.copy()
+        for name in case.batch:
+            arrays[name][0] += change
+        if dy.ndim:
+            moved_dy[0] += change
+        with np.errstate(invalid="ignore"):
+            moved_y, saved = case.forward(arrays)
+            moved = case.backward(moved_dy, saved)
+        for name in case.batch:
+            np.testing.assert_array_equal(moved[name][1:], gradients[name][1:], f"{name}: row 0 reached other rows")
+        if dy.ndim and case.batch:
+            np.testing.assert_array_equal(moved_y[1:], y[1:], "y: row 0 reached other rows")
+
+
+def check_repeatable(case, rng):
+    """Forward twice and backward twice give the same bits: catches hidden state and hidden random numbers."""
+    dy = cotangent(case, rng)
+    runs = []
+    for _ in range(2):
+        y, saved = case.forward(case.arrays)
+        runs.append({"y": y} | case.backward(dy, saved))
+    assert_same(*runs, "second run")
+
+
+PROPERTIES = [
+    check_gradient,
+    check_linear,
+    check_unmodified,
+    check_dtype,
+    check_float32,
+    check_strided,
+    check_rows_independent,
+    check_repeatable,
+]
+
+
+# ---------------------------------------------------------------------------------------- properties of layers
+
+
+def check_accumulates(case, rng):
+    """Two backwards give exactly twice the gradient; what was there before is added to: catches ``=`` for ``+=``."""
+    dy = cotangent(case, rng)
+    once = case.gradient(case.arrays, dy)
+    rtol = 1e-15 if case.shares else 0.0  # (a + b) + (a + b), in another order
+    layer = case.bind(case.arrays)
+    layer.zero_grad()
+    for _ in range(2):
+        _step(case, layer, dy)
+    twice = {path: parameter.grad for path, parameter in layer.named_parameters()}
+    assert_same(twice, {path: 2 * once[path] for path in twice}, "called twice", rtol)
+    expected = {}
+    for path, parameter in layer.named_parameters():
+        parameter.grad = locked(signs(rng, parameter.data.shape))  # somebody else's array: added to, not written to
+        expected[path] = parameter.grad + once[path]
+    _step(case, layer, dy)
+    added = {path: parameter.grad for path, parameter in layer.named_parameters()}
+    assert_same(added, expected, "after another's gradient", rtol)
+
+
+def _step(case, layer, dy):
+    tape = case.tape()
+    case.call(layer, case.arrays, tape)
+    dx = layer.backward(dy, tape)
+    tape.check_empty()
+    return dx
+
+
+def check_reentrant(case, rng):
+    """A layer used twice before its backwards, on two tapes or on one, gives each use its own: catches ``self.x``."""
+    one = case.arrays
+    two = one | {name: one[name] + 0.25 * signs(rng, one[name].shape) for name in case.inputs}
+    dy_one, dy_two = cotangent(case, rng), cotangent(case, rng)
+    expected_one, expected_two = case.gradient(one, dy_one), case.gradient(two, dy_two)
+    saved_one, saved_two = case.forward(one)[1], case.forward(two)[1]
+    assert_same(case.backward(dy_one, saved_one), expected_one, "first of two tapes")
+    assert_same(case.backward(dy_two, saved_two), expected_two, "second of two tapes")
+    if case.tape().seed is None:  # with dropout, the second use of a tape draws other masks
+        layer, tape = case.bind(one), case.tape()
+        case.call(layer, one, tape)
+        case.call(layer, two, tape)
+        assert_same(case.backward(dy_two, (layer, _Prefix(tape))), expected_two, "second use of one tape")
+        assert_same(case.backward(dy_one, (layer, tape)), expected_one, "first use of one tape")
+
+
+class _Prefix:
+    """A tape of which only the newer half is to be used up."""
+
+    def __init__(self, tape):
+        self._tape, self._left = tape, len(tape) // 2
+        self.pop = tape.pop
+
+    def check_empty(self):
+        assert len(self._tape) == self._left, f"{len(self._tape)} values left of two uses, expected {self._left}"
+
+
+def check_inference(case, rng):
+    """Without a tape, and with one that has no seed, y is the same to the bit."""
+    layer = case.bind(case.arrays)
+    expected = {"y": case.call(layer, case.arrays, Tape())}
+    assert_same({"y": case.call(layer, case.arrays)}, expected, "without a tape")
+
+
+LAYER_PROPERTIES = [*PROPERTIES, check_accumulates, check_reentrant, check_inference]

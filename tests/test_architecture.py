@@ -1,0 +1,182 @@
+"""The house plan of design.md, read off the source: floors, dependencies, sizes of files, arithmetic in layers."""
+
+import ast
+import importlib
+import pkgutil
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from op_cases import OPS
+from properties import Seeded, _spread_out, cast, locked, signs
+
+import tinytx
+from tinytx import ops
+
+ROOT = Path(tinytx.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+FLOORS = [
+    {"kernel", "shapes", "extras", "files"},
+    {"ops", "core"},
+    {"layers"},
+    {"models"},
+    {"training", "decoding", "testing", "hub", "viz"},
+    {"cli"},
+    {"", "__main__"},  # the package itself, which gathers names
+]
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3}
+STANDS_APART = {"data": {"extras", "files"}, "core": set(), "kernel": set(), "shapes": set(), "extras": set()}
+EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
+LINES = 350
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def part_of(path):
+    """Return the package, or the file, directly under tinytx/ that a file belongs to."""
+    relative = path.relative_to(ROOT)
+    return (relative.parts[0] if len(relative.parts) > 1 else relative.stem).replace("__init__", "")
+
+
+def imports_of(tree):
+    """Yield (module, line number) of every import, also inside functions; ``from a import b`` is a.b and a."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports are absolute"
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def parts_imported(path):
+    """Yield (part of tinytx, line number) for every import from the package."""
+    for module, line in imports_of(ast.parse(path.read_text())):
+        root, _, rest = module.partition(".")
+        if root == "tinytx":
+            part = rest.split(".")[0]
+            yield part if part in FLOOR else "", line
+
+
+def arrow_is_allowed(source, target):
+    """A file imports from floors below its own, and from inside its own part."""
+    if source == target:
+        return True
+    if source in STANDS_APART:
+        return target in STANDS_APART[source]
+    return FLOOR[target] < FLOOR[source] or (source, target) == ("files", "extras")
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_point_downwards(path):
+    source = part_of(path)
+    assert source in FLOOR, f"{source} has no floor: give it one here and in design.md"
+    for target, line in parts_imported(path):
+        assert arrow_is_allowed(source, target), f"{name_of(path)}:{line}: {target or 'tinytx'} is no floor below"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "allowed"),
+    [
+        ("ops", "kernel", True),
+        ("ops", "core", False),
+        ("layers", "models", False),
+        ("training", "decoding", False),
+        ("training", "models", True),
+        ("data", "ops", False),
+        ("data", "files", True),
+        ("cli", "data", True),
+        ("layers", "data", False),
+        ("core", "shapes", False),
+    ],
+)
+def test_arrows(source, target, allowed):
+    """The test of the test."""
+    assert arrow_is_allowed(source, target) == allowed
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_dependencies_stay_where_they_belong(path):
+    """Only kernel.py imports numba; torch is an oracle for tests; extras are imported where they are used."""
+    tree = ast.parse(path.read_text())
+    everywhere = {module.split(".")[0] for module, _ in imports_of(tree)}
+    assert "torch" not in everywhere
+    assert name_of(path) == "kernel.py" or "numba" not in everywhere
+    at_top = {module.split(".")[0] for module, _ in imports_of(ast.Module(_at_top(tree), []))}
+    assert not at_top & EXTRAS, f"{at_top & EXTRAS} at the top of {name_of(path)}: an extra may be missing"
+
+
+def _at_top(tree):
+    """Return the statements that run on import: not those inside functions."""
+    inside = {id(node) for function in ast.walk(tree) if isinstance(function, ast.FunctionDef | ast.Lambda)
+              for node in ast.walk(function)}  # fmt: skip
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in inside]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_are_short(path):
+    assert len(path.read_text().splitlines()) <= LINES
+
+
+# ---------------------------------------------------------------------------------------- layers
+
+
+ALLOWED_CALLS = {"np.asarray", "math.prod"}
+
+
+def arithmetic_in(tree):
+    """Yield (line, text) of what a forward or backward of a layer computes beyond + and reshape.
+
+    Products of tape.first_row, and of shapes' entries, count rows and are allowed.
+    """
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef) and function.name in ("forward", "backward"):
+            for node in ast.walk(function):
+                if isinstance(node, ast.BinOp | ast.AugAssign) and not isinstance(node.op, ast.Add):
+                    if "first_row" not in ast.unparse(node) and ".shape[" not in ast.unparse(node):
+                        yield node.lineno, ast.unparse(node)
+                if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("np.", "math.")):
+                    if ast.unparse(node.func) not in ALLOWED_CALLS:
+                        yield node.lineno, ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if part_of(path) == "layers"], ids=name_of)
+def test_layers_do_no_arithmetic(path):
+    """If a layer contains * or @, an op is missing."""
+    assert not list(arithmetic_in(ast.parse(path.read_text())))
+
+
+@pytest.mark.parametrize("line", ["y = x * 2", "y = x @ w", "x /= 2", "y = np.exp(x)", "y = x ** 2", "y = x - m"])
+def test_arithmetic_is_found(line):
+    """The test of the test."""
+    assert list(arithmetic_in(ast.parse(f"def forward(self, x):\n    {line}")))
+    assert not list(arithmetic_in(ast.parse(f"def __init__(self, x):\n    {line}")))
+
+
+# ---------------------------------------------------------------------------------------- kernels
+
+
+def kernels():
+    """Yield (name, compiled function) of every loop in the package, private ones too."""
+    for module in pkgutil.walk_packages(ops.__path__, "tinytx.ops."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, numba.core.registry.CPUDispatcher) and value.__module__ == module.name:
+                yield f"{module.name}.{name}", value
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_kernels_have_one_signature_for_each_dtype():
+    """Catches layouts, read-only flags and scalar types that reach a kernel: each costs another compilation."""
+    for case_of in OPS.values():
+        for dtype in (np.float32, np.float64):
+            case = case_of(Seeded(0))
+            for layout in (np.ascontiguousarray, locked, _spread_out, np.asfortranarray):
+                arrays = {name: layout(array) for name, array in cast(case.arrays, dtype).items()}
+                y, saved = case.forward(arrays)
+                dy = signs(np.random.default_rng(0), y.shape).astype(dtype)
+                case.backward(layout(dy) if dy.ndim else dy, saved)
+    counts = {name: len(function.signatures) for name, function in kernels()}
+    assert len(counts) >= 10
+    assert {name: count for name, count in counts.items() if count > 2} == {}

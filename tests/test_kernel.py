@@ -1,0 +1,116 @@
+"""What kernels may call: exp, row_max and the hashes, each through a kernel of its own."""
+
+import math
+from decimal import Decimal, localcontext
+
+import numba
+import numpy as np
+import pytest
+
+from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
+
+DTYPES = [np.float32, np.float64]
+
+
+@kernel
+def _exp(y, x):
+    for i in range(x.size):
+        y[i] = exp(x[i])
+
+
+@kernel
+def _row_max(y, x, n):
+    for i in range(x.shape[0]):
+        y[i] = row_max(x[i], n)
+
+
+@kernel
+def _hash(bits, key, first_row):
+    for n in range(bits.shape[0]):
+        row = hash_row(key, first_row + n)
+        for d in range(bits.shape[1]):
+            bits[n, d] = hash_element(row, d)
+
+
+def exp_of(x):
+    y = np.empty_like(x)
+    _exp(y, x)
+    return y
+
+
+def row_max_of(x, n=None):
+    y = np.empty(len(x), x.dtype)
+    _row_max(y, x, x.shape[1] if n is None else n)
+    return y
+
+
+def bits_of(n, d, key=1, first_row=0):
+    bits = np.empty((n, d), np.uint32)
+    _hash(bits, np.uint64(key), np.int64(first_row))
+    return bits
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="plain Python takes NumPy's")
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "error"), [(np.float32, -86.4, 88.72, 1.2e-7), (np.float64, -707, 709.7, 4e-16)]
+)
+def test_exp_is_accurate(dtype, low, high, error):
+    """Catches reassociation, which folds the two large constants away, and a series that is cut short."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(low, high, 3000), rng.uniform(-1, 1, 1000), rng.normal(0, 1e-5, 100)]).astype(dtype)
+    with localcontext(prec=30):
+        relative = [Decimal(y) / Decimal(v).exp() - 1 for v, y in zip(x.tolist(), exp_of(x).tolist(), strict=True)]
+    assert max(map(abs, relative)) < error
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_of_what_is_no_number(dtype):
+    """Catches fastmath, which assumes that NaN and infinity do not exist."""
+    big = np.finfo(dtype).max
+    x = np.array([np.nan, -np.nan, np.inf, -np.inf, big, -big, 0.0, -0.0], dtype)
+    np.testing.assert_array_equal(exp_of(x), np.array([np.nan, np.nan, np.inf, 0, np.inf, 0, 1, 1], dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_at_the_edges_of_its_range(dtype):
+    """Catches an exponent field that wraps: above the largest number is infinity, below the smallest normal is 0."""
+    info = np.finfo(dtype)
+    top, bottom = dtype(math.log(info.max)), dtype(math.log(info.smallest_normal))
+    above, below = np.array([top * dtype(1.0001), 2 * top], dtype), np.array([1.001 * bottom, 2 * bottom], dtype)
+    assert np.isinf(exp_of(above)).all()
+    assert np.isfinite(exp_of(np.array([0.9999 * top], dtype))).all()
+    assert (exp_of(below) < info.smallest_normal).all() and (exp_of(below) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_row_max_is_the_largest(dtype):
+    """Catches the order of negative floats, which as integers run backwards."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(200, 9)) * 10.0 ** rng.integers(-30, 30, (200, 1))).astype(dtype)
+    x[:50] = -np.abs(x[:50])
+    x[50:60, 3], x[60:70, 8], x[70:80] = np.inf, -np.inf, -np.inf
+    x[80:90] = np.finfo(dtype).smallest_subnormal * np.sign(x[80:90])
+    np.testing.assert_array_equal(row_max_of(x), x.max(1))
+    np.testing.assert_array_equal(row_max_of(x, 4), x[:, :4].max(1))
+    np.testing.assert_array_equal(row_max_of(x, 0), np.full(200, -np.inf))
+
+
+def test_hash_is_uniform():
+    """Catches bits that are stuck, or columns or rows that repeat: every bit is a fair coin, every value is rare."""
+    bits = bits_of(300, 400, key=2**63 + 5)
+    coins = (bits[..., None] >> np.arange(32, dtype=np.uint32)) & np.uint32(1)
+    assert np.abs(coins.mean((0, 1)) - 0.5).max() < 5 * 0.5 / math.sqrt(bits.size)
+    pairs = bits.size**2 / 2 / 2**32
+    assert bits.size - len(np.unique(bits)) < pairs + 6 * math.sqrt(pairs) + 1
+    counts = np.bincount(bits.ravel() >> np.uint32(24), minlength=256)
+    expected = bits.size / 256
+    assert ((counts - expected) ** 2 / expected).sum() < 255 + 6 * math.sqrt(2 * 255)
+
+
+def test_hash_depends_on_every_bit_of_key_and_row():
+    """Catches a 64-bit key or row of which only 32 bits count."""
+    base = bits_of(1, 50, key=77, first_row=9)
+    for shift in range(0, 64, 7):
+        assert (bits_of(1, 50, key=77 ^ (1 << shift), first_row=9) == base).sum() <= 1
+    for shift in range(0, 62, 7):
+        assert (bits_of(1, 50, key=77, first_row=9 ^ (1 << shift)) == base).sum() <= 1

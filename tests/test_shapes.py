@@ -1,0 +1,58 @@
+"""Checks of what a user hands in: they name the place, the facts and the value."""
+
+import numpy as np
+import pytest
+
+from tinytx.shapes import check_float, check_ids, check_probability, check_shape, contiguous, rows
+
+
+def test_check_float_names_every_dtype():
+    with pytest.raises(TypeError, match="place: x is float32, weight is float64; expected all float32 or all float64"):
+        check_float("place", x=np.zeros(2, np.float32), weight=np.zeros(2), bias=None)
+    with pytest.raises(TypeError, match="x is float16"):
+        check_float("place", x=np.zeros(2, np.float16))
+    check_float("place", x=np.zeros(2), bias=None)
+
+
+def test_check_shape_says_where_the_shape_comes_from():
+    with pytest.raises(ValueError, match=r"place: w has shape \(2,\), expected \(3,\) from d_model"):
+        check_shape("place", "w", np.zeros(2), (3,), "d_model")
+
+
+@pytest.mark.parametrize("ids", [[3, 1], [[0], [4]], np.zeros((0, 3), int)])
+def test_check_ids_gives_int64(ids):
+    checked = check_ids("place", ids, 5)
+    assert checked.dtype == np.int64 and checked.flags.c_contiguous and checked.shape == np.shape(ids)
+
+
+def test_check_ids_names_the_first_fault():
+    with pytest.raises(ValueError, match=r"place: token id 9 at position \(1, 0\) is outside 0..4"):
+        check_ids("place", [[0, 1], [9, -3]], 5)
+    with pytest.raises(ValueError, match="target -100"):
+        check_ids("place", [-100], 5, what="target")
+    check_ids("place", [-100, 4], 5, allowed=-100)
+    with pytest.raises(ValueError, match="18446744073709551615"):
+        check_ids("place", np.array([2**64 - 1], np.uint64), 5)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1, float("nan")])
+def test_check_probability(value):
+    with pytest.raises(ValueError, match="place: p is"):
+        check_probability("place", "p", value)
+
+
+def test_contiguous_copies_only_what_needs_it():
+    x = np.zeros((4, 6))
+    assert contiguous(x) is x
+    locked = np.zeros((4, 6))
+    locked.flags.writeable = False
+    for other in (x.T, x[:, ::2], locked):
+        ready = contiguous(other)
+        assert ready.flags.c_contiguous and ready.flags.writeable
+        np.testing.assert_array_equal(ready, other)
+
+
+def test_rows_is_a_view_where_it_can_be():
+    x = np.zeros((2, 3, 4))
+    assert rows(x).shape == (6, 4) and np.shares_memory(rows(x), x)
+    assert rows(x[..., 0].T).shape == (3, 2)
