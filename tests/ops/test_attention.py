@@ -4,6 +4,7 @@ import importlib
 import math
 import tracemalloc
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -171,6 +172,7 @@ def test_layout_is_kept_and_does_not_matter(layout):
     assert actual["y"].strides == laid_out(q).strides and actual["dk"].strides == laid_out(k).strides
 
 
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="8 million steps of plain Python")
 def test_memory_is_linear_in_the_length():
     """Catches a (T, S) array, of scores or of a mask, that exists whole."""
 

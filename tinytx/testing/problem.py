@@ -101,7 +101,7 @@ class LayerProblem(Problem):
     def gradients(self, dy):
         self.layer.zero_grad()
         y, tape = self.record()
-        gradients = self.backward(dy, tape)
+        gradients = self.backward([part.copy() for part in dy], tape)  # a backward that writes to dy is judged by dy
         self.left = len(tape)
         return gradients
 
@@ -132,7 +132,8 @@ class PairProblem(Problem):
     def gradients(self, dy):
         y, saved = self.f(*self.inputs)
         several = isinstance(y, (tuple, list))
-        dy = tuple(dy) if several else (dy[0] if dy[0].ndim else float(dy[0]))
+        dy = [part.copy() if part.ndim else float(part) for part in dy]  # as in LayerProblem
+        dy = tuple(dy) if several else dy[0]
         returned = self.backward(dy, saved)
         returned = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         if len(returned) == len(self.inputs):  # one for each input, or one for each that has a gradient

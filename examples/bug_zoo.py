@@ -1,0 +1,113 @@
+"""The loss falls with the bug, too: one small GPT trained right, and ten times with a fault of the bug zoo.
+
+    python examples/bug_zoo.py --out bug_zoo.png
+
+Eleven runs on text that comes with Python, from the same weights and on the same batches, and what gradcheck says of
+each fault. About two minutes on two cores. The faults are those of tests/bug_zoo, each found in shipped code or planted
+to see who would notice.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tinytx.data import CharTokenizer, builtin_corpus, random_batch, split, windows
+from tinytx.extras import require
+from tinytx.files import atomic_write
+from tinytx.models import GPT, GPTConfig
+from tinytx.testing import gradcheck, leak_check
+from tinytx.training import AdamW, Trainer, WarmupCosine
+from tinytx.training.progress import progress
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt  # noqa: E402
+
+LENGTH, BATCH, EVERY = 32, 16, 20  # characters, sequences, steps between points of a curve
+SUBTITLE = "A small GPT trained right (blue) and with one fault (red); under its name, what gradcheck says of the fault"
+RIGHT, WRONG, TEXT, FAINT = "#3b76af", "#d1495b", "#333333", "#bbbbbb"
+
+
+def train(infection, text, steps, bar):
+    """Return (steps, validation losses) of a GPT with a fault, or of a healthy one."""
+    tokenizer = CharTokenizer.from_text(text)
+    training, validation = split(tokenizer.encode(text))
+    inputs, targets = windows(validation, LENGTH)
+    judged = [(inputs[:: len(inputs) // 64], targets[:: len(inputs) // 64])]
+    config = GPTConfig(vocab_size=tokenizer.vocab_size, max_len=LENGTH, d_model=48, n_heads=4, n_layers=2)
+    model = GPT(config, rng=np.random.default_rng(0))
+    if infection:
+        infect(model, infection)
+    schedule = WarmupCosine(3e-3, steps // 12, steps, 3e-4)
+    trainer = Trainer(model, AdamW(model, schedule, betas=(0.9, 0.99), weight_decay=0.1), clip=1.0)
+    losses = [trainer.evaluate(judged)]
+    for step in range(1, steps + 1):
+        trainer.step(*random_batch(training, max_len=LENGTH, batch_size=BATCH, seed=0, step=step))
+        if step % EVERY == 0 or step == steps:
+            losses.append(trainer.evaluate(judged))
+        bar.update(f"loss {losses[-1]:.2f}")
+    return [*range(0, steps, EVERY), steps], losses
+
+
+def diagnose(infection):
+    """Return what the checks say of a fault, in a few words."""
+    model, ids, targets = tiny_gpt(infection)
+    report = gradcheck(Loss(model), ids, options={"targets": targets}, mode="sampled", samples=2)
+    if report:
+        try:
+            leak_check(model, ids)
+        except AssertionError:
+            return "PASS, but leak_check: FAIL"
+        return "PASS"
+    found = report[f"model.{infection.tensor}"]
+    return f"{found.verdict} at {'.'.join(found.name.split('.')[-2:])}"
+
+
+def draw(axis, name, diagnosis, right, wrong):
+    """Draw one fault's loss curve over the right one."""
+    axis.plot(*right, color=RIGHT, linewidth=5, alpha=0.35, solid_capstyle="butt")
+    axis.plot(*wrong, color=WRONG, linewidth=1.5)
+    for height, color, label, loss in ((0.92, RIGHT, "right", right[1][-1]), (0.79, WRONG, "wrong", wrong[1][-1])):
+        text = axis.text(0.97, height, f"{label} {loss:.2f}", color=color, transform=axis.transAxes)
+        text.set(fontsize=10, horizontalalignment="right", verticalalignment="top")
+    axis.set_title(f"{name}\n", fontsize=10, fontweight="bold", color=TEXT, loc="left")
+    axis.text(0, 1.04, diagnosis, fontsize=9, color=WRONG, transform=axis.transAxes, in_layout=False)
+    axis.set(ylim=(0, 4.9), yticks=range(5))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color(FAINT)
+    axis.tick_params(color=FAINT, labelcolor=TEXT, labelsize=9)
+    axis.grid(color="#e6e6e6", linewidth=0.8)
+    axis.set_axisbelow(True)
+
+
+def main():
+    """Train, diagnose, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", default="bug_zoo.png", metavar="FILE", help="the picture (default: bug_zoo.png)")
+    parser.add_argument("--steps", type=int, default=600, help="of each run (default: 600)")
+    arguments = parser.parse_args()
+    if not Path(arguments.out).resolve().parent.is_dir():
+        parser.error(f"--out: there is no folder for {arguments.out}")
+    figure_module = require("matplotlib.figure", "train", "drawing the bug zoo")
+    bar = progress((1 + len(INFECTIONS)) * arguments.steps)
+    text = builtin_corpus()
+    right = train(None, text, arguments.steps, bar)
+    figure = figure_module.Figure(figsize=(12, 6), layout="constrained")
+    figure.suptitle("The loss falls with the bug, too\n\n", x=0.01, ha="left", fontsize=13, weight="bold", color=TEXT)
+    figure.text(0.01, 0.915, SUBTITLE, fontsize=10, color=TEXT)
+    axes = figure.subplots(2, 5, sharex=True, sharey=True)
+    for axis, (name, infection) in zip(axes.flat, INFECTIONS.items()):
+        wrong, diagnosis = train(infection, text, arguments.steps, bar), diagnose(infection)
+        draw(axis, name, diagnosis, right, wrong)
+        bar.say(f"{name:36}  loss {wrong[1][-1]:.3f} (right: {right[1][-1]:.3f})  {diagnosis}")
+    bar.close()
+    figure.supxlabel("step", fontsize=10, color=TEXT)
+    figure.supylabel("validation loss (nats per character)", fontsize=10, color=TEXT)
+    with atomic_write(arguments.out) as file:
+        figure.savefig(file, format="png", dpi=110)
+    print(f"Wrote {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
