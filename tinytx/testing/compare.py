@@ -5,11 +5,16 @@ import math
 import numpy as np
 
 from tinytx.testing.hints import hint
-from tinytx.testing.numeric import EPS, Kink, complex_step, derivative, look_closely
-from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, TensorReport
+from tinytx.testing.numeric import Estimate, Kink, complex_step, derivative, look_closely
+from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, VERDICTS, TensorReport
+from tinytx.testing.rounding import backward_wobble, forward_noise
 
 FULL = 400  # entries up to which each is looked at
-LOOKS = 24  # entries of a tensor that are looked at closely where they disagree
+LOOKS = 24  # entries of a tensor that are looked at closely where they disagree, once a verdict is certain
+WIDE = 1e-6  # an error bar that hides more than this part of a gradient tells nothing
+ZERO = 1e-9  # part of what a gradient could be below which it counts as 0
+NEAR = 20  # entries looked at on both sides of the one that a bisection finds
+DOUBT = 1e-10  # a forward less exact than this does not compute in float64
 
 
 def rms(array):
@@ -23,48 +28,29 @@ def cotangent(rng, shape):
 
 
 class Comparison:
-    """The comparison of one problem's tensors, one after the other."""
+    """The comparison of one problem's tensors, one after the other.
+
+    Attributes
+    ----------
+    analytic : dict of str to array or None
+        What backward returned.
+    left : int
+        Entries that backward left on the tape.
+    wobble : dict of str to float
+        How far any entry of a gradient moves when every tensor is rounded anew.
+    noise : float
+        The forward's rounding error, relative to the size of the terms added up.
+    """
 
     def __init__(self, problem, dy, rtol, samples, directions, rng):
         self.problem, self.dy, self.rtol, self.rng = problem, dy, rtol, rng
         self.samples, self.directions = samples, directions
-        self.analytic = problem.gradients(dy)
+        self.analytic = problem.gradients([part.copy() for part in dy])  # a backward may write to what it gets
         self.left = problem.left
-        self.wobble = self._wobble()
-        self.noise = max(4 * EPS, self._noise())
+        self.wobble = backward_wobble(problem, dy, self.analytic, rng)
+        self.noise = max(forward_noise(problem, dy, rng) for _ in range(2))
+        self.size = problem.value(dy)[1]
         self.sizes = {n for t in (*problem.tensors.values(), *dy) for n in t.shape}
-
-    def _wobble(self):
-        """Return {name: root mean square change of the gradient} when every tensor is rounded anew."""
-        kept = {name: tensor.copy() for name, tensor in self.problem.tensors.items()}
-        total = dict.fromkeys(kept, 0.0)
-        for _ in range(2):
-            for name, tensor in self.problem.tensors.items():
-                tensor[...] = kept[name] * (1 + 2 * EPS * self.rng.choice((-1.0, 1.0), tensor.shape))
-            for name, moved in self.problem.gradients(self.dy).items():
-                if moved is not None and np.shape(moved) == np.shape(self.analytic[name]):
-                    total[name] = max(total[name], float(np.abs(moved - self.analytic[name]).max(initial=0.0)))
-        for name, tensor in self.problem.tensors.items():
-            tensor[...] = kept[name]
-        return total
-
-    def _noise(self):
-        """Return the forward's rounding error relative to its size, where it is more than float64's own.
-
-        Between x - d, x and x + d with d = 1e-7 x a smooth forward is straight to 14 digits; one that computes in
-        float32 inside is a staircase, whose steps are its noise.
-        """
-        value, size = self.problem.value(self.dy)
-        worst = 0.0
-        for tensor in self.problem.tensors.values():
-            kept, step = tensor.copy(), 1e-7 * self.rng.uniform(-1, 1, tensor.shape)
-            sides = []
-            for sign in (1, -1):
-                tensor[...] = kept * (1 + sign * step)
-                sides.append(self.problem.value(self.dy)[0])
-            tensor[...] = kept
-            worst = max(worst, abs(sides[0] - 2 * value + sides[1]))
-        return worst / size if worst > 1e-11 * size else 0.0
 
     def tensor(self, name, modes):
         """Return the `TensorReport` of one tensor."""
@@ -85,8 +71,9 @@ class Comparison:
             entries = self._choose(a)
         if modes != ("directional",):
             self._entries(report, tensor, a, entries, "complex" in modes)
-        if "directional" in modes and report.verdict in (PASS, KINK) and len(entries) < tensor.size or modes == ("directional",):
-            self._directions(report, tensor, a)
+        if "directional" in modes and (len(entries) < tensor.size or modes == ("directional",)):
+            if report.verdict in (PASS, KINK):
+                self._directions(report, tensor, a)
         return report
 
     def _choose(self, a):
@@ -100,8 +87,6 @@ class Comparison:
         kept = tensor.copy()
 
         def f(h):
-            if isinstance(h, complex):
-                return self._complex(tensor, kept + h * direction)
             tensor[...] = kept + h * direction
             value = self.problem.value(self.dy)
             tensor[...] = kept
@@ -109,141 +94,191 @@ class Comparison:
 
         return f
 
-    def _complex(self, tensor, moved):
-        position = next(i for i, value in enumerate(self.problem.inputs) if value is tensor)
-        self.problem.inputs[position] = moved
-        try:
-            terms = [d * y for d, y in zip(self.dy, self.problem.forward())]
-        finally:
-            self.problem.inputs[position] = tensor
-        return sum(t.sum() for t in terms), float(sum(np.abs(np.imag(t)).sum() for t in terms))
+    def _complex_step(self, name, tensor, direction):
+        def f(h):
+            _put(self.problem, name, tensor + h * direction)
+            try:
+                terms = [d * y for d, y in zip(self.dy, self.problem.forward())]
+            finally:
+                _put(self.problem, name, tensor)
+            return sum(t.sum() for t in terms), float(sum(np.abs(np.imag(t)).sum() for t in terms))
+
+        return complex_step(f, rms(tensor))
+
+    def _judge(self, name, analytic, found, scale, root_n=1.0):
+        """Return the verdict on one number.
+
+        Parameters
+        ----------
+        name : str
+            Of its tensor.
+        analytic : float
+        found : Estimate or Kink
+        scale : float
+            What is a typical size of such a number: far below it only the difference counts, not the quotient.
+        root_n : float
+            The square root of the number of entries that were moved together.
+        """
+        size = max(abs(analytic), scale, *(abs(value) for value in found[:-1] if math.isfinite(value)))
+        bar = 3 * found.error + 10 * self.wobble[name] * root_n
+        if isinstance(found, Kink):
+            slack = self.rtol * size + bar
+            return KINK if min(found[:2]) - slack <= analytic <= max(found[:2]) + slack else FAIL
+        if not math.isfinite(analytic):
+            return FAIL
+        if math.isfinite(bar) and abs(analytic - found.value) > self.rtol * size + bar:
+            return FAIL
+        return PASS if bar <= max(WIDE * size, ZERO * self._natural(name)) else INCONCLUSIVE
+
+    def _natural(self, name):
+        """Return the size that a gradient would have if the tensor mattered."""
+        return self.size / (rms(self.problem.tensors[name]) or 1.0)
 
     def _entries(self, report, tensor, a, entries, use_complex):
         """Compare single entries, and fill the report in."""
-        numeric, error = np.full(a.shape, np.nan), np.zeros(a.shape)
-        h0 = 0.25 * (rms(tensor) or 1.0)
+        name, h0, found = report.name, _reach(tensor), {}
         for i in entries:
-            f = self._along(tensor, _unit(tensor.shape, i))
+            direction = _unit(tensor.shape, i)
             try:
-                estimate = complex_step(f, 4 * h0) if use_complex else derivative(f, h0, noise=self.noise)
+                if use_complex:
+                    found[i] = self._complex_step(name, tensor, direction)
+                else:
+                    found[i] = derivative(self._along(tensor, direction), h0, noise=self.noise)
             except TypeError as refused:
+                if not use_complex:
+                    raise
                 report.verdict, report.reason = INCONCLUSIVE, f"no complex input: {refused}"
                 return
-            numeric.flat[i], error.flat[i] = estimate
         report.checked += len(entries)
-        known = np.isfinite(numeric)
-        scale = rms(numeric[known])
-        bars = 3 * error + 10 * self.wobble[report.name]
-        size = np.maximum(np.maximum(np.abs(a), np.abs(np.where(known, numeric, 0))), scale)
-        excess = np.where(np.isin(np.arange(a.size), entries).reshape(a.shape), np.abs(a - numeric), 0.0)
-        excess = np.where(np.isfinite(excess), excess, np.inf)
-        wrong = excess > self.rtol * size + bars
-        wide = known & (bars > np.maximum(1e-6 * size, 1e-9 * self._natural(tensor))) & ~wrong
-        kinks = {}
-        if (wrong | wide).any() and not use_complex:
-            kinks = self._look_closely(tensor, a, numeric, error, wrong, wide, excess, scale, report.name)
-        self._settle(report, a, numeric, error, wrong, wide, kinks)
+        values = np.array([estimate.value for estimate in found.values()])
+        scale = rms(values[np.isfinite(values)])
+        verdicts = {i: self._judge(name, float(a.flat[i]), found[i], scale) for i in entries}
+        if not use_complex:
+            self._confirm(report, tensor, a, found, verdicts, scale)
+        self._settle(report, a, found, verdicts)
 
-    def _natural(self, tensor):
-        """Return the size that a gradient would have if the tensor mattered: what is far below it counts as 0."""
-        return self.problem.value(self.dy)[1] / (rms(tensor) or 1.0)
+    def _confirm(self, report, tensor, a, found, verdicts, scale):
+        """Look again, with tiny steps, at the entries in doubt, the worst first: only what this upholds counts."""
+        doubtful = [i for i, verdict in verdicts.items() if verdict != PASS]
+        doubtful.sort(key=lambda i: (-VERDICTS.index(verdicts[i]), -_off(a.flat[i], found[i])))
+        upheld = set()
+        for looks, i in enumerate(doubtful):
+            if looks >= LOOKS and {verdicts[i], FAIL} & upheld:
+                return
+            analytic = float(a.flat[i])
+            if verdicts[i] == FAIL or self._judge(report.name, analytic, Estimate(analytic, 0.0), scale) == PASS:
+                f = self._along(tensor, _unit(tensor.shape, i))
+                found[i] = look_closely(f, _reach(tensor), noise=self.noise)
+                verdicts[i] = self._judge(report.name, analytic, found[i], scale)
+            upheld.add(verdicts[i])
 
-    def _look_closely(self, tensor, a, numeric, error, wrong, wide, excess, scale, name):
-        """Measure again, with tiny steps, the worst of the entries in doubt; return the kinks among them."""
-        kinks, h0 = {}, 0.25 * (rms(tensor) or 1.0)
-        doubtful = np.flatnonzero(wrong | wide)
-        for i in doubtful[np.argsort(-excess.flat[doubtful], kind="stable")][:LOOKS]:
-            found = look_closely(self._along(tensor, _unit(tensor.shape, i)), h0, noise=self.noise)
-            wide.flat[i] = False
-            if isinstance(found, Kink):
-                slack = self.rtol * max(map(abs, found)) + 1e-3 * abs(found.left - found.right)
-                wrong.flat[i] = not min(found) - slack <= a.flat[i] <= max(found) + slack
-                kinks[int(i)] = found
-                numeric.flat[i] = sum(found) / 2
-            elif found.error <= error.flat[i]:
-                numeric.flat[i], error.flat[i] = found
-                bar = 3 * found.error + 10 * self.wobble[name]
-                size = max(abs(a.flat[i]), abs(found.value), scale)
-                wrong.flat[i] = not abs(a.flat[i] - found.value) <= self.rtol * size + bar
-                wide.flat[i] = bar > max(1e-6 * size, 1e-9 * self._natural(tensor)) and not wrong.flat[i]
-            else:
-                wide.flat[i] = not wrong.flat[i]
-        return kinks
-
-    def _settle(self, report, a, numeric, error, wrong, wide, kinks):
+    def _settle(self, report, a, found, verdicts):
         """Give the verdict, and name the worst entry."""
-        difference = np.where(np.isfinite(numeric), np.abs(a - numeric), -1.0)
-        difference = np.where(np.isnan(difference), np.inf, difference)
-        if wrong.any():
-            report.verdict, worst = FAIL, int(np.argmax(np.where(wrong, difference, -1.0)))
-            report.reason = report.reason or f"{int(wrong.sum())} of {report.checked} entries checked are wrong"
+        report.verdict = max(verdicts.values(), key=VERDICTS.index)
+        if report.verdict != PASS:
+            report.reason = ""
+        numeric, error, wrong = np.full(a.shape, np.nan), np.full(a.shape, np.nan), np.zeros(a.shape, bool)
+        for i, estimate in found.items():
+            numeric.flat[i], error.flat[i] = _middle(estimate)
+            wrong.flat[i] = verdicts[i] == FAIL
+        those = [i for i, verdict in verdicts.items() if verdict == report.verdict]
+        worst = max(those, key=lambda i: error.flat[i] if report.verdict == INCONCLUSIVE else _off(a.flat[i], found[i]))
+        few = f"{len(those)} of {report.checked} entries"
+        if report.verdict == FAIL:
+            report.reason = report.reason or f"{few} checked are wrong"
             report.hint = hint(a, numeric, wrong, self.sizes)
-        elif wide.any():
-            report.verdict, worst = INCONCLUSIVE, int(np.argmax(np.where(wide, error, -1.0)))
-            report.reason = f"the error bar of {int(wide.sum())} entries is too wide to tell{self._why_wide()}"
-        elif kinks:
-            report.verdict, worst = KINK, next(iter(kinks))
-            left, right = kinks[worst]
-            report.reason = f"{len(kinks)} kinks; at this one the slope is {left:.6g} on the left, {right:.6g} on the right"
-        else:
-            report.verdict, report.reason, worst = PASS, "", int(np.argmax(difference))
+        elif report.verdict == INCONCLUSIVE:
+            report.reason = f"{few} have too wide an error bar to tell: {self._why_wide(report.name, found[worst])}"
+        elif report.verdict == KINK:
+            left, right, _ = found[worst]
+            report.reason = f"{few} are at a kink; here the slope is {left:.6g} on the left, {right:.6g} on the right"
         report.index = tuple(int(i) for i in np.unravel_index(worst, a.shape))
         report.analytic, report.numeric, report.error = (float(x.flat[worst]) for x in (a, numeric, error))
 
-    def _why_wide(self):
-        return f": forward is only exact to {self.noise:.0e} (float32 inside?)" if self.noise > 1e-10 else ""
+    def _why_wide(self, name, estimate):
+        if not math.isfinite(estimate.error):
+            return "near it the forward is not finite"
+        if self.noise > DOUBT:
+            return f"forward is only exact to {self.noise:.0e} (float32 inside?)"
+        if 10 * self.wobble[name] > 3 * estimate.error:
+            return f"backward's value moves by {self.wobble[name]:.1e} when its inputs are rounded anew"
+        return "the slope changes over steps so small that rounding hides it"
 
     def _directions(self, report, tensor, a):
         """Compare random directions; where one fails, go by halves to an entry and its neighbours."""
-        everything = np.arange(tensor.size)
         for _ in range(self.directions):
             direction = cotangent(self.rng, tensor.shape)
-            verdict, found, estimate = self._direction(report, tensor, a, direction, everything)
+            verdict, analytic, found = self._direction(report, tensor, a, direction, np.arange(a.size), closely=True)
             report.checked += 1
-            if verdict != PASS:
-                at = self._bisect(report, tensor, a, direction)
-                near = np.unique(np.clip(np.arange(at - 20, at + 21), 0, a.size - 1))
-                entries = everything if a.size <= FULL else near
-                before = report.checked
+            if verdict in (FAIL, KINK):
+                entries = np.arange(a.size)
+                if a.size > FULL:
+                    at = self._bisect(report, tensor, a, direction)
+                    entries = entries[max(0, at - NEAR) : at + NEAR + 1]
+                report.checked = 0
                 self._entries(report, tensor, a, entries, False)
-                if report.verdict == PASS:
-                    report.verdict = verdict
-                    report.reason = "a direction through the tensor disagrees, the single entries do not"
-                    report.analytic, report.numeric, report.error, report.index = found, *estimate, None
-                report.checked = before + len(entries)
+            if VERDICTS.index(report.verdict) < VERDICTS.index(verdict):
+                report.verdict, report.index = verdict, None
+                report.analytic, report.numeric, report.error = analytic, *_middle(found)
+                why = f": {self._why_wide(report.name, found)}" if verdict == INCONCLUSIVE else ""
+                report.reason = f"a direction through the tensor is {verdict}, no entry looked at is{why}"
+            if verdict in (FAIL, KINK):
                 return
-        if report.index is None:
-            report.analytic, report.numeric, report.error = found, *estimate
+        if report.verdict == PASS and report.index is None:
+            report.analytic, report.numeric, report.error = analytic, *_middle(found)
 
-    def _direction(self, report, tensor, a, direction, entries):
+    def _direction(self, report, tensor, a, direction, entries, closely=False):
         """Compare one direction through some of the entries: verdict, analytic, numeric."""
         part = np.zeros(tensor.size)
         part[entries] = direction.ravel()[entries]
         part = part.reshape(tensor.shape)
-        analytic = float((a * part).sum())
-        h0 = 0.25 * (rms(tensor) or 1.0)
-        estimate = derivative(self._along(tensor, part), h0, halvings=14, noise=self.noise)
-        bar = 3 * estimate.error + 10 * self.wobble[report.name] * math.sqrt(len(entries))
-        size = max(abs(analytic), abs(estimate.value), rms(a) * math.sqrt(len(entries)))
-        if not abs(analytic - estimate.value) <= self.rtol * size + bar:
-            return FAIL, analytic, estimate
-        wide = bar > max(1e-6 * size, 1e-9 * self._natural(tensor))
-        return (INCONCLUSIVE if wide else PASS), analytic, estimate
+        analytic, root_n = float((a * part).sum()), math.sqrt(len(entries))
+        f, scale = self._along(tensor, part), rms(a) * root_n
+        estimate = derivative(f, _reach(tensor), halvings=14, noise=self.noise)
+        verdict = self._judge(report.name, analytic, estimate, scale, root_n)
+        if closely and verdict != PASS:
+            estimate = look_closely(f, _reach(tensor), noise=self.noise)
+            verdict = self._judge(report.name, analytic, estimate, scale, root_n)
+        return verdict, analytic, estimate
 
     def _bisect(self, report, tensor, a, direction):
         """Return the flat index of an entry that makes a direction fail, going each time to the worse half."""
         entries = np.arange(tensor.size)
         while len(entries) > 1:
             halves = np.array_split(entries, 2)
-            off = [self._direction(report, tensor, a, direction, half)[1:] for half in halves]
-            entries = max(zip(halves, off), key=lambda pair: _gap(*pair[1]))[0]
+            off = [_off(*self._direction(report, tensor, a, direction, half)[1:]) for half in halves]
+            entries = halves[int(np.argmax(off))]
         return int(entries[0])
 
 
-def _gap(analytic, estimate):
-    """Return how far off a comparison is, beyond its error bar."""
-    gap = abs(analytic - estimate.value) - 3 * estimate.error
-    return math.inf if math.isnan(gap) else gap
+def _put(problem, name, array):
+    """Put an array, which may be complex, in a tensor's place."""
+    if name in getattr(problem, "parameters", {}):
+        problem.parameters[name].data = array
+    elif hasattr(problem, "positions"):
+        problem.inputs[problem.positions[name]] = array
+    elif name in problem.options:
+        problem.options[name] = array
+    else:
+        problem.x = array
+
+
+def _reach(tensor):
+    """Return the largest step."""
+    return 0.25 * (rms(tensor) or 1.0)
+
+
+def _middle(found):
+    """Return the numeric value and the error bar to print."""
+    if isinstance(found, Kink):
+        return (found.left + found.right) / 2, abs(found.right - found.left) / 2
+    return found
+
+
+def _off(analytic, found):
+    """Return how far off a comparison is."""
+    off = abs(analytic - _middle(found)[0])
+    return math.inf if math.isnan(off) else off
 
 
 def _unit(shape, i):

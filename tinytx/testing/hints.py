@@ -62,13 +62,13 @@ def _named(ratio, sizes):
     """Return what a ratio may be made of."""
     if math.isclose(ratio, -1, rel_tol=CLOSE):
         return " (the sign)"
-    names = {2.0: "2", 3.0: "3", 4.0: "4"}
     sizes = sorted(set(sizes) - {0, 1})
-    for a, b in itertools.combinations(sizes, 2):
-        names[float(a * b)] = f"{a * b} = {a} x {b}, sizes of this problem"
+    names = {float(size): f"{size}, a size of this problem" for size in sizes}  # the first name of a number stays
+    names = names | {value: str(int(value)) for value in (2.0, 3.0, 4.0) if value not in names}
     for size in sizes:
-        names[float(size)] = f"{size}, a size of this problem"
-        names[math.sqrt(size)] = f"sqrt({size}), a size of this problem"
+        names.setdefault(math.sqrt(size), f"sqrt({size}), a size of this problem")
+    for a, b in itertools.combinations(sizes, 2):
+        names.setdefault(float(a * b), f"{a * b} = {a} x {b}, sizes of this problem")
     for value, name in names.items():
         if math.isclose(abs(ratio), value, rel_tol=CLOSE):
             return f" (a factor {name} too many)"
@@ -119,7 +119,7 @@ def _places(wrong, known):
     for axis in range(wrong.ndim):
         others = tuple(i for i in range(wrong.ndim) if i != axis)
         bad, seen = wrong.any(axis=others), known.any(axis=others)
-        if bad.sum() < seen.sum():
+        if bad.sum() <= seen.sum() / 2:
             where = np.flatnonzero(bad)
             last = where.tolist() == [wrong.shape[axis] - 1]
             listed = ", ".join(map(str, where[:6])) + (", ..." if len(where) > 6 else "")
