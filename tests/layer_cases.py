@@ -120,13 +120,13 @@ def feed_forward(make, reach=0.25, tape=Tape, **options):
         {"x": make.array(b, t, d)},
         reach=reach,
         tape=tape,
-        scale=0.6,
     )
 
 
 def attention(make, mask="", cross=False, tape=Tape, **options):
-    b, t, s, h, k = make.sizes(5)
+    h, k = make.sizes(2)
     d = h * k
+    b, t, s = make.sizes(3, but=(h, k, d))
     inputs = {"x": make.array(b, t, d)} | ({"memory": make.array(b, s, d)} if cross else {})
     s = s if cross else t
     call = {"mask": make.mask(b, h, t, s)} if mask == "random" else {}
@@ -137,7 +137,6 @@ def attention(make, mask="", cross=False, tape=Tape, **options):
         lambda dtype: MultiHeadAttention(d, h, rng=rng(), dtype=dtype, **options),
         inputs,
         tape=tape,
-        scale=0.3,
         **call,
     )
 
@@ -149,22 +148,21 @@ def residual(make, **options):
         make,
         lambda dtype: Residual(FeedForward(d, f, rng=rng(), dtype=dtype), LayerNorm(d, dtype=dtype), **options),
         {"x": make.array(b, t, d)},
-        scale=0.6,
         tape=seeded_tape if "dropout" in options else Tape,
     )
 
 
 def block(make, reach=0.25, twice=False, **options):
-    b, t, h, k, f = make.sizes(5)
-    d = features(h * k)
-    d += -d % h
+    h, k = make.sizes(2)
+    d = h * features(k)
+    b, t, f = make.sizes(3, but=(h, k, d))
 
     def build(dtype):
         layer = Block(d, h, f, rng=rng(), dtype=dtype, **options)
         return Twice(layer) if twice else layer
 
     tape = seeded_tape if "dropout" in options else Tape
-    return LayerCase(make, build, {"x": make.array(b, t, d)}, reach=reach, scale=0.4, tape=tape, shares=twice)
+    return LayerCase(make, build, {"x": make.array(b, t, d)}, reach=reach, tape=tape, shares=twice)
 
 
 LAYERS = {

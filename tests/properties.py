@@ -35,11 +35,11 @@ class Maker:
         self._ones = ones  # all sizes 1 or 2: where an axis can be mistaken for a broadcast one
         self._made = 0
 
-    def sizes(self, n):
-        """Return n sizes, pairwise distinct and above 1, so that no axis can stand in for another."""
+    def sizes(self, n, *, but=()):
+        """Return n sizes, pairwise distinct, not in ``but`` and above 1, so that no axis can stand in for another."""
         if self._ones:
             return [self.integers(1, 2) for _ in range(n)]
-        pool = list(range(2, 3 + n))
+        pool = [size for size in range(2, 3 + n + len(but)) if size not in but]
         return [pool.pop(self.integers(0, len(pool) - 1)) for _ in range(n)]
 
     def array(self, *shape, scale=1.0):
@@ -148,8 +148,6 @@ class LayerCase(OpCase):
     inputs : dict of str to array
         Its first entry is the layer's first argument, if there is no ``before``; the others are handed in by name.
     tape : function () -> Tape
-    scale : float
-        Of the parameters' entries.
     shares : bool
         Whether a parameter is used at two places.
     """
@@ -161,7 +159,6 @@ class LayerCase(OpCase):
         inputs,
         *,
         tape=Tape,
-        scale=1.0,
         shares=False,
         before=(),
         batch=None,
@@ -170,7 +167,7 @@ class LayerCase(OpCase):
     ):
         self.layers = {np.dtype(dtype): build(dtype) for dtype in (np.float32, np.float64)}
         parameters = self.layers[np.dtype(float)].named_parameters()
-        values = {path: make.array(*parameter.data.shape, scale=scale) for path, parameter in parameters}
+        values = {path: _random(make, parameter.data.shape) for path, parameter in parameters}
         batch = tuple(inputs) if batch is None else batch
         super().__init__(None, None, inputs | values, before=before, batch=batch, reach=reach, **options)
         self.inputs, self.strided = tuple(inputs), tuple(inputs)
@@ -200,6 +197,11 @@ class LayerCase(OpCase):
         dx = dx if isinstance(dx, tuple) else (dx,)
         gradients = dict(zip(self.inputs, dx, strict=True)) if self.inputs else {}
         return gradients | {path: parameter.grad for path, parameter in layer.named_parameters()}
+
+
+def _random(make, shape):
+    """Return values for a parameter: vectors near 1, matrices such that y is of x's size, however wide they are."""
+    return make.array(*shape, scale=1 / math.sqrt(shape[0]) if len(shape) == 2 else 1.0)
 
 
 def cast(arrays, dtype):

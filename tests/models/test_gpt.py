@@ -23,12 +23,12 @@ from tinytx.models import GPT, GPTConfig
 # Pairwise: every value of each option, and every pair of the first three.
 VARIANTS = {
     "tied, pre, gelu_tanh": {},
-    "untied, pre, gelu": {"tied_head": False, "activation": "gelu"},
+    "untied, pre, gelu": {"tied_head": False, "activation": "gelu", "n_layers": 1},
     "tied, post, gelu": {"norm_order": "post", "activation": "gelu"},
-    "untied, post, gelu_tanh": {"tied_head": False, "norm_order": "post"},
-    "tied, pre, relu": {"activation": "relu"},
-    "untied, post, relu": {"tied_head": False, "norm_order": "post", "activation": "relu"},
-    "dropout": {"dropout": 0.2},
+    "untied, post, gelu_tanh": {"tied_head": False, "norm_order": "post", "n_layers": 1},
+    "tied, pre, relu": {"activation": "relu", "n_layers": 1},
+    "untied, post, relu": {"tied_head": False, "norm_order": "post", "activation": "relu", "n_layers": 1},
+    "dropout": {"dropout": 0.2, "n_layers": 1},
 }
 
 
@@ -43,7 +43,6 @@ def case_of(seed=0, **options):
         lambda dtype: GPT(config, rng=np.random.default_rng(0), dtype=dtype),
         {},
         before=(make.ids(config.vocab_size, 3, 5),),
-        scale=0.5,
         reach=0.01 if config.activation == "relu" else 0.25,
         shares=config.tied_head,
         tape=(lambda: Tape(seed=1, step=2)) if config.dropout else Tape,
