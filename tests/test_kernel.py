@@ -95,6 +95,14 @@ def test_row_max_is_the_largest(dtype):
     np.testing.assert_array_equal(row_max_of(x, 0), np.full(200, -np.inf))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("nan", [np.nan, -np.nan])
+def test_row_max_sees_nan(nan, dtype):
+    """Catches a NaN with its sign bit set, which 0/0 has on x86 and which as an integer is below -inf."""
+    x = np.array([[1, nan, 3], [nan, nan, nan], [-np.inf, nan, -np.inf], [np.inf, 2, nan], [1, 2, 3]], dtype)
+    np.testing.assert_array_equal(row_max_of(x), np.array([nan, nan, nan, nan, 3], dtype))
+
+
 def test_hash_is_uniform():
     """Catches bits that are stuck, or columns or rows that repeat: every bit is a fair coin, every value is rare."""
     bits = bits_of(300, 400, key=2**63 + 5)

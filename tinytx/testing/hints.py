@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 CLOSE = 1e-5  # relative agreement that a pattern must show
+SINGLE = 1e-6  # what float32 costs
 NEARLY = 2e-3  # relative difference below which a gradient counts as nearly right
 
 
@@ -44,7 +45,8 @@ def _nearly(analytic, numeric, known):
     if not 0 < off <= NEARLY * scale:
         return ""
     near = f"right to {off / scale:.1g} of its size"
-    return f"{near}: an eps left out, a constant cut short, another form of the same function?"
+    single = "float32 inside, " if off < SINGLE * scale else ""
+    return f"{near}: {single}an eps left out, a constant cut short, another form of the same function?"
 
 
 def _factor(analytic, numeric, known, sizes):

@@ -1,0 +1,170 @@
+"""The problems on which `mutation_run` tries its mutants: each is a function of the changed module.
+
+Sizes are pairwise distinct and every parameter is random; "square" ones have two equal sizes, where a transposed product
+still has the right shape.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.core import Layer, Tape
+from tinytx.layers import Embedding, LayerNorm, Linear, TiedLinear
+
+
+class Problem(NamedTuple):
+    """The arguments of one gradcheck."""
+
+    target: object
+    inputs: tuple
+    settings: dict
+
+
+def _draw(*shape, seed=0):
+    return np.random.default_rng((seed, *shape)).normal(size=shape)
+
+
+def pair(op, backward, *inputs):
+    return Problem(op, inputs, {"backward": backward})
+
+
+def layer(made, *shape, x=None, seed=None, **options):
+    """Return the problem of a layer, every parameter of which is random."""
+    rng = np.random.default_rng(7)
+    for parameter in made.parameters():
+        parameter.data = rng.normal(size=parameter.data.shape) * 0.7
+    settings = {"randomize": False, "options": options, "tape": lambda: Tape(seed=seed)}
+    return Problem(made, (_draw(*shape) if x is None else x,), settings)
+
+
+class Twice(Layer):
+    """A layer that is applied two times, as in ALBERT."""
+
+    def __init__(self, part):
+        self.part = part
+
+    def forward(self, x, tape=None):
+        return self.part(self.part(x, tape), tape)
+
+    def backward(self, dy, tape):
+        return self.part.backward(self.part.backward(dy, tape), tape)
+
+
+class Tied(Layer):
+    """An embedding whose table is also the output layer's weight."""
+
+    def __init__(self, embedding=Embedding, head=TiedLinear, size=6):
+        self.token = embedding(6, size, rng=_rng())
+        self.head = head(self.token.weight)
+
+    def forward(self, ids, tape=None):
+        return self.head(self.token(ids, tape), tape)
+
+    def backward(self, dy, tape):
+        return self.token.backward(self.head.backward(dy, tape), tape)
+
+
+def _rng():
+    return np.random.default_rng(0)
+
+
+IDS = np.array([[0, 3, 3, 1], [5, 0, 3, 4]])
+TARGETS = np.array([[1, -100, 0], [4, 2, -100]])
+D, H, F = 6, 2, 9
+
+
+def attention(m, *, t=4, s=5, mask=None, block=2, **settings):
+    """Few queries in a tile, so that several tiles add to one gradient."""
+    m.BLOCK = block
+    inputs = _draw(2, 3, t, 2), _draw(2, 3, s, 2, seed=1), _draw(2, 3, s, 2, seed=2)
+    return pair(lambda q, k, v: m.attention(q, k, v, mask=mask, **settings), m.attention_backward, *inputs)
+
+
+def cross_entropy(m, smoothing=0.0):
+    return pair(
+        lambda logits: m.cross_entropy(logits, TARGETS, label_smoothing=smoothing),
+        lambda dloss, saved: m.cross_entropy_backward(saved, dloss),
+        _draw(2, 3, 5),
+    )
+
+
+def linear_tied(m):
+    """The weight is the transpose of a table."""
+
+    def backward(dy, saved):
+        dx, dweight, _ = m.linear_backward(dy, saved)
+        return dx, dweight.T
+
+    return pair(lambda x, table: m.linear(x, table.T), backward, _draw(2, 3, 4), _draw(5, 4))
+
+
+def softmax(m, mask=None):
+    return pair(lambda x: m.softmax(x, mask), m.softmax_backward, _draw(2, 3, 5))
+
+
+def embedding(m):
+    return pair(m.embedding, lambda dy, saved: (None, m.embedding_backward(dy, saved)), IDS, _draw(6, 3))
+
+
+def positions(m):
+    op = lambda x, table: m.add_positions(x, table, start=2)  # noqa: E731
+    return pair(op, m.add_positions_backward, _draw(2, 3, 4), _draw(7, 4))
+
+
+def residual(m, order):
+    return layer(m.Residual(Linear(D, D, rng=_rng()), LayerNorm(D), norm_order=order), 2, 3, D)
+
+
+def multi_head(m, memory=None, **settings):
+    options = {} if memory is None else {"memory": memory}
+    return layer(m.MultiHeadAttention(D, H, rng=_rng(), **settings), 2, 3, D, **options)
+
+
+def feed_forward(m, name="gelu_tanh"):
+    return layer(m.FeedForward(D, F, activation=name, dropout=0.2, rng=_rng()), 2, 3, D, seed=1)
+
+
+def block(m, order="pre"):
+    return layer(m.Block(D, H, F, causal=True, norm_order=order, rng=_rng()), 2, 3, D)
+
+
+MASK = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 0, 1], [0, 1, 0, 1, 1], [1, 1, 1, 1, 0]], bool)
+PROBLEMS = {
+    "linear": lambda m: pair(m.linear, m.linear_backward, _draw(2, 3, 4), _draw(4, 5), _draw(5)),
+    "linear square": lambda m: pair(m.linear, m.linear_backward, _draw(2, 3, 4), _draw(4, 4), _draw(4)),
+    "linear tied": linear_tied,
+    "embedding": embedding,
+    "layer_norm": lambda m: pair(m.layer_norm, m.layer_norm_backward, _draw(2, 3, 5), _draw(5), _draw(5, seed=1)),
+    "relu": lambda m: pair(m.relu, m.relu_backward, _draw(3, 4)),
+    "gelu": lambda m: pair(m.gelu, m.gelu_backward, _draw(3, 4)),
+    "gelu_tanh": lambda m: pair(m.gelu_tanh, m.gelu_tanh_backward, _draw(3, 4)),
+    "softmax": softmax,
+    "softmax masked": lambda m: softmax(m, MASK[:3]),
+    "attention": attention,
+    "attention causal": lambda m: attention(m, causal=True),
+    "attention masked": lambda m: attention(m, mask=MASK),
+    "attention dropout": lambda m: attention(m, dropout=0.4, key=11),
+    "attention square": lambda m: attention(m, s=4, block=4),
+    "dropout": lambda m: pair(lambda x: m.dropout(x, 0.4, 12, 1), m.dropout_backward, _draw(2, 3, 5)),
+    "add_positions": positions,
+    "cross_entropy": cross_entropy,
+    "cross_entropy smoothed": lambda m: cross_entropy(m, 0.2),
+    "Linear": lambda m: layer(m.Linear(D, F, rng=_rng()), 2, 3, D),
+    "Linear twice": lambda m: layer(Twice(m.Linear(D, D, rng=_rng())), 2, 3, D),
+    "TiedLinear": lambda m: layer(Tied(head=m.TiedLinear), x=IDS),
+    "tied Embedding": lambda m: layer(Tied(embedding=m.Embedding, size=5), x=IDS),
+    "LayerNorm": lambda m: layer(m.LayerNorm(D), 2, 3, D),
+    "LayerNorm twice": lambda m: layer(Twice(m.LayerNorm(D)), 2, 3, D),
+    "LearnedPositions": lambda m: layer(m.LearnedPositions(8, D, rng=_rng()), 2, 3, D, start=2),
+    "LearnedPositions twice": lambda m: layer(Twice(m.LearnedPositions(8, D, rng=_rng())), 2, 3, D),
+    "Dropout": lambda m: layer(m.Dropout(0.4), 2, 3, D, seed=1),
+    "FeedForward": feed_forward,
+    "FeedForward gelu": lambda m: feed_forward(m, "gelu"),
+    "MultiHeadAttention": multi_head,
+    "MultiHeadAttention memory": lambda m: multi_head(m, memory=_draw(2, 4, D)),
+    "MultiHeadAttention square": lambda m: multi_head(m, memory=_draw(2, 3, D, seed=1)),
+    "Residual pre": lambda m: residual(m, "pre"),
+    "Residual post": lambda m: residual(m, "post"),
+    "Block": block,
+    "Block post": lambda m: block(m, "post"),
+}

@@ -1,0 +1,67 @@
+"""Some of the mutants of `mutation_run`, and the machinery that makes them; the whole table takes two minutes."""
+
+import ast
+
+import numpy as np
+import pytest
+from mutant_problems import PROBLEMS
+from mutants import MUTANTS, Mutant
+from mutation_run import PACKAGE, examine, examine_sound, load, mutated, table
+
+from tinytx import ops
+
+SOME = [
+    ("ops/layer_norm.py", "eps forgotten"),
+    ("ops/gelu.py", "0.0447 for 0.044715"),
+    ("ops/softmax.py", "sum without the last"),
+    ("ops/attention.py", "dv assigned by each tile"),
+    ("ops/cross_entropy.py", "1/N forgotten"),
+    ("layers/block.py", "short cut forgotten, post-norm"),
+]
+
+
+def named(file, name):
+    return next(mutant for mutant in MUTANTS if (mutant.file, mutant.name) == (file, name))
+
+
+@pytest.mark.parametrize(("file", "name"), SOME)
+def test_is_found(file, name):
+    found = examine(named(file, name), with_torch=False)
+    assert found["verdict"] == "FAIL" and found["torch"] == "-"
+    assert found["tensor"] and found["index"]
+    assert name in table([found])
+
+
+@pytest.mark.parametrize(("file", "name"), SOME)
+def test_the_same_without_the_mistake_passes(file, name):
+    assert examine_sound(named(file, name).problem, with_torch=False) == ("PASS", "-")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.file}-{mutant.name}")
+def test_the_table_is_not_rotten(mutant):
+    """Every old text occurs once, every new text is Python, and every problem exists."""
+    source = (PACKAGE / mutant.file).read_text(encoding="utf-8")
+    assert ast.dump(ast.parse(mutated(source, mutant))) != ast.dump(ast.parse(source))
+    assert mutant.problem in PROBLEMS
+
+
+def test_rot_is_an_error():
+    lost = Mutant("lost", "sign", "ops/relu.py", "relu", "no such text", "")
+    with pytest.raises(ValueError, match="'no such text' occurs 0 times in ops/relu.py, expected once"):
+        load(lost)
+
+
+def test_every_backward_of_an_operation_is_in_the_table():
+    """A new operation needs mutants, too."""
+    files = {getattr(ops, name).__module__.split(".")[-1] for name in ops.__all__ if name.endswith("_backward")}
+    assert {f"ops/{name}.py" for name in files} == {mutant.file for mutant in MUTANTS if mutant.file.startswith("ops/")}
+    assert len(MUTANTS) >= 60
+
+
+def test_the_library_stays_as_it_is():
+    """The mutant is a module of its own."""
+    before = ops.relu_backward
+    module = load(named("ops/relu.py", "times y"))
+    x = np.array([2.0, -1.0])
+    assert module.relu_backward is not before and ops.relu_backward is before
+    assert module.relu_backward(x, x)[0] == 4 and ops.relu_backward(x, x)[0] == 2

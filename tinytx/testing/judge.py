@@ -1,0 +1,67 @@
+"""The rule by which a backward's number gets its verdict beside a finite difference."""
+
+import math
+from typing import NamedTuple
+
+from tinytx.testing.numeric import Kink
+from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS
+
+WIDE = 1e-6  # an error bar that hides more than this part of a gradient tells nothing
+ZERO = 1e-9  # part of what a gradient could be below which it counts as 0
+DOUBT = 1e-10  # a forward less exact than this does not compute in float64
+
+
+class Judge(NamedTuple):
+    """What the rule needs to know of a tensor.
+
+    Attributes
+    ----------
+    rtol : float
+        Relative difference allowed.
+    noise : float
+        The forward's rounding error, relative to the size of the terms added up.
+    wobble : float
+        How far any entry of the gradient moves when backward's inputs are rounded anew.
+    natural : float
+        The size that the gradient would have if the tensor mattered: the forward's over the tensor's.
+    """
+
+    rtol: float
+    noise: float
+    wobble: float
+    natural: float
+
+    def verdict(self, analytic, found, scale, root_n=1.0):
+        """Return PASS, FAIL, INCONCLUSIVE or KINK.
+
+        Parameters
+        ----------
+        analytic : float
+            What backward says.
+        found : Estimate or Kink
+            What finite differences say.
+        scale : float
+            The typical size of such a number: far below it only the difference counts, not the quotient.
+        root_n : float
+            The square root of the number of entries that were moved together.
+        """
+        if not math.isfinite(analytic):
+            return FAIL
+        size = max(abs(analytic), scale, *(abs(value) for value in found[:-1] if math.isfinite(value)))
+        bar = 3 * found.error + 10 * self.wobble * root_n
+        allowed = self.rtol * size + bar
+        if isinstance(found, Kink):
+            return KINK if min(found[:2]) - allowed <= analytic <= max(found[:2]) + allowed else FAIL
+        if math.isfinite(bar) and abs(analytic - found.value) > allowed:
+            return FAIL
+        return PASS if bar <= max(WIDE * size, ZERO * self.natural) else INCONCLUSIVE
+
+    def why_wide(self, found):
+        """Return what makes an error bar wide."""
+        if not math.isfinite(found.error):
+            return "near it the forward is not finite"
+        if self.noise > DOUBT:
+            return f"forward is only exact to {self.noise:.0e} (float32 inside?)"
+        if 10 * self.wobble > 3 * found.error:
+            return f"backward's value moves by {self.wobble:.1e} when its inputs are rounded anew"
+        return "the slope changes over steps so small that rounding hides it"
