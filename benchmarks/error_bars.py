@@ -11,7 +11,6 @@ derivative's, or a thousandth of what it would be if the array mattered, where t
 
 import argparse
 import json
-import math
 import sys
 
 import numpy as np

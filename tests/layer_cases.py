@@ -4,7 +4,7 @@ Every parameter is random, biases and layer norm's gain included: a backward tha
 """
 
 import numpy as np
-from properties import LayerCase, features
+from cases import LayerCase, features
 
 from tinytx.core import Layer, Tape
 from tinytx.layers import (

@@ -1,7 +1,7 @@
 """The table of operations: name -> function (Maker) -> OpCase. A new operation is tested by a new line here."""
 
 import numpy as np
-from properties import OpCase, features
+from cases import OpCase, features
 
 from tinytx import ops
 

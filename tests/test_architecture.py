@@ -8,8 +8,9 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from cases import Seeded, cast, locked, signs
 from op_cases import OPS
-from properties import Seeded, _spread_out, cast, locked, signs
+from properties import _spread_out
 
 import tinytx
 from tinytx import ops

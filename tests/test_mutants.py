@@ -8,11 +8,10 @@ import math
 
 import numpy as np
 import pytest
+from cases import OpCase, Seeded
 from layer_cases import LAYERS
 from op_cases import OPS
 from properties import (
-    OpCase,
-    Seeded,
     check_accumulates,
     check_dtype,
     check_float32,

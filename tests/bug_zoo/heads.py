@@ -1,11 +1,10 @@
 """Faults in multi-head attention: what becomes of the heads, on the way there and back."""
 
-import math
 
 import numpy as np
+
 from bug_zoo.attention import formula
 from bug_zoo.specimen import MUTANT, RIGHT, Specimen, draw, fault, rng
-
 from tinytx import ops
 from tinytx.layers import Linear, MultiHeadAttention
 from tinytx.layers.init import normal

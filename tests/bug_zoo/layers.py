@@ -1,9 +1,9 @@
 """Faults in layers: norms, dropout and short cuts, and the order of a backward."""
 
 import numpy as np
+
 from bug_zoo.rows import detached_std, gamma_outside
 from bug_zoo.specimen import MUTANT, RIGHT, Specimen, draw, fault, rng
-
 from tinytx import ops
 from tinytx.core import Layer, Tape
 from tinytx.layers import Dropout, FeedForward, LayerNorm, Linear, Residual

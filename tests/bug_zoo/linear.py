@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from bug_zoo.specimen import MUTANT, RIGHT, Specimen, draw, fault, rng
 
+from bug_zoo.specimen import MUTANT, RIGHT, Specimen, draw, fault, rng
 from tinytx import ops
 from tinytx.layers import Embedding
 

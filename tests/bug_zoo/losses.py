@@ -1,8 +1,8 @@
 """Faults in the loss: what the gradient is divided by, what is left out, what is added to hide an infinity."""
 
 import numpy as np
-from bug_zoo.specimen import MUTANT, Specimen, draw, fault
 
+from bug_zoo.specimen import MUTANT, Specimen, draw, fault
 from tinytx import ops
 
 

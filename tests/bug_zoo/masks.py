@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
+
 from bug_zoo.heads import layer, with_output
 from bug_zoo.specimen import MUTANT, RIGHT, Specimen, draw, fault
-
 from tinytx import ops
 from tinytx.layers import Linear, MultiHeadAttention
 

@@ -3,12 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
+
 from bug_zoo.heads import KeyReshaped, SoftmaxByBatch
 from bug_zoo.layers import DetachedStd, GammaOutside, PreThenPost
 from bug_zoo.linear import bias_mean
 from bug_zoo.masks import OneAhead
 from bug_zoo.sharing import AssigningEmbedding
-
 from tinytx import ops
 from tinytx.core import Layer
 from tinytx.layers import Activation, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from bug_zoo.specimen import MUTANT, Specimen, draw, fault
 
+from bug_zoo.specimen import MUTANT, Specimen, draw, fault
 from tinytx import ops
 
 

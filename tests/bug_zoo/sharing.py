@@ -1,8 +1,8 @@
 """Faults of arrays with two owners: gradients written in place, assigned, or found by their values."""
 
 import numpy as np
-from bug_zoo.specimen import MUTANT, RIGHT, Specimen, draw, fault, rng
 
+from bug_zoo.specimen import MUTANT, RIGHT, Specimen, draw, fault, rng
 from tinytx import ops
 from tinytx.core import Layer, Parameter
 from tinytx.layers import Activation, Embedding, LayerNorm, Linear, Residual, TiedLinear

@@ -3,9 +3,9 @@
 from functools import cache
 
 import pytest
+
 from bug_zoo import FAULTS
 from bug_zoo.checks import CHECKS, report
-
 from tinytx import TapeError
 
 GRADIENTS = [fault for fault in FAULTS if fault.caught_by == "gradcheck"]

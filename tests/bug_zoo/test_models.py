@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt
 
+from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt
 from tinytx.models import GPT, GPTConfig
 from tinytx.testing import gradcheck, leak_check
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from properties import Seeded
+from cases import Seeded
 
 from tinytx.core import Tape
 from tinytx.layers import KeyValueCache, MultiHeadAttention

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from cases import Seeded
 from layer_cases import Twice
-from properties import Seeded
 
 from tinytx.core import Layer, Tape
 from tinytx.layers import Block, LayerNorm, Linear, Residual

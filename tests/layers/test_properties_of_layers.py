@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from cases import Drawn, Seeded
 from hypothesis import given, settings, target
 from hypothesis import strategies as st
 from layer_cases import LAYERS
-from properties import LAYER_PROPERTIES, Drawn, Seeded, check_dtype, check_gradient, check_strided
+from properties import LAYER_PROPERTIES, check_dtype, check_gradient, check_strided
 
 SEEDS = st.integers(0, 2**32 - 1)
 

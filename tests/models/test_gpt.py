@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+from cases import LayerCase, Seeded
 from properties import (
-    LayerCase,
-    Seeded,
     check_accumulates,
     check_dtype,
     check_float32,

@@ -7,9 +7,10 @@ import tracemalloc
 import numba
 import numpy as np
 import pytest
+from cases import Drawn
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import Drawn, assert_same
+from properties import assert_same
 
 from tinytx.ops import attention, attention_backward, attention_weights, dropout
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from cases import Drawn
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import Drawn
 
 from tinytx.ops import count_targets, cross_entropy, cross_entropy_backward
 

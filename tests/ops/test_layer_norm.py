@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from cases import Drawn
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import Drawn
 
 from tinytx.ops import layer_norm, layer_norm_backward
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from cases import Drawn
 from hypothesis import given, target
 from hypothesis import strategies as st
 from op_cases import OPS
-from properties import PROPERTIES, Drawn, check_dtype, check_gradient, check_strided
+from properties import PROPERTIES, check_dtype, check_gradient, check_strided
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from cases import Seeded
 from op_cases import OPS
-from properties import Seeded
 
 # The loss has a number as its dy; for a dropout and for positions any rows are right.
 NAMES = [name for name in OPS if not name.startswith(("cross_entropy", "dropout", "add_positions"))]

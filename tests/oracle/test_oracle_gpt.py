@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 F = torch.nn.functional
 pytestmark = pytest.mark.oracle
 
-from properties import Seeded  # noqa: E402
+from cases import Seeded  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
 from tinytx.models import GPT, GPTConfig  # noqa: E402

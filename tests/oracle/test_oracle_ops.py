@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from cases import Seeded, cast, signs
 from op_cases import OPS
-from properties import Seeded, cast, signs
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional

@@ -16,7 +16,7 @@ TRAINERS = {"gpt": train_gpt}
 
 
 def main(argv=None):
-    """Run a command and return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted, 141 cut off."""
+    """Run a command; return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted, 141 cut off."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in TRAINERS and argv[1].startswith("-")):
         argv.insert(1, "gpt")

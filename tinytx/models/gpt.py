@@ -139,8 +139,8 @@ class GPT(Layer):
         start = cache.length if cache is not None else 0
         if ids.ndim != 2 or ids.size == 0 or start + ids.shape[1] > self.config.max_len:
             raise ValueError(
-                f"GPT: ids have shape {ids.shape} after {start} cached positions, expected (B, T), at least (1, 1), and at "
-                f"most max_len = {self.config.max_len} positions in all"
+                f"GPT: ids have shape {ids.shape} after {start} cached positions, expected (B, T), at least (1, 1), and "
+                f"at most max_len = {self.config.max_len} positions in all"
             )
         x = self.position(self.token(ids, tape), tape, start=start)  # (B, T, D)
         x = self.dropout(x, tape)

@@ -20,8 +20,8 @@ In (4) and (8) the T axis is summed: every query that looked at a key adds to it
 multiplies P by m/(1-p) in (3) and (4), and dP by the same in (5); the P in (6) stays the undropped one.
 
 Tiles. P has T x S elements for each head, and they need never exist together. A row of P depends on one row of Q only,
-so ``BLOCK`` queries at a time are taken through (1) to (3), over few enough heads to stay in cache; what is kept is, for
-each query, its largest score m_t and Z_t = sum_s e^(A_ts - m_t), from which backward makes the tile again:
+so ``BLOCK`` queries at a time are taken through (1) to (3), over few enough heads to stay in cache. What is kept is,
+for each query, its largest score m_t and Z_t = sum_s e^(A_ts - m_t), from which backward makes the tile again:
 
     P_ts = e^(A_ts - m_t) / Z_t.                                         (9)
 

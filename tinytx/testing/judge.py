@@ -8,7 +8,7 @@ from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS
 
 WIDE = 1e-6  # an error bar that hides more than this part of a gradient tells nothing
 ZERO = 1e-9  # part of what a gradient could be below which it counts as 0
-DOUBT = 1e-10  # a forward less exact than this does not compute in float64
+SHORT = 1e-10, 1e-2  # a forward whose noise is between these computes in shorter numbers than float64
 
 
 class Judge(NamedTuple):
@@ -60,7 +60,7 @@ class Judge(NamedTuple):
         """Return what makes an error bar wide."""
         if not math.isfinite(found.error):
             return "near it the forward is not finite"
-        if self.noise > DOUBT:
+        if SHORT[0] < self.noise < SHORT[1]:
             return f"forward is only exact to {self.noise:.0e} (float32 inside?)"
         if 10 * self.wobble > 3 * found.error:
             return f"backward's value moves by {self.wobble:.1e} when its inputs are rounded anew"

@@ -93,7 +93,7 @@ class Report:
     def to_dict(self):
         """Return the report in JSON's types; numbers that are not finite are None."""
         tensors = [asdict(t) | {"ratio": t.ratio} for t in self.tensors]
-        tensors = [{k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in t.items()} for t in tensors]
+        tensors = [{name: _plain(value) for name, value in t.items()} for t in tensors]
         return {
             "target": self.target,
             "verdict": self.verdict,
@@ -110,6 +110,10 @@ class Report:
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, width)).rstrip() for row in rows]
         notes = [f"{t.name}: {part}" for t in self.tensors for part in (t.reason, t.hint and f"hint: {t.hint}") if part]
         return "\n".join([head, *([self.reason] if self.reason else []), *lines, *notes])
+
+
+def _plain(value):
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _row(t):

@@ -113,7 +113,8 @@ def fingerprint(threads=None):
     """Return what the last bits of a run depend on, beside its settings: versions, BLAS, processor, threads."""
     try:
         libraries = require("threadpoolctl", "train", "naming the BLAS library").threadpool_info()
-        blas = [f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in libraries if x["user_api"] == "blas"]
+        libraries = [library for library in libraries if library["user_api"] == "blas"]
+        blas = [f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in libraries]
     except MissingExtra:
         blas = []
     return {

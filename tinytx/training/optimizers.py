@@ -100,7 +100,7 @@ class Optimizer:
     def _flat(self, name, parameter):
         """Return data, kept arrays and gradient of a parameter, each flat; and its dtype for scalars."""
         if not parameter.data.flags.c_contiguous:  # flattening would copy it, and the copy would be updated
-            raise ValueError(f"{type(self).__name__}: the data of {name} is not C-contiguous: assign a contiguous array")
+            raise ValueError(f"{type(self).__name__}: the data of {name} is not C-contiguous: copy it first")
         arrays = (parameter.data, *(self.state[slot][name] for slot in self.slots), contiguous(parameter.grad))
         return [array.reshape(-1) for array in arrays], parameter.data.dtype.type
 

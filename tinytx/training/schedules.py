@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WarmupCosine:
-    """A linear warm-up to ``peak``, then half a cosine down to ``floor`` (Loshchilov and Hutter 2017, arXiv:1608.03983).
+    """A linear warm-up to ``peak``, then half a cosine down to ``floor`` (Loshchilov and Hutter, arXiv:1608.03983).
 
     Parameters
     ----------

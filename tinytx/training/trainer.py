@@ -1,7 +1,7 @@
 """One training step on all processors: shards of the batch in threads, their gradients summed.
 
-NumPy's products and our kernels release the interpreter lock, so a shard runs in an ordinary Python thread, with the BLAS
-library held to one thread: the processors are shared out once, above the products, and not again inside each.
+NumPy's products and our kernels release the interpreter lock, so a shard runs in an ordinary Python thread, with
+BLAS held to one thread: the processors are shared out once, above the products, and not again inside each.
 Shards use the same weights; each has gradients and a tape of its own.
 """
 
