@@ -264,7 +264,8 @@ def largest_score(target, inputs, settings):
 
     ops.attention = watched
     try:
-        make_problem(target, inputs, settings.get("backward"), settings.get("options"), settings.get("tape", Tape)).forward()
+        tape = settings.get("tape", Tape)
+        make_problem(target, inputs, settings.get("backward"), settings.get("options"), tape).forward()
     finally:
         ops.attention = attention
     return max(found)
@@ -281,7 +282,8 @@ def check(job):
     mode = str(rng.choice(("sampled", "directional", "full") if table is OPS else ("sampled", "directional")))
     if mode == "full" and sum(np.size(array) for array in inputs) > 60:
         mode = "sampled"
-    report = gradcheck(target, *inputs, mode=mode, samples=2 if name == "Block" else 4, directions=1, seed=n, **settings)
+    samples = 2 if name == "Block" else 4
+    report = gradcheck(target, *inputs, mode=mode, samples=samples, directions=1, seed=n, **settings)
     reasons = [f"{t.name}: {t.reason}" for t in report.tensors if t.verdict != PASS] or [report.reason]
     return {
         "n": n,

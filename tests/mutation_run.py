@@ -1,10 +1,10 @@
-"""Does gradcheck find every mistake? Each of `mutants.MUTANTS` is made in the library's source, one at a time, and checked.
+"""Does gradcheck find every mistake? Each of `mutants.MUTANTS` is made in the library's source, by itself, and checked.
 
-    python tests/mutation_run.py                     # all of them, beside torch.autograd.gradcheck where torch is installed
+    python tests/mutation_run.py                     # all of them, beside torch.autograd.gradcheck if there is torch
     python tests/mutation_run.py --only softmax --no-torch
 
-No file is changed: the mutated text runs as a module of its own. Exit code 1 if a mutant is not found (or if its text no
-longer occurs in the source: the table must not rot).
+No file is changed: the mutated text runs as a module of its own. Exit code 1 if a mutant is not found, or if its text
+no longer occurs in the source: the table must not rot.
 """
 
 import argparse
@@ -27,11 +27,6 @@ from tinytx.core import Tape
 from tinytx.testing import gradcheck
 from tinytx.testing.problem import make_problem
 from tinytx.testing.report import FAIL, VERDICTS
-
-try:
-    import torch
-except ImportError:
-    torch = None
 
 PACKAGE = Path(tinytx.__file__).parent
 
@@ -91,9 +86,12 @@ def _functions(source):
 
 def torch_verdict(target, inputs, settings):
     """Return what torch.autograd.gradcheck says at its default tolerances about the same forward and backward."""
-    if torch is None:
+    try:
+        import torch
+    except ImportError:
         return "-"
-    problem = make_problem(target, inputs, settings.get("backward"), settings.get("options"), settings.get("tape", Tape))
+    tape = settings.get("tape", Tape)
+    problem = make_problem(target, inputs, settings.get("backward"), settings.get("options"), tape)
 
     def take(tensors):
         for name, tensor in zip(problem.tensors, tensors):

@@ -84,7 +84,7 @@ def _softmax_tile(a, largest, inverse, mask, masked, first, scale, key, bit, kee
     for g in range(g_size):
         for t in range(t_size):
             row = a[g, t]
-            seen = min(s_size, first + t + 1)
+            seen = max(0, min(s_size, first + t + 1))
             if masked:
                 for s in range(seen):
                     row[s] = row[s] if mask[g, t, s] else a.dtype.type(-np.inf)
@@ -116,7 +116,7 @@ def _softmax_tile_backward(a, dp, largest, inverse, mask, masked, first, scale, 
         for t in range(t_size):
             row, drow = a[g, t], dp[g, t]
             m, r = largest[g, t], inverse[g, t]
-            seen = min(s_size, first + t + 1) if r != 0 else 0
+            seen = max(0, min(s_size, first + t + 1)) if r != 0 else 0
             if masked:
                 for s in range(seen):
                     row[s] = row[s] if mask[g, t, s] else a.dtype.type(-np.inf)

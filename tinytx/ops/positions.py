@@ -21,10 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.shapes import check_float
+from tinytx.shapes import check_float, check_shape
 
 
 class Saved(NamedTuple):
+    x_shape: tuple
     table_shape: tuple
     start: int
 
@@ -55,12 +56,13 @@ def add_positions(x, table, start=0):
     stop = start + x.shape[1]
     if not 0 <= start <= stop <= len(table):
         raise ValueError(f"add_positions: positions {start}..{stop - 1} asked, but the table ends at {len(table) - 1}")
-    return x + table[start:stop], Saved(table.shape, start)  # (1)
+    return x + table[start:stop], Saved(x.shape, table.shape, start)  # (1)
 
 
 def add_positions_backward(dy, saved):
     """Return (dx, dtable); dx is dy itself."""
-    shape, start = saved
+    x_shape, shape, start = saved
+    check_shape("add_positions_backward", "dy", dy, x_shape, f"x of shape {x_shape}")
     dtable = np.zeros(shape, dy.dtype)
     dtable[start : start + dy.shape[1]] = dy.sum(axis=0)  # (2)
     return dy, dtable

@@ -14,7 +14,7 @@ The second form of (2) is why y is kept, not x: the linear map that follows keep
 
 import numpy as np
 
-from tinytx.shapes import check_shape
+from tinytx.shapes import check_float, check_shape
 
 
 def relu(x):
@@ -30,6 +30,7 @@ def relu(x):
     saved : array
         y itself.
     """
+    check_float("relu", x=x)
     y = np.maximum(x, 0)  # (1)
     return y, y
 
