@@ -6,7 +6,7 @@ it is not, but the bars are too wide to tell. KINK: the function has different s
 
 An entry's allowed difference is
 
-    rtol max(|a|, |n|, r) + 3 e + w,
+    rtol max(|a|, |n|, r) + 3 e + 10 w,
 
 a the analytic and n the numeric value, r the root mean square of the tensor's numeric gradient, e the error bar of n,
 and w how far the analytic gradient itself moves when its inputs are rounded anew: neither side can be known better.
