@@ -240,7 +240,7 @@ class _Prefix:
 
     def __init__(self, tape):
         self._tape, self._left = tape, len(tape) // 2
-        self.pop = tape.pop
+        self.pop, self.run = tape.pop, tape.run
 
     def check_empty(self):
         assert len(self._tape) == self._left, f"{len(self._tape)} values left of two uses, expected {self._left}"

@@ -59,15 +59,20 @@ class Parameter:
     def grad(self, value):
         self._grad, self._owned = value, False
 
+    @property
+    def has_grad(self):
+        """Whether anything has been added or assigned since `zero_grad`."""
+        return self._grad is not None
+
     def zero_grad(self):
         """Forget the gradient."""
         self._grad, self._owned = None, False
 
-    def add_grad(self, dparameter):
+    def add_grad(self, dparameter, *, fresh=False):
         """Add one contribution to the gradient: what every backward does with it.
 
-        The first contribution is kept as it is, which spares a pass over zeros; it is never written to, since it may
-        be an array of the caller's.
+        The first contribution is kept as it is, which spares a pass over zeros. It is never written to, since it may
+        be an array of the caller's; unless it is ``fresh``, made for this call and held by nobody else.
 
         Raises
         ------
@@ -80,11 +85,17 @@ class Parameter:
                 f"expected {self.data.shape} and {self.data.dtype}"
             )
         if self._grad is None:
-            self._grad, self._owned = dparameter, False
+            self._grad, self._owned = dparameter, fresh
         elif self._owned:
             self._grad += dparameter
         else:
             self._grad, self._owned = self._grad + dparameter, True
+
+    def add_into_grad(self, add):
+        """Call ``add(grad)``, which adds one contribution into the array ``grad``: for one that is zero nearly everywhere."""
+        if not self._owned or not self._grad.flags.c_contiguous:
+            self._grad, self._owned = self.grad.copy(), True
+        add(self._grad)
 
     def __repr__(self):
         return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
@@ -106,14 +117,17 @@ class Tape:
     first_row : int
         The index, in the whole batch, of the first row that this tape sees. Two threads that share a batch get the
         masks of their own rows, so that the result does not depend on how many threads there are.
+    run : function (f, items)
+        Calls f for each item, as `map` does: attention hands it groups of heads. A trainer that cannot cut a batch into
+        shards hands in one that uses its threads here.
 
     Notes
     -----
     A tape belongs to one thread. Layers hold no state, so any number of tapes can use one model at a time.
     """
 
-    def __init__(self, *, seed=None, step=0, first_row=0):
-        self.seed, self.step, self.first_row = seed, step, first_row
+    def __init__(self, *, seed=None, step=0, first_row=0, run=map):
+        self.seed, self.step, self.first_row, self.run = seed, step, first_row, run
         self.root = None  # the outermost layer called, for names in messages
         self._stack = []
         self._sites = 0
@@ -290,9 +304,12 @@ class Layer:
         for path, data in own.items():
             data[...] = arrays[path]
 
-    def replicate(self):
-        """Return a copy that shares every parameter's ``data`` and owns its ``grad``: one for each thread."""
-        return copy.deepcopy(self, {id(parameter): Parameter(parameter.data) for parameter in self.parameters()})
+    def replicate(self, parameter=Parameter):
+        """Return a copy that shares every parameter's ``data`` and owns its ``grad``: one for each thread.
+
+        ``parameter`` makes the copy's parameters from the shared arrays: `Parameter`, or a subclass.
+        """
+        return copy.deepcopy(self, {id(shared): parameter(shared.data) for shared in self.parameters()})
 
 
 def _walk(thing, path, kind, seen):

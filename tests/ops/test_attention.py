@@ -82,6 +82,8 @@ def test_does_not_depend_on_its_tiles(kind, t, s, block, tile, p, monkeypatch):
     dy, options = rng.normal(size=q.shape), options | {"dropout": p, "key": 12345, "first_row": 6}
     expected = results(q, key, v, dy, **options)
     monkeypatch.setattr(module, "BLOCK", block)
+    monkeypatch.setattr(module, "LONG_BLOCK", block + 1)
+    monkeypatch.setattr(module, "LONG", 11)
     monkeypatch.setattr(module, "TILE", tile)
     assert_same(results(q, key, v, dy, **options), expected, f"BLOCK {block}, TILE {tile}", 1e-13)
 

@@ -76,11 +76,11 @@ class MultiHeadAttention(Layer):
         v = self._split(self.value(source, tape))
         if cache is not None:
             k, v = cache.extend(self, k, v)
-        key = tape.dropout_key() if tape is not None and self.p else None
-        first_row = tape.first_row if tape is not None else 0
-        y, saved = ops.attention(
-            q, k, v, mask=mask, causal=self.causal, dropout=self.p, key=key, first_row=first_row
-        )
+        options = {}
+        if tape is not None:
+            key = tape.dropout_key() if self.p else None
+            options = {"dropout": self.p, "key": key, "first_row": tape.first_row, "run": tape.run}
+        y, saved = ops.attention(q, k, v, mask=mask, causal=self.causal, **options)
         if tape is not None:
             tape.push(self, (saved, memory is None))
         return self.output(self._merge(y), tape)
@@ -89,11 +89,15 @@ class MultiHeadAttention(Layer):
         """Return dx, or (dx, dmemory) where the forward had a memory."""
         dy = self._split(self.output.backward(dy, tape))
         saved, to_itself = tape.pop(self)
-        dq, dk, dv = ops.attention_backward(dy, saved)
+        dq, dk, dv = ops.attention_backward(dy, saved, run=tape.run)
         dv = self.value.backward(self._merge(dv), tape)
         dk = self.key.backward(self._merge(dk), tape)
         dx = self.query.backward(self._merge(dq), tape)
-        return dx + dk + dv if to_itself else (dx, dk + dv)
+        dk += dv
+        if not to_itself:
+            return dx, dk
+        dx += dk
+        return dx
 
     def _split(self, x):
         """(B, T, D) -> (B, H, T, K), a view."""

@@ -34,7 +34,8 @@ class Embedding(Layer):
 
     def backward(self, dy, tape):
         """Return None: ids have no gradient."""
-        self.weight.add_grad(ops.embedding_backward(dy, tape.pop(self)))
+        saved = tape.pop(self)
+        self.weight.add_into_grad(lambda dweight: ops.embedding_backward(dy, saved, out=dweight))
 
 
 class LearnedPositions(Layer):

@@ -40,7 +40,7 @@ class Linear(Layer):
 
     def backward(self, dy, tape):
         dx, dweight, dbias = ops.linear_backward(dy, tape.pop(self))
-        self.weight.add_grad(dweight)
+        self.weight.add_grad(dweight, fresh=True)
         if self.bias:
             self.bias.add_grad(dbias)
         return dx
@@ -70,5 +70,5 @@ class TiedLinear(Layer):
 
     def backward(self, dy, tape):
         dx, dweight_transposed, _ = ops.linear_backward(dy, tape.pop(self))
-        self.weight.add_grad(dweight_transposed.T)
+        self.weight.add_grad(dweight_transposed.T, fresh=True)
         return dx

@@ -34,6 +34,7 @@ and 1/Z is kept as 0.
 """
 
 import math
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -42,8 +43,10 @@ from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
 from tinytx.ops.dropout import threshold
 from tinytx.shapes import check_float, check_probability, check_shape
 
-BLOCK = 64  # queries in a tile
+BLOCK, LONG_BLOCK, LONG = 64, 128, 1024  # queries in a tile, and in one of a sequence of 1,024 or more
 TILE = 1 << 17  # elements of a tile, about: half a megabyte of float32
+
+_QUIET = np.errstate(invalid="ignore", over="ignore")  # NaN in masked positions is no news
 
 
 class Saved(NamedTuple):
@@ -139,29 +142,31 @@ def _softmax_tile_backward(a, dp, largest, inverse, mask, masked, first, scale, 
                 drow[s] = zero
 
 
-def _product(p, x, out=None):
-    """Return p @ x, where a 0 in p leaves out the row of x that it multiplies, even one of NaN or infinity."""
-    y = np.matmul(p, x, out=out)
+def _product(p, x, *, out, add=False):
+    """Write p @ x into ``out``, or add it; a 0 in p leaves out the row of x that it multiplies, even NaN or infinity."""
+    y = np.matmul(p, x, out=None if add else out)
     if not np.isfinite(y.sum()):
         finite = np.isfinite(x)
         touched = np.matmul(p != 0, ~finite)
         y[...] = np.where(touched, y, p @ np.where(finite, x, x.dtype.type(0)))
-    return y
+    if add:
+        out += y
 
 
-def _tiles(saved):
-    """Yield the tiles, the last block of queries first: under a causal mask it alone sees every key."""
+def _groups(saved):
+    """Return lists of tiles, each list with all queries of some heads: what one list writes, no other touches."""
     b, h, t, _ = saved.q.shape
     s = saved.k.shape[2]
-    block = max(1, min(BLOCK, t))
+    block = max(1, min(BLOCK if t < LONG else LONG_BLOCK, t))
     heads = max(1, min(h, TILE // max(1, block * s)))
     batch = max(1, min(b, TILE // max(1, block * s * h))) if heads == h else 1
-    for b0 in range(0, b, batch):
-        for h0 in range(0, h, heads):
-            for t0 in reversed(range(0, t, block)):
-                stop = min(t0 + block, t)
-                n_keys = max(0, min(s, stop + s - t)) if saved.causal else s
-                yield Tile(slice(b0, min(b0 + batch, b)), slice(h0, min(h0 + heads, h)), slice(t0, stop), n_keys)
+    queries = [slice(t0, min(t0 + block, t)) for t0 in range(0, t, block)]
+    keys = [max(0, min(s, at.stop + s - t)) if saved.causal else s for at in queries]
+    return [
+        [Tile(slice(b0, min(b0 + batch, b)), slice(h0, min(h0 + heads, h)), *at) for at in zip(queries, keys)]
+        for b0 in range(0, b, batch)
+        for h0 in range(0, h, heads)
+    ]
 
 
 def _kernel_arguments(saved, tile, shape):
@@ -190,8 +195,7 @@ def _scores(saved, tile):
     return np.matmul(saved.q[tile.q], saved.k[tile.k].swapaxes(2, 3), order="C")  # (1), c later
 
 
-@np.errstate(invalid="ignore", over="ignore")  # NaN in masked positions is no news
-def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_row=0):
+def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_row=0, run=map):
     """Return softmax(q k^T / sqrt(K)) v for each head.
 
     Parameters
@@ -207,6 +211,8 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
     dropout : float in [0, 1), key : int or None, first_row : int
         Dropout of the weights, as in `tinytx.ops.dropout`, applied if ``key`` is given; ``first_row`` is the index in
         the whole batch of q's first row.
+    run : function (f, groups)
+        Calls f for each group of heads: `map`, or one that does so in several threads.
 
     Returns
     -------
@@ -230,9 +236,14 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
     largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)
     saved = Saved(q, k, v, largest, inverse, mask, causal, (dropout, key if dropout else None, first_row))
     y = np.empty_like(q)
-    for tile in _tiles(saved):
-        p, largest[tile.q], inverse[tile.q] = _weights(saved, tile)
-        _product(p, v[tile.k], out=y[tile.q])  # (3)
+
+    @_QUIET
+    def attend(tiles):
+        for tile in tiles:
+            p, largest[tile.q], inverse[tile.q] = _weights(saved, tile)
+            _product(p, v[tile.k], out=y[tile.q])  # (3)
+
+    list(run(attend, _groups(saved)))
     return y, saved
 
 
@@ -249,33 +260,41 @@ def _flat(tile):
     return np.ascontiguousarray(tile).reshape(tile.shape[0] * tile.shape[1], *tile.shape[2:])
 
 
+@_QUIET
 def attention_weights(saved):
     """Return P (B, H, T, S), after dropout, for pictures: made again from what backward keeps."""
     b, h, t, _ = saved.q.shape
     weights = np.zeros((b, h, t, saved.k.shape[2]), saved.q.dtype)
-    for tile in _tiles(saved):
+    for tile in chain(*_groups(saved)):
         weights[tile.q][..., : tile.n_keys] = _weights(saved, tile)[0]
     return weights
 
 
-@np.errstate(invalid="ignore", over="ignore")
-def attention_backward(dy, saved):
+def attention_backward(dy, saved, *, run=map):
     """Return (dq, dk, dv), laid out in memory like q, k and v.
 
     Parameters
     ----------
     dy : array (B, H, T, K), any strides
     saved : Saved
+    run
+        As for `attention`.
     """
     q, k, v = saved.q, saved.k, saved.v
     check_shape("attention_backward", "dy", dy, q.shape, f"q of shape {q.shape}")
-    dq, dk, dv = np.empty_like(q), np.zeros_like(k), np.zeros_like(v)
-    for tile in _tiles(saved):
-        p = _scores(saved, tile)
-        da = np.matmul(dy[tile.q], v[tile.k].swapaxes(2, 3), order="C")  # (5)
-        kept = _flat(saved.largest[tile.q]), _flat(saved.inverse[tile.q])
-        _softmax_tile_backward(_flat(p), _flat(da), *kept, *_kernel_arguments(saved, tile, p.shape))
-        dv[tile.k] += _product(p.swapaxes(2, 3), dy[tile.q])  # (4)
-        _product(da, k[tile.k], out=dq[tile.q])  # (7)
-        dk[tile.k] += _product(da.swapaxes(2, 3), q[tile.q])  # (8)
+    dq, dk, dv = (np.empty_like(x) if q.size else np.zeros_like(x) for x in (q, k, v))
+
+    @_QUIET
+    def attend(tiles):
+        for tile in reversed(tiles):  # the last block of queries sees every key: it writes, and the others add
+            p = _scores(saved, tile)
+            da = np.matmul(dy[tile.q], v[tile.k].swapaxes(2, 3), order="C")  # (5)
+            kept = _flat(saved.largest[tile.q]), _flat(saved.inverse[tile.q])
+            _softmax_tile_backward(_flat(p), _flat(da), *kept, *_kernel_arguments(saved, tile, p.shape))
+            add = tile is not tiles[-1]
+            _product(p.swapaxes(2, 3), dy[tile.q], out=dv[tile.k], add=add)  # (4)
+            _product(da, k[tile.k], out=dq[tile.q])  # (7)
+            _product(da.swapaxes(2, 3), q[tile.q], out=dk[tile.k], add=add)  # (8)
+
+    list(run(attend, _groups(saved)))
     return dq, dk, dv

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.kernel import kernel
-from tinytx.shapes import check_ids, check_shape, rows
+from tinytx.shapes import check_float, check_ids, check_shape, rows
 
 
 class Saved(NamedTuple):
@@ -60,16 +60,19 @@ def embedding(ids, weight):
     return weight[ids], Saved(ids, weight.shape)  # (1)
 
 
-def embedding_backward(dy, saved):
-    """Return dweight (V, D).
+def embedding_backward(dy, saved, out=None):
+    """Return dweight (V, D), or add it into ``out`` and return that: most of its rows are zero.
 
     Parameters
     ----------
     dy : array (..., D)
     saved : Saved
+    out : C-contiguous array (V, D), optional
     """
     ids, shape = saved
     check_shape("embedding_backward", "dy", dy, (*ids.shape, shape[1]), f"ids of shape {ids.shape}")
-    dweight = np.zeros(shape, dy.dtype)
+    dweight = np.zeros(shape, dy.dtype) if out is None else out
+    check_shape("embedding_backward", "out", dweight, shape, f"the table of shape {shape}")
+    check_float("embedding_backward", dy=dy, out=dweight)
     _scatter_add(dweight, ids.ravel(), rows(dy))
     return dweight

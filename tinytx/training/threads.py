@@ -34,14 +34,28 @@ class Workers:
         self._pool = ThreadPoolExecutor(self.count)
 
     def run(self, f, *arguments):
-        """Return [f(...), ...], as ``map`` takes its arguments; when all calls have ended, also if one raises."""
-        calls = [self._pool.submit(f, *each) for each in zip(*arguments)]
-        wait(calls)
-        return [call.result() for call in calls]
+        """Return [f(...), ...], as ``map`` takes its arguments; when all calls have ended, also if one raises.
 
-    def one_blas_thread(self):
-        """Return a context in which BLAS uses the thread that calls it, and no other."""
-        return self._blas.limit(limits=1, user_api="blas") if self._blas else nullcontext()
+        A thread that is done with one call takes the next: many small calls cost no more than a few large ones.
+        Meanwhile BLAS uses the thread that calls it, and no other.
+        """
+        calls = list(zip(*arguments))
+        left, results = iter(range(len(calls))), [None] * len(calls)
+
+        def work():
+            for i in left:  # shared by the threads: each number goes to one of them
+                results[i] = f(*calls[i])
+
+        with self.blas_threads(1):
+            working = [self._pool.submit(work) for _ in range(min(self.count, len(calls)))]
+            wait(working)
+        for each in working:
+            each.result()
+        return results
+
+    def blas_threads(self, count):
+        """Return a context in which each product of BLAS uses ``count`` threads."""
+        return self._blas.limit(limits=count, user_api="blas") if self._blas else nullcontext()
 
 
 def processors():

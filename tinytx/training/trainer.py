@@ -2,7 +2,7 @@
 
 NumPy's products and our kernels release the interpreter lock, so a shard runs in an ordinary Python thread, with
 BLAS held to one thread: the processors are shared out once, above the products, and not again inside each.
-Shards use the same weights; each has gradients and a tape of its own.
+Shards use the same weights; each has a tape of its own, and hands its gradients over one by one (``shards.py``).
 """
 
 import math
@@ -13,6 +13,8 @@ import numpy as np
 from tinytx.core import Tape
 from tinytx.kernel import kernel
 from tinytx.shapes import contiguous
+from tinytx.training.memory import keep_freed_memory
+from tinytx.training.shards import ShardParameter, share_gradients
 from tinytx.training.threads import Workers
 
 
@@ -66,9 +68,10 @@ class Trainer:
         if clip is not None and not clip >= 0:
             raise ValueError(f"Trainer: clip is {clip}, expected a positive number, or None for no clipping")
         self.model, self.optimizer, self.clip, self.accumulate, self.seed = model, optimizer, clip, accumulate, seed
+        keep_freed_memory()
         self._workers = Workers(threads)
         self.threads = self._workers.count
-        self._models = [model, *(model.replicate() for _ in range(self.threads - 1))]
+        self._models = [model.replicate(ShardParameter) for _ in range(self.threads)]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
         self.grad_norm = math.nan
 
@@ -90,22 +93,16 @@ class Trainer:
         NotFiniteError
             If loss or gradient are not finite; then nothing has been changed.
         """
-        own, *replicas = self._parameters
-        for name, parameter in own.items():
-            parameter.zero_grad()
-            for replica in replicas:
-                replica[name].zero_grad()
-                replica[name].data = parameter.data  # again, since somebody may have assigned another array
-        with self._workers.one_blas_thread():
-            loss = self._gradients(batch)
-            self.grad_norm = self._norm()
-            if not math.isfinite(loss + self.grad_norm):
-                raise NotFiniteError(
-                    f"Trainer: step {self.optimizer.t}: loss is {loss}, gradient norm {self.grad_norm}; "
-                    "nothing was updated. A smaller learning rate or clipping may help"
-                )
-            scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
-            self.optimizer.step(scale=scale, run=self._workers.run)
+        self.optimizer.zero_grad()
+        loss = self._gradients(batch)
+        self.grad_norm = self._norm()
+        if not math.isfinite(loss + self.grad_norm):
+            raise NotFiniteError(
+                f"Trainer: step {self.optimizer.t}: loss is {loss}, gradient norm {self.grad_norm}; "
+                "nothing was updated. A smaller learning rate or clipping may help"
+            )
+        scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
+        self.optimizer.step(scale=scale, run=self._workers.run)
         return loss
 
     def evaluate(self, batches):
@@ -117,8 +114,7 @@ class Trainer:
             If it is not finite, so that no checkpoint of such a model takes the place of a good one.
         """
         batches = list(batches)  # they are gone through twice
-        with self._workers.one_blas_thread():
-            sums = self._workers.run(lambda batch: self.model.loss(*batch, count=1), batches)
+        sums = self._workers.run(lambda batch: self.model.loss(*batch, count=1), batches)
         loss = sum(sums) / max(1, sum(self.model.count(*batch) for batch in batches))
         if not math.isfinite(loss):
             raise NotFiniteError(
@@ -132,18 +128,22 @@ class Trainer:
         count, losses = self.model.count(*batch), []
         for part in _split(Shard(batch, 0), self.accumulate):
             shards = _split(part, self.threads)
+            if len(shards) < 2:
+                losses += [self._alone(shard, count) for shard in shards]
+                continue
+            totals = share_gradients(self.optimizer.named, self._parameters[: len(shards)])
             losses += self._workers.run(lambda model, shard: self._shard(model, shard, count), self._models, shards)
-
-        def add_up(name):
-            parameter = self.optimizer.named[name]
-            for replica in self._parameters[1:]:
-                parameter.add_grad(replica[name].grad)
-
-        self._workers.run(add_up, self.optimizer.named)
+            for total in totals:
+                total.close()
         return math.fsum(losses)
 
-    def _shard(self, model, shard, count):
-        tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row)
+    def _alone(self, shard, count):
+        """One shard for all threads: BLAS gets them for its products, and attention for its heads."""
+        with self._workers.blas_threads(self.threads):
+            return self._shard(self.model, shard, count, run=self._workers.run)
+
+    def _shard(self, model, shard, count, run=map):
+        tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row, run=run)
         loss = model.loss(*shard.batch, tape, count=count)
         model.loss_backward(tape)
         tape.check_empty()
