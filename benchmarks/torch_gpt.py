@@ -17,9 +17,7 @@ class TorchBlock(nn.Module):
 
     def forward(self, x):
         b, t, d = x.shape
-        q, k, v = (
-            y.view(b, t, self.n_heads, -1).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(d, dim=2)
-        )
+        q, k, v = (y.view(b, t, self.n_heads, -1).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(d, dim=2))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.output(y.transpose(1, 2).reshape(b, t, d))
         return x + self.contract(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))

@@ -72,8 +72,9 @@ def main():
         row = figures[shape] = compare(shape, sides, arguments.turns, arguments.threads, env)
         times = ", ".join(f"{key[:-3]} {row[key]:.1f} ms" for key in row if key.endswith("_ms"))
         ratio = f", PyTorch / ours {row['ratio']:.2f}" if "ratio" in row else ""
+        peak = f"{row['sgemm_share']:.0%} of {row['gflops']:.0f} GFLOP/s"
         memory = f", memory ours / eager {row['memory_ratio']:.2f}" if "memory_ratio" in row else ""
-        print(f"{shape:>5}: {times}{ratio}, {row['sgemm_share']:.0%} of {row['gflops']:.0f} GFLOP/s{memory}", flush=True)
+        print(f"{shape:>5}: {times}{ratio}, {peak}{memory}", flush=True)
         print(f"       losses {row['loss']}, MB {row['memory_mb']}")
     turns.write_json(arguments.json, figures)
 

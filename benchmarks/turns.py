@@ -56,8 +56,9 @@ def _versions():
     from threadpoolctl import threadpool_info
 
     blas = {f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in threadpool_info()}
-    others = [name for name in ("numba", "torch", "transformers") if importlib.util.find_spec(name)]
-    return [f"NumPy {np.__version__}", *sorted(blas), *(f"{name} {importlib.metadata.version(name)}" for name in others)]
+    others = filter(importlib.util.find_spec, ("numba", "torch", "transformers"))
+    others = [f"{name} {importlib.metadata.version(name)}" for name in others]
+    return [f"NumPy {np.__version__}", *sorted(blas), *others]
 
 
 def write_json(path, figures):
