@@ -1,16 +1,14 @@
 """What the benchmarks compare computes the same thing."""
 
+import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-
-import op_sides  # noqa: E402
-from sides import Shape  # noqa: E402
-
-SHAPE = Shape(vocab_size=50, max_len=32, d_model=64, n_heads=4, n_layers=1, batch=2)
+op_sides = importlib.import_module("op_sides")
+SHAPE = importlib.import_module("sides").Shape(vocab_size=50, max_len=32, d_model=64, n_heads=4, n_layers=1, batch=2)
 
 
 @pytest.fixture(params=op_sides.OURS)
@@ -47,7 +45,7 @@ def test_another_gradient_is_refused(problem):
 
 def test_shards_are_the_whole(problem):
     """Nothing of the batch is left out where threads share it."""
-    name, case, _ = problem
+    _, case, _ = problem
     shards = case.shards(2)
     assert [sum(map(len, arrays)) for arrays in zip(*(shard.rows for shard in shards))] == [2] * len(case.rows)
     assert case.dy is None or sum(len(shard.dy) for shard in shards) == 2
