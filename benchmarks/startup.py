@@ -8,6 +8,7 @@ Everything else that a first start pays for (byte code, the disk) was paid in a 
 taken in the process, from where Python itself has started: import, and on until the first step's loss is there.
 """
 
+import importlib
 import tempfile
 import time
 from types import SimpleNamespace
@@ -18,16 +19,15 @@ import turns
 def child(side, threads):
     """Import, take one step, and answer with both times; nothing of the other side is imported."""
     began = time.perf_counter()
-    if side == "torch":
-        import torch_gpt
-    else:
-        import tinytx.models
-        import tinytx.training
+    for module in ("torch", "torch_gpt") if side == "torch" else ("tinytx.models", "tinytx.training"):
+        importlib.import_module(module)
     imported = time.perf_counter()
     import sides
 
     shape = sides.SHAPES["nano"]
     if side == "torch":
+        import torch_gpt
+
         trainer = sides.torch_trainer(torch_gpt.TorchGPT(SimpleNamespace(**shape.sizes)), threads)
     else:
         trainer = sides.ours(sides.make_model(shape), threads)
