@@ -59,9 +59,7 @@ def main():
     runs = {side: [] for side in sides}
     for seed in arguments.seeds:
         for side in sides:
-            (child,) = turns.start(__file__, [side], *options, env=env).values()
-            runs[side].append(child.ask(seed))
-            child.close()
+            runs[side].append(turns.ask_once(__file__, side, seed, *options, env=env))
             print(f"seed {seed} {side}: {runs[side][-1]}", flush=True)
     for side in sides:
         loss, seconds = (turns.median(run[key] for run in runs[side]) for key in ("val_loss", "seconds"))

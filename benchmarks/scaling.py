@@ -10,6 +10,7 @@ tiny model's first step: weights, gradients, moments and what backward keeps. Ne
 """
 
 import argparse
+import math
 import time
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def draw(figures, path):
 
     module = require("matplotlib.figure", "train", "drawing the curves")
     figure = module.Figure(figsize=(1.2 + 3.4 * len(figures), 6), layout="constrained")
-    panels = figure.subplots(2, len(figures), sharex="col", squeeze=False)
+    panels = figure.subplots(2, len(figures), sharex="col", sharey="row", squeeze=False)
     for column, (axis, points) in enumerate(figures.items()):
         values = [int(value) for value in points]
         for row, key in enumerate(("ms", "memory")):
@@ -100,13 +101,20 @@ def draw(figures, path):
                 panel.plot(values, numbers, "o-", color=COLOURS[side], label=NAMES[side], markersize=4, linewidth=1.8)
             panel.set_xscale("log", base=2)
             panel.set_yscale("log")
+            panel.yaxis.set_major_formatter("{x:,.0f}")
             panel.set_xticks(values, [f"{v // 1024}k" if v >= 1024 else str(v) for v in values])
             panel.grid(color="#dddddd", linewidth=0.6)
             panel.spines[["top", "right"]].set_visible(False)
         panels[1, column].set_xlabel(LABELS[axis])
     panels[0, 0].set_ylabel("milliseconds a step")
-    panels[1, 0].set_ylabel("MB of memory a model needs")
+    panels[1, 0].set_ylabel("MB above a tiny model's")
     panels[0, 0].legend(frameon=False)
+    for panel in panels[:, 0]:  # whole decades, so that there are labels
+        low, high = map(math.log10, panel.get_ylim())
+        panel.set_ylim(10 ** math.floor(low + 0.1), 10 ** math.ceil(high - 0.1))
+    figure.suptitle(
+        f"Base: T {BASE.max_len}, D {BASE.d_model}, {BASE.n_layers} layers, B {BASE.batch}", fontsize="medium"
+    )
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)
     print(f"Wrote {path}")

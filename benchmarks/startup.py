@@ -41,10 +41,7 @@ def run(side, threads, env, folder):
     """Return the answer of one process; a cold one gets a new folder."""
     with tempfile.TemporaryDirectory() as empty:
         cache = {"NUMBA_CACHE_DIR": empty if side == "cold" else folder}
-        (process,) = turns.start(__file__, [side], "--threads", threads, env=env | cache).values()
-        answer = process.ask()
-        process.close()
-    return answer
+        return turns.ask_once(__file__, side, None, "--threads", threads, env=env | cache)
 
 
 def main():

@@ -34,9 +34,7 @@ def child(side, shape, threads):
 def compare(shape, sides, n_turns, threads, env):
     """Return the figures of one shape."""
     options = "--shapes", shape, "--threads", threads
-    (sgemm,) = turns.start(__file__, ["sgemm"], *options, env=env).values()
-    gflops = sgemm.ask()["gflops"]
-    sgemm.close()
+    gflops = turns.ask_once(__file__, "sgemm", None, *options, env=env)["gflops"]
     running = turns.start(__file__, sides, *options, env=env)
     ours = running["ours"]
     turns.take_turns(running.values(), 1, 1)

@@ -161,6 +161,16 @@ def start(script, sides, *options, env):
     return running
 
 
+def ask_once(script, side, request, *options, env):
+    """Return what a process, which lives for this one request, answers."""
+    child = Child(script, side, *options, env=env)
+    if not child.alive:
+        raise RuntimeError(f"{side} does not run here: {child.error()}")
+    answer = child.ask(request)
+    child.close()
+    return answer
+
+
 def take_turns(children, turns, request=None):
     """Let children answer a request alternately, ``turns`` times each, after whatever they answered before."""
     for child in children:
