@@ -1,60 +1,80 @@
-"""The sides that benchmarks compare: each makes a training step of the same model from the same weights."""
+"""The sides that benchmarks compare: each trains the same model from the same weights.
+
+The library and PyTorch are imported where they are used: a side pays for its own imports only (startup.py times them).
+"""
 
 import time
+from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.models import GPT, GPTConfig
-from tinytx.training import AdamW, Trainer
-
 LR, BETAS, DECAY, CLIP = 1e-3, (0.9, 0.99), 0.1, 1.0
-SHAPES = {  # vocabulary, positions, width, heads, layers, batch
-    "nano": (65, 64, 128, 4, 4, 12),
-    "baby": (65, 256, 384, 6, 6, 16),
-    "gpt2": (50257, 64, 768, 12, 12, 4),
-    "long": (65, 4096, 384, 6, 6, 1),
+
+
+class Shape(NamedTuple):
+    """A GPT and its batch."""
+
+    vocab_size: int
+    max_len: int
+    d_model: int
+    n_heads: int
+    n_layers: int
+    batch: int
+
+    @property
+    def sizes(self):
+        """Everything but the batch: the arguments of a config."""
+        return {name: value for name, value in self._asdict().items() if name != "batch"}
+
+
+SHAPES = {
+    "nano": Shape(65, 64, 128, 4, 4, 12),
+    "baby": Shape(65, 256, 384, 6, 6, 16),
+    "gpt2": Shape(50257, 64, 768, 12, 12, 4),
+    "long": Shape(65, 4096, 384, 6, 6, 1),
 }
 
 
 def make_model(shape):
-    """Return a GPT of a shape, and a batch of ids and targets."""
-    v, t, d, h, layers, b = SHAPES[shape]
-    config = GPTConfig(vocab_size=v, max_len=t, d_model=d, n_heads=h, n_layers=layers)
-    rng = np.random.default_rng(0)
-    model = GPT(config, rng=rng)
-    return model, rng.integers(0, v, (b, t)), rng.integers(0, v, (b, t))
+    """Return a GPT of a `Shape`, the same each time."""
+    from tinytx.models import GPT, GPTConfig
+
+    return GPT(GPTConfig(**shape.sizes), rng=np.random.default_rng(0))
 
 
-def ours(model, threads):
-    """Return a function (ids, targets) -> loss that takes one step: forward, backward, clip at 1, AdamW."""
-    return Trainer(model, AdamW(model, LR, betas=BETAS, weight_decay=DECAY), clip=CLIP, threads=threads).step
+def make_batch(shape):
+    """Return ids and targets (B, T), the same each time."""
+    return tuple(np.random.default_rng(1).integers(0, shape.vocab_size, (2, shape.batch, shape.max_len)))
 
 
-def torch_eager(model, threads, compiled=False):
-    """Return the same for PyTorch."""
-    import torch
+def ours(model, threads, lr=LR):
+    """Return the library's Trainer: step(ids, targets) -> loss is forward, backward, clip at 1, AdamW."""
+    from tinytx.training import AdamW, Trainer
+
+    return Trainer(model, AdamW(model, lr, betas=BETAS, weight_decay=DECAY), clip=CLIP, threads=threads)
+
+
+def torch_eager(model, threads, lr=LR, compiled=False):
+    """Return PyTorch's counterpart, from the same weights."""
     from torch_gpt import TorchGPT
 
-    torch.set_num_threads(threads)
     rival = TorchGPT(model.config)
     rival.load_ours(model.state_dict())
-    optimizer = rival.adamw(LR, BETAS, DECAY)
-    forward = torch.compile(rival) if compiled else rival
-
-    def step(ids, targets):
-        loss = forward(torch.from_numpy(ids), torch.from_numpy(targets))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(rival.parameters(), CLIP)
-        optimizer.step()
-        return loss.item()
-
-    return step
+    return torch_trainer(rival, threads, lr, compiled)
 
 
-def torch_compile(model, threads):
+def torch_trainer(rival, threads, lr=LR, compiled=False):
+    """Return a TorchTrainer with the settings of `ours`."""
+    import torch
+    from torch_gpt import TorchTrainer
+
+    torch.set_num_threads(threads)
+    return TorchTrainer(rival, lr, betas=BETAS, weight_decay=DECAY, clip=CLIP, compiled=compiled)
+
+
+def torch_compile(model, threads, lr=LR):
     """Return the same for PyTorch's compiler."""
-    return torch_eager(model, threads, compiled=True)
+    return torch_eager(model, threads, lr, compiled=True)
 
 
 SIDES = {"ours": ours, "torch_eager": torch_eager, "torch_compile": torch_compile}
@@ -72,8 +92,8 @@ def sgemm_peak(seconds=1.0):
 
 
 def flops(shape):
-    """Return the floating-point operations of a step's products, with the causal half of attention."""
-    v, t, d, _, layers, b = SHAPES[shape]
+    """Return the floating-point operations of the products of a `Shape`'s step, with the causal half of attention."""
+    v, t, d, _, layers, b = shape
     products = 3 * 2 * b * t * d * (12 * d * layers + v)  # forward, and twice as many in backward
     attention = 6 * b * t * t * d * layers  # six products of T x T x D, half of each
     return products + attention

@@ -17,9 +17,7 @@ class TorchBlock(nn.Module):
 
     def forward(self, x):
         b, t, d = x.shape
-        q, k, v = (
-            y.view(b, t, self.n_heads, -1).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(d, dim=2)
-        )
+        q, k, v = (y.view(b, t, self.n_heads, -1).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(d, dim=2))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.output(y.transpose(1, 2).reshape(b, t, d))
         return x + self.contract(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))
@@ -60,9 +58,47 @@ class TorchGPT(nn.Module):
                         own[f"blocks.{i}.{mine}.{kind}"].copy_(theirs[f"{name}.{kind}"].t())
                     own[f"blocks.{i}.contract.{kind}"].copy_(theirs[f"{ff}.f.contract.{kind}"].t())
 
-    def adamw(self, lr, betas, weight_decay):
-        """Return AdamW with decay on matrices only."""
-        matrices = [p for p in self.parameters() if p.dim() > 1]
-        others = [p for p in self.parameters() if p.dim() <= 1]
+
+class TorchTrainer:
+    """What `tinytx.training.Trainer` does, in PyTorch: clipping, AdamW with decay on matrices only, validation.
+
+    Parameters
+    ----------
+    model : TorchGPT
+    lr : float or function (int) -> float
+        The learning rate, or one for each step 0, 1, ...
+    betas, weight_decay, clip : as in `tinytx.training`
+    compiled : bool
+        Whether PyTorch's compiler translates the forward.
+    """
+
+    def __init__(self, model, lr, *, betas, weight_decay, clip, compiled=False):
+        matrices = [p for p in model.parameters() if p.dim() > 1]
+        others = [p for p in model.parameters() if p.dim() <= 1]
         groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.AdamW(groups, lr=lr, betas=betas)
+        self.lr = lr if callable(lr) else lambda step: lr
+        self.optimizer = torch.optim.AdamW(groups, lr=self.lr(0), betas=betas)
+        self.model, self.clip, self.t = model, clip, 0
+        self.forward = torch.compile(model) if compiled else model
+
+    def _loss(self, ids, targets):
+        return self.forward(torch.from_numpy(ids), torch.from_numpy(targets))
+
+    def step(self, ids, targets):
+        """Take one step on integers (B, T); return the loss before it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr(self.t)
+        loss = self._loss(ids, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        self.optimizer.step()
+        self.t += 1
+        return loss.item()
+
+    def evaluate(self, batches):
+        """Return the mean loss per target over batches."""
+        with torch.no_grad():
+            counts = [int((targets >= 0).sum()) for _, targets in batches]
+            losses = [self._loss(*batch).item() for batch in batches]
+        return sum(loss * count for loss, count in zip(losses, counts)) / sum(counts)

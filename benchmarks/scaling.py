@@ -1,0 +1,151 @@
+"""How time and memory of a training step grow with length, layers, width and threads, against PyTorch.
+
+    python benchmarks/scaling.py --png scaling.png --json scaling.json
+    python benchmarks/scaling.py --quick --axes length
+
+Each point of each side is a process of its own; the sides of a point take turns, and figures are medians. From one base
+(V = 65, T = 256, D = 128, H = 4, 2 layers, 8 sequences) one thing grows at a time. Length grows with ONE sequence in the
+batch, so that the tokens of a step grow with it; with width, heads stay 32 wide. Memory is the peak above that of a
+tiny model's first step: weights, gradients, moments and what backward keeps. Needs matplotlib for --png.
+"""
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import turns
+from sides import SIDES, Shape, make_batch, make_model
+
+BASE = Shape(65, 256, 128, 4, 2, 8)
+AXES = {
+    "length": [128, 256, 512, 1024, 2048, 4096, 8192, 16384],
+    "layers": [1, 2, 4, 8, 16],
+    "width": [64, 128, 256, 512, 1024],
+    "threads": [],  # up to --threads, by doubling
+}
+TINY = Shape(65, 8, 32, 1, 1, 1)
+QUICK, SECONDS = 3, 0.5  # points of an axis with --quick; length of a turn
+LABELS = {"length": "tokens T, one sequence", "layers": "layers", "width": "width D", "threads": "threads"}
+NAMES = {"ours": "tinytx", "torch_eager": "PyTorch"}
+COLOURS = {"ours": "#d1495b", "torch_eager": "#3b76af"}
+
+
+def shape_at(axis, value):
+    """Return the shape of a point."""
+    changes = {
+        "length": {"max_len": value, "batch": 1},
+        "layers": {"n_layers": value},
+        "width": {"d_model": value, "n_heads": value // 32},
+        "threads": {},
+    }
+    return BASE._replace(**changes[axis])
+
+
+def trainer_and_batch(side, shape, threads):
+    """Return them, without the model that the rival has copied."""
+    return SIDES[side](make_model(shape), threads), make_batch(shape)
+
+
+def child(side, shape, threads):
+    """Answer a number of steps with milliseconds for one, the loss, and MB above what a tiny model's step took."""
+    trainer, batch = trainer_and_batch(side, TINY, threads)
+    trainer.step(*batch)  # loads what is imported, or compiled, at the first step only
+    before = turns.peak_memory()
+    trainer, batch = trainer_and_batch(side, shape, threads)
+    trainer.step(*batch)
+
+    def answer(n):
+        began = time.perf_counter()
+        for _ in range(n):
+            loss = trainer.step(*batch)
+        milliseconds = (time.perf_counter() - began) / n * 1e3
+        return {"ms": milliseconds, "loss": loss, "memory": turns.peak_memory() - before}
+
+    turns.serve(answer)
+
+
+def measure(axis, value, sides, arguments, env):
+    """Return {side: figures} of a point."""
+    threads = value if axis == "threads" else arguments.threads
+    running = turns.start(__file__, sides, "--axes", axis, "--point", value, "--threads", threads, env=env)
+    turns.take_turns(running.values(), 1, 1)
+    losses = [side.turns[0]["loss"] for side in running.values()]
+    assert max(losses) - min(losses) < 1e-3 * max(losses), f"{axis} {value}: the sides' losses are {losses}"
+    steps = max(1, round(SECONDS * 1e3 / running["ours"].turns[0]["ms"]))
+    turns.take_turns(running.values(), 1 if arguments.quick else arguments.turns, steps)
+    point = {name: {key: side.median(key) for key in ("ms", "loss", "memory")} for name, side in running.items()}
+    for name, side in running.items():
+        side.close()
+        if name != "ours":
+            point[name]["ratio"] = turns.ratio(side, running["ours"], "ms")
+    return point
+
+
+def draw(figures, path):
+    """Draw time above memory, a column for each axis, and write the PNG."""
+    from tinytx.extras import require
+    from tinytx.files import atomic_write
+
+    module = require("matplotlib.figure", "train", "drawing the curves")
+    figure = module.Figure(figsize=(1.2 + 3.4 * len(figures), 6), layout="constrained")
+    panels = figure.subplots(2, len(figures), sharex="col", sharey="row", squeeze=False)
+    for column, (axis, points) in enumerate(figures.items()):
+        values = [int(value) for value in points]
+        for row, key in enumerate(("ms", "memory")):
+            panel = panels[row, column]
+            for side in next(iter(points.values())):
+                numbers = [
+                    max(1, point[side][key]) if key == "memory" else point[side][key] for point in points.values()
+                ]
+                panel.plot(values, numbers, "o-", color=COLOURS[side], label=NAMES[side], markersize=4, linewidth=1.8)
+            panel.set_xscale("log", base=2)
+            panel.set_yscale("log")
+            panel.yaxis.set_major_formatter("{x:,.0f}")
+            panel.set_xticks(values, [f"{v // 1024}k" if v >= 1024 else str(v) for v in values])
+            panel.grid(color="#dddddd", linewidth=0.6)
+            panel.spines[["top", "right"]].set_visible(False)
+        panels[1, column].set_xlabel(LABELS[axis])
+    panels[0, 0].set_ylabel("milliseconds a step")
+    panels[1, 0].set_ylabel("MB above a tiny model's")
+    panels[0, 0].legend(frameon=False)
+    for panel in panels[:, 0]:  # whole decades, so that there are labels
+        low, high = map(math.log10, panel.get_ylim())
+        panel.set_ylim(10 ** math.floor(low + 0.1), 10 ** math.ceil(high - 0.1))
+    figure.suptitle(
+        f"Base: T {BASE.max_len}, D {BASE.d_model}, {BASE.n_layers} layers, B {BASE.batch}", fontsize="medium"
+    )
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+    print(f"Wrote {path}")
+
+
+def main():
+    """Measure the axes, print a line for each point, and write picture and JSON."""
+    parser = turns.parser(__doc__, turns=5)
+    parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
+    parser.add_argument("--quick", action="store_true", help=f"the first {QUICK} points of each axis, one turn")
+    parser.add_argument("--png", type=Path, help="file to draw the curves to")
+    parser.add_argument("--point", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        return child(arguments.child, shape_at(arguments.axes[0], arguments.point), arguments.threads)
+    sides = ["ours", *turns.rivals(["torch_eager"], "torch")]
+    env = turns.environment(arguments.keep_env)
+    turns.describe(arguments.threads, sides, env)
+    figures = {}
+    for axis in arguments.axes:
+        values = AXES[axis] or sorted({2**i for i in range(arguments.threads.bit_length())} | {arguments.threads})
+        figures[axis] = {}
+        for value in values[:QUICK] if arguments.quick else values:
+            point = figures[axis][value] = measure(axis, value, sides, arguments, env)
+            text = "; ".join(f"{NAMES[name]} {x['ms']:.1f} ms, {x['memory']:.0f} MB" for name, x in point.items())
+            ratios = "".join(f"; {NAMES[name]} / ours {x['ratio']:.2f}" for name, x in point.items() if "ratio" in x)
+            print(f"{axis} {value}: {text}{ratios}", flush=True)
+    if arguments.png:
+        draw(figures, arguments.png)
+    turns.write_json(arguments.json, figures)
+
+
+if __name__ == "__main__":
+    main()
