@@ -8,7 +8,7 @@ the sequence that runs is product, forward, product, backward, and time is taken
 The library and the NumPy twin run as in training: the batch is cut into as many shards as there are threads, each with
 one BLAS thread, and the slowest shard's time counts. PyTorch has the whole batch and as many threads of its own.
 Results are compared with the twin's before anything is timed. --long takes causal attention alone, forward and backward
-on one sequence of 6 heads of width 64, with the peak memory; the library has one BLAS thread there, as in training, and
+on one sequence of 6 heads of width 64, with the peak memory; the library's threads share the heads, as in training, and
 NumPy's twin is left out, whose weights would not fit.
 """
 
@@ -72,8 +72,7 @@ def child(side, shape, threads):
         if side == "torch":
             spent = sequence(*sequences[0], request["repeats"])
         else:
-            with workers.one_blas_thread():
-                spent = max(workers.run(lambda s: sequence(*s, request["repeats"]), sequences), key=sum)
+            spent = max(workers.run(lambda s: sequence(*s, request["repeats"]), sequences), key=sum)
         return dict(zip(("forward", "backward"), spent * 1e3))
 
     turns.serve(answer)
@@ -81,16 +80,16 @@ def child(side, shape, threads):
 
 def long_child(side, length, threads):
     """Answer with milliseconds of attention of one sequence, and MB of memory before and at the peak."""
-    workers, pair, convert = Workers(threads), op_sides.OURS["attention"], lambda case: case
+    pair, convert = [partial(f, run=Workers(threads).run) for f in op_sides.OURS["attention"]], lambda case: case
     if side == "torch":
         import torch
 
         torch.set_num_threads(threads)
         pair, convert = op_sides.torch_side()["attention"], partial(op_sides.torch_case, "attention")
 
-    def run(case):  # the one place where ours would get ``run=workers.run`` in both functions, once they take it
-        with workers.one_blas_thread():
-            return sequence(pair, case, lambda: None, 1)
+
+    def run(case):
+        return sequence(pair, case, lambda: None, 1)
 
     short, case = (convert(op_sides.make_case("attention", Shape(65, t, 384, 6, 6, 1))) for t in (64, length))
     run(short)  # loads machine code, which is no memory of the operation's

@@ -48,9 +48,9 @@ _TABLE = {
         ("dw from x as it is", "wrong operand", "layer_norm", "+= dy[i, j] * n", "+= dy[i, j] * x[i, j]"),
     ],
     "ops/relu.py": [
-        ("0 counts as positive", "off by one", "relu", "np.where(saved > 0", "np.where(saved >= 0"),
-        ("leaks a millionth", "wrong constant", "relu", "dy.dtype.type(0))", "dy * 1e-6)"),
-        ("times y", "factor", "relu", "saved > 0, dy,", "saved > 0, dy * saved,"),
+        ("0 counts as positive", "off by one", "relu", "if y[i] > 0", "if y[i] >= 0"),
+        ("leaks a millionth", "wrong constant", "relu", "else dy.dtype.type(0)", "else dy[i] * dy.dtype.type(1e-6)"),
+        ("times y", "factor", "relu", "= dy[i] if", "= dy[i] * y[i] if"),
     ],
     "ops/gelu.py": [
         ("density forgotten", "missing term", "gelu", "(below + x[i] * density *", "(below + 0 *"),

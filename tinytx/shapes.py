@@ -5,19 +5,24 @@ They stand in front of the kernels, which check nothing: an id out of range woul
 
 import numpy as np
 
+_FLOATS = [{np.dtype(np.float32)}, {np.dtype(np.float64)}]
+
 
 def check_float(place, **arrays):
     """Raise TypeError unless all arrays share one of float32 and float64."""
-    dtypes = {name: array.dtype for name, array in arrays.items() if array is not None}
-    if len(set(dtypes.values())) != 1 or next(iter(dtypes.values())) not in (np.float32, np.float64):
-        facts = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+    if {array.dtype for array in arrays.values() if array is not None} not in _FLOATS:
+        facts = ", ".join(f"{name} is {array.dtype}" for name, array in arrays.items() if array is not None)
         raise TypeError(f"{place}: {facts}; expected all float32 or all float64: convert with .astype")
 
 
-def check_shape(place, name, array, expected, reason):
-    """Raise ValueError unless ``array`` has the ``expected`` shape; ``reason`` says where that shape comes from."""
+def check_shape(place, name, array, expected, *reason):
+    """Raise ValueError unless ``array`` has the ``expected`` shape; ``reason`` says where that shape comes from.
+
+    The reason's parts are put together only for the message: this runs in front of every operation.
+    """
     if array.shape != tuple(expected):
-        raise ValueError(f"{place}: {name} has shape {array.shape}, expected {tuple(expected)} from {reason}")
+        why = " ".join(map(str, reason))
+        raise ValueError(f"{place}: {name} has shape {array.shape}, expected {tuple(expected)} from {why}")
 
 
 def check_ids(place, ids, size, *, what="token id", allowed=None):

@@ -46,6 +46,7 @@ from tinytx.shapes import check_float, check_probability, check_shape
 BLOCK, LONG_BLOCK, LONG = 64, 128, 1024  # queries in a tile, and in one of a sequence of 1,024 or more
 TILE = 1 << 17  # elements of a tile, about: half a megabyte of float32
 
+_NO_MASK, _NO_ROWS = np.empty((0, 0, 0), bool), np.empty(0, np.int64)
 _QUIET = np.errstate(invalid="ignore", over="ignore")  # NaN in masked positions is no news
 
 
@@ -175,11 +176,10 @@ def _kernel_arguments(saved, tile, shape):
     b, h, n_queries, _ = saved.q.shape
     dtype = saved.q.dtype.type
     p, key, first_row = saved.dropout
-    mask = np.empty((0, 0, 0), bool)
+    mask, rows_of = _NO_MASK, _NO_ROWS
     if saved.mask is not None:
         whole = np.broadcast_to(saved.mask, (b, h, n_queries, saved.k.shape[2]))
         mask = _flat(np.array(whole[tile.q][..., :s], order="C"))
-    rows_of = np.empty(0, np.int64)
     if key is not None:  # the row, among the B H T of the whole batch's weights, that each head of the tile starts at
         heads = (first_row + np.arange(b)[tile.batch, None]) * h + np.arange(h)[tile.heads]
         rows_of = (heads * n_queries + tile.queries.start).ravel()
@@ -227,7 +227,7 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
     check_probability("attention", "dropout", dropout)
     if q.ndim != 4 or k.ndim != 4 or k.shape[:2] != q.shape[:2] or k.shape[3] != q.shape[3]:
         raise ValueError(f"attention: q {q.shape} and k {k.shape} do not fit: expected (B, H, T, K) and (B, H, S, K)")
-    check_shape("attention", "v", v, k.shape, f"k of shape {k.shape}")
+    check_shape("attention", "v", v, k.shape, "k of shape", k.shape)
     if mask is not None:
         mask = np.asarray(mask)
         full = (*q.shape[:3], k.shape[2])
@@ -281,7 +281,7 @@ def attention_backward(dy, saved, *, run=map):
         As for `attention`.
     """
     q, k, v = saved.q, saved.k, saved.v
-    check_shape("attention_backward", "dy", dy, q.shape, f"q of shape {q.shape}")
+    check_shape("attention_backward", "dy", dy, q.shape, "q of shape", q.shape)
     dq, dk, dv = (np.empty_like(x) if q.size else np.zeros_like(x) for x in (q, k, v))
 
     @_QUIET

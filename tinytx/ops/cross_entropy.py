@@ -125,7 +125,7 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     check_probability("cross_entropy", "label_smoothing", label_smoothing)
     v = logits.shape[-1]
     targets = check_ids("cross_entropy", targets, v, what="target", allowed=ignore_index)
-    check_shape("cross_entropy", "targets", targets, logits.shape[:-1], f"logits of shape {logits.shape}")
+    check_shape("cross_entropy", "targets", targets, logits.shape[:-1], "logits of shape", logits.shape)
     targets = targets.reshape(-1)
     losses, largest, total = (np.empty(targets.shape, logits.dtype) for _ in range(3))
     smoothing = logits.dtype.type(label_smoothing)

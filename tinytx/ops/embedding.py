@@ -70,9 +70,9 @@ def embedding_backward(dy, saved, out=None):
     out : C-contiguous array (V, D), optional
     """
     ids, shape = saved
-    check_shape("embedding_backward", "dy", dy, (*ids.shape, shape[1]), f"ids of shape {ids.shape}")
+    check_shape("embedding_backward", "dy", dy, (*ids.shape, shape[1]), "ids of shape", ids.shape)
     dweight = np.zeros(shape, dy.dtype) if out is None else out
-    check_shape("embedding_backward", "out", dweight, shape, f"the table of shape {shape}")
+    check_shape("embedding_backward", "out", dweight, shape, "the table of shape", shape)
     check_float("embedding_backward", dy=dy, out=dweight)
     _scatter_add(dweight, ids.ravel(), rows(dy))
     return dweight

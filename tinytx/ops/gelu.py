@@ -96,7 +96,7 @@ def gelu(x):
 
 def gelu_backward(dy, saved):
     """Return dx of `gelu`."""
-    check_shape("gelu_backward", "dy", dy, saved.shape, f"x of shape {saved.shape}")
+    check_shape("gelu_backward", "dy", dy, saved.shape, "x of shape", saved.shape)
     return _apply(_erf_backward, dy, saved)
 
 
@@ -119,5 +119,5 @@ def gelu_tanh(x):
 
 def gelu_tanh_backward(dy, saved):
     """Return dx of `gelu_tanh`."""
-    check_shape("gelu_tanh_backward", "dy", dy, saved.shape, f"x of shape {saved.shape}")
+    check_shape("gelu_tanh_backward", "dy", dy, saved.shape, "x of shape", saved.shape)
     return _apply(_tanh_backward, dy, saved)

@@ -101,7 +101,7 @@ def layer_norm(x, weight, bias, eps=1e-5):
     """
     check_float("layer_norm", x=x, weight=weight, bias=bias)
     for name, array in (("weight", weight), ("bias", bias)):
-        check_shape("layer_norm", name, array, x.shape[-1:], f"x of shape {x.shape}")
+        check_shape("layer_norm", name, array, x.shape[-1:], "x of shape", x.shape)
     x_rows = rows(x)
     y = np.empty_like(x_rows)
     mean, rstd = np.empty(len(x_rows), x.dtype), np.empty(len(x_rows), x.dtype)
@@ -118,7 +118,7 @@ def layer_norm_backward(dy, saved):
     saved : Saved
     """
     x, weight, mean, rstd = saved
-    check_shape("layer_norm_backward", "dy", dy, x.shape, f"x of shape {x.shape}")
+    check_shape("layer_norm_backward", "dy", dy, x.shape, "x of shape", x.shape)
     x_rows = rows(x)
     dx = np.empty_like(x_rows)
     dweight, dbias = np.zeros(weight.shape, x.dtype), np.zeros(weight.shape, x.dtype)

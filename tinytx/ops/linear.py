@@ -61,7 +61,7 @@ def linear(x, weight, bias=None):
         raise ValueError(f"linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: x @ weight")
     y = rows(x) @ weight  # (1)
     if bias is not None:
-        check_shape("linear", "bias", bias, weight.shape[1:], f"weight of shape {weight.shape}")
+        check_shape("linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
         y += bias
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 

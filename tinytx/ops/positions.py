@@ -62,7 +62,7 @@ def add_positions(x, table, start=0):
 def add_positions_backward(dy, saved):
     """Return (dx, dtable); dx is dy itself."""
     x_shape, shape, start = saved
-    check_shape("add_positions_backward", "dy", dy, x_shape, f"x of shape {x_shape}")
+    check_shape("add_positions_backward", "dy", dy, x_shape, "x of shape", x_shape)
     dtable = np.zeros(shape, dy.dtype)
     dtable[start : start + dy.shape[1]] = dy.sum(axis=0)  # (2)
     return dy, dtable

@@ -14,7 +14,14 @@ The second form of (2) is why y is kept, not x: the linear map that follows keep
 
 import numpy as np
 
-from tinytx.shapes import check_float, check_shape
+from tinytx.kernel import kernel
+from tinytx.shapes import check_float, check_shape, contiguous
+
+
+@kernel
+def _backward(dx, dy, y):
+    for i in range(y.size):
+        dx[i] = dy[i] if y[i] > 0 else dy.dtype.type(0)  # (2)
 
 
 def relu(x):
@@ -37,5 +44,8 @@ def relu(x):
 
 def relu_backward(dy, saved):
     """Return dx."""
-    check_shape("relu_backward", "dy", dy, saved.shape, f"y of shape {saved.shape}")
-    return np.where(saved > 0, dy, dy.dtype.type(0))  # (2)
+    check_shape("relu_backward", "dy", dy, saved.shape, "y of shape", saved.shape)
+    check_float("relu_backward", dy=dy, y=saved)
+    dx = np.empty(dy.shape, dy.dtype)
+    _backward(dx.reshape(-1), contiguous(dy).reshape(-1), contiguous(saved).reshape(-1))
+    return dx

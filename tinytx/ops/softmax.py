@@ -78,7 +78,7 @@ def softmax(x, mask=None):
 
 def softmax_backward(dy, saved):
     """Return dx, exactly 0 where masked."""
-    check_shape("softmax_backward", "dy", dy, saved.shape, f"y of shape {saved.shape}")
+    check_shape("softmax_backward", "dy", dy, saved.shape, "y of shape", saved.shape)
     dx = np.empty(saved.shape, saved.dtype)
     _backward(rows(dx), rows(dy), rows(saved))
     return dx
