@@ -27,7 +27,9 @@ FLOORS = [
     {"", "__main__"},  # the package itself, which gathers names
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3, "metrics": 3}
-STANDS_APART = {"data": {"extras", "files"}, "metrics": set(), "core": set(), "kernel": set(), "shapes": set(), "extras": set()}
+STANDS_APART = {"data": {"extras", "files"}} | {
+    name: set() for name in ("metrics", "core", "kernel", "shapes", "extras")
+}
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
 LINES = 350
 

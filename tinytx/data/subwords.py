@@ -98,9 +98,10 @@ class SubwordTokenizer(Tokenizer):
     def _pieces(self, text):
         text = text.lower() if self.lower else text
         try:
-            return self._bpe.encode(text).ids
-        except UnicodeEncodeError as error:
+            text.encode()
+        except UnicodeEncodeError as error:  # half of a surrogate pair
             raise ValueError(f"SubwordTokenizer: {text[error.start]!r} at position {error.start} is no text") from error
+        return self._bpe.encode(text).ids
 
     def _look_up(self, pieces):
         return np.array(pieces, np.int64)
