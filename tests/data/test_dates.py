@@ -3,7 +3,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from tinytx.data import date_pairs, split_pairs
+from tinytx.data import date_pairs, dates, split_pairs
 from tinytx.data.dates import FIRST, FORMS, LAST, MONTHS, WEEKDAYS, ordinal, written
 
 DAYS = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
@@ -47,11 +47,17 @@ def test_forms_cover_what_was_promised():
     assert written(date(1994, 9, 27), "{month} {d}, {y}") == "september 27, 1994" and "{month} {d}, {y}" in FORMS
 
 
+def test_slashes_put_the_month_first_and_dots_the_day():
+    day = date(2003, 2, 1)
+    assert {written(day, form) for form in FORMS if form.count("/") == 2} == {"2/1/2003", "02/01/03", "2003/02/01"}
+    assert {written(day, form) for form in FORMS if form.count(".") == 2} == {"1.2.2003", "01.02.03"}
+
+
 def test_names():
     assert [date(2024, m, 1).strftime("%B").lower() for m in range(1, 13)] == list(MONTHS)
     assert [date(2024, 1, d).strftime("%A").lower() for d in range(1, 8)] == list(WEEKDAYS)
-    suffixes = {1: "st", 2: "nd", 3: "rd", 11: "th", 12: "th", 13: "th", 21: "st", 22: "nd", 23: "rd", 30: "th", 31: "st"}
-    assert {n: ordinal(n) for n in suffixes} == {n: f"{n}{suffix}" for n, suffix in suffixes.items()}
+    ordinals = "1st 2nd 3rd 4th 10th 11th 12th 13th 14th 20th 21st 22nd 23rd 24th 30th 31st".split()
+    assert [ordinal(int(name[:-2])) for name in ordinals] == ordinals
 
 
 def test_the_corpus_is_the_same_for_a_seed_and_another_for_another():
@@ -79,9 +85,12 @@ def test_held_out_dates_are_seen_in_no_form():
     assert not {target for _, target in train} & {target for _, target in validation}
 
 
-def test_none_and_too_many():
+def test_none_all_and_too_many(monkeypatch):
     assert date_pairs(0) == []
     with pytest.raises(ValueError, match="n is -1, expected at least 0"):
         date_pairs(-1)
-    with pytest.raises(ValueError, match="n is 1000000, expected at most 906925"):
-        date_pairs(1_000_000)
+    monkeypatch.setattr(dates, "LAST", FIRST + timedelta(days=2))
+    sources = {written(day, form) for day in DAYS[:3] for form in FORMS}
+    assert {source for source, _ in date_pairs(len(sources))} == sources
+    with pytest.raises(ValueError, match=f"n is {len(sources) + 1}, expected at most {len(sources)}, the number"):
+        date_pairs(len(sources) + 1)

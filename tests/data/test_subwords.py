@@ -11,8 +11,8 @@ pytest.importorskip("tokenizers")
 from tinytx.data import SPECIAL, SubwordTokenizer  # noqa: E402
 from tinytx.extras import MissingExtra  # noqa: E402
 
-SEA = "she sells sea shells by the sea shore and the shells she sells are surely sea shells, so if she sells shells there"
-TEXTS = [SEA, "I am sure that she sells shells of the sea shore, ça va ☃"] * 3
+SEA = "she sells sea shells by the sea shore and the shells she sells are surely sea shells"
+TEXTS = [SEA, "so if she sells shells there, I am sure that she sells shells of the sea shore, ça va ☃"] * 3
 TOKENIZER = SubwordTokenizer.from_texts(TEXTS, 300)
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_text(text):
 @pytest.mark.parametrize(
     "parts, merges, match",
     [
-        (TOKENIZER.parts[:255], [], "255 parts, 255 different, without 1 bytes"),
+        (TOKENIZER.parts[:255], [], "255 parts, 255 different, without 1 of the bytes"),
         ([*TOKENIZER.parts, "a"], [], "297 parts, 296 different"),
         (TOKENIZER.parts[:256], [("a", "b")], "do not fit"),
         (TOKENIZER.parts[:256], [("a", "ab")], "do not fit"),

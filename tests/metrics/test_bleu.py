@@ -27,6 +27,11 @@ def test_matches_are_summed_before_they_are_divided():
     assert bleu.precisions == pytest.approx([100 * 5 / 6, 100, 100, 100])
 
 
+@pytest.mark.parametrize("more, penalty", [(0, 1), (1, 1), (2, 1), (-1, math.exp(1 - 6 / 5))])
+def test_only_short_translations_are_punished(more, penalty):
+    assert corpus_bleu([" ".join("abcdefgh"[: 6 + more])], ["a b c d e f"]).brevity_penalty == pytest.approx(penalty)
+
+
 def test_smoothing_halves_once_more_for_each_empty_order():
     assert corpus_bleu(["a X b Y c"], ["a b c d e"]).precisions == pytest.approx([60, 100 / 8, 100 / 12, 100 / 16])
 
@@ -67,6 +72,7 @@ def test_several_references():
         ("don't", ["don't"]),
         ("&lt;b&gt; &amp;lt;", ["<", "b", ">", "<"]),
         ("  \n", []),
+        ("cut-\noff <skipped>-\n", ["cutoff", "-"]),
     ],
 )
 def test_words_13a(text, words):

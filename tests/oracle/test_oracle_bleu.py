@@ -47,7 +47,9 @@ def test_one_reference(pairs):
 
 
 @settings(max_examples=200)
-@given(st.integers(2, 3).flatmap(lambda n: st.lists(st.lists(SENTENCES, min_size=n, max_size=n), min_size=1)), st.data())
+@given(
+    st.integers(2, 3).flatmap(lambda n: st.lists(st.lists(SENTENCES, min_size=n, max_size=n), min_size=1)), st.data()
+)
 def test_several_references(references, data):
     """Catches clipping at the sum of counts, and the wrong length among several."""
     hypotheses = [data.draw(SENTENCES) for _ in references]

@@ -178,7 +178,7 @@ def _buckets(lengths, max_padding):
     n = tokens = longest_source = longest_target = 0  # of the bucket so far
     for position, (s, t) in enumerate(lengths.T[order].tolist()):
         widths = max(longest_source, s) + max(longest_target, t)
-        if n and (n + 1) * widths - (tokens + s + t) > max_padding * (n + 1) * widths:
+        if (n + 1) * widths - (tokens + s + t) > max_padding * (n + 1) * widths:
             cuts.append(position)
             n = tokens = longest_source = longest_target = 0
         n, tokens = n + 1, tokens + s + t

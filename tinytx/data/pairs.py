@@ -241,8 +241,9 @@ def encode_pairs(pairs, source_tokenizer, target_tokenizer, *, max_len=None):
             sources.append(source)
             targets.append(target)
     if not sources:
-        remedy = f"all are longer than max_len {max_len}: the longest has {longest}" if skipped else "there are no pairs"
-        raise ValueError(f"encode_pairs: nothing to learn from, {remedy}")
+        reason = f"all are longer than max_len {max_len}: the longest has {longest}"
+        reason = reason if skipped else "there are no pairs"
+        raise ValueError(f"encode_pairs: {reason}")
     report = f"{len(sources):,} of {len(pairs):,} pairs, the longest of {longest} tokens"
     if skipped:
         report += f"; left out as longer than {max_len} tokens: {len(skipped):,}"

@@ -1,8 +1,8 @@
 """What all tokenizers have in common: special tokens, the names of ids, and the checks of what is handed in.
 
 Special tokens stand at the head of the vocabulary, so that their ids are the same in every tokenizer with the same
-list: with ``SPECIAL``, ``<pad>`` is 0, ``<start>`` 1, ``<stop>`` 2 and ``<unk>`` 3. No text encodes to one of them but to
-``<unk>``: a text that contains the characters "<stop>" is a text about it.
+list: with ``SPECIAL``, ``<pad>`` is 0, ``<start>`` 1, ``<stop>`` 2 and ``<unk>`` 3. No text encodes to one of them but
+to ``<unk>``: a text that contains the characters "<stop>" is a text about it.
 """
 
 import numpy as np
@@ -96,8 +96,8 @@ class Tokenizer:
     def decode(self, ids):
         """Return the text that ids stand for.
 
-        ``<stop>`` ends it, whatever follows; ``<pad>`` and ``<start>`` are left out; other special tokens are written by
-        their names, so that an unknown word is seen, and counted as wrong.
+        ``<stop>`` ends it, whatever follows; ``<pad>`` and ``<start>`` are left out; other special tokens are written
+        by their names, so that an unknown word is seen, and counted as wrong.
 
         Parameters
         ----------

@@ -9,6 +9,7 @@ The library is an extra. Nothing is downloaded: the vocabulary is trained on the
 """
 
 import json
+from itertools import chain
 
 import numpy as np
 
@@ -55,7 +56,8 @@ class SubwordTokenizer(Tokenizer):
         ids = {part: i for i, part in enumerate(parts)}
         missing = set(tokenizers.pre_tokenizers.ByteLevel.alphabet()) - set(parts)
         if len(ids) < len(parts) or missing:
-            raise ValueError(f"SubwordTokenizer: {len(parts)} parts, {len(ids)} different, without {len(missing)} bytes")
+            facts = f"{len(parts)} parts, {len(ids)} different, without {len(missing)} of the bytes"
+            raise ValueError(f"SubwordTokenizer: {facts}; train it again")
         try:
             model = tokenizers.models.BPE(vocab=ids, merges=merges)
         except Exception as error:  # the library has no type for it
@@ -88,7 +90,8 @@ class SubwordTokenizer(Tokenizer):
         size = vocab_size - len(special)
         if size < len(alphabet):
             least = len(alphabet) + len(special)
-            raise ValueError(f"SubwordTokenizer: vocab_size is {vocab_size}, expected at least {least}: bytes and special")
+            expected = f"expected at least {least}, for the bytes and special tokens"
+            raise ValueError(f"SubwordTokenizer: vocab_size is {vocab_size}, {expected}")
         library = _byte_level(tokenizers.models.BPE())
         trainer = tokenizers.trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
         library.train_from_iterator((text.lower() if lower else text for text in texts), trainer)
@@ -132,8 +135,8 @@ class SubwordTokenizer(Tokenizer):
             If ``tokenizers`` is not installed.
         """
         special, lower, parts, merges = cls._fields(state, lower=bool, parts=list, merges=list)
-        pairs = [pair for pair in merges if isinstance(pair, list) and len(pair) == 2]
-        if len(pairs) < len(merges) or not all(isinstance(part, str) for part in (*parts, *sum(pairs, []))):
+        all_pairs = all(isinstance(pair, list) and len(pair) == 2 for pair in merges)
+        if not all_pairs or not all(isinstance(part, str) for part in chain(parts, *merges)):
             raise ValueError("SubwordTokenizer: parts are not all str, or merges not all pairs of them")
         return cls(parts, merges, special, lower=lower)
 
