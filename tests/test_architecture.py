@@ -26,8 +26,10 @@ FLOORS = [
     {"cli"},
     {"", "__main__"},  # the package itself, which gathers names
 ]
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3}
-STANDS_APART = {"data": {"extras", "files"}, "core": set(), "kernel": set(), "shapes": set(), "extras": set()}
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3, "metrics": 3}
+STANDS_APART = {"data": {"extras", "files"}} | {
+    name: set() for name in ("metrics", "core", "kernel", "shapes", "extras")
+}
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
 LINES = 350
 
@@ -89,6 +91,8 @@ def test_imports_point_downwards(path):
         ("data", "ops", False),
         ("data", "files", True),
         ("cli", "data", True),
+        ("metrics", "data", False),
+        ("training", "metrics", True),
         ("layers", "data", False),
         ("core", "shapes", False),
     ],

@@ -89,3 +89,19 @@ def test_what_is_no_vocabulary(characters, match):
 def test_from_dict_refuses_what_is_not_its_own(state):
     with pytest.raises(ValueError, match="CharTokenizer"):
         CharTokenizer.from_dict(state)
+
+
+@settings(deadline=None)
+@given(st.text(min_size=1), st.text())
+def test_special_tokens_shift_ids_and_unknown_characters_have_one(known, text):
+    tokenizer = CharTokenizer.from_texts([known], special=("<pad>", "<unk>"))
+    ids = tokenizer.encode(text)
+    characters = tokenizer.characters
+    assert ids.tolist() == [characters.index(c) + 2 if c in characters else 1 for c in text]
+    assert tokenizer.decode(ids) == "".join(c if c in characters else "<unk>" for c in text)
+    assert tokenizer.vocab_size == len(characters) + 2
+
+
+def test_files_written_before_there_were_special_tokens():
+    tokenizer = CharTokenizer.from_dict({"kind": "characters", "characters": "ab"})
+    assert tokenizer.special == () and tokenizer.encode("ba").tolist() == [1, 0]

@@ -39,31 +39,49 @@ def read_text(path):
     Raises
     ------
     DataError
-        If there is no such file, it is a folder or cannot be opened, is empty, or is not UTF-8 (with the offset of
-        the first byte that is not).
+        If there is no such file, it is a folder or cannot be opened, is empty, or is not UTF-8 (with the offset and
+        the line of the first byte that is not).
+    """
+    return read_utf8(path, "read_text").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_utf8(path, place):
+    """Return the text of a UTF-8 file without a byte order mark, its line ends as they are.
+
+    Parameters
+    ----------
+    path : str or Path
+    place : str
+        Who reads, for the message.
+
+    Raises
+    ------
+    DataError
+        As `read_text`.
     """
     if Path(path).is_dir():
-        raise DataError(f"read_text: {path} is a folder: name one text file in it")
+        raise DataError(f"{place}: {path} is a folder: name one text file in it")
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"read_text: there is no file {path}: check its name and the working folder") from error
+        raise DataError(f"{place}: there is no file {path}: check its name and the working folder") from error
     except OSError as error:
-        raise DataError(f"read_text: {path} cannot be read: {error.strerror}") from error
-    text = _decode(content, path).removeprefix("\ufeff")
+        raise DataError(f"{place}: {path} cannot be read: {error.strerror}") from error
+    text = _decode(content, path, place).removeprefix("\ufeff")
     if not text:
-        raise DataError(f"read_text: {path} is empty: there is nothing to learn from")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        raise DataError(f"{place}: {path} is empty: there is nothing to learn from")
+    return text
 
 
-def _decode(content, path):
+def _decode(content, path, place):
     """Return bytes as text, or say where they stop being UTF-8 and what they may be instead."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         encoding = _OTHER_ENCODINGS.get(content[:2], "perhaps latin-1")
+        line = content.count(b"\n", 0, error.start) + 1
         message = (
-            f"read_text: {path} is not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start} "
+            f"{place}: {path} is not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start} in line {line} "
             f"({error.reason}); find out its encoding ({encoding}?) and save it as UTF-8"
         )
         raise DataError(message) from error

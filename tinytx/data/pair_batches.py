@@ -1,0 +1,186 @@
+"""Batches of pairs: of like lengths, bounded by tokens, each epoch in an order of its own.
+
+Rows of one array have one length, and the shorter ones are filled up with padding, for which the model computes and
+learns nothing. So pairs are sorted by length and cut into buckets of at most ``max_padding`` padding. Inside a bucket
+pairs are shuffled in each epoch, and cut into batches; then the batches are shuffled.
+
+The buckets, and how many batches each gives, depend on the lengths alone: every epoch has the same number of batches,
+and batch ``step`` of a run is a function of (seed, step). A run that resumes at step 500 asks for batch 500.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class PairBatch(NamedTuple):
+    """One batch. The model reads ``target[:, :-1]`` and is to say ``target[:, 1:]``, each token from those before it.
+
+    Attributes
+    ----------
+    source : int64 array (B, S)
+    target : int64 array (B, T + 1)
+        Each row begins with the start token, and ends with the stop token and padding.
+    pairs : int64 array (B,)
+        Which pair each row is, as a position in the lists of all.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    pairs: np.ndarray
+
+
+def pad(rows, pad_id):
+    """Return rows of different lengths as one array, filled up at the end.
+
+    Parameters
+    ----------
+    rows : list of B integer arrays (n,)
+    pad_id : int
+
+    Returns
+    -------
+    padded : int64 array (B, S), S the length of the longest row
+    """
+    padded = np.full((len(rows), max(map(len, rows), default=0)), pad_id, np.int64)
+    for b, row in enumerate(rows):
+        padded[b, : len(row)] = row
+    return padded
+
+
+class PairBatches:
+    """The batches of a corpus of pairs, by epoch or by step.
+
+    Parameters
+    ----------
+    sources : list of integer arrays (S,), not empty
+    targets : list of integer arrays (T + 1,), with start and stop
+        As `encode_pairs` returns them.
+    max_tokens : int
+        The most ids in ``source``, and in ``target``, of one batch, padding counted.
+    pad_id : int
+        What fills rows up, in source and target: no token of a pair.
+    seed : int, not negative
+        The order. For validation any will do: a mean over an epoch does not depend on it.
+    max_padding : float in 0..1
+        The most padding in an epoch, as a share of all ids. Less means smaller buckets: less mixing and more small
+        batches. 0 puts only pairs of the same two lengths together.
+
+    Raises
+    ------
+    ValueError
+        If there are no pairs, or not as many sources as targets, a row is empty, a pair has ``pad_id`` among its
+        tokens or is alone longer than ``max_tokens``, or a number is out of its range.
+
+    Examples
+    --------
+    >>> sources, targets = [np.array([5, 6]), np.array([7])], [np.array([1, 8, 2]), np.array([1, 8, 9, 2])]
+    >>> batches = PairBatches(sources, targets, max_tokens=8, pad_id=0, seed=0, max_padding=0.2)
+    >>> batch = batches.batch(0)
+    >>> batch.source
+    array([[7, 0],
+           [5, 6]])
+    """
+
+    def __init__(self, sources, targets, *, max_tokens, pad_id, seed, max_padding=0.1):
+        if not len(sources) or len(sources) != len(targets):
+            raise ValueError(f"PairBatches: {len(sources)} sources and {len(targets)} targets, expected as many, not 0")
+        if not 0 <= max_padding <= 1 or seed < 0:
+            raise ValueError(f"PairBatches: max_padding {max_padding} and seed {seed}, expected 0..1 and at least 0")
+        _check_rows(sources, targets, max_tokens, pad_id)
+        self.sources, self.targets = sources, targets
+        self.max_tokens, self.pad_id, self.seed = max_tokens, pad_id, seed
+        self._lengths = np.array([list(map(len, sources)), list(map(len, targets))])  # (2, pairs)
+        self._buckets = [(bucket, self._n_batches(bucket)) for bucket in _buckets(self._lengths, max_padding)]
+        self._plan_of = (None, None)  # the epoch last asked for, and its plan
+
+    def __len__(self):
+        """Return the number of batches in an epoch: the same in every one."""
+        return sum(n for _, n in self._buckets)
+
+    def batch(self, step):
+        """Return batch ``step`` of the run, counted from 0 through all epochs.
+
+        Parameters
+        ----------
+        step : int, not negative
+
+        Returns
+        -------
+        PairBatch
+        """
+        epoch, position = divmod(step, len(self))
+        pairs = self._plan(epoch)[position]
+        source, target = (pad([rows[i] for i in pairs], self.pad_id) for rows in (self.sources, self.targets))
+        return PairBatch(source, target, pairs)
+
+    def epoch(self, epoch=0):
+        """Yield the batches of one epoch, counted from 0: every pair exactly once."""
+        for position in range(len(self)):
+            yield self.batch(epoch * len(self) + position)
+
+    def padding(self, epoch=0):
+        """Return the share of padding among all ids of an epoch's batches, a float in 0..max_padding."""
+        padded = sum(len(pairs) * int(self._lengths[:, pairs].max(1).sum()) for pairs in self._plan(epoch))
+        return 1 - int(self._lengths.sum()) / padded
+
+    def _n_batches(self, bucket):
+        """Return into how many batches a bucket is cut, none above max_tokens whichever pairs it gets."""
+        pairs_in_batch = self.max_tokens // int(self._lengths[:, bucket].max())
+        return -(-len(bucket) // pairs_in_batch)
+
+    def _plan(self, epoch):
+        """Return the list of an epoch's batches, each an array of positions of pairs."""
+        if epoch < 0:
+            raise ValueError(f"PairBatches: epoch {epoch}, expected at least 0")
+        known, plan = self._plan_of
+        if known != epoch:
+            rng = np.random.default_rng([self.seed, epoch])
+            plan = [part for bucket, n in self._buckets for part in np.array_split(rng.permutation(bucket), n)]
+            plan = [plan[i] for i in rng.permutation(len(plan))]
+            self._plan_of = epoch, plan  # in one assignment: threads may ask
+        return plan
+
+
+def _check_rows(sources, targets, max_tokens, pad_id):
+    for position, pair in enumerate(zip(sources, targets, strict=True)):
+        for side, row in zip(("source", "target"), pair, strict=True):
+            if not len(row):
+                raise ValueError(f"PairBatches: the {side} of pair {position} is empty; remove the pair")
+            if len(row) > max_tokens:
+                raise ValueError(
+                    f"PairBatches: the {side} of pair {position} has {len(row)} tokens, more than max_tokens "
+                    f"{max_tokens}; raise it, or leave out such pairs with encode_pairs(max_len=...)"
+                )
+            if (np.asarray(row) == pad_id).any():
+                raise ValueError(
+                    f"PairBatches: the {side} of pair {position} has pad_id {pad_id} among its tokens; "
+                    "take an id that stands for nothing else, such as a tokenizer's pad_id"
+                )
+
+
+def _buckets(lengths, max_padding):
+    """Cut the pairs, sorted by length, into runs that have at most max_padding padding.
+
+    Sources' lengths rise; targets' lengths rise and fall in turn, so that neighbours differ by little in both.
+
+    Parameters
+    ----------
+    lengths : int array (2, pairs)
+
+    Returns
+    -------
+    buckets : list of int arrays, positions of pairs
+    """
+    source, target = lengths
+    order = np.lexsort((np.where(source % 2, target, -target), source))
+    cuts = []
+    n = tokens = longest_source = longest_target = 0  # of the bucket so far
+    for position, (s, t) in enumerate(lengths.T[order].tolist()):
+        widths = max(longest_source, s) + max(longest_target, t)
+        if (n + 1) * widths - (tokens + s + t) > max_padding * (n + 1) * widths:
+            cuts.append(position)
+            n = tokens = longest_source = longest_target = 0
+        n, tokens = n + 1, tokens + s + t
+        longest_source, longest_target = max(longest_source, s), max(longest_target, t)
+    return np.split(order, cuts)

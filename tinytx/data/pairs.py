@@ -1,0 +1,250 @@
+"""Pairs of texts, a source and its target: read from files, divided for training and validation, turned into ids.
+
+Rules of reading, the same for both kinds of file:
+
+- Lines end at ``\\n`` or ``\\r\\n`` and nowhere else, as ``wc`` and ``grep -n`` count them. The file is UTF-8.
+- White space around a text is removed; inside it nothing is changed, neither spaces nor case nor Unicode's form.
+- A line that is no pair is an error, which names file, line, value and remedy. Only empty sides can be left out instead
+  (``skip_empty=True``; aligned corpora have them), and over-long pairs by `encode_pairs`; a report counts either.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.data.corpus import DataError, read_utf8
+
+
+class Pairs(NamedTuple):
+    """Pairs read from a file.
+
+    Attributes
+    ----------
+    pairs : list of (source, target), both str
+    skipped : list of int
+        The numbers of the lines left out, from 1.
+    report : str
+        One line for the user: how many pairs, from where, how many left out and why.
+    """
+
+    pairs: list
+    skipped: list
+    report: str
+
+
+def read_pairs(path, columns=(1, 2), *, skip_empty=False):
+    """Read a tab-separated file, one pair on each line, without a header.
+
+    Parameters
+    ----------
+    path : str or Path
+    columns : (int, int)
+        Which column is the source and which the target, counted from 1 as ``cut -f`` does; ``(2, 1)`` translates the
+        other way. A line may have more columns: they are not read.
+    skip_empty : bool
+        Leave out pairs with an empty side, and report them.
+
+    Returns
+    -------
+    Pairs
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or is not UTF-8, or a line has no tab, too few columns, or an empty side: the first
+        such line.
+    ValueError
+        If columns are not two different numbers from 1.
+    """
+    source, target = columns
+    if not 1 <= min(columns) or source == target:
+        raise ValueError(f"read_pairs: columns are {tuple(columns)}, expected two different ones, counted from 1")
+    rows = []
+    for number, line in enumerate(_lines(path, "read_pairs"), start=1):
+        row = line.split("\t")
+        if len(row) < max(2, *columns):
+            found = f"{len(row)} columns, and column {max(columns)} is asked for" if len(row) > 1 else "no tab"
+            raise DataError(
+                f"read_pairs: {path}: line {number}: {found} in {line!r:.80}; "
+                "separate source and target by one tab, name other columns, or remove the line"
+            )
+        rows.append((row[source - 1].strip(), row[target - 1].strip()))
+    return _without_empty(rows, f"{path}, columns {source} and {target}", f"read_pairs: {path}", skip_empty)
+
+
+def read_aligned(source_path, target_path, *, skip_empty=False):
+    """Read two files of the same number of lines, the n-th line of one being the translation of the other's.
+
+    Parameters
+    ----------
+    source_path, target_path : str or Path
+    skip_empty : bool
+        Leave out pairs with an empty side, and report them.
+
+    Returns
+    -------
+    Pairs
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read or is not UTF-8, they have different numbers of lines, or a line is empty.
+    """
+    sources, targets = _lines(source_path, "read_aligned"), _lines(target_path, "read_aligned")
+    if len(sources) != len(targets):
+        raise DataError(
+            f"read_aligned: {source_path} has {len(sources):,} lines and {target_path} has {len(targets):,}: "
+            f"line {min(len(sources), len(targets)) + 1} stands in one of them only; take two files whose lines "
+            "translate each other, one by one"
+        )
+    rows = [(source.strip(), target.strip()) for source, target in zip(sources, targets, strict=True)]
+    files = f"{source_path} and {target_path}"
+    return _without_empty(rows, files, f"read_aligned: {files}", skip_empty)
+
+
+def _lines(path, place):
+    lines = read_utf8(path, place).split("\n")
+    return lines if lines[-1] else lines[:-1]  # the last line may lack its newline
+
+
+def _without_empty(rows, origin, place, skip_empty):
+    """Return the rows as `Pairs`, those with an empty side left out or an error."""
+    skipped = [number for number, row in enumerate(rows, start=1) if not all(row)]
+    if skipped and not skip_empty:
+        source, target = rows[skipped[0] - 1]
+        side = "target" if source else "source"
+        raise DataError(
+            f"{place}: line {skipped[0]}: the {side} is empty beside {source or target!r:.80} (lines with an empty "
+            f"side: {len(skipped)}); correct or remove them, or leave them out with skip_empty=True"
+        )
+    pairs = [row for row in rows if all(row)]
+    if not pairs:
+        raise DataError(f"{place}: all {len(rows)} lines have an empty side: there is nothing to learn from")
+    report = f"{len(pairs):,} pairs from {origin}"
+    if skipped:
+        report += f"; left out for an empty side: {len(skipped):,}, the first in line {skipped[0]}"
+    return Pairs(pairs, skipped, report)
+
+
+def split_pairs(pairs, train_fraction=0.9, seed=0):
+    """Return (train, validation): two lists with no source and no target in common.
+
+    A corpus has many a text twice: a sentence with three translations, a date in four forms. Were they divided, the
+    model would be judged on what it has learned by heart. So pairs that share a text, or that others link, form a
+    group, and the groups, in random order, go to validation as long as they fit. Groups of Tatoeba have at most 42 of
+    its 76,037 pairs.
+
+    Parameters
+    ----------
+    pairs : list of (source, target)
+    train_fraction : float in 0..1
+        The share of the first part. It comes out exact unless groups are too large to fit.
+    seed : int, not negative
+
+    Returns
+    -------
+    train, validation : list of (source, target), each in the order of ``pairs``
+
+    Raises
+    ------
+    ValueError
+        If the fraction is outside 0..1.
+    """
+    if not 0 <= train_fraction <= 1:
+        raise ValueError(f"split_pairs: train_fraction is {train_fraction}, expected 0..1")
+    groups = _groups(pairs)
+    room = len(pairs) - round(len(pairs) * train_fraction)
+    held_out = np.zeros(len(pairs), bool)
+    for g in np.random.default_rng(seed).permutation(len(groups)):
+        if len(groups[g]) <= room:
+            held_out[groups[g]] = True
+            room -= len(groups[g])
+    train = [pair for pair, out in zip(pairs, held_out, strict=True) if not out]
+    return train, [pair for pair, out in zip(pairs, held_out, strict=True) if out]
+
+
+def _groups(pairs):
+    """Return lists of positions in pairs: the connected parts of the graph whose edges are the pairs.
+
+    Each text leads, from one to the next, to the text that stands for its group (union-find; Tarjan 1975).
+    """
+    leads_to = {}
+
+    def root(text):
+        while leads_to.setdefault(text, text) != text:
+            leads_to[text] = text = leads_to[leads_to[text]]  # and the way gets shorter
+        return text
+
+    for source, target in pairs:
+        leads_to[root(("source", source))] = root(("target", target))
+    groups = {}
+    for position, (source, _) in enumerate(pairs):
+        groups.setdefault(root(("source", source)), []).append(position)
+    return list(groups.values())
+
+
+class EncodedPairs(NamedTuple):
+    """Pairs as token ids.
+
+    Attributes
+    ----------
+    sources : list of int64 array (S,)
+    targets : list of int64 array (T + 1,)
+        Each begins with the start token and ends with the stop token.
+    skipped : list of int
+        Positions in the given pairs, from 0, of those left out.
+    report : str
+        One line for the user: how many pairs, how many left out and why.
+    """
+
+    sources: list
+    targets: list
+    skipped: list
+    report: str
+
+
+def encode_pairs(pairs, source_tokenizer, target_tokenizer, *, max_len=None):
+    """Turn pairs of texts into pairs of ids, and leave out those too long for the model.
+
+    Parameters
+    ----------
+    pairs : list of (source, target)
+    source_tokenizer, target_tokenizer : tokenizer
+        The same one twice where the vocabulary is shared. The target's has ``<start>`` and ``<stop>``.
+    max_len : int, optional
+        The model's number of positions. A pair is left out if its source has more tokens (S > max_len), or its target
+        with the start token (T > max_len).
+
+    Returns
+    -------
+    EncodedPairs
+
+    Raises
+    ------
+    ValueError
+        If the target's tokenizer lacks a start or a stop token, a source has no token, a text has an unknown token
+        and the tokenizer no ``<unk>``, or every pair is left out.
+    """
+    start, stop = target_tokenizer.special_id("<start>"), target_tokenizer.special_id("<stop>")
+    sources, targets, skipped = [], [], []
+    longest = 0
+    for position, (source, target) in enumerate(pairs):
+        source = source_tokenizer.encode(source)
+        target = np.concatenate([[start], target_tokenizer.encode(target), [stop]])
+        if not len(source):
+            raise ValueError(f"encode_pairs: pair {position} has no token in its source; remove the pair")
+        length = max(len(source), len(target) - 1)
+        longest = max(longest, length)
+        if max_len is not None and length > max_len:
+            skipped.append(position)
+        else:
+            sources.append(source)
+            targets.append(target)
+    if not sources:
+        reason = f"all are longer than max_len {max_len}: the longest has {longest}"
+        reason = reason if skipped else "there are no pairs"
+        raise ValueError(f"encode_pairs: {reason}")
+    report = f"{len(sources):,} of {len(pairs):,} pairs, the longest of {longest} tokens"
+    if skipped:
+        report += f"; left out as longer than {max_len} tokens: {len(skipped):,}"
+    return EncodedPairs(sources, targets, skipped, report)

@@ -1,0 +1,169 @@
+"""What all tokenizers have in common: special tokens, the names of ids, and the checks of what is handed in.
+
+Special tokens stand at the head of the vocabulary, so that their ids are the same in every tokenizer with the same
+list: with ``SPECIAL``, ``<pad>`` is 0, ``<start>`` 1, ``<stop>`` 2 and ``<unk>`` 3. No text encodes to one of them but
+to ``<unk>``: a text that contains the characters "<stop>" is a text about it.
+"""
+
+import numpy as np
+
+PAD, START, STOP, UNK = "<pad>", "<start>", "<stop>", "<unk>"
+SPECIAL = (PAD, START, STOP, UNK)
+
+
+class Tokenizer:
+    """Text to ids and back; a tokenizer of one kind says in ``_pieces``, ``_look_up`` and ``_text`` how.
+
+    Attributes
+    ----------
+    special : tuple of str
+        The special tokens, ids 0, 1, ...; may be empty.
+    names : list of str
+        The name of each id, first the special ones: what a picture of attention writes on its axes.
+    vocab_size : int
+        V, the number of ids.
+    pad_id, start_id, stop_id, unk_id : int or None
+        Ids of the special tokens of these names, None where the tokenizer has no such token.
+    """
+
+    kind = None  # in the tokenizer's file
+    unit = None  # what an id stands for, in messages
+
+    def __init__(self, special, names):
+        special = tuple(special)
+        if len(set(special)) < len(special) or not all(isinstance(name, str) and name for name in special):
+            raise ValueError(f"{self._place}: special tokens are {special}, expected different names, none empty")
+        self.special = special
+        self.names = [*special, *names]
+        self.vocab_size = len(self.names)
+        self.pad_id, self.start_id, self.stop_id, self.unk_id = (
+            special.index(name) if name in special else None for name in SPECIAL
+        )
+
+    @property
+    def _place(self):
+        return type(self).__name__
+
+    def special_id(self, name):
+        """Return the id of a special token.
+
+        Raises
+        ------
+        ValueError
+            If the tokenizer has none of that name.
+        """
+        if name not in self.special:
+            remedy = f"build it with special={SPECIAL}"
+            raise ValueError(f"{self._place}: {name!r} is not among its special tokens {self.special}; {remedy}")
+        return self.special.index(name)
+
+    def encode(self, text):
+        """Return the ids of a text.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        ids : int64 array (n,)
+            Without start and stop: what a task needs of them, it adds.
+
+        Raises
+        ------
+        TypeError
+            If ``text`` is no str.
+        ValueError
+            If something in it is not in the vocabulary, and ``<unk>`` not either: the first such, and its position.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"{self._place}: text is a {type(text).__name__}, expected a str; encode one at a time")
+        pieces = self._pieces(text)
+        ids = self._look_up(pieces)
+        unknown = ids < 0
+        if self.unk_id is None and unknown.any():
+            position = int(unknown.argmax())
+            raise ValueError(
+                f"{self._place}: {self.unit} {pieces[position]!r} at position {position} is not among the "
+                f"{len(self.names) - len(self.special)} of the vocabulary; build it from a text that has every "
+                f"{self.unit} you need, or with the special token {UNK!r}"
+            )
+        ids += len(self.special)
+        if unknown.any():
+            ids[unknown] = self.unk_id
+        return ids
+
+    def decode(self, ids):
+        """Return the text that ids stand for.
+
+        ``<stop>`` ends it, whatever follows; ``<pad>`` and ``<start>`` are left out; other special tokens are written
+        by their names, so that an unknown word is seen, and counted as wrong.
+
+        Parameters
+        ----------
+        ids : integers (n,)
+
+        Returns
+        -------
+        text : str
+
+        Raises
+        ------
+        TypeError
+            If ids are not integers.
+        ValueError
+            If ids are not one row, or one is outside 0..V-1: the first such one, and its position.
+        """
+        ids = self._checked(ids)
+        if self.stop_id is not None and (ids == self.stop_id).any():
+            ids = ids[: int((ids == self.stop_id).argmax())]
+        silent = [i for i in (self.pad_id, self.start_id) if i is not None]
+        return self._text(ids[~np.isin(ids, silent)] if silent else ids)
+
+    def tokens(self, ids):
+        """Return the name of each id, special ones too: a list of n str. Parameters and errors as ``decode``."""
+        return [self.names[i] for i in self._checked(ids).tolist()]
+
+    def _checked(self, ids):
+        ids = np.asarray(ids)
+        if ids.ndim != 1:
+            raise ValueError(f"{self._place}: ids have shape {ids.shape}, expected (n,); decode one row at a time")
+        if not len(ids):
+            return ids.astype(np.int64)
+        if ids.dtype.kind not in "iu":
+            raise TypeError(f"{self._place}: ids have dtype {ids.dtype}, expected integers")
+        wrong = (ids < 0) | (ids >= self.vocab_size)
+        if wrong.any():
+            position = int(wrong.argmax())
+            raise ValueError(
+                f"{self._place}: id {ids[position]} at position {position} is outside 0..{self.vocab_size - 1}"
+            )
+        return ids
+
+    def to_dict(self):
+        """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
+        raise NotImplementedError
+
+    @classmethod
+    def _fields(cls, state, **types):
+        """Return the named fields of what ``to_dict`` gave, special first, or say that it did not give this."""
+        types = {"special": list} | types
+        if isinstance(state, dict):
+            state = {"special": []} | state  # files written before there were special tokens
+            if state.get("kind") == cls.kind and all(isinstance(state.get(name), t) for name, t in types.items()):
+                return [state[name] for name in types]
+        raise ValueError(f"{cls.__name__}: {state!r:.80} is not what {cls.__name__}.to_dict returns")
+
+    # What a tokenizer of one kind says.
+
+    def _pieces(self, text):
+        """Return the sequence of pieces of a text, each of which has an id or is unknown."""
+        raise NotImplementedError
+
+    def _look_up(self, pieces):
+        """Return the ids (n,) of pieces, int64, not counting special tokens, and -1 for unknown ones."""
+        raise NotImplementedError
+
+    def _text(self, ids):
+        """Return the text of ids (n,), special tokens among them written by name."""
+        raise NotImplementedError

@@ -1,0 +1,157 @@
+"""A tokenizer with one id for each frequent part of a word: byte pair encoding, by the library ``tokenizers``.
+
+Byte pair encoding (Sennrich, Haddow and Birch 2016, arXiv 1508.07909) begins with single symbols and joins the most
+frequent pair of neighbours to a new one, over and over, until the vocabulary is as large as was asked. Rare words stay
+in parts, and no word is unknown. The symbols are the 256 bytes of UTF-8 (Radford et al. 2019), so that any text can be
+written, and comes back exactly. A space belongs to the word after it: " the".
+
+The library is an extra. Nothing is downloaded: the vocabulary is trained on the texts given.
+"""
+
+import json
+from itertools import chain
+
+import numpy as np
+
+from tinytx.data.special import SPECIAL, Tokenizer
+from tinytx.extras import require
+
+
+class SubwordTokenizer(Tokenizer):
+    """Parts of words to ids and back; `from_texts` trains one.
+
+    Parameters
+    ----------
+    parts : list of str
+        The vocabulary, each part's bytes written in the library's 256 printable characters; its position, after the
+        special tokens, is its id.
+    merges : list of (str, str)
+        The pairs to join, the first one first.
+    special : tuple of str
+        Special tokens (see `tinytx.data.special`). ``<unk>`` is never needed here, and stands in ``SPECIAL`` so that
+        their ids are the same in every tokenizer.
+    lower : bool
+        Read every text in lower case.
+
+    Attributes
+    ----------
+    parts, merges, lower
+    vocab_size : int
+        V, the number of special tokens and parts.
+
+    Raises
+    ------
+    ValueError
+        If parts and merges do not fit: a merge gives no part, a part occurs twice, one of the 256 bytes is missing.
+    MissingExtra
+        If ``tokenizers`` is not installed.
+    """
+
+    kind = "subwords"
+    unit = "part of a word"
+
+    def __init__(self, parts, merges, special=SPECIAL, *, lower=False):
+        tokenizers = _library()
+        parts, merges = list(parts), [tuple(pair) for pair in merges]
+        ids = {part: i for i, part in enumerate(parts)}
+        missing = set(tokenizers.pre_tokenizers.ByteLevel.alphabet()) - set(parts)
+        if len(ids) < len(parts) or missing:
+            facts = f"{len(parts)} parts, {len(ids)} different, without {len(missing)} of the bytes"
+            raise ValueError(f"SubwordTokenizer: {facts}; train it again")
+        try:
+            model = tokenizers.models.BPE(vocab=ids, merges=merges)
+        except Exception as error:  # the library has no type for it
+            raise ValueError(f"SubwordTokenizer: parts and merges do not fit: {error}; train it again") from error
+        self._bpe = _byte_level(model)
+        super().__init__(special, [self._bpe.decode([i]) for i in range(len(parts))])
+        self.parts, self.merges, self.lower = parts, merges, bool(lower)
+
+    @classmethod
+    def from_texts(cls, texts, vocab_size=8000, *, special=SPECIAL, lower=False):
+        """Return the tokenizer trained on some texts.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        vocab_size : int
+            V, special tokens and the 256 bytes included. Fewer if the texts have no more pairs to join.
+        special, lower
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            If V is too small for the special tokens and bytes.
+        MissingExtra
+            If ``tokenizers`` is not installed.
+        """
+        tokenizers = _library()
+        alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+        size = vocab_size - len(special)
+        if size < len(alphabet):
+            least = len(alphabet) + len(special)
+            expected = f"expected at least {least}, for the bytes and special tokens"
+            raise ValueError(f"SubwordTokenizer: vocab_size is {vocab_size}, {expected}")
+        library = _byte_level(tokenizers.models.BPE())
+        trainer = tokenizers.trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+        library.train_from_iterator((text.lower() if lower else text for text in texts), trainer)
+        model = json.loads(library.to_str())["model"]
+        return cls(sorted(model["vocab"], key=model["vocab"].get), model["merges"], special, lower=lower)
+
+    def _pieces(self, text):
+        text = text.lower() if self.lower else text
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise ValueError(f"SubwordTokenizer: {text[error.start]!r} at position {error.start} is no text") from error
+        return self._bpe.encode(text).ids
+
+    def _look_up(self, pieces):
+        return np.array(pieces, np.int64)
+
+    def _text(self, ids):
+        text, run = "", []  # bytes of one character may lie in two parts: ids are decoded together
+        for i in ids.tolist():
+            if i < len(self.special):
+                text, run = text + self._bpe.decode(run) + self.special[i], []
+            else:
+                run.append(i - len(self.special))
+        return text + self._bpe.decode(run)
+
+    def to_dict(self):
+        """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
+        state = {"kind": self.kind, "special": list(self.special), "lower": self.lower}
+        return state | {"parts": self.parts, "merges": [list(pair) for pair in self.merges]}
+
+    @classmethod
+    def from_dict(cls, state):
+        """Return the tokenizer that ``to_dict`` described.
+
+        Raises
+        ------
+        ValueError
+            If ``state`` describes something else.
+        MissingExtra
+            If ``tokenizers`` is not installed.
+        """
+        special, lower, parts, merges = cls._fields(state, lower=bool, parts=list, merges=list)
+        all_pairs = all(isinstance(pair, list) and len(pair) == 2 for pair in merges)
+        if not all_pairs or not all(isinstance(part, str) for part in chain(parts, *merges)):
+            raise ValueError("SubwordTokenizer: parts are not all str, or merges not all pairs of them")
+        return cls(parts, merges, special, lower=lower)
+
+    def __repr__(self):
+        return f"SubwordTokenizer({len(self.parts)} parts, special={self.special}, lower={self.lower})"
+
+
+def _library():
+    return require("tokenizers", "exchange", "a vocabulary of subwords")
+
+
+def _byte_level(model):
+    """Return the library's tokenizer around a model: text to bytes, cut at spaces, and back; nothing else."""
+    tokenizers = _library()
+    library = tokenizers.Tokenizer(model)
+    library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.decoder = tokenizers.decoders.ByteLevel()
+    return library

@@ -1,0 +1,52 @@
+"""Tokenizers by name: two for a corpus of pairs, and the one that a file describes."""
+
+from tinytx.data.subwords import SubwordTokenizer
+from tinytx.data.tokenizer import CharTokenizer
+from tinytx.data.words import WordTokenizer
+
+TOKENIZERS = {"characters": CharTokenizer, "words": WordTokenizer, "subwords": SubwordTokenizer}
+
+
+def build_tokenizers(pairs, kind, *, shared=False, **options):
+    """Return (source tokenizer, target tokenizer) for pairs of texts.
+
+    Parameters
+    ----------
+    pairs : list of (source, target)
+        Those to train on: words of the validation part are to be unknown, as they are in the world.
+    kind : str
+        One of ``TOKENIZERS``: ``"characters"``, ``"words"``, ``"subwords"``.
+    shared : bool
+        One vocabulary of both sides, the same object returned twice. Related languages share many a subword, and
+        tied embeddings need it (Vaswani et al. 2017, section 5.1).
+    **options
+        For ``from_texts`` of that kind: ``lower``, ``max_words``, ``min_count``, ``vocab_size``, ``special``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or the pairs hold no token.
+    """
+    if kind not in TOKENIZERS:
+        raise ValueError(f"build_tokenizers: kind is {kind!r}, expected one of {', '.join(TOKENIZERS)}")
+    from_texts = TOKENIZERS[kind].from_texts
+    if shared:
+        both = from_texts((text for pair in pairs for text in pair), **options)
+        return both, both
+    return from_texts((pair[0] for pair in pairs), **options), from_texts((pair[1] for pair in pairs), **options)
+
+
+def tokenizer_from_dict(state):
+    """Return the tokenizer, of any kind, that a ``to_dict`` described.
+
+    Raises
+    ------
+    ValueError
+        If ``state`` describes none.
+    MissingExtra
+        If it is one of subwords, and ``tokenizers`` is not installed.
+    """
+    kind = state.get("kind") if isinstance(state, dict) else None
+    if not isinstance(kind, str) or kind not in TOKENIZERS:
+        raise ValueError(f"tokenizer_from_dict: {state!r:.80} is not what a tokenizer's to_dict returns")
+    return TOKENIZERS[kind].from_dict(state)

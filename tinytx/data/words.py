@@ -1,0 +1,146 @@
+"""A tokenizer with one id for each frequent word: its rules can be told in five lines, and its tokens read.
+
+A text is cut, from left to right, into
+
+1. a word (letters, digits, underscores) that an apostrophe or a hyphen ties to the next: ``l'``, ``don'``, ``peut-``;
+2. digits that a comma or a point ties to the next: ``1,`` ``3.``;
+3. another word;
+4. any other character that is no white space, alone: ``.`` ``?`` ``€``.
+
+Put together again, there is one space between two tokens, but none after 1 and 2, none before ``. , ; : ! ? % … ) ] }``
+and none after ``( [ {``. So ``l'heure est-elle 3.5 ?`` comes back as ``l'heure est-elle 3.5?``: spaces may change, and
+cutting the result gives the same words again. Combining marks are characters of their own: bring a text to Unicode's
+form NFC first.
+"""
+
+import re
+from collections import Counter
+
+import numpy as np
+
+from tinytx.data.special import SPECIAL, Tokenizer
+
+_PIECE = re.compile(r"\w+['’-](?=\w)|\d+[.,](?=\d)|\w+|[^\w\s]")
+_TIE = re.compile(r"\w['’.,-]$")  # ends a piece of rule 1 or 2
+_NO_SPACE_BEFORE, _NO_SPACE_AFTER = frozenset(".,;:!?%…)]}"), frozenset("([{")
+
+
+def words_of(text):
+    """Return the list of words, by this page's rules.
+
+    >>> words_of("L'heure est-elle 3.5, peut-être ?")
+    ["L'", 'heure', 'est-', 'elle', '3.', '5', ',', 'peut-', 'être', '?']
+    """
+    return _PIECE.findall(text)
+
+
+def text_of(words):
+    """Return the text of a list of words, by this page's rules.
+
+    >>> text_of(["L'", "heure", "est-", "elle", "3.", "5", ",", "peut-", "être", "?"])
+    "L'heure est-elle 3.5, peut-être?"
+    """
+    text, tied = "", True
+    for word in words:
+        text += word if tied or word in _NO_SPACE_BEFORE else f" {word}"
+        tied = word in _NO_SPACE_AFTER or bool(_TIE.search(word))
+    return text
+
+
+class WordTokenizer(Tokenizer):
+    """Words to ids and back.
+
+    Parameters
+    ----------
+    words : list of str
+        The vocabulary, each word once; its position, after the special tokens, is its id.
+    special : tuple of str
+        Special tokens (see `tinytx.data.special`); without ``<unk>`` an unknown word is an error.
+    lower : bool
+        Read every text in lower case.
+
+    Attributes
+    ----------
+    words : list of str
+    lower : bool
+    vocab_size : int
+        V, the number of special tokens and words.
+
+    Raises
+    ------
+    ValueError
+        If there are no words, or one occurs twice.
+    """
+
+    kind = "words"
+    unit = "word"
+
+    def __init__(self, words, special=SPECIAL, *, lower=False):
+        words = list(words)
+        if not words:
+            raise ValueError("WordTokenizer: no words, expected at least one")
+        word, count = Counter(words).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"WordTokenizer: {word!r} occurs {count} times; use WordTokenizer.from_texts")
+        super().__init__(special, words)
+        self.words, self.lower = words, bool(lower)
+        self._ids = {word: i for i, word in enumerate(words)}
+
+    @classmethod
+    def from_texts(cls, texts, max_words=None, *, min_count=1, special=SPECIAL, lower=False):
+        """Return the tokenizer of the most frequent words of some texts.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        max_words : int, optional
+            Keep so many words, the most frequent ones; equally frequent ones in the order of their code points.
+        min_count : int
+            Keep words that occur at least so often.
+        special, lower
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            If no word is left.
+        """
+        counts = Counter()
+        for text in texts:
+            counts.update(words_of(text.lower() if lower else text))
+        frequent = sorted((-count, word) for word, count in counts.items() if count >= min_count)[:max_words]
+        if not frequent:
+            raise ValueError(
+                f"WordTokenizer: no word of {len(counts)} is left with max_words {max_words} and min_count {min_count}"
+            )
+        return cls([word for _, word in frequent], special, lower=lower)
+
+    def _pieces(self, text):
+        return words_of(text.lower() if self.lower else text)
+
+    def _look_up(self, pieces):
+        return np.array([self._ids.get(word, -1) for word in pieces], np.int64)
+
+    def _text(self, ids):
+        return text_of(self.tokens(ids))
+
+    def to_dict(self):
+        """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
+        return {"kind": self.kind, "special": list(self.special), "lower": self.lower, "words": self.words}
+
+    @classmethod
+    def from_dict(cls, state):
+        """Return the tokenizer that ``to_dict`` described.
+
+        Raises
+        ------
+        ValueError
+            If ``state`` describes something else.
+        """
+        special, lower, words = cls._fields(state, lower=bool, words=list)
+        if not all(isinstance(word, str) for word in words):
+            raise ValueError("WordTokenizer: words are not all str, so WordTokenizer.to_dict did not return them")
+        return cls(words, special, lower=lower)
+
+    def __repr__(self):
+        return f"WordTokenizer({len(self.words)} words, special={self.special}, lower={self.lower})"

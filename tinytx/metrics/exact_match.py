@@ -1,0 +1,30 @@
+"""Exact match: the share of texts that are right to the last character."""
+
+
+def exact_match(hypotheses, references):
+    """Return the share of hypotheses that equal their references.
+
+    Parameters
+    ----------
+    hypotheses, references : list of n str
+        Compared as they are: strip spaces or case first where they are not to count.
+
+    Returns
+    -------
+    share : float in 0..1
+
+    Raises
+    ------
+    ValueError
+        If there are none, or not as many hypotheses as references.
+
+    Examples
+    --------
+    >>> exact_match(["1994-09-27", "1994-09-28"], ["1994-09-27", "1994-09-27"])
+    0.5
+    """
+    if not len(references) or len(hypotheses) != len(references):
+        raise ValueError(
+            f"exact_match: {len(hypotheses)} hypotheses and {len(references)} references, expected as many, and not 0"
+        )
+    return sum(h == r for h, r in zip(hypotheses, references, strict=True)) / len(references)

@@ -1,0 +1,47 @@
+r"""Perplexity: among how many equally likely tokens the model might as well have guessed.
+
+    ppl = exp( (1/N) \sum_{n=1}^{N} -ln p(token n | what precedes it) )                                          (1)
+
+N counts the tokens of the whole text. A mean over batches of the batches' means is another number, which depends on how
+the text was cut: short batches, and those with much padding, weigh too much. So (1) is taken from sums and counts.
+"""
+
+import math
+
+import numpy as np
+
+
+def perplexity(loss_sums, counts):
+    """Return the perplexity of a text from the losses of its batches.
+
+    Parameters
+    ----------
+    loss_sums : float, or floats (batches,)
+        The sum of -ln p, in nats, over the tokens of each batch: its mean loss times its count. Without label
+        smoothing, which is no part of the model's surprise.
+    counts : int, or integers (batches,)
+        How many tokens each sum is over (``tinytx.ops.cross_entropy.count_targets``); padding is not counted.
+
+    Returns
+    -------
+    perplexity : float, at least 1 for probabilities; inf where exp overflows
+
+    Raises
+    ------
+    ValueError
+        If there are not as many sums as counts, a count is negative, or no token is counted.
+
+    Examples
+    --------
+    >>> perplexity([3 * np.log(4), np.log(4)], [3, 1])  # each token was one of four
+    4.0
+    """
+    loss_sums, counts = np.atleast_1d(loss_sums), np.atleast_1d(counts)
+    if loss_sums.shape != counts.shape or loss_sums.ndim != 1:
+        raise ValueError(f"perplexity: loss_sums has shape {loss_sums.shape} and counts {counts.shape}, expected equal")
+    if counts.min(initial=0) < 0 or not counts.sum():
+        raise ValueError(f"perplexity: {counts.sum()} tokens in {len(counts)} batches; count those that have a target")
+    try:
+        return math.exp(math.fsum(loss_sums.tolist()) / int(counts.sum()))  # (1); fsum: in whatever order
+    except OverflowError:
+        return math.inf
