@@ -152,7 +152,7 @@ def _search(session, n_tokens, beam_size, ending, pool, trace):
     for n in range(1, n_tokens + 1):
         # Of one hypothesis no more than beam_size go on, and no more than n_stops end.
         tokens = largest_columns(logits, beam_size + ending.n_stops)  # (N, C)
-        log_probs = np.take_along_axis(logits, tokens, axis=-1) - log_normaliser(logits)
+        log_probs = logits[np.arange(len(logits))[:, None], tokens] - log_normaliser(logits)
         tokens, log_probs = tokens.reshape(n_rows, -1), log_probs.reshape(n_rows, -1)  # (B, beam_size C)
         parents = np.arange(tokens.shape[1]) // (tokens.shape[1] // beam_size)
         totals = followed[:, parents] + log_probs

@@ -60,24 +60,25 @@ def pick(logits, temperature, top_k, top_p, rng):
     largest = _largest(logits)
     if temperature == 0:
         return logits.argmax(axis=-1)
+    rows = np.arange(len(logits))[:, None]
     tokens = None  # (B, k): the tokens that the columns of ``scaled`` belong to; None is all, in their order
     with np.errstate(over="ignore"):  # a difference divided by next to nothing is -inf, and its probability 0
         scaled = (logits.astype(np.float64) - largest) / temperature
     if top_k is not None and top_k < scaled.shape[-1]:
         tokens = largest_columns(scaled, top_k)
-        scaled = np.take_along_axis(scaled, tokens, axis=-1)
+        scaled = scaled[rows, tokens]
     if top_p is not None:
         order = np.argsort(-scaled, axis=-1)
-        scaled = np.take_along_axis(scaled, order, axis=-1)
-        tokens = order if tokens is None else np.take_along_axis(tokens, order, axis=-1)
+        scaled = scaled[rows, order]
+        tokens = order if tokens is None else tokens[rows, order]
     cumulative = np.exp(scaled).cumsum(axis=-1)
     total = cumulative[:, -1:]
     if top_p is not None:  # sorted, the nucleus is a prefix: up to the first column where the sum reaches top_p
         edge = (cumulative < top_p * total).sum(axis=-1, keepdims=True)
-        total = np.take_along_axis(cumulative, edge, axis=-1)
-    drawn = np.minimum(rng.random((len(logits), 1)) * total, np.nextafter(total, 0))  # below total, also if rounded
+        total = cumulative[rows, edge]
+    drawn = np.minimum(rng.random(rows.shape) * total, np.nextafter(total, 0))  # below total, also if rounded
     column = (cumulative <= drawn).sum(axis=-1)
-    return column if tokens is None else tokens[np.arange(len(tokens)), column]
+    return column if tokens is None else tokens[rows[:, 0], column]
 
 
 def largest_columns(x, k):
@@ -107,7 +108,7 @@ def _largest(logits):
     if not np.isfinite(largest).all():
         wrong = largest[~np.isfinite(largest)].tolist()
         raise ValueError(
-            f"decoding: the largest logit is {', '.join(map(str, wrong))}: the model's weights went wrong; look for NaN "
-            "in the training loss, and go back to a checkpoint before it"
+            f"decoding: the largest logit is {', '.join(map(str, wrong))}: the model's weights went wrong; go back to "
+            "a checkpoint from before the loss was NaN"
         )
     return largest

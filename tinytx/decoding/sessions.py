@@ -158,7 +158,7 @@ def _by_length(place, ids):
                     f"{place}: row {row} of ids has shape {prompt.shape}, expected (T,) with at least one token"
                 )
         lengths = np.array([len(prompt) for prompt in prompts])
-        if len(prompts) and (lengths != lengths[0]).any():
+        if (lengths != lengths[:1]).any():
             groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
             return [(rows, np.stack([prompts[row] for row in rows])) for rows in groups]
         ids = np.array(prompts)
