@@ -21,7 +21,7 @@ def same(a, b, log_probs=1e-12):
     np.testing.assert_allclose(a.log_probs, b.log_probs, rtol=0, atol=log_probs)
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 5.0])
 @pytest.mark.parametrize("stop", [STOP, (0, 3), ()])
 def test_a_beam_of_one_is_greedy(alpha, stop):
     """Catches a hypothesis that has ended and is continued all the same, by the second best token."""
@@ -91,12 +91,29 @@ def test_the_trap_in_which_a_beam_loses_to_greedy():
 
 
 def test_the_case_for_beams():
-    """A likely first token with unlikely ones behind it, against a less likely one with a certain end."""
-    model = Listed(4, {(1,): [0, 0.4, 0.6, 0], (1, 2): [0.25] * 4, (1, 1): [1.0, 0, 0, 0]})
-    assert greedy(model, np.array([[1]]), 2, stop=STOP).ids.tolist() == [[2, 0]]
-    found = beam_search(model, np.array([[1]]), 2, beam_size=2, stop=STOP)
-    assert found.ids.tolist() == [[[1, 0]]]
+    """A likely first token with unlikely ones behind it, against a less likely one with a certain end. Catches a search
+    that goes on when nothing that it follows, at most 0.18, can come to beat 0.4."""
+    model = Listed(4, {(1,): [0, 0.4, 0.6, 0], (1, 2): [0.2, 0.3, 0.25, 0.25], (1, 1): [1.0, 0, 0, 0]})
+    assert greedy(model, np.array([[1]]), 6, stop=STOP).ids[0, :2].tolist() == [2, 1]
+    found = beam_search(model, np.array([[1]]), 6, beam_size=2, stop=STOP, trace=True)
+    assert found.ids[0, 0, :2].tolist() == [1, 0] and found.lengths.tolist() == [[2]]
     assert found.log_probs[0, 0] == pytest.approx(math.log(0.4))
+    assert len(found.steps) == 2
+
+
+def test_the_next_best_takes_the_place_of_what_ends():
+    """Catches a beam that narrows: where the best of three ends, the next three are followed."""
+    model = Listed(5, {(1,): [0.4, 0.3, 0.15, 0.1, 0.05]})
+    found = beam_search(model, np.array([[1]]), 3, beam_size=3, n_best=3, stop=STOP, trace=True)
+    assert found.steps[0].chosen.tolist() == [[0, 1, 2]]
+    assert found.steps[1].fed.tolist() == [[1], [2], [3]]
+
+
+def test_every_token_ends():
+    """Catches ends that are followed where there is nothing else to follow."""
+    found = beam_search(Table(4), PROMPTS, 5, beam_size=6, n_best=6, stop=range(4))
+    assert (found.lengths == [1, 1, 1, 1, 0, 0]).all()
+    np.testing.assert_allclose(np.exp(found.log_probs).sum(axis=1), 1.0)
 
 
 def test_the_length_penalty_prefers_longer_sequences():
@@ -109,9 +126,10 @@ def test_the_length_penalty_prefers_longer_sequences():
         assert found.scores[0, 0] == pytest.approx(found.log_probs[0, 0] / ((5 + len(ids)) / 6) ** alpha)
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.6])
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 5.0])
 def test_a_batch_is_its_rows(alpha):
-    """Catches rows that see each other's hypotheses, and a search that ends for all when it ends for one."""
+    """Catches rows that see each other's hypotheses, a search that ends for all when it ends for one, and one that goes
+    on after its end because others do."""
     model = Table(5, seed=3)
     settings = {"beam_size": 3, "n_best": 3, "alpha": alpha, "stop": STOP}
     together = beam_search(model, PROMPTS, 7, **settings)
