@@ -46,6 +46,15 @@ def test_seed_and_temperature_0_repeat_themselves(tinytx, folder):
     assert text["--temperature 0"] == text["--top-k 1"]
 
 
+def test_stop_and_top_p(tinytx, folder):
+    """Catches a stop character that is left out or written past, and flags that are read and not used."""
+    command = ("sample", folder, "--prompt a --seed 1 --tokens 200")
+    free = tinytx(*command).out
+    n = min(free.index("b"), free.index("c"))
+    assert tinytx(*command, "--stop cb").out == free[: n + 1] + "\n"
+    assert tinytx(*command, "--top-p 0.01").out == tinytx(*command, "--temperature 0").out != free
+
+
 @pytest.mark.parametrize("characters, prompt", [("xyz", "x"), ("\nabc", "\n")])
 def test_default_prompt_is_in_every_vocabulary(tinytx, save, characters, prompt):
     """Catches a default that fails for a text in one line: a line break, or else the first character there is."""
@@ -65,6 +74,10 @@ def test_default_prompt_is_in_every_vocabulary(tinytx, save, characters, prompt)
         (("--temperature -1",), "temperature -1"),
         (("--temperature inf",), "temperature inf"),
         (("--top-k 0",), "top_k 0"),
+        (("--top-p 0",), "top_p 0"),
+        (("--top-p 1.5",), "top_p 1.5"),
+        (("--stop Q",), "'Q'"),
+        ((["--stop", ""],), "--stop is empty"),
     ],
 )
 def test_settings_that_cannot_be(refused, folder, options, named):

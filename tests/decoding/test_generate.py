@@ -1,11 +1,12 @@
-"""Decoding: the cache changes nothing, and a sample has the distribution that it is said to have."""
+"""Token by token: the cache changes nothing, rows do not see each other, stop tokens end them."""
 
 import math
 
 import numpy as np
 import pytest
+from toys import Pairs, Table, random_gpt
 
-from tinytx.decoding import choose, generate
+from tinytx.decoding import generate, greedy, sample
 from tinytx.models import GPT, GPTConfig
 
 V, MAX_LEN = 11, 8
@@ -14,11 +15,7 @@ V, MAX_LEN = 11, 8
 @pytest.fixture(scope="module")
 def model():
     """A GPT with weights large enough that its logits differ clearly."""
-    config = GPTConfig(vocab_size=V, max_len=MAX_LEN, d_model=12, n_heads=3, n_layers=2)
-    model, rng = GPT(config, rng=np.random.default_rng(0), dtype=np.float64), np.random.default_rng(1)
-    for parameter in model.parameters():
-        parameter.data[...] = rng.standard_normal(parameter.data.shape)
-    return model
+    return random_gpt(V, MAX_LEN)
 
 
 def written(model, ids, n_tokens, **options):
@@ -84,68 +81,6 @@ def test_arguments_are_left_alone_and_no_token_is_none(model):
     assert written(model, ids, 3, temperature=0).dtype == np.int64
 
 
-LOGITS = np.array([0.5, -1.0, 2.0, 0.0, -30.0, 1.0, -np.inf, 0.0])
-
-
-@pytest.mark.parametrize("temperature, top_k", [(1.0, None), (0.5, None), (3.0, None), (1.0, 3), (2.0, 100)])
-def test_frequencies_follow_the_softmax(temperature, top_k):
-    """Catches a temperature that multiplies, a missing normalisation after top-k, and a draw that is off by one token:
-    chi-squared of 100,000 draws stays within six standard deviations of its mean."""
-    n_draws = 100_000
-    kept = LOGITS >= np.sort(LOGITS)[-min(top_k or V, len(LOGITS))]
-    p = np.where(kept, np.exp(LOGITS / temperature), 0)
-    expected = n_draws * p / p.sum()
-    logits = np.broadcast_to(LOGITS, (n_draws, len(LOGITS)))
-    counts = np.bincount(choose(logits, temperature, top_k, np.random.default_rng(0)), minlength=len(LOGITS))
-    assert counts[p == 0].sum() == 0
-    often = expected >= 5  # the rest, which is less than one draw, may come up a few times
-    assert counts[~often].sum() <= 5
-    chi_squared = ((counts - expected)[often] ** 2 / expected[often]).sum()
-    freedom = often.sum() - 1
-    assert chi_squared < freedom + 6 * math.sqrt(2 * freedom)
-
-
-@pytest.mark.parametrize("k", [1, 3, 7])
-def test_exactly_k_tokens_where_all_are_equal(k):
-    """Catches a threshold instead of a choice: with ties at the k-th place it lets all of them through."""
-    drawn = choose(np.zeros((5000, 9)), 1.0, k, np.random.default_rng(0))
-    assert len(set(drawn.tolist())) == k
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("temperature", [1e-3, 1e-40, 5e-324, 1e300])
-def test_extreme_temperatures(dtype, temperature):
-    """Catches overflow, after which NaN makes every token the first: close to 0 is greedy, far above it uniform."""
-    logits = np.tile(np.array([-1e4, 3.0, 2.0, 1e4], dtype), (3000, 1))
-    counts = np.bincount(choose(logits, temperature, None, np.random.default_rng(0)), minlength=4)
-    assert counts[3] == 3000 if temperature < 1 else counts.min() > 600
-
-
-@pytest.mark.parametrize("temperature", [0, 1.0])
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_logits_that_are_not_finite(temperature, bad):
-    """Catches a model that diverged and writes its first token for ever."""
-    with pytest.raises(ValueError, match=f"largest logit is .*{bad}"):
-        choose(np.array([[1.0, 2.0], [0.0, bad]]), temperature, None, np.random.default_rng(0))
-
-
-class Edge:
-    """A generator whose draw is the largest that there is below 1, or exactly 0."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def random(self, shape):
-        return np.full(shape, self.value)
-
-
-@pytest.mark.parametrize("value, token", [(0.0, 1), (np.nextafter(1.0, 0.0), 3)])
-def test_impossible_tokens_at_the_ends_are_never_drawn(value, token):
-    """Catches an id beyond the vocabulary, and a token of probability 0, at the two ends of the interval."""
-    logits = np.array([[-np.inf, 0.1, 0.2, 0.3, -np.inf]])
-    assert choose(logits, 1.0, None, Edge(value)) == [token]
-
-
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -154,16 +89,25 @@ def test_impossible_tokens_at_the_ends_are_never_drawn(value, token):
         ({"temperature": math.inf}, "temperature inf"),
         ({"top_k": 0}, "top_k 0"),
         ({"top_k": -1}, "top_k -1"),
+        ({"top_p": 0}, "top_p 0"),
+        ({"stop": V}, f"stop token {V} .* outside 0..{V - 1}"),
+        ({"stop": [1, -1]}, "stop token -1"),
+        ({"pad": V}, f"pad token {V}"),
+        ({"n_tokens": -1}, "n_tokens is -1, expected a whole number of at least 0"),
+        ({"n_tokens": 2.0}, "n_tokens is 2.0"),
         ({"rng": None}, "needs rng"),
         ({"ids": np.zeros((1, 0), int)}, "at least one token"),
         ({"ids": np.zeros(3, int)}, r"shape \(3,\)"),
+        ({"ids": [[1, 2], []]}, r"row 1 of ids has shape \(0,\)"),
+        ({"ids": [1, 2]}, r"row 0 of ids has shape \(\)"),
+        ({"ids": []}, r"ids have shape \(0,\)"),
     ],
 )
 def test_settings_out_of_range(model, options, message):
     """Catches errors that come only with the first token, when a caller has printed the prompt already."""
-    settings = {"ids": prompts(3), "temperature": 1.0, "rng": np.random.default_rng(0)} | options
+    settings = {"ids": prompts(3), "n_tokens": 5, "temperature": 1.0, "rng": np.random.default_rng(0)} | options
     with pytest.raises(ValueError, match=message):
-        generate(model, settings.pop("ids"), 5, **settings)
+        generate(model, **settings)
 
 
 @pytest.mark.parametrize("token", [V, -1])
@@ -171,3 +115,119 @@ def test_ids_outside_the_vocabulary(model, token):
     """Catches memory read outside the embedding's table."""
     with pytest.raises(ValueError, match=f"token id {token}"):
         next(generate(model, np.array([[0, token]]), 1, temperature=0))
+
+
+# ---------------------------------------------------------------------------------------- stop tokens, lengths
+
+
+def test_a_row_ends_with_its_stop_token():
+    """Catches a stop token that is not yielded, a row that goes on after it, and a stream that outlives its rows."""
+    model, start = Table(6, max_len=40), np.random.default_rng(0).integers(6, size=(5, 2))
+    free = written(model, start, 30, temperature=0)
+    for stop in (0, [0], (0, 3), np.array([5])):
+        stops = np.atleast_1d(stop)
+        ends = [int(np.argmax(np.isin(row, stops))) if np.isin(row, stops).any() else 30 for row in free]
+        text = written(model, start, 30, temperature=0, stop=stop, pad=1)
+        assert text.shape[1] == min(30, max(ends) + 1)
+        for row, expected, end in zip(text, free, ends, strict=True):
+            np.testing.assert_array_equal(row[: end + 1], expected[: end + 1])
+            assert (row[end + 1 :] == 1).all()
+    np.testing.assert_array_equal(written(model, start, 30, temperature=0, stop=()), free)
+
+
+def test_prompts_of_different_lengths_get_what_they_get_alone(model):
+    """Catches padding that is read as text, and positions that are shifted by it; also where the window slides."""
+    rng = np.random.default_rng(0)
+    starts = [rng.integers(V, size=n) for n in (3, 1, 3, MAX_LEN + 2, 2)]
+    stop, n_tokens = 4, 2 * MAX_LEN
+    together = written(model, starts, n_tokens, temperature=0, stop=stop)
+    for row, start in enumerate(starts):
+        alone = written(model, start[None], n_tokens, temperature=0, stop=stop)[0]
+        np.testing.assert_array_equal(together[row, : len(alone)], alone)
+        assert (together[row, len(alone) :] == stop).all()
+
+
+def test_greedy_is_the_stream_with_its_log_probabilities(model):
+    """Catches a log-probability of the wrong token or of padding, and lengths that miss the stop token; and with the
+    cache they are those of the whole text, to 1e-12."""
+    starts = np.random.default_rng(0).integers(V, size=(20, 2))
+    stop = int(greedy(model, starts, 6).ids[0, 3])
+    decoded = greedy(model, starts, 6, stop=stop, pad=9)
+    np.testing.assert_array_equal(decoded.ids, written(model, starts, 6, temperature=0, stop=stop, pad=9))
+    assert set(decoded.ended.tolist()) == {True, False}
+    for row, n in enumerate(decoded.lengths):
+        ids = decoded.ids[row]
+        assert (ids[n:] == 9).all() and stop not in ids[: n - 1] and (ids[n - 1] == stop) == decoded.ended[row]
+        logits = model(np.concatenate([starts[row], ids[:n]])[None, :-1])[0, 1:]
+        log_probs = logits - logits.max(axis=1, keepdims=True)
+        log_probs -= np.log(np.exp(log_probs).sum(axis=1, keepdims=True))
+        assert decoded.log_probs[row] == pytest.approx(log_probs[np.arange(n), ids[:n]].sum(), abs=1e-12)
+        np.testing.assert_array_equal(decoded.words()[row], ids[: n - decoded.ended[row]])
+
+
+def test_the_trace_shows_what_was_fed(model):
+    """Catches a token that is fed twice, or not at all: prompt first, then one token at a time, the one just chosen."""
+    starts = prompts(3, n_rows=4)
+    decoded = greedy(model, starts, 5, stop=4, trace=True)
+    np.testing.assert_array_equal(decoded.steps[0].fed, starts)
+    for i, step in enumerate(decoded.steps):
+        np.testing.assert_array_equal(step.chosen, decoded.ids[:, i])
+        if i:
+            np.testing.assert_array_equal(step.fed, decoded.ids[:, i - 1 : i])
+    np.testing.assert_allclose(sum(step.log_probs for step in decoded.steps), decoded.log_probs, atol=1e-12)
+    np.testing.assert_array_equal(decoded.steps[-1].totals, decoded.log_probs)
+    assert greedy(model, starts, 5).steps is None
+    with pytest.raises(ValueError, match="trace=True with prompts of 2 lengths"):
+        greedy(model, [[1], [1, 2]], 3, trace=True)
+
+
+def test_samples_have_the_log_probability_of_the_model():
+    """Catches log-probabilities of the sharpened distribution; sampling without truncation estimates the entropy."""
+    model = Table(3, seed=4)
+    starts = np.ones((2000, 1), int)
+    for options in ({}, {"temperature": 0.7}, {"top_k": 2}, {"top_p": 0.8}):
+        decoded = sample(model, starts, 3, rng=np.random.default_rng(0), stop=0, **options)
+        for row in range(0, 2000, 100):
+            n, past = decoded.lengths[row], [1]
+            expected = 0
+            for token in decoded.ids[row, :n].tolist():
+                expected += model.log_probs(past)[token]
+                past.append(token)
+            assert decoded.log_probs[row] == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_encoder_decoder():
+    """Catches a start token that is yielded, or not fed; sources of different lengths, and its own stop and pad."""
+    table = Table(6, seed=1)
+    model = Pairs(table, pad_id=5, start_id=4, stop_id=3)
+    sources = [np.array([0, 1, 2]), np.array([2]), np.array([1, 1])]
+    decoded = greedy(model, sources, 9, trace=True)
+    assert (decoded.steps[0].fed == 4).all() and decoded.steps[0].fed.shape == (3, 1)
+    np.testing.assert_array_equal(decoded.ids, written(model, sources, 9, temperature=0))
+    for row, source in enumerate(sources):
+        alone = greedy(table, np.array([[*source, 4]]), 9, stop=3)
+        n = alone.lengths[0]
+        np.testing.assert_array_equal(decoded.ids[row, :n], alone.ids[0])
+        assert (decoded.ids[row, n:] == 5).all()
+        assert decoded.log_probs[row] == pytest.approx(alone.log_probs[0], abs=1e-12)
+    with pytest.raises(ValueError, match=r"n_tokens is 21, .* leaves room for 20: ask for fewer$"):
+        generate(model, sources, 21, temperature=0)
+
+
+def test_whole_sequences_fit_into_the_model(model):
+    """Catches a limit that is one off: of max_len + 1 positions the last is chosen, and never fed."""
+    assert greedy(model, prompts(3), MAX_LEN - 2).ids.shape == (2, MAX_LEN - 2)
+    with pytest.raises(ValueError, match=f"leaves room for {MAX_LEN - 2}: ask for fewer, or use generate"):
+        greedy(model, prompts(3), MAX_LEN - 1)
+    with pytest.raises(ValueError, match="n_tokens is 0"):
+        greedy(model, prompts(3), 0)
+    with pytest.raises(ValueError, match="sample: sampling needs rng"):
+        sample(model, prompts(3), 2)
+
+
+def test_each_token_is_fed_once(model, monkeypatch):
+    """Catches a text that is fed again for every token: work per token would grow with its length."""
+    fed, forward = [], GPT.forward
+    monkeypatch.setattr(GPT, "forward", lambda self, ids, **more: fed.append(ids.shape) or forward(self, ids, **more))
+    greedy(model, prompts(3), 5)
+    assert fed == [(2, 3), (2, 1), (2, 1), (2, 1), (2, 1)]

@@ -24,6 +24,10 @@ def add_parser(commands, name):
         "--temperature", type=float, default=0.8, help="0 takes the likeliest, 1 samples (default: %(default)s)"
     )
     parser.add_argument("--top-k", type=int, default=None, help="sample among the k likeliest only")
+    parser.add_argument(
+        "--top-p", type=float, default=None, help="sample among the likeliest that hold this much probability only"
+    )
+    parser.add_argument("--stop", metavar="CHARACTERS", help="end after the first of these characters")
     parser.add_argument("--seed", type=int, default=None, help="for the same text every time")
     parser.set_defaults(run=run)
 
@@ -39,6 +43,8 @@ def run(arguments):
         raise ValueError(f"--tokens is {arguments.tokens} and --seed {arguments.seed}, expected at least 0")
     if arguments.prompt == "":
         raise ValueError("--prompt is empty: give at least one character to continue")
+    if arguments.stop == "":
+        raise ValueError("--stop is empty: give the characters to end after, or leave it out")
     model, _, meta = load_checkpoint(arguments.dir)
     tokenizer = CharTokenizer.from_dict(meta.get("tokenizer"))
     if tokenizer.vocab_size != model.config.vocab_size:
@@ -54,6 +60,8 @@ def run(arguments):
         arguments.tokens,
         temperature=arguments.temperature,
         top_k=arguments.top_k,
+        top_p=arguments.top_p,
+        stop=tokenizer.encode(arguments.stop) if arguments.stop else None,
         rng=np.random.default_rng(arguments.seed),
     )
     sys.stdout.write(prompt)

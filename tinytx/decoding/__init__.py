@@ -1,5 +1,8 @@
-"""Decoding: tokens out of a trained model."""
+"""Decoding: tokens out of a trained model, decoder-only or encoder-decoder."""
 
-from tinytx.decoding.generate import choose, generate
+from tinytx.decoding.beam import beam_search
+from tinytx.decoding.choose import choose
+from tinytx.decoding.generate import generate, greedy, sample
+from tinytx.decoding.results import Decoded, Step
 
-__all__ = ["choose", "generate"]
+__all__ = ["Decoded", "Step", "beam_search", "choose", "generate", "greedy", "sample"]

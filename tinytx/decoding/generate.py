@@ -1,98 +1,188 @@
-"""Text from a model, one token after the other."""
-
-import math
+"""One token after the other: as a stream, or whole sequences with their log-probabilities."""
 
 import numpy as np
 
-from tinytx import ops
-from tinytx.layers import KeyValueCache
+from tinytx.decoding.choose import check_settings, log_normaliser, pick
+from tinytx.decoding.results import Decoded, Step, merge
+from tinytx.decoding.sessions import Ending, begin
 
 
-def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, rng=None):
-    """Continue sequences by ``n_tokens`` tokens.
+def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None):
+    """Continue sequences by up to ``n_tokens`` tokens, each yielded as it is chosen.
 
     Keys and values of earlier positions come from a cache, so each token costs one position's work. When ``max_len``
-    positions are full, the model goes on from the last half of them.
+    positions of a GPT are full, it goes on from the last half of them.
 
     Parameters
     ----------
-    model : GPT
-    ids : integers (B, T)
-        What to continue, T >= 1; of a longer one than ``max_len`` the end is used.
+    model : GPT or Transformer
+    ids : integers (B, T), or a sequence of B integer arrays (T_b,)
+        What to continue, T >= 1; of a longer one than ``max_len`` the end is used. Prompts of different lengths each
+        get what they would get alone (`tinytx.decoding.sessions.begin` says how). For an encoder-decoder, the sources.
     n_tokens : int
     temperature : float
         Divides the logits before sampling. 0 is greedy: the most likely token each time.
     top_k : int, optional
         Sample among the k most likely tokens only.
+    top_p : float in (0, 1], optional
+        Sample among the most likely tokens that hold this much of the probability only.
     rng : numpy.random.Generator
         Needed unless greedy.
+    stop : int or sequence of int, optional
+        Tokens that end a sequence. By default the model's ``config.stop_id``, if it has one.
+    pad : int, optional
+        What follows in a sequence that has ended while others go on. By default the model's ``config.pad_id``, or else
+        the first stop token.
 
     Yields
     ------
     int64 array (B,)
-        The next token of each sequence.
+        The next token of each sequence, stop tokens included; fewer than ``n_tokens`` times if all have ended.
 
     Raises
     ------
     ValueError
         If a setting is out of range or ``ids`` are no such array.
     """
-    ids = np.asarray(ids)
-    if ids.ndim != 2 or ids.shape[1] == 0:
-        raise ValueError(f"generate: ids have shape {ids.shape}, expected (B, T) with at least one token to continue")
-    if not 0 <= temperature < math.inf or top_k is not None and top_k < 1:
-        raise ValueError(
-            f"generate: temperature {temperature} or top_k {top_k}: expected a finite one of at least 0, and at least 1"
-        )
-    if temperature > 0 and rng is None:
-        raise ValueError("generate: sampling needs rng, such as np.random.default_rng(0); or set temperature=0")
-    return _tokens(model, ids, n_tokens, lambda logits: choose(logits, temperature, top_k, rng))
+    check_settings("generate", temperature, top_k, top_p, rng)
+    sessions = begin("generate", model, ids, n_tokens, slide=True)
+    ending = Ending("generate", model, sessions[0][1].vocab_size, stop, pad)
+    streams = [
+        (rows, (chosen for _, _, chosen, _ in _steps(session, n_tokens, (temperature, top_k, top_p, rng), ending)))
+        for rows, session in sessions
+    ]
+    return streams[0][1] if len(streams) == 1 else _together(streams, ending.pad)
 
 
-def _tokens(model, ids, n_tokens, pick):
-    max_len = model.config.max_len
-    ids, cache = ids[:, -max_len:], KeyValueCache()
-    new = ids
-    for _ in range(n_tokens):
-        if cache.length + new.shape[1] > max_len:
-            cache, new = KeyValueCache(), ids[:, -max(1, max_len // 2) :]
-        token = pick(model(new, cache=cache)[:, -1])
+def _together(streams, pad):
+    """Yield the tokens of several streams, each of some rows of the batch, as one of all rows."""
+    n_rows = sum(len(rows) for rows, _ in streams)
+    while True:
+        token, n_ended = np.full(n_rows, pad), 0
+        for rows, stream in streams:
+            chosen = next(stream, None)
+            if chosen is None:
+                n_ended += 1
+            else:
+                token[rows] = chosen
+        if n_ended == len(streams):
+            return
         yield token
-        new = token[:, None]
-        ids = np.concatenate([ids[:, -max_len:], new], axis=1)
 
 
-def choose(logits, temperature, top_k=None, rng=None):
-    """Return one token for each row of logits.
+def greedy(model, ids, n_tokens, *, stop=None, pad=None, trace=False):
+    """Take the most likely token each time.
 
     Parameters
     ----------
-    logits : array (B, V)
-    temperature, top_k, rng
-        As for `generate`.
+    model, ids, n_tokens, stop, pad
+        As for `generate`, but prompt and tokens must fit into ``max_len``: log-probabilities of a text whose beginning
+        is forgotten half-way would not be the model's.
+    trace : bool
+        Whether to keep every step, see `Step`. Only for prompts of one length.
 
     Returns
     -------
-    int64 array (B,)
+    Decoded
 
     Raises
     ------
     ValueError
-        If a row's largest logit is NaN or infinite.
+        As for `generate`.
+
+    Examples
+    --------
+    >>> from tinytx.models import GPT, GPTConfig
+    >>> model = GPT(GPTConfig(vocab_size=9, max_len=8), rng=np.random.default_rng(0))
+    >>> decoded = greedy(model, np.array([[1, 2, 3]]), 4, trace=True)
+    >>> decoded.ids.shape, [step.fed.shape for step in decoded.steps]
+    ((1, 4), [(1, 3), (1, 1), (1, 1), (1, 1)])
     """
-    largest = logits.max(axis=-1, keepdims=True)
-    if not np.isfinite(largest).all():
-        raise ValueError(f"choose: the largest logit is {largest.ravel().tolist()}: the model's weights went wrong")
-    if temperature == 0:
-        return logits.argmax(axis=-1)
-    with np.errstate(over="ignore"):  # a difference divided by next to nothing is -inf, and its probability 0
-        scaled = (logits.astype(np.float64) - largest) / temperature
-    allowed = None
-    if top_k is not None and top_k < logits.shape[-1]:
-        best = np.argsort(-scaled, axis=-1, kind="stable")[:, :top_k]
-        allowed = np.zeros(logits.shape, bool)
-        np.put_along_axis(allowed, best, True, axis=-1)
-    cumulative = ops.softmax(scaled, allowed)[0].cumsum(axis=-1)
-    total = cumulative[:, -1:]
-    drawn = np.minimum(rng.random((len(logits), 1)) * total, np.nextafter(total, 0))  # below total, also if rounded
-    return (cumulative <= drawn).sum(axis=-1)
+    return _whole("greedy", model, ids, n_tokens, (0, None, None, None), stop, pad, trace)
+
+
+def sample(
+    model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None, trace=False
+):
+    """Draw a sequence for each row: tokens as `generate` draws them, with the log-probabilities that the model gives.
+
+    Parameters
+    ----------
+    model, ids, n_tokens, stop, pad, trace
+        As for `greedy`.
+    temperature, top_k, top_p, rng
+        As for `generate`.
+
+    Returns
+    -------
+    Decoded
+
+    Raises
+    ------
+    ValueError
+        As for `generate`.
+    """
+    return _whole("sample", model, ids, n_tokens, (temperature, top_k, top_p, rng), stop, pad, trace)
+
+
+def _whole(place, model, ids, n_tokens, settings, stop, pad, trace):
+    check_settings(place, *settings)
+    sessions = begin(place, model, ids, n_tokens)
+    check_trace(place, trace, sessions)
+    ending = Ending(place, model, sessions[0][1].vocab_size, stop, pad)
+    parts = [(rows, decode_whole(session, n_tokens, settings, ending, trace)) for rows, session in sessions]
+    return merge(parts, sum(len(rows) for rows, _ in parts), ending.pad)
+
+
+def check_trace(place, trace, sessions):
+    """Raise ValueError if steps are asked for where rows do not run in step."""
+    if trace and len(sessions) > 1:
+        raise ValueError(f"{place}: trace=True with prompts of {len(sessions)} lengths: trace those of each by itself")
+
+
+def decode_whole(session, n_tokens, settings, ending, trace=False):
+    """Run one session to its end.
+
+    Parameters
+    ----------
+    session : Continuation or Translation
+    n_tokens : int
+    settings : (temperature, top_k, top_p, rng)
+    ending : Ending
+    trace : bool
+
+    Returns
+    -------
+    Decoded
+    """
+    n_rows = len(session.first)
+    rows, totals, lengths = np.arange(n_rows), np.zeros(n_rows), np.zeros(n_rows, np.int64)
+    columns, steps, ended = [], [] if trace else None, np.zeros(n_rows, bool)
+    for fed, logits, chosen, ended in _steps(session, n_tokens, settings, ending):
+        log_probs = np.where(ended, 0.0, logits[rows, chosen] - log_normaliser(logits)[:, 0])
+        totals = totals + log_probs
+        lengths += ~ended
+        columns.append(chosen)
+        if trace:
+            steps.append(Step(fed, chosen, log_probs, totals))
+    if ending.table is not None:
+        ended = ended | ending.table[chosen]
+    return Decoded(np.stack(columns, axis=1), lengths, ended, totals, totals, steps)
+
+
+def _steps(session, n_tokens, settings, ending):
+    """Yield (ids fed (B, t), logits (B, V), tokens chosen (B,), rows that had ended before (B,)) of each step."""
+    new, stops, pad = session.first, ending.table, ending.pad
+    ended = np.zeros(len(new), bool)
+    for _ in range(n_tokens):
+        logits = session.logits(new)
+        chosen = pick(logits, *settings)
+        if stops is None:
+            yield new, logits, chosen, ended
+        else:
+            chosen = np.where(ended, pad, chosen)
+            yield new, logits, chosen, ended
+            ended = ended | stops[chosen]
+            if ended.all():
+                return
+        new = chosen[:, None]

@@ -1,0 +1,220 @@
+"""A model in the middle of decoding: the little that the algorithms need to know of it.
+
+Greedy, sampling and beam search see a session, never a model::
+
+    session.first            ids to feed first, (B, T)
+    session.logits(new)      feed ids (N, t); get the logits (N, V) of the token after them
+    session.repeat(n)        every row n times, beside each other
+    session.select(rows)     go on with these rows, in this order
+    session.restarted()      another session, at the beginning
+
+so that one algorithm serves a decoder-only model and an encoder-decoder alike. A session remembers what it was fed
+(in a `tinytx.layers.KeyValueCache`): each id is fed once.
+"""
+
+import copy
+from collections import deque
+
+import numpy as np
+
+from tinytx.layers import KeyValueCache
+from tinytx.shapes import check_ids
+
+
+class Continuation:
+    """A decoder-only model that continues prompts of one length.
+
+    Parameters
+    ----------
+    model : layer
+        ``model(ids (B, T), cache=cache)`` returns logits (B, T, V), ``model.config`` has ``vocab_size`` and
+        ``max_len``: `tinytx.models.GPT`.
+    ids : integers (B, T)
+    slide : bool
+        When ``max_len`` positions are full, forget all but the last half of them and go on, for ever. Then of a longer
+        prompt the end is used.
+    """
+
+    def __init__(self, model, ids, slide=False):
+        self.model, self.cache = model, KeyValueCache()
+        self.max_len, self.vocab_size = model.config.max_len, model.config.vocab_size
+        self.first = ids[:, -self.max_len :] if slide else ids
+        self.slides, self._n_fed = slide, 0
+        self._last = deque(maxlen=max(1, self.max_len // 2))  # what the window keeps, columns (B,): O(1) a token
+
+    def logits(self, new):
+        """Return the logits (N, V) of what follows ``new`` (N, t)."""
+        if self.slides:
+            self._last.extend(new.T)
+            if self._n_fed + new.shape[1] > self.max_len:
+                self.cache, self._n_fed, new = KeyValueCache(), 0, np.stack(self._last, axis=1)
+        self._n_fed += new.shape[1]
+        return self.model(new, cache=self.cache)[:, -1]
+
+    def restarted(self):
+        """Return another session that has been fed nothing yet."""
+        return Continuation(self.model, self.first, self.slides)
+
+    def repeat(self, n):
+        """Hold every row n times: ``0 0 1 1 2 2`` for n = 2."""
+        self.cache.select(np.repeat(np.arange(len(self.first)), n))
+
+    def select(self, rows):
+        """Keep these rows, in this order."""
+        self.cache.select(rows)
+
+
+class Translation:
+    """An encoder-decoder that reads sources, once, and writes targets from ``start_id`` on.
+
+    Parameters
+    ----------
+    model : layer
+        ``encode(source)``, ``source_mask(source)`` and ``decode(target, memory, source_mask, cache=cache)`` as those of
+        ``tinytx.models.Transformer``, and its ``config``.
+    source : integers (B, S)
+        Padded with ``pad_id``.
+    """
+
+    def __init__(self, model, source):
+        self.model, self.cache = model, KeyValueCache()
+        self.max_len, self.vocab_size = model.config.max_len, model.config.target_vocab_size
+        self.memory, self.mask = model.encode(source), model.source_mask(source)
+        self.first, self.slides = np.full((len(source), 1), model.config.start_id), False
+
+    def logits(self, new):
+        """Return the logits (N, V) of what follows ``new`` (N, t)."""
+        return self.model.decode(new, self.memory, self.mask, cache=self.cache)[:, -1]
+
+    def restarted(self):
+        """Return another session that has been fed nothing yet, of the same memory."""
+        other = copy.copy(self)
+        other.cache = KeyValueCache()
+        return other
+
+    def repeat(self, n):
+        """Hold every row n times, its source too."""
+        self.cache.select(np.repeat(np.arange(len(self.first)), n))
+        self.memory, self.mask = np.repeat(self.memory, n, axis=0), np.repeat(self.mask, n, axis=0)
+
+    def select(self, rows):
+        """Keep these rows, in this order; each must take the place of one with the same source."""
+        self.cache.select(rows)
+
+
+def begin(place, model, ids, n_tokens, *, slide=False):
+    """Return the sessions that decode ``ids``, each with the rows that are its.
+
+    An encoder-decoder gets one session: shorter sources are padded, and padding is masked. A decoder-only model has no
+    such mask, and padding would shift its positions; so prompts are grouped by length, one session for each length.
+    Each prompt then gets exactly what it gets alone, at the price of one call of the model per length and step.
+
+    Parameters
+    ----------
+    place : str
+        For messages.
+    model : GPT or Transformer
+    ids : integers (B, T), or a sequence of B integer arrays (T_b,)
+    n_tokens : int
+        Tokens that will be asked for.
+    slide : bool
+        See `Continuation`.
+
+    Returns
+    -------
+    list of (integers (B',), session)
+
+    Raises
+    ------
+    ValueError
+        If ids have another shape, or the tokens exceed the model's ``max_len`` (and the window does not slide).
+    """
+    least = 0 if slide else 1
+    if isinstance(n_tokens, bool) or not isinstance(n_tokens, int | np.integer) or n_tokens < least:
+        raise ValueError(f"{place}: n_tokens is {n_tokens!r}, expected a whole number of at least {least}")
+    groups = _by_length(place, ids)
+    if hasattr(model, "encode"):
+        sessions = [_translation(model, groups)]
+    else:
+        sessions = [(rows, Continuation(model, prompt, slide)) for rows, prompt in groups]
+    for _, session in sessions:
+        room = session.max_len - session.first.shape[1] + 1  # the last token is chosen, and never fed
+        if n_tokens > room and not session.slides:
+            slides = "" if hasattr(model, "encode") else ", or use generate, which goes on with the end of the text"
+            raise ValueError(
+                f"{place}: n_tokens is {n_tokens}, but after {session.first.shape[1]} tokens the model's max_len "
+                f"{session.max_len} leaves room for {room}: ask for fewer{slides}"
+            )
+    return sessions
+
+
+def _by_length(place, ids):
+    """Return [(rows, ids (B', T))], one for each length of prompt."""
+    if not isinstance(ids, np.ndarray) and not np.isscalar(ids):
+        prompts = [np.asarray(prompt) for prompt in ids]
+        for row, prompt in enumerate(prompts):
+            if prompt.ndim != 1 or prompt.size == 0:
+                raise ValueError(
+                    f"{place}: row {row} of ids has shape {prompt.shape}, expected (T,) with at least one token"
+                )
+        lengths = np.array([len(prompt) for prompt in prompts])
+        if (lengths != lengths[:1]).any():
+            groups = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+            return [(rows, np.stack([prompts[row] for row in rows])) for rows in groups]
+        ids = np.array(prompts)
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or ids.size == 0:
+        raise ValueError(
+            f"{place}: ids have shape {ids.shape}, expected (B, T) with at least one token to continue; or a list of "
+            "prompts (T,) of any lengths"
+        )
+    return [(np.arange(len(ids)), ids)]
+
+
+def _translation(model, groups):
+    """Return (rows, session) of all sources, padded to one length."""
+    n_rows, longest = sum(len(rows) for rows, _ in groups), max(ids.shape[1] for _, ids in groups)
+    source = np.full((n_rows, longest), model.config.pad_id, groups[0][1].dtype)
+    for rows, ids in groups:
+        source[rows, : ids.shape[1]] = ids
+    return np.arange(n_rows), Translation(model, source)
+
+
+class Ending:
+    """Which tokens end a sequence, and what fills the rows that have ended while others go on.
+
+    Parameters
+    ----------
+    place : str
+        For messages.
+    model : GPT or Transformer
+    vocab_size : int
+    stop : int or sequence of int, optional
+        If None, the model's ``config.stop_id``, or nothing where it has none. ``()`` is nothing.
+    pad : int, optional
+        If None, the model's ``config.pad_id``, or else the first stop token.
+
+    Attributes
+    ----------
+    table : boolean array (V,), or None
+        True at stop tokens; None if there are none.
+    pad : int
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one is no id of the vocabulary.
+    """
+
+    def __init__(self, place, model, vocab_size, stop, pad):
+        if stop is None:
+            stop = getattr(model.config, "stop_id", ())
+        stops = np.atleast_1d(np.asarray(stop, dtype=np.int64 if np.size(stop) == 0 else None))
+        stops = check_ids(place, stops, vocab_size, what="stop token")
+        if pad is None:
+            pad = getattr(model.config, "pad_id", stops[0] if len(stops) else 0)
+        self.pad = int(check_ids(place, np.atleast_1d(pad), vocab_size, what="pad token")[0])
+        self.n_stops, self.table = len(stops), None
+        if len(stops):
+            self.table = np.zeros(vocab_size, bool)
+            self.table[stops] = True
