@@ -10,6 +10,8 @@ from tinytx.core import Layer, Tape
 from tinytx.layers import (
     Activation,
     Block,
+    CrossResidual,
+    DecoderBlock,
     Dropout,
     Embedding,
     FeedForward,
@@ -83,9 +85,10 @@ def tied(make):
     return LayerCase(make, lambda dtype: Tied(v, features(d), dtype), {}, before=(ids,), shares=True)
 
 
-def embedding(make):
+def embedding(make, **options):
     b, t, v, d = make.sizes(4)
-    return LayerCase(make, lambda dtype: Embedding(v, d, rng=rng(), dtype=dtype), {}, before=(make.ids(v, b, t),))
+    ids = make.ids(v, b, t)
+    return LayerCase(make, lambda dtype: Embedding(v, d, rng=rng(), dtype=dtype, **options), {}, before=(ids,))
 
 
 def positions(kind):
@@ -165,12 +168,41 @@ def block(make, reach=0.25, twice=False, **options):
     return LayerCase(make, build, {"x": make.array(b, t, d)}, reach=reach, tape=tape, shares=twice)
 
 
+def cross_residual(make, **options):
+    h, k = make.sizes(2)
+    d = h * features(k)
+    b, t, s = make.sizes(3, but=(h, k, d))
+    return LayerCase(
+        make,
+        lambda dtype: CrossResidual(
+            MultiHeadAttention(d, h, rng=rng(), dtype=dtype), LayerNorm(d, dtype=dtype), **options
+        ),
+        {"x": make.array(b, t, d), "memory": make.array(b, s, d)},
+    )
+
+
+def decoder_block(make, reach=0.25, masked=False, **options):
+    h, k = make.sizes(2)
+    d = h * features(k)
+    b, t, s, f = make.sizes(4, but=(h, k, d))
+    call = {"memory_mask": np.arange(s) < make.integers(0, s, (b, 1, 1, 1))} if masked else {}
+    return LayerCase(
+        make,
+        lambda dtype: DecoderBlock(d, h, f, rng=rng(), dtype=dtype, **options),
+        {"x": make.array(b, t, d), "memory": make.array(b, s, d)},
+        reach=reach,
+        tape=seeded_tape if "dropout" in options else Tape,
+        **call,
+    )
+
+
 LAYERS = {
     "Linear": linear,
     "Linear without bias": lambda make: linear(make, bias=False),
     "TiedLinear": tied_linear,
     "tied embedding": tied,
     "Embedding": embedding,
+    "Embedding scaled": lambda make: embedding(make, scale=0.3),
     "LearnedPositions": positions(lambda n, d, dtype: LearnedPositions(n, d, rng=rng(), dtype=dtype)),
     "SinusoidalPositions": positions(lambda n, d, dtype: SinusoidalPositions(n, d, dtype=dtype)),
     "LayerNorm": layer_norm,
@@ -197,4 +229,9 @@ LAYERS = {
     "Block": lambda make: block(make, causal=True),
     "Block post, dropout": lambda make: block(make, norm_order="post", dropout=0.3, activation="gelu"),
     "Block used twice": lambda make: block(make, twice=True),
+    "CrossResidual pre": cross_residual,
+    "CrossResidual post": lambda make: cross_residual(make, norm_order="post"),
+    "DecoderBlock": decoder_block,
+    "DecoderBlock masked": lambda make: decoder_block(make, masked=True),
+    "DecoderBlock post, dropout": lambda make: decoder_block(make, norm_order="post", dropout=0.3, activation="gelu"),
 }

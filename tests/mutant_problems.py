@@ -88,6 +88,14 @@ def cross_entropy(m, smoothing=0.0):
     )
 
 
+def kl_divergence(m, smoothing=0.0):
+    return pair(
+        lambda logits: m.kl_divergence(logits, TARGETS % 5, pad_id=0, label_smoothing=smoothing),
+        lambda dloss, saved: m.kl_divergence_backward(saved, dloss),
+        _draw(2, 3, 5),
+    )
+
+
 def linear_tied(m):
     """The weight is the transpose of a table."""
 
@@ -149,6 +157,9 @@ PROBLEMS = {
     "add_positions": positions,
     "cross_entropy": cross_entropy,
     "cross_entropy smoothed": lambda m: cross_entropy(m, 0.2),
+    "kl_divergence": kl_divergence,
+    "kl_divergence smoothed": lambda m: kl_divergence(m, 0.2),
+    "scale": lambda m: pair(lambda x: m.scale(x, 0.6), m.scale_backward, _draw(2, 3, 4)),
     "Linear": lambda m: layer(m.Linear(D, F, rng=_rng()), 2, 3, D),
     "Linear twice": lambda m: layer(Twice(m.Linear(D, D, rng=_rng())), 2, 3, D),
     "TiedLinear": lambda m: layer(Tied(head=m.TiedLinear), x=IDS),

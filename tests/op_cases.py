@@ -88,6 +88,30 @@ def cross_entropy(make, ignoring=False):
     return case
 
 
+def kl_divergence(make, smoothing=0.0):
+    b, t, v = make.sizes(3)
+    v += 2  # two words beside the target and padding
+    pad_id = make.integers(0, v - 1)
+    targets = make.ids(v, b, t)
+    targets[make.integers(0, 2, (b, t)) == 1] = pad_id
+    options = {"pad_id": pad_id, "label_smoothing": smoothing, "count": make.choice(None, 50)}
+
+    def forward(logits):
+        loss, saved = ops.kl_divergence(logits, targets, **options)
+        return np.asarray(loss, logits.dtype), saved
+
+    def backward(dloss, saved):
+        return ops.kl_divergence_backward(saved, float(dloss))
+
+    case = OpCase(forward, backward, {"logits": make.array(b, t, v)}, batch=("logits",))
+    case.facts = options | {"targets": targets}
+    return case
+
+
+def scale(make):
+    return OpCase(ops.scale, ops.scale_backward, {"x": make.array(*make.sizes(3))}, batch=("x",), factor=0.3)
+
+
 def attention(make, mask="", **options):
     b, h, t, s, k = make.sizes(5)
     arrays = {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)}
@@ -115,6 +139,9 @@ OPS = {
     "dropout": dropout,
     "cross_entropy": cross_entropy,
     "cross_entropy ignoring, smoothed": lambda make: cross_entropy(make, ignoring=True),
+    "kl_divergence": kl_divergence,
+    "kl_divergence smoothed": lambda make: kl_divergence(make, smoothing=0.2),
+    "scale": scale,
     "attention": attention,
     "attention causal": lambda make: attention(make, causal=True),
     "attention padding": lambda make: attention(make, "padding"),

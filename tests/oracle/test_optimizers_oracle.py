@@ -8,7 +8,7 @@ F = torch.nn.functional
 
 from tinytx.core import Layer, Parameter  # noqa: E402  (torch first: without it, this file is skipped)
 from tinytx.models import GPT, GPTConfig  # noqa: E402
-from tinytx.training import SGD, Adam, AdamW, Trainer, WarmupCosine  # noqa: E402
+from tinytx.training import SGD, Adam, AdamW, Trainer, WarmupCosine, WarmupInverseSqrt  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
@@ -54,6 +54,33 @@ def test_100_steps_equal_torch(ours, theirs, options):
             tensors[name].grad = torch.tensor(g)
         optimizer.step()
         oracle.step()
+    for name, tensor in tensors.items():
+        np.testing.assert_allclose(optimizer.named[name].data, tensor.detach().numpy(), rtol=0, atol=1e-12)
+
+
+def test_100_steps_of_the_paper_equal_torch():
+    """Catches a schedule that is a step late, beta_2 and eps in other places: Adam (0.9, 0.98, 1e-9) with LambdaLR."""
+    rng, d, warmup = np.random.default_rng(0), 16, 30
+    model = Toy(rng)
+    tensors = tensors_of(model)
+    optimizer = Adam(model, WarmupInverseSqrt(d, warmup, factor=0.5), betas=(0.9, 0.98), eps=1e-9)
+    oracle = torch.optim.Adam(tensors.values(), lr=1.0, betas=(0.9, 0.98), eps=1e-9)
+
+    def rate(epoch):  # the Annotated Transformer's ``rate``, epoch being the number of steps taken
+        step = epoch + 1
+        return 0.5 * (d ** (-0.5) * min(step ** (-0.5), step * warmup ** (-1.5)))
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(oracle, rate)
+    for _ in range(100):
+        optimizer.zero_grad()
+        for name, parameter in optimizer.named.items():
+            g = rng.standard_normal(parameter.data.shape)
+            parameter.add_grad(g)
+            tensors[name].grad = torch.tensor(g)
+        assert optimizer.learning_rate == pytest.approx(oracle.param_groups[0]["lr"], rel=1e-14)
+        optimizer.step()
+        oracle.step()
+        scheduler.step()
     for name, tensor in tensors.items():
         np.testing.assert_allclose(optimizer.named[name].data, tensor.detach().numpy(), rtol=0, atol=1e-12)
 

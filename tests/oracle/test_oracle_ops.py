@@ -48,6 +48,21 @@ def cross_entropy(case):
     return lambda logits: F.cross_entropy(logits.mT, targets, reduction="sum", **facts) / count
 
 
+def kl_divergence(case):
+    """``KLDivLoss`` on a target distribution written out, as the Annotated Transformer's LabelSmoothing has it."""
+    targets, pad_id, smoothing = (case.facts[name] for name in ("targets", "pad_id", "label_smoothing"))
+    count = case.facts["count"] or max((targets != pad_id).sum(), 1)
+
+    def loss(logits):
+        q = torch.full(logits.shape, smoothing / (logits.shape[-1] - 2), dtype=logits.dtype)
+        q.scatter_(-1, torch.tensor(targets)[..., None], 1 - smoothing)
+        q[..., pad_id] = 0
+        q[torch.tensor(targets == pad_id)] = 0
+        return torch.nn.KLDivLoss(reduction="sum")(F.log_softmax(logits, -1), q) / count
+
+    return loss
+
+
 ORACLES = {
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
@@ -60,6 +75,8 @@ ORACLES = {
     "add_positions": lambda case: lambda x, table, start: x + table[start : start + x.shape[1]],
     "dropout": lambda case: lambda x, p, key, first_row: x * kept(x, p, key, first_row),
     "cross_entropy": cross_entropy,
+    "kl_divergence": kl_divergence,
+    "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,
 }
 

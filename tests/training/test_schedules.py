@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tinytx.training import WarmupCosine
+from tinytx.training import WarmupCosine, WarmupInverseSqrt
 
 
 def nanogpt(it, learning_rate, warmup_iters, lr_decay_iters, min_lr):
@@ -41,3 +41,24 @@ def test_warmup_as_long_as_the_run(total):
     assert [schedule(step) for step in (0, 4)] == pytest.approx([1.0, 5.0])
     assert math.isfinite(schedule(5))
     assert schedule(50) == 1.0
+
+
+def test_rises_to_the_warm_up_and_falls_with_the_root():
+    """Catches a first step at rate 0 or infinity, and a peak beside the warm-up's end: the paper's step_num is 1 first."""
+    schedule = WarmupInverseSqrt(d_model=64, warmup=4, factor=2.0)
+    points = {0: 1 / 32, 1: 2 / 32, 3: 4 / 32, 15: 2 / 32, 63: 1 / 32}
+    assert {step: schedule(step) for step in points} == pytest.approx(points, rel=1e-14)
+    rates = [schedule(step) for step in range(50)]
+    assert max(rates) == rates[3]
+
+
+def test_base_model_of_the_paper():
+    """Catches d_model without its root: the base model's largest rate is known to be 7e-4."""
+    assert WarmupInverseSqrt(512)(3999) == pytest.approx(1 / math.sqrt(512 * 4000), rel=1e-14)
+    assert WarmupInverseSqrt(512)(3999) == pytest.approx(6.99e-4, rel=1e-3)
+
+
+@pytest.mark.parametrize("field", ["d_model", "warmup"])
+def test_refuses_what_has_no_root(field):
+    with pytest.raises(ValueError, match=f"WarmupInverseSqrt: {field} is 0, expected at least 1"):
+        WarmupInverseSqrt(**{"d_model": 8, field: 0})

@@ -1,17 +1,20 @@
 """Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
 
 from tinytx.layers.attention import MultiHeadAttention
-from tinytx.layers.block import Block, Residual
+from tinytx.layers.block import Block, CrossResidual, DecoderBlock, Residual
 from tinytx.layers.cache import KeyValueCache
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions
 from tinytx.layers.feed_forward import Activation, FeedForward
 from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
+from tinytx.layers.masks import causal_mask, padding_mask
 
 __all__ = [
     "Activation",
     "Block",
+    "CrossResidual",
+    "DecoderBlock",
     "Dropout",
     "Embedding",
     "FeedForward",
@@ -23,4 +26,6 @@ __all__ = [
     "Residual",
     "SinusoidalPositions",
     "TiedLinear",
+    "causal_mask",
+    "padding_mask",
 ]

@@ -64,18 +64,21 @@ class MultiHeadAttention(Layer):
         mask : boolean array that broadcasts to (B, H, T, S), optional
             True where attention is allowed.
         cache : KeyValueCache, optional
-            Keys and values of earlier positions, to which this call's are added. Decoding only.
+            Keys and values of earlier positions, to which this call's are added; of a memory, those of the first
+            call, which are used again. Decoding only.
 
         Returns
         -------
         array (B, T, D)
         """
-        source = x if memory is None else memory
         q = self._split(self.query(x, tape))  # (B, H, T, K)
-        k = self._split(self.key(source, tape))  # (B, H, S, K)
-        v = self._split(self.value(source, tape))
-        if cache is not None:
-            k, v = cache.extend(self, k, v)
+        if memory is None:
+            k, v = self._keys_and_values(x, tape)  # (B, H, S, K)
+            k, v = (k, v) if cache is None else cache.extend(self, k, v)
+        elif cache is None:
+            k, v = self._keys_and_values(memory, tape)
+        else:
+            k, v = cache.memory(self, lambda: self._keys_and_values(memory, tape))
         options = {}
         if tape is not None:
             key = tape.dropout_key() if self.p else None
@@ -98,6 +101,9 @@ class MultiHeadAttention(Layer):
             return dx, dk
         dx += dk
         return dx
+
+    def _keys_and_values(self, source, tape):
+        return self._split(self.key(source, tape)), self._split(self.value(source, tape))
 
     def _split(self, x):
         """(B, T, D) -> (B, H, T, K), a view."""

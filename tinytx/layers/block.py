@@ -48,6 +48,22 @@ class Residual(Layer):
         return dy + self.f.backward(self.dropout.backward(dy, tape), tape)
 
 
+class CrossResidual(Residual):
+    """A `Residual` whose f also reads a memory: attention from x to the memory, with a short cut for x alone.
+
+    The memory is neither normalised nor added here, so its gradient comes straight from f.
+    """
+
+    def backward(self, dy, tape):
+        """Return (dx, dmemory)."""
+        if self.norm_order == "pre":
+            df, dmemory = self.f.backward(self.dropout.backward(dy, tape), tape)
+            return dy + self.norm.backward(df, tape), dmemory
+        dy = self.norm.backward(dy, tape)
+        df, dmemory = self.f.backward(self.dropout.backward(dy, tape), tape)
+        return dy + df, dmemory
+
+
 class Block(Layer):
     """Self-attention and then a feed-forward layer, each with its short cut: one layer of a GPT or of an encoder.
 
@@ -92,3 +108,59 @@ class Block(Layer):
 
     def backward(self, dy, tape):
         return self.attention.backward(self.feed_forward.backward(dy, tape), tape)
+
+
+class DecoderBlock(Layer):
+    """Causal self-attention, attention to a memory, a feed-forward layer: one layer of a decoder that reads an encoder.
+
+    Parameters
+    ----------
+    d_model, n_heads, d_ff : int
+    dropout, norm_order, activation, rng, dtype, init, init_output
+        As for `Block`; dropout is on the weights of both attentions and on the output of all three parts.
+    """
+
+    def __init__(
+        self,
+        d_model,
+        n_heads,
+        d_ff,
+        *,
+        dropout=0.0,
+        norm_order="pre",
+        activation="gelu_tanh",
+        rng,
+        dtype=np.float32,
+        **init,
+    ):
+        part = {"rng": rng, "dtype": dtype, **init}
+        residual = {"dropout": dropout, "norm_order": norm_order}
+        attention = MultiHeadAttention(d_model, n_heads, causal=True, dropout=dropout, **part)
+        self.attention = Residual(attention, LayerNorm(d_model, dtype=dtype), **residual)
+        cross_attention = MultiHeadAttention(d_model, n_heads, dropout=dropout, **part)
+        self.cross_attention = CrossResidual(cross_attention, LayerNorm(d_model, dtype=dtype), **residual)
+        feed_forward = FeedForward(d_model, d_ff, activation=activation, **part)
+        self.feed_forward = Residual(feed_forward, LayerNorm(d_model, dtype=dtype), **residual)
+
+    def forward(self, x, tape=None, *, memory, memory_mask=None, cache=None):
+        """Return (B, T, D).
+
+        Parameters
+        ----------
+        x : array (B, T, D)
+        tape : Tape, optional
+        memory : array (B, S, D)
+            What cross-attention reads: the encoder's output.
+        memory_mask : boolean array that broadcasts to (B, H, T, S), optional
+            True where the memory may be looked at.
+        cache : KeyValueCache, optional
+            As for `MultiHeadAttention`.
+        """
+        x = self.attention(x, tape, cache=cache)
+        x = self.cross_attention(x, tape, memory=memory, mask=memory_mask, cache=cache)
+        return self.feed_forward(x, tape)
+
+    def backward(self, dy, tape):
+        """Return (dx, dmemory)."""
+        dx, dmemory = self.cross_attention.backward(self.feed_forward.backward(dy, tape), tape)
+        return self.attention.backward(dx, tape), dmemory

@@ -13,6 +13,8 @@ class Embedding(Layer):
     Parameters
     ----------
     vocab_size, d_model : int
+    scale : float
+        Multiplies the rows: sqrt(D) in Vaswani et al. 2017, section 3.4, where an output layer shares the table.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
@@ -22,18 +24,21 @@ class Embedding(Layer):
     weight : Parameter (V, D)
     """
 
-    def __init__(self, vocab_size, d_model, *, rng, dtype=np.float32, init=normal(1.0)):
+    def __init__(self, vocab_size, d_model, *, scale=1.0, rng, dtype=np.float32, init=normal(1.0)):
         self.weight = Parameter(init(rng, (vocab_size, d_model)).astype(dtype))
+        self.scale = scale
 
     def forward(self, ids, tape=None):
         """Ids (...) -> (..., D)."""
         y, saved = ops.embedding(ids, self.weight.data)
         if tape is not None:
             tape.push(self, saved)
-        return y
+        return y if self.scale == 1 else ops.scale(y, self.scale)[0]
 
     def backward(self, dy, tape):
         """Return None: ids have no gradient."""
+        if self.scale != 1:
+            dy = ops.scale_backward(dy, (dy.shape, self.scale))
         saved = tape.pop(self)
         self.weight.add_into_grad(lambda dweight: ops.embedding_backward(dy, saved, out=dweight))
 

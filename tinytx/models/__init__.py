@@ -1,7 +1,11 @@
 """Models: one file for each paper, with a config and the wiring of layers."""
 
 from tinytx.models.gpt import GPT, GPTConfig
+from tinytx.models.transformer import Transformer, TransformerConfig
 
-MODELS = {"gpt": (GPT, GPTConfig)}  # name in a checkpoint -> model and config
+MODELS = {  # name in a checkpoint -> model and config
+    "gpt": (GPT, GPTConfig),
+    "transformer": (Transformer, TransformerConfig),
+}
 
-__all__ = ["GPT", "GPTConfig", "MODELS"]
+__all__ = ["GPT", "GPTConfig", "MODELS", "Transformer", "TransformerConfig"]

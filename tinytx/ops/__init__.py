@@ -9,10 +9,12 @@ from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy
 from tinytx.ops.dropout import dropout, dropout_backward
 from tinytx.ops.embedding import embedding, embedding_backward
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
 from tinytx.ops.linear import linear, linear_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
 from tinytx.ops.relu import relu, relu_backward
+from tinytx.ops.scale import scale, scale_backward
 from tinytx.ops.softmax import softmax, softmax_backward
 
 __all__ = [
@@ -32,12 +34,16 @@ __all__ = [
     "gelu_backward",
     "gelu_tanh",
     "gelu_tanh_backward",
+    "kl_divergence",
+    "kl_divergence_backward",
     "layer_norm",
     "layer_norm_backward",
     "linear",
     "linear_backward",
     "relu",
     "relu_backward",
+    "scale",
+    "scale_backward",
     "sinusoidal_positions",
     "softmax",
     "softmax_backward",

@@ -1,9 +1,10 @@
-"""Training: optimisers, schedules, a step on all processors, the loop around it, checkpoints."""
+"""Training: optimisers, schedules, a step on all processors, the loop around it, checkpoints and their average."""
 
+from tinytx.training.average import average_checkpoints
 from tinytx.training.checkpoint import load_checkpoint, save_checkpoint
 from tinytx.training.loop import fit
 from tinytx.training.optimizers import SGD, Adam, AdamW
-from tinytx.training.schedules import WarmupCosine
+from tinytx.training.schedules import WarmupCosine, WarmupInverseSqrt
 from tinytx.training.trainer import NotFiniteError, Trainer
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "SGD",
     "Trainer",
     "WarmupCosine",
+    "WarmupInverseSqrt",
+    "average_checkpoints",
     "fit",
     "load_checkpoint",
     "save_checkpoint",

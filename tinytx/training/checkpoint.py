@@ -13,6 +13,7 @@ from tinytx.models import MODELS
 
 FORMAT = 1
 NAME = "checkpoint.npz"
+MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
 
 def save_checkpoint(folder, model, *, optimizer=None, **meta):
@@ -96,7 +97,12 @@ def _check_size(config, arrays):
     """Raise ValueError, before anything is allocated, where a config asks for far more than the file holds."""
     held = sum(array.size for array in arrays.values())
     d_ff = config.d_ff or config.d_model
-    asked = config.d_model * (config.vocab_size + config.max_len + config.n_layers * (config.d_model + d_ff))
+    asked = config.d_model * (config.vocab_size + config.n_layers * (config.d_model + d_ff))
+    positions = config.d_model * config.max_len
+    if getattr(config, "positions", "learned") == "learned":
+        asked += positions
+    elif positions > max(held, MOST_FIXED):  # a table that is no weight: nothing in the file vouches for it
+        raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")
     if asked > held:
         raise ValueError(f"the config asks for more than {asked:,} weights and the file holds {held:,}")
 

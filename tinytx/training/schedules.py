@@ -28,3 +28,37 @@ class WarmupCosine:
             return self.peak * (step + 1) / (self.warmup + 1)
         done = min(1.0, (step - self.warmup) / max(1, self.total - self.warmup))
         return self.floor + (self.peak - self.floor) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class WarmupInverseSqrt:
+    """A linear warm-up, then a decay with the square root of the step (Vaswani et al. 2017, section 5.3).
+
+    With s = step + 1, the paper's step_num, and D the model's width,
+
+        lr = factor D^-0.5 min(s^-0.5, s warmup^-1.5).
+
+    Both terms agree at s = warmup, where the rate is largest: factor / sqrt(D warmup).
+
+    Parameters
+    ----------
+    d_model : int
+        D: the wider a model, the smaller its steps.
+    warmup : int
+        Steps that the way up takes, at least 1; the paper's 4,000.
+    factor : float
+        1 in the paper.
+    """
+
+    d_model: int
+    warmup: int = 4000
+    factor: float = 1.0
+
+    def __post_init__(self):
+        for name in ("d_model", "warmup"):
+            if not getattr(self, name) >= 1:
+                raise ValueError(f"WarmupInverseSqrt: {name} is {getattr(self, name)}, expected at least 1")
+
+    def __call__(self, step):
+        s = step + 1
+        return self.factor * self.d_model**-0.5 * min(s**-0.5, s * self.warmup**-1.5)

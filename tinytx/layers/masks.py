@@ -1,0 +1,74 @@
+"""Masks of attention: the one place where they are made.
+
+A mask is boolean and True where attention is allowed. It broadcasts to the weights' shape, (B, H, T, S):
+
+========================  ===============  ==================================================================
+what is hidden            shape            made by
+========================  ===============  ==================================================================
+padding among the keys    (B, 1, 1, S)     `padding_mask`, the same for every head and query of a sequence
+later positions           (T, S)           `causal_mask`, the same for every sequence and head
+both                      (B, 1, T, S)     ``padding_mask(...) & causal_mask(...)``
+========================  ===============  ==================================================================
+
+Layers ask for the causal one with ``causal=True``, which gives the same result and skips the products that it hides.
+
+A query that may look nowhere (a sentence of nothing but padding) gets 0 from the attention, and never NaN: see
+`tinytx.ops.attention`. What a query at a padded position computes reaches nothing, since nothing looks at it.
+"""
+
+import numpy as np
+
+
+def padding_mask(ids, pad_id):
+    """Return the mask that hides padded keys.
+
+    Parameters
+    ----------
+    ids : integers (B, S)
+    pad_id : int
+
+    Returns
+    -------
+    boolean array (B, 1, 1, S)
+        True where there is a word.
+
+    Raises
+    ------
+    ValueError
+        If ``ids`` are not (B, S).
+
+    Examples
+    --------
+    >>> padding_mask(np.array([[5, 6, 0], [7, 0, 0]]), pad_id=0)[:, 0, 0]
+    array([[ True,  True, False],
+           [ True, False, False]])
+    """
+    ids = np.asarray(ids)
+    if ids.ndim != 2:
+        raise ValueError(f"padding_mask: ids have shape {ids.shape}, expected (B, S)")
+    return (ids != pad_id)[:, None, None, :]
+
+
+def causal_mask(n_queries, n_keys=None):
+    """Return the mask that hides later positions.
+
+    Parameters
+    ----------
+    n_queries : int
+        T.
+    n_keys : int, optional
+        S; without it T. Where there are more keys than queries, the earlier ones are in a cache: the last query sees
+        all keys.
+
+    Returns
+    -------
+    boolean array (T, S)
+
+    Examples
+    --------
+    >>> causal_mask(2, 3)
+    array([[ True,  True, False],
+           [ True,  True,  True]])
+    """
+    n_keys = n_queries if n_keys is None else n_keys
+    return np.tri(n_queries, n_keys, n_keys - n_queries, dtype=bool)

@@ -1,0 +1,284 @@
+"""The Transformer of "Attention is all you need" (Vaswani et al. 2017, arXiv:1706.03762): encoder and decoder.
+
+Three questions that everybody asks first:
+
+What does the decoder get while training? The target itself, one position late (teacher forcing). A target is
+``start w1 w2 .. wn stop`` and then padding, (B, T + 1). The decoder reads all but its last column and is to say all
+but its first::
+
+    input    start  w1  w2  ..  wn          target[:, :-1]
+    label    w1     w2  ..  wn  stop        target[:, 1:]
+
+so that at every position it has the right words before it, whatever it would have said itself, and the causal mask
+keeps it from the word it is to say. All positions are trained in one pass. `Transformer.loss` does the shifting.
+
+Where does decoding start? From ``start`` alone: its logits say w1, which is appended, and so on until ``stop``.
+
+What does padding do? Nothing. Padded source positions are hidden from every attention (`tinytx.layers.masks`); in a
+target, padding stands at the end, where the causal mask hides it from all words before; as a label it counts for
+nothing.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Layer
+from tinytx.layers import Embedding, padding_mask
+from tinytx.layers.block import NORM_ORDERS
+from tinytx.layers.feed_forward import ACTIVATIONS
+from tinytx.layers.init import xavier_uniform
+from tinytx.models.config import check_choice, check_special_ids, check_whole
+from tinytx.models.stacks import Decoder, Encoder
+from tinytx.shapes import check_probability, check_shape
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """What a Transformer is made of; the defaults are the paper's base model.
+
+    Parameters
+    ----------
+    source_vocab_size, target_vocab_size : int
+        Number of words of either language. Three-way tied embeddings need one vocabulary for both.
+    d_model, n_heads : int
+        Width D, heads H (a divisor of D).
+    d_ff : int, optional
+        Width inside the feed-forward layers; 4 D if not given.
+    n_encoder_layers, n_decoder_layers : int
+    max_len : int
+        Longest source, and longest input of the decoder.
+    dropout : float in [0, 1)
+        On embeddings, attention weights and each part's output, while training.
+    norm_order : {"post", "pre"}
+        Layer norm after each part (the paper) or before it (easier to train: no warm-up needed).
+    final_norm : bool, optional
+        Whether encoder and decoder end with one more layer norm. If not given, in pre-norm order only, where nothing
+        else normalises the sum; ``torch.nn.Transformer`` has them in both.
+    tied : {"three-way", "two-way", "none"}
+        Which matrices are one: both embeddings and the output layer's weight (the paper, section 3.4); the target's
+        embedding and the output layer's weight; none.
+    scaled_embedding : bool
+        Whether embeddings are multiplied by sqrt(D).
+    positions : {"sinusoidal", "learned"}
+    activation : {"relu", "gelu", "gelu_tanh"}
+    pad_id, start_id, stop_id : int
+        The words that are none; ``pad_id`` in both languages.
+    label_smoothing : float in [0, 1)
+        How much of each label the other words share.
+    loss_form : {"kl_divergence", "cross_entropy"}
+        Spread over the V - 2 words that are neither the label nor padding (`tinytx.ops.kl_divergence`) or over all V
+        (`tinytx.ops.cross_entropy`).
+
+    Raises
+    ------
+    ValueError
+        Naming the field, its value and what is expected.
+    """
+
+    source_vocab_size: int
+    target_vocab_size: int
+    d_model: int = 512
+    n_heads: int = 8
+    d_ff: int | None = None
+    n_encoder_layers: int = 6
+    n_decoder_layers: int = 6
+    max_len: int = 512
+    dropout: float = 0.1
+    norm_order: str = "post"
+    final_norm: bool | None = None
+    tied: str = "three-way"
+    scaled_embedding: bool = True
+    positions: str = "sinusoidal"
+    activation: str = "relu"
+    pad_id: int = 0
+    start_id: int = 1
+    stop_id: int = 2
+    label_smoothing: float = 0.1
+    loss_form: str = "kl_divergence"
+
+    def __post_init__(self):
+        check_whole(self, "source_vocab_size", "target_vocab_size", "d_model", "n_heads", "max_len")
+        check_whole(self, "n_encoder_layers", "n_decoder_layers", *(("d_ff",) if self.d_ff is not None else ()))
+        if self.d_model % self.n_heads:
+            raise ValueError(f"TransformerConfig: n_heads {self.n_heads} does not divide d_model {self.d_model}")
+        for name in ("dropout", "label_smoothing"):
+            check_probability("TransformerConfig", name, getattr(self, name))
+        check_choice(self, "norm_order", NORM_ORDERS)
+        check_choice(self, "final_norm", (True, False, None))
+        check_choice(self, "tied", ("three-way", "two-way", "none"))
+        check_choice(self, "scaled_embedding", (True, False))
+        check_choice(self, "positions", ("sinusoidal", "learned"))
+        check_choice(self, "activation", sorted(ACTIVATIONS))
+        check_choice(self, "loss_form", ("kl_divergence", "cross_entropy"))
+        check_special_ids(self, ("pad_id", "start_id", "stop_id"), self.target_vocab_size)
+        check_special_ids(self, ("pad_id",), self.source_vocab_size)
+        if self.tied == "three-way" and self.source_vocab_size != self.target_vocab_size:
+            raise ValueError(
+                f"TransformerConfig: tied is 'three-way', but source_vocab_size is {self.source_vocab_size} and "
+                f"target_vocab_size {self.target_vocab_size}: one table needs one vocabulary; 'two-way' does not"
+            )
+
+    @property
+    def vocab_size(self):
+        """The larger of both vocabularies: no model of this config has a smaller table."""
+        return max(self.source_vocab_size, self.target_vocab_size)
+
+    @property
+    def n_layers(self):
+        """Layers of encoder and decoder together."""
+        return self.n_encoder_layers + self.n_decoder_layers
+
+
+class Transformer(Layer):
+    """An encoder, and a decoder that reads what it wrote: source ids and target ids to logits of the next target word.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init : function (rng, shape) -> array
+        Of every matrix, embeddings included. Biases start at 0, gains at 1.
+
+    Examples
+    --------
+    >>> config = TransformerConfig(20, 20, d_model=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1)
+    >>> model = Transformer(config, rng=np.random.default_rng(0))
+    >>> source, target = np.full((2, 5), 7), np.full((2, 3), 8)
+    >>> model(source, target).shape
+    (2, 3, 20)
+    """
+
+    def __init__(self, config, *, rng, dtype=np.float32, init=xavier_uniform):
+        self.config = config
+        options = {"rng": rng, "dtype": dtype, "init": init}
+        scale = math.sqrt(config.d_model) if config.scaled_embedding else 1.0
+        source = Embedding(config.source_vocab_size, config.d_model, scale=scale, **options)
+        target = source
+        if config.tied != "three-way":
+            target = Embedding(config.target_vocab_size, config.d_model, scale=scale, **options)
+        self.encoder = Encoder(config, source, **options)
+        self.decoder = Decoder(config, target, **options)
+
+    def __call__(self, source, target, tape=None):
+        """Return `forward`: a Transformer is the one layer that takes two arrays before the tape."""
+        return self.forward(source, target, tape)
+
+    def source_mask(self, source):
+        """Return the mask (B, 1, 1, S) that is True where ``source`` (B, S) is not padding."""
+        return padding_mask(source, self.config.pad_id)
+
+    def encode(self, source, tape=None):
+        """Return the memory (B, S, D) of source ids (B, S).
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the vocabulary, or there are more than ``max_len``.
+        """
+        self._name_layers_from_here(tape)
+        source = np.asarray(source)
+        return self.encoder(source, tape, mask=self.source_mask(source) if source.ndim == 2 else None)
+
+    def decode(self, target, memory, source_mask, tape=None, *, cache=None):
+        """Return the logits of each position's next word.
+
+        Parameters
+        ----------
+        target : integers (B, T)
+            What was said so far, from ``start_id`` on; with a cache, only the words that it does not hold yet.
+        memory : array (B, S, D)
+            From `encode`.
+        source_mask : boolean array (B, 1, 1, S)
+            From `source_mask`.
+        tape : Tape, optional
+        cache : KeyValueCache, optional
+            Holds keys and values of the words before ``target``, which are added to it, and of the memory, which are
+            computed at the first call only: a new memory needs a new cache.
+
+        Returns
+        -------
+        array (B, T, V)
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the vocabulary, the positions exceed ``max_len``, or shapes do not fit.
+        """
+        self._name_layers_from_here(tape)
+        memory, source_mask, b = np.asarray(memory), np.asarray(source_mask), len(np.atleast_1d(target))
+        expected = (b, memory.shape[1], self.config.d_model) if memory.ndim == 3 else (b, "S", self.config.d_model)
+        check_shape("Transformer", "memory", memory, expected, f"{b} rows of target and d_model")
+        mask_shape = (b, 1, 1, memory.shape[1])
+        check_shape("Transformer", "source_mask", source_mask, mask_shape, f"memory of shape {memory.shape}")
+        return self.decoder(target, tape, memory=memory, memory_mask=source_mask, cache=cache)
+
+    def forward(self, source, target, tape=None):
+        """Return the logits (B, T, V) of source ids (B, S) and target ids (B, T)."""
+        memory = self.encode(source, tape)
+        return self.decode(target, memory, self.source_mask(source), tape)
+
+    def backward(self, dlogits, tape):
+        """Add the gradients of all parameters; ids have none, so nothing is returned."""
+        self.encoder.backward(self.decoder.backward(dlogits, tape), tape)
+
+    def loss(self, source, target, tape=None, *, count=None):
+        """Return the mean loss per word of the target, in nats.
+
+        Parameters
+        ----------
+        source : integers (B, S)
+        target : integers (B, T + 1)
+            ``start_id``, words, ``stop_id``, padding: the decoder's input and its labels, see above.
+        tape : Tape, optional
+        count : int, optional
+            By how many words to divide: those of the whole batch, where this is a part of it.
+
+        Raises
+        ------
+        ValueError
+            If a target holds padding before a word, which the words after it would look at; or as for `decode`.
+        """
+        target = self._checked(target)
+        logits, labels, config = self(source, target[:, :-1], tape), target[:, 1:], self.config
+        options = {"label_smoothing": config.label_smoothing, "count": count}
+        if config.loss_form == "kl_divergence":
+            loss, saved = ops.kl_divergence(logits, labels, pad_id=config.pad_id, **options)
+        else:
+            loss, saved = ops.cross_entropy(logits, labels, ignore_index=config.pad_id, **options)
+        if tape is not None:
+            tape.push(self, saved)
+        return loss
+
+    def loss_backward(self, tape):
+        """Add the gradients of `loss`."""
+        kl = self.config.loss_form == "kl_divergence"
+        loss_backward = ops.kl_divergence_backward if kl else ops.cross_entropy_backward
+        self.backward(loss_backward(tape.pop(self)), tape)
+
+    def count(self, source, target):
+        """Return by how many words `loss` divides: labels that are not padding."""
+        return ops.count_targets(np.asarray(target)[:, 1:], self.config.pad_id)
+
+    def _checked(self, target):
+        """Return target as an array, if it can be shifted and has padding at its end only."""
+        target = np.asarray(target)
+        if target.ndim != 2 or target.shape[1] < 2:
+            raise ValueError(f"Transformer: target has shape {target.shape}, expected (B, T + 1): start, words, stop")
+        pad = target == self.config.pad_id
+        wrong = np.argwhere(pad[:, :-1] & ~pad[:, 1:])
+        if len(wrong):
+            row, position = (int(i) for i in wrong[0])
+            raise ValueError(
+                f"Transformer: target row {row} has padding (id {self.config.pad_id}) at position {position} and "
+                "words behind it: pad targets at the end"
+            )
+        return target
+
+    def _name_layers_from_here(self, tape):
+        """Let a tape's messages name layers by their path in the whole model."""
+        if tape is not None and tape.root is None:
+            tape.root = self

@@ -1,0 +1,163 @@
+r"""The Kullback-Leibler divergence between smoothed targets and a softmax: label smoothing that leaves padding out.
+
+Derivation
+----------
+For one row x of V logits let p = softmax(x) and m = max_v x_v, Z = sum_v e^(x_v - m), as in ``cross_entropy.py``:
+
+    ln p_v = (x_v - m) - ln Z.                                           (0)
+
+There the smoothed target is spread over all V words. Here, as in the Annotated Transformer (Rush 2018), padding is no
+word to be predicted and never gets any, and the target does not get a second share. The V - 2 other words do:
+
+    q_t = 1 - epsilon,   q_pad = 0,   q_v = s = epsilon / (V - 2).       (1)
+
+They add up to 1. The row's loss is the divergence of p from q, with 0 ln 0 = 0,
+
+    l = sum_v q_v (ln q_v - ln p_v)
+      = h + ln Z - (1 - epsilon) (x_t - m) - s sum_{v != t, pad} (x_v - m),   (2)
+    h = (1 - epsilon) ln(1 - epsilon) + epsilon ln s,                    (3)
+
+in which h, the negative entropy of q, is a constant: without it (2) is a cross-entropy, with it the loss is 0 exactly
+where p = q, whatever epsilon is. The softmax's derivative and sum_v q_v = 1 give, for every v, padding too,
+
+    dl/dx_v = p_v - q_v.                                                 (4)
+
+The loss is the mean over the N rows whose target is not padding:
+
+    loss = (1/N) sum l,   dx_nv = dloss (p_nv - q_nv) / N.               (5)
+
+Rows of padding are not read and get gradient 0; where there are no others the loss is 0. PyTorch's
+``KLDivLoss(reduction="batchmean")`` divides by all rows, padding or not, so its loss depends on how a batch was padded.
+
+What is kept: the logits, which exist already, and m and Z for each row; q is never formed.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.kernel import exp, kernel, row_max
+from tinytx.ops.cross_entropy import count_targets
+from tinytx.shapes import check_float, check_ids, check_probability, check_shape, rows
+
+
+class Saved(NamedTuple):
+    logits: np.ndarray  # (..., V)
+    targets: np.ndarray  # (N,)
+    largest: np.ndarray  # (N,), m in (0)
+    total: np.ndarray  # (N,), Z
+    count: int
+    pad_id: int
+    label_smoothing: float
+
+
+@kernel
+def _forward(losses, largest, total, logits, targets, pad_id, smoothing, spread, constant):
+    n_rows, v = logits.shape
+    zero, one = logits.dtype.type(0), logits.dtype.type(1)
+    for n in range(n_rows):
+        t = targets[n]
+        largest[n], total[n], losses[n] = zero, one, zero
+        if t == pad_id:
+            continue
+        m = row_max(logits[n], v)
+        z = zero
+        for j in range(v):
+            z += exp(logits[n, j] - m)  # (0)
+        loss = constant + math.log(z) - (one - smoothing) * (logits[n, t] - m)  # (2)
+        if spread > 0:
+            others = zero
+            for j in range(v):
+                others += spread * (logits[n, j] - m) if j != t and j != pad_id else zero
+            loss -= others
+        largest[n], total[n], losses[n] = m, z, loss
+
+
+@kernel
+def _backward(dlogits, logits, targets, largest, total, pad_id, smoothing, spread, scale):
+    n_rows, v = logits.shape
+    one = logits.dtype.type(1)
+    for n in range(n_rows):
+        if targets[n] == pad_id:
+            for j in range(v):
+                dlogits[n, j] = logits.dtype.type(0)
+            continue
+        r = one / total[n]
+        for j in range(v):
+            dlogits[n, j] = scale * (exp(logits[n, j] - largest[n]) * r - spread)  # (4) and (5)
+        dlogits[n, targets[n]] -= scale * (one - smoothing - spread)  # the two words that (1) excepts
+        dlogits[n, pad_id] += scale * spread
+
+
+def _spread(label_smoothing, v):
+    """Return s in (1)."""
+    return label_smoothing / (v - 2) if label_smoothing else 0.0
+
+
+def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
+    """Return the mean divergence of softmax(logits) from smoothed targets, over the targets that are not padding.
+
+    Parameters
+    ----------
+    logits : array (..., V), float32 or float64
+    targets : integers (...)
+        The right word of each row, or ``pad_id`` where there is none.
+    pad_id : int in 0..V-1
+        A word of the vocabulary, and the only one that is never expected.
+    label_smoothing : float in [0, 1)
+        epsilon in (1), what the V - 2 words share that are neither the target nor padding.
+    count : int, optional
+        What (5) divides by; the default is the number of targets that are not padding. See
+        `tinytx.ops.cross_entropy`.
+
+    Returns
+    -------
+    loss : float
+        In nats.
+    saved : Saved
+
+    Raises
+    ------
+    ValueError
+        If a target or ``pad_id`` is no word, shapes do not fit, or smoothing finds no third word to spread over.
+    """
+    check_float("kl_divergence", logits=logits)
+    check_probability("kl_divergence", "label_smoothing", label_smoothing)
+    v = logits.shape[-1]
+    if not 0 <= pad_id < v:
+        raise ValueError(f"kl_divergence: pad_id is {pad_id}, expected a word, in 0..{v - 1}")
+    if label_smoothing and v < 3:
+        raise ValueError(
+            f"kl_divergence: label_smoothing is {label_smoothing} with V = {v} words: there is none beside the target "
+            "and padding to spread it over"
+        )
+    targets = check_ids("kl_divergence", targets, v, what="target")
+    check_shape("kl_divergence", "targets", targets, logits.shape[:-1], f"logits of shape {logits.shape}")
+    targets = targets.reshape(-1)
+    losses, largest, total = (np.empty(targets.shape, logits.dtype) for _ in range(3))
+    dtype, s = logits.dtype.type, _spread(label_smoothing, v)
+    h = (1 - label_smoothing) * math.log(1 - label_smoothing) + (label_smoothing * math.log(s) if s else 0.0)  # (3)
+    settings = np.int64(pad_id), dtype(label_smoothing), dtype(s), dtype(h)
+    _forward(losses, largest, total, rows(logits), targets, *settings)
+    count = count_targets(targets, pad_id) if count is None else count
+    loss = float(losses.sum(dtype=np.float64)) / max(count, 1)  # (5)
+    return loss, Saved(logits, targets, largest, total, count, pad_id, label_smoothing)
+
+
+def kl_divergence_backward(saved, dloss=1.0):
+    """Return dlogits (..., V).
+
+    Parameters
+    ----------
+    saved : Saved
+    dloss : float
+        The gradient of whatever the loss is part of, with respect to the loss.
+    """
+    logits, targets, largest, total, count, pad_id, label_smoothing = saved
+    dtype = logits.dtype.type
+    dlogits = np.empty(logits.shape, logits.dtype)
+    s, scale = _spread(label_smoothing, logits.shape[-1]), dloss / max(count, 1)
+    settings = np.int64(pad_id), dtype(label_smoothing), dtype(s), dtype(scale)
+    _backward(rows(dlogits), rows(logits), targets, largest, total, *settings)
+    return dlogits
