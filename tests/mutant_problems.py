@@ -10,6 +10,8 @@ import numpy as np
 
 from tinytx.core import Layer, Tape
 from tinytx.layers import Embedding, LayerNorm, Linear, TiedLinear
+from tinytx.layers.init import normal
+from tinytx.models import TransformerConfig
 
 
 class Problem(NamedTuple):
@@ -136,6 +138,48 @@ def block(m, order="pre"):
     return layer(m.Block(D, H, F, causal=True, norm_order=order, rng=_rng()), 2, 3, D)
 
 
+def decoder_block(m, order="pre"):
+    """As many queries as keys, so that dx and dmemory have one shape."""
+    made = m.DecoderBlock(D, H, F, norm_order=order, rng=_rng())
+    return _sampled(layer(made, 2, 3, D, memory=_draw(2, 3, D, seed=1), memory_mask=MASK[:1, :3]))
+
+
+CONFIG = TransformerConfig(
+    6, 6, d_model=4, n_heads=H, d_ff=5, n_encoder_layers=1, n_decoder_layers=2, norm_order="pre", activation="gelu",
+    dropout=0.0, pad_id=3,
+)  # fmt: skip
+FEW = {"mode": "sampled", "samples": 2}  # a whole model has many entries, and a mistake in the wiring spoils them all
+
+
+def stack(kind, **options):
+    made = kind(CONFIG, Embedding(6, 4, rng=_rng()), rng=_rng(), dtype=np.float32, init=normal(1.0))
+    return _sampled(layer(made, x=IDS, **options))
+
+
+def _sampled(problem):
+    return problem._replace(settings=problem.settings | FEW)
+
+
+class Loss(Layer):
+    """A Transformer's loss as a layer: ids to a number."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def forward(self, ids, tape=None, *, target):
+        return np.asarray(self.model.loss(ids, target, tape))
+
+    def backward(self, dy, tape):
+        self.model.loss_backward(tape)
+        for parameter in self.model.parameters():
+            parameter.grad = parameter.grad * dy
+
+
+def transformer_loss(m):
+    target = np.array([[1, 4, 0, 2], [1, 5, 2, 3]])
+    return _sampled(layer(Loss(m.Transformer(CONFIG, rng=_rng())), x=IDS, target=target))
+
+
 MASK = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 0, 1], [0, 1, 0, 1, 1], [1, 1, 1, 1, 0]], bool)
 PROBLEMS = {
     "linear": lambda m: pair(m.linear, m.linear_backward, _draw(2, 3, 4), _draw(4, 5), _draw(5)),
@@ -178,4 +222,9 @@ PROBLEMS = {
     "Residual post": lambda m: residual(m, "post"),
     "Block": block,
     "Block post": lambda m: block(m, "post"),
+    "DecoderBlock": decoder_block,
+    "DecoderBlock post": lambda m: decoder_block(m, "post"),
+    "Encoder": lambda m: stack(m.Encoder),
+    "Decoder": lambda m: stack(m.Decoder, memory=_draw(2, 5, 4)),
+    "Transformer loss": transformer_loss,
 }

@@ -136,7 +136,9 @@ def test_which_matrices_are_one():
 def test_wrong_order_names_the_layer_in_the_model():
     model, tape, (source, target) = model_of(), Tape(), batch_of()
     model(source, target[:, :-1], tape)
-    with pytest.raises(TapeError, match=r"backward of encoder\.blocks\.0\..*feed_forward\.norm ran, .* save was decoder\.head:"):
+    with pytest.raises(
+        TapeError, match=r"backward of encoder\.blocks\.0\..*feed_forward\.norm ran, .* save was decoder\.head:"
+    ):
         model.encoder.backward(np.zeros((3, 8, 6)), tape)
 
 

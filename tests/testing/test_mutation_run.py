@@ -16,7 +16,10 @@ SOME = [
     ("ops/softmax.py", "sum without the last"),
     ("ops/attention.py", "dv assigned by each tile"),
     ("ops/cross_entropy.py", "1/N forgotten"),
+    ("ops/kl_divergence.py", "spread over all V words"),
     ("layers/block.py", "short cut forgotten, post-norm"),
+    ("layers/block.py", "x and memory exchanged"),
+    ("models/stacks.py", "dmemory of the last layer only"),
 ]
 
 

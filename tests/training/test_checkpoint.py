@@ -9,7 +9,7 @@ import pytest
 
 from tinytx.core import Layer
 from tinytx.files import FileError, load_arrays, save_arrays
-from tinytx.models import GPT, GPTConfig
+from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
 from tinytx.training import AdamW, Trainer, WarmupCosine, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 
@@ -156,6 +156,43 @@ def test_hostile_checkpoint_is_refused_before_it_takes_memory(tmp_path, good, mo
     finally:
         tracemalloc.stop()
     assert "\n" not in str(caught.value)
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n_encoder_layers", 10_000),
+        ("n_decoder_layers", 10**12),
+        ("target_vocab_size", 2**31),
+        ("source_vocab_size", 2**70),
+        ("d_model", 3 * 2**29),
+        ("d_ff", 2**31),
+        ("max_len", 2**31),  # of sinusoids, which no weight in the file vouches for
+        ("max_len", 2**20),
+        ("positions", "learned"),
+        ("final_norm", True),
+        ("tied", "none"),
+        ("pad_id", 11),
+        ("loss_form", ["hinge"]),
+        ("label_smoothing", "0.1"),
+    ],
+)
+def test_hostile_transformer_is_refused_before_it_takes_memory(tmp_path, field, value):
+    """Catches sizes that only one of two stacks or vocabularies has, and a table that is computed, not loaded."""
+    config = TransformerConfig(11, 11, d_model=12, n_heads=3, d_ff=12, n_encoder_layers=1, n_decoder_layers=1)
+    path = save_checkpoint(tmp_path, Transformer(config, rng=np.random.default_rng(0)))
+    assert load_checkpoint(tmp_path)[0].config == config
+    arrays, meta = load_arrays(path)
+    changed = {field: value} | ({"target_vocab_size": value} if field == "source_vocab_size" else {})
+    save_arrays(path, arrays, {**meta, "config": {**meta["config"], **changed}})
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError, match=NAME):
+            load_checkpoint(tmp_path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
     assert peak < 2**20
 
 

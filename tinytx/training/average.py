@@ -66,6 +66,8 @@ def average_checkpoints(folders):
 def _check_same(model, other, folder, other_folder):
     """Raise FileError unless two models are of one kind and one config."""
     one, two = ({"model": type(m).__name__} | asdict(m.config) for m in (model, other))
-    differing = [f"{name} {one.get(name)!r} and {two.get(name)!r}" for name in one | two if one.get(name) != two.get(name)]
+    differing = [
+        f"{name} {one.get(name)!r} and {two.get(name)!r}" for name in one | two if one.get(name) != two.get(name)
+    ]
     if differing:
         raise FileError(f"average_checkpoints: {folder} and {other_folder} differ in {', '.join(differing)}")
