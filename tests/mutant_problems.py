@@ -90,6 +90,15 @@ def cross_entropy(m, smoothing=0.0):
     )
 
 
+def linear_cross_entropy(m):
+    return pair(
+        lambda x, weight: m.linear_cross_entropy(x, weight, TARGETS, chunk=10),
+        lambda dloss, saved: m.linear_cross_entropy_backward(saved, dloss),
+        _draw(2, 3, 4),
+        _draw(4, 5),
+    )
+
+
 def kl_divergence(m, smoothing=0.0):
     return pair(
         lambda logits: m.kl_divergence(logits, TARGETS % 5, pad_id=0, label_smoothing=smoothing),
@@ -200,6 +209,7 @@ PROBLEMS = {
     "dropout": lambda m: pair(lambda x: m.dropout(x, 0.4, 12, 1), m.dropout_backward, _draw(2, 3, 5)),
     "add_positions": positions,
     "cross_entropy": cross_entropy,
+    "linear_cross_entropy": linear_cross_entropy,
     "cross_entropy smoothed": lambda m: cross_entropy(m, 0.2),
     "kl_divergence": kl_divergence,
     "kl_divergence smoothed": lambda m: kl_divergence(m, 0.2),

@@ -123,6 +123,12 @@ _TABLE = {
         ("ignored rows count", "mask", "cross_entropy",
          "dlogits[n, j] = logits.dtype.type(0)", "dlogits[n, j] = scale"),
     ],
+    "ops/linear_cross_entropy.py": [
+        ("dW of the last chunk only", "= for +=", "linear_cross_entropy", "dweight += part", "dweight = part"),
+        ("each chunk's own N", "wrong constant", "linear_cross_entropy",
+         "cross_entropy_backward(loss_saved, dloss)",
+         "cross_entropy_backward(loss_saved._replace(count=len(loss_saved.targets)), dloss)"),
+    ],
     "ops/kl_divergence.py": [
         ("spread over all V words", "wrong constant", "kl_divergence smoothed",
          "s, scale = _spread(label_smoothing, logits.shape[-1])", "s, scale = label_smoothing / logits.shape[-1]"),

@@ -88,6 +88,26 @@ def cross_entropy(make, ignoring=False):
     return case
 
 
+def linear_cross_entropy(make):
+    b, t, d, v = make.sizes(4)
+    v += 1
+    targets = make.ids(v, b, t)
+    targets[make.integers(0, 2, (b, t)) == 1] = -7
+    chunk = make.choice(1, 2 * v, 1000)
+    options = {"ignore_index": -7, "label_smoothing": 0.2, "count": make.choice(None, 50), "chunk": chunk}
+
+    def forward(x, weight):
+        loss, saved = ops.linear_cross_entropy(x, weight, targets, **options)
+        return np.asarray(loss, x.dtype), saved
+
+    def backward(dloss, saved):
+        return ops.linear_cross_entropy_backward(saved, float(dloss))
+
+    case = OpCase(forward, backward, {"x": make.array(b, t, d), "weight": make.array(d, v)}, batch=("x",))
+    case.facts = options | {"targets": targets}
+    return case
+
+
 def kl_divergence(make, smoothing=0.0):
     b, t, v = make.sizes(3)
     v += 2  # two words beside the target and padding
@@ -139,6 +159,7 @@ OPS = {
     "dropout": dropout,
     "cross_entropy": cross_entropy,
     "cross_entropy ignoring, smoothed": lambda make: cross_entropy(make, ignoring=True),
+    "linear_cross_entropy": linear_cross_entropy,
     "kl_divergence": kl_divergence,
     "kl_divergence smoothed": lambda make: kl_divergence(make, smoothing=0.2),
     "scale": scale,

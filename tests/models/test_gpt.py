@@ -109,6 +109,28 @@ def test_loss_and_its_gradient(dropout):
         assert abs(numeric - analytic) < 1e-7 * max(1, np.linalg.norm(parameter.grad)), path
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_loss_in_chunks_is_the_loss(tied, monkeypatch):
+    """Catches a table's gradient that is not transposed back, or that is lost, where the logits do not exist whole."""
+    config = GPTConfig(vocab_size=11, max_len=7, d_model=12, n_heads=3, n_layers=2, tied_head=tied)
+    model = GPT(config, rng=np.random.default_rng(0), dtype=np.float64)
+    ids, targets = np.random.default_rng(1).integers(0, 11, (2, 3, 7))
+    results = []
+    for most in (10**6, 1):
+        monkeypatch.setattr("tinytx.models.gpt.LOGITS", most)
+        model.zero_grad()
+        tape = Tape()
+        loss = model.loss(ids, targets, tape)
+        kept = [array.shape[-1] for _, arrays, _ in tape.kept() for _, array in arrays if array.ndim]
+        model.loss_backward(tape)
+        tape.check_empty()
+        results.append((loss, 11 in kept, {name: p.grad for name, p in model.named_parameters()}))
+    (whole, _, expected), (chunked, logits_kept, found) = results
+    assert abs(whole - chunked) < 1e-14 and not logits_kept
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=0, atol=1e-14, err_msg=name)
+
+
 def test_shards_add_up_to_the_whole_batch():
     """Catches dropout masks and counts that depend on how many threads shared the batch."""
     ids, targets = ids_of(5, 6), ids_of(5, 6, seed=4)

@@ -48,6 +48,12 @@ def cross_entropy(case):
     return lambda logits: F.cross_entropy(logits.mT, targets, reduction="sum", **facts) / count
 
 
+def linear_cross_entropy(case):
+    case.facts.pop("chunk")
+    loss = cross_entropy(case)
+    return lambda x, weight: loss(x @ weight)
+
+
 def kl_divergence(case):
     """``KLDivLoss`` on a target distribution written out, as the Annotated Transformer's LabelSmoothing has it."""
     targets, pad_id, smoothing = (case.facts[name] for name in ("targets", "pad_id", "label_smoothing"))
@@ -75,6 +81,7 @@ ORACLES = {
     "add_positions": lambda case: lambda x, table, start: x + table[start : start + x.shape[1]],
     "dropout": lambda case: lambda x, p, key, first_row: x * kept(x, p, key, first_row),
     "cross_entropy": cross_entropy,
+    "linear_cross_entropy": linear_cross_entropy,
     "kl_divergence": kl_divergence,
     "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,

@@ -10,6 +10,7 @@ from tinytx.core import Layer, Parameter, Tape
 from tinytx.extras import MissingExtra
 from tinytx.models import GPT, GPTConfig
 from tinytx.training import SGD, AdamW, NotFiniteError, Trainer
+from tinytx.training.shards import ShardParameter, share_gradients
 
 IGNORED = -100
 CUTS = [(threads, accumulate) for threads in (1, 2, 3) for accumulate in (1, 2)]
@@ -85,6 +86,42 @@ def test_batch_smaller_than_the_threads():
     model, (ids, targets) = tiny_gpt(), uneven_batch()
     losses = {frozen(model, threads=threads).step(ids[:1], targets[:1]) for threads in (1, 3)}
     assert len(losses) == 1
+
+
+def test_one_row_on_all_threads_has_the_same_gradient():
+    """Catches heads that two threads write, and a gradient left in a replica, where a batch cannot be cut."""
+    (ids, targets), found = uneven_batch(), []
+    for threads in (1, 3):
+        model = tiny_gpt()
+        frozen(model, threads=threads).step(ids[:1], targets[:1])
+        found.append(gradients(model))
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_gradients_written_into_grad_count_too(threads):
+    """Catches a sum over shards that knows ``add_grad`` alone: a layer of somebody's own may write ``grad +=``."""
+
+    class Written(Slope):
+        def loss_backward(self, tape):
+            tape.pop(self)
+            self.weight.grad += self.gradient
+
+    model = Written([3.0, 4.0, 12.0])
+    frozen(model, threads=threads).step(np.ones((3, 2)))
+    np.testing.assert_array_equal(model.weight.grad, threads * model.gradient)
+
+
+def test_shards_are_summed_in_their_own_order():
+    """Catches an order that depends on which thread is first: 1e16 + 1 - 1e16 is 0 or 1 in float64."""
+    for first in range(3):
+        parameter = Parameter(np.zeros(1))
+        shards = [{"w": ShardParameter(parameter.data)} for _ in range(3)]
+        (total,) = share_gradients({"w": parameter}, shards)
+        for i in (first, (first + 1) % 3, (first + 2) % 3):
+            shards[i]["w"].add_grad(np.array([[1e16, 1.0, -1e16][i]]))
+        total.close()
+        assert parameter.grad[0] == (1e16 + 1.0) - 1e16
 
 
 def test_same_threads_same_bits():

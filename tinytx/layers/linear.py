@@ -31,6 +31,15 @@ class Linear(Layer):
         self.weight = Parameter(init(rng, (d_in, d_out)).astype(dtype))
         self.bias = Parameter(np.zeros(d_out, dtype)) if bias else None
 
+    @property
+    def matrix(self):
+        """W of y = x W, for an operation that takes it over."""
+        return self.weight.data
+
+    def add_matrix_grad(self, dmatrix):
+        """Add a fresh contribution to the gradient of `matrix`."""
+        self.weight.add_grad(dmatrix, fresh=True)
+
     def forward(self, x, tape=None):
         """(..., d_in) -> (..., d_out)."""
         y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None)
@@ -60,6 +69,15 @@ class TiedLinear(Layer):
 
     def __init__(self, weight):
         self.weight = weight
+
+    @property
+    def matrix(self):
+        """W of y = x W, for an operation that takes it over: the table transposed."""
+        return self.weight.data.T
+
+    def add_matrix_grad(self, dmatrix):
+        """Add a fresh contribution to the gradient of `matrix`."""
+        self.weight.add_grad(dmatrix.T, fresh=True)
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., V)."""

@@ -13,6 +13,8 @@ from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
 from tinytx.shapes import check_probability
 
+LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
+
 
 @dataclass(frozen=True)
 class GPTConfig:
@@ -116,7 +118,7 @@ class GPT(Layer):
         else:
             self.head = Linear(d, config.vocab_size, bias=False, rng=rng, dtype=dtype, init=init)
 
-    def forward(self, ids, tape=None, *, cache=None):
+    def forward(self, ids, tape=None, *, cache=None, hidden=False):
         """Return the logits of each position's next token.
 
         Parameters
@@ -125,10 +127,12 @@ class GPT(Layer):
         tape : Tape, optional
         cache : KeyValueCache, optional
             Holds the positions before ``ids``, which are added to it.
+        hidden : bool
+            Whether to stop in front of the head.
 
         Returns
         -------
-        array (B, T, V)
+        array (B, T, V), or (B, T, D) in front of the head
 
         Raises
         ------
@@ -148,11 +152,13 @@ class GPT(Layer):
             x = block(x, tape, cache=cache)
         if self.norm:
             x = self.norm(x, tape)
-        return self.head(x, tape)
+        return x if hidden else self.head(x, tape)
 
     def backward(self, dlogits, tape):
         """Add the gradients of all parameters; ids have none, so nothing is returned."""
-        dx = self.head.backward(dlogits, tape)
+        self._hidden_backward(self.head.backward(dlogits, tape), tape)
+
+    def _hidden_backward(self, dx, tape):
         if self.norm:
             dx = self.norm.backward(dx, tape)
         for block in reversed(self.blocks):
@@ -161,15 +167,28 @@ class GPT(Layer):
         self.token.backward(self.position.backward(dx, tape), tape)
 
     def loss(self, ids, targets, tape=None, *, count=None):
-        """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`."""
-        loss, saved = ops.cross_entropy(self(ids, tape), targets, count=count)
+        """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`.
+
+        More than ``LOGITS`` logits are made in chunks and not kept: `tinytx.ops.linear_cross_entropy`.
+        """
+        if np.size(ids) * self.config.vocab_size > LOGITS:
+            x = self(ids, tape, hidden=True)
+            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, count=count)
+        else:
+            loss, saved = ops.cross_entropy(self(ids, tape), targets, count=count)
         if tape is not None:
             tape.push(self, saved)
         return loss
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""
-        self.backward(ops.cross_entropy_backward(tape.pop(self)), tape)
+        saved = tape.pop(self)
+        if hasattr(saved, "logits"):
+            self.backward(ops.cross_entropy_backward(saved), tape)
+        else:
+            dx, dmatrix = ops.linear_cross_entropy_backward(saved)
+            self.head.add_matrix_grad(dmatrix)
+            self._hidden_backward(dx, tape)
 
     @staticmethod
     def count(ids, targets):

@@ -12,6 +12,7 @@ from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
 from tinytx.ops.linear import linear, linear_backward
+from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.scale import scale, scale_backward
@@ -40,6 +41,8 @@ __all__ = [
     "layer_norm_backward",
     "linear",
     "linear_backward",
+    "linear_cross_entropy",
+    "linear_cross_entropy_backward",
     "relu",
     "relu_backward",
     "scale",

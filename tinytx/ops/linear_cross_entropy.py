@@ -1,0 +1,98 @@
+r"""The output layer of a language model and its loss in one, without ever holding all logits.
+
+Derivation
+----------
+The logits X W are N x V numbers: 50,000 words for each of 4,096 positions are 800 MB, and their gradient as much again.
+But the loss of ``cross_entropy.py`` is a sum over rows, and a row of logits depends on its own row of X alone:
+
+    loss = sum_c loss_c,   loss_c = cross_entropy(X_c W),                (1)
+
+where the X_c are chunks of X's rows, and every chunk divides by the N of the whole. So the gradients are those of
+``linear.py`` for each chunk; X's stand below each other, and W, which every chunk uses, adds them up:
+
+    dX_c = dlogits_c W^T,                                                (2)
+    dW = sum_c X_c^T dlogits_c.                                          (3)
+
+What is kept: X and W, which exist already. A chunk's logits are made again in backward, which is one product more of the
+layer's three.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
+from tinytx.ops.linear import linear, linear_backward
+from tinytx.shapes import check_shape, rows
+
+CHUNK = 1 << 24  # logits that exist at a time, about: 64 MB of float32
+
+
+class Saved(NamedTuple):
+    x: np.ndarray  # (..., D)
+    weight: np.ndarray  # (D, V)
+    targets: np.ndarray  # (...)
+    count: int
+    chunk: int
+    options: dict  # of `cross_entropy`
+
+
+def linear_cross_entropy(x, weight, targets, *, ignore_index=-100, label_smoothing=0.0, count=None, chunk=CHUNK):
+    """Return ``cross_entropy(linear(x, weight), targets)``, some rows at a time.
+
+    Parameters
+    ----------
+    x : array (..., D), float32 or float64
+    weight : array (D, V), the dtype of x
+    targets, ignore_index, label_smoothing, count
+        As for `tinytx.ops.cross_entropy`.
+    chunk : int
+        Logits that exist at a time, about; at least one row.
+
+    Returns
+    -------
+    loss : float
+        In nats.
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `linear` and `cross_entropy` do.
+    """
+    targets = np.asarray(targets)
+    check_shape("linear_cross_entropy", "targets", targets, x.shape[:-1], "x of shape", x.shape)
+    count = count_targets(targets, ignore_index) if count is None else count
+    options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
+    saved = Saved(x, weight, targets, count, chunk, options)
+    return sum((loss for _, _, (loss, _) in _chunks(saved)), 0.0), saved  # (1)
+
+
+def linear_cross_entropy_backward(saved, dloss=1.0):
+    """Return (dx, dweight).
+
+    Parameters
+    ----------
+    saved : Saved
+    dloss : float
+        The gradient of whatever the loss is part of, with respect to the loss.
+    """
+    dx, dweight = np.empty(saved.x.shape, saved.x.dtype), None
+    dx_rows = rows(dx)
+    for at, linear_saved, (_, loss_saved) in _chunks(saved):
+        dx_rows[at], part, _ = linear_backward(cross_entropy_backward(loss_saved, dloss), linear_saved)  # (2)
+        if dweight is None:
+            dweight = part
+        else:
+            dweight += part  # (3)
+    return dx, np.zeros_like(saved.weight) if dweight is None else dweight
+
+
+def _chunks(saved):
+    """Yield for each chunk its rows, what `linear` saved, and what `cross_entropy` returned."""
+    x, targets = rows(saved.x), saved.targets.reshape(-1)
+    size = max(1, saved.chunk // max(1, saved.weight.shape[1]))
+    for start in range(0, len(x), size):
+        at = slice(start, start + size)
+        logits, linear_saved = linear(x[at], saved.weight)
+        yield at, linear_saved, cross_entropy(logits, targets[at], count=saved.count, **saved.options)
