@@ -191,10 +191,10 @@ PROPERTIES = [
 
 
 def check_accumulates(case, rng):
-    """Two backwards give exactly twice the gradient; what was there before is added to: catches ``=`` for ``+=``."""
+    """Two backwards give twice the gradient; what was there before is added to: catches ``=`` for ``+=``."""
     dy = cotangent(case, rng)
     once = case.gradient(case.arrays, dy)
-    rtol = 1e-15 if case.shares else 0.0  # (a + b) + (a + b), in another order
+    rtol = 1e-14  # a table of embeddings, or one that is shared, adds its contributions in another order
     layer = case.bind(case.arrays)
     layer.zero_grad()
     for _ in range(2):

@@ -31,8 +31,8 @@ def test_names_the_operation(model, ids, monkeypatch, name, position, tensor):
     """A wrong operation is found at the first layer that uses it, by path, tensor and index."""
     right = getattr(ops, f"{name}_backward")
 
-    def wrong(dy, saved):
-        gradients = list(right(dy, saved))
+    def wrong(dy, saved, **options):
+        gradients = list(right(dy, saved, **options))
         gradients[position] = 2 * gradients[position]
         return gradients
 
