@@ -44,7 +44,7 @@ def test_warmup_as_long_as_the_run(total):
 
 
 def test_rises_to_the_warm_up_and_falls_with_the_root():
-    """Catches a first step at rate 0 or infinity, and a peak beside the warm-up's end: the paper's step_num is 1 first."""
+    """Catches a first step at rate 0 or infinity, and a peak beside the warm-up's end: step_num starts at 1."""
     schedule = WarmupInverseSqrt(d_model=64, warmup=4, factor=2.0)
     points = {0: 1 / 32, 1: 2 / 32, 3: 4 / 32, 15: 2 / 32, 63: 1 / 32}
     assert {step: schedule(step) for step in points} == pytest.approx(points, rel=1e-14)
