@@ -93,8 +93,9 @@ class Parameter:
 
     def add_into_grad(self, add):
         """Call ``add(grad)``, which adds one contribution into the array ``grad``: for one that is zero nearly everywhere."""
-        if not self._owned or not self._grad.flags.c_contiguous:
-            self._grad, self._owned = self.grad.copy(), True
+        grad = self.grad  # zeros of our own, if there is none
+        if not self._owned or not grad.flags.c_contiguous:
+            self._grad, self._owned = grad.copy(), True
         add(self._grad)
 
     def __repr__(self):

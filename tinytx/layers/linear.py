@@ -49,7 +49,7 @@ class Linear(Layer):
 
     def backward(self, dy, tape):
         dx, dweight, dbias = ops.linear_backward(dy, tape.pop(self))
-        self.weight.add_grad(dweight, fresh=True)
+        self.add_matrix_grad(dweight)
         if self.bias:
             self.bias.add_grad(dbias)
         return dx
@@ -87,6 +87,6 @@ class TiedLinear(Layer):
         return y
 
     def backward(self, dy, tape):
-        dx, dweight_transposed, _ = ops.linear_backward(dy, tape.pop(self))
-        self.weight.add_grad(dweight_transposed.T, fresh=True)
+        dx, dmatrix, _ = ops.linear_backward(dy, tape.pop(self))
+        self.add_matrix_grad(dmatrix)
         return dx

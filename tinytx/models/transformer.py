@@ -211,9 +211,9 @@ class Transformer(Layer):
         self._name_layers_from_here(tape)
         memory, source_mask, b = np.asarray(memory), np.asarray(source_mask), len(np.atleast_1d(target))
         expected = (b, memory.shape[1], self.config.d_model) if memory.ndim == 3 else (b, "S", self.config.d_model)
-        check_shape("Transformer", "memory", memory, expected, f"{b} rows of target and d_model")
+        check_shape("Transformer", "memory", memory, expected, b, "rows of target and d_model")
         mask_shape = (b, 1, 1, memory.shape[1])
-        check_shape("Transformer", "source_mask", source_mask, mask_shape, f"memory of shape {memory.shape}")
+        check_shape("Transformer", "source_mask", source_mask, mask_shape, "memory of shape", memory.shape)
         return self.decoder(target, tape, memory=memory, memory_mask=source_mask, cache=cache)
 
     def forward(self, source, target, tape=None):

@@ -133,7 +133,7 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
             "and padding to spread it over"
         )
     targets = check_ids("kl_divergence", targets, v, what="target")
-    check_shape("kl_divergence", "targets", targets, logits.shape[:-1], f"logits of shape {logits.shape}")
+    check_shape("kl_divergence", "targets", targets, logits.shape[:-1], "logits of shape", logits.shape)
     targets = targets.reshape(-1)
     losses, largest, total = (np.empty(targets.shape, logits.dtype) for _ in range(3))
     dtype, s = logits.dtype.type, _spread(label_smoothing, v)

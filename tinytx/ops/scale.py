@@ -33,5 +33,5 @@ def scale(x, factor):
 def scale_backward(dy, saved):
     """Return dx."""
     shape, factor = saved
-    check_shape("scale_backward", "dy", dy, shape, f"x of shape {shape}")
+    check_shape("scale_backward", "dy", dy, shape, "x of shape", shape)
     return dy * dy.dtype.type(factor)  # (2)
