@@ -105,6 +105,7 @@ def torch_case(name, case):
     def tensor(array):
         return torch.from_numpy(array).requires_grad_(array.dtype.kind == "f")
 
+    torch.manual_seed(KEY)  # dropout's random bits: the same in every run
     weights = [np.ascontiguousarray(w.T) if name == "linear" else w for w in case.weights]
     dy = torch.from_numpy(case.dy) if case.dy is not None else None
     return Case(tuple(map(tensor, case.rows)), tuple(map(tensor, weights)), dy)
