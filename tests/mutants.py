@@ -53,9 +53,9 @@ _TABLE = {
         ("times y", "factor", "relu", "= dy[i] if", "= dy[i] * y[i] if"),
     ],
     "ops/gelu.py": [
-        ("density forgotten", "missing term", "gelu", "(below + x[i] * density *", "(below + 0 *"),
-        ("x forgotten", "factor", "gelu", "below + x[i] * density", "below + density"),
-        ("exponent without its half", "factor", "gelu", "exp(-half * x[i] * x[i])", "exp(-x[i] * x[i])"),
+        ("density forgotten", "missing term", "gelu", "+ x[i] * density * e", "+ 0 * e"),
+        ("x forgotten", "factor", "gelu", "+ x[i] * density * e", "+ density * e"),
+        ("exponent without its half", "factor", "gelu", "e = exp(-half * x[i] * x[i])", "e = exp(-x[i] * x[i])"),
         ("1/sqrt(2 pi) to 6 digits", "wrong constant", "gelu", "x.dtype.type(DENSITY)", "x.dtype.type(0.398942)"),
         ("the tanh form's backward", "wrong operand", "gelu", "_apply(_erf_backward", "_apply(_tanh_backward"),
         ("3 forgotten", "factor", "gelu_tanh", "x.dtype.type(3 * A)", "x.dtype.type(A)"),

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 
-from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
+from tinytx.kernel import exp, hash_element, hash_row, kernel, normal_cdf, row_max
 
 DTYPES = [np.float32, np.float64]
 
@@ -16,6 +16,13 @@ DTYPES = [np.float32, np.float64]
 def _exp(y, x):
     for i in range(x.size):
         y[i] = exp(x[i])
+
+
+@kernel
+def _normal_cdf(y, x):
+    half = x.dtype.type(0.5)
+    for i in range(x.size):
+        y[i] = normal_cdf(x[i], exp(-half * x[i] * x[i]))
 
 
 @kernel
@@ -35,6 +42,12 @@ def _hash(bits, key, first_row):
 def exp_of(x):
     y = np.empty_like(x)
     _exp(y, x)
+    return y
+
+
+def normal_cdf_of(x):
+    y = np.empty_like(x)
+    _normal_cdf(y, x)
     return y
 
 
@@ -80,6 +93,27 @@ def test_exp_at_the_edges_of_its_range(dtype):
     assert np.isinf(exp_of(above)).all()
     assert np.isfinite(exp_of(np.array([0.9999 * top], dtype))).all()
     assert (exp_of(below) < info.smallest_normal).all() and (exp_of(below) >= 0).all()
+
+
+@pytest.mark.parametrize(("dtype", "lowest", "ulp"), [(np.float32, -13, 6e-8), (np.float64, -37, 1.2e-16)])
+def test_normal_cdf_keeps_its_digits_in_the_tail(dtype, lowest, ulp):
+    """Catches (1 + erf) / 2, which has none left at x = -6 (-9 in float64), and a coefficient with a wrong digit.
+
+    Here and in the reference an exponent near x**2 / 2 is rounded, so the relative error may grow as x**2.
+    """
+    x = np.concatenate([np.linspace(lowest, 9, 4001), np.linspace(-1e-3, 1e-3, 101)]).astype(dtype)
+    true = np.array([math.erfc(-v * math.sqrt(0.5)) / 2 for v in x.tolist()])
+    error = np.abs(normal_cdf_of(x) / true - 1)
+    assert (error < ulp * (8 + 2 * x.astype(float) ** 2)).all()
+    assert np.abs(normal_cdf_of(x) - true).max() < 3 * ulp
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_normal_cdf_of_what_is_no_number(dtype):
+    """Catches infinity divided by infinity."""
+    big = np.finfo(dtype).max
+    x = np.array([np.nan, np.inf, -np.inf, big, -big, 0.0, -0.0], dtype)
+    np.testing.assert_array_equal(normal_cdf_of(x), np.array([np.nan, 1, 0, 1, 0, 0.5, 0.5], dtype))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -143,14 +143,67 @@ _exp32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_exp32)
 _exp64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_exp64)
 
 
-def erf(x):
-    """Return the error function of a scalar inside a kernel, in its own dtype."""
-    return x.dtype.type(math.erf(x))
+def normal_cdf(x, e):
+    r"""Return P(x), the probability that a standard normal variable is below x, given e = e**(-x**2 / 2).
+
+    P(x) = (1 + erf(x / sqrt 2)) / 2, but that sum loses its digits where erf is near -1. So take the tail beyond
+    a = abs(x), P(-a) = e R(a), and P(a) = 1 - P(-a). R falls smoothly from 1/2 at a = 0, like 1 / (a sqrt(2 pi)) at the
+    end; with u = 2k / (a + k) and t = 1 - u, which lies between -1 and 1, R / u is a polynomial of t: interpolated at
+    the Chebyshev points of 0 <= a <= 14 with k = 3 (float32) and 0 <= a <= 38 with k = 4 (float64), where P underflows.
+    Absolute error 1e-7 or 3e-16. The series for the complementary error function in Numerical Recipes, section 6.2,
+    is of this kind.
+    """
+    tail = math.erfc(abs(x) * math.sqrt(0.5)) / 2  # as in `exp`, this body runs in plain Python only
+    return type(x)(tail if x < 0 else 1 - tail)
 
 
-@overload(erf)
-def _erf_for(x):
-    return lambda x: math.erf(x)
+TAIL32 = (
+    5.6976453e-6, -3.83415466e-5, -1.56225254e-4, 1.73450498e-4, 1.15619641e-3, -1.74488935e-3, -7.87641217e-3,
+    3.83363963e-2, -8.48886917e-2, 0.121513947,
+)  # fmt: skip
+TAIL64 = (
+    2.82410308121979421e-10, 1.49191079414873941e-9, 9.00799736850502415e-10, -9.49251151023221775e-9,
+    -1.79519640873494047e-8, 3.32486232826340097e-8, 1.26399604150839204e-7, -7.85130419295859991e-8,
+    -7.39327618621209866e-7, 8.95942190443787032e-8, 4.39285486427869728e-6, -2.38556076205761255e-7,
+    -2.88868190802861578e-5, 1.66680459180272536e-5, 2.03852301252306383e-4, -4.34961546830194509e-4,
+    -9.42523620433125993e-4, 7.54957186142239057e-3, -2.33152322449700595e-2, 4.83921750927755708e-2,
+    -7.5987080246486392e-2, 9.44106413019689412e-2,
+)  # fmt: skip
+_TAIL32 = tuple(np.float32(c) for c in TAIL32)
+
+
+def _normal_cdf32(x, e):
+    u = np.float32(6) / (abs(x) + np.float32(3))
+    t = np.float32(1) - u
+    p = np.float32(0)
+    for c in _TAIL32:
+        p = p * t + c
+    tail = e * u * p
+    return tail if x < np.float32(0) else np.float32(1) - tail
+
+
+def _normal_cdf64(x, e):
+    u = 8.0 / (abs(x) + 4.0)
+    t = 1.0 - u
+    p = 0.0
+    for c in TAIL64[:11]:  # two loops of 11: LLVM unrolls no loop of 22
+        p = p * t + c
+    for c in TAIL64[11:]:
+        p = p * t + c
+    tail = e * u * p
+    return tail if x < 0.0 else 1.0 - tail
+
+
+@overload(normal_cdf)
+def _normal_cdf_for(x, e):
+    if x == numba.types.float32:
+        return lambda x, e: _normal_cdf32_compiled(x, e)
+    if x == numba.types.float64:
+        return lambda x, e: _normal_cdf64_compiled(x, e)
+
+
+_normal_cdf32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_normal_cdf32)
+_normal_cdf64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_normal_cdf64)
 
 
 def hash_row(key, row):

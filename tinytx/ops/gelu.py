@@ -29,29 +29,27 @@ import math
 
 import numpy as np
 
-from tinytx.kernel import erf, exp, kernel
+from tinytx.kernel import exp, kernel, normal_cdf
 from tinytx.shapes import check_float, check_shape, contiguous
 
 A = 0.044715
 C = math.sqrt(2 / math.pi)
 DENSITY = 1 / math.sqrt(2 * math.pi)
-ROOT_HALF = math.sqrt(0.5)
 
 
 @kernel
 def _erf_forward(y, x):
-    half, one, root_half = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(ROOT_HALF)
+    half = x.dtype.type(0.5)
     for i in range(x.size):
-        y[i] = x[i] * half * (one + erf(x[i] * root_half))  # (1)
+        y[i] = x[i] * normal_cdf(x[i], exp(-half * x[i] * x[i]))  # (1)
 
 
 @kernel
 def _erf_backward(dx, dy, x):
-    half, one, root_half = x.dtype.type(0.5), x.dtype.type(1), x.dtype.type(ROOT_HALF)
-    density = x.dtype.type(DENSITY)
+    half, density = x.dtype.type(0.5), x.dtype.type(DENSITY)
     for i in range(x.size):
-        below = half * (one + erf(x[i] * root_half))
-        dx[i] = dy[i] * (below + x[i] * density * exp(-half * x[i] * x[i]))  # (2)
+        e = exp(-half * x[i] * x[i])
+        dx[i] = dy[i] * (normal_cdf(x[i], e) + x[i] * density * e)  # (2)
 
 
 @kernel
