@@ -75,9 +75,9 @@ TARGETS = np.array([[1, -100, 0], [4, 2, -100]])
 D, H, F = 6, 2, 9
 
 
-def attention(m, *, t=4, s=5, mask=None, block=2, **settings):
-    """Few queries in a tile, so that several tiles add to one gradient."""
-    m.BLOCK = block
+def attention(m, *, t=4, s=5, mask=None, block=2, keys=2, **settings):
+    """Few queries and keys in a tile, so that several tiles add to one gradient."""
+    m.BLOCK, m.KEYS = block, keys
     inputs = _draw(2, 3, t, 2), _draw(2, 3, s, 2, seed=1), _draw(2, 3, s, 2, seed=2)
     return pair(lambda q, k, v: m.attention(q, k, v, mask=mask, **settings), m.attention_backward, *inputs)
 
@@ -205,7 +205,7 @@ PROBLEMS = {
     "attention causal": lambda m: attention(m, causal=True),
     "attention masked": lambda m: attention(m, mask=MASK),
     "attention dropout": lambda m: attention(m, dropout=0.4, key=11),
-    "attention square": lambda m: attention(m, s=4, block=4),
+    "attention square": lambda m: attention(m, s=4, block=4, keys=4),
     "dropout": lambda m: pair(lambda x: m.dropout(x, 0.4, 12, 1), m.dropout_backward, _draw(2, 3, 5)),
     "add_positions": positions,
     "cross_entropy": cross_entropy,

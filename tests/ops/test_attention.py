@@ -71,9 +71,11 @@ def test_is_what_the_equations_say(kind, t, s):
 
 @pytest.mark.parametrize("kind", MASKS)
 @pytest.mark.parametrize(("t", "s"), [(9, 11), (11, 9), (13, 2)])
-@pytest.mark.parametrize(("block", "tile"), [(1, 1), (2, 40), (4, 1 << 17), (5, 150), (64, 1)])
+@pytest.mark.parametrize(
+    ("block", "keys", "tile"), [(1, 1, 1), (2, 3, 40), (4, 512, 1 << 17), (5, 4, 150), (64, 2, 1), (3, 5, 1 << 17)]
+)
 @pytest.mark.parametrize("p", [0.0, 0.4])
-def test_does_not_depend_on_its_tiles(kind, t, s, block, tile, p, monkeypatch):
+def test_does_not_depend_on_its_tiles(kind, t, s, block, keys, tile, p, monkeypatch):
     """Catches a first row, a mask, a key's length or a dropout mask counted from the tile and not from the whole."""
     b, h, k = 3, 2, 4
     rng = np.random.default_rng(2)
@@ -82,10 +84,33 @@ def test_does_not_depend_on_its_tiles(kind, t, s, block, tile, p, monkeypatch):
     dy, options = rng.normal(size=q.shape), options | {"dropout": p, "key": 12345, "first_row": 6}
     expected = results(q, key, v, dy, **options)
     monkeypatch.setattr(module, "BLOCK", block)
-    monkeypatch.setattr(module, "LONG_BLOCK", block + 1)
-    monkeypatch.setattr(module, "LONG", 11)
+    monkeypatch.setattr(module, "KEYS", keys)
     monkeypatch.setattr(module, "TILE", tile)
-    assert_same(results(q, key, v, dy, **options), expected, f"BLOCK {block}, TILE {tile}", 1e-13)
+    assert_same(results(q, key, v, dy, **options), expected, f"BLOCK {block}, KEYS {keys}, TILE {tile}", 1e-13)
+    weights = attention_weights(attention(q, key, v, **options)[1])
+    monkeypatch.undo()
+    assert_same({"p": weights}, {"p": attention_weights(attention(q, key, v, **options)[1])}, "weights", 1e-13)
+
+
+@pytest.mark.parametrize("slope", [-300.0, 300.0])
+def test_largest_score_may_come_in_any_tile(slope, monkeypatch):
+    """Catches sums of earlier tiles that do not shrink, or shrink to NaN: scores rise or fall by 300 from key to key."""
+    q, key, v = qkv(1, 1, 3, 8, 4)
+    q[..., 0], key[..., 0] = 2.0, slope * np.arange(8)
+    expected = by_the_book(q, key, v, np.ones((1, 1, 3, 8), bool))[1]
+    monkeypatch.setattr(module, "KEYS", 2)
+    np.testing.assert_allclose(attention(q, key, v)[0], expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("at", [0, 3, 5])
+def test_a_score_that_is_no_number_is_not_lost(bad, at, monkeypatch):
+    """Catches a running maximum that a NaN of an earlier or later tile does not reach: output and gradient are NaN."""
+    q, key, v = qkv(1, 2, 3, 6, 4)
+    q[...], key[..., at, 0] = np.abs(q), bad
+    monkeypatch.setattr(module, "KEYS", 2)
+    found = results(q, key, v, np.ones_like(q))
+    assert np.isnan(found["y"]).all() and np.isnan(found["dq"]).all()
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -101,9 +126,10 @@ def test_queries_that_see_nothing_in_whole_tiles(t, s, causal):
 
 
 @given(data=st.data())
+@pytest.mark.parametrize("keys", [2, module.KEYS])
 @pytest.mark.parametrize("hidden", [np.nan, -np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", MASKS[1:])
-def test_masked_positions_leak_nothing(kind, hidden, data):
+def test_masked_positions_leak_nothing(kind, hidden, keys, data):
     """Catches 0 * NaN in every product: no number in keys that no query sees, or in queries that see no key, counts."""
     make = Drawn(data.draw)
     b, h, t, s, k = make.sizes(5)
@@ -114,7 +140,9 @@ def test_masked_positions_leak_nothing(kind, hidden, data):
     for array in (expected["dk"][unseen], expected["dv"][unseen], expected["y"][blind], expected["dq"][blind]):
         assert not array.any()
     key[unseen] = v[unseen] = q[blind] = dy[blind] = hidden
-    actual = results(q, key, v, dy, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "KEYS", keys)
+        actual = results(q, key, v, dy, **options)
     assert_same(actual, expected, "hidden values", 1e-13)
     for name, rows in (("dk", unseen), ("dv", unseen), ("y", blind), ("dq", blind)):
         assert not actual[name][rows].any(), f"{name} is not 0 at masked positions"

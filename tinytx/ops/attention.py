@@ -19,11 +19,18 @@ For one head, with T queries, S keys and values, c = 1/sqrt(K) and an additive m
 In (4) and (8) the T axis is summed: every query that looked at a key adds to its gradient. Dropout with mask m
 multiplies P by m/(1-p) in (3) and (4), and dP by the same in (5); the P in (6) stays the undropped one.
 
-Tiles. P has T x S elements for each head, and they need never exist together. A row of P depends on one row of Q only,
-so ``BLOCK`` queries at a time are taken through (1) to (3), over few enough heads to stay in cache. What is kept is,
-for each query, its largest score m_t and Z_t = sum_s e^(A_ts - m_t), from which backward makes the tile again:
+The sum in (6) is a scalar product of two rows that exist anyway, dropout or not:
 
-    P_ts = e^(A_ts - m_t) / Z_t.                                         (9)
+    sum_r P_tr dP_tr = sum_r P_tr sum_k dY_tk V_rk = sum_k dY_tk Y_tk.   (9)
+
+Tiles. P has T x S elements for each head, and they need never exist together: ``BLOCK`` queries by ``KEYS`` keys are
+made at a time, over few enough heads to stay in cache. A row of P needs its largest score m_t and its
+Z_t = sum_s e^(A_ts - m_t), of which a tile knows only the part up to its own keys. So the tiles of a row carry along
+m, Z and the sum of e^(A_ts - m_t) V_s: where a tile brings a larger score m', both sums shrink by e^(m - m'), and after the
+last tile Y is the one divided by the other (Milakov and Gimelshein 2018, arXiv:1805.02867). m_t and Z_t are kept, from
+which backward makes any tile again:
+
+    P_ts = e^(A_ts - m_t) / Z_t.                                         (10)
 
 Memory is linear in T (Dao et al. 2022, arXiv:2205.14135, argue it whole). Under a causal mask a block stops at the last
 key that its last query may see, which skips half of the products.
@@ -34,6 +41,7 @@ and 1/Z is kept as 0.
 """
 
 import math
+from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -43,7 +51,8 @@ from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
 from tinytx.ops.dropout import threshold
 from tinytx.shapes import check_float, check_probability, check_shape
 
-BLOCK, LONG_BLOCK, LONG = 64, 128, 1024  # queries in a tile, and in one of a sequence of 1,024 or more
+BLOCK, LONG_BLOCK = 64, 256  # queries in a tile: an eighth of the sequence, within these bounds
+KEYS = 512  # keys in a tile, at most
 TILE = 1 << 17  # elements of a tile, about: half a megabyte of float32
 
 _NO_MASK, _NO_ROWS = np.empty((0, 0, 0), bool), np.empty(0, np.int64)
@@ -56,7 +65,8 @@ class Saved(NamedTuple):
     q: np.ndarray  # (B, H, T, K)
     k: np.ndarray  # (B, H, S, K)
     v: np.ndarray  # (B, H, S, K)
-    largest: np.ndarray  # (B, H, T), m / c in (9)
+    y: np.ndarray  # (B, H, T, K)
+    largest: np.ndarray  # (B, H, T), m / c in (10)
     inverse: np.ndarray  # (B, H, T), 1 / Z
     mask: np.ndarray | None
     causal: bool
@@ -64,12 +74,12 @@ class Saved(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """Some batch rows, some heads, a block of queries, and how many keys the block's last query may see."""
+    """Some batch rows, some heads, a block of queries, a block of keys."""
 
     batch: slice
     heads: slice
     queries: slice
-    n_keys: int
+    keys: slice
 
     @property
     def q(self):
@@ -77,12 +87,16 @@ class Tile(NamedTuple):
 
     @property
     def k(self):
-        return self.batch, self.heads, slice(self.n_keys)
+        return self.batch, self.heads, self.keys
 
 
 @kernel
-def _softmax_tile(a, largest, inverse, mask, masked, first, scale, key, bit, keep_scale, rows_of):
-    """Turn a tile of Q K^T (G, t, s) into P by (1) and (2), with dropout as in (3), and write m / c and 1 / Z."""
+def _softmax_tile(a, running, mask, masked, first, scale, key, bit, keep_scale, rows_of, column):
+    """Turn a tile of Q K^T (G, t, s) into e^(A - m), dropped, and bring the running sums (4, G, t) up to date.
+
+    Those are m / c, Z, 1 / Z, and what the sums of the tiles before are to be multiplied by.
+    """
+    largest, z, inverse, shrink = running[0], running[1], running[2], running[3]
     g_size, t_size, s_size = a.shape
     zero = a.dtype.type(0)
     for g in range(g_size):
@@ -92,34 +106,35 @@ def _softmax_tile(a, largest, inverse, mask, masked, first, scale, key, bit, kee
             if masked:
                 for s in range(seen):
                     row[s] = row[s] if mask[g, t, s] else a.dtype.type(-np.inf)
-            m = row_max(row, seen)
+            before, m = largest[g, t], row_max(row, seen)
+            if before > m:
+                m = before
             if m == -np.inf:
                 seen = 0
-            z = zero
+            total = zero
             for s in range(seen):
                 row[s] = exp((row[s] - m) * scale)
-                z += row[s]
-            r = a.dtype.type(1) / z if seen else zero
-            largest[g, t], inverse[g, t] = m, r
-            for s in range(seen):
-                row[s] *= r * keep_scale
+                total += row[s]
+            largest[g, t], shrink[g, t] = m, exp((before - m) * scale) if before != -np.inf else zero
+            z[g, t] = z[g, t] * shrink[g, t] + total
+            inverse[g, t] = a.dtype.type(1) / z[g, t] if m != -np.inf else zero
             for s in range(seen, s_size):
                 row[s] = zero
             if bit:
                 bits = hash_row(key, rows_of[g] + t)
                 for s in range(seen):
-                    row[s] = row[s] if hash_element(bits, s) >= bit else zero
+                    row[s] = row[s] * keep_scale if hash_element(bits, column + s) >= bit else zero
 
 
 @kernel
-def _softmax_tile_backward(a, dp, largest, inverse, mask, masked, first, scale, key, bit, keep_scale, rows_of):
+def _softmax_tile_backward(a, dp, inner, largest, inverse, mask, masked, first, scale, key, bit, keep, rows_of, column):
     """Turn tiles of Q K^T and dY V^T into the dropped P of (4), and c dA of (7) and (8)."""
     g_size, t_size, s_size = a.shape
     zero = a.dtype.type(0)
     for g in range(g_size):
         for t in range(t_size):
             row, drow = a[g, t], dp[g, t]
-            m, r = largest[g, t], inverse[g, t]
+            m, r, sum_p_dp = largest[g, t], inverse[g, t], inner[g, t]
             seen = max(0, min(s_size, first + t + 1)) if r != 0 else 0
             if masked:
                 for s in range(seen):
@@ -128,16 +143,14 @@ def _softmax_tile_backward(a, dp, largest, inverse, mask, masked, first, scale, 
             if bit:
                 bits = hash_row(key, rows_of[g] + t)
                 for s in range(seen):
-                    drow[s] = drow[s] * keep_scale if hash_element(bits, s) >= bit else zero  # (5)
-            inner = zero
-            for s in range(seen):
-                row[s] = exp((row[s] - m) * scale) * r  # (9)
-                inner += row[s] * drow[s]
-            for s in range(seen):
-                drow[s] = row[s] * (drow[s] - inner) * scale  # (6)
-            if bit:
+                    kept = keep if hash_element(bits, column + s) >= bit else zero
+                    p = exp((row[s] - m) * scale) * r  # (10)
+                    row[s] = p * kept
+                    drow[s] = p * (drow[s] * kept - sum_p_dp) * scale  # (5), (6)
+            else:
                 for s in range(seen):
-                    row[s] = row[s] * keep_scale if hash_element(bits, s) >= bit else zero
+                    row[s] = exp((row[s] - m) * scale) * r  # (10)
+                    drow[s] = row[s] * (drow[s] - sum_p_dp) * scale  # (6)
             for s in range(seen, s_size):
                 row[s] = zero
                 drow[s] = zero
@@ -155,39 +168,47 @@ def _product(p, x, *, out, add=False):
 
 
 def _groups(saved):
-    """Return lists of tiles, each list with all queries of some heads: what one list writes, no other touches."""
-    b, h, t, _ = saved.q.shape
-    s = saved.k.shape[2]
-    block = max(1, min(BLOCK if t < LONG else LONG_BLOCK, t))
-    heads = max(1, min(h, TILE // max(1, block * s)))
-    batch = max(1, min(b, TILE // max(1, block * s * h))) if heads == h else 1
-    queries = [slice(t0, min(t0 + block, t)) for t0 in range(0, t, block)]
-    keys = [max(0, min(s, at.stop + s - t)) if saved.causal else s for at in queries]
+    """Return lists of rows of tiles, a list with all queries of some heads: what one list writes, no other touches."""
+    return _cut(saved.q.shape[:3], saved.k.shape[2], saved.causal, (BLOCK, LONG_BLOCK, KEYS, TILE))
+
+
+@lru_cache(64)
+def _cut(shape, s, causal, sizes):
+    (b, h, t), (shortest, longest, n_keys, elements) = shape, sizes
+    n_queries = min(longest, max(shortest, t // 8))
+    size = max(1, min(n_queries, t) * min(n_keys, s))
+    heads = max(1, min(h, elements // size))
+    batch = max(1, min(b, elements // (size * h))) if heads == h else 1
+    rows = []
+    for t0 in range(0, t, n_queries):
+        t1 = min(t0 + n_queries, t)
+        seen = max(0, min(s, t1 + s - t)) if causal else s
+        rows.append((slice(t0, t1), [slice(s0, min(s0 + n_keys, seen)) for s0 in range(0, max(seen, 1), n_keys)]))
     return [
-        [Tile(slice(b0, min(b0 + batch, b)), slice(h0, min(h0 + heads, h)), *at) for at in zip(queries, keys)]
+        [[Tile(slice(b0, b0 + batch), slice(h0, h0 + heads), at, part) for part in keys] for at, keys in rows]
         for b0 in range(0, b, batch)
         for h0 in range(0, h, heads)
     ]
 
 
-def _kernel_arguments(saved, tile, shape):
-    """Return the arguments that both kernels share, for a tile of ``shape`` (batch, heads, t, s)."""
-    s = shape[3]
-    b, h, n_queries, _ = saved.q.shape
-    dtype = saved.q.dtype.type
+def _kernel_arguments(saved, tile):
+    """Return the arguments that both kernels share."""
+    b, h, n_queries, width = saved.q.shape
+    n_keys, dtype = saved.k.shape[2], saved.q.dtype.type
     p, key, first_row = saved.dropout
     mask, rows_of = _NO_MASK, _NO_ROWS
     if saved.mask is not None:
-        whole = np.broadcast_to(saved.mask, (b, h, n_queries, saved.k.shape[2]))
-        mask = _flat(np.array(whole[tile.q][..., :s], order="C"))
+        whole = np.broadcast_to(saved.mask, (b, h, n_queries, n_keys))
+        mask = _flat(np.array(whole[tile.q][..., tile.keys], order="C"))
     if key is not None:  # the row, among the B H T of the whole batch's weights, that each head of the tile starts at
         heads = (first_row + np.arange(b)[tile.batch, None]) * h + np.arange(h)[tile.heads]
         rows_of = (heads * n_queries + tile.queries.start).ravel()
-    first = tile.queries.start + saved.k.shape[2] - n_queries if saved.causal else s
+    column = tile.keys.start
+    first = (tile.queries.start + n_keys - n_queries if saved.causal else n_keys) - column
     bit = threshold(p) if key is not None else np.uint32(0)
     keep_scale = dtype(1 / (1 - p)) if key is not None else dtype(1)
-    scale = dtype(1 / math.sqrt(saved.q.shape[3]))
-    return mask, saved.mask is not None, first, scale, np.uint64(key or 0), bit, keep_scale, rows_of
+    scale = dtype(1 / math.sqrt(width))
+    return mask, saved.mask is not None, first, scale, np.uint64(key or 0), bit, keep_scale, rows_of, column
 
 
 def _scores(saved, tile):
@@ -233,26 +254,29 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
         full = (*q.shape[:3], k.shape[2])
         if mask.dtype != bool or np.broadcast_shapes(mask.shape, full) != full:
             raise ValueError(f"attention: mask is {mask.dtype} of shape {mask.shape}, expected bool that fits {full}")
-    largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)
-    saved = Saved(q, k, v, largest, inverse, mask, causal, (dropout, key if dropout else None, first_row))
     y = np.empty_like(q)
+    largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)
+    saved = Saved(q, k, v, y, largest, inverse, mask, causal, (dropout, key if dropout else None, first_row))
 
     @_QUIET
-    def attend(tiles):
-        for tile in tiles:
-            p, largest[tile.q], inverse[tile.q] = _weights(saved, tile)
-            _product(p, v[tile.k], out=y[tile.q])  # (3)
+    def attend(rows):
+        for tiles in rows:
+            at = tiles[0].q
+            y_rows = y[at]
+            running = np.zeros((4, *y_rows.shape[:3]), q.dtype)
+            running[0] = -np.inf
+            for tile in tiles:
+                e = _scores(saved, tile)
+                _softmax_tile(_flat(e), running.reshape(4, -1, e.shape[2]), *_kernel_arguments(saved, tile))
+                add = tile is not tiles[0]
+                if add:
+                    y_rows *= running[3][..., None]
+                _product(e, v[tile.k], out=y_rows, add=add)  # (3), but for Z
+            largest[at], inverse[at] = running[0], running[2]
+            y_rows *= running[2][..., None]
 
     list(run(attend, _groups(saved)))
     return y, saved
-
-
-def _weights(saved, tile):
-    """Return the (dropped) weights of a tile, and m / c and 1 / Z of its queries."""
-    a = _scores(saved, tile)
-    largest, inverse = np.empty(a.shape[:3], a.dtype), np.empty(a.shape[:3], a.dtype)
-    _softmax_tile(_flat(a), _flat(largest), _flat(inverse), *_kernel_arguments(saved, tile, a.shape))
-    return a, largest, inverse
 
 
 def _flat(tile):
@@ -263,11 +287,19 @@ def _flat(tile):
 @_QUIET
 def attention_weights(saved):
     """Return P (B, H, T, S), after dropout, for pictures: made again from what backward keeps."""
-    b, h, t, _ = saved.q.shape
-    weights = np.zeros((b, h, t, saved.k.shape[2]), saved.q.dtype)
-    for tile in chain(*_groups(saved)):
-        weights[tile.q][..., : tile.n_keys] = _weights(saved, tile)[0]
+    weights = np.zeros((*saved.q.shape[:3], saved.k.shape[2]), saved.q.dtype)
+    for tile in chain(*chain(*_groups(saved))):
+        weights[(*tile.q, tile.keys)], _ = _tile_backward(saved, tile, saved.y, np.zeros_like(saved.largest))
     return weights
+
+
+def _tile_backward(saved, tile, dy, inner):
+    """Return the dropped P and c dA of a tile."""
+    p = _scores(saved, tile)
+    da = np.matmul(dy[tile.q], saved.v[tile.k].swapaxes(2, 3), order="C")  # (5)
+    kept = (_flat(array[tile.q]) for array in (inner, saved.largest, saved.inverse))
+    _softmax_tile_backward(_flat(p), _flat(da), *kept, *_kernel_arguments(saved, tile))
+    return p, da
 
 
 def attention_backward(dy, saved, *, run=map):
@@ -284,17 +316,17 @@ def attention_backward(dy, saved, *, run=map):
     check_shape("attention_backward", "dy", dy, q.shape, "q of shape", q.shape)
     dq, dk, dv = (np.empty_like(x) if q.size else np.zeros_like(x) for x in (q, k, v))
 
+    inner = np.einsum("bhtk,bhtk->bht", dy, saved.y)  # (9)
+
     @_QUIET
-    def attend(tiles):
-        for tile in reversed(tiles):  # the last block of queries sees every key: it writes, and the others add
-            p = _scores(saved, tile)
-            da = np.matmul(dy[tile.q], v[tile.k].swapaxes(2, 3), order="C")  # (5)
-            kept = _flat(saved.largest[tile.q]), _flat(saved.inverse[tile.q])
-            _softmax_tile_backward(_flat(p), _flat(da), *kept, *_kernel_arguments(saved, tile, p.shape))
-            add = tile is not tiles[-1]
-            _product(p.swapaxes(2, 3), dy[tile.q], out=dv[tile.k], add=add)  # (4)
-            _product(da, k[tile.k], out=dq[tile.q])  # (7)
-            _product(da.swapaxes(2, 3), q[tile.q], out=dk[tile.k], add=add)  # (8)
+    def attend(rows):
+        for tiles in reversed(rows):  # the last block of queries sees every key: it writes, and the others add
+            for tile in tiles:
+                p, da = _tile_backward(saved, tile, dy, inner)
+                add = tiles is not rows[-1]
+                _product(p.swapaxes(2, 3), dy[tile.q], out=dv[tile.k], add=add)  # (4)
+                _product(da, k[tile.k], out=dq[tile.q], add=tile is not tiles[0])  # (7)
+                _product(da.swapaxes(2, 3), q[tile.q], out=dk[tile.k], add=add)  # (8)
 
     list(run(attend, _groups(saved)))
     return dq, dk, dv
