@@ -121,7 +121,8 @@ def begin(arguments, settings, name, defaults=None):
     before = Before(Path(arguments.resume), *load_checkpoint(arguments.resume))
     kind = before.meta["model"]
     if kind != name:
-        raise ValueError(f"--resume: {before.folder} holds a {kind}: python -m tinytx train {kind} --resume ...")
+        go_on = f"python -m tinytx train {kind} --resume {before.folder}"
+        raise ValueError(f"--resume: {before.folder} holds a {kind}, expected a {name}; to go on with it: {go_on}")
     old, known = before.meta.get("settings"), [field.name for field in dataclasses.fields(settings)]
     if not isinstance(old, dict) or not old.keys() <= set(known):
         raise ValueError(f"--resume: the checkpoint has settings {old!r:.80}, expected those of train {name}")
