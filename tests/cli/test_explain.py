@@ -63,6 +63,8 @@ def test_the_target_is_shifted_by_one(translation):
     table = rows(translation, 2, "position reads id is to say id")
     reads, labels = "<start> deux un trois <stop> <pad>", "deux un trois <stop> <pad> <pad>"
     assert [row[1] for row in table] == reads.split() and [row[4] for row in table] == labels.split()
+    ids = section(translation, 2).splitlines()[3].split()[1:]
+    assert [row[2] for row in table] == ids[:-1] and [row[5] for row in table] == ids[1:]
     assert [len(row) > 6 for row in table] == [False] * 4 + [True] * 2  # padding counts for nothing
 
 

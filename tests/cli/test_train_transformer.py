@@ -69,6 +69,20 @@ def test_the_checkpoint_holds_both_tokenizers(translator, numbers):
         assert (source.decode(source.encode(one)), target.decode(target.encode(other))) == (one, other)
 
 
+def test_the_vocabulary_is_that_of_the_pairs_to_train_on(tinytx, tiny_transformer, tmp_path, no_pictures):
+    """Catches words that only held-out pairs have, so that none is unknown there, and words that are lost."""
+    (tmp_path / "pairs.tsv").write_text("".join(f"one{i}\tun{i}\n" for i in range(100)))
+    command = (
+        "train transformer --pairs",
+        tmp_path / "pairs.tsv",
+        tiny_transformer,
+        "--steps 1 --out",
+        tmp_path / "run",
+    )
+    assert tinytx(*command).code == 0
+    assert len(load_checkpoint(tmp_path / "run")[2]["source_tokenizer"]["words"]) == 90
+
+
 def test_the_report_is_of_the_model_that_was_saved(tinytx, translator, numbers):
     """Catches an exact match of something else than what translate says, and held-out pairs that it was trained on."""
     shown = re.search(r"--- held-out pairs ---\n(.*?)\n---", translator[1].out, re.DOTALL)[1].splitlines()
@@ -243,6 +257,13 @@ def test_empty_sides_can_be_left_out(tinytx, tiny_transformer, numbers, tmp_path
     assert not (tmp_path / "run").exists()
     code, out, _ = tinytx(*command, "--skip-empty")
     assert code == 0 and "left out for an empty side: 1, the first in line 4" in out
+
+
+def test_without_the_library_of_subwords(refused, pairs_file, monkeypatch):
+    """Catches a default that cannot be had, without a word about what can."""
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    message = refused("train transformer --pairs", pairs_file)
+    assert "pip install" in message and "--tokenizer word" in message
 
 
 def test_files_of_different_lengths(refused, tiny_transformer, tmp_path_factory):

@@ -11,6 +11,7 @@ from tinytx.cli.options import option
 from tinytx.cli.run import Run, RunSettings, add_train_parser, begin, build, compare_data, digest, make_trainer
 from tinytx.cli.translate import translate_all
 from tinytx.data import PairBatches, build_tokenizers, date_pairs, encode_pairs, read_aligned, read_pairs, split_pairs
+from tinytx.extras import MissingExtra
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import corpus_bleu, exact_match, perplexity
@@ -175,7 +176,10 @@ def _tokenizers(settings, train, before):
         "word": {"max_words": settings.vocab_size, "min_count": settings.min_count, "lower": settings.lower},
         "subword": {"vocab_size": settings.vocab_size, "lower": settings.lower},
     }[settings.tokenizer]
-    return build_tokenizers(train, KINDS[settings.tokenizer], shared=settings.shared_vocabulary, **options)
+    try:
+        return build_tokenizers(train, KINDS[settings.tokenizer], shared=settings.shared_vocabulary, **options)
+    except MissingExtra as error:
+        raise MissingExtra(f"{error}, or choose --tokenizer word, which needs nothing", name=error.name) from error
 
 
 def _validation(encoded, settings):
