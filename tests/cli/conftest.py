@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import sys
 from typing import NamedTuple
 
@@ -13,6 +14,12 @@ TINY = (
     "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 "
     "--eval-every 7 --log-every 5 --eval-windows 4 --decay-steps 40"
 )
+TINY_TRANSFORMER = (
+    "--tokenizer word --min-count 1 --no-shared-vocabulary --d-model 16 --n-heads 2 --n-encoder-layers 1 "
+    "--n-decoder-layers 1 --d-ff 32 --max-len 9 --max-tokens 60 --dropout 0.1 --label-smoothing 0 --lr 1e-2 --warmup 3 "
+    "--threads 2 --eval-every 7 --log-every 5 --eval-pairs 10 --report-pairs 9 --decay-steps 40"
+)
+NUMBERS = {"one": "un", "two": "deux", "three": "trois", "four": "quatre", "five": "cinq"}
 
 
 class Result(NamedTuple):
@@ -60,6 +67,34 @@ def finished(tmp_path_factory, book):
     """A run of 20 steps: its folder, and what it printed. Read only."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     return folder, call("train gpt --data", book, TINY, "--steps 20 --out", folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_transformer():
+    """Flags of a Transformer so small that a step takes a few milliseconds."""
+    return TINY_TRANSFORMER
+
+
+@pytest.fixture(scope="session")
+def numbers():
+    """Pairs to translate word by word: 150 different sources, and as many targets."""
+    sentences = [words for n in (1, 2, 3, 4) for words in itertools.product(NUMBERS, repeat=n)][:150]
+    return [(" ".join(words), " ".join(NUMBERS[word] for word in words)) for words in sentences]
+
+
+@pytest.fixture(scope="session")
+def pairs_file(tmp_path_factory, numbers):
+    """The pairs in a file, tab-separated."""
+    path = tmp_path_factory.mktemp("pairs") / "numbers.tsv"
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in numbers))
+    return path
+
+
+@pytest.fixture(scope="session")
+def translator(tmp_path_factory, pairs_file):
+    """A Transformer's run of 20 steps: its folder, and what it printed. Read only."""
+    folder = tmp_path_factory.mktemp("translator") / "run"
+    return folder, call("train transformer --pairs", pairs_file, TINY_TRANSFORMER, "--steps 20 --out", folder)
 
 
 @pytest.fixture

@@ -66,6 +66,23 @@ def test_a_signal_saves_and_says_how_to_go_on(tinytx, tiny, book, tmp_path, no_p
     assert load_checkpoint(folder)[2]["step"] == step + 2
 
 
+def test_a_signal_saves_a_transformer(tinytx, tiny_transformer, pairs_file, tmp_path, no_pictures):
+    """Catches a command to go on with that is another model's."""
+    folder = tmp_path / "run"
+    flags = f"{tiny_transformer} --steps 1000000 --eval-every 1000000 --out {folder}"
+    with started("train transformer --pairs", pairs_file, flags) as process:
+        wait_for_lines(folder, 1, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    step = load_checkpoint(folder)[2]["step"]
+    command = out.partition("Go on: python -m tinytx ")[2].strip()
+    assert command == f"train transformer --resume {folder}"
+    assert tinytx(command, "--steps", step + 2).code == 0
+    assert load_checkpoint(folder)[2]["step"] == step + 2
+
+
 def test_killed_again_and_again_ends_as_the_straight_run(tinytx, tiny, book, tmp_path, no_pictures):
     """Catches half a checkpoint, a step taken twice or never, and records of steps that a kill undid: three kills
     without warning, each at a moment of chance, and the last bit is that of a run which nobody disturbed."""

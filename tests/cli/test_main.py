@@ -5,7 +5,7 @@ import pytest
 from tinytx import cli
 
 
-@pytest.mark.parametrize("command", ["", "train", "train gpt", "sample"])
+@pytest.mark.parametrize("command", ["", "train", "train gpt", "train transformer", "sample", "translate", "explain"])
 def test_help_has_an_example(tinytx, command):
     """Catches help that raises (a % in a text), and a command that shows its flags but not how to begin."""
     result = tinytx(command, "--help")
@@ -25,6 +25,11 @@ def test_help_has_an_example(tinytx, command):
         ("train gpt --norm-order sideways", "sideways"),
         ("sample", "DIR"),
         ("sample runs/gpt --tokens 1.5", "1.5"),
+        ("train transformer --tokenizer letters", "letters"),
+        ("translate", "DIR"),
+        ("translate runs/transformer", "SENTENCE"),
+        ("translate runs/transformer x --beam 3 --greedy", "--greedy"),
+        ("explain runs/transformer", "TEXT"),
     ],
 )
 def test_usage_errors(refused, command, named):

@@ -51,6 +51,21 @@ def test_help_shows_defaults_and_survives_a_percent_sign(capsys):
     assert "how wide --" in help_text  # no "(default: None)"
 
 
+def test_what_is_inherited_stands_behind():
+    """Catches a model's own flags hidden behind those of every run, and an inherited one that is lost."""
+
+    @dataclass(frozen=True)
+    class Derived(Settings):
+        own: int = option(1, "of the model")
+        rate: float = option(0.1, "another default")
+
+    parser = argparse.ArgumentParser(usage="")
+    add_options(parser, Derived)
+    flags = [word for word in parser.format_help().split() if word.startswith("--") and word != "--help"]
+    assert flags == ["--rate", "--own", "--n-things", "--path", "--width", "--loud,", "--no-loud", "--kind"]
+    assert given(parser.parse_args(["--own", "2", "--width", "3"]), Derived) == {"own": 2, "width": 3}
+
+
 def test_defaults_pass():
     """Catches a check that refuses None, where the field allows it."""
     Settings()

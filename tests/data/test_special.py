@@ -55,6 +55,15 @@ def test_no_text_encodes_to_a_special_token_but_unknown(tokenizer, text):
 
 
 @every_kind
+@given(text=st.text("thecaX☃ \n"))
+def test_unknown_pieces_are_those_that_become_unk(tokenizer, text):
+    """Catches a note about words that are known, and silence about those that are not."""
+    unknown = tokenizer.unknown(text)
+    assert len(unknown) == (tokenizer.encode(text) == tokenizer.unk_id).sum()
+    assert all(piece in text and (tokenizer.encode(piece) == tokenizer.unk_id).all() for piece in unknown)
+
+
+@every_kind
 def test_decode_ends_at_stop_and_leaves_out_padding(tokenizer):
     ids = tokenizer.encode("the cat").tolist()
     assert tokenizer.decode([1, *ids, 2, 0, 0]) == "the cat"

@@ -3,7 +3,7 @@
 import sys
 
 from tinytx.training import progress as module
-from tinytx.training.progress import Bar, Lines, progress
+from tinytx.training.progress import Bar, Lines, progress, say
 
 
 def test_plain_lines_where_tqdm_is_missing(monkeypatch, capsys):
@@ -35,3 +35,20 @@ def test_bar(capsys):
     assert "step 7: validation 2\n" in out
     assert "8/8" in err and "loss 1.4" in err and "5/8" not in err
     assert err.endswith("\n")
+
+
+def test_a_line_beside_the_bar_is_a_line_of_its_own(capsys):
+    """Catches a message that is written behind the empty bar, and a bar that is gone after it."""
+    bar = progress(total=8, start=6)
+    say("Compiling ...")
+    bar.close()
+    before, message, after = capsys.readouterr().err.partition("Compiling ...\n")
+    assert message and before.endswith("\r")  # the bar was wiped out
+    assert "6/8" in after
+
+
+def test_a_line_without_tqdm(monkeypatch, capsys):
+    """Catches an ImportError in the middle of a step."""
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    say("Compiling ...")
+    assert capsys.readouterr().err == "Compiling ...\n"

@@ -1,7 +1,9 @@
 """The command line: ``python -m tinytx COMMAND``.
 
 ``train``   train a model, GPT by default
-``sample``  let a trained model write
+``sample``  let a trained GPT write
+``translate``  let a trained Transformer translate
+``explain``  one example's way through a trained model
 ``gradcheck``  check a backward of yours, or of ours
 ``profile``  time and bytes of each layer
 """
@@ -10,9 +12,9 @@ import argparse
 import os
 import sys
 
-from tinytx.cli import gradcheck, profile, sample, train_gpt
+from tinytx.cli import explain, gradcheck, profile, sample, train_gpt, train_transformer, translate
 
-TRAINERS = {"gpt": train_gpt}
+TRAINERS = {"gpt": train_gpt, "transformer": train_transformer}
 
 
 def main(argv=None):
@@ -55,6 +57,8 @@ def _parser():
     for name, module in TRAINERS.items():
         module.add_parser(models, name)
     sample.add_parser(commands, "sample")
+    translate.add_parser(commands, "translate")
+    explain.add_parser(commands, "explain")
     gradcheck.add_parser(commands, "gradcheck")
     profile.add_parser(commands, "profile")
     return parser

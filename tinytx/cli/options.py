@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import inspect
 import math
 import types
 import typing
@@ -21,8 +22,12 @@ def option(default, help_text, **details):
 
 
 def add_options(parser, cls):
-    """Add a flag ``--like-this`` for every field ``like_this`` of a dataclass; a flag not given is absent."""
-    for field in dataclasses.fields(cls):
+    """Add a flag ``--like-this`` for every field ``like_this`` of a dataclass; a flag not given is absent.
+
+    What the class itself names comes first, and what it inherits behind.
+    """
+    own = inspect.get_annotations(cls)
+    for field in sorted(dataclasses.fields(cls), key=lambda field: field.name not in own):
         kind, text = _kind(cls, field), field.metadata["help"]
         if field.default is not None:
             text += f" (default: {field.default})"

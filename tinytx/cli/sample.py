@@ -4,9 +4,8 @@ import sys
 
 import numpy as np
 
-from tinytx.data import CharTokenizer
+from tinytx.cli.load import load_run
 from tinytx.decoding import generate
-from tinytx.training import load_checkpoint
 
 
 def add_parser(commands, name):
@@ -45,13 +44,7 @@ def run(arguments):
         raise ValueError("--prompt is empty: give at least one character to continue")
     if arguments.stop == "":
         raise ValueError("--stop is empty: give the characters to end after, or leave it out")
-    model, _, meta = load_checkpoint(arguments.dir)
-    tokenizer = CharTokenizer.from_dict(meta.get("tokenizer"))
-    if tokenizer.vocab_size != model.config.vocab_size:
-        raise ValueError(
-            f"{arguments.dir}: CharTokenizer of {tokenizer.vocab_size} characters, expected {model.config.vocab_size} "
-            "from the model"
-        )
+    model, tokenizer = load_run(arguments.dir, ("gpt",))
     prompt = arguments.prompt or default_prompt(tokenizer)
     ids = tokenizer.encode(prompt)
     tokens = generate(

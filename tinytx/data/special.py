@@ -93,6 +93,11 @@ class Tokenizer:
             ids[unknown] = self.unk_id
         return ids
 
+    def unknown(self, text):
+        """Return the pieces of a text that `encode` reads as ``<unk>``: a list of str, in their order."""
+        pieces = self._pieces(text)
+        return [pieces[i] for i in np.flatnonzero(self._look_up(pieces) < 0)]
+
     def decode(self, ids):
         """Return the text that ids stand for.
 

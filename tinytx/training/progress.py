@@ -22,6 +22,14 @@ def progress(total, start=0, unit="step"):
     return Bar(tqdm(total=total, initial=start, unit=unit, dynamic_ncols=True, smoothing=0.05))
 
 
+def say(line):
+    """Print a line on standard error; above a bar, if one stands there."""
+    try:
+        require("tqdm", "train", "a progress bar").tqdm.write(line, file=sys.stderr)
+    except MissingExtra:
+        print(line, file=sys.stderr, flush=True)
+
+
 class Bar:
     """A tqdm bar."""
 

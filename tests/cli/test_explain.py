@@ -1,0 +1,233 @@
+"""``python -m tinytx explain``: the page says what the model really does."""
+
+import math
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from tinytx.cli.load import load_run
+from tinytx.cli.page import WIDTH, grid, words
+from tinytx.decoding import greedy
+from tinytx.files import load_arrays, save_arrays
+from tinytx.training.checkpoint import NAME
+
+
+@pytest.fixture(scope="module")
+def translation(tinytx, translator):
+    """The page of one pair."""
+    return tinytx("explain", translator[0], ["one two"], "--target", ["deux un trois"])
+
+
+@pytest.fixture(scope="module")
+def writing(tinytx, finished):
+    """The page of a GPT's text."""
+    return tinytx("explain", finished[0], ["1 time"], "--tokens 3")
+
+
+def section(page, number):
+    """The text between one heading and the next."""
+    return re.split(r"^\d\. .*\n-+$", page.out, flags=re.MULTILINE)[number]
+
+
+def rows(page, number, header):
+    """The entries, cut at two spaces, of a table whose first line begins with ``header``."""
+    lines = section(page, number).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.split() == header.split())
+    table = [re.split(r"  +", line.strip()) for line in lines[start + 1 :]]
+    return table[: table.index([""])] if [""] in table else table
+
+
+def ids_of(translator):
+    model, source, target = load_run(translator[0], ("transformer",))
+    return model, source.encode("one two")[None], np.array([[1, *target.encode("deux un trois"), 2]])
+
+
+def test_what_goes_in(translation, translator):
+    """Catches words beside other words' ids, and padding at the wrong end."""
+    assert (translation.code, translation.err) == (0, "")
+    _, source, target = ids_of(translator)
+    assert "source (B, S) = (1, 4)" in translation.out and "target (B, T + 1) = (1, 7)" in translation.out
+    for number, names, ids in (
+        (1, "one two <pad> <pad>", source),
+        (2, "<start> deux un trois <stop> <pad> <pad>", target),
+    ):
+        _, word, numbers = section(translation, number).splitlines()[1:4]
+        assert word.split() == ["word", *names.split()]
+        assert numbers.split() == ["id", *map(str, ids[0]), "0", "0"]
+
+
+def test_the_target_is_shifted_by_one(translation):
+    """Catches a label beside the word that it is, instead of the one before it."""
+    table = rows(translation, 2, "position reads id is to say id")
+    reads, labels = "<start> deux un trois <stop> <pad>", "deux un trois <stop> <pad> <pad>"
+    assert [row[1] for row in table] == reads.split() and [row[4] for row in table] == labels.split()
+    ids = section(translation, 2).splitlines()[3].split()[1:]
+    assert [row[2] for row in table] == ids[:-1] and [row[5] for row in table] == ids[1:]
+    assert [len(row) > 6 for row in table] == [False] * 4 + [True] * 2  # padding counts for nothing
+
+
+def test_the_masks_are_those_of_the_model(translation):
+    """Catches a mask drawn the other way round, or without its padding."""
+    page = section(translation, 3)
+    assert page.count("source_mask") == 2 and page.count("(1, 1, 1, 4)") == 2
+    assert "causal (T, T) = (6, 6)" in page
+    marks = [line.split()[-6:] for line in page.splitlines() if re.fullmatch(r" +\S+  [x.]( [x.]){5}", line)]
+    assert (np.array(marks) == "x").tolist() == np.tri(6, dtype=bool).tolist()
+    each = [line.split() for line in page.splitlines() if line.split()[:1] == ["each"]]
+    assert each == [["each", "x", "x", ".", "."]] * 2
+
+
+def test_the_loss_is_the_models(translation, translator):
+    """Catches probabilities of the word that is read, and a mean with the padding in it."""
+    model, source, target = ids_of(translator)
+    table = rows(translation, 4, "position reads is to say p -ln p likelier")
+    assert [row[2] for row in table] == ["deux", "un", "trois", "<stop>"]
+    logits = model(source, target[:, :-1])[0].astype(np.float64)
+    log_probs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = log_probs[np.arange(4), target[0, 1:]]
+    np.testing.assert_allclose([float(row[4]) for row in table], -expected, atol=1e-4)
+    np.testing.assert_allclose([float(row[3]) for row in table], np.exp(expected), atol=1e-4)
+    assert [len(row) == 5 for row in table] == (log_probs.argmax(axis=-1) == target[0, 1:]).tolist()
+    loss = model.loss(source, target)
+    assert math.isclose(-expected.mean(), loss, rel_tol=1e-6)  # this run has no label smoothing
+    assert f"Mean over 4 words, padding left out: {loss:.4f} nats" in translation.out
+    assert "label smoothing" not in translation.out
+    both = re.search(r"model.loss is (\S+) with it, and (\S+) without", translation.out).groups()
+    assert abs(float(both[0]) - float(both[1])) < 2e-6 and abs(float(both[1]) - loss) < 1e-6
+
+
+def test_label_smoothing_is_told_from_the_mean(tinytx, translator, tmp_path):
+    """Catches a page whose mean is not the loss that the run printed, without a word about it."""
+    arrays, meta = load_arrays(translator[0] / NAME)
+    save_arrays(tmp_path / NAME, arrays, meta | {"config": meta["config"] | {"label_smoothing": 0.2}})
+    page = tinytx("explain", tmp_path, ["one two"], "--target", ["deux un trois"])
+    model, source, target = ids_of((tmp_path,))
+    assert f"label smoothing 0.2 makes it a divergence of {model.loss(source, target):.4f} nats" in page.out
+
+
+def test_decoding_step_by_step(translation, translator):
+    """Catches steps that are fed something else than was said, and an end that is not the real one."""
+    model, source, _ = ids_of(translator)
+    decoded = greedy(model, source, 9, trace=True)
+    table = rows(translation, 5, "step ids fed fed says p so far")
+    fed, says = [row[2] for row in table], [row[4] for row in table]
+    assert fed == ["<start>", *says[:-1]]
+    names = load_run(translator[0], ("transformer",)).target_tokenizer.tokens(decoded.ids[0])
+    assert says == names
+    np.testing.assert_allclose(
+        [float(row[5]) for row in table], [np.exp(s.log_probs[0]) for s in decoded.steps], atol=1e-4
+    )
+    assert f"says <stop>, in step {len(names)}" in " ".join(translation.out.split())
+    assert f"(ln p = {decoded.log_probs[0]:.3f})" in translation.out
+
+
+def test_without_a_target_it_is_the_models_own(tinytx, translator):
+    """Catches a target that is made up otherwise, and a page that does not say so."""
+    page = tinytx("explain", translator[0], ["one two"], "--tokens 9")
+    says = [row[4] for row in rows(page, 5, "step ids fed fed says p so far")]
+    assert [row[2] for row in rows(page, 4, "position reads is to say p -ln p likelier")] == says
+    assert "the model's own translation" in " ".join(page.out.split())
+
+
+def test_decoding_that_is_cut_off(tinytx, translator):
+    """Catches a page that says <stop> where there was none."""
+    page = tinytx("explain", translator[0], ["one two three"], "--tokens 1 --target un")
+    assert "has said 1 words, the limit" in " ".join(page.out.split()) and "says <stop>" not in page.out
+
+
+def test_a_source_as_long_as_the_model_reads(tinytx, translator):
+    """Catches padding that makes it longer than that."""
+    page = tinytx("explain", translator[0], ["one two three four five one two three four"], "--target un")
+    assert page.code == 0
+    assert "source (B, S) = (1, 9)" in page.out and "What padding changes" not in page.out and "<pad>" not in page.out
+
+
+def test_the_page_of_a_gpt(writing, finished):
+    """Catches a shift the wrong way, a mask that is not causal, a loss that is not the model's."""
+    assert (writing.code, writing.err) == (0, "")
+    model, tokenizer = load_run(finished[0], ("gpt",))
+    ids = tokenizer.encode("1 time")[None]
+    table = rows(writing, 1, "position reads id is to say id")
+    assert [(row[1], row[4]) for row in table] == [("1", "_"), ("_", "t"), ("t", "i"), ("i", "m"), ("m", "e")]
+    marks = [
+        line.split()[-5:] for line in section(writing, 2).splitlines() if re.fullmatch(r" +\S+  [x.]( [x.]){4}", line)
+    ]
+    assert (np.array(marks) == "x").tolist() == np.tri(5, dtype=bool).tolist()
+    assert f"Mean over 5 tokens: {model.loss(ids[:, :-1], ids[:, 1:]):.4f} nats" in writing.out
+    steps = rows(writing, 4, "step ids fed fed says p so far")
+    assert [row[1:3] for row in steps] == [
+        ["(1, 6)", "the text, 6 tokens"],
+        ["(1, 1)", steps[0][4]],
+        ["(1, 1)", steps[1][4]],
+    ]
+    said = tokenizer.tokens(greedy(model, ids, 3).ids[0])
+    assert steps[-1][-1] == "1_time" + "".join(said).replace(" ", "_").replace("\n", "\\n")
+
+
+def test_unknown_words_are_noted(tinytx, translator):
+    """Catches silence about a word that the page shows as <unk>."""
+    page = tinytx("explain", translator[0], ["one seven"], "--target", ["un sept"])
+    assert page.code == 0
+    assert ["'seven' in 'one seven'" in page.err, "'sept' in 'un sept'" in page.err] == [True, True]
+    assert "<unk>" in page.out
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (([""],), "TEXT is empty"),
+        ((["  "],), "TEXT holds no token"),
+        ((["one", "--target", ""],), "--target is empty"),
+        ((["one " * 10],), "TEXT has 10 tokens"),
+        ((["one", "--target", "un " * 9],), "--target has 9 tokens"),
+        (("one --tokens 0",), "--tokens is 0"),
+        (("one --tokens 10",), "--tokens is 10"),
+    ],
+)
+def test_what_cannot_be_explained(refused, translator, arguments, named):
+    """Catches tracebacks, and half a page."""
+    assert named in refused("explain", translator[0], *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ("1 --target 2", "--target is for a transformer"),
+        ("1", "TEXT has 1 tokens, expected 2"),
+        ("123456789", "TEXT has 9 tokens"),
+        ("Q1", "'Q'"),
+        ("12345678 --tokens 2", "--tokens is 2, expected 1 to 1"),
+    ],
+)
+def test_what_a_gpt_cannot_explain(refused, finished, arguments, named):
+    """Catches tracebacks, and half a page."""
+    assert named in refused("explain", finished[0], arguments)
+
+
+def test_folder_without_a_model(refused):
+    assert "no checkpoint.npz in nowhere" in refused("explain nowhere one")
+
+
+def test_long_texts_are_cut_into_lines_and_large_masks_cut_off():
+    """Catches pages wider than a terminal, and a cut that nobody is told of."""
+    names, ids = ["word"] * 100, list(range(1000, 1100))
+    lines = words(names, ids).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert [word for line in lines if "id" in line for word in line.split()[1:]] == list(map(str, ids))
+    drawn = grid(np.tri(100, dtype=bool), names, names)
+    assert max(map(len, drawn.splitlines())) <= WIDTH
+    assert drawn.splitlines()[-1] == "  ... and 76 rows and 66 columns more, in the same way"
+
+
+@pytest.mark.parametrize("kind", ["translator", "finished"])
+def test_a_picture_of_all_heads(tinytx, request, kind, tmp_path):
+    """Catches words that do not fit the maps, padding among them, and a page without its picture."""
+    pytest.importorskip("tinytx.viz.attention")
+    folder = shutil.copytree(request.getfixturevalue(kind)[0], tmp_path / "run")
+    result = tinytx(
+        "explain", folder, ["one two" if kind == "translator" else "1 time"], "--picture", tmp_path / "a.png"
+    )
+    assert (result.code, result.err) == (0, f"Wrote {tmp_path / 'a.png'}\n")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,81 @@
+"""Trained models from the folders of their runs, with their tokenizers, and a clear word where they do not fit."""
+
+from typing import NamedTuple
+
+from tinytx.data import CharTokenizer, Tokenizer, tokenizer_from_dict
+from tinytx.models import GPT, Transformer
+from tinytx.training import load_checkpoint
+
+USES = {"gpt": "sample", "transformer": "translate"}  # the command that uses a model
+
+
+class Translator(NamedTuple):
+    """A trained Transformer and what turns texts into ids, and ids into texts."""
+
+    model: Transformer
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+
+
+class Writer(NamedTuple):
+    """A trained GPT and its tokenizer."""
+
+    model: GPT
+    tokenizer: CharTokenizer
+
+
+def load_run(folder, kinds):
+    """Return the `Translator` or the `Writer` of a run's folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+    kinds : tuple of str
+        Of ``"gpt"``, ``"transformer"``: what the caller can use.
+
+    Raises
+    ------
+    ValueError
+        If there is no checkpoint, it holds another kind of model, or its tokenizers do not fit the model.
+    """
+    model, _, meta = load_checkpoint(folder)
+    kind = meta["model"]
+    if kind not in kinds:
+        use = f"; for it there is python -m tinytx {USES[kind]} {folder}" if kind in USES else ""
+        raise ValueError(f"{folder} holds a {kind}, expected a {' or a '.join(kinds)}{use}")
+    if kind == "gpt":
+        tokenizer = CharTokenizer.from_dict(meta.get("tokenizer"))
+        if tokenizer.vocab_size != model.config.vocab_size:
+            raise ValueError(
+                f"{folder}: CharTokenizer of {tokenizer.vocab_size} characters, expected {model.config.vocab_size} "
+                "from the model"
+            )
+        return Writer(model, tokenizer)
+    return Translator(model, *read_tokenizers(folder, meta, model.config))
+
+
+def read_tokenizers(folder, meta, config):
+    """Return (source tokenizer, target tokenizer) of a Transformer's checkpoint, checked against its config."""
+    found = []
+    for side in ("source", "target"):
+        tokenizer = tokenizer_from_dict(meta.get(f"{side}_tokenizer"))
+        size = getattr(config, f"{side}_vocab_size")
+        if tokenizer.vocab_size != size:
+            facts = f"the {side}'s tokenizer has {tokenizer.vocab_size} tokens"
+            raise ValueError(f"{folder}: {facts}, expected {size} from the model")
+        for name in ("pad_id", "start_id", "stop_id"):
+            if getattr(tokenizer, name) != getattr(config, name):
+                facts = f"{name} of the {side}'s tokenizer is {getattr(tokenizer, name)}"
+                raise ValueError(f"{folder}: {facts}, expected {getattr(config, name)} from the model")
+        found.append(tokenizer)
+    return tuple(found)
+
+
+def note_unknown(say, tokenizer, text):
+    """Say which pieces of a text the vocabulary does not hold: they are read as ``<unk>``."""
+    unknown = list(dict.fromkeys(tokenizer.unknown(text)))
+    if not unknown:
+        return
+    shown = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+    hint = "" if tokenizer.unknown(text.lower()) else "; in lower case, all of it is known"
+    say(f"Note: not in the vocabulary, read as <unk>: {shown} in {text!r:.60}{hint}")

@@ -1,0 +1,271 @@
+"""``python -m tinytx train transformer``: the encoder-decoder, on dates or on pairs of your own."""
+
+import dataclasses
+import math
+import shlex
+from dataclasses import dataclass
+
+from tinytx import ops
+from tinytx.cli.load import read_tokenizers
+from tinytx.cli.options import option
+from tinytx.cli.run import Run, RunSettings, add_train_parser, begin, build, compare_data, digest, make_trainer
+from tinytx.cli.translate import translate_all
+from tinytx.data import PairBatches, build_tokenizers, date_pairs, encode_pairs, read_aligned, read_pairs, split_pairs
+from tinytx.extras import MissingExtra
+from tinytx.layers.block import NORM_ORDERS
+from tinytx.layers.feed_forward import ACTIVATIONS
+from tinytx.metrics import corpus_bleu, exact_match, perplexity
+from tinytx.models import Transformer, TransformerConfig
+from tinytx.training import AdamW, WarmupCosine, WarmupInverseSqrt
+
+KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
+TIED = "both embeddings and the head; the target's and the head; none (if not given, as many as the vocabularies allow)"
+OTHERS = "all but padding, or all"
+FREE = ("dropout", "label_smoothing", "loss_form")  # what a resumed run may change: no weight depends on it
+
+
+def _option(default, help_text, pairs=None, **details):
+    """Return a field with one default for dates, and another for pairs of the user's own."""
+    if pairs is not None:
+        details["pairs"] = pairs
+        help_text += f"; with pairs of your own {pairs}"
+    return option(default, help_text, **details)
+
+
+@dataclass(frozen=True)
+class Settings(RunSettings):
+    """The settings of a run; the defaults learn to read dates in a few minutes."""
+
+    pairs: str | None = _option(None, "UTF-8 file with a source, a tab and a target on each line")
+    source: str | None = _option(None, "UTF-8 file of sources, one on each line; with --target")
+    target: str | None = _option(None, "UTF-8 file of targets, line by line those of --source")
+    dates: int = _option(50_000, "dates to generate and learn from where no file is given", minimum=100)
+    skip_empty: bool = _option(False, "leave out pairs with an empty side, instead of stopping there")
+    swap: bool = _option(False, "translate the other way: targets into sources")
+    tokenizer: str = _option("char", "what a token is", "subword", choices=tuple(KINDS))
+    vocab_size: int = _option(4000, "words, or parts of words, in a vocabulary at most", minimum=1)
+    min_count: int = _option(2, "times that a word must occur to be in the vocabulary; others are <unk>", minimum=1)
+    lower: bool = _option(False, "read words and parts of words in lower case")
+    shared_vocabulary: bool = _option(False, "one vocabulary for both sides", True)
+    max_len: int = _option(64, "tokens in a text; longer pairs are left out", minimum=2)
+    max_tokens: int = _option(3000, "tokens on either side of a batch, padding counted", 1000, minimum=1)
+    d_model: int = _option(128, "width of the model", 256, minimum=1)
+    n_heads: int = _option(4, "attention heads", minimum=1)
+    n_encoder_layers: int = _option(2, "blocks of the encoder", minimum=1)
+    n_decoder_layers: int = _option(1, "blocks of the decoder", 2, minimum=1)
+    d_ff: int = _option(256, "width inside the feed-forward layers", 512, minimum=1)
+    dropout: float = _option(0.0, "probability of dropout", 0.1, minimum=0.0)
+    norm_order: str = _option("pre", "layer norm before or after each part", choices=NORM_ORDERS)
+    final_norm: bool | None = _option(None, "a last layer norm behind each stack; if not given, where the order is pre")
+    tied: str | None = _option(None, f"which matrices are one: {TIED}", choices=("three-way", "two-way", "none"))
+    scaled_embedding: bool = _option(True, "multiply embeddings by the root of d-model")
+    positions: str = _option("sinusoidal", "how places are told apart", choices=("sinusoidal", "learned"))
+    activation: str = _option("relu", "inside the feed-forward layers", choices=sorted(ACTIVATIONS))
+    label_smoothing: float = _option(0.0, "share of each label that other tokens get", 0.1, minimum=0.0)
+    loss_form: str = _option("kl_divergence", f"which others: {OTHERS}", choices=("kl_divergence", "cross_entropy"))
+    schedule: str = _option("cosine", "what follows the warm-up", choices=("cosine", "inverse-sqrt"))
+    lr: float = _option(2e-3, "largest learning rate; 0 is the paper's, (d_model warmup)^-0.5", 1.5e-3, minimum=0.0)
+    min_lr: float = _option(0.0, "rate at the end of the cosine", minimum=0.0)
+    warmup: int = _option(100, "steps of linear warm-up", 200, minimum=1)
+    decay_steps: int | None = _option(None, "step at which the cosine reaches min-lr; steps if not given", minimum=1)
+    beta1: float = _option(0.9, "Adam's decay of the first moment", minimum=0.0)
+    beta2: float = _option(0.98, "Adam's decay of the second moment", minimum=0.0)
+    eps: float = _option(1e-8, "Adam's epsilon", minimum=0.0)
+    weight_decay: float = _option(0.0, "AdamW's decay of matrices; 0 is Adam", minimum=0.0)
+    train_fraction: float = _option(0.9, "share of the pairs to train on; half of the rest validates", minimum=0.0)
+    eval_pairs: int = _option(500, "pairs of a validation on the way; the last one reads all", minimum=1)
+    report_pairs: int = _option(2500, "held-out pairs that are translated at the end, at most", 1000, minimum=1)
+    steps: int = _option(1500, "optimiser steps in all", 6000, minimum=1)
+
+
+FOR_PAIRS = {f.name: f.metadata["pairs"] for f in dataclasses.fields(Settings) if "pairs" in f.metadata}
+
+
+def add_parser(commands, name):
+    """Add this command to the command line."""
+    add_train_parser(
+        commands,
+        name,
+        Settings,
+        run,
+        data="[--pairs FILE.tsv | --source FILE --target FILE]",
+        help="an encoder-decoder that translates: dates to ISO form, or pairs of yours",
+        description="Train the Transformer of 'Attention is all you need'. Without flags it learns to write dates such "
+        "as 'september 27, 1994' as 1994-09-27, from generated ones, in a few minutes.",
+        example="--pairs fra-eng.tsv --tokenizer word --d-model 128 --out runs/french",
+    )
+
+
+def run(arguments):
+    """Train, and return the exit code."""
+    own = any(hasattr(arguments, name) for name in ("pairs", "source", "target"))
+    settings, before = begin(arguments, Settings, "transformer", FOR_PAIRS if own else {})
+    settings = _completed(settings)
+    pairs, origin = _read(settings)
+    train, rest = split_pairs(pairs, settings.train_fraction)
+    parts = [train, *split_pairs(rest, 0.5)]
+    if not all(parts):
+        sizes = ", ".join(map(str, map(len, parts)))
+        raise ValueError(
+            f"--train-fraction is {settings.train_fraction}, which cuts {len(pairs):,} pairs into {sizes} to train, to "
+            "validate and to hold out: none may be empty (pairs that share a text stay together)"
+        )
+    tokenizers = _tokenizers(settings, train, before)
+    encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts]
+    batches = PairBatches(*encoded[0][:2], max_tokens=settings.max_tokens, pad_id=0, seed=settings.seed)
+    checks = _validation(encoded[1], settings)
+    data = digest(*(text for pair in pairs for text in pair))
+    compare_data(before, pairs=data)
+    sizes = {f"{s}_vocab_size": t.vocab_size for s, t in zip(("source", "target"), tokenizers, strict=True)}
+    config = TransformerConfig(**sizes, **settings.fields_of(TransformerConfig))
+    model = build(Transformer, config, settings, before, free=FREE)
+    trainer = make_trainer(_optimizer(model, settings), model, settings, before)
+    states = {f"{s}_tokenizer": t.to_dict() for s, t in zip(("source", "target"), tokenizers, strict=True)}
+    run = Run("transformer", settings, trainer, before, arguments.out, pairs=data, **states)
+    run.announce(*_announcement(settings, origin, parts, encoded, tokenizers, batches))
+
+    finished = run.fit(
+        lambda step: batches.batch(step)[:2],
+        tokens=sum(len(row) for side in encoded[0][:2] for row in side) // len(batches),
+        evaluate=lambda: trainer.evaluate(batch[:2] for batch in checks(settings.eval_pairs)),
+    )
+    if not finished:
+        return 130
+    batches = list(checks())
+    val_loss = trainer.evaluate(batch[:2] for batch in batches)
+    _conclude(run, model, tokenizers, parts[2], encoded[2], val_loss, _perplexity(model, batches))
+    return 0
+
+
+def _completed(settings):
+    """Return the settings with those filled in that follow from others."""
+    missing = {}
+    if settings.decay_steps is None:
+        missing["decay_steps"] = settings.steps
+    if settings.lr == 0:
+        missing["lr"] = 1 / math.sqrt(settings.d_model * settings.warmup)
+    if settings.tied is None:
+        missing["tied"] = "three-way" if settings.shared_vocabulary else "two-way"
+    elif settings.tied == "three-way" and not settings.shared_vocabulary:
+        raise ValueError("--tied three-way makes one table of both embeddings: it needs --shared-vocabulary")
+    if settings.lower and settings.tokenizer == "char":
+        raise ValueError("--lower is for words and parts of words, and --tokenizer is char")
+    return dataclasses.replace(settings, **missing)
+
+
+def _read(settings):
+    """Return (pairs, one line that says where they come from)."""
+    files = [path for path in (settings.source, settings.target) if path is not None]
+    if len(files) == 1 or (files and settings.pairs is not None):
+        raise ValueError("the data: either --pairs FILE, or --source FILE and --target FILE, or none for dates")
+    if settings.pairs is not None:
+        pairs, _, report = read_pairs(settings.pairs, skip_empty=settings.skip_empty)
+    elif files:
+        pairs, _, report = read_aligned(*files, skip_empty=settings.skip_empty)
+    else:
+        pairs, report = date_pairs(settings.dates), f"{settings.dates:,} generated dates"
+    return [(t, s) for s, t in pairs] if settings.swap else pairs, report
+
+
+def _tokenizers(settings, train, before):
+    """Return (source tokenizer, target tokenizer), made of the pairs to train on or as the checkpoint holds them."""
+    if before:
+        return read_tokenizers(before.folder, before.meta, before.model.config)
+    options = {
+        "char": {},
+        "word": {"max_words": settings.vocab_size, "min_count": settings.min_count, "lower": settings.lower},
+        "subword": {"vocab_size": settings.vocab_size, "lower": settings.lower},
+    }[settings.tokenizer]
+    try:
+        return build_tokenizers(train, KINDS[settings.tokenizer], shared=settings.shared_vocabulary, **options)
+    except MissingExtra as error:
+        raise MissingExtra(f"{error}, or choose --tokenizer word, which needs nothing", name=error.name) from error
+
+
+def _validation(encoded, settings):
+    """Return a function: the batches of so many validation pairs, spread evenly, or of all."""
+
+    def batches(n=None):
+        every = max(1, len(encoded.sources) // n) if n else 1
+        rows = encoded.sources[::every], encoded.targets[::every]
+        return PairBatches(*rows, max_tokens=settings.max_tokens, pad_id=0, seed=0).epoch()
+
+    batches()  # raises where a pair is longer than a batch
+    return batches
+
+
+def _optimizer(model, settings):
+    """Return Adam, with a warm-up and a decay."""
+    if settings.schedule == "cosine":
+        schedule = WarmupCosine(settings.lr, settings.warmup, settings.decay_steps, settings.min_lr)
+    else:
+        factor = settings.lr * math.sqrt(settings.d_model * settings.warmup)
+        schedule = WarmupInverseSqrt(settings.d_model, settings.warmup, factor)
+    betas = settings.beta1, settings.beta2
+    return AdamW(model, schedule, betas=betas, eps=settings.eps, weight_decay=settings.weight_decay)
+
+
+def _announcement(settings, origin, parts, encoded, tokenizers, batches):
+    """Return lines that say what is learned from, and what learns it; what was left out, too."""
+    train, validation, held_out = map(len, parts)
+    left_out = sum(len(part.skipped) for part in encoded)
+    lines = [f"Pairs: {origin}; {train:,} to train on, {validation:,} to validate, {held_out:,} held out"]
+    if left_out:
+        lines.append(f"Left out as longer than {settings.max_len} tokens: {left_out:,} (see --max-len)")
+    lines.append("Such as: {} -> {}".format(*(shorten(text) for text in parts[0][0])))
+    source, target = tokenizers
+    sizes = f"{source.vocab_size:,} in the source, {target.vocab_size:,} in the target"
+    if source is target or source.to_dict() == target.to_dict():
+        sizes = f"{source.vocab_size:,}, shared"
+    epoch = f"{len(batches):,} batches an epoch, {batches.padding():.0%} padding"
+    lines.append(f"Vocabulary ({settings.tokenizer}): {sizes}; {epoch}")
+    layers = f"{settings.n_encoder_layers} + {settings.n_decoder_layers} layers"
+    lines.append(f"Model: Transformer, {layers}, {settings.n_heads} heads, width {settings.d_model}")
+    return lines
+
+
+def shorten(text, width=60):
+    """Return a text, cut where it is longer than a line can show."""
+    return text if len(text) <= width else text[: width - 4] + " ..."
+
+
+def _perplexity(model, batches):
+    """Return the perplexity of the batches' targets: without label smoothing, which is no part of a surprise."""
+    sums, counts = [], []
+    for source, target, _ in batches:
+        logits, labels = model(source, target[:, :-1]), target[:, 1:]
+        sums.append(ops.cross_entropy(logits, labels, ignore_index=model.config.pad_id, count=1)[0])
+        counts.append(model.count(source, target))
+    return perplexity(sums, counts)
+
+
+def _conclude(run, model, tokenizers, pairs, encoded, val_loss, ppl):
+    """Report a finished run: losses, translations of held-out pairs, files, and what to try next."""
+    settings, unit = run.settings, tokenizers[1].unit
+    left_out, own = set(encoded.skipped), settings.pairs is not None or settings.source is not None
+    pairs = [pair for i, pair in enumerate(pairs) if i not in left_out][: settings.report_pairs]
+    hypotheses = translate_all(model, tokenizers[1], encoded.sources[: settings.report_pairs])
+    references = [target for _, target in pairs]
+    measured = {"exact_match": exact_match(hypotheses, references), "bleu": corpus_bleu(hypotheses, references).score}
+    run.record(val_loss=val_loss, perplexity=ppl, **measured)
+    smoothed = f" (with label smoothing {settings.label_smoothing:g})" if settings.label_smoothing else ""
+    steps = run.trainer.optimizer.t
+    print(f"\nValidation loss {val_loss:.4f} nats per {unit}{smoothed} after {steps} steps, {run.seconds:.0f} s")
+    print(f"Perplexity {ppl:.3f} per {unit}")
+    print(f"Exact match on {len(pairs):,} held-out pairs: {measured['exact_match']:.4f}")
+    if own:
+        print(f"BLEU on the same pairs: {measured['bleu']:.1f}")
+    print("\n--- held-out pairs ---")
+    wrong = [i for i, (h, r) in enumerate(zip(hypotheses, references, strict=True)) if h != r]
+    for i in [*range(min(4, len(pairs))), *(i for i in wrong if i >= 4)][:6]:
+        expected = "" if hypotheses[i] == references[i] else f"   (expected {shorten(references[i])})"
+        print(f"{shorten(pairs[i][0])} -> {shorten(hypotheses[i])}{expected}")
+    print("----------------------\n")
+    sources = [source for source, _ in pairs]
+    example = shlex.quote(min(sources, key=lambda source: ("'" in source, len(source) > 60)))  # one that reads well
+    run.conclude(
+        f"Transformer, validation loss {val_loss:.3f}",
+        f"python -m tinytx translate {run.folder} {example}",
+        f"python -m tinytx explain {run.folder} {example}    (every step of it)",
+        "python -m tinytx train transformer --pairs FILE.tsv    (every flag: --help)",
+    )
