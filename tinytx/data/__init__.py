@@ -6,7 +6,7 @@ One long text: `corpus`, `batches`. Pairs of texts: `dates`, `pairs`, `pair_batc
 
 from tinytx.data.batches import IGNORE_INDEX, random_batch, split, windows
 from tinytx.data.corpus import DataError, builtin_corpus, read_text
-from tinytx.data.dates import date_pairs
+from tinytx.data.dates import date_fields, date_pairs
 from tinytx.data.pair_batches import PairBatch, PairBatches, pad
 from tinytx.data.pairs import EncodedPairs, Pairs, encode_pairs, read_aligned, read_pairs, split_pairs
 from tinytx.data.special import SPECIAL, Tokenizer
@@ -30,6 +30,7 @@ __all__ = [
     "WordTokenizer",
     "build_tokenizers",
     "builtin_corpus",
+    "date_fields",
     "date_pairs",
     "encode_pairs",
     "pad",

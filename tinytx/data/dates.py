@@ -9,6 +9,7 @@ America, and dots and dashes the day, as in Europe. No source has two targets: a
 """
 
 from datetime import date, timedelta
+from string import Formatter
 
 import numpy as np
 
@@ -48,6 +49,8 @@ FORMS = (
     "{y}/{mm}/{dd}",
     "{y} {month} {d}",
 )
+PARTS = {"y": "year", "month": "month", "mon": "month", "m": "month", "d": "day", "dd": "day", "nth": "day"}
+PARTS |= {"yy": "year", "mm": "month", "weekday": "weekday", "day": "weekday"}
 
 
 def written(day, form):
@@ -77,6 +80,42 @@ def ordinal(n):
     """Return 1st, 2nd, 3rd, 4th, ..., 11th, 12th, 13th, ..., 21st, ..."""
     ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{n}{ending}"
+
+
+def date_fields(source, target):
+    """Return where in a written date its parts stand: what an alignment of its digits is judged by.
+
+    Parameters
+    ----------
+    source, target : str
+        A pair of `date_pairs`.
+
+    Returns
+    -------
+    dict of str to slice
+        ``year``, ``month``, ``day``, and ``weekday`` where there is one. Of ``27th`` the digits.
+
+    Raises
+    ------
+    ValueError
+        If the source is the target's date in none of the forms.
+
+    Examples
+    --------
+    >>> date_fields("september 27th, 1994", "1994-09-27")
+    {'month': slice(0, 9, None), 'day': slice(10, 12, None), 'year': slice(16, 20, None)}
+    """
+    day = date.fromisoformat(target)
+    form = next((form for form in FORMS if written(day, form) == source), None)
+    if form is None:
+        raise ValueError(f"date_fields: {source!r} is {target} in none of the {len(FORMS)} forms")
+    fields, position = {}, 0
+    for between, name, _, _ in Formatter().parse(form):
+        position += len(between)
+        if name is not None:
+            start, position = position, position + len(written(day, f"{{{name}}}"))
+            fields[PARTS[name]] = slice(start, start + len(str(day.day)) if name == "nth" else position)
+    return fields
 
 
 def date_pairs(n=50_000, seed=0):
