@@ -105,3 +105,13 @@ def test_wrong_arguments():
         ops.tsne(y, p * np.nan)
     with pytest.raises(TypeError, match="y is float64, p is float32"):
         ops.tsne(y, p.astype(np.float32))
+
+
+@pytest.mark.parametrize("far", [1e300, np.inf, np.nan])
+def test_nothing_near_anything_is_an_error(far):
+    """Catches 0/0 and ln 0."""
+    y, p = problem(3)
+    y = far * np.sign(y) * np.array([[1], [2], [3]])
+    for call in (lambda: ops.tsne(y, p), lambda: ops.tsne_backward(Saved(y, p, 1.0))):
+        with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="too large a learning rate"):
+            call()

@@ -90,6 +90,17 @@ def _columns(y):
     return contiguous(y[:, 0]), contiguous(y[:, 1])
 
 
+def _sum_of_all(totals):
+    """Return Z of (2) from its rows' sums."""
+    z = float(totals.sum(dtype=np.float64))
+    if not z > 0:
+        raise FloatingPointError(
+            f"tsne: the sum of all 1 / (1 + distance^2) is {z}: y is not finite, or spread so far that nothing is near "
+            "anything. A descent that comes here has too large a learning rate"
+        )
+    return z
+
+
 def _check(y, p):
     """Raise an error that says what is wrong with the arguments."""
     check_float("tsne", y=y, p=p)
@@ -129,6 +140,8 @@ def tsne(y, p, *, exaggeration=1.0, run=map):
     ------
     TypeError, ValueError
         If dtypes or shapes do not fit, or p is not what it should be.
+    FloatingPointError
+        If y is not finite, or its points are so far apart that Z is 0. So does `tsne_backward`.
 
     Notes
     -----
@@ -140,7 +153,7 @@ def tsne(y, p, *, exaggeration=1.0, run=map):
     losses, totals = np.empty(len(y), y.dtype), np.empty(len(y), y.dtype)
     arguments = losses, totals, *_columns(y), saved.p, y.dtype.type(exaggeration)
     list(run(lambda first, last: _forward(*arguments, first, last), *zip(*blocks(len(y)))))
-    return float(losses.sum(dtype=np.float64)) + math.log(totals.sum(dtype=np.float64)), saved
+    return float(losses.sum(dtype=np.float64)) + math.log(_sum_of_all(totals)), saved
 
 
 def tsne_backward(saved, dloss=1.0, *, run=map):
@@ -160,5 +173,5 @@ def tsne_backward(saved, dloss=1.0, *, run=map):
     pull, push, totals = np.empty(y.shape, y.dtype), np.empty(y.shape, y.dtype), np.empty(len(y), y.dtype)
     arguments = pull, push, totals, *_columns(y), p
     list(run(lambda first, last: _backward(*arguments, first, last), *zip(*blocks(len(y)))))
-    z = float(totals.sum(dtype=np.float64))  # (2)
+    z = _sum_of_all(totals)  # (2)
     return y.dtype.type(4 * dloss * exaggeration) * pull - y.dtype.type(4 * dloss / z) * push  # (4)
