@@ -107,6 +107,18 @@ def kl_divergence(m, smoothing=0.0):
     )
 
 
+def tsne(m):
+    """Five points in blocks of two."""
+    m.BLOCK = 2
+    near = np.abs(_draw(5, 5)) * (1 - np.eye(5))
+    p = (near + near.T) / near.sum() / 2
+    return pair(
+        lambda y: m.tsne(y, p, exaggeration=1.5),
+        lambda dloss, saved: m.tsne_backward(saved, dloss),
+        _draw(5, 2),
+    )
+
+
 def linear_tied(m):
     """The weight is the transpose of a table."""
 
@@ -213,6 +225,7 @@ PROBLEMS = {
     "cross_entropy smoothed": lambda m: cross_entropy(m, 0.2),
     "kl_divergence": kl_divergence,
     "kl_divergence smoothed": lambda m: kl_divergence(m, 0.2),
+    "tsne": tsne,
     "scale": lambda m: pair(lambda x: m.scale(x, 0.6), m.scale_backward, _draw(2, 3, 4)),
     "Linear": lambda m: layer(m.Linear(D, F, rng=_rng()), 2, 3, D),
     "Linear twice": lambda m: layer(Twice(m.Linear(D, D, rng=_rng())), 2, 3, D),

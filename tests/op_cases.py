@@ -144,6 +144,24 @@ def attention(make, mask="", **options):
     return OpCase(ops.attention, ops.attention_backward, arrays, batch=("q", "k", "v"), **options)
 
 
+def tsne(make, exaggeration=1.0):
+    n = make.sizes(1)[0] + 2
+    near = np.abs(make.array(n, n)) * (1 - np.eye(n))
+    near[0, 1] = near[1, 0] = 0  # two points that are not near at all
+    p = (near + near.T) / near.sum() / 2
+
+    def forward(y):
+        loss, saved = ops.tsne(y, p.astype(y.dtype), exaggeration=exaggeration)
+        return np.asarray(loss, y.dtype), saved
+
+    def backward(dloss, saved):
+        return ops.tsne_backward(saved, float(dloss))
+
+    case = OpCase(forward, backward, {"y": make.array(n, 2, scale=make.choice(0.1, 1.0, 5.0))})
+    case.facts = {"p": p, "exaggeration": exaggeration}
+    return case
+
+
 OPS = {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),
@@ -163,6 +181,8 @@ OPS = {
     "kl_divergence": kl_divergence,
     "kl_divergence smoothed": lambda make: kl_divergence(make, smoothing=0.2),
     "scale": scale,
+    "tsne": tsne,
+    "tsne exaggerated": lambda make: tsne(make, exaggeration=12.0),
     "attention": attention,
     "attention causal": lambda make: attention(make, causal=True),
     "attention padding": lambda make: attention(make, "padding"),

@@ -6,7 +6,7 @@ from cases import Seeded
 from op_cases import OPS
 
 # A loss has a number as its dy; for a dropout and for positions any rows are right.
-OTHERS = ("cross_entropy", "linear_cross_entropy", "kl_divergence", "dropout", "add_positions")
+OTHERS = ("cross_entropy", "linear_cross_entropy", "kl_divergence", "tsne", "dropout", "add_positions")
 NAMES = [name for name in OPS if not name.startswith(OTHERS)]
 
 

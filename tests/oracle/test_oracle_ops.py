@@ -69,6 +69,20 @@ def kl_divergence(case):
     return loss
 
 
+def tsne(case):
+    """The divergence as its definition has it; what exaggeration adds is written out."""
+    p, exaggeration = (torch.tensor(case.facts[name]) for name in ("p", "exaggeration"))
+
+    def loss(y):
+        off_diagonal = ~torch.eye(len(y), dtype=torch.bool)
+        pairs = p.to(y.dtype)[off_diagonal]
+        w = 1 / (1 + ((y[:, None] - y) ** 2).sum(-1)[off_diagonal])
+        divergence = F.kl_div(torch.log(w / w.sum()), pairs, reduction="sum")
+        return divergence - (exaggeration - 1).to(y.dtype) * (pairs * torch.log(w)).sum()
+
+    return loss
+
+
 ORACLES = {
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
@@ -83,6 +97,7 @@ ORACLES = {
     "cross_entropy": cross_entropy,
     "linear_cross_entropy": linear_cross_entropy,
     "kl_divergence": kl_divergence,
+    "tsne": tsne,
     "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,
 }

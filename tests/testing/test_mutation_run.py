@@ -17,6 +17,7 @@ SOME = [
     ("ops/attention.py", "dv assigned by each tile"),
     ("ops/cross_entropy.py", "1/N forgotten"),
     ("ops/kl_divergence.py", "spread over all V words"),
+    ("ops/tsne.py", "a point is its own neighbour"),
     ("layers/block.py", "short cut forgotten, post-norm"),
     ("layers/block.py", "x and memory exchanged"),
     ("models/stacks.py", "dmemory of the last layer only"),

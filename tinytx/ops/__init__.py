@@ -4,6 +4,7 @@ Each forward returns ``(y, saved)``; each backward takes ``(dy, saved)`` and ret
 array arguments, in their order. Arguments are never written to.
 """
 
+from tinytx.ops.affinities import affinities
 from tinytx.ops.attention import attention, attention_backward, attention_weights
 from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
 from tinytx.ops.dropout import dropout, dropout_backward
@@ -17,10 +18,12 @@ from tinytx.ops.positions import add_positions, add_positions_backward, sinusoid
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.scale import scale, scale_backward
 from tinytx.ops.softmax import softmax, softmax_backward
+from tinytx.ops.tsne import tsne, tsne_backward
 
 __all__ = [
     "add_positions",
     "add_positions_backward",
+    "affinities",
     "attention",
     "attention_backward",
     "attention_weights",
@@ -50,4 +53,6 @@ __all__ = [
     "sinusoidal_positions",
     "softmax",
     "softmax_backward",
+    "tsne",
+    "tsne_backward",
 ]

@@ -1,0 +1,149 @@
+r"""How near points are to one another, in a measure that means the same in crowds and in deserts: the p of t-SNE.
+
+Derivation
+----------
+Point i, at x_i, looks at the others through a Gaussian of its own width, b_i = 1 / (2 sigma_i^2):
+
+    p_j|i = e^(-b_i d_ij) / sum_{k != i} e^(-b_i d_ik),   d_ij = |x_i - x_j|^2,   p_i|i = 0.   (1)
+
+Only differences of the d_ij matter, so the nearest neighbour's is taken off them all: the largest exponent is 0 and
+the sum is 1 or more, however far away point i stands. Let Z be that sum. The entropy of (1), in nats, is
+
+    H_i = ln Z + b_i sum_j p_j|i d_ij,                                   (2)
+    dH_i/db_i = -b_i Var(d_i),   the variance of d_ij under p_j|i,       (3)
+
+so H_i never rises with b_i: from ln(N - 1) at b_i = 0, where all others are equally near, down to ln(number of nearest
+neighbours). e^H_i counts how many neighbours i has, as it were, and the user says how many: its ``perplexity``. A
+bisection finds the b_i. Then nearness is made mutual,
+
+    p_ij = (p_j|i + p_i|j) / 2N,                                         (4)
+
+which adds up to 1 and gives an outlier, whom nobody else looks at, still 1/2N of all attention.
+
+Where more points coincide than the perplexity asks for, H_i cannot fall so low: their p_j|i is the limit of (1), the
+same for each of them. (An inverse width above 1e300 stands for infinity.)
+"""
+
+import math
+
+import numpy as np
+
+from tinytx.kernel import exp, kernel
+from tinytx.ops.tsne import blocks
+from tinytx.shapes import check_float, contiguous
+
+TOLERANCE = 1e-11  # of an entropy, in nats
+STEEPEST = 1e300
+
+
+@kernel
+def _squared_distances(d, x, first, last):
+    """Fill rows of d (N, N). Differences, not |x|^2 + |y|^2 - 2xy, in which a far outlier drowns everybody's digits."""
+    for i in range(first, last):
+        for j in range(x.shape[0]):
+            total = 0.0
+            for k in range(x.shape[1]):
+                difference = x[i, k] - x[j, k]
+                total += difference * difference
+            d[i, j] = total
+
+
+@kernel
+def _entropy(row, i, b):
+    """Return (2)."""
+    total, mean = 0.0, 0.0
+    for j in range(row.shape[0]):
+        weight = exp(-b * row[j]) if j != i else 0.0
+        total += weight
+        mean += weight * row[j]
+    return math.log(total) + b * mean / total
+
+
+@kernel
+def _normalise(row, i, b):
+    """Turn a row of d into one of p by (1)."""
+    total = 0.0
+    for j in range(row.shape[0]):
+        row[j] = exp(-b * row[j]) if j != i else 0.0
+        total += row[j]
+    for j in range(row.shape[0]):
+        row[j] /= total
+
+
+@kernel
+def _conditional(d, target, first, last):
+    """Turn rows of d into rows of p_j|i whose entropy is the target."""
+    n = d.shape[0]
+    for i in range(first, last):
+        row = d[i]
+        nearest, mean = np.inf, 0.0
+        for j in range(n):
+            nearest = min(nearest, row[j]) if j != i else nearest
+        for j in range(n):
+            row[j] = row[j] - nearest if j != i else 0.0
+            mean += row[j] / (n - 1)
+        low, high = 0.0, np.inf
+        b = min(1 / mean, STEEPEST) if mean > 0 else 0.0
+        while 0 < b < STEEPEST and (high == np.inf or high - low > 4e-16 * high):
+            excess = _entropy(row, i, b) - target
+            if abs(excess) < TOLERANCE:
+                break
+            if excess > 0:  # too many neighbours: a narrower Gaussian
+                low = b
+                b = 2 * b if high == np.inf else (low + high) / 2
+            else:
+                high = b
+                b = (low + high) / 2
+        _normalise(row, i, b)
+
+
+def affinities(x, perplexity=30.0, *, run=map):
+    """Return the nearness of every pair of points, as t-SNE takes it.
+
+    Parameters
+    ----------
+    x : array (N, D), float32 or float64, N of 3 or more
+    perplexity : float, at least 1 and less than N - 1
+        How many neighbours each point has, as it were; 5 to 50 is usual.
+    run : function (f, firsts, lasts)
+        Calls f for each block of rows: `map`, or one that does so in several threads.
+
+    Returns
+    -------
+    p : array (N, N), the dtype of x
+        Symmetric, 0 on its diagonal, adding up to 1. Computed in float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no matrix of finite floats, or the perplexity is not to be had from so many points.
+
+    Notes
+    -----
+    L. van der Maaten and G. Hinton, "Visualizing Data using t-SNE", JMLR 9 (2008).
+    """
+    check_float("affinities", x=x)
+    if x.ndim != 2 or len(x) < 3:
+        raise ValueError(f"affinities: x has shape {x.shape}, expected (N, D) with N of 3 or more")
+    if not 1 <= perplexity < len(x) - 1:
+        raise ValueError(
+            f"affinities: perplexity is {perplexity}, and {len(x)} points can have 1 to {len(x) - 2} neighbours: "
+            f"(N - 1)/3 = {(len(x) - 1) / 3:.3g} is a good one for few points"
+        )
+    finite = np.isfinite(x).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"affinities: row {int(np.argmin(finite))} of x has a NaN or an infinity")
+    p = np.empty((len(x), len(x)))
+    scaled = _scaled(x)
+    list(run(lambda first, last: _squared_distances(p, scaled, first, last), *zip(*blocks(len(x)))))
+    target = math.log(perplexity)
+    list(run(lambda first, last: _conditional(p, target, first, last), *zip(*blocks(len(x)))))
+    return ((p + p.T) / (2 * len(x))).astype(x.dtype)  # (4)
+
+
+def _scaled(x):
+    """Return x moved and shrunk into [-1, 1]: b takes up the scale, and no square overflows."""
+    x = np.asarray(x, np.float64)
+    x = x / (np.abs(x).max(initial=0.0) or 1.0)
+    x = x - x.mean(axis=0)
+    return contiguous(x / (np.abs(x).max(initial=0.0) or 1.0))

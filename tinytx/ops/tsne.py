@@ -1,0 +1,177 @@
+r"""t-SNE: how badly points in the plane show who is near whom in many dimensions (van der Maaten and Hinton 2008).
+
+Derivation
+----------
+p_ij is how near points i and j are where they come from (``affinities.py``): symmetric, p_ii = 0, and its sum over all
+pairs is 1. Points y_1 .. y_N in the plane have a nearness of their own, with Student's t for a kernel,
+
+    w_ij = 1 / (1 + |y_i - y_j|^2),   w_ii = 0,                          (1)
+    Z = sum_{k != l} w_kl,   q_ij = w_ij / Z.                            (2)
+
+The loss is the Kullback-Leibler divergence of q from p. As ln q_ij = ln w_ij - ln Z, and the p_ij add up to 1,
+
+    L = sum_{i != j} p_ij ln(p_ij / q_ij)
+      = sum_{i != j} p_ij (ln p_ij + a ln(1 + |y_i - y_j|^2)) + ln Z     (3)
+
+where a = 1. The sum pulls together what p holds near, and ln Z pushes everything apart. Pulling harder than that for a
+while, with a = 12 or so, is the paper's "early exaggeration": clusters form while there is still room between them.
+
+From (1), dw_ij/dy_i = -2 w_ij^2 (y_i - y_j), and d ln(1 + |y_i - y_j|^2)/dy_i = 2 w_ij (y_i - y_j). Each pair stands in
+(3) twice, as ij and as ji, and p and w are symmetric, so
+
+    dL/dy_i = 4 a sum_j p_ij w_ij (y_i - y_j) - (4/Z) sum_j w_ij^2 (y_i - y_j)   (4)
+
+which for a = 1 is the paper's 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j). A pair's two terms in (4) are opposite: the
+gradients of all points add up to 0, and the map's centre stays where it is.
+
+What is kept: the arguments. The N^2 numbers w are cheaper to make again than to read back, and both sums of (4) and Z
+come out of one pass over the pairs, so backward needs nothing that forward found.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.kernel import kernel
+from tinytx.shapes import check_float, check_shape, contiguous
+
+BLOCK = 128  # points in a block, which one thread takes
+
+
+class Saved(NamedTuple):
+    y: np.ndarray  # (N, 2)
+    p: np.ndarray  # (N, N)
+    exaggeration: float  # a in (3)
+
+
+@kernel
+def _forward(losses, totals, u, v, p, exaggeration, first, last):
+    one = u.dtype.type(1)
+    for i in range(first, last):
+        loss, total = u.dtype.type(0), u.dtype.type(0)
+        for j in range(u.shape[0]):
+            if j == i:
+                continue
+            d0, d1 = u[i] - u[j], v[i] - v[j]
+            squared = d0 * d0 + d1 * d1
+            total += one / (one + squared)  # (1), for (2)
+            if p[i, j] > 0:
+                loss += p[i, j] * (math.log(p[i, j]) + exaggeration * math.log1p(squared))  # (3)
+        losses[i], totals[i] = loss, total
+
+
+@kernel
+def _backward(pull, push, totals, u, v, p, first, last):
+    zero, one = u.dtype.type(0), u.dtype.type(1)
+    for i in range(first, last):
+        pull0, pull1, push0, push1, total = zero, zero, zero, zero, zero
+        for j in range(u.shape[0]):
+            d0, d1 = u[i] - u[j], v[i] - v[j]
+            w = one / (one + d0 * d0 + d1 * d1) if j != i else zero  # (1)
+            pw, ww = p[i, j] * w, w * w
+            total += w
+            pull0 += pw * d0
+            pull1 += pw * d1
+            push0 += ww * d0
+            push1 += ww * d1
+        pull[i, 0], pull[i, 1] = pull0, pull1
+        push[i, 0], push[i, 1] = push0, push1
+        totals[i] = total
+
+
+def blocks(n):
+    """Return (first, after the last) of each block of ``BLOCK`` among n rows: the work that threads share out."""
+    return [(first, min(first + BLOCK, n)) for first in range(0, n, BLOCK)]
+
+
+def _columns(y):
+    """Return y's two columns, each contiguous, so that eight points fit one vector register."""
+    return contiguous(y[:, 0]), contiguous(y[:, 1])
+
+
+def _sum_of_all(totals):
+    """Return Z of (2) from its rows' sums."""
+    z = float(totals.sum(dtype=np.float64))
+    if not z > 0:
+        raise FloatingPointError(
+            f"tsne: the sum of all 1 / (1 + distance^2) is {z}: y is not finite, or spread so far that nothing is near "
+            "anything. A descent that comes here has too large a learning rate"
+        )
+    return z
+
+
+def _check(y, p):
+    """Raise an error that says what is wrong with the arguments."""
+    check_float("tsne", y=y, p=p)
+    if y.ndim != 2 or y.shape[1] != 2 or len(y) < 2:
+        raise ValueError(f"tsne: y has shape {y.shape}, expected (N, 2) with N of 2 or more")
+    check_shape("tsne", "p", p, (len(y), len(y)), "y of shape", y.shape)
+    total = float(p.sum(dtype=np.float64))
+    if not abs(total - 1) < 1e-3:
+        raise ValueError(
+            f"tsne: p sums to {total:.6g}, expected 1: divide by the sum; to pull harder, give exaggeration"
+        )
+    if p.diagonal().any() or not np.array_equal(p, p.T):
+        raise ValueError("tsne: p is not symmetric with zeros on its diagonal: make it with tinytx.ops.affinities")
+
+
+def tsne(y, p, *, exaggeration=1.0, run=map):
+    """Return the divergence of a map's neighbourhoods from the right ones.
+
+    Parameters
+    ----------
+    y : array (N, 2), float32 or float64
+        The map: where each point stands in the plane.
+    p : array (N, N), the dtype of y
+        Symmetric, not negative, 0 on its diagonal, adding up to 1: see `affinities`. It gets no gradient.
+    exaggeration : float
+        a in (3), how much harder than its share p pulls.
+    run : function (f, firsts, lasts)
+        Calls f for each block of rows: `map`, or one that does so in several threads.
+
+    Returns
+    -------
+    loss : float
+        In nats. 0 where q = p, with an ``exaggeration`` of 1.
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes or shapes do not fit, or p is not what it should be.
+    FloatingPointError
+        If y is not finite, or its points are so far apart that Z is 0. So does `tsne_backward`.
+
+    Notes
+    -----
+    L. van der Maaten and G. Hinton, "Visualizing Data using t-SNE", JMLR 9 (2008). The paper's C is our loss. Time
+    and memory grow with the square of N.
+    """
+    _check(y, p)
+    saved = Saved(y, contiguous(p), exaggeration)
+    losses, totals = np.empty(len(y), y.dtype), np.empty(len(y), y.dtype)
+    arguments = losses, totals, *_columns(y), saved.p, y.dtype.type(exaggeration)
+    list(run(lambda first, last: _forward(*arguments, first, last), *zip(*blocks(len(y)))))
+    return float(losses.sum(dtype=np.float64)) + math.log(_sum_of_all(totals)), saved
+
+
+def tsne_backward(saved, dloss=1.0, *, run=map):
+    """Return dy (N, 2).
+
+    Parameters
+    ----------
+    saved : Saved
+        What `tsne` returned. A descent that has no use for the loss makes one itself, ``Saved(y, p, exaggeration)``,
+        and spares the forward.
+    dloss : float
+        The gradient of whatever the loss is part of, with respect to the loss.
+    run
+        As for `tsne`.
+    """
+    y, p, exaggeration = saved
+    pull, push, totals = np.empty(y.shape, y.dtype), np.empty(y.shape, y.dtype), np.empty(len(y), y.dtype)
+    arguments = pull, push, totals, *_columns(y), p
+    list(run(lambda first, last: _backward(*arguments, first, last), *zip(*blocks(len(y)))))
+    z = _sum_of_all(totals)  # (2)
+    return y.dtype.type(4 * dloss * exaggeration) * pull - y.dtype.type(4 * dloss / z) * push  # (4)

@@ -1,0 +1,185 @@
+"""Points in many dimensions laid out in the plane: by the two directions in which they spread most, or by t-SNE."""
+
+import numpy as np
+
+from tinytx.ops import affinities, tsne, tsne_backward
+from tinytx.ops.tsne import Saved
+from tinytx.shapes import check_float
+from tinytx.viz.neighbours import neighbours
+
+SPREAD = 1e-4  # a map's standard deviation at the start: so small that every pair counts alike, and none is in the way
+LOOK = 100  # iterations from one look at the loss to the next: it costs many times what a gradient does
+
+
+def pca(x, n=2):
+    """Return points by their principal components: the directions, orthogonal to one another, of largest variance.
+
+    Parameters
+    ----------
+    x : array (N, D), float32 or float64
+    n : int
+        How many components, at most the smaller of N and D.
+
+    Returns
+    -------
+    coordinates : array (N, n), the dtype of x
+        Centred. Of a component's two signs the one is taken that makes its largest entry positive.
+    share : float64 array (n,)
+        The part of all variance that each component has: what a map shows of the whole.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no matrix of floats, or has fewer than n rows or columns.
+    """
+    check_float("pca", x=x)
+    if x.ndim != 2 or not 1 <= n <= min(x.shape):
+        raise ValueError(f"pca: x has shape {x.shape}, expected (N, D) with both at least n = {n}")
+    centred = np.asarray(x, np.float64) - x.mean(axis=0, dtype=np.float64)
+    u, s, vt = np.linalg.svd(centred, full_matrices=False)
+    rows = np.arange(n)
+    sign = np.where(vt[rows, np.abs(vt[:n]).argmax(axis=1)] < 0, -1.0, 1.0)
+    return (u[:, :n] * (s[:n] * sign)).astype(x.dtype), s[:n] ** 2 / ((s**2).sum() or 1.0)
+
+
+def tsne_map(
+    x,
+    *,
+    perplexity=30.0,
+    iterations=1000,
+    exaggeration=12.0,
+    learning_rate=None,
+    seed=0,
+    run=map,
+    update=None,
+):
+    """Return a map of points on which those near one another in D dimensions stand together.
+
+    Distances between clusters, and their sizes, mean little on it: see `neighbours_kept` for how far it can be trusted.
+
+    Parameters
+    ----------
+    x : array (N, D), float32 or float64, both at least 2
+        Word vectors are best given as `tinytx.viz.unit_rows`: near is then what has a large cosine.
+    perplexity : float
+        How many neighbours each point has, as it were: see `tinytx.ops.affinities`.
+    iterations : int
+        Steps of the descent. In the first quarter the pull is exaggerated.
+    exaggeration : float
+        By how much.
+    learning_rate : float, optional
+        The default is max(N / exaggeration / 4, 50) (Belkina et al. 2019).
+    seed : int
+        Of the small noise that parts points which the principal components put on one spot.
+    run : function (f, firsts, lasts)
+        Calls f for each block of rows: `map`, or ``Workers(2).run``. The map is the same to the bit.
+    update : function (text), optional
+        Called after each iteration with the loss: the ``update`` of `tinytx.training.progress.progress`.
+
+    Returns
+    -------
+    y : array (N, 2), the dtype of x
+        Centred.
+    loss : float
+        The Kullback-Leibler divergence of the map from the points, in nats.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x, the perplexity or the number of iterations is not as above.
+    FloatingPointError
+        If the descent leaves all bounds: a learning rate that is too large.
+
+    Notes
+    -----
+    L. van der Maaten and G. Hinton, "Visualizing Data using t-SNE", JMLR 9 (2008): momentum, gains and early
+    exaggeration are theirs. The start is Kobak and Berens's (2019), the principal components, made small. All N^2
+    affinities are kept: 36 MB of float32 for 3,000 points, and 1.6 GB for 20,000.
+    """
+    check_float("tsne_map", x=x)
+    if iterations < 1 or not exaggeration >= 1:
+        raise ValueError(
+            f"tsne_map: iterations is {iterations} and exaggeration {exaggeration}: expected both at least 1"
+        )
+    p = affinities(x, perplexity, run=run)
+    if learning_rate is None:
+        learning_rate = max(len(x) / exaggeration / 4, 50)
+    y = _start(x, seed)
+    velocity, gains = np.zeros_like(y), np.ones_like(y)
+    loss = None
+    for t in range(iterations):
+        early = t < iterations // 4
+        dy = tsne_backward(Saved(y, p, exaggeration if early else 1.0), run=run)
+        y = _step(y, velocity, gains, dy, learning_rate, 0.5 if early else 0.8)
+        if early:
+            _hold(y, velocity)
+        if t % LOOK == LOOK - 1 or t == iterations - 1:
+            loss = tsne(y, p, run=run)[0]
+        if update is not None:
+            update("" if loss is None else f"loss {loss:.4f}")
+    return y, loss
+
+
+def _start(x, seed):
+    """Return the principal components, shrunk to the spread of a start, and noise of a hundredth of that."""
+    y, _ = pca(x)
+    noise = np.random.default_rng(seed).normal(size=y.shape).astype(x.dtype)
+    spread = float(y[:, 0].std(dtype=np.float64)) or 1.0
+    return y * x.dtype.type(SPREAD / spread) + noise * x.dtype.type(SPREAD / 100)
+
+
+def _step(y, velocity, gains, dy, learning_rate, momentum):
+    """Return y after a step of gradient descent; velocity and gains are changed in place.
+
+    Each coordinate has a gain: it grows by 0.2 while the gradient goes on pointing the way of the movement, and shrinks
+    by a fifth, down to 0.01, where it turns around (Jacobs 1988).
+    """
+    number = y.dtype.type
+    onward = np.sign(dy) != np.sign(velocity)  # signs: a product of small numbers would be 0
+    gains[...] = np.maximum(np.where(onward, gains + number(0.2), gains * number(0.8)), number(0.01))
+    velocity *= number(momentum)
+    velocity -= number(learning_rate) * gains * dy
+    y = y + velocity
+    return y - y.mean(axis=0)
+
+
+def _hold(y, velocity):
+    """Keep y from shrinking below the spread of the start, in place.
+
+    Where points hardly cluster, an exaggerated pull is stronger than the push in every direction: y would shrink by a
+    constant factor at each step, to 1e-22 and less. What differs between directions is how fast, and so they sort
+    themselves, the smoothest first. That is worth having, and the size is not: a map so small takes hundreds of steps
+    to grow again.
+    """
+    spread = float(np.sqrt(np.mean(np.square(y, dtype=np.float64))))
+    if 0 < spread < SPREAD:
+        y *= y.dtype.type(SPREAD / spread)
+        velocity *= y.dtype.type(SPREAD / spread)
+
+
+def neighbours_kept(x, y, n=10):
+    """Return how much of each point's neighbourhood a map keeps, on average: 1 is all, and n / (N - 1) is chance.
+
+    Parameters
+    ----------
+    x : array (N, D), float32 or float64
+        The points.
+    y : array (N, 2)
+        The map.
+    n : int
+        How many neighbours count, 1 to N - 1.
+
+    Returns
+    -------
+    share : float
+        The mean, over all points, of the part of its n nearest in x that are among its n nearest in y.
+
+    Raises
+    ------
+    ValueError
+        If x and y are of different lengths, or there are not n neighbours.
+    """
+    if len(x) != len(y):
+        raise ValueError(f"neighbours_kept: {len(x)} points and {len(y)} on their map")
+    pairs = zip(neighbours(x, n), neighbours(y, n), strict=True)
+    return sum(len(set(near) & set(shown)) for near, shown in pairs) / (n * len(x))
