@@ -65,7 +65,7 @@ def mask_words(ids, *, rng, mask_id, vocab_size, never=(), rate=0.15, replace=RE
     --------
     >>> rng = np.random.default_rng(0)
     >>> mask_words([5, 6, 7, 8, 1, 1], rng=rng, mask_id=4, vocab_size=9, never=[0, 1, 2, 3], rate=0.5)
-    (array([5, 4, 4, 4, 1, 1]), array([-100,    6,    7,    8, -100, -100]))
+    (array([5, 4, 4, 8, 1, 1]), array([-100,    6,    7,    8, -100, -100]))
     """
     words = _Words("mask_words", mask_id, vocab_size, never, rate, replace)
     ids = words.checked(ids)
@@ -172,9 +172,10 @@ class MaskedBatches:
     >>> texts = ["Je déclare reprise la session.", "Merci, Monsieur."]
     >>> tokenizer = TutorialTokenizer.from_texts(texts)
     >>> rows = joined([tokenizer.encode(text) for text in texts], max_len=6)
-    >>> batches = MaskedBatches(rows, tokenizer=tokenizer, batch_size=2, seed=0, replace=(1, 0, 0))
+    >>> batches = MaskedBatches(rows, tokenizer=tokenizer, batch_size=2, seed=3, replace=(1, 0, 0))
     >>> ids, targets = batches(0)
     >>> [" ".join(tokenizer.tokens(row)) for row in ids]
+    ['je déclare reprise <mask> session .', 'merci , monsieur . je déclare']
     """
 
     def __init__(
@@ -202,8 +203,9 @@ class MaskedBatches:
             raise ValueError("MaskedBatches: there are no rows; the text may be too short for one")
         _check_parts(self.rows, segments, labels)
         self.segments, self.labels = segments, labels if labels is None else np.asarray(labels, np.int64)
-        self.tokenizer, self.batch_size, self.seed, self.dynamic = tokenizer, batch_size, seed, dynamic
-        self.whole_words, self._pad_id = whole_words, pad_id
+        self.batch_size, self.seed, self.dynamic = batch_size, seed, dynamic
+        self._starts = [tokenizer.word_starts(row) for row in self.rows] if whole_words else None
+        self._pad_id = pad_id
         self._plan_of = (None, None)  # the epoch last asked for, and its plan
 
     def __len__(self):
@@ -229,14 +231,14 @@ class MaskedBatches:
         epoch, position = divmod(step, len(self))
         rows = self._plan(epoch)[position]
         u = np.zeros((3, len(rows), max(len(self.rows[row]) for row in rows)))  # padding is never chosen
-        starts = np.ones(u.shape[1:], bool)
+        starts = np.ones(u.shape[1:], bool) if self._starts else None
         for b, row in enumerate(rows.tolist()):
             n = len(self.rows[row])
             u[:, b, :n] = self._rng(_MASKS, epoch + 1 if self.dynamic else 0, row).random((3, n))
-            if self.whole_words:
-                starts[b, :n] = self.tokenizer.word_starts(self.rows[row])
+            if self._starts:
+                starts[b, :n] = self._starts[row]
         ids = pad([self.rows[row] for row in rows], self._pad_id)
-        batch = self._words.masked(ids, u, starts if self.whole_words else None)
+        batch = self._words.masked(ids, u, starts)
         if self.segments is None:
             return batch
         return *batch, pad([self.segments[row] for row in rows], 0), self.labels[rows]

@@ -8,8 +8,8 @@ Two layouts are read:
 ``"prose"``
     Paragraphs between blank lines, wrapped anywhere. Each is a document. A sentence ends at ``. ? !``, with closing
     quotes and brackets, before white space and a capital. A paragraph's last piece may end with a colon as well; what ends
-    with nothing is a heading or a listing, and left out, as is what has fewer than three words ("Note:"). "Guido v. Rossum"
-    is cut in two: no rule so short is always right.
+    with nothing is a heading or a listing, and left out, as is what has fewer than three words ("Note:"), and a paragraph
+    that begins with ``>>>``, ``+-`` or ``|``. "Guido v. Rossum" is cut in two: no rule so short is always right.
 
 In both, a line or sentence without a letter or digit is left out, so that every sentence has a token. White space inside
 a sentence becomes one space.
@@ -20,6 +20,7 @@ import re
 from tinytx.data.corpus import DataError
 
 _MARK = re.compile(r"\A(?:[*•-]|\d+\.)\s+")  # of an item in a list
+_LISTING = re.compile(r"\s*(?:>>>|\+-|\|)")  # or table
 _END = re.compile(r"""[.?!]["'”’»)\]*]*(?=\s+["'“‘«(\[*]*([^\W\d_]))""")
 _ENDED = re.compile(r"""[.?!:…]["'”’»)\]*]*$""")
 
@@ -73,6 +74,8 @@ def _lines_of(block):
 
 def _sentences_of(block):
     """Return the sentences of a paragraph, without the mark of an item."""
+    if _LISTING.match(block):
+        return []
     paragraph = " ".join(_MARK.sub("", block.strip()).split())
     pieces, start = [], 0
     ends = (end for end in _END.finditer(paragraph) if not end[1].islower())  # a script may have no capitals

@@ -10,6 +10,7 @@ from a ``vocab.txt``, such as published models have. The library is an extra, an
 """
 
 from collections import Counter
+from itertools import repeat
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from tinytx.extras import require
 
 GOES_ON = "##"
 _UNKNOWN = "\0"  # no text has it after the cleaning
-_MAX_CHARACTERS = 1000  # BERT's: rarer characters make a word unknown
+_MAX_CHARACTERS = 1000  # the library's: rarer ones make a word unknown
 
 
 class WordPieceTokenizer(Tokenizer):
@@ -87,20 +88,21 @@ class WordPieceTokenizer(Tokenizer):
             If ``tokenizers`` is not installed.
         """
         tokenizers, special = _library(), tuple(special)
-        library = _bert(tokenizers.models.WordPiece(unk_token=_UNKNOWN), lower)
-        texts = list(texts)
-        characters = _characters(library, texts)
-        if not characters:
-            raise ValueError(f"WordPieceTokenizer: there is no word in {len(texts)} texts")
+        words = _words(_bert(tokenizers.models.WordPiece(unk_token=_UNKNOWN), lower), texts)
+        if not words:
+            raise ValueError("WordPieceTokenizer: there is no word in the texts")
+        words, characters = _frequent(words)
         size = vocab_size - len(special)
         if size < len(characters):
             least = len(characters) + len(special)
             expected = f"expected at least {least}, for the characters and special tokens"
             raise ValueError(f"WordPieceTokenizer: vocab_size is {vocab_size}, {expected}")
+        library = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=_UNKNOWN))
+        library.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
         trainer = tokenizers.trainers.WordPieceTrainer(
-            vocab_size=size, special_tokens=characters, limit_alphabet=_MAX_CHARACTERS, show_progress=False
-        )  # characters as special tokens have ids in their order, and else in that of a hash
-        library.train_from_iterator(texts, trainer)
+            vocab_size=size, special_tokens=characters, show_progress=False
+        )  # characters named as special tokens get ids in this order, and else in that of a hash
+        library.train_from_iterator((" ".join(repeat(word, count)) for word, count in words.items()), trainer)
         vocab = library.get_vocab(with_added_tokens=False)
         return cls(sorted(vocab, key=vocab.get), special, lower=lower)
 
@@ -202,11 +204,20 @@ def _bert(model, lower):
     return library
 
 
-def _characters(library, texts):
-    """Return the characters of all words, and with "##" those that go on with one: the pieces to begin with."""
+def _words(library, texts):
+    """Return how often each word occurs, cleaned and cut as the library does it."""
+    return Counter(
+        word
+        for text in texts
+        for word, _ in library.pre_tokenizer.pre_tokenize_str(library.normalizer.normalize_str(text))
+    )
+
+
+def _frequent(words):
+    """Return the words without rare characters, and the pieces to begin with: characters, with "##" inside a word."""
     counts = Counter()
-    for text in texts:
-        for word, _ in library.pre_tokenizer.pre_tokenize_str(library.normalizer.normalize_str(text)):
-            counts.update([word[0], *(GOES_ON + character for character in word[1:])])
-    frequent = sorted((-count, piece) for piece, count in counts.items())[:_MAX_CHARACTERS]
-    return sorted(piece for _, piece in frequent)
+    for word, count in words.items():
+        counts.update(dict.fromkeys(word, count))
+    alphabet = {c for _, c in sorted((-count, c) for c, count in counts.items())[:_MAX_CHARACTERS]}
+    words = {word: count for word, count in words.items() if alphabet.issuperset(word)}
+    return words, sorted({piece for word in words for piece in (word[0], *(GOES_ON + c for c in word[1:]))})
