@@ -14,7 +14,9 @@ OPTIONS = IDS | {"seed": 0, "max_len": 64}
 
 def corpus(*sizes):
     """Return documents of so many sentences; sentence s of document d is the ids 1000 d + 10 s, and that plus 1."""
-    return [[np.array([1000 * d + 10 * s, 1000 * d + 10 * s + 1]) for s in range(size)] for d, size in enumerate(sizes, 1)]
+    return [
+        [np.array([1000 * d + 10 * s, 1000 * d + 10 * s + 1]) for s in range(size)] for d, size in enumerate(sizes, 1)
+    ]
 
 
 def sentences_of(row):
@@ -181,3 +183,4 @@ def test_nothing_from_elsewhere():
         next_sentence_pairs(corpus(2), **OPTIONS)
     assert len(next_sentence_pairs(corpus(2, 0, 1), **OPTIONS).rows) == 1
     assert len(next_sentence_pairs(corpus(3), **OPTIONS).rows) == 2
+    assert len(next_sentence_pairs(corpus(0, 3, 0), **OPTIONS).rows) == 2  # one document, and two of nothing

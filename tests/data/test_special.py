@@ -31,7 +31,7 @@ TEXTS = [text for pair in PAIRS for text in pair]
 ALL = SHARED | {  # those of BERT too, which have special tokens of their own
     "tutorial": TutorialTokenizer.from_texts(TEXTS),
     "wordpieces": WordPieceTokenizer.from_texts(TEXTS, 80),
-    "published": WordPieceTokenizer(["a", "##b"], special_ids=(0, 3, 4, 6, 5)),
+    "published": WordPieceTokenizer(["a", "##b"], special_ids=(1, 0, 3, 6, 5)),
     "bert words": WordTokenizer.from_texts(TEXTS, special=BERT_SPECIAL),
 }
 all_kinds = pytest.mark.parametrize("tokenizer", ALL.values(), ids=ALL)

@@ -34,6 +34,7 @@ def test_examples():
     assert tutorial_words("L'an 2000-2001: 3.5% (50€)!") == [
         "l", "'", "an", "2000", "-", "2001", ":", "3", ".", "5%", "(", "50€", ")", "!"
     ]  # fmt: skip
+    assert tutorial_words("a".join(SPACED)) == list("a".join(SPACED))
     assert tutorial_words(" \t") == []
     assert tutorial_words("Été", lower=False) == ["Été"]
 
@@ -104,7 +105,7 @@ def test_a_tiny_corpus_is_filled_up_with_ignore():
     tokenizer = TutorialTokenizer.from_texts(["un deux", "trois"])
     rows = joined([tokenizer.encode("un deux"), tokenizer.encode("trois")])
     assert sorted(map(len, rows)) == [3, 3]
-    ids, targets = MaskedBatches([*rows, np.zeros(5)  .astype(int)], tokenizer=tokenizer, batch_size=3, seed=0)(0)
+    ids, targets = MaskedBatches([*rows, np.zeros(5, int)], tokenizer=tokenizer, batch_size=3, seed=0)(0)
     assert (ids == tokenizer.pad_id).sum() == 4 and (targets[ids == tokenizer.pad_id] == IGNORE_INDEX).all()
 
 

@@ -38,6 +38,10 @@ def test_texts(both):
     np.testing.assert_array_equal(ours.encode(TEXTS[0]), theirs.convert_tokens_to_ids(theirs.tokenize(TEXTS[0])))
 
 
-@given(text=st.text(st.sampled_from("Thestamn ÉÇçñ中文.,!'\"-_$€\t\n☃\u0301\u00ad\u200b") | st.characters(max_codepoint=0x17F)))
+@given(
+    text=st.text(
+        st.sampled_from("Thestamn ÉÇçñ中文.,!'\"-_$€\t\n☃\u0301\u00ad\u200b") | st.characters(max_codepoint=0x17F)
+    )
+)
 def test_any_text(both, text):
     assert_same(both, text)

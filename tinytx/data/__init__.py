@@ -1,14 +1,15 @@
 """Text to batches: corpora, tokenizers, and what a model is trained on. It knows arrays, and no layers.
 
 One long text: `corpus`, `batches`. Pairs of texts: `dates`, `pairs`, `pair_batches`. Sentences with hidden words, for
-BERT: `prose`, `sentence_pairs`, `masking`. Text to ids: `tokenizer`, `words`, `subwords`, `wordpieces`, `tutorial`, which
-share `special`; `vocabularies` chooses among them.
+BERT: `prose`, `sentence_pairs`, `masking`, `masked_batches`. Text to ids: `tokenizer`, `words`, `subwords`,
+`wordpieces`, `tutorial`, which share `special`; `vocabularies` chooses among them.
 """
 
 from tinytx.data.batches import IGNORE_INDEX, random_batch, split, windows
 from tinytx.data.corpus import DataError, builtin_corpus, read_text
 from tinytx.data.dates import date_pairs
-from tinytx.data.masking import MaskedBatches, mask_words
+from tinytx.data.masked_batches import MaskedBatches
+from tinytx.data.masking import mask_words
 from tinytx.data.pair_batches import PairBatch, PairBatches, pad
 from tinytx.data.pairs import EncodedPairs, Pairs, encode_pairs, read_aligned, read_pairs, split_pairs
 from tinytx.data.prose import documents, sentences

@@ -7,12 +7,13 @@ Two layouts are read:
     A file without blank lines is one document.
 ``"prose"``
     Paragraphs between blank lines, wrapped anywhere. Each is a document. A sentence ends at ``. ? !``, with closing
-    quotes and brackets, before white space and a capital. A paragraph's last piece may end with a colon as well; what ends
-    with nothing is a heading or a listing, and left out, as is what has fewer than three words ("Note:"), and a paragraph
-    that begins with ``>>>``, ``+-`` or ``|``. "Guido v. Rossum" is cut in two: no rule so short is always right.
+    quotes and brackets, before white space and a capital. A paragraph's last piece may end with a colon as well; what
+    ends with nothing is a heading or a listing, and left out, as is what has fewer than three words ("Note:"), and a
+    paragraph that begins with ``>>>``, ``+-`` or ``|``. "Guido v. Rossum" is cut in two: no rule so short is always
+    right.
 
-In both, a line or sentence without a letter or digit is left out, so that every sentence has a token. White space inside
-a sentence becomes one space.
+In both, a line or sentence without a letter or digit is left out, so that every sentence has a token. White space
+inside a sentence becomes one space.
 """
 
 import re
@@ -58,7 +59,9 @@ def documents(text, layout="lines"):
     found = [cut(block) for block in re.split(r"\n\s*\n", text)]
     found = [document for document in found if document]
     if not found:
-        hint = "; it may have one sentence on each line: try layout='lines'" if layout == "prose" and text.strip() else ""
+        hint = (
+            "; it may have one sentence on each line: try layout='lines'" if layout == "prose" and text.strip() else ""
+        )
         raise DataError(f"documents: there is no sentence in a text of {len(text):,} characters{hint}")
     return found
 

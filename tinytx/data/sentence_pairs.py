@@ -3,10 +3,10 @@
 A row is ``[CLS] A [SEP] B [SEP]``; its segments are 0 up to the first ``[SEP]``, and 1 after it. The label is what a
 classifier is to read off ``[CLS]``:
 
-- next sentence (Devlin et al. 2018, arXiv 1810.04805): 0 if B is the sentence after A, 1 if it comes from elsewhere, each
-  with probability one half;
-- sentence order (Lan et al. 2019, arXiv 1909.11942): 0 if B is the sentence after A, 1 if the two were swapped. Here the
-  topic, which gives the first task away, tells nothing.
+- next sentence (Devlin et al. 2018, arXiv 1810.04805): 0 if B is the sentence after A, 1 if it comes from elsewhere,
+  each with probability one half;
+- sentence order (Lan et al. 2019, arXiv 1909.11942): 0 if B is the sentence after A, 1 if the two were swapped. Here
+  the topic, which gives the first task away, tells nothing.
 
 Every sentence but the last of a document is the A, or in a swapped pair the B, of one pair. Documents are lists of
 encoded sentences: ``[[tokenizer.encode(sentence) for sentence in document] for document in documents(text)]``.
@@ -64,7 +64,9 @@ def framed(first, second=None, *, cls_id, sep_id, max_len=None):
     if max_len is not None:
         least = 2 * len(sentences) + 1
         if max_len < least:
-            raise ValueError(f"framed: max_len is {max_len}, expected at least {least}: [CLS], and a token and [SEP] each")
+            raise ValueError(
+                f"framed: max_len is {max_len}, expected at least {least}: [CLS], and a token and [SEP] each"
+            )
         sentences = _cut(sentences, max_len - len(sentences) - 1)
     parts = [[*([] if segment else [cls_id]), *sentence, sep_id] for segment, sentence in enumerate(sentences)]
     return np.concatenate(parts, dtype=np.int64), np.repeat(np.arange(len(parts)), [len(part) for part in parts])

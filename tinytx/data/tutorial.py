@@ -1,13 +1,13 @@
 """The words and sequences of the from-scratch BERT tutorial (Whiax/BERT-Transformer-Pytorch), rule by rule.
 
-1. A text is lower-cased, spaces are put around each of ``, ? ; . : / * ! + - ( ) [ ] { } " ' &``, and it is cut at white
-   space. So ``n'est-ce`` is five words, and a currency sign stays with its number.
+1. A text is lower-cased, spaces are put around each of ``, ? ; . : / * ! + - ( ) [ ] { } " ' &``, and it is cut at
+   white space. So ``n'est-ce`` is five words, and a currency sign stays with its number.
 2. The vocabulary: the 40,000 most frequent words, then ``<ignore>``, ``<oov>`` and ``<mask>``, at the end. Of equally
    frequent words the first in the order of code points comes first (the tutorial: the first in the text).
-3. A sequence: a sentence joined with those after it until there are 20 words, cut to 20. Every sentence begins one; after
-   the last sentence comes the first. ``<ignore>`` fills up what is shorter still, which only a tiny corpus is.
-4. Every word of it, ``<oov>`` too, is masked with 15 %, always by ``<mask>``: `MaskedBatches` with ``replace=(1, 0, 0)``
-   and ``never=[tokenizer.pad_id]``. (The tutorial masks ``<ignore>`` too, but then does not count it.)
+3. A sequence: a sentence joined with those after it until there are 20 words, cut to 20. Every sentence begins one;
+   after the last sentence comes the first. ``<ignore>`` fills up what is shorter still, which only a tiny corpus is.
+4. Every word of it, ``<oov>`` too, is masked with 15 %, always by ``<mask>``: `MaskedBatches` with
+   ``replace=(1, 0, 0)`` and ``never=[tokenizer.pad_id]``. (The tutorial masks ``<ignore>`` too, but does not count it.)
 
 The first 2,999 lines of Europarl's French give 7,666 words, 7,669 ids.
 """

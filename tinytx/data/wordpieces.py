@@ -1,12 +1,13 @@
 """BERT's tokenizer: words in lower case, rare ones in pieces (WordPiece), by the library ``tokenizers``.
 
 A text is cleaned as BERT's authors did (Devlin et al. 2018, arXiv 1810.04805; Schuster and Nakajima 2012): control
-characters go, with ``lower`` capitals and accents too; it is cut at white space, around each punctuation mark, and around
-each Chinese character. A word is then the longest piece of the vocabulary that it begins with, and so on with the rest;
-pieces that go on with a word are marked: ``trans ##form ##ers``. A word that cannot be put together is ``[UNK]``, whole.
+characters go, with ``lower`` capitals and accents too; it is cut at white space, around each punctuation mark, and
+around each Chinese character. A word is then the longest piece of the vocabulary that it begins with, and so on with
+the rest; pieces that go on with a word are marked: ``trans ##form ##ers``. A word that cannot be put together is
+``[UNK]``, whole.
 
-The vocabulary is trained on the texts given (as the library does it: by merging the most frequent pair of pieces), or read
-from a ``vocab.txt``, such as published models have. The library is an extra, and nothing is downloaded.
+The vocabulary is trained on the texts given (as the library does it: by merging the most frequent pair of pieces), or
+read from a ``vocab.txt``, such as published models have. The library is an extra, and nothing is downloaded.
 """
 
 from collections import Counter
@@ -137,7 +138,9 @@ class WordPieceTokenizer(Tokenizer):
             first[line] = number
         missing = [name for name in special if name not in first]
         if missing:
-            raise DataError(f"WordPieceTokenizer: {path} has no line {missing[0]!r}; name its special tokens (special=)")
+            raise DataError(
+                f"WordPieceTokenizer: {path} has no line {missing[0]!r}; name its special tokens (special=)"
+            )
         pieces = [line for line in lines if line not in special]
         return cls(pieces, special, [first[name] - 1 for name in special], lower=lower)
 
@@ -149,7 +152,9 @@ class WordPieceTokenizer(Tokenizer):
         try:
             text.encode()
         except UnicodeEncodeError as error:  # half of a surrogate pair
-            raise ValueError(f"WordPieceTokenizer: {text[error.start]!r} at position {error.start} is no text") from error
+            raise ValueError(
+                f"WordPieceTokenizer: {text[error.start]!r} at position {error.start} is no text"
+            ) from error
         encoding = self._library.encode(text)
         known = zip(encoding.tokens, encoding.offsets, strict=True)
         return [text[slice(*offsets)] if token == _UNKNOWN else token for token, offsets in known]
@@ -184,7 +189,9 @@ class WordPieceTokenizer(Tokenizer):
         """
         special, special_ids, lower, pieces = cls._fields(state, special_ids=list, lower=bool, pieces=list)
         if not all(isinstance(piece, str) for piece in pieces):
-            raise ValueError("WordPieceTokenizer: pieces are not all str, so WordPieceTokenizer.to_dict did not return them")
+            raise ValueError(
+                "WordPieceTokenizer: pieces are not all str, so WordPieceTokenizer.to_dict did not return them"
+            )
         return cls(pieces, special, special_ids, lower=lower)
 
     def __repr__(self):
