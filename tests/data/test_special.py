@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinytx.data import (
+    BERT_SPECIAL,
     SPECIAL,
     TOKENIZERS,
     CharTokenizer,
     SubwordTokenizer,
+    TutorialTokenizer,
+    WordPieceTokenizer,
     WordTokenizer,
     build_tokenizers,
     tokenizer_from_dict,
@@ -24,6 +27,14 @@ PAIRS = [("the cat sat on the mat", "le chat s'assit sur le tapis"), ("the cat",
 OPTIONS = {"characters": {}, "words": {}, "subwords": {"vocab_size": 280}}
 SHARED = {kind: build_tokenizers(PAIRS, kind, shared=True, **OPTIONS[kind])[0] for kind in TOKENIZERS}
 every_kind = pytest.mark.parametrize("tokenizer", SHARED.values(), ids=SHARED)
+TEXTS = [text for pair in PAIRS for text in pair]
+ALL = SHARED | {  # those of BERT too, which have special tokens of their own
+    "tutorial": TutorialTokenizer.from_texts(TEXTS),
+    "wordpieces": WordPieceTokenizer.from_texts(TEXTS, 80),
+    "published": WordPieceTokenizer(["a", "##b"], special_ids=(1, 0, 3, 6, 5)),
+    "bert words": WordTokenizer.from_texts(TEXTS, special=BERT_SPECIAL),
+}
+all_kinds = pytest.mark.parametrize("tokenizer", ALL.values(), ids=ALL)
 
 
 @every_kind
@@ -54,6 +65,36 @@ def test_no_text_encodes_to_a_special_token_but_unknown(tokenizer, text):
     assert not np.isin(tokenizer.encode("<pad><start><stop>" + text), [0, 1, 2]).any()
 
 
+@all_kinds
+def test_ids_of_special_tokens_and_of_others_make_up_the_vocabulary(tokenizer):
+    assert len(tokenizer.special_ids) == len(tokenizer.special)
+    assert tuple(tokenizer.names[i] for i in tokenizer.special_ids) == tokenizer.special
+    for name, i in zip(tokenizer.special, tokenizer.special_ids, strict=True):
+        assert tokenizer.special_id(name) == i
+    assert not set(tokenizer.special_ids) & set(tokenizer.encode("a").tolist()) - {tokenizer.unk_id}
+    seen = {i for name in tokenizer.names for i in tokenizer.encode(name).tolist()}
+    assert seen <= set(range(tokenizer.vocab_size))
+
+
+@all_kinds
+def test_roles_of_special_tokens(tokenizer):
+    roles = {"pad": "<pad> [PAD] <ignore>", "unk": "<unk> [UNK] <oov>", "mask": "<mask> [MASK]", "cls": "[CLS]",
+             "sep": "[SEP]", "start": "<start>", "stop": "<stop>"}  # fmt: skip
+    for role, names in roles.items():
+        ids = [tokenizer.special_id(name) for name in names.split() if name in tokenizer.special]
+        assert getattr(tokenizer, f"{role}_id") == (ids[0] if ids else None)
+
+
+@all_kinds
+def test_word_starts(tokenizer):
+    ids = np.arange(tokenizer.vocab_size)
+    starts = tokenizer.word_starts(ids)
+    assert starts.dtype == bool and starts.shape == ids.shape
+    assert starts[list(tokenizer.special_ids)].all()
+    with pytest.raises(ValueError, match="outside"):
+        tokenizer.word_starts([tokenizer.vocab_size])
+
+
 @every_kind
 @given(text=st.text("thecaX☃ \n"))
 def test_unknown_pieces_are_those_that_become_unk(tokenizer, text):
@@ -74,13 +115,13 @@ def test_decode_ends_at_stop_and_leaves_out_padding(tokenizer):
     assert tokenizer.decode([3, *ids]).replace(" ", "") == "<unk>thecat"
 
 
-@every_kind
+@all_kinds
 def test_nothing_to_encode(tokenizer):
     assert tokenizer.encode("").shape == (0,) and tokenizer.encode("").dtype == np.int64
     assert tokenizer.decode([]) == "" and tokenizer.tokens([]) == []
 
 
-@every_kind
+@all_kinds
 def test_saved_as_json_and_loaded(tokenizer, tmp_path):
     save_arrays(tmp_path / "checkpoint.npz", {}, {"tokenizer": tokenizer.to_dict()})
     again = tokenizer_from_dict(load_arrays(tmp_path / "checkpoint.npz")[1]["tokenizer"])
@@ -103,14 +144,14 @@ def test_other_special_tokens(tokenizer):
         other.special_id("<pad>")
 
 
-@every_kind
+@all_kinds
 @pytest.mark.parametrize("special", [["<pad>", "<pad>"], ["<pad>", ""], ["<pad>", 3]])
 def test_special_tokens_that_are_none(tokenizer, special):
     with pytest.raises(ValueError, match="special tokens are .*expected different names"):
         tokenizer_from_dict(tokenizer.to_dict() | {"special": special})
 
 
-@every_kind
+@all_kinds
 @pytest.mark.parametrize(
     "ids, error, match",
     [
@@ -126,7 +167,7 @@ def test_what_cannot_be_decoded(tokenizer, ids, error, match):
             decode(ids)
 
 
-@every_kind
+@all_kinds
 @pytest.mark.parametrize("text", [None, 3, ["the"], b"the"])
 def test_what_cannot_be_encoded(tokenizer, text):
     with pytest.raises(TypeError, match=f"{type(tokenizer).__name__}: text is a {type(text).__name__}"):
@@ -165,7 +206,7 @@ def test_states_that_are_none(state):
         tokenizer_from_dict(state)
 
 
-@every_kind
+@all_kinds
 def test_every_missing_or_misshapen_field_is_refused(tokenizer):
     for name, value in tokenizer.to_dict().items():
         for wrong in (None, 3, {}, [3], [["a"]], [["a", 3]]):
@@ -178,7 +219,7 @@ def test_every_missing_or_misshapen_field_is_refused(tokenizer):
             with pytest.raises(ValueError, match=type(tokenizer).__name__):
                 tokenizer_from_dict(state)
         assert tokenizer.to_dict()[name] == value  # the state is not the tokenizer's own memory
-    for other in (CharTokenizer, WordTokenizer, SubwordTokenizer):
+    for other in (CharTokenizer, WordTokenizer, SubwordTokenizer, TutorialTokenizer, WordPieceTokenizer):
         if other is not type(tokenizer):
             with pytest.raises(ValueError, match=f"is not what {other.__name__}.to_dict returns"):
                 other.from_dict(tokenizer.to_dict())

@@ -108,3 +108,12 @@ def test_its_ids_are_the_librarys_after_the_special_ones():
     library.pre_tokenizer, library.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     text = "the seashore ☃"
     assert (TOKENIZER.encode(text) - len(SPECIAL)).tolist() == library.encode(text).ids
+
+
+def test_whole_words():
+    """A piece without a space before it goes on with the word; special tokens stand alone."""
+    ids = [1, *TOKENIZER.encode(" the seashore"), 2]
+    starts = TOKENIZER.word_starts(ids)
+    names = TOKENIZER.tokens(ids)
+    assert starts.tolist() == [name[0] == " " or name in SPECIAL for name in names]
+    assert starts.sum() == 4 and len(ids) > 4

@@ -1,14 +1,28 @@
 """What all tokenizers have in common: special tokens, the names of ids, and the checks of what is handed in.
 
-Special tokens stand at the head of the vocabulary, so that their ids are the same in every tokenizer with the same
-list: with ``SPECIAL``, ``<pad>`` is 0, ``<start>`` 1, ``<stop>`` 2 and ``<unk>`` 3. No text encodes to one of them but
-to ``<unk>``: a text that contains the characters "<stop>" is a text about it.
+Special tokens stand at the head of the vocabulary unless a tokenizer says otherwise, so that their ids are the same in
+every tokenizer with the same list: with ``SPECIAL``, ``<pad>`` is 0, ``<start>`` 1, ``<stop>`` 2 and ``<unk>`` 3. No
+text encodes to one of them but to ``<unk>``: a text that contains the characters "<stop>" is a text about it.
+
+What a special token is for, its name tells: ``ROLES`` lists the names in use. Pairs of texts need the list ``SPECIAL``;
+BERT (Devlin et al. 2018, arXiv 1810.04805) its own, ``BERT_SPECIAL``: ``[CLS]`` begins a text, ``[SEP]`` ends each of
+its parts, and ``[MASK]`` stands where a word is to be guessed.
 """
 
 import numpy as np
 
 PAD, START, STOP, UNK = "<pad>", "<start>", "<stop>", "<unk>"
 SPECIAL = (PAD, START, STOP, UNK)
+BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ROLES = {
+    "pad": (PAD, "[PAD]", "<ignore>"),
+    "start": (START,),
+    "stop": (STOP,),
+    "unk": (UNK, "[UNK]", "<oov>"),
+    "cls": ("[CLS]",),
+    "sep": ("[SEP]",),
+    "mask": ("<mask>", "[MASK]"),
+}
 
 
 class Tokenizer:
@@ -17,27 +31,37 @@ class Tokenizer:
     Attributes
     ----------
     special : tuple of str
-        The special tokens, ids 0, 1, ...; may be empty.
+        The special tokens; may be empty.
+    special_ids : tuple of int
+        Their ids: 0, 1, ... unless the tokenizer has them elsewhere.
     names : list of str
-        The name of each id, first the special ones: what a picture of attention writes on its axes.
+        The name of each id, special ones too: what a picture of attention writes on its axes.
     vocab_size : int
         V, the number of ids.
-    pad_id, start_id, stop_id, unk_id : int or None
-        Ids of the special tokens of these names, None where the tokenizer has no such token.
+    pad_id, start_id, stop_id, unk_id, cls_id, sep_id, mask_id : int or None
+        Ids of the special tokens by what they are for (``ROLES``), None where the tokenizer has no such token.
     """
 
     kind = None  # in the tokenizer's file
     unit = None  # what an id stands for, in messages
 
-    def __init__(self, special, names):
+    def __init__(self, special, names, special_ids=None):
         special = tuple(special)
         if len(set(special)) < len(special) or not all(isinstance(name, str) and name for name in special):
             raise ValueError(f"{self._place}: special tokens are {special}, expected different names, none empty")
-        self.special = special
-        self.names = [*special, *names]
-        self.vocab_size = len(self.names)
-        self.pad_id, self.start_id, self.stop_id, self.unk_id = (
-            special.index(name) if name in special else None for name in SPECIAL
+        special_ids = tuple(range(len(special)) if special_ids is None else special_ids)
+        v = len(special) + len(names)
+        in_range = all(isinstance(i, int) and 0 <= i < v for i in special_ids)
+        if not in_range or not len(set(special_ids)) == len(special_ids) == len(special):
+            expected = f"expected {len(special)} different ones in 0..{v - 1}"
+            raise ValueError(f"{self._place}: ids of the special tokens are {special_ids}, {expected}")
+        self.special, self.special_ids, self.names, self.vocab_size = special, special_ids, list(names), v
+        for i, name in sorted(zip(special_ids, special, strict=True)):
+            self.names.insert(i, name)
+        self._other_ids = np.delete(np.arange(v), special_ids)
+        self.pad_id, self.start_id, self.stop_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (
+            next((i for i, name in zip(special_ids, special, strict=True) if name in names), None)
+            for names in ROLES.values()
         )
 
     @property
@@ -53,9 +77,9 @@ class Tokenizer:
             If the tokenizer has none of that name.
         """
         if name not in self.special:
-            remedy = f"build it with special={SPECIAL}"
+            remedy = f"build it with special={SPECIAL if name in SPECIAL else (*self.special, name)}"
             raise ValueError(f"{self._place}: {name!r} is not among its special tokens {self.special}; {remedy}")
-        return self.special.index(name)
+        return self.special_ids[self.special.index(name)]
 
     def encode(self, text):
         """Return the ids of a text.
@@ -88,7 +112,7 @@ class Tokenizer:
                 f"{len(self.names) - len(self.special)} of the vocabulary; build it from a text that has every "
                 f"{self.unit} you need, or with the special token {UNK!r}"
             )
-        ids += len(self.special)
+        ids = self._other_ids[ids]
         if unknown.any():
             ids[unknown] = self.unk_id
         return ids
@@ -128,6 +152,21 @@ class Tokenizer:
     def tokens(self, ids):
         """Return the name of each id, special ones too: a list of n str. Parameters and errors as ``decode``."""
         return [self.names[i] for i in self._checked(ids).tolist()]
+
+    def word_starts(self, ids):
+        """Return where words start: what masking whole words has to know.
+
+        Parameters
+        ----------
+        ids : integers (n,), of 0..V-1
+
+        Returns
+        -------
+        starts : bool array (n,)
+            False where a piece goes on with the word before it. Everything starts a word unless the tokenizer cuts
+            words into pieces.
+        """
+        return np.ones(self._checked(ids).shape, bool)
 
     def _checked(self, ids):
         ids = np.asarray(ids)

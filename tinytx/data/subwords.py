@@ -109,6 +109,11 @@ class SubwordTokenizer(Tokenizer):
     def _look_up(self, pieces):
         return np.array(pieces, np.int64)
 
+    def word_starts(self, ids):
+        """Return where words start, bool (n,): a piece without a space before it goes on with the word."""
+        ids = self._checked(ids)
+        return np.array([i < len(self.special) or self.names[i][:1].isspace() for i in ids.tolist()], bool)
+
     def _text(self, ids):
         text, run = "", []  # bytes of one character may lie in two parts: ids are decoded together
         for i in ids.tolist():

@@ -2,9 +2,12 @@
 
 from tinytx.data.subwords import SubwordTokenizer
 from tinytx.data.tokenizer import CharTokenizer
+from tinytx.data.tutorial import TutorialTokenizer
+from tinytx.data.wordpieces import WordPieceTokenizer
 from tinytx.data.words import WordTokenizer
 
 TOKENIZERS = {"characters": CharTokenizer, "words": WordTokenizer, "subwords": SubwordTokenizer}
+_KINDS = TOKENIZERS | {"tutorial": TutorialTokenizer, "wordpieces": WordPieceTokenizer}
 
 
 def build_tokenizers(pairs, kind, *, shared=False, **options):
@@ -44,9 +47,9 @@ def tokenizer_from_dict(state):
     ValueError
         If ``state`` describes none.
     MissingExtra
-        If it is one of subwords, and ``tokenizers`` is not installed.
+        If it is one of subwords or word pieces, and ``tokenizers`` is not installed.
     """
     kind = state.get("kind") if isinstance(state, dict) else None
-    if not isinstance(kind, str) or kind not in TOKENIZERS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"tokenizer_from_dict: {state!r:.80} is not what a tokenizer's to_dict returns")
-    return TOKENIZERS[kind].from_dict(state)
+    return _KINDS[kind].from_dict(state)

@@ -74,15 +74,19 @@ class WordTokenizer(Tokenizer):
 
     kind = "words"
     unit = "word"
+    cut, join = staticmethod(words_of), staticmethod(text_of)  # the rules; a subclass may have others
+    special_last = False
 
     def __init__(self, words, special=SPECIAL, *, lower=False):
         words = list(words)
         if not words:
-            raise ValueError("WordTokenizer: no words, expected at least one")
+            raise ValueError(f"{self._place}: no words, expected at least one")
         word, count = Counter(words).most_common(1)[0]
         if count > 1:
-            raise ValueError(f"WordTokenizer: {word!r} occurs {count} times; use WordTokenizer.from_texts")
-        super().__init__(special, words)
+            raise ValueError(f"{self._place}: {word!r} occurs {count} times; use {self._place}.from_texts")
+        special = tuple(special)
+        at_end = range(len(words), len(words) + len(special))
+        super().__init__(special, words, at_end if self.special_last else None)
         self.words, self.lower = words, bool(lower)
         self._ids = {word: i for i, word in enumerate(words)}
 
@@ -107,22 +111,22 @@ class WordTokenizer(Tokenizer):
         """
         counts = Counter()
         for text in texts:
-            counts.update(words_of(text.lower() if lower else text))
+            counts.update(cls.cut(text.lower() if lower else text))
         frequent = sorted((-count, word) for word, count in counts.items() if count >= min_count)[:max_words]
         if not frequent:
             raise ValueError(
-                f"WordTokenizer: no word of {len(counts)} is left with max_words {max_words} and min_count {min_count}"
+                f"{cls.__name__}: no word of {len(counts)} is left with max_words {max_words} and min_count {min_count}"
             )
         return cls([word for _, word in frequent], special, lower=lower)
 
     def _pieces(self, text):
-        return words_of(text.lower() if self.lower else text)
+        return self.cut(text.lower() if self.lower else text)
 
     def _look_up(self, pieces):
         return np.array([self._ids.get(word, -1) for word in pieces], np.int64)
 
     def _text(self, ids):
-        return text_of(self.tokens(ids))
+        return self.join(self.tokens(ids))
 
     def to_dict(self):
         """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
@@ -139,8 +143,8 @@ class WordTokenizer(Tokenizer):
         """
         special, lower, words = cls._fields(state, lower=bool, words=list)
         if not all(isinstance(word, str) for word in words):
-            raise ValueError("WordTokenizer: words are not all str, so WordTokenizer.to_dict did not return them")
+            raise ValueError(f"{cls.__name__}: words are not all str, so {cls.__name__}.to_dict did not return them")
         return cls(words, special, lower=lower)
 
     def __repr__(self):
-        return f"WordTokenizer({len(self.words)} words, special={self.special}, lower={self.lower})"
+        return f"{self._place}({len(self.words)} words, special={self.special}, lower={self.lower})"

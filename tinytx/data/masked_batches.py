@@ -1,0 +1,174 @@
+"""Batches of a masked language model, with or without pairs of sentences.
+
+A row's mask is a function of (seed, epoch, row), or of (seed, row) where it is to stay the same, and the order of rows
+one of (seed, epoch). So a run that resumes at step 500 asks for batch 500 and gets it, and a row's mask depends neither
+on the rows beside it nor on the size of the batch.
+"""
+
+import numpy as np
+
+from tinytx.data.masking import REPLACE, Masking
+from tinytx.data.pair_batches import pad
+
+_MASKS, _ORDER = 1, 2  # two streams of random numbers from one seed
+
+
+class MaskedBatches:
+    """The batches of a masked language model, by step or by epoch: ``batches(step)`` is what a model's loss takes.
+
+    In each epoch every row occurs once, in an order of its own, in batches of sizes as equal as can be.
+
+    Parameters
+    ----------
+    rows : list of integer arrays (n,), none empty
+        Token ids, special ones included where the model wants them; padding is added here.
+    segments : list of integer arrays (n,), optional
+        Which part of a pair each token is of, 0 or 1. With ``labels``, as `next_sentence_pairs` returns them:
+        ``MaskedBatches(*pairs, ...)``.
+    labels : integers (rows,), optional
+    tokenizer : Tokenizer
+        Gives mask and padding, V, the special ids, and where words start.
+    batch_size : int
+        B, the most rows in a batch.
+    seed : int, not negative
+        Order and masks.
+    dynamic : bool
+        Mask a row differently in each epoch. Else its mask is the same in all: what a validation loss needs.
+    rate, replace
+        As for `mask_words`.
+    never : iterable of int, optional
+        As for `mask_words`; the default is all special ids, the unknown word's among them.
+    whole_words : bool
+        Choose all pieces of a word together.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no rows, one is empty or has an id outside 0..V-1, segments or labels do not fit the rows, the
+        tokenizer lacks a mask or padding, or a number is out of its range.
+
+    Examples
+    --------
+    >>> from tinytx.data import TutorialTokenizer, joined
+    >>> texts = ["Je déclare reprise la session.", "Merci, Monsieur."]
+    >>> tokenizer = TutorialTokenizer.from_texts(texts)
+    >>> rows = joined([tokenizer.encode(text) for text in texts], max_len=6)
+    >>> batches = MaskedBatches(rows, tokenizer=tokenizer, batch_size=2, seed=3, replace=(1, 0, 0))
+    >>> ids, targets = batches(0)
+    >>> [" ".join(tokenizer.tokens(row)) for row in ids]
+    ['je déclare reprise <mask> session .', 'merci , monsieur . je déclare']
+    """
+
+    def __init__(
+        self,
+        rows,
+        segments=None,
+        labels=None,
+        *,
+        tokenizer,
+        batch_size,
+        seed,
+        dynamic=True,
+        rate=0.15,
+        replace=REPLACE,
+        never=None,
+        whole_words=False,
+    ):
+        mask_id, pad_id = (_special_id(tokenizer, role) for role in ("mask", "pad"))
+        never = tokenizer.special_ids if never is None else never
+        self._masking = Masking("MaskedBatches", mask_id, tokenizer.vocab_size, [*never, pad_id], rate, replace)
+        if batch_size < 1 or seed < 0:
+            raise ValueError(f"MaskedBatches: batch_size {batch_size} and seed {seed}, expected at least 1 and 0")
+        self.rows = [self._row(position, row) for position, row in enumerate(rows)]
+        if not self.rows:
+            raise ValueError("MaskedBatches: there are no rows; the text may be too short for one")
+        _check_parts(self.rows, segments, labels)
+        self.segments, self.labels = segments, labels if labels is None else np.asarray(labels, np.int64)
+        self.batch_size, self.seed, self.dynamic = batch_size, seed, dynamic
+        self._starts = [tokenizer.word_starts(row) for row in self.rows] if whole_words else None
+        self._pad_id = pad_id
+        self._plan_of = (None, None)  # the epoch last asked for, and its plan
+
+    def __len__(self):
+        """Return the number of batches in an epoch: the same in every one."""
+        return -(-len(self.rows) // self.batch_size)
+
+    def __call__(self, step):
+        """Return batch ``step`` of the run, counted from 0 through all epochs.
+
+        Parameters
+        ----------
+        step : int, not negative
+
+        Returns
+        -------
+        ids, targets : int64 arrays (B, T)
+            T is the length of the longest row in the batch. Targets are ``IGNORE_INDEX`` where nothing is asked, which
+            in a small batch may be everywhere.
+        segments : int64 array (B, T)
+        labels : int64 array (B,)
+            The last two only of a corpus of pairs.
+        """
+        epoch, position = divmod(step, len(self))
+        rows = self._plan(epoch)[position]
+        u = np.zeros((3, len(rows), max(len(self.rows[row]) for row in rows)))  # padding is never chosen
+        starts = np.ones(u.shape[1:], bool) if self._starts else None
+        for b, row in enumerate(rows.tolist()):
+            n = len(self.rows[row])
+            u[:, b, :n] = self._rng(_MASKS, epoch + 1 if self.dynamic else 0, row).random((3, n))
+            if self._starts:
+                starts[b, :n] = self._starts[row]
+        ids = pad([self.rows[row] for row in rows], self._pad_id)
+        batch = self._masking.masked(ids, u, starts)
+        if self.segments is None:
+            return batch
+        return *batch, pad([self.segments[row] for row in rows], 0), self.labels[rows]
+
+    def epoch(self, epoch=0):
+        """Yield the batches of one epoch, counted from 0: every row exactly once."""
+        for position in range(len(self)):
+            yield self(epoch * len(self) + position)
+
+    def _row(self, position, row):
+        row = self._masking.checked(row, f" of row {position}")
+        if row.ndim != 1 or not len(row):
+            raise ValueError(f"MaskedBatches: row {position} has shape {row.shape}, expected (n,), not empty")
+        return row
+
+    def _rng(self, *stream):
+        return np.random.default_rng([self.seed, *stream])
+
+    def _plan(self, epoch):
+        """Return the list of an epoch's batches, each an array of rows."""
+        if epoch < 0:
+            raise ValueError(f"MaskedBatches: epoch {epoch}, expected at least 0")
+        known, plan = self._plan_of
+        if known != epoch:
+            plan = np.array_split(self._rng(_ORDER, epoch).permutation(len(self.rows)), len(self))
+            self._plan_of = epoch, plan  # in one assignment: threads may ask
+        return plan
+
+
+def _special_id(tokenizer, role):
+    found = getattr(tokenizer, f"{role}_id")
+    if found is None:
+        raise ValueError(
+            f"MaskedBatches: the tokenizer's special tokens {tokenizer.special} have none for {role}; "
+            "build it with special=BERT_SPECIAL"
+        )
+    return found
+
+
+def _check_parts(rows, segments, labels):
+    if (segments is None) != (labels is None):
+        raise ValueError("MaskedBatches: segments and labels come together, or neither")
+    if segments is None:
+        return
+    if not len(segments) == len(labels) == len(rows):
+        facts = f"{len(rows)} rows, {len(segments)} segments and {len(labels)} labels"
+        raise ValueError(f"MaskedBatches: {facts}, expected as many of each")
+    for position, (row, segment) in enumerate(zip(rows, segments, strict=True)):
+        if len(row) != len(segment):
+            raise ValueError(
+                f"MaskedBatches: row {position} has {len(row)} tokens and {len(segment)} segments, expected as many"
+            )

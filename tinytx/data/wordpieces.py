@@ -1,0 +1,230 @@
+"""BERT's tokenizer: words in lower case, rare ones in pieces (WordPiece), by the library ``tokenizers``.
+
+A text is cleaned as BERT's authors did (Devlin et al. 2018, arXiv 1810.04805; Schuster and Nakajima 2012): control
+characters go, with ``lower`` capitals and accents too; it is cut at white space, around each punctuation mark, and
+around each Chinese character. A word is then the longest piece of the vocabulary that it begins with, and so on with
+the rest; pieces that go on with a word are marked: ``trans ##form ##ers``. A word that cannot be put together is
+``[UNK]``, whole.
+
+The vocabulary is trained on the texts given (as the library does it: by merging the most frequent pair of pieces), or
+read from a ``vocab.txt``, such as published models have. The library is an extra, and nothing is downloaded.
+"""
+
+from collections import Counter
+from itertools import repeat
+
+import numpy as np
+
+from tinytx.data.corpus import DataError, read_utf8
+from tinytx.data.special import BERT_SPECIAL, Tokenizer
+from tinytx.data.words import text_of
+from tinytx.extras import require
+
+GOES_ON = "##"
+_UNKNOWN = "\0"  # no text has it after the cleaning
+_MAX_CHARACTERS = 1000  # the library's: rarer ones make a word unknown
+
+
+class WordPieceTokenizer(Tokenizer):
+    """Words and pieces of words to ids and back; `from_texts` trains one, `from_vocab` reads one.
+
+    Parameters
+    ----------
+    pieces : list of str
+        The vocabulary without the special tokens, in the order of ids; pieces that go on with a word begin with "##".
+    special : tuple of str
+        Special tokens (see `tinytx.data.special`); without ``[UNK]`` an unknown word is an error.
+    special_ids : tuple of int, optional
+        Their ids, if not the first ones: published vocabularies have ``[UNK]`` at 100.
+    lower : bool
+        Take capitals and accents away, as the "uncased" models do.
+
+    Attributes
+    ----------
+    pieces, lower
+    vocab_size : int
+        V, the number of special tokens and pieces.
+
+    Raises
+    ------
+    ValueError
+        If there are no pieces, one occurs twice, or special tokens have ids that cannot be.
+    MissingExtra
+        If ``tokenizers`` is not installed.
+    """
+
+    kind = "wordpieces"
+    unit = "word"
+
+    def __init__(self, pieces, special=BERT_SPECIAL, special_ids=None, *, lower=True):
+        pieces = list(pieces)
+        if not pieces:
+            raise ValueError("WordPieceTokenizer: no pieces, expected at least one")
+        piece, count = Counter(pieces).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"WordPieceTokenizer: {piece!r} occurs {count} times; train it again")
+        super().__init__(special, pieces, special_ids)
+        self.pieces, self.lower = pieces, bool(lower)
+        self._ids = {piece: i for i, piece in enumerate(pieces)}
+        vocab = self._ids | {_UNKNOWN: len(pieces)}  # special tokens are not in it: no text encodes to one
+        self._library = _bert(_library().models.WordPiece(vocab=vocab, unk_token=_UNKNOWN), lower)
+
+    @classmethod
+    def from_texts(cls, texts, vocab_size=8000, *, special=BERT_SPECIAL, lower=True):
+        """Return the tokenizer trained on some texts.
+
+        Parameters
+        ----------
+        texts : iterable of str
+        vocab_size : int
+            V, special tokens and single characters included. Fewer if the texts have no more pairs to join.
+        special, lower
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            If the texts have no word, or V is too small for the special tokens and the characters.
+        MissingExtra
+            If ``tokenizers`` is not installed.
+        """
+        tokenizers, special = _library(), tuple(special)
+        words = _words(_bert(tokenizers.models.WordPiece(unk_token=_UNKNOWN), lower), texts)
+        if not words:
+            raise ValueError("WordPieceTokenizer: there is no word in the texts")
+        words, characters = _frequent(words)
+        size = vocab_size - len(special)
+        if size < len(characters):
+            least = len(characters) + len(special)
+            expected = f"expected at least {least}, for the characters and special tokens"
+            raise ValueError(f"WordPieceTokenizer: vocab_size is {vocab_size}, {expected}")
+        library = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=_UNKNOWN))
+        library.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+        trainer = tokenizers.trainers.WordPieceTrainer(
+            vocab_size=size, special_tokens=characters, show_progress=False
+        )  # characters named as special tokens get ids in this order, and else in that of a hash
+        library.train_from_iterator((" ".join(repeat(word, count)) for word, count in words.items()), trainer)
+        vocab = library.get_vocab(with_added_tokens=False)
+        return cls(sorted(vocab, key=vocab.get), special, lower=lower)
+
+    @classmethod
+    def from_vocab(cls, path, special=BERT_SPECIAL, *, lower=True):
+        """Return the tokenizer of a published ``vocab.txt``: a piece on each line, special tokens among them.
+
+        Parameters
+        ----------
+        path : str or Path
+        special : tuple of str
+            Which lines are special tokens.
+        lower : bool
+            As the model was trained: True for "uncased".
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, a line is empty or occurs twice, or a special token is missing.
+        MissingExtra
+            If ``tokenizers`` is not installed.
+        """
+        lines = read_utf8(path, "WordPieceTokenizer").replace("\r\n", "\n").removesuffix("\n").split("\n")
+        first = {}
+        for number, line in enumerate(lines, start=1):
+            if not line or line in first:
+                fault = f"occurs in line {first[line]} already" if line else "is empty"
+                raise DataError(
+                    f"WordPieceTokenizer: {path}: line {number}: {line!r} {fault}; ids are numbers of lines, "
+                    "so take the file as it was published"
+                )
+            first[line] = number
+        missing = [name for name in special if name not in first]
+        if missing:
+            raise DataError(
+                f"WordPieceTokenizer: {path} has no line {missing[0]!r}; name its special tokens (special=)"
+            )
+        pieces = [line for line in lines if line not in special]
+        return cls(pieces, special, [first[name] - 1 for name in special], lower=lower)
+
+    def word_starts(self, ids):
+        """Return where words start, bool (n,): not at pieces with "##"."""
+        return np.array([not name.startswith(GOES_ON) for name in self.tokens(ids)], bool)
+
+    def _pieces(self, text):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise ValueError(
+                f"WordPieceTokenizer: {text[error.start]!r} at position {error.start} is no text"
+            ) from error
+        encoding = self._library.encode(text)
+        known = zip(encoding.tokens, encoding.offsets, strict=True)
+        return [text[slice(*offsets)] if token == _UNKNOWN else token for token, offsets in known]
+
+    def _look_up(self, pieces):
+        return np.array([self._ids.get(piece, -1) for piece in pieces], np.int64)
+
+    def _text(self, ids):
+        words = []
+        for name in self.tokens(ids):
+            if name.startswith(GOES_ON) and words and words[-1] not in self.special:
+                words[-1] += name.removeprefix(GOES_ON)
+            else:
+                words.append(name)
+        return text_of(words)
+
+    def to_dict(self):
+        """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
+        state = {"kind": self.kind, "special": list(self.special), "special_ids": list(self.special_ids)}
+        return state | {"lower": self.lower, "pieces": self.pieces}
+
+    @classmethod
+    def from_dict(cls, state):
+        """Return the tokenizer that ``to_dict`` described.
+
+        Raises
+        ------
+        ValueError
+            If ``state`` describes something else.
+        MissingExtra
+            If ``tokenizers`` is not installed.
+        """
+        special, special_ids, lower, pieces = cls._fields(state, special_ids=list, lower=bool, pieces=list)
+        if not all(isinstance(piece, str) for piece in pieces):
+            raise ValueError(
+                "WordPieceTokenizer: pieces are not all str, so WordPieceTokenizer.to_dict did not return them"
+            )
+        return cls(pieces, special, special_ids, lower=lower)
+
+    def __repr__(self):
+        return f"WordPieceTokenizer({len(self.pieces)} pieces, special={self.special}, lower={self.lower})"
+
+
+def _library():
+    return require("tokenizers", "exchange", "a vocabulary of word pieces")
+
+
+def _bert(model, lower):
+    """Return the library's tokenizer around a model: BERT's cleaning and cutting."""
+    tokenizers = _library()
+    library = tokenizers.Tokenizer(model)
+    library.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=bool(lower))
+    library.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    return library
+
+
+def _words(library, texts):
+    """Return how often each word occurs, cleaned and cut as the library does it."""
+    return Counter(
+        word
+        for text in texts
+        for word, _ in library.pre_tokenizer.pre_tokenize_str(library.normalizer.normalize_str(text))
+    )
+
+
+def _frequent(words):
+    """Return the words without rare characters, and the pieces to begin with: characters, with "##" inside a word."""
+    counts = Counter()
+    for word, count in words.items():
+        counts.update(dict.fromkeys(word, count))
+    alphabet = {c for _, c in sorted((-count, c) for c, count in counts.items())[:_MAX_CHARACTERS]}
+    words = {word: count for word, count in words.items() if alphabet.issuperset(word)}
+    return words, sorted({piece for word in words for piece in (word[0], *(GOES_ON + c for c in word[1:]))})
