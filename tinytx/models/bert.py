@@ -121,6 +121,8 @@ class BertConfig:
         check_choice(self, "head", ("tied", "untied"))
         check_choice(self, "init", sorted(INITS))
         check_special_ids(self, ("pad_id",), self.vocab_size)
+        if self.next_sentence and self.n_segments < 2:
+            raise ValueError(f"BertConfig: n_segments is {self.n_segments}, expected at least 2 where next_sentence is True")
         if not 0 < self.eps < 1:
             raise ValueError(f"BertConfig: eps is {self.eps}, expected a number in (0, 1)")
 
@@ -275,7 +277,7 @@ class Bert(Layer):
             check_shape("Bert", "positions", positions, (b, n), "ids of shape", (b, t))
         rows = np.broadcast_to(positions, (b, n)) + t * np.arange(b)[:, None]
         logits = self.mlm_logits(ops.select_rows(hidden, rows.reshape(-1))[0])  # (B·n, V)
-        return ops.softmax(logits)[0].reshape(b, n, -1)
+        return ops.softmax(logits)[0].reshape(b, n, self.config.vocab_size)
 
     def loss(self, ids, targets, segments=None, labels=None, tape=None, *, count=None):
         """Return the mean loss per hidden word, plus the mean loss per text, in nats.
