@@ -69,12 +69,12 @@ class Twice(Layer):
         return self.layer.backward(self.layer.backward(dy, tape), tape)
 
 
-def tied_linear(make):
+def tied_linear(make, **options):
     b, t, v, d = make.sizes(4)
     table = Embedding(v, d, rng=rng())
     return LayerCase(
         make,
-        lambda dtype: TiedLinear(Embedding(v, d, rng=rng(), dtype=dtype).weight),
+        lambda dtype: TiedLinear(Embedding(v, d, rng=rng(), dtype=dtype).weight, **options),
         {"x": make.array(b, t, table.weight.data.shape[1])},
     )
 
@@ -200,15 +200,18 @@ LAYERS = {
     "Linear": linear,
     "Linear without bias": lambda make: linear(make, bias=False),
     "TiedLinear": tied_linear,
+    "TiedLinear with bias": lambda make: tied_linear(make, bias=True),
     "tied embedding": tied,
     "Embedding": embedding,
     "Embedding scaled": lambda make: embedding(make, scale=0.3),
     "LearnedPositions": positions(lambda n, d, dtype: LearnedPositions(n, d, rng=rng(), dtype=dtype)),
     "SinusoidalPositions": positions(lambda n, d, dtype: SinusoidalPositions(n, d, dtype=dtype)),
+    "SinusoidalPositions doubled": positions(lambda n, d, dtype: SinusoidalPositions(n, d, doubled=True, dtype=dtype)),
     "LayerNorm": layer_norm,
     "Activation gelu": one_input(lambda: Activation("gelu")),
     "Activation gelu_tanh": one_input(lambda: Activation("gelu_tanh")),
     "Activation relu": one_input(lambda: Activation("relu"), reach=0.05),
+    "Activation tanh": one_input(lambda: Activation("tanh")),
     "Dropout": one_input(lambda: Dropout(0.4), tape=seeded_tape),
     "Dropout switched off": one_input(lambda: Dropout(0.4)),
     "FeedForward": feed_forward,
@@ -228,6 +231,7 @@ LAYERS = {
     "Residual post, dropout": lambda make: residual(make, dropout=0.3, norm_order="post"),
     "Block": lambda make: block(make, causal=True),
     "Block post, dropout": lambda make: block(make, norm_order="post", dropout=0.3, activation="gelu"),
+    "Block dropout inside, eps": lambda make: block(make, dropout=0.1, feed_forward_dropout=0.3, eps=0.02),
     "Block used twice": lambda make: block(make, twice=True),
     "CrossResidual pre": cross_residual,
     "CrossResidual post": lambda make: cross_residual(make, norm_order="post"),

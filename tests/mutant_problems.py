@@ -11,7 +11,7 @@ import numpy as np
 from tinytx.core import Layer, Tape
 from tinytx.layers import Embedding, LayerNorm, Linear, TiedLinear
 from tinytx.layers.init import normal
-from tinytx.models import TransformerConfig
+from tinytx.models import BertConfig, TransformerConfig
 
 
 class Problem(NamedTuple):
@@ -57,7 +57,7 @@ class Tied(Layer):
 
     def __init__(self, embedding=Embedding, head=TiedLinear, size=6):
         self.token = embedding(6, size, rng=_rng())
-        self.head = head(self.token.weight)
+        self.head = head(self.token.weight, bias=True)
 
     def forward(self, ids, tape=None):
         return self.head(self.token(ids, tape), tape)
@@ -72,6 +72,7 @@ def _rng():
 
 IDS = np.array([[0, 3, 3, 1], [5, 0, 3, 4]])
 TARGETS = np.array([[1, -100, 0], [4, 2, -100]])
+TARGETS_OF_IDS = np.array([[1, -100, -100, 0], [-100, -100, 2, -100]])
 D, H, F = 6, 2, 9
 
 
@@ -137,6 +138,11 @@ def embedding(m):
     return pair(m.embedding, lambda dy, saved: (None, m.embedding_backward(dy, saved)), IDS, _draw(6, 3))
 
 
+def select_rows(m):
+    rows = [0, 3, 3, 1, 5]
+    return pair(lambda x: m.select_rows(x, rows), m.select_rows_backward, _draw(2, 3, 4))
+
+
 def positions(m):
     op = lambda x, table: m.add_positions(x, table, start=2)  # noqa: E731
     return pair(op, m.add_positions_backward, _draw(2, 3, 4), _draw(7, 4))
@@ -172,8 +178,8 @@ CONFIG = TransformerConfig(
 FEW = {"mode": "sampled", "samples": 2}  # a whole model has many entries, and a mistake in the wiring spoils them all
 
 
-def stack(kind, **options):
-    made = kind(CONFIG, Embedding(6, 4, rng=_rng()), rng=_rng(), dtype=np.float32, init=normal(1.0))
+def stack(kind, *n_layers, **options):
+    made = kind(CONFIG, Embedding(6, 4, rng=_rng()), *n_layers, rng=_rng(), dtype=np.float32, init=normal(1.0))
     return _sampled(layer(made, x=IDS, **options))
 
 
@@ -181,14 +187,39 @@ def _sampled(problem):
     return problem._replace(settings=problem.settings | FEW)
 
 
+BERT = BertConfig(6, max_len=5, d_model=4, n_heads=H, d_ff=5, n_layers=1, eps=1e-5, dropout=0.0, pad_id=3)
+
+
+def bert_encoder(m):
+    made = m.Encoder(
+        BERT, Embedding(6, 4, rng=_rng()), 1, n_segments=2, embedding_norm=True, rng=_rng(), dtype=np.float32,
+        init=normal(1.0),
+    )  # fmt: skip
+    return _sampled(layer(made, x=IDS, segments=IDS % 2))
+
+
+def head(m, kind):
+    """BERT's heads; the table of embeddings is a parameter of its own."""
+    options = {"rng": _rng(), "dtype": np.float32, "init": normal(1.0)}
+    if kind == "text":
+        return layer(m.TextHead(D, 3, **options), 2, 3, D)
+    table = Embedding(7, D, rng=_rng()).weight
+    return layer(m.MaskedWordHead(table, activation="gelu", eps=1e-5, **options), 2, 3, D)
+
+
+def bert_loss(m):
+    batch = {"targets": TARGETS_OF_IDS, "segments": IDS % 2, "labels": np.array([1, 0])}
+    return _sampled(layer(Loss(m.Bert(BERT, rng=_rng())), x=IDS, **batch))
+
+
 class Loss(Layer):
-    """A Transformer's loss as a layer: ids to a number."""
+    """A model's loss as a layer: ids, and the rest of a batch, to a number."""
 
     def __init__(self, model):
         self.model = model
 
-    def forward(self, ids, tape=None, *, target):
-        return np.asarray(self.model.loss(ids, target, tape))
+    def forward(self, ids, tape=None, **batch):
+        return np.asarray(self.model.loss(ids, *batch.values(), tape=tape))
 
     def backward(self, dy, tape):
         self.model.loss_backward(tape)
@@ -209,6 +240,8 @@ PROBLEMS = {
     "embedding": embedding,
     "layer_norm": lambda m: pair(m.layer_norm, m.layer_norm_backward, _draw(2, 3, 5), _draw(5), _draw(5, seed=1)),
     "relu": lambda m: pair(m.relu, m.relu_backward, _draw(3, 4)),
+    "tanh": lambda m: pair(m.tanh, m.tanh_backward, _draw(3, 4)),
+    "select_rows": select_rows,
     "gelu": lambda m: pair(m.gelu, m.gelu_backward, _draw(3, 4)),
     "gelu_tanh": lambda m: pair(m.gelu_tanh, m.gelu_tanh_backward, _draw(3, 4)),
     "softmax": softmax,
@@ -247,7 +280,11 @@ PROBLEMS = {
     "Block post": lambda m: block(m, "post"),
     "DecoderBlock": decoder_block,
     "DecoderBlock post": lambda m: decoder_block(m, "post"),
-    "Encoder": lambda m: stack(m.Encoder),
+    "Encoder": lambda m: stack(m.Encoder, 1),
+    "Encoder of BERT": bert_encoder,
+    "MaskedWordHead": lambda m: head(m, "words"),
+    "TextHead": lambda m: head(m, "text"),
+    "Bert loss": bert_loss,
     "Decoder": lambda m: stack(m.Decoder, memory=_draw(2, 5, 4)),
     "Transformer loss": transformer_loss,
 }

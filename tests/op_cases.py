@@ -55,6 +55,14 @@ def embedding(make):
     return OpCase(ops.embedding, ops.embedding_backward, {"weight": make.array(v, d)}, before=(ids,))
 
 
+def select_rows(make):
+    b, t, n, d = make.sizes(4)
+    rows = make.ids(b * t, n)
+    case = OpCase(lambda x: ops.select_rows(x, rows), ops.select_rows_backward, {"x": make.array(b, t, d)})
+    case.facts = rows
+    return case
+
+
 def add_positions(make):
     b, t, d = make.sizes(3)
     start = make.integers(0, 2)
@@ -172,7 +180,9 @@ OPS = {
     "gelu": elementwise(ops.gelu, ops.gelu_backward),
     "gelu_tanh": elementwise(ops.gelu_tanh, ops.gelu_tanh_backward),
     "relu": elementwise(ops.relu, ops.relu_backward, reach=0.05),  # no step reaches the kink
+    "tanh": elementwise(ops.tanh, ops.tanh_backward),
     "embedding": embedding,
+    "select_rows": select_rows,
     "add_positions": add_positions,
     "dropout": dropout,
     "cross_entropy": cross_entropy,

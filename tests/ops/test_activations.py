@@ -1,4 +1,4 @@
-"""GELU in its two forms, and ReLU: values, tails and the kink."""
+"""GELU in its two forms, ReLU and tanh: values, tails and the kink."""
 
 import math
 
@@ -51,7 +51,19 @@ def test_tails_are_0_and_the_identity(name, dtype):
     np.testing.assert_array_equal(op_backward(np.ones_like(x), saved), [0, 1, 0, 1])
 
 
-@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tanh_and_its_slope(dtype):
+    """Catches 1 - y^2, which at y = 0.999 has lost three digits of the slope 1 / cosh^2; and tails of NaN."""
+    x = np.concatenate([np.linspace(-4, 4, 801), [-1e4, 1e4, -1e30, 1e30]]).astype(dtype)
+    y, saved = ops.tanh(x)
+    np.testing.assert_allclose(y, [math.tanh(v) for v in x.tolist()], rtol=2 * np.finfo(dtype).eps)
+    slope = ops.tanh_backward(np.ones_like(x), saved).tolist()
+    expected = [(1 - v) * (1 + v) for v in y.tolist()]
+    np.testing.assert_allclose(slope, expected, rtol=2 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(slope[-4:], 0)
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu", "tanh"])
 def test_nan_is_not_hidden(name):
     """Catches max(x, 0) by a comparison, which turns NaN into 0."""
     assert np.isnan(getattr(ops, name)(np.array([np.nan, -np.nan]))[0]).all()
@@ -62,7 +74,7 @@ def test_relu_takes_slope_0_at_the_kink():
     np.testing.assert_array_equal(ops.relu_backward(np.ones(4), saved), [0, 0, 0, 1])
 
 
-@pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "tanh"])
 def test_refuses_integers(name):
     with pytest.raises(TypeError, match=f"{name}: x is int64"):
         getattr(ops, name)(np.arange(3))

@@ -19,6 +19,18 @@ def test_sinusoids_are_those_of_the_paper(d):
             assert math.isclose(table[position, i], expected, rel_tol=1e-12, abs_tol=1e-15)
 
 
+@pytest.mark.parametrize("d", [6, 7, 1])
+def test_doubled_sinusoids_are_those_of_the_tutorial(d):
+    """Catches the paper's table under the other name: here each column has a wave length of its own."""
+    table = sinusoidal_positions(9, d, np.float64, doubled=True)
+    for position in range(9):
+        for i in range(0, d, 2):
+            assert math.isclose(table[position, i], math.sin(position / 10000 ** (2 * i / d)), abs_tol=1e-15)
+            if i + 1 < d:
+                expected = math.cos(position / 10000 ** (2 * (i + 1) / d))
+                assert math.isclose(table[position, i + 1], expected, abs_tol=1e-15)
+
+
 def test_sinusoids_are_rounded_once():
     """Catches angles computed in float32, which at position 5000 are off by 5e-4."""
     single, double = (sinusoidal_positions(5001, 8, dtype) for dtype in (np.float32, np.float64))

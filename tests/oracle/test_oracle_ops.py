@@ -91,6 +91,8 @@ ORACLES = {
     "gelu": lambda case: F.gelu,
     "gelu_tanh": lambda case: lambda x: F.gelu(x, approximate="tanh"),
     "relu": lambda case: F.relu,
+    "tanh": lambda case: torch.tanh,
+    "select_rows": lambda case: lambda x: x.flatten(0, 1)[torch.tensor(case.facts)],
     "embedding": lambda case: lambda weight: F.embedding(torch.tensor(case.before[0]), weight),
     "add_positions": lambda case: lambda x, table, start: x + table[start : start + x.shape[1]],
     "dropout": lambda case: lambda x, p, key, first_row: x * kept(x, p, key, first_row),

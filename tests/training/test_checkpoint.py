@@ -9,7 +9,7 @@ import pytest
 
 from tinytx.core import Layer
 from tinytx.files import FileError, load_arrays, save_arrays
-from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.training import AdamW, Trainer, WarmupCosine, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 
@@ -181,10 +181,42 @@ def test_hostile_checkpoint_is_refused_before_it_takes_memory(tmp_path, good, mo
 def test_hostile_transformer_is_refused_before_it_takes_memory(tmp_path, field, value):
     """Catches sizes that only one of two stacks or vocabularies has, and a table that is computed, not loaded."""
     config = TransformerConfig(11, 11, d_model=12, n_heads=3, d_ff=12, n_encoder_layers=1, n_decoder_layers=1)
-    path = save_checkpoint(tmp_path, Transformer(config, rng=np.random.default_rng(0)))
-    assert load_checkpoint(tmp_path)[0].config == config
-    arrays, meta = load_arrays(path)
     changed = {field: value} | ({"target_vocab_size": value} if field == "source_vocab_size" else {})
+    assert_refused(tmp_path, Transformer(config, rng=np.random.default_rng(0)), changed)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("n_layers", 10_000),
+        ("vocab_size", 2**31),
+        ("n_segments", 2**31),
+        ("n_segments", 3),
+        ("d_model", 3 * 2**29),
+        ("d_ff", 2**31),
+        ("max_len", 2**31),
+        ("embedding_norm", False),
+        ("norm_order", "pre"),
+        ("head", "untied"),
+        ("next_sentence", False),
+        ("pad_id", 11),
+        ("eps", "0.1"),
+        ("embedding_dropout", []),
+        ("positions", ["learned"]),
+        ("init", None),
+    ],
+)
+def test_hostile_bert_is_refused_before_it_takes_memory(tmp_path, field, value):
+    """Catches a table of segments that nothing in the file vouches for, and parts that it has no weights for."""
+    config = BertConfig(11, max_len=9, d_model=12, n_heads=3, d_ff=12, n_layers=1)
+    assert_refused(tmp_path, Bert(config, rng=np.random.default_rng(0)), {field: value})
+
+
+def assert_refused(tmp_path, model, changed):
+    """Write a model's checkpoint, then again with another config: the first can be read, the second cannot."""
+    path = save_checkpoint(tmp_path, model)
+    assert load_checkpoint(tmp_path)[0].config == model.config
+    arrays, meta = load_arrays(path)
     save_arrays(path, arrays, {**meta, "config": {**meta["config"], **changed}})
     tracemalloc.start()
     try:

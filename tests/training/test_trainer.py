@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import transformer_cases
 
 from tinytx.core import Layer, Parameter, Tape
 from tinytx.extras import MissingExtra
@@ -201,6 +202,37 @@ def test_evaluate_is_the_mean_over_all_targets(kind):
     batches = [(ids[:3], targets[:3]), (ids[3:], targets[3:])]
     expected = model.loss(ids, targets)
     assert frozen(model, threads=2).evaluate(kind(batches)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_evaluate_of_a_transformer_is_the_mean_over_all_words():
+    """Catches a count that is not the model's own: padding does not count in a Transformer."""
+    model = transformer_cases.model_of(label_smoothing=0.1)
+    source, target = transformer_cases.batch_of(b=4)
+    batches = [(source[:1], target[:1]), (source[1:], target[1:])]
+    assert frozen(model, threads=2).evaluate(batches) == pytest.approx(model.loss(source, target), abs=1e-12)
+
+
+class TwoMeans(Slope):
+    """The mean of x and the mean of the y that are not 0: two parts, each with a count of its own."""
+
+    def loss(self, x, y, tape=None, *, count=None):
+        if tape is not None:
+            tape.push(self, None)
+        return float(x.sum() / count[0] + y.sum() / count[1])
+
+    @staticmethod
+    def count(x, y):
+        return np.array([x.size, np.count_nonzero(y)])
+
+
+@pytest.mark.parametrize("threads, accumulate", CUTS)
+def test_a_count_is_whatever_adds_up(threads, accumulate):
+    """Catches a trainer that takes a count for a number."""
+    model = TwoMeans([1.0, 1.0, 1.0])
+    x, y = np.arange(10.0).reshape(5, 2), np.array([0.0, 3, 0, 0, 4])
+    trainer = frozen(model, threads=threads, accumulate=accumulate)
+    assert trainer.step(x, y) == pytest.approx(4.5 + 3.5, abs=1e-14)
+    assert trainer.evaluate([(x[:1], y[:1]), (x[1:], y[1:])]) == pytest.approx(4.5 + 3.5, abs=1e-14)
 
 
 def test_evaluate_refuses_what_is_not_finite():

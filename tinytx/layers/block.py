@@ -64,7 +64,43 @@ class CrossResidual(Residual):
         return dy + df, dmemory
 
 
-class Block(Layer):
+class _Parts(Layer):
+    """What both kinds of block are made of: attention and a feed-forward layer, each with its short cut and its norm."""
+
+    def __init__(
+        self,
+        d_model,
+        n_heads,
+        d_ff,
+        *,
+        causal,
+        reads_memory,
+        dropout=0.0,
+        feed_forward_dropout=0.0,
+        norm_order="pre",
+        activation="gelu_tanh",
+        eps=1e-5,
+        rng,
+        dtype=np.float32,
+        **init,
+    ):
+        options = {"rng": rng, "dtype": dtype, **init}
+
+        def residual(kind, f):
+            norm = LayerNorm(d_model, eps=eps, dtype=dtype)
+            return kind(f, norm, dropout=dropout, norm_order=norm_order)
+
+        def attention(**more):
+            return MultiHeadAttention(d_model, n_heads, dropout=dropout, **more, **options)
+
+        self.attention = residual(Residual, attention(causal=causal))
+        if reads_memory:
+            self.cross_attention = residual(CrossResidual, attention())
+        feed_forward = FeedForward(d_model, d_ff, activation=activation, dropout=feed_forward_dropout, **options)
+        self.feed_forward = residual(Residual, feed_forward)
+
+
+class Block(_Parts):
     """Self-attention and then a feed-forward layer, each with its short cut: one layer of a GPT or of an encoder.
 
     Parameters
@@ -73,34 +109,20 @@ class Block(Layer):
     causal : bool
     dropout : float in [0, 1)
         On attention weights and on the output of both parts.
+    feed_forward_dropout : float in [0, 1)
+        On the feed-forward layer's inner activations.
     norm_order : {"pre", "post"}
     activation : str
+    eps : float
+        Of both norms.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init, init_output : function (rng, shape) -> array
         For weights in general, and for those whose output is added to the short cut.
     """
 
-    def __init__(
-        self,
-        d_model,
-        n_heads,
-        d_ff,
-        *,
-        causal=False,
-        dropout=0.0,
-        norm_order="pre",
-        activation="gelu_tanh",
-        rng,
-        dtype=np.float32,
-        **init,
-    ):
-        part = {"rng": rng, "dtype": dtype, **init}
-        residual = {"dropout": dropout, "norm_order": norm_order}
-        attention = MultiHeadAttention(d_model, n_heads, causal=causal, dropout=dropout, **part)
-        self.attention = Residual(attention, LayerNorm(d_model, dtype=dtype), **residual)
-        feed_forward = FeedForward(d_model, d_ff, activation=activation, **part)
-        self.feed_forward = Residual(feed_forward, LayerNorm(d_model, dtype=dtype), **residual)
+    def __init__(self, d_model, n_heads, d_ff, *, causal=False, **options):
+        super().__init__(d_model, n_heads, d_ff, causal=causal, reads_memory=False, **options)
 
     def forward(self, x, tape=None, *, mask=None, cache=None):
         """(B, T, D) -> (B, T, D); ``mask`` and ``cache`` as for `MultiHeadAttention`."""
@@ -110,37 +132,18 @@ class Block(Layer):
         return self.attention.backward(self.feed_forward.backward(dy, tape), tape)
 
 
-class DecoderBlock(Layer):
+class DecoderBlock(_Parts):
     """Causal self-attention, attention to a memory, a feed-forward layer: one layer of a decoder that reads an encoder.
 
     Parameters
     ----------
     d_model, n_heads, d_ff : int
-    dropout, norm_order, activation, rng, dtype, init, init_output
+    dropout, feed_forward_dropout, norm_order, activation, eps, rng, dtype, init, init_output
         As for `Block`; dropout is on the weights of both attentions and on the output of all three parts.
     """
 
-    def __init__(
-        self,
-        d_model,
-        n_heads,
-        d_ff,
-        *,
-        dropout=0.0,
-        norm_order="pre",
-        activation="gelu_tanh",
-        rng,
-        dtype=np.float32,
-        **init,
-    ):
-        part = {"rng": rng, "dtype": dtype, **init}
-        residual = {"dropout": dropout, "norm_order": norm_order}
-        attention = MultiHeadAttention(d_model, n_heads, causal=True, dropout=dropout, **part)
-        self.attention = Residual(attention, LayerNorm(d_model, dtype=dtype), **residual)
-        cross_attention = MultiHeadAttention(d_model, n_heads, dropout=dropout, **part)
-        self.cross_attention = CrossResidual(cross_attention, LayerNorm(d_model, dtype=dtype), **residual)
-        feed_forward = FeedForward(d_model, d_ff, activation=activation, **part)
-        self.feed_forward = Residual(feed_forward, LayerNorm(d_model, dtype=dtype), **residual)
+    def __init__(self, d_model, n_heads, d_ff, **options):
+        super().__init__(d_model, n_heads, d_ff, causal=True, reads_memory=True, **options)
 
     def forward(self, x, tape=None, *, memory, memory_mask=None, cache=None):
         """Return (B, T, D).

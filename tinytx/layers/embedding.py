@@ -80,11 +80,13 @@ class SinusoidalPositions(Layer):
     Parameters
     ----------
     max_len, d_model : int
+    doubled : bool
+        Whether the angles' exponents are twice the paper's: see `tinytx.ops.positions`.
     dtype : float32 or float64
     """
 
-    def __init__(self, max_len, d_model, *, dtype=np.float32):
-        self.table = ops.sinusoidal_positions(max_len, d_model, dtype)
+    def __init__(self, max_len, d_model, *, doubled=False, dtype=np.float32):
+        self.table = ops.sinusoidal_positions(max_len, d_model, dtype, doubled=doubled)
 
     def forward(self, x, tape=None, *, start=0):
         """(B, T, D) -> (B, T, D), the first element being at position ``start``."""

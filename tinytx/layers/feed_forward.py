@@ -12,11 +12,12 @@ ACTIVATIONS = {
     "gelu": (ops.gelu, ops.gelu_backward),
     "gelu_tanh": (ops.gelu_tanh, ops.gelu_tanh_backward),
     "relu": (ops.relu, ops.relu_backward),
+    "tanh": (ops.tanh, ops.tanh_backward),
 }
 
 
 class Activation(Layer):
-    """One of the elementwise functions, by name: "gelu", "gelu_tanh" or "relu"."""
+    """One of the elementwise functions, by name: "gelu", "gelu_tanh", "relu" or "tanh"."""
 
     def __init__(self, name):
         if name not in ACTIVATIONS:

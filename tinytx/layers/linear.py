@@ -1,5 +1,7 @@
 """Linear: y = x W + b."""
 
+import math
+
 import numpy as np
 
 from tinytx import ops
@@ -58,17 +60,25 @@ class Linear(Layer):
 class TiedLinear(Layer):
     """The output layer that uses the embedding's table as its weight (Press and Wolf 2017, arXiv:1608.05859).
 
-    Logit v is the scalar product of x with row v of the table: y = x W^T, without bias. The table gets two gradients,
-    one here and one where it embeds, which add up.
+    Logit v is the scalar product of x with row v of the table: y = x W^T. The table gets two gradients, one here and
+    one where it embeds, which add up.
 
     Parameters
     ----------
     weight : Parameter (V, D)
         The embedding's own.
+    bias : bool
+        Whether to add one, which nothing shares; it starts at 0.
+
+    Attributes
+    ----------
+    weight : Parameter (V, D)
+    bias : Parameter (V,), or None
     """
 
-    def __init__(self, weight):
+    def __init__(self, weight, *, bias=False):
         self.weight = weight
+        self.bias = Parameter(np.zeros(len(weight.data), weight.data.dtype)) if bias else None
 
     @property
     def matrix(self):
@@ -81,12 +91,29 @@ class TiedLinear(Layer):
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., V)."""
-        y, saved = ops.linear(x, self.weight.data.T)
+        y, saved = ops.linear(x, self.weight.data.T, self.bias.data if self.bias else None)
         if tape is not None:
             tape.push(self, saved)
         return y
 
     def backward(self, dy, tape):
-        dx, dmatrix, _ = ops.linear_backward(dy, tape.pop(self))
+        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self))
         self.add_matrix_grad(dmatrix)
+        if self.bias:
+            self.bias.add_grad(dbias)
         return dx
+
+
+def draw_biases(model, rng):
+    """Draw the biases of a model's linear maps as PyTorch does: uniform in +-1/sqrt(d_in), like their matrices.
+
+    Parameters
+    ----------
+    model : Layer
+        Every `Linear` in it that has a bias gets another.
+    rng : numpy.random.Generator
+    """
+    for _, layer in model.named_layers():
+        if isinstance(layer, Linear) and layer.bias:
+            bound = 1 / math.sqrt(len(layer.weight.data))
+            layer.bias.data[...] = rng.uniform(-bound, bound, layer.bias.data.shape)

@@ -1,11 +1,13 @@
 """Models: one file for each paper, with a config and the wiring of layers."""
 
+from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.transformer import Transformer, TransformerConfig
 
 MODELS = {  # name in a checkpoint -> model and config
+    "bert": (Bert, BertConfig),
     "gpt": (GPT, GPTConfig),
     "transformer": (Transformer, TransformerConfig),
 }
 
-__all__ = ["GPT", "GPTConfig", "MODELS", "Transformer", "TransformerConfig"]
+__all__ = ["Bert", "BertConfig", "GPT", "GPTConfig", "MODELS", "Transformer", "TransformerConfig"]

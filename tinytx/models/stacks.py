@@ -1,4 +1,4 @@
-"""Encoder and decoder: embedded tokens, a stack of blocks, and what ends it; wired by `tinytx.models.transformer`."""
+"""Encoder and decoder: embedded tokens, a stack of blocks, and what ends it; wired by the models that have them."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from tinytx.layers import (
     Block,
     DecoderBlock,
     Dropout,
+    Embedding,
     LayerNorm,
     LearnedPositions,
     Linear,
@@ -14,35 +15,98 @@ from tinytx.layers import (
     TiedLinear,
 )
 
+POSITIONS = ("sinusoidal", "learned", "doubled")  # the last: `tinytx.ops.positions`, equation (5)
+
 
 class _Stack(Layer):
-    """What encoder and decoder share: embedded tokens with positions, blocks, and perhaps a norm at the end."""
+    """What encoder and decoder share: embedded tokens with positions, blocks, and perhaps a norm at the end.
 
-    def __init__(self, config, token, blocks, *, rng, dtype, init):
-        d = config.d_model
-        self.max_len = config.max_len
+    Parameters
+    ----------
+    config : TransformerConfig or BertConfig
+    token : Embedding
+    block : type
+        `Block` or `DecoderBlock`.
+    n_layers : int
+    what : str
+        Names the ids in messages.
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init : function (rng, shape) -> array
+        Of the blocks' matrices, and of learned positions.
+    init_embedding : function (rng, shape) -> array, optional
+        Of positions and segments, where they have another.
+    n_segments : int
+        Kinds of segment, each of which has a vector that is added; 0 for none.
+    embedding_norm : bool
+        Whether a layer norm follows the sum of tokens, segments and positions.
+    embedding_dropout : float in [0, 1), optional
+        If not given, as the config's other dropout.
+    eps : float
+        Of every layer norm.
+    **options
+        Of each block beside: ``feed_forward_dropout``.
+    """
+
+    def __init__(
+        self,
+        config,
+        token,
+        block,
+        n_layers,
+        what,
+        *,
+        rng,
+        dtype,
+        init,
+        init_embedding=None,
+        n_segments=0,
+        embedding_norm=False,
+        embedding_dropout=None,
+        eps=1e-5,
+        **options,
+    ):
+        d, draw, norm = config.d_model, {"rng": rng, "dtype": dtype}, {"eps": eps, "dtype": dtype}
+        options |= {name: getattr(config, name) for name in ("n_heads", "dropout", "norm_order", "activation")}
+        options |= {"d_model": d, "d_ff": config.d_ff or 4 * d, "init": init, "eps": eps}
+        blocks = [block(**options, **draw) for _ in range(n_layers)]
+        draw["init"] = init_embedding or init
+        self.what, self.max_len = what, config.max_len
         self.token = token
+        self.segment = Embedding(n_segments, d, **draw) if n_segments else None
         if config.positions == "learned":
-            self.position = LearnedPositions(config.max_len, d, rng=rng, dtype=dtype, init=init)
+            self.position = LearnedPositions(config.max_len, d, **draw)
         else:
-            self.position = SinusoidalPositions(config.max_len, d, dtype=dtype)
-        self.dropout = Dropout(config.dropout)
+            self.position = SinusoidalPositions(config.max_len, d, doubled=config.positions == "doubled", dtype=dtype)
+        self.embedding_norm = LayerNorm(d, **norm) if embedding_norm else None
+        self.dropout = Dropout(config.dropout if embedding_dropout is None else embedding_dropout)
         self.blocks = blocks
-        final_norm = config.norm_order == "pre" if config.final_norm is None else config.final_norm
-        self.norm = LayerNorm(d, dtype=dtype) if final_norm else None
+        self.norm = LayerNorm(d, **norm) if config.ends_with_norm else None
 
-    def _embed(self, what, ids, tape, start=0):
-        """Ids (B, T) -> (B, T, D)."""
+    def _embed(self, ids, tape, *, segments=None, start=0):
+        """Ids (B, T), and segments (B, T) if there are such -> (B, T, D)."""
         ids = np.asarray(ids)
         if ids.ndim != 2 or ids.size == 0 or start + ids.shape[1] > self.max_len:
             raise ValueError(
-                f"Transformer: {what} has shape {ids.shape} after {start} cached positions, expected ids of two axes, "
+                f"{self.what} has shape {ids.shape} after {start} cached positions, expected ids of two axes, "
                 f"at least (1, 1), and at most max_len = {self.max_len} positions in all"
             )
-        return self.dropout(self.position(self.token(ids, tape), tape, start=start), tape)
+        x = self.token(ids, tape)
+        if self.segment:
+            x = x + self.segment(segments, tape)
+        x = self.position(x, tape, start=start)
+        if self.embedding_norm:
+            x = self.embedding_norm(x, tape)
+        return self.dropout(x, tape)
 
     def _embed_backward(self, dx, tape):
-        self.token.backward(self.position.backward(self.dropout.backward(dx, tape), tape), tape)
+        dx = self.dropout.backward(dx, tape)
+        if self.embedding_norm:
+            dx = self.embedding_norm.backward(dx, tape)
+        dx = self.position.backward(dx, tape)
+        if self.segment:
+            self.segment.backward(dx, tape)
+        self.token.backward(dx, tape)
 
 
 class Encoder(_Stack):
@@ -50,21 +114,21 @@ class Encoder(_Stack):
 
     Parameters
     ----------
-    config : TransformerConfig
+    config : TransformerConfig or BertConfig
     token : Embedding
-    rng : numpy.random.Generator
-    dtype : float32 or float64
-    init : function (rng, shape) -> array
+    n_layers : int
+    what : str
+        Names the ids in messages.
+    **options
+        As for `_Stack`.
     """
 
-    def __init__(self, config, token, *, rng, dtype, init):
-        part = _part(config, rng, dtype, init)
-        blocks = [Block(**part) for _ in range(config.n_encoder_layers)]
-        super().__init__(config, token, blocks, rng=rng, dtype=dtype, init=init)
+    def __init__(self, config, token, n_layers, what="Transformer: source", **options):
+        super().__init__(config, token, Block, n_layers, what, **options)
 
-    def forward(self, source, tape=None, *, mask=None):
-        """Ids (B, S), and a mask that broadcasts to (B, H, S, S) -> memory (B, S, D)."""
-        x = self._embed("source", source, tape)
+    def forward(self, source, tape=None, *, mask=None, segments=None):
+        """Ids (B, S), a mask that broadcasts to (B, H, S, S), perhaps segments (B, S) -> memory (B, S, D)."""
+        x = self._embed(source, tape, segments=segments)
         for block in self.blocks:
             x = block(x, tape, mask=mask)
         return self.norm(x, tape) if self.norm else x
@@ -84,24 +148,20 @@ class Decoder(_Stack):
     ----------
     config : TransformerConfig
     token : Embedding
-    rng : numpy.random.Generator
-    dtype : float32 or float64
-    init : function (rng, shape) -> array
+    **options
+        As for `_Stack`.
     """
 
-    def __init__(self, config, token, *, rng, dtype, init):
-        part = _part(config, rng, dtype, init)
-        blocks = [DecoderBlock(**part) for _ in range(config.n_decoder_layers)]
-        super().__init__(config, token, blocks, rng=rng, dtype=dtype, init=init)
+    def __init__(self, config, token, **options):
+        super().__init__(config, token, DecoderBlock, config.n_decoder_layers, "Transformer: target", **options)
         if config.tied == "none":
-            size = config.d_model, config.target_vocab_size
-            self.head = Linear(*size, bias=False, rng=rng, dtype=dtype, init=init)
+            self.head = Linear(config.d_model, config.target_vocab_size, bias=False, **options)
         else:
             self.head = TiedLinear(token.weight)
 
     def forward(self, target, tape=None, *, memory, memory_mask=None, cache=None):
         """Ids (B, T), memory (B, S, D), and a mask that broadcasts to (B, H, T, S) -> logits (B, T, V)."""
-        x = self._embed("target", target, tape, cache.length if cache is not None else 0)
+        x = self._embed(target, tape, start=cache.length if cache is not None else 0)
         for block in self.blocks:
             x = block(x, tape, memory=memory, memory_mask=memory_mask, cache=cache)
         return self.head(self.norm(x, tape) if self.norm else x, tape)
@@ -116,18 +176,3 @@ class Decoder(_Stack):
             dmemory = dmemory_here if dmemory is None else dmemory + dmemory_here
         self._embed_backward(dx, tape)
         return dmemory
-
-
-def _part(config, rng, dtype, init):
-    """Return the arguments that all blocks share."""
-    return {
-        "d_model": config.d_model,
-        "n_heads": config.n_heads,
-        "d_ff": config.d_ff or 4 * config.d_model,
-        "dropout": config.dropout,
-        "norm_order": config.norm_order,
-        "activation": config.activation,
-        "rng": rng,
-        "dtype": dtype,
-        "init": init,
-    }

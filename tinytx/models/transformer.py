@@ -31,7 +31,7 @@ from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import xavier_uniform
 from tinytx.models.config import check_choice, check_special_ids, check_whole
-from tinytx.models.stacks import Decoder, Encoder
+from tinytx.models.stacks import POSITIONS, Decoder, Encoder
 from tinytx.shapes import check_probability, check_shape
 
 
@@ -62,7 +62,8 @@ class TransformerConfig:
         embedding and the output layer's weight; none.
     scaled_embedding : bool
         Whether embeddings are multiplied by sqrt(D).
-    positions : {"sinusoidal", "learned"}
+    positions : {"sinusoidal", "learned", "doubled"}
+        The last are the sinusoids of a much copied program: `tinytx.ops.positions`, equation (5).
     activation : {"relu", "gelu", "gelu_tanh"}
     pad_id, start_id, stop_id : int
         The words that are none; ``pad_id`` in both languages.
@@ -110,7 +111,7 @@ class TransformerConfig:
         check_choice(self, "final_norm", (True, False, None))
         check_choice(self, "tied", ("three-way", "two-way", "none"))
         check_choice(self, "scaled_embedding", (True, False))
-        check_choice(self, "positions", ("sinusoidal", "learned"))
+        check_choice(self, "positions", POSITIONS)
         check_choice(self, "activation", sorted(ACTIVATIONS))
         check_choice(self, "loss_form", ("kl_divergence", "cross_entropy"))
         check_special_ids(self, ("pad_id", "start_id", "stop_id"), self.target_vocab_size)
@@ -125,6 +126,11 @@ class TransformerConfig:
     def vocab_size(self):
         """The larger of both vocabularies: no model of this config has a smaller table."""
         return max(self.source_vocab_size, self.target_vocab_size)
+
+    @property
+    def ends_with_norm(self):
+        """Whether encoder and decoder end with one more layer norm."""
+        return self.norm_order == "pre" if self.final_norm is None else self.final_norm
 
     @property
     def n_layers(self):
@@ -160,7 +166,7 @@ class Transformer(Layer):
         target = source
         if config.tied != "three-way":
             target = Embedding(config.target_vocab_size, config.d_model, scale=scale, **options)
-        self.encoder = Encoder(config, source, **options)
+        self.encoder = Encoder(config, source, config.n_encoder_layers, **options)
         self.decoder = Decoder(config, target, **options)
 
     def __call__(self, source, target, tape=None):

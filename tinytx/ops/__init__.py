@@ -17,7 +17,9 @@ from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_e
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.scale import scale, scale_backward
+from tinytx.ops.select_rows import select_rows, select_rows_backward
 from tinytx.ops.softmax import softmax, softmax_backward
+from tinytx.ops.tanh import tanh, tanh_backward
 from tinytx.ops.tsne import tsne, tsne_backward
 
 __all__ = [
@@ -50,9 +52,13 @@ __all__ = [
     "relu_backward",
     "scale",
     "scale_backward",
+    "select_rows",
+    "select_rows_backward",
     "sinusoidal_positions",
     "softmax",
     "softmax_backward",
+    "tanh",
+    "tanh_backward",
     "tsne",
     "tsne_backward",
 ]

@@ -15,6 +15,13 @@ wave lengths grow geometrically from 2 pi to 10000 * 2 pi:
 
     W(pos, 2i)     = sin(pos / 10000^(2i / D))                           (3)
     W(pos, 2i + 1) = cos(pos / 10000^(2i / D))                           (4)
+
+A much copied program takes 2i for i and so doubles the exponent: its column j, even or odd, has the angle
+
+    pos / 10000^(2j / D).                                                (5)
+
+Sine and cosine of a pair then have different wave lengths, and the longest is 10000^2 * 2 pi. We have both, since a
+model trained with one of them is wrong with the other; nothing but the comparison with that program needs (5).
 """
 
 from typing import NamedTuple
@@ -68,7 +75,7 @@ def add_positions_backward(dy, saved):
     return dy, dtable
 
 
-def sinusoidal_positions(max_len, d_model, dtype=np.float32):
+def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False):
     """Return the table of positions.
 
     Parameters
@@ -79,11 +86,14 @@ def sinusoidal_positions(max_len, d_model, dtype=np.float32):
         Width D; an odd one ends with a sine.
     dtype : float32 or float64
         The table is computed in float64 and then rounded.
+    doubled : bool
+        Whether the angles are those of (5), not the paper's.
 
     Returns
     -------
     array (max_len, d_model)
     """
-    position = np.arange(max_len)[:, None]
-    angle = position / 10000.0 ** (2 * (np.arange(d_model) // 2) / d_model)  # (max_len, D)
-    return np.where(np.arange(d_model) % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)  # (3), (4)
+    position, column = np.arange(max_len)[:, None], np.arange(d_model)
+    pair = column if doubled else column // 2
+    angle = position / 10000.0 ** (2 * pair / d_model)  # (max_len, D), (5)
+    return np.where(column % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)  # (3), (4)

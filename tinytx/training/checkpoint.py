@@ -97,7 +97,8 @@ def _check_size(config, arrays):
     """Raise ValueError, before anything is allocated, where a config asks for far more than the file holds."""
     held = sum(array.size for array in arrays.values())
     d_ff = config.d_ff or config.d_model
-    asked = config.d_model * (config.vocab_size + config.n_layers * (config.d_model + d_ff))
+    tables = config.vocab_size + getattr(config, "n_segments", 0)
+    asked = config.d_model * (tables + config.n_layers * (config.d_model + d_ff))
     positions = config.d_model * config.max_len
     if getattr(config, "positions", "learned") == "learned":
         asked += positions

@@ -106,7 +106,7 @@ def _step(model, batch, clock, rows):
     model.zero_grad()
     tape = _TimedTape(clock, rows)
     clock.enter(rows[id(model)], "forward")
-    model.loss(*batch, tape)
+    model.loss(*batch, tape=tape)
     clock.leave()
     kept = list(tape.kept())
     clock.enter(rows[id(model)], "backward")

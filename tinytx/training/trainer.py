@@ -38,8 +38,9 @@ def _sum_of_squares(out, g):
 class Trainer:
     """Runs training steps of a model.
 
-    The model has three methods: ``loss(*batch, tape, count=n)`` returns its loss, a sum over targets divided by n;
-    ``loss_backward(tape)`` adds the gradients; ``count(*batch)`` says what n is for a whole batch.
+    The model has three methods: ``loss(*batch, tape=tape, count=n)`` returns its loss, a sum over targets divided by n;
+    ``loss_backward(tape)`` adds the gradients; ``count(*batch)`` says what n is for a whole batch. To the trainer n is
+    anything that adds up: a number, or an array of several where a loss has several parts, each with its own.
 
     Parameters
     ----------
@@ -114,8 +115,8 @@ class Trainer:
             If it is not finite, so that no checkpoint of such a model takes the place of a good one.
         """
         batches = list(batches)  # they are gone through twice
-        sums = self._workers.run(lambda batch: self.model.loss(*batch, count=1), batches)
-        loss = sum(sums) / max(1, sum(self.model.count(*batch) for batch in batches))
+        count = sum(self.model.count(*batch) for batch in batches)
+        loss = math.fsum(self._workers.run(lambda batch: self.model.loss(*batch, count=count), batches))
         if not math.isfinite(loss):
             raise NotFiniteError(
                 f"Trainer: after step {self.optimizer.t} the validation loss is {loss}. "
@@ -144,7 +145,7 @@ class Trainer:
 
     def _shard(self, model, shard, count, run=map):
         tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row, run=run)
-        loss = model.loss(*shard.batch, tape, count=count)
+        loss = model.loss(*shard.batch, tape=tape, count=count)
         model.loss_backward(tape)
         tape.check_empty()
         return loss

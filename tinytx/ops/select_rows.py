@@ -1,0 +1,84 @@
+r"""Select rows: some positions of all sequences of a batch, gathered into one matrix.
+
+Derivation
+----------
+Write x, (B, T, D), as a matrix X of N = B·T rows. With the one-hot matrix E_in = [rows_i = n], the rows picked are a
+product, as an embedding's are (``embedding.py``) with X in the place of the table:
+
+    y_id = sum_n E_in X_nd = X_{rows_i, d}.                              (1)
+
+So dX = E^T dy: a row of X collects the gradients of all places that picked it, and rows that nobody picked get 0:
+
+    dX_nd = sum_{i : rows_i = n} dy_id.                                  (2)
+
+This is what makes a masked language model cheap. The loss is a sum over masked positions, and a position's logits
+depend on its own row of X alone; so an output layer that reads the n masked rows only gives the same loss and, by (2),
+the same gradients as one that reads all N, from n V logits instead of N V.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.kernel import kernel
+from tinytx.shapes import check_float, check_ids, check_shape
+from tinytx.shapes import rows as as_matrix
+
+
+class Saved(NamedTuple):
+    """The rows say where (2) adds; of x only its shape is needed."""
+
+    rows: np.ndarray
+    x_shape: tuple
+
+
+@kernel
+def _scatter_add(dx, rows, dy):
+    for i in range(rows.shape[0]):
+        n = rows[i]
+        for d in range(dy.shape[1]):
+            dx[n, d] += dy[i, d]  # (2)
+
+
+def select_rows(x, rows):
+    """Return some rows of x, one below the other.
+
+    Parameters
+    ----------
+    x : array (..., D), float32 or float64
+    rows : integers (n,), each in 0..N-1
+        Rows of x as a matrix (N, D): position t of sequence b of a (B, T, D) is row b·T + t. A row may occur several
+        times, or not at all; there may be none.
+
+    Returns
+    -------
+    y : array (n, D)
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``rows`` are no such array, or one is out of range (with its position and value).
+    """
+    check_float("select_rows", x=x)
+    rows = np.asarray(rows)
+    if x.ndim < 2 or rows.ndim != 1:
+        raise ValueError(f"select_rows: x has shape {x.shape} and rows {rows.shape}, expected (..., D) and (n,)")
+    matrix = as_matrix(x)
+    rows = check_ids("select_rows", rows, len(matrix), what="row")
+    return matrix[rows], Saved(rows, x.shape)  # (1)
+
+
+def select_rows_backward(dy, saved):
+    """Return dx, of x's shape: 0 in the rows that were not selected.
+
+    Parameters
+    ----------
+    dy : array (n, D)
+    saved : Saved
+    """
+    rows, x_shape = saved
+    check_shape("select_rows_backward", "dy", dy, (len(rows), x_shape[-1]), "rows of shape", rows.shape)
+    dx = np.zeros(x_shape, dy.dtype)
+    _scatter_add(as_matrix(dx), rows, as_matrix(dy))
+    return dx
