@@ -2,61 +2,31 @@
 
 import numpy as np
 import pytest
+from optimizer_twins import DECAY, LR, Toy, adam, lamb, radam, random_gradients, sgd, take
 
-from tinytx.core import Layer, Parameter
-from tinytx.training import SGD, Adam, AdamW
+from tinytx.training import LAMB, SGD, Adam, AdamW, Lookahead, RAdam, Ranger
 
-LR, DECAY, STEPS = 0.03, 0.2, 20
-
-
-class Toy(Layer):
-    """A matrix and a vector."""
-
-    def __init__(self, dtype=np.float64):
-        rng = np.random.default_rng(0)
-        self.weight = Parameter(rng.standard_normal((3, 4)).astype(dtype))
-        self.bias = Parameter(rng.standard_normal(4).astype(dtype))
-
-
-def random_gradients(steps=STEPS):
-    rng = np.random.default_rng(1)
-    return [{"weight": rng.standard_normal((3, 4)), "bias": rng.standard_normal(4)} for _ in range(steps)]
-
-
-def take(optimizer, grads, scale=1.0):
-    """One step with given gradients."""
-    optimizer.zero_grad()
-    for name, g in grads.items():
-        optimizer.named[name].grad = g.astype(optimizer.named[name].data.dtype)
-    optimizer.step(scale=scale)
-
-
-def sgd(momentum):
-    def formula(p, u, v, g, lr, decay, t):
-        u = momentum * u + (g + decay * p)
-        return p - lr * u, u, v
-
-    return formula
-
-
-def adam(decoupled, b1=0.8, b2=0.95, eps=1e-8):
-    def formula(p, m, v, g, lr, decay, t):
-        if decoupled:
-            p = p - lr * decay * p
-        else:
-            g = g + decay * p
-        m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * g**2
-        return p - lr * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps), m, v
-
-    return formula
-
-
+BETAS = {"betas": (0.8, 0.95)}
 CASES = {
     "SGD": (SGD, {}, sgd(0.0)),
     "SGD with momentum": (SGD, {"momentum": 0.9}, sgd(0.9)),
-    "Adam": (Adam, {"betas": (0.8, 0.95)}, adam(decoupled=False)),
-    "AdamW": (AdamW, {"betas": (0.8, 0.95)}, adam(decoupled=True)),
+    "Adam": (Adam, BETAS, adam(decoupled=False)),
+    "AdamW": (AdamW, BETAS, adam(decoupled=True)),
+    "RAdam": (RAdam, BETAS, radam(decoupled=False)),
+    "RAdam, decoupled": (RAdam, BETAS | {"decoupled_weight_decay": True}, radam(decoupled=True)),
+    "RAdam, threshold of the paper": (RAdam, BETAS | {"rho_threshold": 4}, radam(decoupled=False, threshold=4)),
+    "LAMB": (LAMB, BETAS, lamb()),
+}
+
+
+def lookahead_of_sgd(model, lr, **options):
+    return Lookahead(SGD(model, lr, momentum=0.9, **options), k=3, alpha=0.8)
+
+
+KINDS = {name: case[:2] for name, case in CASES.items()} | {
+    "Lookahead": (lookahead_of_sgd, {}),
+    "Lookahead of Lookahead": (lambda *a, **options: Lookahead(lookahead_of_sgd(*a, **options), k=2), {}),
+    "Ranger": (Ranger, {}),
 }
 
 
@@ -76,8 +46,8 @@ def test_equals_its_formula(kind, options, formula):
         np.testing.assert_allclose(optimizer.named[name].data, p, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("kind, options, formula", CASES.values(), ids=CASES)
-def test_float32_stays_float32_and_close(kind, options, formula):
+@pytest.mark.parametrize("kind, options", KINDS.values(), ids=KINDS)
+def test_float32_stays_float32_and_close(kind, options):
     """Catches scalars that promote, and moments kept in another precision than the weights."""
     exact, single = (kind(Toy(dtype), LR, weight_decay=DECAY, **options) for dtype in (np.float64, np.float32))
     for grads in random_gradients():
@@ -89,8 +59,8 @@ def test_float32_stays_float32_and_close(kind, options, formula):
     assert {array.dtype for name, array in single.state_dict().items() if name != "t"} == {np.dtype(np.float32)}
 
 
-@pytest.mark.parametrize("kind, options, formula", CASES.values(), ids=CASES)
-def test_state_dict_round_trip(kind, options, formula):
+@pytest.mark.parametrize("kind, options", KINDS.values(), ids=KINDS)
+def test_state_dict_round_trip(kind, options):
     """Catches a moment or the step counter left out of the state: the bits after a resume would differ."""
     first, later = random_gradients(5), random_gradients(10)[5:]
     straight = kind(Toy(), LR, **options)
@@ -143,8 +113,53 @@ def test_data_that_is_not_contiguous_is_refused():
         optimizer.step()
 
 
+@pytest.mark.parametrize("kind", [Adam, RAdam, Ranger, LAMB])
 @pytest.mark.parametrize("betas", [(1.0, 0.9), (0.9, 1.0), (-0.1, 0.9), (0.9, float("nan"))])
-def test_betas_out_of_range(betas):
+def test_betas_out_of_range(kind, betas):
     """Catches a division by 1 - beta**t = 0."""
     with pytest.raises(ValueError, match=r"betas\[\d\] is"):
-        Adam(Toy(), LR, betas=betas)
+        kind(Toy(), LR, betas=betas)
+
+
+@pytest.mark.parametrize("threshold", [3.9, -1.0, float("nan")])
+def test_threshold_out_of_range(threshold):
+    """Catches the square root of a negative number at rho = 3.9."""
+    with pytest.raises(ValueError, match=f"RAdam: rho_threshold is {threshold}"):
+        RAdam(Toy(), LR, rho_threshold=threshold)
+
+
+def test_rectification_grows_from_the_sixth_step_on_to_1():
+    """Catches a rule that sets in a step early or late, and a factor above 1."""
+    optimizer, factors = RAdam(Toy(), LR), []
+    for optimizer.t in range(1, 20001):
+        factors.append(optimizer.rectification())
+    assert factors[:5] == [None] * 5
+    assert 0.02 < factors[5] < 0.03 and 0.99 < factors[-1] < 1
+    assert (np.diff(factors[5:]) > 0).all()
+
+
+@pytest.mark.parametrize("zero", ["parameter", "gradient"])
+def test_lamb_where_a_norm_is_0(zero):
+    """Catches 0/0 and a bias that starts at 0 and never leaves it."""
+    optimizer = LAMB(Toy(), LR, weight_decay=0.0)
+    optimizer.named["bias"].data[...] = 0 if zero == "parameter" else 1
+    take(optimizer, {"bias": np.zeros(4) if zero == "gradient" else np.ones(4)})
+    expected = -LR / (1 + 1e-6) if zero == "parameter" else 1.0
+    np.testing.assert_allclose(optimizer.named["bias"].data, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind, options", KINDS.values(), ids=KINDS)
+def test_the_order_in_which_threads_update_changes_nothing(kind, options):
+    """Catches an update of one parameter that reads another's."""
+
+    def run_backwards(f, names):
+        return [f(name) for name in reversed(list(names))]
+
+    one, two = kind(Toy(), LR, **options), kind(Toy(), LR, **options)
+    for grads in random_gradients():
+        take(one, grads)
+        for name, g in grads.items():
+            two.named[name].grad = g
+        two.step(run=run_backwards)
+    for name, parameter in one.named.items():
+        np.testing.assert_array_equal(parameter.data, two.named[name].data)

@@ -3,14 +3,19 @@
 from tinytx.training.average import average_checkpoints
 from tinytx.training.checkpoint import load_checkpoint, save_checkpoint
 from tinytx.training.loop import fit
-from tinytx.training.optimizers import SGD, Adam, AdamW
+from tinytx.training.optimizers import LAMB, SGD, Adam, AdamW, Lookahead, Optimizer, RAdam, Ranger
 from tinytx.training.schedules import WarmupCosine, WarmupInverseSqrt
 from tinytx.training.trainer import NotFiniteError, Trainer
 
 __all__ = [
     "Adam",
     "AdamW",
+    "LAMB",
+    "Lookahead",
     "NotFiniteError",
+    "Optimizer",
+    "RAdam",
+    "Ranger",
     "SGD",
     "Trainer",
     "WarmupCosine",

@@ -1,0 +1,144 @@
+r"""Lookahead (Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", arXiv:1907.08610), and Ranger.
+
+Any optimiser takes k steps with the model's own weights p, the fast ones. Then the slow weights s go a part of the way,
+and the fast ones start again from there:
+
+    s = p                                    before the first step                          (1)
+    s = s + alpha (p - s)                    after every k-th                               (2)
+    p = s                                                                                   (3)
+
+Fast steps that go to and fro cancel in (2), and those that agree are shortened to alpha of their length: alpha = 0.5
+halves the way that a weight drifts. The inner optimiser's moments stay as they are (the paper's "maintain"). What the
+model computes between two k-th steps comes from fast weights: evaluate at multiples of k, where both are the same.
+"""
+
+import numpy as np
+
+from tinytx.kernel import kernel
+from tinytx.training.optimizers.base import Optimizer
+from tinytx.training.optimizers.radam import RAdam
+
+
+@kernel
+def _back(p, s, alpha):
+    for i in range(p.size):
+        s[i] += alpha * (p[i] - s[i])  # (2)
+        p[i] = s[i]  # (3)
+
+
+class Lookahead(Optimizer):
+    """Slow weights around another optimiser, which it is used in place of.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Takes the fast steps; learning rate, decay and groups are its own.
+    k : int
+        Fast steps for each slow one.
+    alpha : float in (0, 1]
+        The part of the way that the slow weights go; at 1 nothing remains of Lookahead.
+
+    Attributes
+    ----------
+    t, lr
+        The inner optimiser's.
+
+    Raises
+    ------
+    ValueError
+        If ``k`` or ``alpha`` is out of range.
+
+    Examples
+    --------
+    >>> from tinytx.layers import Linear
+    >>> from tinytx.training import AdamW
+    >>> optimizer = Lookahead(AdamW(Linear(3, 2, rng=np.random.default_rng(0)), 1e-3), k=5)
+    >>> sorted(optimizer.state_dict())[:3]
+    ['fast.m.bias', 'fast.m.weight', 'fast.v.bias']
+    """
+
+    slots = ("slow",)
+
+    def __init__(self, optimizer, *, k=5, alpha=0.5):
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise ValueError(f"{type(self).__name__}: k is {k!r}, expected a whole number of at least 1")
+        if not 0 < alpha <= 1:
+            raise ValueError(f"{type(self).__name__}: alpha is {alpha}, expected a number above 0 and at most 1")
+        self.optimizer, self.k, self.alpha = optimizer, k, alpha
+        self.named, self.settings = optimizer.named, optimizer.settings
+        self.state = {"slow": {name: np.zeros_like(p.data) for name, p in self.named.items()}}
+
+    @property
+    def t(self):
+        return self.optimizer.t
+
+    @t.setter
+    def t(self, t):
+        self.optimizer.t = t
+
+    @property
+    def lr(self):
+        return self.optimizer.lr
+
+    @lr.setter
+    def lr(self, lr):
+        self.optimizer.lr = lr
+
+    def decay_of(self, name):
+        """Return the weight decay of a parameter, which is the inner optimiser's."""
+        return self.optimizer.decay_of(name)
+
+    def step(self, *, scale=1.0, run=map):
+        """Take a fast step, and after every k-th the slow one; arguments as for `Optimizer.step`."""
+        names = [name for name, own in self.settings.items() if not own.frozen]
+        if self.t == 0:  # not in __init__: weights may be loaded in between
+            for name in names:
+                self.state["slow"][name][...] = self.named[name].data  # (1)
+        self.optimizer.step(scale=scale, run=run)
+        if self.t % self.k == 0:
+            list(run(self._go_back, names))
+
+    def _go_back(self, name):
+        data = self.named[name].data  # C-contiguous: the inner optimiser has looked
+        _back(data.reshape(-1), self.state["slow"][name].reshape(-1), data.dtype.type(self.alpha))
+
+    def state_dict(self):
+        """Return {name: array}: the inner optimiser's names with "fast." before them, the slow weights, and "t"."""
+        fast = self.optimizer.state_dict()
+        return super().state_dict() | {f"fast.{name}": array for name, array in fast.items() if name != "t"}
+
+
+class Ranger(Lookahead):
+    """RAdam with Lookahead around it, as Less Wright's Ranger (2019) puts them together and with its defaults.
+
+    Without gradient centralization (Yong et al. 2020), which its file switches on since April 2020. That subtracts from
+    the gradient of each row of an embedding its mean, and where embeddings go into layer norms this mean is 0 anyway.
+
+    Parameters
+    ----------
+    model, lr, groups
+        As for `Optimizer`.
+    k, alpha
+        As for `Lookahead`.
+    betas, eps, rho_threshold
+        As for `RAdam`; Ranger calls the last ``N_sma_threshhold``.
+    weight_decay : float
+        For matrices, decoupled.
+    """
+
+    def __init__(
+        self,
+        model,
+        lr,
+        *,
+        k=6,
+        alpha=0.5,
+        betas=(0.95, 0.999),
+        eps=1e-5,
+        weight_decay=0.0,
+        rho_threshold=5.0,
+        groups=(),
+    ):
+        options = {"betas": betas, "eps": eps, "weight_decay": weight_decay, "rho_threshold": rho_threshold}
+        radam = RAdam(model, lr, decoupled_weight_decay=True, groups=groups, **options)
+        super().__init__(radam, k=k, alpha=alpha)
