@@ -10,6 +10,7 @@ directions; it raises AssertionError where the case does not have it::
 import math
 
 import numpy as np
+import pytest
 from cases import arrays_in, cast, locked, signs
 
 from tinytx.core import Tape
@@ -256,3 +257,11 @@ def check_inference(case, rng):
 
 
 LAYER_PROPERTIES = [*PROPERTIES, check_accumulates, check_reentrant, check_inference]
+
+
+# A model's input is ids, which are always contiguous; what its rows may share (targets' mean) is tested model by model.
+model_checks = pytest.mark.parametrize(
+    "check",
+    [check for check in LAYER_PROPERTIES if check not in (check_strided, check_rows_independent)],
+    ids=lambda check: check.__name__,
+)

@@ -3,17 +3,7 @@
 import numpy as np
 import pytest
 from cases import LayerCase, Seeded
-from properties import (
-    check_accumulates,
-    check_dtype,
-    check_float32,
-    check_gradient,
-    check_inference,
-    check_linear,
-    check_reentrant,
-    check_repeatable,
-    check_unmodified,
-)
+from properties import model_checks
 
 from tinytx.core import Tape, TapeError
 from tinytx.layers import KeyValueCache
@@ -61,28 +51,10 @@ def ids_of(*shape, vocab_size=11, seed=3):
 # ---------------------------------------------------------------------------------------- gradients
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_gradient_of_every_parameter(variant):
-    """Catches a residual branch left out, norms in the wrong order, a tied head that adds one of two contributions."""
-    check_gradient(case_of(**VARIANTS[variant]), np.random.default_rng(0))
-
-
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_linear,
-        check_unmodified,
-        check_dtype,
-        check_float32,
-        check_repeatable,
-        check_accumulates,
-        check_reentrant,
-        check_inference,
-    ],
-    ids=lambda check: check.__name__,
-)
+@model_checks
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_property(variant, check):
+    """Catches a residual branch left out, norms in the wrong order, a tied head that adds one of two contributions."""
     check(case_of(**VARIANTS[variant]), np.random.default_rng(0))
 
 

@@ -3,18 +3,7 @@
 import numpy as np
 import pytest
 from cases import LayerCase, Seeded
-from properties import (
-    check_accumulates,
-    check_dtype,
-    check_float32,
-    check_gradient,
-    check_inference,
-    check_linear,
-    check_reentrant,
-    check_repeatable,
-    check_rows_independent,
-    check_unmodified,
-)
+from properties import check_gradient, check_linear, check_rows_independent, check_unmodified, model_checks
 from transformer_cases import PAD, START, STOP, VARIANTS, batch_of, case_of, config_of, model_of
 
 from tinytx.core import Tape, TapeError
@@ -28,21 +17,7 @@ SAME = {"rtol": 0, "atol": 1e-12}
 # ---------------------------------------------------------------------------------------- gradients
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        check_gradient,
-        check_linear,
-        check_unmodified,
-        check_dtype,
-        check_float32,
-        check_repeatable,
-        check_accumulates,
-        check_reentrant,
-        check_inference,
-    ],
-    ids=lambda check: check.__name__,
-)
+@model_checks
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_property(variant, check):
     """Catches a tied table that gets one of three gradients, a memory that only one layer's gradient reaches."""
