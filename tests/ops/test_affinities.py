@@ -61,6 +61,13 @@ def test_they_are_symmetric_add_up_to_one_and_leave_nobody_out(dtype):
     tsne(np.random.default_rng(0).normal(size=(len(x), 2)).astype(dtype), p)  # it takes them
 
 
+@pytest.mark.parametrize("perplexity", [3, 20.5])
+def test_they_are_what_each_point_sees_and_is_seen_by(perplexity):
+    """Equation (4), and the perplexity's logarithm is natural."""
+    p, _ = conditional(points(), perplexity)
+    np.testing.assert_allclose(affinities(points(), perplexity), (p + p.T) / (2 * len(p)), rtol=1e-12)
+
+
 def test_p_that_is_not_made_mutual_is_refused():
     """The test of the test: what affinities would be without their last line."""
     p, _ = conditional(points(), 10)

@@ -1,4 +1,4 @@
-"""The page of words: one file, whose data is right and whose words cannot break it; seen in a browser, if there is one."""
+"""The page of words: one file, whose data is right, which no word can break; seen in a browser, if there is one."""
 
 import configparser
 import json
