@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from tinytx.cli.load import Translator, load_run
+from tinytx.cli.run import announce_compiling
 from tinytx.extras import require
 from tinytx.training.progress import progress
 from tinytx.training.threads import Workers
+from tinytx.viz import nearest, neighbours_kept, tsne_map, unit_rows, word_map, word_page, write_projector
 
 FOLDER = "embeddings"  # inside the run's folder
 NEAREST = 8  # words that are named for each
@@ -43,8 +45,6 @@ def add_parser(commands, name):
 
 def run(arguments):
     """Write the files, print the neighbours, draw the map."""
-    from tinytx.viz.word_vectors import nearest, write_projector  # only here are they needed
-
     words, vectors, lower = _words(arguments)
     shown, some = words[: arguments.words], vectors[: arguments.words]
     _check(arguments, len(shown))
@@ -55,7 +55,8 @@ def run(arguments):
     folder = Path(arguments.dir) / FOLDER if arguments.out is None else Path(arguments.out)
     decimals = telling_decimals(some) if arguments.decimals is None else arguments.decimals
     paths = write_projector(folder, shown, some, decimals=decimals)
-    print(f"Wrote {len(shown):,} of {len(words):,} words, {vectors.shape[1]} numbers each, to {paths[0]} and {paths[1]}")
+    size = f"{len(shown):,} of {len(words):,} words, {vectors.shape[1]} numbers each"
+    print(f"Wrote {size}, to {paths[0]} and {paths[1]}")
     print("Load both at https://projector.tensorflow.org, or draw a map here: --tsne map.html\n")
     width = max(map(len, asked))
     for word, others in found:
@@ -94,7 +95,8 @@ def _check(arguments, n):
             raise ValueError(f"--{name} is {path!r}, expected a file in a folder that exists")
     drawn = arguments.tsne is not None or arguments.picture is not None
     if drawn and not 1 <= arguments.perplexity < n - 1:
-        raise ValueError(f"--perplexity is {arguments.perplexity:g}, expected at least 1 and less than {n - 1}, for {n} words")
+        expected = f"expected at least 1 and less than {n - 1}, for {n} words"
+        raise ValueError(f"--perplexity is {arguments.perplexity:g}, {expected}")
     if arguments.picture is not None:
         require("matplotlib", "train", "drawing the map of words")
 
@@ -121,11 +123,9 @@ def telling_decimals(vectors):
 
 def _map(arguments, words, vectors):
     """Draw the t-SNE map of some words, as a page and as a picture."""
-    from tinytx.viz.neighbours import unit_rows
-    from tinytx.viz.projection import neighbours_kept, tsne_map
-
     x, workers = unit_rows(vectors), Workers()
     print(f"\nMap of {len(words):,} words by t-SNE, perplexity {arguments.perplexity:g}", flush=True)
+    announce_compiling()
     bar = progress(arguments.iterations, unit="iteration")
     options = {"perplexity": arguments.perplexity, "iterations": arguments.iterations, "seed": arguments.seed}
     try:
@@ -134,17 +134,13 @@ def _map(arguments, words, vectors):
         bar.close()
     n = min(10, len(words) - 1)
     kept = neighbours_kept(x, y, n)
-    note = f"t-SNE, perplexity {arguments.perplexity:g}, {arguments.iterations} iterations: loss {loss:.3f} nats"
-    note += f"; of each word's {n} nearest, {kept:.0%} stand nearest on the map"
-    print(note[0].upper() + note[1:])
+    trust = f"loss {loss:.3f} nats; of each word's {n} nearest, {kept:.0%} stand nearest on the map"
+    note = f"t-SNE, perplexity {arguments.perplexity:g}, {arguments.iterations} iterations: {trust}"
+    print(f"Done: {trust}")
     title = f"{len(words):,} words of {arguments.dir}"
     if arguments.tsne is not None:
-        from tinytx.viz.word_page import word_page
-
         word_page(words, y, vectors, arguments.tsne, title=title, note=note)
         print(f"Wrote {arguments.tsne}")
     if arguments.picture is not None:
-        from tinytx.viz.word_map import word_map
-
         word_map(words, y, arguments.picture, title=title)
         print(f"Wrote {arguments.picture}")

@@ -69,7 +69,8 @@ def encode_hidden(model, tokenizer, text, place):
         ids = np.concatenate([ids, [tokenizer.mask_id], part])
     room = room_of(model, tokenizer)
     if len(ids) > room:
-        raise ValueError(f"{place} has {len(ids)} {tokenizer.unit}s, and the model reads at most {room}: cut it, {text!r:.60}")
+        facts = f"{place} has {len(ids)} tokens, and the model reads at most {room}"
+        raise ValueError(f"{facts}: cut it, {text!r:.60}")
     return ids.astype(np.int64)
 
 

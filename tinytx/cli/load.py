@@ -96,7 +96,7 @@ def read_tokenizers(folder, meta, config):
 
 
 def note_unknown(say, tokenizer, text):
-    """Say which pieces of a text the vocabulary does not hold: they are read as ``<unk>``, or what else it has for it."""
+    """Say which pieces of a text the vocabulary does not hold, and as what they are read: ``<unk>``, ``<oov>``."""
     unknown = list(dict.fromkeys(tokenizer.unknown(text)))
     if not unknown:
         return

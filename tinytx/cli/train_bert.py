@@ -81,10 +81,10 @@ class Settings(RunSettings):
     positions: str = _option("learned", "how places are told apart", tutorial="doubled", choices=POSITIONS)
     activation: str = _option("gelu", "in the feed-forward layers", tutorial="relu", choices=sorted(ACTIVATIONS))
     eps: float = _option(1e-12, "of the layer norms", tutorial=1e-5, minimum=0.0)
-    head: str = _option("tied", "output: the embedding's table, or its own", tutorial="untied", choices=("tied", "untied"))
+    head: str = _option("tied", "the output's table is the embedding's", tutorial="untied", choices=("tied", "untied"))
     masks_padding: bool = _option(True, "no word looks at padding", tutorial=False)
     init: str = _option("normal", "of the weights", tutorial="pytorch", choices=sorted(INITS))
-    optimizer: str = _option("adamw", "weight decay apart, or in the gradient", tutorial="adam", choices=("adamw", "adam"))
+    optimizer: str = _option("adamw", "decay apart, or in the gradient", tutorial="adam", choices=("adamw", "adam"))
     lr: float = _option(1e-3, "largest learning rate", tutorial=2e-3, minimum=0.0)
     schedule: str = _option("cosine", "what follows the warm-up", tutorial="constant", choices=("cosine", "constant"))
     min_lr: float = _option(0.0, "learning rate at the end of the cosine", minimum=0.0)
@@ -230,15 +230,16 @@ def measure(model, batches):
 def examples(model, tokenizer, sentences, seed, n=3):
     """Return n texts with a hidden word, and what the model says: (ids with the hidden word, the word, `likely`'s).
 
-    Words of letters are hidden, whole ones; where there are none, whatever there is.
+    Sentences that the model reads whole come first, and whole words of letters are hidden, as long as there are such.
     """
     rng, room, found = np.random.default_rng([seed, n]), room_of(model, tokenizer), []
-    order = sorted(range(len(sentences)), key=lambda i: (not 6 <= len(sentences[i]) <= room, rng.random()))
-    for i in order[:n]:
+    order = [i for i in rng.permutation(len(sentences)) if 6 <= len(sentences[i]) <= room] or range(len(sentences))
+    for i in sorted(order, key=lambda i: tokenizer.unk_id in sentences[i])[:n]:
         ids = sentences[i][:room].copy()
         starts = tokenizer.word_starts(ids)
         whole = starts & np.append(starts[1:], True) & ~np.isin(ids, tokenizer.special_ids)
-        words = [t for t in np.flatnonzero(whole) if tokenizer.names[ids[t]].isalpha() and len(tokenizer.names[ids[t]]) > 3]
+        names = tokenizer.tokens(ids)
+        words = [t for t in np.flatnonzero(whole) if names[t].isalpha() and len(names[t]) > 3]
         t = rng.choice(words or np.arange(len(ids)))
         word, ids[t] = int(ids[t]), tokenizer.mask_id
         found.append((ids, word, likely(model, tokenizer, ids, 3)[0]))
