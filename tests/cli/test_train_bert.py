@@ -306,8 +306,8 @@ def test_empty_path_is_not_a_missing_flag(refused, tiny_bert, flag):
     "flags, named",
     [
         ("--steps 40 --d-model 32", "cannot change d_model"),
-        ("--steps 40 --pairs next --max-len 16", "cannot change"),
-        ("--steps 40 --recipe tutorial", "cannot change the recipe"),
+        ("--steps 40 --pairs next --lower", "cannot change pairs"),
+        ("--steps 40 --recipe tutorial", "cannot change recipe"),
         ("--steps 40 --dtype float64", "cannot change dtype"),
         ("--steps 20", "larger --steps"),
     ],

@@ -36,6 +36,8 @@ from tinytx.training import Adam, AdamW, WarmupCosine
 RECIPES = ("quick", "tutorial", "bert")
 FREE = ("dropout", "embedding_dropout", "feed_forward_dropout")  # what a resumed run may change
 
+FIXED = ("recipe", "tokenizer", "vocab_size", "min_count", "lower", "pairs")  # what it may not
+
 
 def _option(default, help_text, tutorial=None, bert=None, **details):
     """Return a field whose default is that of the recipe quick, and others for the other recipes where they differ."""
@@ -129,8 +131,8 @@ def add_parser(commands, name):
 def run(arguments):
     """Train, and return the exit code."""
     settings, before = begin(arguments, Settings, "bert", defaults_of(getattr(arguments, "recipe", "quick")))
-    if before and settings.recipe != before.meta["settings"].get("recipe", settings.recipe):
-        raise ValueError("--resume cannot change the recipe, which gives a new run its defaults: name single flags")
+    if before:
+        _check_unchanged(settings, before.meta["settings"])
     if settings.decay_steps is None:
         settings = dataclasses.replace(settings, decay_steps=settings.steps)
     text, found = read_documents(settings)
@@ -166,6 +168,13 @@ def run(arguments):
         return 130
     _conclude(run, model, tokenizer, held_out.sentences, trainer.evaluate(checks[1]), measure(model, checks[1]))
     return 0
+
+
+def _check_unchanged(settings, old):
+    """Raise ValueError where a resumed run's flag would have no effect, or rows that the vocabulary is not made for."""
+    changed = [name for name in FIXED if getattr(settings, name) != old.get(name, getattr(settings, name))]
+    if changed:
+        raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
 
 
 def _optimizer(model, settings):
