@@ -19,6 +19,10 @@ TINY_TRANSFORMER = (
     "--n-decoder-layers 1 --d-ff 32 --max-len 9 --max-tokens 60 --dropout 0.1 --label-smoothing 0 --lr 1e-2 --warmup 3 "
     "--threads 2 --eval-every 7 --log-every 5 --eval-pairs 10 --report-pairs 9 --decay-steps 40"
 )
+TINY_BERT = (
+    "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 "
+    "--log-every 5 --eval-rows 8 --decay-steps 40"
+)
 NUMBERS = {"one": "un", "two": "deux", "three": "trois", "four": "quatre", "five": "cinq"}
 
 
@@ -95,6 +99,29 @@ def translator(tmp_path_factory, pairs_file):
     """A Transformer's run of 20 steps: its folder, and what it printed. Read only."""
     folder = tmp_path_factory.mktemp("translator") / "run"
     return folder, call("train transformer --pairs", pairs_file, TINY_TRANSFORMER, "--steps 20 --out", folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_bert():
+    """Flags of a BERT so small that a step takes a few milliseconds."""
+    return TINY_BERT
+
+
+@pytest.fixture(scope="session")
+def tales(tmp_path_factory):
+    """A text file of 100 sentences, one on each line, in 25 documents."""
+    animals, verbs = ("cat", "dog", "bird", "fish", "horse"), ("sees", "hears", "likes", "fears")
+    lines = [f"The {a} {v} the {b}." for a in animals for b in animals for v in verbs]
+    path = tmp_path_factory.mktemp("tales") / "tales.txt"
+    path.write_text("\n\n".join("\n".join(lines[i : i + 4]) for i in range(0, 100, 4)) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def filler(tmp_path_factory, tales):
+    """A BERT's run of 20 steps: its folder, and what it printed. Read only."""
+    folder = tmp_path_factory.mktemp("filler") / "run"
+    return folder, call("train bert --data", tales, TINY_BERT, "--steps 20 --out", folder)
 
 
 @pytest.fixture

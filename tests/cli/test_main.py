@@ -5,7 +5,11 @@ import pytest
 from tinytx import cli
 
 
-@pytest.mark.parametrize("command", ["", "train", "train gpt", "train transformer", "sample", "translate", "explain"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "train", "train gpt", "train transformer", "train bert"]
+    + ["sample", "translate", "fill", "embeddings", "explain"],
+)
 def test_help_has_an_example(tinytx, command):
     """Catches help that raises (a % in a text), and a command that shows its flags but not how to begin."""
     result = tinytx(command, "--help")
@@ -30,6 +34,12 @@ def test_help_has_an_example(tinytx, command):
         ("translate runs/transformer", "SENTENCE"),
         ("translate runs/transformer x --beam 3 --greedy", "--greedy"),
         ("explain runs/transformer", "TEXT"),
+        ("train bert --recipe cake", "cake"),
+        ("fill", "DIR"),
+        ("fill runs/bert", "TEXT"),
+        ("fill runs/bert x --top some", "some"),
+        ("embeddings", "DIR"),
+        ("embeddings runs/bert --side left", "left"),
     ],
 )
 def test_usage_errors(refused, command, named):

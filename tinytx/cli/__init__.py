@@ -3,6 +3,8 @@
 ``train``   train a model, GPT by default
 ``sample``  let a trained GPT write
 ``translate``  let a trained Transformer translate
+``fill``  let a trained BERT fill in hidden words
+``embeddings``  a trained model's words: files, neighbours, a map
 ``explain``  one example's way through a trained model
 ``gradcheck``  check a backward of yours, or of ours
 ``profile``  time and bytes of each layer
@@ -12,9 +14,20 @@ import argparse
 import os
 import sys
 
-from tinytx.cli import explain, gradcheck, profile, sample, train_gpt, train_transformer, translate
+from tinytx.cli import (
+    embeddings,
+    explain,
+    fill,
+    gradcheck,
+    profile,
+    sample,
+    train_bert,
+    train_gpt,
+    train_transformer,
+    translate,
+)
 
-TRAINERS = {"gpt": train_gpt, "transformer": train_transformer}
+TRAINERS = {"gpt": train_gpt, "transformer": train_transformer, "bert": train_bert}
 
 
 def main(argv=None):
@@ -58,6 +71,8 @@ def _parser():
         module.add_parser(models, name)
     sample.add_parser(commands, "sample")
     translate.add_parser(commands, "translate")
+    fill.add_parser(commands, "fill")
+    embeddings.add_parser(commands, "embeddings")
     explain.add_parser(commands, "explain")
     gradcheck.add_parser(commands, "gradcheck")
     profile.add_parser(commands, "profile")

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from tinytx.data import CharTokenizer, Tokenizer, tokenizer_from_dict
-from tinytx.models import GPT, Transformer
+from tinytx.models import GPT, Bert, Transformer
 from tinytx.training import load_checkpoint
 
-USES = {"gpt": "sample", "transformer": "translate"}  # the command that uses a model
+USES = {"bert": "fill", "gpt": "sample", "transformer": "translate"}  # the command that uses a model
 
 
 class Translator(NamedTuple):
@@ -24,14 +24,21 @@ class Writer(NamedTuple):
     tokenizer: CharTokenizer
 
 
+class Filler(NamedTuple):
+    """A trained BERT and its tokenizer."""
+
+    model: Bert
+    tokenizer: Tokenizer
+
+
 def load_run(folder, kinds):
-    """Return the `Translator` or the `Writer` of a run's folder.
+    """Return the `Translator`, the `Writer` or the `Filler` of a run's folder.
 
     Parameters
     ----------
     folder : str or Path
     kinds : tuple of str
-        Of ``"gpt"``, ``"transformer"``: what the caller can use.
+        Of ``"bert"``, ``"gpt"``, ``"transformer"``: what the caller can use.
 
     Raises
     ------
@@ -51,7 +58,24 @@ def load_run(folder, kinds):
                 "from the model"
             )
         return Writer(model, tokenizer)
+    if kind == "bert":
+        return Filler(model, read_tokenizer(folder, meta, model.config))
     return Translator(model, *read_tokenizers(folder, meta, model.config))
+
+
+def read_tokenizer(folder, meta, config):
+    """Return the tokenizer of a BERT's checkpoint, checked against its config."""
+    tokenizer = tokenizer_from_dict(meta.get("tokenizer"))
+    if tokenizer.vocab_size != config.vocab_size:
+        facts = f"the tokenizer has {tokenizer.vocab_size} tokens"
+        raise ValueError(f"{folder}: {facts}, expected {config.vocab_size} from the model")
+    if tokenizer.pad_id != config.pad_id:
+        facts = f"pad_id of the tokenizer is {tokenizer.pad_id}"
+        raise ValueError(f"{folder}: {facts}, expected {config.pad_id} from the model")
+    if tokenizer.mask_id is None or (tokenizer.cls_id is None) != (tokenizer.sep_id is None):
+        expected = "expected one that hides a word, and both of [CLS] and [SEP] or neither"
+        raise ValueError(f"{folder}: the tokenizer's special tokens are {tokenizer.special}, {expected}")
+    return tokenizer
 
 
 def read_tokenizers(folder, meta, config):
@@ -72,10 +96,11 @@ def read_tokenizers(folder, meta, config):
 
 
 def note_unknown(say, tokenizer, text):
-    """Say which pieces of a text the vocabulary does not hold: they are read as ``<unk>``."""
+    """Say which pieces of a text the vocabulary does not hold, and as what they are read: ``<unk>``, ``<oov>``."""
     unknown = list(dict.fromkeys(tokenizer.unknown(text)))
     if not unknown:
         return
     shown = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
     hint = "" if tokenizer.unknown(text.lower()) else "; in lower case, all of it is known"
-    say(f"Note: not in the vocabulary, read as <unk>: {shown} in {text!r:.60}{hint}")
+    read_as = tokenizer.names[tokenizer.unk_id]
+    say(f"Note: not in the vocabulary, read as {read_as}: {shown} in {text!r:.60}{hint}")

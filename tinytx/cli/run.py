@@ -210,12 +210,7 @@ class Run:
         n_parameters = sum(parameter.data.size for parameter in model.parameters())
         print(*lines[:-1], f"{lines[-1]}: {n_parameters:,} parameters; {self.trainer.threads} threads", sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
-
-        def compiling(name):
-            kernel.on_compile = None
-            say("Compiling the kernels: once, on the first run, about ten seconds ...")
-
-        kernel.on_compile = compiling
+        announce_compiling()
 
     def save(self):
         """Write the checkpoint."""
@@ -272,6 +267,16 @@ class Run:
         print(f"Wrote {', '.join(str(self.folder / name) for name in wrote)}")
         commands = [*commands, f"{self.command} --resume {self.folder} --steps {2 * self.settings.steps}"]
         print("Try next:", "\n          ".join(commands))
+
+
+def announce_compiling():
+    """Hook the message about compiling: said once, and only where something is compiled."""
+
+    def compiling(name):
+        kernel.on_compile = None
+        say("Compiling the kernels: once, on the first run, about ten seconds ...")
+
+    kernel.on_compile = compiling
 
 
 def _new_folder(asked, name):

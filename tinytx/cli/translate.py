@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.cli.load import load_run, note_unknown
+from tinytx.cli.texts import given_texts
 from tinytx.decoding import beam_search, greedy
 
 AT_A_TIME = 64  # sentences that are decoded together
@@ -52,7 +53,7 @@ def run(arguments):
     n_tokens = most if arguments.max_tokens is None else arguments.max_tokens
     if not 1 <= n_tokens <= most:
         raise ValueError(f"--max-tokens is {n_tokens}, expected 1 to the model's max_len, {most}")
-    sentences = _sentences(arguments.sentences)
+    sentences = given_texts(arguments.sentences, "sentence")
     if arguments.picture is not None and (len(sentences) != 1 or not sentences[0][1]):
         raise ValueError(f"--picture draws one sentence, and there are {sum(bool(text) for _, text in sentences)}")
     sources = [encode_source(source_tokenizer, text, model, place) for place, text in sentences]
@@ -140,24 +141,6 @@ def _beam(arguments):
     alpha = LENGTH_PENALTY if arguments.length_penalty is None else arguments.length_penalty
     n_best = 1 if arguments.n_best is None else arguments.n_best
     return {"beam_size": arguments.beam, "alpha": alpha, "n_best": n_best}
-
-
-def _sentences(words):
-    """Return [(place, text)] of what was given, and of standard input's lines where ``-`` stands."""
-    if words.count("-") > 1:
-        raise ValueError("- stands for standard input, which can be read once")
-    found = []
-    for number, word in enumerate(words, start=1):
-        if word == "-":
-            lines = [line.strip() for line in sys.stdin]
-            if not any(lines):
-                raise ValueError("standard input holds no sentence")
-            found += [(f"line {n} of standard input", line) for n, line in enumerate(lines, start=1)]
-        elif not word.strip():
-            raise ValueError(f"sentence {number} is empty: give at least one word to translate")
-        else:
-            found.append((f"sentence {number}", word.strip()))
-    return found
 
 
 def _print(place, text, found, tokenizer, n_best):

@@ -1,0 +1,162 @@
+"""From a text to what BERT is trained on: sentences, a tokenizer, rows with or without pairs, batches with masks."""
+
+from typing import NamedTuple
+
+from tinytx.data import (
+    TUTORIAL_SPECIAL,
+    MaskedBatches,
+    TutorialTokenizer,
+    WordPieceTokenizer,
+    builtin_corpus,
+    documents,
+    framed,
+    joined,
+    next_sentence_pairs,
+    read_text,
+    sentence_order_pairs,
+)
+from tinytx.data.masking import REPLACE
+from tinytx.extras import MissingExtra
+
+FEW = 20  # documents: of so few none can be spared as a whole
+PAIRS = {"next": next_sentence_pairs, "order": sentence_order_pairs}
+
+
+class Rows(NamedTuple):
+    """What `MaskedBatches` takes, and the sentences that it was made of.
+
+    Attributes
+    ----------
+    sentences : list of int64 arrays (n,)
+        Encoded, without ``[CLS]`` and ``[SEP]``.
+    parts : tuple
+        Rows; and where there are pairs, their segments and labels.
+    """
+
+    sentences: list
+    parts: tuple
+
+
+def read_documents(settings):
+    """Return (text, documents) of the data that settings name: their ``data``, ``lines`` and ``layout``."""
+    if settings.data is None:
+        text, layout = builtin_corpus(), "prose"
+    else:
+        text, layout = read_text(settings.data), "lines"
+    if settings.lines is not None:
+        text = "\n".join(text.split("\n")[: settings.lines])
+    return text, documents(text, settings.layout or layout)
+
+
+def hold_out(found, train_fraction):
+    """Return (documents to train on, documents to validate on).
+
+    Whole documents are held out, spread evenly, so that both parts speak of the same things. Where there are few, the
+    end of the text is held out instead. With a fraction of 1 nothing is, and the second list is empty.
+
+    Parameters
+    ----------
+    found : list of lists of str
+    train_fraction : float in (0, 1]
+
+    Raises
+    ------
+    ValueError
+        If the fraction leaves either part without a sentence.
+
+    Examples
+    --------
+    >>> hold_out([["a", "b"], ["c", "d"]], 0.5)
+    ([['a', 'b']], [['c', 'd']])
+    """
+    n = sum(map(len, found))
+    if train_fraction == 1:
+        return found, []
+    if len(found) < FEW:
+        train, rest, left = [], [], round(n * train_fraction)
+        for document in found:
+            train.append(document[:left])
+            rest.append(document[left:])
+            left -= len(train[-1])
+    else:
+        turns = [int((i + 1) * (1 - train_fraction) + 1e-9) for i in range(-1, len(found))]
+        train = [document for i, document in enumerate(found) if turns[i] == turns[i + 1]]
+        rest = [document for i, document in enumerate(found) if turns[i] != turns[i + 1]]
+    train, rest = ([document for document in part if document] for part in (train, rest))
+    if not (0 < train_fraction < 1 and train and rest):
+        sizes = f"{sum(map(len, train))} and {sum(map(len, rest))}"
+        raise ValueError(
+            f"--train-fraction is {train_fraction}, which cuts {n:,} sentences into {sizes} to train and to validate: "
+            "neither may be empty (1 trains on all, and validates on the same)"
+        )
+    return train, rest
+
+
+def make_tokenizer(settings, train):
+    """Return the tokenizer of documents to train on: what only others hold is unknown, as it is in the world."""
+    texts = [sentence for document in train for sentence in document]
+    if settings.tokenizer == "words":
+        special = TUTORIAL_SPECIAL if settings.pairs == "none" else (*TUTORIAL_SPECIAL, "[CLS]", "[SEP]")
+        return TutorialTokenizer.from_texts(
+            texts, settings.vocab_size, min_count=settings.min_count, special=special, lower=settings.lower
+        )
+    try:
+        return WordPieceTokenizer.from_texts(texts, settings.vocab_size, lower=settings.lower)
+    except MissingExtra as error:
+        remedy = "or take --recipe tutorial, or --tokenizer words, which need nothing"
+        raise MissingExtra(f"{error}, {remedy}", name=error.name) from error
+
+
+def make_rows(settings, tokenizer, part):
+    """Return the `Rows` of some documents.
+
+    Without pairs, each sentence begins a row, which goes on with those after it until it is full; ``[CLS]`` and
+    ``[SEP]`` stand around it if the tokenizer has them. With pairs, a row is ``[CLS] A [SEP] B [SEP]``.
+    """
+    encoded = [[tokenizer.encode(sentence) for sentence in document] for document in part]
+    encoded = [[ids for ids in document if len(ids)] for document in encoded]
+    flat = [ids for document in encoded for ids in document]
+    frame = {"cls_id": tokenizer.cls_id, "sep_id": tokenizer.sep_id}
+    if settings.pairs != "none":
+        make = PAIRS[settings.pairs]
+        options = {"seed": settings.seed} | frame | {"max_len": settings.max_len}
+        return Rows(flat, tuple(make(encoded, **options)))
+    if tokenizer.cls_id is None:
+        return Rows(flat, (joined(flat, settings.max_len),))
+    if settings.max_len < 3:
+        raise ValueError(f"--max-len is {settings.max_len}, expected at least 3: [CLS], a token and [SEP]")
+    return Rows(flat, ([framed(row, **frame)[0] for row in joined(flat, settings.max_len - 2)],))
+
+
+def make_batches(settings, tokenizer, rows):
+    """Return the batches to train on: masks as the settings say."""
+    return MaskedBatches(
+        *rows.parts,
+        batch_size=settings.batch_size,
+        dynamic=not settings.static,
+        replace=(1, 0, 0) if settings.always_mask else REPLACE,
+        **_masking(settings, tokenizer),
+    )
+
+
+def validation_batches(settings, tokenizer, rows, n=None):
+    """Return the list of batches that validate: n rows, spread evenly, or all; the same masks each time.
+
+    A word that is asked for is always hidden here, whatever it is in training: so the figures of two recipes compare,
+    and say how well hidden words are guessed.
+    """
+    every = max(1, len(rows.parts[0]) // n) if n else 1
+    batches = MaskedBatches(
+        *(part[::every] for part in rows.parts),
+        batch_size=64,
+        dynamic=False,
+        replace=(1, 0, 0),
+        **_masking(settings, tokenizer),
+    )
+    return list(batches.epoch())
+
+
+def _masking(settings, tokenizer):
+    never = [i for i in tokenizer.special_ids if not (settings.mask_unknown and i == tokenizer.unk_id)]
+    options = {"tokenizer": tokenizer, "seed": settings.seed, "rate": settings.mask_rate}
+    return options | {"whole_words": settings.whole_words, "never": never}

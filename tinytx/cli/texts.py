@@ -1,0 +1,33 @@
+"""Texts from the command line: words that were given, and the lines of standard input where ``-`` stands."""
+
+import sys
+
+
+def given_texts(words, noun):
+    """Return [(place, text)] of what was given, and of standard input's lines where ``-`` stands.
+
+    Parameters
+    ----------
+    words : list of str
+    noun : str
+        What one of them is called in messages: "sentence", "text".
+
+    Raises
+    ------
+    ValueError
+        If one is empty, or standard input holds nothing or is asked for twice. An empty line of it stays, as "".
+    """
+    if words.count("-") > 1:
+        raise ValueError("- stands for standard input, which can be read once")
+    found = []
+    for number, word in enumerate(words, start=1):
+        if word == "-":
+            lines = [line.strip() for line in sys.stdin]
+            if not any(lines):
+                raise ValueError(f"standard input holds no {noun}")
+            found += [(f"line {n} of standard input", line) for n, line in enumerate(lines, start=1)]
+        elif not word.strip():
+            raise ValueError(f"{noun} {number} is empty: give at least one word")
+        else:
+            found.append((f"{noun} {number}", word.strip()))
+    return found

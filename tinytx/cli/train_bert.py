@@ -1,0 +1,279 @@
+"""``python -m tinytx train bert``: an encoder that learns by filling in hidden words.
+
+Three recipes give the defaults. ``quick`` is a small model that guesses words of the built-in text after a minute or
+two; ``tutorial`` the from-scratch tutorial's settings (`tinytx.models.BertConfig.tutorial`); ``bert`` the paper's way,
+with word pieces, pairs of sentences and 80/10/10, in a size for a laptop. Any flag given wins over its recipe.
+"""
+
+import dataclasses
+import shlex
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.cli.bert_rows import (
+    PAIRS,
+    hold_out,
+    make_batches,
+    make_rows,
+    make_tokenizer,
+    read_documents,
+    validation_batches,
+)
+from tinytx.cli.fill import likely, room_of
+from tinytx.cli.load import read_tokenizer
+from tinytx.cli.options import option
+from tinytx.cli.run import Run, RunSettings, add_train_parser, begin, build, compare_data, digest, make_trainer
+from tinytx.layers.block import NORM_ORDERS
+from tinytx.layers.feed_forward import ACTIVATIONS
+from tinytx.metrics import perplexity
+from tinytx.models import Bert, BertConfig
+from tinytx.models.bert import IGNORE, INITS
+from tinytx.models.stacks import POSITIONS
+from tinytx.training import Adam, AdamW, WarmupCosine
+
+RECIPES = ("quick", "tutorial", "bert")
+FREE = ("dropout", "embedding_dropout", "feed_forward_dropout")  # what a resumed run may change
+
+FIXED = ("recipe", "tokenizer", "vocab_size", "min_count", "lower", "pairs")  # what it may not
+
+
+def _option(default, help_text, tutorial=None, bert=None, **details):
+    """Return a field whose default is that of the recipe quick, and others for the other recipes where they differ."""
+    others = {name: value for name, value in (("tutorial", tutorial), ("bert", bert)) if value is not None}
+    text = "".join(f"; {name}: {value}" for name, value in others.items())
+    return option(default, help_text + text, recipes=others, **details)
+
+
+@dataclass(frozen=True)
+class Settings(RunSettings):
+    """The settings of a run; the defaults learn words of the built-in text in a minute or two."""
+
+    recipe: str = _option("quick", "where defaults come from; they stand below, other recipes' first", choices=RECIPES)
+    data: str | None = _option(None, "UTF-8 text file; without it, Python's own language reference")
+    lines: int | None = _option(None, "read only so many lines of it", minimum=1)
+    layout: str | None = _option(
+        None, "a sentence on each line, or paragraphs; if not given, lines for a file", choices=("lines", "prose")
+    )
+    tokenizer: str = _option("words", "what a token is", bert="wordpieces", choices=("words", "wordpieces"))
+    vocab_size: int = _option(40_000, "words, or pieces of words, at most", bert=4000, minimum=1)
+    min_count: int = _option(1, "times that a word must occur to be in the vocabulary", minimum=1)
+    lower: bool = _option(True, "read in lower case")
+    pairs: str = _option(
+        "none", "two sentences in a row: does the second follow, or are they swapped", bert="next",
+        choices=("none", *PAIRS),
+    )  # fmt: skip
+    mask_rate: float = _option(0.15, "share of words that are asked for", minimum=0.0)
+    always_mask: bool = _option(True, "hide them all; else 80 % are, 10 % become random words, 10 % stay", bert=False)
+    mask_unknown: bool = _option(False, "ask for words outside the vocabulary, too", tutorial=True)
+    static: bool = _option(False, "the same mask in every epoch, not a new one")
+    whole_words: bool = _option(False, "choose all pieces of a word together")
+    max_len: int = _option(20, "tokens in a row", bert=64, minimum=1)
+    batch_size: int = _option(64, "rows in a step", tutorial=128, bert=32, minimum=1)
+    d_model: int = _option(128, "width of the model", minimum=1)
+    n_heads: int = _option(4, "attention heads", tutorial=8, minimum=1)
+    n_layers: int = _option(4, "blocks", tutorial=8, minimum=1)
+    d_ff: int | None = _option(None, "width inside the feed-forward layers; 4 x d_model if not given", minimum=1)
+    dropout: float = _option(0.1, "probability of dropout", minimum=0.0)
+    embedding_dropout: float | None = _option(None, "on the embeddings, if another", tutorial=0.0, minimum=0.0)
+    feed_forward_dropout: float = _option(0.0, "inside the feed-forward layers", tutorial=0.1, minimum=0.0)
+    norm_order: str = _option("pre", "layer norm before or after each part", bert="post", choices=NORM_ORDERS)
+    embedding_norm: bool = _option(True, "a layer norm behind the embeddings", tutorial=False)
+    positions: str = _option("learned", "how places are told apart", tutorial="doubled", choices=POSITIONS)
+    activation: str = _option("gelu", "in the feed-forward layers", tutorial="relu", choices=sorted(ACTIVATIONS))
+    eps: float = _option(1e-12, "of the layer norms", tutorial=1e-5, minimum=0.0)
+    head: str = _option("tied", "the output's table is the embedding's", tutorial="untied", choices=("tied", "untied"))
+    masks_padding: bool = _option(True, "no word looks at padding", tutorial=False)
+    init: str = _option("normal", "of the weights", tutorial="pytorch", choices=sorted(INITS))
+    optimizer: str = _option("adamw", "decay apart, or in the gradient", tutorial="adam", choices=("adamw", "adam"))
+    lr: float = _option(1e-3, "largest learning rate", tutorial=2e-3, minimum=0.0)
+    schedule: str = _option("cosine", "what follows the warm-up", tutorial="constant", choices=("cosine", "constant"))
+    min_lr: float = _option(0.0, "learning rate at the end of the cosine", minimum=0.0)
+    warmup: int = _option(100, "steps of linear warm-up", tutorial=0, bert=400, minimum=0)
+    decay_steps: int | None = _option(None, "step at which min-lr is reached; steps if not given", minimum=1)
+    beta1: float = _option(0.9, "Adam's decay of the first moment", minimum=0.0)
+    beta2: float = _option(0.999, "Adam's decay of the second moment", minimum=0.0)
+    adam_eps: float = _option(1e-8, "Adam's epsilon", bert=1e-6, minimum=0.0)
+    weight_decay: float = _option(0.01, "decay of matrices", tutorial=1e-4, minimum=0.0)
+    decay_all: bool = _option(False, "decay gains and biases, too", tutorial=True)
+    clip: float = _option(1.0, "largest norm of the gradient; 0 for no clipping", tutorial=0.0, minimum=0.0)
+    train_fraction: float = _option(
+        0.9, "share of the text to train on, the rest validates; 1 for all, which validates on the same", tutorial=1.0,
+        minimum=0.0,
+    )  # fmt: skip
+    eval_rows: int = _option(256, "rows of a validation on the way; the last one reads all", minimum=1)
+    steps: int = _option(2000, "optimiser steps in all", tutorial=30_000, bert=4000, minimum=1)
+
+
+def defaults_of(recipe):
+    """Return {field: default} where a recipe, "quick", "tutorial" or "bert", differs from `Settings`."""
+    recipes = {field.name: field.metadata.get("recipes", {}) for field in dataclasses.fields(Settings)}
+    return {name: others[recipe] for name, others in recipes.items() if recipe in others}
+
+
+def add_parser(commands, name):
+    """Add this command to the command line."""
+    add_train_parser(
+        commands,
+        name,
+        Settings,
+        run,
+        data="[--recipe quick|tutorial|bert] [--data FILE]",
+        help="an encoder that fills in hidden words",
+        description="Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few "
+        "minutes. --recipe tutorial is the from-scratch tutorial (30,000 steps: hours); --recipe bert has word pieces "
+        "and next-sentence pairs.",
+        example="--recipe tutorial --data europarl.fr --lines 2999 --steps 2000 --out runs/french",
+    )
+
+
+def run(arguments):
+    """Train, and return the exit code."""
+    settings, before = begin(arguments, Settings, "bert", defaults_of(getattr(arguments, "recipe", "quick")))
+    if before:
+        _check_unchanged(settings, before.meta["settings"])
+    if settings.decay_steps is None:
+        settings = dataclasses.replace(settings, decay_steps=settings.steps)
+    text, found = read_documents(settings)
+    train, rest = hold_out(found, settings.train_fraction)
+    if before:
+        tokenizer = read_tokenizer(before.folder, before.meta, before.model.config)
+    else:
+        tokenizer = make_tokenizer(settings, train)
+    rows = make_rows(settings, tokenizer, train)
+    held_out = make_rows(settings, tokenizer, rest) if rest else rows
+    batches = make_batches(settings, tokenizer, rows)
+    checks = [validation_batches(settings, tokenizer, held_out, n) for n in (settings.eval_rows, None)]
+    if not all(any((batch[1] != IGNORE).any() for batch in check) for check in checks):
+        raise ValueError("no word is hidden in the rows that validate: take a longer text, or a larger --mask-rate")
+    compare_data(before, text=digest(text))
+    two = settings.pairs != "none"
+    config = BertConfig(
+        **settings.fields_of(BertConfig) | {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id},
+        n_segments=2 if two else 0,
+        next_sentence=two,
+    )
+    model = build(Bert, config, settings, before, free=FREE)
+    trainer = make_trainer(_optimizer(model, settings), model, settings, before)
+    run = Run("bert", settings, trainer, before, arguments.out, text=digest(text), tokenizer=tokenizer.to_dict())
+    run.announce(*_announcement(settings, found, rows, held_out, tokenizer, batches))
+
+    finished = run.fit(
+        batches,
+        tokens=sum(map(len, rows.parts[0])) // len(batches),
+        evaluate=lambda: trainer.evaluate(checks[0]),
+    )
+    if not finished:
+        return 130
+    _conclude(run, model, tokenizer, held_out.sentences, trainer.evaluate(checks[1]), measure(model, checks[1]))
+    return 0
+
+
+def _check_unchanged(settings, old):
+    """Raise ValueError where a resumed run's flag would have no effect, or rows that the vocabulary is not made for."""
+    changed = [name for name in FIXED if getattr(settings, name) != old.get(name, getattr(settings, name))]
+    if changed:
+        raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
+
+
+def _optimizer(model, settings):
+    """Return Adam or AdamW, with a warm-up, and a cosine or none."""
+    cls = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
+    floor = settings.min_lr if settings.schedule == "cosine" else settings.lr
+    schedule = WarmupCosine(settings.lr, settings.warmup, settings.decay_steps, floor)
+    options = {"betas": (settings.beta1, settings.beta2), "eps": settings.adam_eps}
+    groups = [("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else []
+    return cls(model, schedule, weight_decay=settings.weight_decay, groups=groups, **options)
+
+
+def _announcement(settings, found, rows, held_out, tokenizer, batches):
+    """Return lines that say what is learned from, and what learns it."""
+    n, n_documents = sum(map(len, found)), len(found)
+    line = f"Text: {settings.data or 'the Python language reference'}, {n:,} sentences in {n_documents:,} documents; "
+    if held_out is rows:
+        line += "all to train on, so validation reads what was trained on"
+    else:
+        line += f"{len(rows.sentences):,} to train on, {len(held_out.sentences):,} to validate"
+    kind = "rows" if settings.pairs == "none" else "pairs"
+    size = f"{len(rows.parts[0]):,} {kind} of at most {settings.max_len}, {len(batches):,} batches an epoch"
+    ids = batches(0)[0][0]
+    example = " ".join(tokenizer.tokens(ids[ids != tokenizer.pad_id]))
+    return [
+        line,
+        f"Vocabulary ({settings.tokenizer}): {tokenizer.vocab_size:,}; {size}",
+        f"Such as: {example}",
+        f"Model: BERT, {settings.n_layers} layers, {settings.n_heads} heads, width {settings.d_model}",
+    ]
+
+
+def measure(model, batches):
+    """Return what a model says about hidden words, and about pairs.
+
+    Parameters
+    ----------
+    model : Bert
+    batches : list of tuples of arrays, as `tinytx.data.MaskedBatches` makes them
+
+    Returns
+    -------
+    dict
+        ``perplexity`` of the hidden words, ``accuracy``, the share of them guessed right; and where there are pairs,
+        ``pair_accuracy``, the share of these told right.
+    """
+    sums, n_words, n_right, pairs = [], 0, 0, []
+    for ids, targets, *others in batches:
+        hidden = model(ids, segments=others[0] if others else None)  # (B, T, D)
+        asked = targets != IGNORE
+        if asked.any():
+            logits, labels = model.mlm_logits(hidden[asked]), targets[asked]  # (n, V), (n,)
+            sums.append(ops.cross_entropy(logits, labels, count=1)[0])
+            n_words += len(labels)
+            n_right += int((logits.argmax(axis=-1) == labels).sum())
+        if others:
+            pairs += (model.next_sentence_logits(hidden).argmax(axis=-1) == others[1]).tolist()
+    measured = {"perplexity": perplexity(sum(sums), n_words), "accuracy": n_right / n_words}
+    return measured | ({"pair_accuracy": sum(pairs) / len(pairs)} if pairs else {})
+
+
+def examples(model, tokenizer, sentences, seed, n=3):
+    """Return n texts with a hidden word, and what the model says: (ids with the hidden word, the word, `likely`'s).
+
+    Sentences that the model reads whole come first, and whole words of letters are hidden, as long as there are such.
+    """
+    rng, room, found = np.random.default_rng([seed, n]), room_of(model, tokenizer), []
+    order = [i for i in rng.permutation(len(sentences)) if 6 <= len(sentences[i]) <= room] or range(len(sentences))
+    for i in sorted(order, key=lambda i: tokenizer.unk_id in sentences[i])[:n]:
+        ids = sentences[i][:room].copy()
+        starts = tokenizer.word_starts(ids)
+        whole = starts & np.append(starts[1:], True) & ~np.isin(ids, tokenizer.special_ids)
+        names = tokenizer.tokens(ids)
+        words = [t for t in np.flatnonzero(whole) if names[t].isalpha() and len(names[t]) > 3]
+        t = rng.choice(words or np.arange(len(ids)))
+        word, ids[t] = int(ids[t]), tokenizer.mask_id
+        found.append((ids, word, likely(model, tokenizer, ids, 3)[0]))
+    return found
+
+
+def _conclude(run, model, tokenizer, sentences, val_loss, measured):
+    """Report a finished run: losses, filled sentences, files, and what to try next."""
+    run.record(val_loss=val_loss, **measured)
+    steps, unit = run.trainer.optimizer.t, tokenizer.unit
+    print(f"\nValidation loss {val_loss:.4f} nats after {steps} steps, {run.seconds:.0f} s")
+    print(f"Perplexity {measured['perplexity']:.2f} per hidden {unit}; guessed right: {measured['accuracy']:.1%}")
+    if "pair_accuracy" in measured:
+        print(f"Pairs told right: {measured['pair_accuracy']:.1%} (by chance, about half)")
+    shown = examples(model, tokenizer, sentences, run.settings.seed)
+    print("\n--- hidden words, and what the model says ---")
+    for ids, word, guesses in shown:
+        print(tokenizer.decode(ids))
+        said = ", ".join(f"{tokenizer.names[i]} {p:.0%}" for i, p in guesses)
+        print(f"  -> {said}    (it was: {tokenizer.names[word]})")
+    print("----------------------------------------------\n")
+    example = min((tokenizer.decode(ids) for ids, _, _ in shown), key=lambda text: ("'" in text, len(text)))
+    run.conclude(
+        f"BERT, validation loss {val_loss:.3f}",
+        f"python -m tinytx fill {run.folder} {shlex.quote(example)}",
+        f"python -m tinytx embeddings {run.folder} --tsne map.html    (which words are alike)",
+        "python -m tinytx train bert --data FILE --recipe tutorial    (every flag: --help)",
+    )
