@@ -152,7 +152,7 @@ def test_rates(settings, rate):
 
 
 def test_explicit_decay_is_for_vectors_too():
-    """Catches the rule for matrices applied to what a user has asked for: PyTorch's Adam(weight_decay=...) as one group."""
+    """Catches the rule for matrices applied to what a user has asked for: PyTorch's Adam(weight_decay=...)."""
     optimizer = Adam(Toy(), LR, betas=(0.8, 0.95), groups=[("*", {"weight_decay": 0.3})])
     starts = {name: parameter.data.copy() for name, parameter in optimizer.named.items()}
     gradients = random_gradients(9)

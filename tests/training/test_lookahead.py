@@ -1,10 +1,13 @@
 """Lookahead and Ranger against their algorithms in plain NumPy, and mutants that these comparisons reject."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from optimizer_twins import STEPS, Toy, adam, lookahead, radam, random_gradients, ranger, sgd, take
 from optimizer_twins import run as run_twin
 
+from tinytx.core import Tape
 from tinytx.models import GPT, GPTConfig
 from tinytx.training import (
     SGD,
@@ -231,3 +234,17 @@ def test_threads_change_nothing_but_rounding():
         train_until(trainer, STEPS)
     for name, array in one.model.state_dict().items():
         np.testing.assert_allclose(two.model.state_dict()[name], array, rtol=0, atol=1e-9)
+
+
+def test_gradient_centralization_would_change_nothing_for_an_embedding():
+    """What Ranger's docstring says of pre-norm models: each row of the embedding's gradient has the mean 0."""
+    model = tiny_gpt(np.float64, dropout=0.0)
+    for parameter in model.parameters():
+        parameter.data += 0.3 * np.random.default_rng(0).standard_normal(parameter.data.shape)
+    untied = GPT(dataclasses.replace(model.config, tied_head=False), rng=np.random.default_rng(0), dtype=np.float64)
+    untied.load_state_dict(model.state_dict() | {"head.weight": untied.head.weight.data})
+    tape, ids = Tape(), np.random.default_rng(1).integers(11, size=(4, 7))
+    untied.loss(ids, ids[:, ::-1], tape)
+    untied.loss_backward(tape)
+    assert abs(untied.token.weight.grad).max() > 1e-3
+    np.testing.assert_allclose(untied.token.weight.grad.mean(1), 0, atol=1e-15)

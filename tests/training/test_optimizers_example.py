@@ -19,7 +19,7 @@ def example():
 
 
 def test_neighbours_are_counted_on_both_sides(example):
-    """Catches sides that are swapped, and a logarithm of counts alone: of 6 pairs, the word 2 follows 1 in both of two."""
+    """Catches sides that are swapped, and a logarithm of counts alone: the word 2 stands after 1, both times."""
     table = example.neighbours(np.array([0, 1, 2, 0, 0, 1, 2]), 4, frequent=3)
     before, after = table[2, :3], table[2, 3:]
     np.testing.assert_allclose(sorted(np.nonzero(before)[0]) + sorted(np.nonzero(after)[0]), [0, 1])

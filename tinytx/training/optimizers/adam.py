@@ -8,9 +8,9 @@ With g the gradient (already clipped), step t = 1, 2, ... and d the weight decay
     v = b2 v + (1 - b2) g^2                                                             (4)
     p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)                          (5)
 
-The difference between (1) and (2) is largest where there is no other gradient, as in the rows of an embedding whose words
-do not occur. There (1) makes g = d p, and (5) divides it by its own size: however small d is, such a row goes to 0 at
-lr for each step. With (2) it shrinks by the factor 1 - lr d, which is next to nothing.
+The difference between (1) and (2) is largest where there is no other gradient, as in the rows of an embedding whose
+words do not occur. There (1) makes g = d p, and (5) divides it by its own size: however small d is, such a row goes
+to 0 at lr for each step. With (2) it shrinks by the factor 1 - lr d, which is next to nothing.
 """
 
 import math

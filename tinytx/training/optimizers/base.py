@@ -47,7 +47,7 @@ class Optimizer:
         return {name: own.rate(lr, self.t) for name, own in self.settings.items() if not own.frozen}
 
     def decay_of(self, name):
-        """Return the weight decay of a parameter: its group's, or else ``weight_decay`` for matrices and 0 for others."""
+        """Return the weight decay of a parameter: its group's, or ``weight_decay`` for a matrix and 0 for others."""
         own = self.settings[name].weight_decay
         if own is not None:
             return own

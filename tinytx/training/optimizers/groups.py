@@ -1,15 +1,15 @@
 r"""Parameter groups: another learning rate or weight decay for parameters whose path matches a pattern.
 
     AdamW(model, schedule, weight_decay=0.1, groups=[
-        ("*.bias", {"weight_decay": 0.0}),               # whatever bias it is
+        ("blocks.0.*", {"lr_factor": 0.0}),              # frozen, with its biases
+        ("*.bias", {"weight_decay": 0.0}),               # all other biases
         ("token.weight", {"lr_factor": 0.1}),            # a tenth of the schedule's rate
-        ("blocks.0.*", {"lr_factor": 0.0}),              # frozen
         ("*", {"weight_decay": 0.01}),                   # everything that is left, gains too
     ])
 
-A pattern is matched with the whole path, as `named_parameters` gives it; ``*`` stands for any characters, dots included,
-``?`` for one and ``[ab]`` for one of a few (`fnmatch.fnmatchcase`). The first pattern that matches wins, and the rest of
-the list is not looked at. A parameter that two layers share has one path, that of the layer defined first.
+A pattern is matched with the whole path, as `named_parameters` gives it; ``*`` stands for any characters, dots
+included, ``?`` for one and ``[ab]`` for one of a few (`fnmatch.fnmatchcase`). The first pattern that matches wins, and
+the rest of the list is not looked at. A parameter that two layers share has one path, that of the layer defined first.
 
 The settings of a group, each of which may be left out:
 

@@ -111,8 +111,9 @@ class Lookahead(Optimizer):
 class Ranger(Lookahead):
     """RAdam with Lookahead around it, as Less Wright's Ranger (2019) puts them together and with its defaults.
 
-    Without gradient centralization (Yong et al. 2020), which its file switches on since April 2020. That subtracts from
-    the gradient of each row of an embedding its mean, and where embeddings go into layer norms this mean is 0 anyway.
+    Without gradient centralization (Yong et al. 2020), which its file switches on since April 2020. That subtracts its
+    mean from each row of an embedding's gradient, and in a pre-norm Transformer, where every layer sees x through a
+    layer norm, this mean is 0 anyway.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-r"""RAdam, the rectified Adam (Liu et al. 2020, "On the variance of the adaptive learning rate and beyond", arXiv:1908.03265).
+r"""RAdam, the rectified Adam (Liu et al. 2020, "On the variance of the adaptive learning rate and beyond").
+
+arXiv:1908.03265.
 
 In Adam's first steps v is the mean of very few g^2: its square root varies wildly, and the step with it. That is what a
 warm-up is for, say the authors, and put a factor in its place. The mean of exponential weights is about as good as a
@@ -14,10 +16,10 @@ With Adam's m, v and both kinds of decay (`tinytx.training.optimizers.adam`, 1 t
     p = p - lr r (m / (1 - b1^t)) / ((sqrt(v) + eps) / sqrt(1 - b2^t))  if rho > 5                  (4)
     p = p - lr (m / (1 - b1^t))                                         before: no division at all  (5)
 
-The paper has rho > 4 in (4); its authors' code, and PyTorch's, have 5. With b2 = 0.999 the first 5 steps are of kind (5),
-and their length is the gradient's: where that is far smaller than 1, they are a standstill. Then r sets in at 0.026,
-reaches 0.5 after 560 steps and 0.83 after 2,000, which is a warm-up of that length, wanted or not. eps stands beside
-sqrt(v), before the bias correction, where Adam's stands after it.
+The paper has rho > 4 in (4); its authors' code, and PyTorch's, have 5. With b2 = 0.999 the first 5 steps are of kind
+(5), and their length is the gradient's: where that is far smaller than 1, they are a standstill. Then r sets in at
+0.026, reaches 0.5 after 560 steps and 0.83 after 2,000, which is a warm-up of that length, wanted or not. eps stands
+beside sqrt(v), before the bias correction, where Adam's stands after it.
 """
 
 import math

@@ -1,4 +1,4 @@
-r"""Stochastic gradient descent with momentum (Sutskever et al. 2013, "On the importance of initialization and momentum").
+r"""Stochastic gradient descent with momentum (Sutskever et al. 2013).
 
 With g the gradient (already clipped) and d the weight decay:
 
