@@ -72,7 +72,7 @@ def test_a_map(tinytx, filler, tmp_path):
     [
         ("--words 1", "--words is 1"),
         ("--decimals -1", "--decimals is -1"),
-        ("--nearest dgo", "'dog'"),
+        ("--nearest dogs", "'dog'"),
         ("--side source", "--side is for a transformer"),
         ("--tsne m.html --iterations 0", "--iterations is 0"),
         ("--tsne m.html --seed -1", "--seed is -1"),

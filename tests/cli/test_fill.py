@@ -46,7 +46,7 @@ def test_several_words_and_several_texts(tinytx, folder, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("a <MASK>\n\nthe [mask] ."))
     code, out, err = tinytx("fill", folder, ["<mask> cat <mask>", "-"], "--top 1")
     assert code == 0
-    assert err == "Note: not in the vocabulary, read as <oov>: 'a' in 'a '\n"
+    assert err == "Note: not in the vocabulary, read as <oov>: 'a' in 'a'\n"
     blocks = out.split("\n\n")
     assert [block.splitlines()[0] for block in blocks] == ["<mask> cat <mask>", "a <MASK>", "the [mask] ."]
     assert "hidden word 1:" in blocks[0] and "hidden word 2:" in blocks[0] and "hidden word" not in blocks[1]

@@ -217,8 +217,9 @@ def test_the_built_in_text_is_the_default(tinytx, tmp_path, monkeypatch, no_pict
 def test_flags_reach_the_model_and_its_optimiser(tinytx, tiny_bert, tales, tmp_path, no_pictures):
     """Catches a flag that is taken and has no effect."""
     flags = "--dtype float64 --norm-order post --no-embedding-norm --positions doubled --activation relu --head untied"
-    flags += " --no-masks-padding --init pytorch --dropout 0 --embedding-dropout 0.2 --feed-forward-dropout 0.3 --d-ff 24"
-    flags += " --eps 1e-6 --optimizer adam --schedule constant --warmup 0 --no-lower --accumulate 2 --log-every 1 --steps 3"
+    flags += " --no-masks-padding --init pytorch --dropout 0 --embedding-dropout 0.2 --feed-forward-dropout 0.3"
+    flags += " --d-ff 24 --eps 1e-6 --optimizer adam --schedule constant --warmup 0 --no-lower --accumulate 2"
+    flags += " --log-every 1 --steps 3"
     assert tinytx("train bert --data", tales, tiny_bert, flags, "--out", tmp_path / "run").code == 0
     model, _, meta = load_checkpoint(tmp_path / "run")
     expected = {"norm_order": "post", "embedding_norm": False, "positions": "doubled", "activation": "relu"}

@@ -10,6 +10,7 @@ from tinytx.extras import require
 from tinytx.training.progress import progress
 from tinytx.training.threads import Workers
 from tinytx.viz import nearest, neighbours_kept, tsne_map, unit_rows, word_map, word_page, write_projector
+from tinytx.viz.word_vectors import visible
 
 FOLDER = "embeddings"  # inside the run's folder
 NEAREST = 8  # words that are named for each
@@ -58,9 +59,9 @@ def run(arguments):
     size = f"{len(shown):,} of {len(words):,} words, {vectors.shape[1]} numbers each"
     print(f"Wrote {size}, to {paths[0]} and {paths[1]}")
     print("Load both at https://projector.tensorflow.org, or draw a map here: --tsne map.html\n")
-    width = max(map(len, asked))
+    width = max(len(visible(word)) for word in asked)
     for word, others in found:
-        print(f"{word:<{width}}  {', '.join(f'{other} {cosine:.2f}' for other, cosine in others)}")
+        print(f"{visible(word):<{width}}  {', '.join(f'{visible(other)} {cosine:.2f}' for other, cosine in others)}")
     if arguments.tsne is not None or arguments.picture is not None:
         _map(arguments, shown, some)
 

@@ -38,7 +38,7 @@ def run(arguments):
     texts = [(place, text) for place, text in given_texts(arguments.texts, "text") if text]
     rows = [encode_hidden(model, tokenizer, text, place) for place, text in texts]
     for _, text in texts:
-        note_unknown(_note, tokenizer, " ".join(HIDDEN.split(text)))
+        note_unknown(_note, tokenizer, " ".join(HIDDEN.sub(" ", text).split()))
     for number, ((_, text), ids) in enumerate(zip(texts, rows, strict=True)):
         print("\n" * bool(number) + text)
         _print(tokenizer, ids, likely(model, tokenizer, ids, arguments.top))

@@ -74,7 +74,9 @@ class Settings(RunSettings):
     d_model: int = _option(128, "width of the model", minimum=1)
     n_heads: int = _option(4, "attention heads", tutorial=8, minimum=1)
     n_layers: int = _option(4, "blocks", tutorial=8, minimum=1)
-    d_ff: int | None = _option(None, "width inside the feed-forward layers; 4 x d_model if not given", minimum=1)
+    d_ff: int | None = _option(
+        None, "width inside the feed-forward layers; 4 x d_model if not given", tutorial=512, minimum=1
+    )
     dropout: float = _option(0.1, "probability of dropout", minimum=0.0)
     embedding_dropout: float | None = _option(None, "on the embeddings, if another", tutorial=0.0, minimum=0.0)
     feed_forward_dropout: float = _option(0.0, "inside the feed-forward layers", tutorial=0.1, minimum=0.0)
