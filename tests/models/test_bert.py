@@ -116,7 +116,7 @@ def head_bytes(model, tape):
 
 @pytest.mark.parametrize("variant", ["paper", "tutorial"])
 def test_the_head_sees_hidden_words_only(variant):
-    """The same loss and gradients as with logits everywhere; one word in six is hidden, and a sixth of the bytes kept."""
+    """The same loss and gradients as with logits everywhere, from a sixth of the bytes where a sixth is hidden."""
     model = model_of(variant, max_len=24, next_sentence=False)
     ids = np.random.default_rng(0).integers(5, V, (5, 24))
     targets = np.where(np.arange(24) % 6 == 1, ids, -100)
@@ -153,7 +153,7 @@ def test_wrong_order_names_the_layer_in_the_model():
         model.backward(np.zeros((4, 8, 6)), tape)
 
 
-# ---------------------------------------------------------------------------------------- what matters, and what must not
+# ---------------------------------------------------------------------------------------- what must not matter
 
 
 @pytest.mark.parametrize("variant", [v for v in SOUND if v not in ("tutorial", "three segments, padding seen")])
@@ -198,7 +198,7 @@ def test_rows_of_a_batch_are_independent():
 
 def test_missing_segments_are_zeros():
     model = model_of()
-    ids, _, segments, _ = batch_of(model.config)
+    ids = batch_of(model.config)[0]
     np.testing.assert_array_equal(model(ids), model(ids, segments=np.zeros_like(ids)))
     assert (np.abs(model(ids) - model(ids, segments=np.ones_like(ids))).max(-1)[ids != PAD] > 1e-6).all()
 
@@ -293,7 +293,7 @@ def test_initial_weights_are_those_of_the_paper():
 
 
 def test_dropout_is_where_the_tutorial_has_it():
-    """Catches dropout on the embeddings, or none inside the feed-forward layers; and the paper's the other way round."""
+    """Catches dropout on the embeddings, or none inside the feed-forward layers; the paper has it the other way."""
 
     def rates(config):
         encoder = Bert(config, rng=np.random.default_rng(0)).encoder

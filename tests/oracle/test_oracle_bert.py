@@ -1,4 +1,4 @@
-"""BERT beside transformers' ``BertForPreTraining``, and the tutorial's configuration beside a model in plain PyTorch."""
+"""BERT beside transformers' ``BertForPreTraining``, and the tutorial's configuration beside plain PyTorch."""
 
 import numpy as np
 import pytest
@@ -166,7 +166,8 @@ def test_bert_equals_transformers(n_layers, dtype):
     assert loss == pytest.approx((masked_loss + sentence_loss).item(), rel=rtol)
     assert_equal_gradients(model, oracle, NAMES, rtol)
     probabilities = torch.softmax(out.prediction_logits[:, [2, 5]], -1).detach().numpy()
-    assert_close(model.fill(ids, [2, 5], segments=segments)[seen[:, [2, 5]]], probabilities[seen[:, [2, 5]]], rtol, "fill")
+    filled, seen = model.fill(ids, [2, 5], segments=segments), seen[:, [2, 5]]
+    assert_close(filled[seen], probabilities[seen], rtol, "fill")
 
 
 def test_missing_segments_are_those_of_transformers():
@@ -213,9 +214,7 @@ class Tutorial(torch.nn.Module):
         super().__init__()
         d, self.d = config.d_model, config.d_model
         self.embeddings = torch.nn.Embedding(config.vocab_size, d)
-        self.layers = torch.nn.ModuleList(
-            TutorialLayer(d, config.n_heads, config.d_ff) for _ in range(config.n_layers)
-        )
+        self.layers = torch.nn.ModuleList(TutorialLayer(d, config.n_heads, config.d_ff) for _ in range(config.n_layers))
         self.norm, self.head = torch.nn.LayerNorm(d), torch.nn.Linear(d, config.vocab_size, bias=False)
 
     def positions(self, t):

@@ -1,14 +1,17 @@
+"""Neighbours, beside a sort of all distances."""
+
+import sys
+
 import numpy as np
 import pytest
 
-from tinytx.viz import neighbours as module
 from tinytx.viz.neighbours import neighbours, unit_rows
 
 
 @pytest.mark.parametrize("chunk", [1, 100, 1 << 23])
 @pytest.mark.parametrize("n", [1, 7, 39])
 def test_equals_a_sort_of_all_distances(n, chunk, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr(sys.modules["tinytx.viz.neighbours"], "CHUNK", chunk)
     x = np.random.default_rng(0).normal(size=(40, 5)) + 100
     distances = np.linalg.norm(x[:, None] - x, axis=-1) + np.diag(np.full(40, np.inf))
     np.testing.assert_array_equal(neighbours(x, n), np.argsort(distances, axis=1)[:, :n])

@@ -127,7 +127,7 @@ def test_points_that_do_not_cluster_do_not_shrink_to_nothing(held, monkeypatch):
         monkeypatch.setattr(projection, "_hold", lambda y, velocity: None)
     x = np.random.default_rng(0).normal(size=(300, 50)).astype(np.float32)
     y, _ = tsne_map(x, iterations=400, learning_rate=6)
-    assert (min(spreads) > 0.9 * SPREAD) == held
+    assert (min(spreads) > SPREAD / 10) == held
     assert y.std() > 1
 
 

@@ -65,7 +65,7 @@ class CrossResidual(Residual):
 
 
 class _Parts(Layer):
-    """What both kinds of block are made of: attention and a feed-forward layer, each with its short cut and its norm."""
+    """What both kinds of block are made of: attentions and a feed-forward layer, each with its short cut and norm."""
 
     def __init__(
         self,

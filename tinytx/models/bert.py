@@ -1,7 +1,7 @@
 """BERT: an encoder that learns by filling in hidden words (Devlin et al. 2018, arXiv:1810.04805).
 
-Some words of a text are hidden, and the model says them from the words on both sides; ``targets`` names each hidden word
-at its position, and holds ``IGNORE`` everywhere else::
+Some words of a text are hidden, and the model says them from the words on both sides; ``targets`` names each hidden
+word at its position, and holds ``IGNORE`` everywhere else::
 
     ids      [CLS]   the    [MASK]   sat    [SEP]      what the encoder reads
     targets  -100    -100   cat      -100   -100       what it is to say
@@ -122,7 +122,7 @@ class BertConfig:
         check_choice(self, "init", sorted(INITS))
         check_special_ids(self, ("pad_id",), self.vocab_size)
         if self.next_sentence and self.n_segments < 2:
-            raise ValueError(f"BertConfig: n_segments is {self.n_segments}, expected at least 2 where next_sentence is True")
+            raise ValueError(f"BertConfig: n_segments is {self.n_segments}, expected at least 2 with next_sentence")
         if not 0 < self.eps < 1:
             raise ValueError(f"BertConfig: eps is {self.eps}, expected a number in (0, 1)")
 
@@ -157,7 +157,7 @@ class BertConfig:
 
     @property
     def ends_with_norm(self):
-        """Whether the encoder ends with one more layer norm: in pre-norm order, where nothing else normalises the sum."""
+        """Whether the encoder ends with one more layer norm: in pre-norm order, where nothing else does."""
         return self.norm_order == "pre"
 
 
@@ -323,7 +323,7 @@ class Bert(Layer):
         self.backward(dhidden if dtext is None else dhidden + dtext, tape)
 
     def count(self, ids, targets, segments=None, labels=None):
-        """Return by what `loss` divides, an array (2,): hidden words, and texts with a label. Counts of parts add up."""
+        """Return by what `loss` divides, an array (2,): hidden words, and texts with a label."""
         n_texts = ops.count_targets(labels, IGNORE) if self.next_sentence and labels is not None else 0
         return np.array([ops.count_targets(targets, IGNORE), n_texts])
 

@@ -10,7 +10,7 @@ from tinytx.layers import Activation, LayerNorm, Linear, TiedLinear
 class MaskedWordHead(Layer):
     """What BERT says at a masked position: logits of the word behind the mask.
 
-    decoder(norm(activation(transform(x)))), where decoder is the table of embeddings, transposed, and a bias of its own.
+    decoder(norm(activation(transform(x)))), where decoder is the table of embeddings, transposed, and a bias.
 
     Parameters
     ----------

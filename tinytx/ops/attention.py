@@ -26,9 +26,9 @@ The sum in (6) is a scalar product of two rows that exist anyway, dropout or not
 Tiles. P has T x S elements for each head, and they need never exist together: ``BLOCK`` queries by ``KEYS`` keys are
 made at a time, over few enough heads to stay in cache. A row of P needs its largest score m_t and its
 Z_t = sum_s e^(A_ts - m_t), of which a tile knows only the part up to its own keys. So the tiles of a row carry along
-m, Z and the sum of e^(A_ts - m_t) V_s: where a tile brings a larger score m', both sums shrink by e^(m - m'), and after the
-last tile Y is the one divided by the other (Milakov and Gimelshein 2018, arXiv:1805.02867). m_t and Z_t are kept, from
-which backward makes any tile again:
+m, Z and the sum of e^(A_ts - m_t) V_s: where a tile brings a larger score m', both sums shrink by e^(m - m'), and
+after the last tile Y is the one divided by the other (Milakov and Gimelshein 2018, arXiv:1805.02867). m_t and Z_t are
+kept, from which backward makes any tile again:
 
     P_ts = e^(A_ts - m_t) / Z_t.                                         (10)
 
@@ -56,7 +56,7 @@ KEYS = 512  # keys in a tile, at most
 TILE = 1 << 17  # elements of a tile, about: half a megabyte of float32
 
 _NO_MASK, _NO_ROWS = np.empty((0, 0, 0), bool), np.empty(0, np.int64)
-_QUIET = np.errstate(invalid="ignore", over="ignore")  # NaN in masked positions is no news
+_QUIET = {"invalid": "ignore", "over": "ignore"}  # NaN in masked positions is no news
 
 
 class Saved(NamedTuple):
@@ -157,7 +157,7 @@ def _softmax_tile_backward(a, dp, inner, largest, inverse, mask, masked, first, 
 
 
 def _product(p, x, *, out, add=False):
-    """Write p @ x into ``out``, or add it; a 0 in p leaves out the row of x that it multiplies, even NaN or infinity."""
+    """Write p @ x into ``out``, or add it; where p is 0 it leaves out what it multiplies, even NaN or infinity."""
     y = np.matmul(p, x, out=None if add else out)
     if not np.isfinite(y.sum()):
         finite = np.isfinite(x)
@@ -258,22 +258,22 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
     largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)
     saved = Saved(q, k, v, y, largest, inverse, mask, causal, (dropout, key if dropout else None, first_row))
 
-    @_QUIET
     def attend(rows):
-        for tiles in rows:
-            at = tiles[0].q
-            y_rows = y[at]
-            running = np.zeros((4, *y_rows.shape[:3]), q.dtype)
-            running[0] = -np.inf
-            for tile in tiles:
-                e = _scores(saved, tile)
-                _softmax_tile(_flat(e), running.reshape(4, -1, e.shape[2]), *_kernel_arguments(saved, tile))
-                add = tile is not tiles[0]
-                if add:
-                    y_rows *= running[3][..., None]
-                _product(e, v[tile.k], out=y_rows, add=add)  # (3), but for Z
-            largest[at], inverse[at] = running[0], running[2]
-            y_rows *= running[2][..., None]
+        with np.errstate(**_QUIET):
+            for tiles in rows:
+                at = tiles[0].q
+                y_rows = y[at]
+                running = np.zeros((4, *y_rows.shape[:3]), q.dtype)
+                running[0] = -np.inf
+                for tile in tiles:
+                    e = _scores(saved, tile)
+                    _softmax_tile(_flat(e), running.reshape(4, -1, e.shape[2]), *_kernel_arguments(saved, tile))
+                    add = tile is not tiles[0]
+                    if add:
+                        y_rows *= running[3][..., None]
+                    _product(e, v[tile.k], out=y_rows, add=add)  # (3), but for Z
+                largest[at], inverse[at] = running[0], running[2]
+                y_rows *= running[2][..., None]
 
     list(run(attend, _groups(saved)))
     return y, saved
@@ -284,7 +284,7 @@ def _flat(tile):
     return np.ascontiguousarray(tile).reshape(tile.shape[0] * tile.shape[1], *tile.shape[2:])
 
 
-@_QUIET
+@np.errstate(**_QUIET)
 def attention_weights(saved):
     """Return P (B, H, T, S), after dropout, for pictures: made again from what backward keeps."""
     weights = np.zeros((*saved.q.shape[:3], saved.k.shape[2]), saved.q.dtype)
@@ -318,15 +318,15 @@ def attention_backward(dy, saved, *, run=map):
 
     inner = np.einsum("bhtk,bhtk->bht", dy, saved.y)  # (9)
 
-    @_QUIET
     def attend(rows):
-        for tiles in reversed(rows):  # the last block of queries sees every key: it writes, and the others add
-            for tile in tiles:
-                p, da = _tile_backward(saved, tile, dy, inner)
-                add = tiles is not rows[-1]
-                _product(p.swapaxes(2, 3), dy[tile.q], out=dv[tile.k], add=add)  # (4)
-                _product(da, k[tile.k], out=dq[tile.q], add=tile is not tiles[0])  # (7)
-                _product(da.swapaxes(2, 3), q[tile.q], out=dk[tile.k], add=add)  # (8)
+        with np.errstate(**_QUIET):
+            for tiles in reversed(rows):  # the last block of queries sees every key: it writes, and the others add
+                for tile in tiles:
+                    p, da = _tile_backward(saved, tile, dy, inner)
+                    add = tiles is not rows[-1]
+                    _product(p.swapaxes(2, 3), dy[tile.q], out=dv[tile.k], add=add)  # (4)
+                    _product(da, k[tile.k], out=dq[tile.q], add=tile is not tiles[0])  # (7)
+                    _product(da.swapaxes(2, 3), q[tile.q], out=dk[tile.k], add=add)  # (8)
 
     list(run(attend, _groups(saved)))
     return dq, dk, dv
