@@ -120,7 +120,8 @@ def main():
     parser.add_argument("--data", required=True, type=Path, help="UTF-8 text, a sentence a line")
     parser.add_argument("--lines", type=int, help="how many of its lines (default: all)")
     parser.add_argument("--train", type=int, default=0, metavar="N", help="train for N steps, and compare the losses")
-    parser.add_argument("--sides", nargs="+", choices=[s for s in SIDES if s != "ours"], default=["torch", "torch_tuned"])
+    rivals = [side for side in SIDES if side != "ours"]
+    parser.add_argument("--sides", nargs="+", choices=rivals, default=rivals)
     arguments = parser.parse_args()
     if arguments.child:
         return child(arguments.child, arguments)
@@ -139,8 +140,9 @@ def main():
         if name != "ours":
             row["ratio"] = turns.ratio(side, running["ours"], "ms")
             row["memory_ratio"] = figures["ours"]["memory_mb"] / row["memory_mb"]
-        compared = f", {row['ratio']:.2f} of ours; memory ours / its {row['memory_ratio']:.2f}" if "ratio" in row else ""
-        print(f"{name:>11}: {row['ms']:.1f} ms a step, peak {row['memory_mb']:.0f} MB{compared}")
+        print(f"{name:>11}: {row['ms']:.1f} ms a step, peak {row['memory_mb']:.0f} MB")
+        if "ratio" in row:
+            print(f"{'':13}its time / ours {row['ratio']:.2f}, memory ours / its {row['memory_ratio']:.2f}")
     if arguments.train:
         print(curves(losses))
     turns.write_json(arguments.json, figures)

@@ -107,10 +107,11 @@ def report_words(folder, model, tokenizer, iterations):
     vectors = model.encoder.token.weight.data[: len(words)]
     write_projector(folder, words, vectors, decimals=2)
     print("\nNearest words, by their vectors' cosine:")
-    for word in [word for word in words[CLOSED:] if word.isalpha() and len(word) > 3][:10]:
+    for word in [word for word in words[min(CLOSED, len(words) // 10) :] if word.isalpha() and len(word) > 3][:10]:
         print(f"  {word:>14}: " + ", ".join(f"{w} {cosine:.2f}" for w, cosine in nearest(vectors, words, word, 5)))
     bar, points = progress(iterations, unit="iteration"), unit_rows(vectors)
-    y, loss = tsne_map(points, iterations=iterations, run=Workers().run, update=bar.update)
+    options = {"perplexity": min(30, (len(words) - 1) / 3), "iterations": iterations}
+    y, loss = tsne_map(points, run=Workers().run, update=bar.update, **options)
     bar.close()
     title = f"{len(words):,} words of BERT from scratch, by t-SNE"
     word_map(words, y, folder / "words.png", title=title)

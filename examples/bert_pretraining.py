@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinytx import ops
 from tinytx.data import (
     IGNORE_INDEX,
     MaskedBatches,
@@ -55,9 +56,8 @@ def prepare(data, layout, vocab_size):
 
 def begin(folder, tokenizer, arguments):
     """Return the trainer; of the run in the folder, if there is one."""
-    config = BertConfig(
-        tokenizer.vocab_size, LENGTH, d_model=arguments.width, n_heads=4, n_layers=arguments.layers, pad_id=tokenizer.pad_id
-    )
+    sizes = {"d_model": arguments.width, "n_heads": 4, "n_layers": arguments.layers}
+    config = BertConfig(tokenizer.vocab_size, LENGTH, pad_id=tokenizer.pad_id, **sizes)
     model, state = Bert(config, rng=np.random.default_rng(SEED)), None
     if (folder / NAME).exists():
         model, state, meta = load_checkpoint(folder)
@@ -73,15 +73,14 @@ def begin(folder, tokenizer, arguments):
 
 def judge(model, batches):
     """Return the loss per hidden word, the share of these said right, and the share of pairs told apart."""
-    losses, words, texts = [], [], []
+    loss, words, texts = 0.0, [], []
     for ids, targets, segments, labels in batches.epoch():
         hidden, chosen = model(ids, segments=segments), targets != IGNORE_INDEX
-        logits, answers = model.mlm_logits(hidden[chosen]).astype(np.float64), targets[chosen]  # (n, V), (n,)
-        top = logits.max(axis=1)
-        losses += list(np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(len(answers)), answers])
+        logits, answers = model.mlm_logits(hidden[chosen]), targets[chosen]  # (n, V), (n,)
+        loss += ops.cross_entropy(logits, answers, count=1)[0]  # their sum
         words += list(logits.argmax(axis=1) == answers)
         texts += list(model.next_sentence_logits(hidden).argmax(axis=1) == labels)
-    return np.mean(losses), np.mean(words), np.mean(texts)
+    return loss / len(words), np.mean(words), np.mean(texts)
 
 
 def baseline(training, judged):
@@ -127,7 +126,8 @@ def main():
     print(f"\nOn {len(judged.rows):,} pairs of documents held out, after {trainer.optimizer.t:,} steps:")
     print(f"  loss per hidden word      {loss:.3f} nats (perplexity {np.exp(loss):.1f})")
     print(f"  hidden words said right   {right:.1%} (always the most frequent one: {baseline(batches, judged):.1%})")
-    print(f"  next sentences told apart {told:.1%} (guessing: {max(judged.labels.mean(), 1 - judged.labels.mean()):.1%})")
+    guess = max(np.bincount(judged.labels)) / len(judged.labels)
+    print(f"  next sentences told apart {told:.1%} (always the same answer: {guess:.1%})")
     print(f"Wrote {NAME}, {METRICS} and loss.png to {folder}")
 
 
