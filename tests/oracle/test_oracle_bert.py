@@ -1,5 +1,8 @@
 """BERT beside transformers' ``BertForPreTraining``, and the tutorial's configuration beside plain PyTorch."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,8 +10,10 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 F = torch.nn.functional
 pytestmark = pytest.mark.oracle
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from cases import Seeded  # noqa: E402
+from torch_bert import Tutorial  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
 from tinytx.models import Bert, BertConfig  # noqa: E402
@@ -186,51 +191,6 @@ def test_missing_segments_are_those_of_transformers():
 
 
 # ---------------------------------------------------------------------------------------- the tutorial
-
-
-class TutorialLayer(torch.nn.Module):
-    """Pre-norm; one linear map makes queries, keys and values; ReLU; nothing is masked."""
-
-    def __init__(self, d, n_heads, d_ff):
-        super().__init__()
-        self.n_heads = n_heads
-        self.norm1, self.norm2 = torch.nn.LayerNorm(d), torch.nn.LayerNorm(d)
-        self.qkv, self.out = torch.nn.Linear(d, 3 * d), torch.nn.Linear(d, d)
-        self.linear1, self.linear2 = torch.nn.Linear(d, d_ff), torch.nn.Linear(d_ff, d)
-
-    def forward(self, x):
-        q, k, v = (
-            part.unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, -1)
-        )
-        weights = torch.softmax(q @ k.mT / q.shape[-1] ** 0.5, -1)
-        x = x + self.out((weights @ v).transpose(1, 2).flatten(2))
-        return x + self.linear2(torch.relu(self.linear1(self.norm2(x))))
-
-
-class Tutorial(torch.nn.Module):
-    """The from-scratch tutorial's encoder, from its description."""
-
-    def __init__(self, config):
-        super().__init__()
-        d, self.d = config.d_model, config.d_model
-        self.embeddings = torch.nn.Embedding(config.vocab_size, d)
-        self.layers = torch.nn.ModuleList(TutorialLayer(d, config.n_heads, config.d_ff) for _ in range(config.n_layers))
-        self.norm, self.head = torch.nn.LayerNorm(d), torch.nn.Linear(d, config.vocab_size, bias=False)
-
-    def positions(self, t):
-        table = np.empty((t, self.d))
-        for pos in range(t):
-            for i in range(0, self.d, 2):
-                table[pos, i] = np.sin(pos / 10000 ** (2 * i / self.d))
-                table[pos, i + 1] = np.cos(pos / 10000 ** (2 * (i + 1) / self.d))
-        return torch.tensor(table)
-
-    def forward(self, ids):
-        x = self.embeddings(ids)
-        x = x + self.positions(ids.shape[1]).to(x.dtype)
-        for layer in self.layers:
-            x = layer(x)
-        return self.head(self.norm(x))
 
 
 @pytest.mark.parametrize("dtype", RTOL, ids=lambda dtype: dtype.__name__)

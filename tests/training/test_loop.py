@@ -53,6 +53,14 @@ def test_metrics_have_the_keys_that_fit_documents(run):
         assert f"``{key}``" in fit.__doc__
 
 
+def test_without_validation_it_saves_all_the_same(run):
+    """Catches checkpoints that are left out where there is no validation, and a loss that nobody measured."""
+    run(9, evaluate=None)
+    assert run.saved == [4, 8, 9]
+    assert not any("val" in text for text in run.shown)
+    assert [set(record) & {"val_loss"} for record in run.records()] == [set()] * 3
+
+
 def test_it_saves_at_evaluations_and_at_the_end(run):
     """Catches a last step that is not saved."""
     run(9)

@@ -8,7 +8,7 @@ import pytest
 
 from tinytx.extras import MissingExtra
 from tinytx.viz import loss_curve
-from tinytx.viz.loss_curve import _VALIDATION, _moving_mean, _series
+from tinytx.viz.loss_curve import _REFERENCE, _VALIDATION, _moving_mean, _series
 
 image = pytest.importorskip("matplotlib.image")
 
@@ -36,6 +36,12 @@ def test_draws_what_there_is(tmp_path, absent):
     assert image.imread(path).shape == (750, 1200, 4)
     assert shows(path, _VALIDATION) == ("val_loss" not in absent)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("reference", [None, ("theirs", {0: 4.2, 100: 1.9})])
+def test_draws_a_reference(tmp_path, reference):
+    loss_curve(METRICS, tmp_path / "loss.png", reference=reference)
+    assert shows(tmp_path / "loss.png", _REFERENCE) == (reference is not None)
 
 
 @pytest.mark.parametrize("metrics", [METRICS[:1], METRICS[19:20], METRICS[:79], [{"step": 0, "val_loss": 2.0}]])

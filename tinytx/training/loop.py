@@ -29,8 +29,8 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
         Folder that gets metrics.jsonl: on each line a record with ``step``, ``train_loss`` (of the step's own batch,
         before it), ``learning_rate``, ``grad_norm`` (before clipping) and ``tokens_per_second``; and with ``val_loss``
         where there was an evaluation.
-    evaluate : function () -> float
-        The validation loss.
+    evaluate : function () -> float, or None
+        The validation loss; None if there is nothing to validate on, and checkpoints are all that ``eval_every`` says.
     save : function ()
         Writes a checkpoint. Called at every evaluation, at the end and on interruption.
     eval_every, log_every : int
@@ -56,14 +56,15 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
                 speed = (t - since) * tokens / max(time.perf_counter() - clock, 1e-9)
                 text = f"loss {loss:.3f}, {speed:,.0f} tokens/s"
                 bar.update(text if val_loss is None else f"{text}, val {val_loss:.3f}")
-                if t % eval_every == 0 and t < steps and not interrupted.is_set():
+                is_due = t % eval_every == 0 and t < steps and not interrupted.is_set()
+                if is_due and evaluate is not None:
                     val_loss = evaluate()
                     record["val_loss"] = val_loss
                     bar.say(f"step {t:5}: train {loss:.4f}, validation {val_loss:.4f}")
                 if t % log_every == 0 or "val_loss" in record:
                     append_json(metrics, record | {"tokens_per_second": speed})
                     clock, since = time.perf_counter(), t
-                if "val_loss" in record:
+                if is_due:
                     save()
         save()
     return optimizer.t >= steps

@@ -5,10 +5,10 @@ import numpy as np
 from tinytx.extras import require
 from tinytx.files import atomic_write
 
-_TRAIN, _VALIDATION, _RATE, _TEXT = "#3b76af", "#d1495b", "#7a7a7a", "#333333"
+_TRAIN, _VALIDATION, _REFERENCE, _RATE, _TEXT = "#3b76af", "#d1495b", "#222222", "#7a7a7a", "#333333"
 
 
-def loss_curve(metrics, path, title=None):
+def loss_curve(metrics, path, title=None, *, reference=None):
     """Draw the losses of a run over its steps, and write the picture as a PNG.
 
     The training loss is drawn thin as measured, and thick as a moving mean. Validation losses are marked where
@@ -23,6 +23,8 @@ def loss_curve(metrics, path, title=None):
     path : str or Path
         Written atomically: a page that shows it while the run goes on never shows half a picture.
     title : str, optional
+    reference : (str, dict of int to float), optional
+        Somebody else's losses, to compare with: whose they are, and the loss by step. Drawn as crosses.
 
     Raises
     ------
@@ -47,6 +49,9 @@ def loss_curve(metrics, path, title=None):
         _draw_training(axes[0], *train)
     if len(validation[0]):
         _draw_validation(axes[0], *validation)
+    if reference is not None:
+        name, points = reference
+        axes[0].plot(list(points), list(points.values()), "x", color=_REFERENCE, markersize=8, label=name, zorder=3)
     axes[0].set_ylabel("loss (nats per token)")
     axes[0].legend(frameon=False, labelcolor=_TEXT)
     if len(rate[0]):
