@@ -3,7 +3,7 @@
     python examples/bert_from_scratch.py --data europarl.fr --lines 2999 --steps 1000 --out runs/bert-tutorial
     python examples/bert_from_scratch.py --data europarl.fr --minutes 30
 
-The settings are those of Whiax's BERT-Transformer-Pytorch. No loss is published, so its own script was run, on the first
+The settings are those of Whiax's BERT-Transformer-Pytorch. No loss is published, so its script was run, on the first
 2,999 lines of Europarl's French: REFERENCE. These are losses of single training batches, before the step's update, with
 dropout, in nats per hidden word. Ours are the same, and so they go up and down from batch to batch. A plateau near 6.3
 until step 150 or so is normal: the model knows how frequent words are, and nothing else.
