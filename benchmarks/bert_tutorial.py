@@ -1,12 +1,13 @@
-"""The from-scratch BERT tutorial's training step, against its script's in plain PyTorch: same words, batches and threads.
+"""The from-scratch BERT tutorial's training step, against its script's in plain PyTorch: same words and batches.
 
     python benchmarks/bert_tutorial.py --data europarl.fr --lines 2999 --json tutorial.json
     python benchmarks/bert_tutorial.py --data europarl.fr --lines 2999 --train 1000 --json curves.json
 
-``torch`` does what the script does: attention of products and a softmax, a head on every word, Adam. ``torch_tuned`` has
-PyTorch's fused attention, and its head on the hidden words only, as ours. All start from the same weights, and differ
-in their dropout. Every side is a process of its own, and they take turns (turns.py). With ``--train N`` each side takes N
-steps, a hundred in a turn, and the losses are printed beside those of the tutorial's own script.
+``torch`` does what the script does: attention of products and a softmax, a head on every word, Adam. ``torch_tuned``
+has PyTorch's fused attention, and its head on the hidden words only, as ours. All start from the same weights, and
+differ in their dropout. Every side is a process of its own, and they take turns (turns.py). With ``--train N`` each side
+takes N steps, a hundred in a turn, and the losses are printed beside those of the tutorial's own script. To a rival's
+memory belongs what the library's own modules take, since its weights come from there.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The from-scratch tutorial's BERT in plain PyTorch (Whiax, BERT-Transformer-Pytorch), and its script's training step."""
+"""The from-scratch tutorial's BERT (Whiax, BERT-Transformer-Pytorch) in plain PyTorch, and its script's step."""
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ def doubled_sinusoids(t, d):
 
 
 class TutorialTrainer:
-    """The script's step: the head says every word, cross-entropy leaves out what was not hidden, Adam with its own decay.
+    """The script's step: the head says every word, the loss leaves out what was not hidden, Adam has its own decay.
 
     Parameters
     ----------

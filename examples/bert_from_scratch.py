@@ -3,10 +3,10 @@
     python examples/bert_from_scratch.py --data europarl.fr --lines 2999 --steps 1000 --out runs/bert-tutorial
     python examples/bert_from_scratch.py --data europarl.fr --minutes 30
 
-The settings are those of Whiax's BERT-Transformer-Pytorch. Its script gives no figures, so we ran it, on the first 2,999
-lines of Europarl's French: REFERENCE. They are losses of single training batches, before the step's update, with
-dropout, in nats per hidden word; ours are the same, and so they go up and down by a tenth from batch to batch. Until step 150
-or so both stay near 6.3: the model knows how frequent words are, and nothing else.
+The settings are those of Whiax's BERT-Transformer-Pytorch. No loss is published, so its script was run, on the first
+2,999 lines of Europarl's French: REFERENCE. These are losses of single training batches, before the step's update, with
+dropout, in nats per hidden word. Ours are the same, and so they go up and down from batch to batch. A plateau near 6.3
+until step 150 or so is normal: the model knows how frequent words are, and nothing else.
 
 The first Ctrl-C ends the run after a whole step and keeps the work; the same command goes on from there. At the end the
 folder has loss.png, values.tsv and names.tsv (load both at https://projector.tensorflow.org), words.png and words.html.
