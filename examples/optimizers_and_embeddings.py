@@ -125,7 +125,7 @@ def main():
     ids = tokenizer.encode(text)
     expected = neighbours(split(ids)[0], tokenizer.vocab_size + UNSEEN)
     bar = progress(len(SETTINGS) * len(OPTIMIZERS) * arguments.seeds * arguments.steps)
-    panels = figure.subplots(2, len(SETTINGS), sharey="row")
+    panels = figure.subplots(2, len(SETTINGS), sharey="row", squeeze=False)
     for column, setting in enumerate(SETTINGS):
         results = {}
         for name, make in OPTIMIZERS.items():
