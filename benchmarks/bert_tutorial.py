@@ -28,7 +28,7 @@ def make_batches(data, lines):
     texts = [line for line in read_text(data).split("\n")[:lines] if line.strip()]
     tokenizer = TutorialTokenizer.from_texts(texts)
     rows = joined([tokenizer.encode(text) for text in texts], LENGTH)
-    options = {"replace": (1, 0, 0), "never": [tokenizer.pad_id]}
+    options = {"replace": (1, 0, 0), "never": [tokenizer.pad_id], "drop_last": len(rows) >= BATCH}
     return MaskedBatches(rows, tokenizer=tokenizer, batch_size=BATCH, seed=SEED, **options), tokenizer
 
 

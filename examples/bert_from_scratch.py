@@ -53,6 +53,7 @@ def prepare(data, lines, max_words):
     tokenizer = TutorialTokenizer.from_texts(texts, max_words)
     rows = joined([tokenizer.encode(text) for text in texts], max_len=20)
     options = {"replace": (1, 0, 0), "never": [tokenizer.pad_id]}  # always <mask>, and <oov> is hidden too
+    options["drop_last"] = len(rows) >= BATCH
     return tokenizer, MaskedBatches(rows, tokenizer=tokenizer, batch_size=BATCH, seed=SEED, **options)
 
 

@@ -58,6 +58,23 @@ def test_an_epoch_has_every_row_once(batch_size, epoch, seed, dynamic):
     assert sorted(seen) == list(range(N_ROWS))
 
 
+@given(batch_size=st.integers(1, N_ROWS), epoch=st.integers(0, 5))
+def test_drop_last_makes_whole_batches(batch_size, epoch):
+    """Catches a batch that is not full, a row that comes twice, and always the same rows left out."""
+    batches = batches_of(batch_size=batch_size, drop_last=True)
+    drawn = [original(*batch) for batch in batches.epoch(epoch)]
+    assert [len(rows) for rows in drawn] == [batch_size] * (N_ROWS // batch_size) and len(drawn) == len(batches)
+    seen = [row[1] - 5 for rows in drawn for row in rows]
+    assert len(set(seen)) == len(seen)
+    left = [{row[1] - 5 for batch in batches.epoch(e) for row in original(*batch)} for e in range(9)]
+    assert set.union(*left) == set(range(N_ROWS))
+
+
+def test_drop_last_needs_one_batch():
+    with pytest.raises(ValueError, match=f"{N_ROWS} rows do not fill a batch of {N_ROWS + 1}"):
+        batches_of(batch_size=N_ROWS + 1, drop_last=True)
+
+
 def test_padding_and_special_tokens_are_never_targets():
     for ids, targets in batches_of(rate=1).epoch():
         special = np.isin(ids, [0, 2, 3])

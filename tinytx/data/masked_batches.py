@@ -16,7 +16,8 @@ _MASKS, _ORDER = 1, 2  # two streams of random numbers from one seed
 class MaskedBatches:
     """The batches of a masked language model, by step or by epoch: ``batches(step)`` is what a model's loss takes.
 
-    In each epoch every row occurs once, in an order of its own, in batches of sizes as equal as can be.
+    In each epoch every row occurs once, in an order of its own, in batches of sizes as equal as can be; or, with
+    ``drop_last``, as many as fill whole batches, the others being left out.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ class MaskedBatches:
         As for `mask_words`; the default is all special ids, the unknown word's among them.
     whole_words : bool
         Choose all pieces of a word together.
+    drop_last : bool
+        Make batches of exactly ``batch_size`` rows. Which rows are left out is another matter in each epoch.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class MaskedBatches:
         replace=REPLACE,
         never=None,
         whole_words=False,
+        drop_last=False,
     ):
         mask_id, pad_id = (_special_id(tokenizer, role) for role in ("mask", "pad"))
         never = tokenizer.special_ids if never is None else never
@@ -84,14 +88,17 @@ class MaskedBatches:
             raise ValueError("MaskedBatches: there are no rows; the text may be too short for one")
         _check_parts(self.rows, segments, labels)
         self.segments, self.labels = segments, labels if labels is None else np.asarray(labels, np.int64)
-        self.batch_size, self.seed, self.dynamic = batch_size, seed, dynamic
+        self.batch_size, self.seed, self.dynamic, self.drop_last = batch_size, seed, dynamic, drop_last
+        if drop_last and len(self.rows) < batch_size:
+            raise ValueError(f"MaskedBatches: {len(self.rows)} rows do not fill a batch of {batch_size}")
         self._starts = [tokenizer.word_starts(row) for row in self.rows] if whole_words else None
         self._pad_id = pad_id
         self._plan_of = (None, None)  # the epoch last asked for, and its plan
 
     def __len__(self):
         """Return the number of batches in an epoch: the same in every one."""
-        return -(-len(self.rows) // self.batch_size)
+        whole, rest = divmod(len(self.rows), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
 
     def __call__(self, step):
         """Return batch ``step`` of the run, counted from 0 through all epochs.
@@ -125,7 +132,7 @@ class MaskedBatches:
         return *batch, pad([self.segments[row] for row in rows], 0), self.labels[rows]
 
     def epoch(self, epoch=0):
-        """Yield the batches of one epoch, counted from 0: every row exactly once."""
+        """Yield the batches of one epoch, counted from 0: every row once, or at most once with ``drop_last``."""
         for position in range(len(self)):
             yield self(epoch * len(self) + position)
 
@@ -144,7 +151,9 @@ class MaskedBatches:
             raise ValueError(f"MaskedBatches: epoch {epoch}, expected at least 0")
         known, plan = self._plan_of
         if known != epoch:
-            plan = np.array_split(self._rng(_ORDER, epoch).permutation(len(self.rows)), len(self))
+            order = self._rng(_ORDER, epoch).permutation(len(self.rows))
+            used = len(self) * self.batch_size if self.drop_last else len(self.rows)
+            plan = np.array_split(order[:used], len(self))
             self._plan_of = epoch, plan  # in one assignment: threads may ask
         return plan
 

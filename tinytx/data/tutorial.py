@@ -8,6 +8,7 @@
    after the last sentence comes the first. ``<ignore>`` fills up what is shorter still, which only a tiny corpus is.
 4. Every word of it, ``<oov>`` too, is masked with 15 %, always by ``<mask>``: `MaskedBatches` with
    ``replace=(1, 0, 0)`` and ``never=[tokenizer.pad_id]``. (The tutorial masks ``<ignore>`` too, but does not count it.)
+5. Every batch has 128 sequences; what does not fill one is left out of the epoch: ``drop_last=True``.
 
 The first 2,999 lines of Europarl's French give 7,666 words, 7,669 ids.
 """
