@@ -3,7 +3,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from tinytx.data import date_pairs, dates, split_pairs
+from tinytx.data import date_fields, date_pairs, dates, split_pairs
 from tinytx.data.dates import FIRST, FORMS, LAST, MONTHS, WEEKDAYS, ordinal, written
 
 DAYS = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
@@ -38,6 +38,28 @@ def test_a_form_can_be_read_back(form):
         month = names.index(name) + 1 if name else int(found.get("m") or found["mm"])
         assert date(year, month, int(found.get("d") or found["dd"])) == day
         assert day.strftime("%A").lower().startswith(found.get("weekday", ""))  # tests run in the C locale's English
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_fields_hold_what_they_are_named_after(form):
+    """Catches a part under another's name, a span that is off by one, and an ordinal's ending that counts as digits."""
+    for day in DAYS[::97]:
+        source = written(day, form)
+        text = {name: source[at] for name, at in date_fields(source, day.isoformat()).items()}
+        assert text["year"] in (str(day.year), f"{day.year % 100:02d}")
+        assert text["day"] in (str(day.day), f"{day.day:02d}")
+        month = MONTHS[day.month - 1]
+        assert text["month"] in (month, month[:3], str(day.month), f"{day.month:02d}")
+        assert ("weekday" in text) == ("day}" in form)
+        assert WEEKDAYS[day.weekday()].startswith(text.get("weekday", ""))
+
+
+def test_fields_of_one_date():
+    fields = date_fields("tuesday, the 27th of september 1994", "1994-09-27")
+    places = {"weekday": slice(0, 7), "day": slice(13, 15), "month": slice(21, 30), "year": slice(31, 35)}
+    assert fields == places
+    with pytest.raises(ValueError, match="date_fields: 'september 27' is 1994-09-27 in none of the 25 forms"):
+        date_fields("september 27", "1994-09-27")
 
 
 def test_forms_cover_what_was_promised():

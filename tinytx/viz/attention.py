@@ -22,6 +22,7 @@ from tinytx.ops.attention import attention_weights
 CELL, GAP, LINE = 0.15, 0.12, 0.25  # inches: a weight, the space between panels, a line of text
 SMALLEST, LARGEST = 1.1, 8.0  # inches: the side of a panel
 TALL, CHARACTER = 0.7, 0.6  # a letter's height as a share of its cell; its width as a share of its height
+TITLE, SUBTITLE, LETTER = 12, 10, 0.0125  # points; inches: a bold letter's width for each point
 LEAST_FONT = 4  # points: where letters would be smaller, every second or third word is left out
 MOST_PIXELS = 12_000  # along a side of a picture
 _SHADES, _TEXT, _FAINT = ("#ffffff", "#8fb8de", "#1f3f66"), "#333333", "#bbbbbb"
@@ -50,7 +51,7 @@ class _Watcher(Tape):
 def attention_maps(model, *inputs):
     """Return the attention weights of a model's every layer and head, for one batch.
 
-    The model runs forward once, without dropout. The weights, which no layer keeps, are made again from queries and keys
+    The model runs forward once, without dropout. No layer keeps the weights: they are made again from queries and keys
     (`tinytx.ops.attention`).
 
     Parameters
@@ -82,7 +83,7 @@ def attention_maps(model, *inputs):
     watcher = _Watcher(model)
     model(*inputs, watcher)
     if not watcher.maps:
-        raise ValueError(f"attention_maps: {type(model).__name__} called no MultiHeadAttention: there is nothing to show")
+        raise ValueError(f"attention_maps: {type(model).__name__} called no MultiHeadAttention: nothing to show")
     return watcher.maps
 
 
@@ -108,18 +109,22 @@ class _Group(NamedTuple):
         return _side(len(self.queries))
 
     @property
+    def cell(self):
+        """The room for a word, in inches."""
+        return min(CELL, self.width / len(self.keys), self.panel_height / len(self.queries))
+
+    @property
     def height(self):
         """Of the group with its title and words, in inches."""
-        n, cell = len(self.layers), self.width / len(self.keys)
-        return 3 * LINE + n * (self.panel_height + GAP) + _text_width(self.keys, cell)
+        return 3 * LINE + len(self.layers) * (self.panel_height + GAP) + _text_width(self.keys, self.cell)
 
 
 def attention_picture(path, maps, words, target_words=None, *, row=0, title=None):
     """Draw the weights of all layers and heads as one PNG: a line of panels for each layer, a panel for each head.
 
     Layers of the same kind stand together: for a Transformer encoder, decoder and cross-attention, for a GPT all.
-    In a panel, rows are the positions that look, and columns those looked at. White is a weight of 0 and dark blue one of
-    1; shades go with the square root, so that small weights can be seen.
+    In a panel, rows are the positions that look, and columns those looked at. White is a weight of 0 and dark blue one
+    of 1; shades go with the square root, so that small weights can be seen.
 
     Parameters
     ----------
@@ -139,7 +144,7 @@ def attention_picture(path, maps, words, target_words=None, *, row=0, title=None
     Raises
     ------
     ValueError
-        If there are no maps, or more words than positions, or no words for a decoder.
+        If there are no maps, no such row, more words than positions, or no words for a decoder.
     MissingExtra
         If matplotlib is not installed.
     OSError
@@ -147,15 +152,13 @@ def attention_picture(path, maps, words, target_words=None, *, row=0, title=None
     """
     groups = _groups(maps, words, target_words, row)
     figure_module = require("matplotlib.figure", "train", "drawing attention")
-    left = max(_text_width(group.queries, CELL) for group in groups) + LINE
+    left = max(_text_width(group.queries, group.cell) for group in groups) + LINE
     top = 2 * LINE if title else 0
-    canvas = _Canvas(
-        figure_module,
-        left + max(len(group.layers[0]) * (group.width + GAP) for group in groups) + GAP,
-        top + sum(group.height for group in groups),
-    )
+    panels = max(len(group.layers[0]) * (group.width + GAP) for group in groups)
+    titles = LETTER * max(TITLE * len(title or ""), *(SUBTITLE * len(group.title) for group in groups))
+    canvas = _Canvas(figure_module, max(left + panels, titles) + 2 * GAP, top + sum(group.height for group in groups))
     if title:
-        canvas.text(GAP, 1.3 * LINE, title, fontsize=12, fontweight="bold")
+        canvas.text(GAP, 1.3 * LINE, title, fontsize=TITLE, fontweight="bold")
     for group in groups:
         _draw_group(canvas, group, left, top)
         top += group.height
@@ -198,9 +201,9 @@ def alignment_picture(path, weights, source_words, target_words, title=None):
     cell = min(1.7 * CELL, 3 * LARGEST / max(weights.shape))
     h, w = (cell * n for n in weights.shape)
     left, top = _text_width(target_words, cell) + GAP, _text_width(source_words, cell) + (1.8 * LINE if title else GAP)
-    canvas = _Canvas(figure_module, max(left + w, len(title or "") * 0.1) + 2 * GAP, top + h + 2 * GAP)
+    canvas = _Canvas(figure_module, max(left + w, LETTER * TITLE * len(title or "")) + 2 * GAP, top + h + 2 * GAP)
     if title:
-        canvas.text(GAP, 1.3 * LINE, title, fontsize=12, fontweight="bold")
+        canvas.text(GAP, 1.3 * LINE, title, fontsize=TITLE, fontweight="bold")
     axis = canvas.axis(left, top + GAP, w, h)
     _draw_map(axis, weights, gamma=1.0, largest=weights.max())
     _label(axis, target_words, source_words, cell)
@@ -212,6 +215,9 @@ def _groups(maps, words, target_words, row):
     """Return the maps of one row of the batch, sorted into groups, without padding."""
     if not maps:
         raise ValueError("attention_picture: no maps, expected what attention_maps returns")
+    n_rows = len(next(iter(maps.values())))
+    if not 0 <= row < n_rows:
+        raise ValueError(f"attention_picture: row is {row}, expected 0..{n_rows - 1}")
     groups = {}
     for path, weights in maps.items():
         kind = re.sub(r"\.\d+(?=\.|$)|, call \d+$", "", path)
@@ -225,7 +231,7 @@ def _groups(maps, words, target_words, row):
         if not 0 < len(queries) <= t or not 0 < len(keys) <= s:
             raise ValueError(
                 f"attention_picture: {path} has weights for {t} positions that look at {s}, "
-                f"and there are {len(queries)} and {len(keys)} words: expected as many, or fewer where the rest is padding"
+                f"and there are {len(queries)} and {len(keys)} words: expected as many, or fewer before padding"
             )
         group = groups.setdefault(kind, _Group(_title(kind), [], list(queries), list(keys)))
         group.layers.append(weights[row, :, : len(queries), : len(keys)])
@@ -235,7 +241,7 @@ def _groups(maps, words, target_words, row):
 def _title(kind):
     """Return a group's title from the path of its layers."""
     if "cross_attention" in kind:
-        return "Cross-attention: the decoder (down) looks at the source (across)"
+        return "Cross-attention: from the decoder (down) to the source (across)"
     part = kind.partition(".")[0]
     name = {"encoder": "Encoder", "decoder": "Decoder"}.get(part)
     return f"{name}: attention to itself" if name else "Attention (down: who looks; across: at whom)"
@@ -265,7 +271,7 @@ def _shown(word):
 def _draw_group(canvas, group, left, top):
     """Draw a title, and a line of panels for each layer; words stand at the first panel and below the last."""
     w, h = group.width, group.panel_height
-    canvas.text(GAP, top + 1.3 * LINE, group.title, fontsize=10, fontweight="bold")
+    canvas.text(GAP, top + 1.3 * LINE, group.title, fontsize=SUBTITLE, fontweight="bold")
     for i, layer in enumerate(group.layers):
         y = top + 2.3 * LINE + i * (h + GAP)
         canvas.text(GAP, y + h / 2, f"layer {i + 1}", fontsize=8, rotation=90, va="center")
@@ -273,7 +279,7 @@ def _draw_group(canvas, group, left, top):
             axis = canvas.axis(left + head * (w + GAP), y, w, h)
             _draw_map(axis, weights)
             last = i == len(group.layers) - 1
-            _label(axis, [] if head else group.queries, group.keys if last else [], w / len(group.keys))
+            _label(axis, [] if head else group.queries, group.keys if last else [], group.cell)
             if i == 0:
                 axis.set_title(f"head {head + 1}", fontsize=8, color=_TEXT, pad=3)
 
@@ -313,6 +319,7 @@ def _draw_map(axis, weights, gamma=0.5, largest=1.0):
 def _label(axis, queries, keys, cell):
     """Write words along both sides of a panel whose cells are so wide."""
     every = math.ceil(LEAST_FONT / (TALL * 72 * cell))
-    for side, words, rotation in ((axis.yaxis, queries, 0), (axis.xaxis, keys, 90)):
+    turned = 0 if all(len(word) == 1 for word in keys) else 90  # characters stand upright
+    for side, words, rotation in ((axis.yaxis, queries, 0), (axis.xaxis, keys, turned)):
         side.set_ticks(range(0, len(words), every), [_shown(word) for word in words[::every]])
         side.set_tick_params(length=0, pad=2, labelsize=_font(cell), labelcolor=_TEXT, labelrotation=rotation)

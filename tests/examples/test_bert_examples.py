@@ -11,7 +11,7 @@ import pytest
 from tinytx.models import Bert, BertConfig
 from tinytx.training import load_checkpoint
 
-FOLDER = Path(__file__).resolve().parents[1] / "examples"
+FOLDER = Path(__file__).resolve().parents[2] / "examples"
 TEXT = "The black cat sat on the mat. It was not the first. Nobody saw where it went afterwards.\n\n" * 20
 
 

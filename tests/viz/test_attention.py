@@ -1,0 +1,288 @@
+"""Maps are softmax(Q K^T / sqrt(K)) of what went into each layer; pictures have a panel for each, with the words."""
+
+import errno
+import math
+import os
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from tinytx.core import Layer, Tape
+from tinytx.extras import MissingExtra
+from tinytx.layers import MultiHeadAttention
+from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.viz import alignment_picture, attention_maps, attention_picture
+
+image = pytest.importorskip("matplotlib.image")
+
+SOURCE = np.array([[3, 4, 5, 6, 7], [8, 9, 4, 0, 0]])
+TARGET = np.array([[1, 5, 6, 7], [1, 9, 3, 0]])
+WORDS, READ = ["the", "cat", "sat", "down", "."], ["<start>", "le", "chat", "dort"]
+ENCODER, DECODER = "encoder.blocks.0.attention.f", "decoder.blocks.0.attention.f"
+CROSS = "decoder.blocks.0.cross_attention.f"
+
+
+def wide(rng, shape):
+    """Weights that make attention far from even."""
+    return rng.normal(0, 0.7, shape)
+
+
+def transformer(**options):
+    sizes = {"d_model": 12, "n_heads": 3, "n_encoder_layers": 2, "n_decoder_layers": 2, "max_len": 9}
+    config = TransformerConfig(11, 11, **sizes | options)
+    return Transformer(config, rng=np.random.default_rng(0), dtype=np.float64, init=wide)
+
+
+def gpt(**options):
+    config = GPTConfig(vocab_size=11, d_model=12, n_heads=3, n_layers=2, max_len=9, **options)
+    model = GPT(config, rng=np.random.default_rng(0), dtype=np.float64)
+    for parameter in model.parameters():
+        parameter.data += np.random.default_rng(1).normal(0, 0.5, parameter.data.shape)
+    return model
+
+
+CASES = {
+    "post-norm": (transformer(norm_order="post"), (SOURCE, TARGET)),
+    "pre-norm": (transformer(norm_order="pre"), (SOURCE, TARGET)),
+    "gpt": (gpt(), (SOURCE,)),
+    "attention alone": (
+        MultiHeadAttention(12, 3, rng=np.random.default_rng(0), dtype=np.float64),
+        (np.random.default_rng(1).normal(size=(2, 5, 12)),),
+    ),
+}
+
+
+class Witness(Tape):
+    """Notes what goes into every attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def call(self, layer, x, options):
+        if isinstance(layer, MultiHeadAttention):
+            self.seen.append((layer, x, options))
+        return super().call(layer, x, options)
+
+
+def softmax_of_scores(layer, x, memory=None, mask=None):
+    """Return softmax(Q K^T / sqrt(K)), written as the paper has it."""
+    memory = x if memory is None else memory
+    weights, (queries, keys) = [], (np.split(a, layer.n_heads, axis=2) for a in (layer.query(x), layer.key(memory)))
+    for q, k in zip(queries, keys, strict=True):
+        scores = q @ k.swapaxes(1, 2) / math.sqrt(q.shape[2])  # (B, T, S)
+        if mask is not None:
+            scores = np.where(mask[:, 0], scores, -np.inf)
+        if layer.causal:
+            scores = np.where(np.tri(scores.shape[1], dtype=bool), scores, -np.inf)
+        exp = np.exp(scores - scores.max(axis=2, keepdims=True))
+        weights.append(exp / exp.sum(axis=2, keepdims=True))
+    return np.stack(weights, axis=1)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_maps_are_what_the_paper_computes(name):
+    """Catches heads in another order, maps under another's path, a scale or a mask that is left out."""
+    model, inputs = CASES[name]
+    witness = Witness()
+    model(*inputs, witness)
+    seen = witness.seen
+    maps = attention_maps(model, *inputs)
+    paths = {id(layer): path for path, layer in model.named_layers()}
+    assert list(maps) == [paths[id(layer)] for layer, _, _ in seen]
+    for (layer, x, options), weights in zip(seen, maps.values(), strict=True):
+        options = {name: value for name, value in options.items() if name in ("memory", "mask")}
+        np.testing.assert_allclose(weights, softmax_of_scores(layer, x, **options), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=0, atol=1e-12)
+
+
+def test_maps_of_a_transformer():
+    """Names, shapes, and nothing at all where nobody may look: at padding, and at what comes later."""
+    maps = attention_maps(CASES["pre-norm"][0], SOURCE, TARGET)
+    assert {path: weights.shape for path, weights in maps.items()} == {
+        path.replace(".0.", f".{i}."): (2, 3, t, s)
+        for path, t, s in ((ENCODER, 5, 5), (DECODER, 4, 4), (CROSS, 4, 5))
+        for i in range(2)
+    }
+    for path, weights in maps.items():
+        if path.startswith("decoder") and "cross" not in path:
+            assert (weights[..., ~np.tri(4, dtype=bool)] == 0).all() and (weights[..., np.tri(4, dtype=bool)] > 0).all()
+        else:
+            assert (weights[1, ..., 3:] == 0).all() and (weights[1, ..., :3] > 0).all() and (weights[0] > 0).all()
+
+
+@pytest.mark.parametrize("make, inputs", [(transformer, (SOURCE, TARGET)), (gpt, (SOURCE,))])
+def test_maps_are_without_dropout(make, inputs):
+    with_it, without = (attention_maps(make(dropout=p), *inputs) for p in (0.5, 0.0))
+    for path, weights in with_it.items():
+        np.testing.assert_array_equal(weights, without[path])
+
+
+class Twice(Layer):
+    """One attention, called twice."""
+
+    def __init__(self):
+        self.attention = MultiHeadAttention(6, 2, rng=np.random.default_rng(0), dtype=np.float64)
+
+    def forward(self, x, tape=None):
+        return self.attention(self.attention(x, tape), tape)
+
+
+def test_a_layer_that_is_called_twice_has_two_maps(tmp_path):
+    model, x = Twice(), np.random.default_rng(2).normal(size=(1, 3, 6))
+    maps = attention_maps(model, x)
+    assert list(maps) == ["attention", "attention, call 2"]
+    np.testing.assert_array_equal(maps["attention, call 2"], attention_maps(model, model.attention(x))["attention"])
+    attention_picture(tmp_path / "a.png", maps, ["a", "b", "c"])
+
+
+def test_a_model_without_attention():
+    with pytest.raises(ValueError, match="attention_maps: Linear called no MultiHeadAttention"):
+        attention_maps(CASES["gpt"][0].blocks[0].attention.f.query, np.ones((1, 2, 12)))
+
+
+# ---------------------------------------------------------------------------------------- pictures
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Return the list of figures that are saved."""
+    figure, saved = pytest.importorskip("matplotlib.figure"), []
+    savefig = figure.Figure.savefig
+
+    def watched(self, *given, **options):
+        saved.append(self)
+        return savefig(self, *given, **options)
+
+    monkeypatch.setattr(figure.Figure, "savefig", watched)
+    return saved
+
+
+def labels(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def shown(axis):
+    """Return the numbers that a panel shows."""
+    (picture,) = axis.get_images()
+    return np.asarray(picture.get_array())
+
+
+def test_a_panel_for_each_layer_and_head(tmp_path, figures):
+    """Encoder, decoder, cross-attention, layer by layer and head by head; catches a map that is transposed, another
+    row's, or under another's words."""
+    maps = attention_maps(CASES["pre-norm"][0], SOURCE, TARGET)
+    attention_picture(tmp_path / "a.png", maps, WORDS[:3], READ[:3], row=1, title="Where it looks")
+    assert image.imread(tmp_path / "a.png").std() > 0 and len(list(tmp_path.iterdir())) == 1
+    (figure,) = figures
+    assert len(figure.axes) == 3 * 2 * 3
+    order = [path.replace(".0.", f".{i}.") for path in (ENCODER, DECODER, CROSS) for i in range(2)]
+    for axis, (path, head) in zip(figure.axes, [(path, head) for path in order for head in range(3)], strict=True):
+        np.testing.assert_array_equal(shown(axis), maps[path][1, head, :3, :3])
+        assert labels(axis.yaxis) == ([] if head else READ[:3] if "decoder" in path else WORDS[:3])
+        below = READ[:3] if path.startswith("decoder") and "cross" not in path else WORDS[:3]
+        assert labels(axis.xaxis) == (below if ".1." in path else [])
+        assert axis.get_title() == (f"head {head + 1}" if ".0." in path else "")
+    texts = [text.get_text() for text in figure.texts]
+    assert texts[0] == "Where it looks" and texts.count("layer 1") == texts.count("layer 2") == 3
+    assert [text.partition(":")[0] for text in texts if ":" in text] == ["Encoder", "Decoder", "Cross-attention"]
+
+
+def test_nothing_overlaps_and_everything_is_inside(tmp_path, figures):
+    """Catches room for words that does not grow with them: no panel or word lies on another, or outside the picture."""
+    maps = attention_maps(transformer(), SOURCE, TARGET)
+    attention_picture(tmp_path / "a.png", maps, ["internationalisation"] * 5, ["<start>", "a", "b", "c" * 16])
+    (figure,) = figures
+    boxes = [axis.get_tightbbox() for axis in figure.axes] + [text.get_window_extent() for text in figure.texts]
+    for i, box in enumerate(boxes):
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.x1 and 0 <= box.y0 < box.y1 <= figure.bbox.y1
+        for other in boxes[:i]:
+            apart = box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
+            assert apart, f"{box} lies on {other}"
+
+
+def test_a_gpt_has_one_group(tmp_path, figures):
+    attention_picture(tmp_path / "a.png", attention_maps(CASES["gpt"][0], SOURCE), list("abc e"))
+    (figure,) = figures
+    assert len(figure.axes) == 2 * 3
+    assert labels(figure.axes[0].yaxis) == labels(figure.axes[-1].xaxis) == ["a", "b", "c", "␣", "e"]
+
+
+@pytest.mark.parametrize("n, least", [(40, 40), (150, 75), (400, 100)])
+def test_long_texts_fit(tmp_path, figures, n, least):
+    """A picture stays one that can be opened: words are left out where they would be too small to read."""
+    maps = {"blocks.0.attention.f": np.full((1, 2, n, n), 1 / n)}
+    attention_picture(tmp_path / "a.png", maps, ["w"] * n)
+    height, width, _ = image.imread(tmp_path / "a.png").shape
+    assert max(height, width) <= 3000
+    assert least <= len(labels(figures[0].axes[0].yaxis)) <= 150
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"maps": {}}, "no maps, expected what attention_maps returns"),
+        ({"target_words": None}, f"{DECODER} belongs to a decoder: give target_words"),
+        ({"words": WORDS + ["!"]}, "for 5 positions that look at 5, and there are 6 and 6 words"),
+        ({"words": []}, "there are 0 and 0 words"),
+        ({"target_words": READ + ["!"]}, f"{DECODER} has weights for 4 positions that look at 4"),
+        ({"row": 2}, "row is 2, expected 0..1"),
+    ],
+)
+def test_what_does_not_fit(tmp_path, options, message):
+    maps = attention_maps(CASES["pre-norm"][0], SOURCE, TARGET)
+    given = {"maps": maps, "words": WORDS, "target_words": READ} | options
+    with pytest.raises(ValueError, match=re.escape(message)):
+        attention_picture(tmp_path / "a.png", **given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_alignment(tmp_path, figures):
+    weights = np.random.default_rng(0).dirichlet(np.ones(5), size=4)
+    alignment_picture(tmp_path / "a.png", weights, WORDS, READ, "Alignment")
+    (figure,) = figures
+    (axis,) = figure.axes
+    np.testing.assert_array_equal(shown(axis), weights)
+    assert labels(axis.xaxis) == WORDS and labels(axis.yaxis) == READ
+    assert [text.get_text() for text in figure.texts] == ["Alignment"]
+    pixels = image.imread(tmp_path / "a.png")
+    alignment_picture(tmp_path / "b.png", weights[::-1], WORDS, READ, "Alignment")
+    assert pixels.shape == image.imread(tmp_path / "b.png").shape and (pixels != image.imread(tmp_path / "b.png")).any()
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (4, 6), (2, 4, 5), (0, 5)])
+def test_an_alignment_that_does_not_fit(tmp_path, shape):
+    with pytest.raises(ValueError, match=re.escape(f"weights have shape {shape}, expected (4, 5)")):
+        alignment_picture(tmp_path / "a.png", np.ones(shape), WORDS, READ)
+    with pytest.raises(ValueError, match="weights have shape"):
+        alignment_picture(tmp_path / "a.png", np.ones((0, 5)), WORDS, [])
+
+
+def test_without_matplotlib(tmp_path, monkeypatch):
+    maps = attention_maps(CASES["gpt"][0], SOURCE)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.colors", None)
+    with pytest.raises(MissingExtra, match=r'drawing attention needs matplotlib: pip install "tinytx\[train\]"'):
+        attention_picture(tmp_path / "a.png", maps, WORDS)
+    with pytest.raises(MissingExtra, match=r'drawing an alignment needs matplotlib: pip install "tinytx\[train\]"'):
+        alignment_picture(tmp_path / "a.png", np.ones((4, 5)), WORDS, READ)
+
+
+def test_a_failure_leaves_the_old_picture(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        alignment_picture(path, np.ones((4, 5)), WORDS, READ)
+    assert path.read_bytes() == b"old"
+
+
+def test_no_global_state(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # its import would raise
+    attention_picture(tmp_path / "a.png", attention_maps(CASES["gpt"][0], SOURCE), WORDS)
