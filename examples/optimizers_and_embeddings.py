@@ -22,7 +22,7 @@ Verdict: no, they learn the same. Three things hide it, and the tutorial's setti
 
 Rows without gradient: SGD and Lookahead let them be; Adam and RAdam move a row on while a moment of its last gradient
 lasts, and Lookahead halves that; L2 shrinks it by up to the rate in each step, decoupled decay by 1e-4 times the rate.
-So give Ranger a larger rate than Adam, and embeddings a small start. About four minutes on two cores.
+So give Ranger a larger rate than Adam, and embeddings a small start. Five minutes of processor time.
 """
 
 import argparse
