@@ -14,6 +14,7 @@ ACTIVATIONS = {
     "relu": (ops.relu, ops.relu_backward),
     "tanh": (ops.tanh, ops.tanh_backward),
 }
+KEEP_INPUT = ("gelu", "gelu_tanh")  # the others keep their output, which the layer behind them shares
 
 
 class Activation(Layer):
@@ -70,8 +71,11 @@ class FeedForward(Layer):
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., D)."""
-        x = self.activation(self.expand(x, tape), tape)  # (..., F)
-        return self.contract(self.dropout(x, tape), tape)
+        h = self.expand(x, tape)  # (..., F)
+        y = self.dropout(self.activation(h, tape), tape)
+        # A GELU keeps h, from which backward makes y again: one array of this size for the layer and not two.
+        remade = self.activation.name in KEEP_INPUT and not self.dropout.p
+        return self.contract(y, tape, again=(lambda: self.activation(h)) if remade else None)
 
     def backward(self, dy, tape):
         dx = self.dropout.backward(self.contract.backward(dy, tape), tape)  # (..., F)

@@ -42,19 +42,27 @@ class Linear(Layer):
         """Add a fresh contribution to the gradient of `matrix`."""
         self.weight.add_grad(dmatrix, fresh=True)
 
-    def forward(self, x, tape=None):
-        """(..., d_in) -> (..., d_out)."""
+    def forward(self, x, tape=None, *, again=None):
+        """(..., d_in) -> (..., d_out).
+
+        ``again``, a function () -> x, is kept in place of x, where making x a second time is cheaper than its memory.
+        """
         y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None)
         if tape is not None:
-            tape.push(self, saved)
+            tape.push(self, saved if again is None else saved._replace(x=again))
         return y
 
     def backward(self, dy, tape):
-        dx, dweight, dbias = ops.linear_backward(dy, tape.pop(self))
+        dx, dweight, dbias = ops.linear_backward(dy, self.pop(tape))
         self.add_matrix_grad(dweight)
         if self.bias:
             self.bias.add_grad(dbias)
         return dx
+
+    def pop(self, tape):
+        """Return what forward kept on the tape, with x made again where it was not."""
+        saved = tape.pop(self)
+        return saved._replace(x=saved.x()) if callable(saved.x) else saved
 
 
 class TiedLinear(Layer):
