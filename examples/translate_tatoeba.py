@@ -51,6 +51,8 @@ def train(model, tokenizer, pairs, validation, steps, out):
     trainer = Trainer(model, optimizer)
     if (out / "checkpoint.npz").exists():
         old, state, _ = load_checkpoint(out)
+        if old.config != model.config:
+            raise SystemExit(f"{out} holds a run of another model: choose another --out")
         model.load_state_dict(old.state_dict())
         optimizer.load_state_dict(state)
         print(f"Going on after step {optimizer.t}")
