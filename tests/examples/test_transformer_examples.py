@@ -66,6 +66,14 @@ def test_dates(dates, tmp_path, monkeypatch, capsys):
     assert "Going on after step 2" in capsys.readouterr().out
 
 
+def test_another_model_is_not_gone_on_with(dates, tmp_path, monkeypatch):
+    """Heads change no shape, so weights would load without a word."""
+    run(dates, monkeypatch, "--out", tmp_path, "--steps", 2, "--pairs", 100)
+    monkeypatch.setattr(dates, "MODEL", dates.MODEL | {"n_heads": 4})
+    with pytest.raises(SystemExit, match="holds a run of another model: choose another --out"):
+        run(dates, monkeypatch, "--out", tmp_path, "--steps", 3, "--pairs", 100)
+
+
 def test_the_share_of_digits_on_their_field(dates, monkeypatch):
     """Catches a row that belongs to the digit before or after, and a field that is wider than its digits."""
     weights = np.full((1, 2, 11, 20), 0.01)
