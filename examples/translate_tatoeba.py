@@ -132,7 +132,7 @@ def main():
     tokenizer, _ = build_tokenizers(pairs, "subwords", shared=True, vocab_size=PARTS)
     model = Transformer(TransformerConfig(*2 * [tokenizer.vocab_size], **MODEL), rng=np.random.default_rng(0))
     print(f"{len(pairs):,} to train on, {len(validation):,} to validate, {len(test):,} to test; writing to {out}")
-    print(f"{sum(p.data.size for p in model.parameters()):,} parameters, a vocabulary of {tokenizer.vocab_size:,} parts of words", flush=True)
+    print(f"{sum(p.data.size for p in model.parameters()):,} parameters, {tokenizer.vocab_size:,} parts", flush=True)
     if not train(model, tokenizer, pairs, validation, arguments.steps, out):
         raise SystemExit(f"\nStopped and saved; the same command goes on, from {out}")
     model, meta = average_checkpoints(sorted(out.glob("recent-*")))
