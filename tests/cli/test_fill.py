@@ -109,3 +109,19 @@ def test_a_tokenizer_that_does_not_fit(refused, folder, tmp_path_factory, change
     strange = tmp_path_factory.mktemp("strange")
     save_arrays(strange / NAME, arrays, meta | {"tokenizer": meta["tokenizer"] | change})
     assert named in refused("fill", strange, "<mask>")
+
+
+def test_a_diverged_model(refused, folder, tmp_path_factory):
+    """Catches NaN that comes out as Python's word about integers, and not as what has happened."""
+    arrays, meta = load_arrays(folder / NAME)
+    broken = tmp_path_factory.mktemp("diverged")
+    name = next(name for name in arrays if name.startswith("model.") and name.endswith("token.weight"))
+    save_arrays(broken / NAME, arrays | {name: np.full_like(arrays[name], np.nan)}, meta)
+    assert "diverged" in refused("fill", broken, ["the <mask>"])
+
+
+def test_standard_input_that_is_no_text(refused, folder, monkeypatch):
+    """Catches a codec's message that names neither the place nor the remedy."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff <mask>\n"), encoding="utf-8"))
+    line = refused("fill", folder, "-")
+    assert "standard input is not UTF-8" in line and "save it as UTF-8" in line

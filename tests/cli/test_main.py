@@ -87,3 +87,15 @@ def test_our_own_faults_keep_their_traceback(tinytx, monkeypatch):
     monkeypatch.setattr(cli.sample, "run", buggy)
     with pytest.raises(AttributeError):
         tinytx("sample somewhere")
+
+
+def test_unknown_flags_lead_to_the_help_of_their_command(refused):
+    """Catches a reader who is sent to a help that does not list the command's flags."""
+    line = refused("train transformer --n-layers 1")
+    assert "--n-layers" in line and "python -m tinytx train transformer --help" in line
+
+
+def test_help_of_train_names_all_models(tinytx):
+    """Catches a reader who asks for the models that can be trained, and is told of one."""
+    out = tinytx("train", "--help").out
+    assert all(f"train {name}" in " ".join(out.split()) for name in cli.TRAINERS)

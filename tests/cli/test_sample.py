@@ -69,7 +69,7 @@ def test_default_prompt_is_in_every_vocabulary(tinytx, save, characters, prompt)
         (("--prompt Q",), "'Q'"),
         ((["--prompt", ""],), "--prompt is empty"),
         (("--tokens -1",), "--tokens is -1"),
-        (("--seed -1",), "--seed -1"),
+        (("--seed -1",), "--seed is -1"),
         (("--temperature nan",), "temperature nan"),
         (("--temperature -1",), "temperature -1"),
         (("--temperature inf",), "temperature inf"),

@@ -289,6 +289,7 @@ def test_files_of_different_lengths(refused, tiny_transformer, tmp_path_factory)
         ("--tied three-way", "needs --shared-vocabulary"),
         ("--tokenizer char --lower", "--lower is for words"),
         ("--train-fraction 1", "into 150, 0, 0 to train"),
+        ("--train-fraction 1", "give more pairs that differ"),
         ("--train-fraction 0", "into 0, 75, 75"),
         ("--max-tokens 2", "more than max_tokens 2"),
         ("--max-len 1", "--max-len is 1"),

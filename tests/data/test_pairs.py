@@ -61,7 +61,7 @@ def test_what_is_written_is_read(pairs, tmp_path_factory):
         (b"a\tb\nno tab\n", (1, 2), r"pairs.tsv: line 2: no tab in 'no tab'; separate .* by one tab"),
         (b"a\tb\n\nc\td\n", (1, 2), "line 2: no tab in ''.*remove the line"),
         (b"a\tb\tc\na\tb\n", (1, 3), r"line 2: 2 columns, and column 3 is asked for in 'a\\tb'.*name other columns"),
-        (b"a\tb\nc\t \n", (1, 2), r"line 2: the target is empty beside 'c' \(lines .*: 1\).*skip_empty"),
+        (b"a\tb\nc\t \n", (1, 2), r"line 2: the target is empty beside 'c' \(lines .*: 1\).*--skip-empty"),
         (b"\tb\nc\td\n\te\n", (1, 2), r"line 1: the source is empty beside 'b' \(lines .*: 2\).*correct or remove"),
         (b"a\tb\nc\tcaf\xe9\n", (1, 2), r"not UTF-8: byte 0xe9 at offset 9 in line 2 .*save it as UTF-8"),
         ("a\tb\n".encode("utf-16"), (1, 2), r"in line 1 .*UTF-16\?"),
@@ -99,7 +99,7 @@ def test_read_aligned(write):
     [
         (b"a\nb\n", b"c\n", r"source has 2 lines and \S*target has 1: line 2 stands in one of them only; take"),
         (b"a\n", b"b\n\n", "source has 1 lines .*target has 2"),
-        (b"a\n\n", b"b\nc\n", r"source and \S*target: line 2: the source is empty beside 'c'.*skip_empty"),
+        (b"a\n\n", b"b\nc\n", r"source and \S*target: line 2: the source is empty beside 'c'.*--skip-empty"),
         (b"a\n", b"\xff\n", r"read_aligned: \S*target is not UTF-8: byte 0xff at offset 0 in line 1"),
     ],
 )

@@ -51,7 +51,13 @@ def main(argv=None):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line."""
+    """argparse, with errors of one line, which send the reader to the help of the command that was given."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # said here, by the innermost command: the outermost does not know that command's flags
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message):
         print(f"tinytx: {message} (see {self.prog} --help)", file=sys.stderr)

@@ -40,8 +40,9 @@ def run(arguments):
     for _, text in texts:
         note_unknown(_note, tokenizer, " ".join(HIDDEN.sub(" ", text).split()))
     for number, ((_, text), ids) in enumerate(zip(texts, rows, strict=True)):
+        found = likely(model, tokenizer, ids, arguments.top)
         print("\n" * bool(number) + text)
-        _print(tokenizer, ids, likely(model, tokenizer, ids, arguments.top))
+        _print(tokenizer, ids, found)
 
 
 def encode_hidden(model, tokenizer, text, place):
@@ -89,11 +90,18 @@ def likely(model, tokenizer, ids, n):
     ids : integers (T,)
         Without ``[CLS]`` and ``[SEP]``, which are put around them if the tokenizer has them.
     n : int
+
+    Raises
+    ------
+    ValueError
+        If the model says NaN.
     """
     if tokenizer.cls_id is not None:
         ids, _ = framed(ids, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id)
     positions = np.flatnonzero(ids == tokenizer.mask_id)
     p = model.fill(ids[None], positions)[0]  # (n_hidden, V)
+    if not np.isfinite(p).all():
+        raise ValueError("the model's probabilities are NaN: its training diverged; train again with a smaller --lr")
     best = np.argsort(-p, axis=-1, kind="stable")[:, :n]
     return [[(int(i), float(row[i])) for i in some] for some, row in zip(best, p, strict=True)]
 

@@ -38,8 +38,10 @@ def default_prompt(tokenizer):
 
 def run(arguments):
     """Print the prompt and its continuation."""
-    if arguments.tokens < 0 or arguments.seed is not None and arguments.seed < 0:
-        raise ValueError(f"--tokens is {arguments.tokens} and --seed {arguments.seed}, expected at least 0")
+    for name in ("tokens", "seed"):
+        value = getattr(arguments, name)
+        if value is not None and value < 0:
+            raise ValueError(f"--{name} is {value}, expected at least 0")
     if arguments.prompt == "":
         raise ValueError("--prompt is empty: give at least one character to continue")
     if arguments.stop == "":

@@ -15,14 +15,17 @@ def given_texts(words, noun):
     Raises
     ------
     ValueError
-        If one is empty, or standard input holds nothing or is asked for twice. An empty line of it stays, as "".
+        If one is empty, or standard input holds nothing, is no text or is asked for twice. An empty line of it stays, as "".
     """
     if words.count("-") > 1:
         raise ValueError("- stands for standard input, which can be read once")
     found = []
     for number, word in enumerate(words, start=1):
         if word == "-":
-            lines = [line.strip() for line in sys.stdin]
+            try:
+                lines = [line.strip() for line in sys.stdin]
+            except UnicodeDecodeError as error:
+                raise ValueError(f"standard input is not {error.encoding.upper()}: {error}; save it as UTF-8") from error
             if not any(lines):
                 raise ValueError(f"standard input holds no {noun}")
             found += [(f"line {n} of standard input", line) for n, line in enumerate(lines, start=1)]

@@ -52,7 +52,7 @@ def add_parser(commands, name):
         run,
         data="[--data FILE]",
         help="a character-level GPT",
-        description="Train a character-level GPT. Without flags: nanoGPT's laptop recipe on built-in text, a minute or "
+        description="Train a character-level GPT (other models: train transformer, train bert). Without flags: nanoGPT's laptop recipe on built-in text, a minute or "
         "two.",
         example="--data book.txt --steps 5000 --dropout 0.1 --out runs/book",
     )

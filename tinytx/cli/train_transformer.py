@@ -108,7 +108,8 @@ def run(arguments):
         sizes = ", ".join(map(str, map(len, parts)))
         raise ValueError(
             f"--train-fraction is {settings.train_fraction}, which cuts {len(pairs):,} pairs into {sizes} to train, to "
-            "validate and to hold out: none may be empty (pairs that share a text stay together)"
+            "validate and to hold out: none may be empty (pairs that share a text stay together); give more pairs that "
+            "differ, or another fraction below 1"
         )
     tokenizers = _tokenizers(settings, train, before)
     encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts]

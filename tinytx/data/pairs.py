@@ -115,7 +115,7 @@ def _without_empty(rows, origin, place, skip_empty):
         side = "target" if source else "source"
         raise DataError(
             f"{place}: line {skipped[0]}: the {side} is empty beside {source or target!r:.80} (lines with an empty "
-            f"side: {len(skipped)}); correct or remove them, or leave them out with skip_empty=True"
+            f"side: {len(skipped)}); correct or remove them, or leave them out with skip_empty=True (--skip-empty)"
         )
     pairs = [row for row in rows if all(row)]
     if not pairs:
