@@ -113,6 +113,16 @@ def test_data_that_is_not_contiguous_is_refused():
         optimizer.step()
 
 
+@pytest.mark.parametrize("kind", [SGD, Adam, RAdam, Ranger, LAMB])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_rates_that_cannot_be(kind, value):
+    """Catches a NaN that makes every weight NaN in one step, and a sign that climbs."""
+    with pytest.raises(ValueError, match=f"lr is {value}, expected a finite number"):
+        kind(Toy(), value)
+    with pytest.raises(ValueError, match=f"weight_decay is {value}, expected a finite number"):
+        kind(Toy(), LR, weight_decay=value)
+
+
 @pytest.mark.parametrize("kind", [Adam, RAdam, Ranger, LAMB])
 @pytest.mark.parametrize("betas", [(1.0, 0.9), (0.9, 1.0), (-0.1, 0.9), (0.9, float("nan"))])
 def test_betas_out_of_range(kind, betas):

@@ -252,7 +252,8 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
     if mask is not None:
         mask = np.asarray(mask)
         full = (*q.shape[:3], k.shape[2])
-        if mask.dtype != bool or np.broadcast_shapes(mask.shape, full) != full:
+        axes = zip(mask.shape[::-1], full[::-1], strict=False)  # the last ones stand below each other
+        if mask.dtype != bool or mask.ndim > 4 or any(n not in (1, size) for n, size in axes):
             raise ValueError(f"attention: mask is {mask.dtype} of shape {mask.shape}, expected bool that fits {full}")
     y = np.empty_like(q)
     largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)

@@ -24,12 +24,17 @@ class Optimizer:
     Raises
     ------
     ValueError
-        If a pattern takes no parameter, or a group's settings cannot be used: naming the group.
+        If ``lr`` or ``weight_decay`` is negative or not finite; if a pattern takes no parameter, or a group's settings
+        cannot be used: naming the group.
     """
 
     slots = ()  # names of the arrays kept for each parameter
 
     def __init__(self, model, lr, *, weight_decay=0.0, groups=()):
+        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
+            if not callable(value) and not 0 <= value < np.inf:
+                place = type(self).__name__
+                raise ValueError(f"{place}: {name} is {value}, expected a finite number of at least 0")
         self.named = dict(model.named_parameters())
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
