@@ -2,10 +2,10 @@
 
     python examples/transformer_dates.py --out runs/dates
 
-``tuesday, the 27th of september 1994`` becomes ``1994-09-27``, character by character. A minute or two on two cores;
-then 0.9996 of 5,000 dates are right that it saw in no form, and alignment.png shows how: the decoder has one layer, so
-there is one cross-attention to look at. For 94 % of the digits of year and day, its largest weight (of the mean over
-the heads) lies on that part of the source. The rest is mostly a year's second digit, which the first one tells already.
+``tuesday, the 27th of september 1994`` becomes ``1994-09-27``, character by character. One to two minutes on two cores;
+then 0.9998 of 5,000 dates are right that it saw in no form, and alignment.png shows how: the decoder has one layer, so
+there is one cross-attention to look at. For 96 % of the digits of year and day its largest weight, of the mean over the
+heads, lies on that part of the source. The rest is the century, 19 or 20, nearly always.
 
 Ctrl-C saves, and the same command goes on. It needs: pip install "tinytx[train]".
 """
@@ -24,7 +24,7 @@ from tinytx.models import Transformer, TransformerConfig
 from tinytx.training import Adam, Trainer, WarmupCosine, fit, load_checkpoint, save_checkpoint
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
 
-MODEL = {"d_model": 64, "n_heads": 4, "d_ff": 128, "n_encoder_layers": 1, "n_decoder_layers": 1, "max_len": 48}
+MODEL = {"d_model": 64, "n_heads": 2, "d_ff": 128, "n_encoder_layers": 1, "n_decoder_layers": 1, "max_len": 48}
 MODEL |= {"norm_order": "pre", "tied": "two-way", "dropout": 0.0, "label_smoothing": 0.0, "loss_form": "cross_entropy"}
 PEAK, WARMUP, MAX_TOKENS = 3e-3, 100, 2000  # the largest learning rate, after so many steps; ids on a side of a batch
 SHOWN = "tuesday, the 27th of september 1994", "1994-09-27"  # a day that is held out in all its forms
@@ -103,7 +103,7 @@ def main():
     """Train, judge, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="runs/dates", metavar="DIR", help="the run's folder (default: runs/dates)")
-    parser.add_argument("--steps", type=int, default=2400, help="optimiser steps (default: 2400)")
+    parser.add_argument("--steps", type=int, default=3000, help="optimiser steps (default: 3000)")
     parser.add_argument("--pairs", type=int, default=50_000, help="dates, a tenth of them held out (default: 50000)")
     arguments = parser.parse_args()
     out = Path(arguments.out)

@@ -67,7 +67,7 @@ def train(model, tokenizer, pairs, validation, steps, out):
 
     return fit(
         trainer,
-        lambda step: training.batch(step)[:2],
+        batch=lambda step: training.batch(step)[:2],
         steps=steps,
         tokens=sum(batch.target.size for batch in training.epoch()) // len(training),
         out=out,
@@ -126,7 +126,7 @@ def main():
     parser.add_argument("--steps", type=int, default=6000, help="optimiser steps (default: 6000)")
     arguments = parser.parse_args()
     out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
+    (out / "average").mkdir(parents=True, exist_ok=True)
     sweep(out)
     pairs, validation, test = read(arguments.pairs)
     tokenizer, _ = build_tokenizers(pairs, "subwords", shared=True, vocab_size=PARTS)
@@ -136,8 +136,7 @@ def main():
     if not train(model, tokenizer, pairs, validation, arguments.steps, out):
         raise SystemExit(f"\nStopped and saved; the same command goes on, from {out}")
     model, meta = average_checkpoints(sorted(out.glob("recent-*")))
-    (out / "average").mkdir(exist_ok=True)
-    save_checkpoint(out / "average", model, **{name: meta[name] for name in ("source_tokenizer", "target_tokenizer")})
+    save_checkpoint(out / "average", model, **{name: meta[name] for name in meta if name.endswith("tokenizer")})
     judge(model, tokenizer, test, out)
     draw(model, tokenizer, SHOWN, out)
     loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French")

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinytx.data import date_pairs
+from tinytx.data import build_tokenizers, date_pairs
+from tinytx.decoding import beam_search, greedy
+from tinytx.models import Transformer, TransformerConfig
 from tinytx.training import fit, load_checkpoint
 
 pytest.importorskip("matplotlib")
@@ -83,7 +85,9 @@ def test_the_share_of_digits_on_their_field(dates, monkeypatch):
     monkeypatch.setattr(dates, "maps_of", lambda *_: {"decoder.blocks.0.cross_attention.f": weights})
     pair = "september 27th, 1994", "1994-09-27"
     assert dates.share_on_field(None, None, [pair]) == pytest.approx(5 / 6)
-    weights[0, 0, 9, 11] = 1.0  # one head alone: the mean is what counts
+    weights[0, 0, 9, 11] = 1.5  # one head alone can move the mean,
+    assert dates.share_on_field(None, None, [pair]) == 1
+    weights[0, 0, 0, 0] = 0.9  # but what counts is the mean, not the largest
     assert dates.share_on_field(None, None, [pair]) == 1
 
 
@@ -102,6 +106,24 @@ def test_tatoeba(tatoeba, pairs, tmp_path, monkeypatch, capsys):
     recent = [load_checkpoint(out / f"recent-{i}")[0].state_dict() for i in range(5)]
     for name, array in averaged.items():
         np.testing.assert_allclose(array, np.mean([state[name] for state in recent], axis=0), atol=1e-6)
+
+
+def test_translations_are_those_of_each_sentence_alone(tatoeba, pairs):
+    """Catches chunks that lose sentences, and a beam's second best in place of its best."""
+    train, _, test = tatoeba.read(pairs)
+    tokenizer, _ = build_tokenizers(train, "subwords", shared=True, vocab_size=300)
+    config = TransformerConfig(300, 300, **tatoeba.MODEL)
+    model = Transformer(config, rng=np.random.default_rng(0), init=lambda rng, shape: rng.normal(0, 0.5, shape))
+    sources = [source for source, _ in test]
+    said, beamed = ((*tatoeba.translate(decode, model, tokenizer, sources),) for decode in (greedy, beam_search))
+    for i, source in enumerate(sources):
+        ids = tokenizer.encode(source)[None]
+        alone, best = greedy(model, ids, tatoeba.N_TOKENS), beam_search(model, ids, tatoeba.N_TOKENS)
+        assert said[0][i] == tokenizer.decode(alone.words()[0])
+        assert beamed[0][i] == tokenizer.decode(best.words()[0][0])
+        assert said[1][i] == pytest.approx(alone.log_probs[0], abs=1e-4)
+        assert beamed[1][i] == pytest.approx(best.log_probs[0, 0], abs=1e-4)
+    assert set(map(bool, said[0])) == {True} and said[0] != beamed[0]
 
 
 def test_training_pairs_are_not_held_out(tatoeba, pairs):

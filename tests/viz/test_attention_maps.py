@@ -203,6 +203,13 @@ def test_nothing_overlaps_and_everything_is_inside(tmp_path, figures):
             assert apart, f"{box} lies on {other}"
 
 
+def test_an_alignment_is_inside(tmp_path, figures):
+    alignment_picture(tmp_path / "a.png", np.ones((4, 5)), WORDS, ["chat", "b", "d", "c" * 16], "A title" * 9)
+    (figure,) = figures
+    for box in (figure.axes[0].get_tightbbox(), figure.texts[0].get_window_extent()):
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.x1 and 0 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
 def test_a_gpt_has_one_group(tmp_path, figures):
     attention_picture(tmp_path / "a.png", attention_maps(CASES["gpt"][0], SOURCE), list("abc e"))
     (figure,) = figures
