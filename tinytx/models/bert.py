@@ -280,7 +280,7 @@ class Bert(Layer):
         return ops.softmax(logits)[0].reshape(b, n, self.config.vocab_size)
 
     def loss(self, ids, targets, segments=None, labels=None, tape=None, *, count=None):
-        """Return the mean loss per hidden word, plus the mean loss per text, in nats.
+        """Return the mean loss per hidden word, plus the mean loss per text, in nats: 0 where nothing is asked.
 
         Parameters
         ----------
