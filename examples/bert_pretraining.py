@@ -5,8 +5,10 @@
 
 As in the paper (Devlin et al. 2018): WordPiece, pairs of sentences of which half follow each other, 15 % of the pieces
 chosen and of these 80 % masked, 10 % replaced and 10 % kept, anew in each epoch; AdamW with warm-up, and no decay of
-biases and gains. Smaller than the paper: 4 layers of width 128, texts of 64 pieces, 4,000 steps of 32 pairs, which
-should take about ten minutes on two cores. What it learned is measured on documents that it never saw, every tenth.
+biases and gains. Smaller than the paper: 4 layers of width 128, texts of 64 pieces, 4,000 steps of 32 pairs, seven and
+a half minutes on two cores. What it learned is measured on documents that it never saw, every tenth: on wikitext2's
+validation part 36 % of the hidden pieces are said right (always the most frequent one: 6 %), perplexity 62. Next
+sentences are not told apart, 50 %: the text has 5,700 pairs, the same in every epoch, and they are learned by heart.
 
 The first Ctrl-C ends the run after a whole step and keeps the work; the same command goes on from there.
 """
