@@ -135,7 +135,7 @@ def make_batches(settings, tokenizer, rows):
         batch_size=settings.batch_size,
         dynamic=not settings.static,
         replace=(1, 0, 0) if settings.always_mask else REPLACE,
-        drop_last=settings.recipe == "tutorial" and len(rows.parts[0]) >= settings.batch_size,
+        drop_last=settings.drop_last,
         **_masking(settings, tokenizer),
     )
 

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import inspect
 import math
 import types
@@ -28,7 +29,7 @@ def add_options(parser, cls):
     """
     own = inspect.get_annotations(cls)
     for field in sorted(dataclasses.fields(cls), key=lambda field: field.name not in own):
-        kind, text = _kind(cls, field), field.metadata["help"]
+        kind, text = _kinds(cls)[field.name], field.metadata["help"]
         if field.default is not None:
             text += f" (default: {field.default})"
         flag = {"dest": field.name, "default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
@@ -53,7 +54,7 @@ def check(settings):
     For the dataclass's ``__post_init__``: values come from flags, and from a checkpoint that may be anybody's.
     """
     for field in dataclasses.fields(settings):
-        value, kind = getattr(settings, field.name), _kind(type(settings), field)
+        value, kind = getattr(settings, field.name), _kinds(type(settings))[field.name]
         if value is None and field.default is None:
             continue
         minimum, choices = field.metadata.get("minimum"), field.metadata.get("choices")
@@ -70,9 +71,11 @@ def check(settings):
         raise ValueError(f"--{field.name.replace('_', '-')} is {value!r}, expected {expected}")
 
 
-def _kind(cls, field):
-    """Return the type of a field, without the None of an optional one."""
-    kind = typing.get_type_hints(cls)[field.name]
-    if isinstance(kind, types.UnionType):
-        kind = next(part for part in typing.get_args(kind) if part is not type(None))
-    return kind
+@functools.cache
+def _kinds(cls):
+    """Return {field: type}, without the None of an optional one."""
+    kinds = typing.get_type_hints(cls)
+    for name, kind in kinds.items():
+        if isinstance(kind, types.UnionType):
+            kinds[name] = next(part for part in typing.get_args(kind) if part is not type(None))
+    return kinds

@@ -48,7 +48,7 @@ def _option(default, help_text, tutorial=None, bert=None, **details):
 
 @dataclass(frozen=True)
 class Settings(RunSettings):
-    """The settings of a run; the defaults learn words of the built-in text in a minute or two."""
+    """The settings of a run; the defaults learn words of the built-in text in a few minutes."""
 
     recipe: str = _option("quick", "where defaults come from; they stand below, other recipes' first", choices=RECIPES)
     data: str | None = _option(None, "UTF-8 text file; without it, Python's own language reference")
@@ -71,6 +71,7 @@ class Settings(RunSettings):
     whole_words: bool = _option(False, "choose all pieces of a word together")
     max_len: int = _option(20, "tokens in a row", bert=64, minimum=1)
     batch_size: int = _option(64, "rows in a step", tutorial=128, bert=32, minimum=1)
+    drop_last: bool = _option(False, "leave out of an epoch what fills no whole batch", tutorial=True)
     d_model: int = _option(128, "width of the model", minimum=1)
     n_heads: int = _option(4, "attention heads", tutorial=8, minimum=1)
     n_layers: int = _option(4, "blocks", tutorial=8, minimum=1)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.kernel import kernel
+from tinytx.ops.embedding import embedding, embedding_backward
 from tinytx.shapes import check_float, check_ids, check_shape
 from tinytx.shapes import rows as as_matrix
 
@@ -28,16 +28,8 @@ from tinytx.shapes import rows as as_matrix
 class Saved(NamedTuple):
     """The rows say where (2) adds; of x only its shape is needed."""
 
-    rows: np.ndarray
+    picked: tuple  # what `embedding` saved of the rows
     x_shape: tuple
-
-
-@kernel
-def _scatter_add(dx, rows, dy):
-    for i in range(rows.shape[0]):
-        n = rows[i]
-        for d in range(dy.shape[1]):
-            dx[n, d] += dy[i, d]  # (2)
 
 
 def select_rows(x, rows):
@@ -66,7 +58,8 @@ def select_rows(x, rows):
         raise ValueError(f"select_rows: x has shape {x.shape} and rows {rows.shape}, expected (..., D) and (n,)")
     matrix = as_matrix(x)
     rows = check_ids("select_rows", rows, len(matrix), what="row")
-    return matrix[rows], Saved(rows, x.shape)  # (1)
+    y, picked = embedding(rows, matrix)  # (1)
+    return y, Saved(picked, x.shape)
 
 
 def select_rows_backward(dy, saved):
@@ -77,8 +70,6 @@ def select_rows_backward(dy, saved):
     dy : array (n, D)
     saved : Saved
     """
-    rows, x_shape = saved
-    check_shape("select_rows_backward", "dy", dy, (len(rows), x_shape[-1]), "rows of shape", rows.shape)
-    dx = np.zeros(x_shape, dy.dtype)
-    _scatter_add(as_matrix(dx), rows, as_matrix(dy))
-    return dx
+    picked, x_shape = saved
+    check_shape("select_rows_backward", "dy", dy, (len(picked.ids), x_shape[-1]), "rows and x's width")
+    return embedding_backward(dy, picked).reshape(x_shape)  # (2)
