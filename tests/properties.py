@@ -259,6 +259,22 @@ def check_inference(case, rng):
 LAYER_PROPERTIES = [*PROPERTIES, check_accumulates, check_reentrant, check_inference]
 
 
+def check_shards_add_up(model, *batch):
+    """Loss and gradients of a batch of five are the sums of its parts', with dropout; nothing divides by a part's count."""
+    tape = Tape(seed=1, step=4)
+    model.zero_grad()
+    loss = model.loss(*batch, tape=tape)
+    model.loss_backward(tape)
+    summed = model.replicate()
+    for rows in (slice(0, 2), slice(2, 5)):
+        tape = Tape(seed=1, step=4, first_row=rows.start)
+        loss -= summed.loss(*(array[rows] for array in batch), tape=tape, count=model.count(*batch))
+        summed.loss_backward(tape)
+    assert abs(loss) < 1e-13
+    for (path, one), other in zip(model.named_parameters(), summed.parameters(), strict=True):
+        np.testing.assert_allclose(other.grad, one.grad, rtol=0, atol=SAME, err_msg=path)
+
+
 # A model's input is ids, which are always contiguous; what its rows may share (targets' mean) is tested model by model.
 model_checks = pytest.mark.parametrize(
     "check",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import LayerCase, Seeded
-from properties import model_checks
+from properties import check_shards_add_up, model_checks
 
 from tinytx.core import Tape, TapeError
 from tinytx.layers import KeyValueCache
@@ -107,18 +107,7 @@ def test_shards_add_up_to_the_whole_batch():
     """Catches dropout masks and counts that depend on how many threads shared the batch."""
     ids, targets = ids_of(5, 6), ids_of(5, 6, seed=4)
     targets[3:, 2:] = -100
-    whole, tape = model_of(dropout=0.3), Tape(seed=1, step=4)
-    whole.zero_grad()
-    loss = whole.loss(ids, targets, tape)
-    whole.loss_backward(tape)
-    summed = whole.replicate()
-    for rows in (slice(0, 2), slice(2, 5)):
-        tape = Tape(seed=1, step=4, first_row=rows.start)
-        loss -= summed.loss(ids[rows], targets[rows], tape, count=whole.count(ids, targets))
-        summed.loss_backward(tape)
-    assert abs(loss) < 1e-13
-    for (path, one), other in zip(whole.named_parameters(), summed.parameters(), strict=True):
-        np.testing.assert_allclose(other.grad, one.grad, rtol=0, atol=1e-12, err_msg=path)
+    check_shards_add_up(model_of(dropout=0.3), ids, targets)
 
 
 def test_a_tied_table_is_one_parameter():

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 from cases import LayerCase, Seeded
-from properties import check_gradient, check_linear, check_rows_independent, check_unmodified, model_checks
+from properties import (
+    check_gradient,
+    check_linear,
+    check_rows_independent,
+    check_shards_add_up,
+    check_unmodified,
+    model_checks,
+)
 from transformer_cases import PAD, START, STOP, VARIANTS, batch_of, case_of, config_of, model_of
 
 from tinytx.core import Tape, TapeError
@@ -81,19 +88,7 @@ def test_loss_is_that_of_each_next_word():
 @pytest.mark.parametrize("loss_form", ["kl_divergence", "cross_entropy"])
 def test_shards_add_up_to_the_whole_batch(loss_form):
     """Catches dropout masks and counts that depend on how many threads shared the batch."""
-    source, target = batch_of(b=5)
-    whole, tape = model_of(dropout=0.3, loss_form=loss_form), Tape(seed=1, step=4)
-    whole.zero_grad()
-    loss = whole.loss(source, target, tape)
-    whole.loss_backward(tape)
-    summed = whole.replicate()
-    for rows in (slice(0, 2), slice(2, 5)):
-        tape = Tape(seed=1, step=4, first_row=rows.start)
-        loss -= summed.loss(source[rows], target[rows], tape, count=whole.count(source, target))
-        summed.loss_backward(tape)
-    assert abs(loss) < 1e-13
-    for (path, one), other in zip(whole.named_parameters(), summed.parameters(), strict=True):
-        np.testing.assert_allclose(other.grad, one.grad, **SAME, err_msg=path)
+    check_shards_add_up(model_of(dropout=0.3, loss_form=loss_form), *batch_of(b=5))
 
 
 def test_which_matrices_are_one():
