@@ -70,65 +70,53 @@ def kernel(function):
 def exp(x):
     r"""Return e**x for a float32 or float64 scalar inside a kernel: 1e-7 or 4e-16 relative error.
 
-    Write x = n ln 2 + r with n an integer and abs(r) <= ln(2)/2, then e**x = 2**n e**r. The power of two is made by
-    writing n into the exponent bits of a float, and e**r by its Taylor series, which at such an r has converged
-    after 8 terms in float32 and 14 in float64. Below x = -86.5 in float32, and -707.5 in float64, the result is 0.
+    Write x = n ln 2 + r with n an integer and abs(r) <= ln(2)/2, then e**x = 2 e**r 2**(n-1). The power of two is made
+    by writing n - 1 into the exponent bits of a float, and 2 e**r by its Taylor series, which at such an r has
+    converged after 8 terms in float32 and 14 in float64. Too large an exponent is the bits of infinity, and too small
+    a one those of 0: from x = -87 in float32 and -708.1 in float64 downwards the result is 0.
     """
     return np.exp(x)  # this body runs only where NUMBA_DISABLE_JIT is set; compiled kernels get one of the next two
 
 
 def _exp32(x):
-    top, bottom = np.float32(88.72283), np.float32(-86.5)
-    y = top if x > top else (bottom if x < bottom else x)
-    # Adding 1.5 * 2**23 leaves no bits for a fraction: the sum's low bits are the nearest integer n.
-    shifted = y * np.float32(1.4426950408889634) + np.float32(12582912.0)
-    n = shifted - np.float32(12582912.0)
-    r = (y - n * np.float32(0.693359375)) + n * np.float32(2.12194440e-4)  # ln 2 in two parts: exact products
-    p = np.float32(1 / 5040)
-    p = p * r + np.float32(1 / 720)
-    p = p * r + np.float32(1 / 120)
-    p = p * r + np.float32(1 / 24)
-    p = p * r + np.float32(1 / 6)
-    p = p * r + np.float32(1 / 2)
-    p = p * r + np.float32(1)
-    p = p * r + np.float32(1)
-    # 2**(n-1), and the factor 2 apart: 2**128 would not fit the exponent's eight bits.
-    power = np.int32((np.float32(shifted).view(np.int32) - 0x4B400000 + 126) << 23).view(np.float32)
-    y = p * np.float32(2) * power
-    if x > top:
-        y = np.float32(np.inf)
-    if x < bottom:
-        y = np.float32(0)
-    return y
+    x = np.float32(-87.3) if x < np.float32(-87.3) else x  # n = -126, whose exponent bits are 0
+    x = np.float32(89.4) if x > np.float32(89.4) else x  # n = 129, whose exponent bits are all 1
+    # Added to 1.5 * 2**23, n leaves no bits for a fraction: the sum's low bits are the nearest integer, here + 126.
+    shifted = x * np.float32(1.4426950408889634) + np.float32(12582912 + 126)
+    n = shifted - np.float32(12582912 + 126)
+    r = (x - n * np.float32(0.693359375)) + n * np.float32(2.12194440e-4)  # ln 2 in two parts: exact products
+    p = np.float32(2 / 5040)
+    p = p * r + np.float32(2 / 720)
+    p = p * r + np.float32(2 / 120)
+    p = p * r + np.float32(2 / 24)
+    p = p * r + np.float32(2 / 6)
+    p = p * r + np.float32(2 / 2)
+    p = p * r + np.float32(2)
+    p = p * r + np.float32(2)
+    return p * np.int32(np.float32(shifted).view(np.int32) << 23).view(np.float32)
 
 
 def _exp64(x):
-    top, bottom = 709.782712893384, -707.5
-    y = top if x > top else (bottom if x < bottom else x)
-    shifted = y * 1.4426950408889634 + 6755399441055744.0  # 1.5 * 2**52
-    n = shifted - 6755399441055744.0
-    r = (y - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
-    p = 1 / 6227020800
-    p = p * r + 1 / 479001600
-    p = p * r + 1 / 39916800
-    p = p * r + 1 / 3628800
-    p = p * r + 1 / 362880
-    p = p * r + 1 / 40320
-    p = p * r + 1 / 5040
-    p = p * r + 1 / 720
-    p = p * r + 1 / 120
-    p = p * r + 1 / 24
-    p = p * r + 1 / 6
-    p = p * r + 0.5
+    x = -708.3 if x < -708.3 else x  # n = -1022
+    x = 710.4 if x > 710.4 else x  # n = 1025
+    shifted = x * 1.4426950408889634 + (6755399441055744.0 + 1022)  # 1.5 * 2**52
+    n = shifted - (6755399441055744.0 + 1022)
+    r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
+    p = 2 / 6227020800
+    p = p * r + 2 / 479001600
+    p = p * r + 2 / 39916800
+    p = p * r + 2 / 3628800
+    p = p * r + 2 / 362880
+    p = p * r + 2 / 40320
+    p = p * r + 2 / 5040
+    p = p * r + 2 / 720
+    p = p * r + 2 / 120
+    p = p * r + 2 / 24
+    p = p * r + 2 / 6
     p = p * r + 1.0
-    p = p * r + 1.0
-    power = np.int64((np.float64(shifted).view(np.int64) - 0x4338000000000000 + 1022) << 52).view(np.float64)
-    y = p * 2.0 * power
-    if x > top:
-        y = np.inf
-    if x < bottom:
-        y = 0.0
-    return y
+    p = p * r + 2.0
+    p = p * r + 2.0
+    return p * np.int64(np.float64(shifted).view(np.int64) << 52).view(np.float64)
 
 
 @overload(exp, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
