@@ -243,7 +243,9 @@ class _Prefix:
 
     def __init__(self, tape):
         self._tape, self._left = tape, len(tape) // 2
-        self.pop, self.run = tape.pop, tape.run
+
+    def __getattr__(self, name):
+        return getattr(self._tape, name)
 
     def check_empty(self):
         assert len(self._tape) == self._left, f"{len(self._tape)} values left of two uses, expected {self._left}"

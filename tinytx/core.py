@@ -118,17 +118,19 @@ class Tape:
     first_row : int
         The index, in the whole batch, of the first row that this tape sees. Two threads that share a batch get the
         masks of their own rows, so that the result does not depend on how many threads there are.
-    run : function (f, items)
-        Calls f for each item, as `map` does: attention hands it groups of heads. A trainer that cannot cut a batch into
-        shards hands in one that uses its threads here.
+    run : function (f, items, ...)
+        Calls f for each item, as `map` does: attention hands it groups of heads, a linear map the pieces of a large
+        product. A trainer that cannot cut a batch into shards hands in one that uses its threads here.
+    threads : int
+        How many calls ``run`` makes side by side.
 
     Notes
     -----
     A tape belongs to one thread. Layers hold no state, so any number of tapes can use one model at a time.
     """
 
-    def __init__(self, *, seed=None, step=0, first_row=0, run=map):
-        self.seed, self.step, self.first_row, self.run = seed, step, first_row, run
+    def __init__(self, *, seed=None, step=0, first_row=0, run=map, threads=1):
+        self.seed, self.step, self.first_row, self.run, self.threads = seed, step, first_row, run, threads
         self.root = None  # the outermost layer called, for names in messages
         self._stack = []
         self._sites = 0
@@ -141,6 +143,11 @@ class Tape:
         if self.root is None:
             self.root = layer
         return layer.forward(x, self, **options)
+
+    @property
+    def pieces(self):
+        """What `tinytx.ops.linear` takes to make its products in the threads that there are."""
+        return {"parts": self.threads, "run": self.run}
 
     def push(self, layer, saved):
         """Keep ``saved`` for ``layer``'s backward: once in each forward."""

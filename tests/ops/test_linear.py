@@ -1,9 +1,13 @@
-"""The linear map: gradients laid out as their parameters are, and errors."""
+"""The linear map: gradients laid out as their parameters are, products in pieces, and errors."""
+
+import sys
 
 import numpy as np
 import pytest
 
 from tinytx.ops import linear, linear_backward
+
+MODULE = sys.modules[linear.__module__]
 
 
 def test_gradient_of_a_transposed_weight_is_laid_out_like_it():
@@ -12,6 +16,32 @@ def test_gradient_of_a_transposed_weight_is_laid_out_like_it():
     _, saved = linear(np.zeros((2, 3, 4)), table.T)
     dweight = linear_backward(np.zeros((2, 3, 7)), saved)[1]
     assert dweight.T.flags.c_contiguous
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_pieces_in_any_order_make_the_whole(monkeypatch, parts, transposed):
+    """Catches a piece left out or made twice: 5 and 7 rows in 8 pieces, the last of them first."""
+    monkeypatch.setattr(MODULE, "LARGE", 0)
+    calls = []
+
+    def backwards(f, *pieces):
+        calls.append(list(zip(*pieces)))
+        return [f(*piece) for piece in calls[-1][::-1]]
+
+    rng = np.random.default_rng(0)
+    x, weight, bias, dy = (rng.normal(size=size) for size in ((5, 7), (7, 6), (6,), (5, 6)))
+    weight = np.asfortranarray(weight) if transposed else weight
+    (y, saved), (expected, _) = linear(x, weight, bias, parts=parts, run=backwards), linear(x, weight, bias)
+    np.testing.assert_allclose(y, expected, rtol=1e-13)
+    for found, one in zip(linear_backward(dy, saved, parts=parts, run=backwards), linear_backward(dy, saved)):
+        np.testing.assert_allclose(found, one, rtol=1e-13)
+    assert [len(pieces) for pieces in calls] == [parts] * 3
+
+
+def test_small_products_are_made_in_one_piece():
+    """Catches threads woken for a product that takes less time than waking them."""
+    linear(np.ones((2, 3)), np.ones((3, 4)), parts=2, run=None)
 
 
 def test_any_number_of_leading_axes():

@@ -89,8 +89,12 @@ def test_batch_smaller_than_the_threads():
     assert len(losses) == 1
 
 
-def test_one_row_on_all_threads_has_the_same_gradient():
-    """Catches heads that two threads write, and a gradient left in a replica, where a batch cannot be cut."""
+@pytest.mark.parametrize("logits_in_chunks", [False, True])
+def test_one_row_on_all_threads_has_the_same_gradient(monkeypatch, logits_in_chunks):
+    """Catches heads or rows that two threads write, and a gradient left in a replica, where a batch cannot be cut."""
+    monkeypatch.setattr(sys.modules["tinytx.ops.linear"], "LARGE", 0)
+    if logits_in_chunks:
+        monkeypatch.setattr("tinytx.models.gpt.LOGITS", 0)
     (ids, targets), found = uneven_batch(), []
     for threads in (1, 3):
         model = tiny_gpt()

@@ -47,13 +47,14 @@ class Linear(Layer):
 
         ``again``, a function () -> x, is kept in place of x, where making x a second time is cheaper than its memory.
         """
-        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None)
+        pieces = tape.pieces if tape is not None else {}
+        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None, **pieces)
         if tape is not None:
             tape.push(self, saved if again is None else saved._replace(x=again))
         return y
 
     def backward(self, dy, tape):
-        dx, dweight, dbias = ops.linear_backward(dy, self.pop(tape))
+        dx, dweight, dbias = ops.linear_backward(dy, self.pop(tape), **tape.pieces)
         self.add_matrix_grad(dweight)
         if self.bias:
             self.bias.add_grad(dbias)
@@ -99,13 +100,14 @@ class TiedLinear(Layer):
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., V)."""
-        y, saved = ops.linear(x, self.weight.data.T, self.bias.data if self.bias else None)
+        pieces = tape.pieces if tape is not None else {}
+        y, saved = ops.linear(x, self.weight.data.T, self.bias.data if self.bias else None, **pieces)
         if tape is not None:
             tape.push(self, saved)
         return y
 
     def backward(self, dy, tape):
-        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self))
+        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), **tape.pieces)
         self.add_matrix_grad(dmatrix)
         if self.bias:
             self.bias.add_grad(dbias)

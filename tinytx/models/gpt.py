@@ -173,7 +173,8 @@ class GPT(Layer):
         """
         if np.size(ids) * self.config.vocab_size > LOGITS:
             x = self(ids, tape, hidden=True)
-            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, count=count)
+            pieces = tape.pieces if tape is not None else {}
+            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, count=count, **pieces)
         else:
             loss, saved = ops.cross_entropy(self(ids, tape), targets, count=count)
         if tape is not None:

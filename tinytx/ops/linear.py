@@ -27,6 +27,8 @@ import numpy as np
 
 from tinytx.shapes import check_float, check_shape, rows
 
+LARGE = 1 << 26  # multiplications of a product from which its pieces are worth a thread each: about 1 ms
+
 
 class Saved(NamedTuple):
     """x and W stand in (2) and (3). Both exist already: keeping them costs a reference."""
@@ -36,7 +38,31 @@ class Saved(NamedTuple):
     has_bias: bool
 
 
-def linear(x, weight, bias=None):
+def product(a, b, *, parts=1, run=map):
+    """Return a @ b, of which a large one is made in pieces: some rows each.
+
+    Parameters
+    ----------
+    a : array (M, K)
+    b : array (K, N)
+    parts : int
+        Number of pieces.
+    run : function (f, starts, stops)
+        Calls f for each piece, as `map` does: one that does so in ``parts`` threads takes the place of BLAS's own threads.
+
+    Returns
+    -------
+    array (M, N)
+    """
+    if parts == 1 or len(a) * b.size < LARGE:
+        return a @ b
+    y = np.empty((len(a), b.shape[1]), a.dtype)
+    edges = [len(a) * i // parts for i in range(parts + 1)]
+    list(run(lambda start, stop: np.matmul(a[start:stop], b, out=y[start:stop]), edges[:-1], edges[1:]))
+    return y
+
+
+def linear(x, weight, bias=None, **pieces):
     """Return x W + b.
 
     Parameters
@@ -44,6 +70,8 @@ def linear(x, weight, bias=None):
     x : array (..., d_in), float32 or float64
     weight : array (d_in, d_out), the dtype of x
     bias : array (d_out,), optional
+    **pieces
+        ``parts`` and ``run`` of `product`.
 
     Returns
     -------
@@ -59,27 +87,29 @@ def linear(x, weight, bias=None):
     check_float("linear", x=x, weight=weight, bias=bias)
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: x @ weight")
-    y = rows(x) @ weight  # (1)
+    y = product(rows(x), weight, **pieces)  # (1)
     if bias is not None:
         check_shape("linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
         y += bias
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
-def linear_backward(dy, saved):
+def linear_backward(dy, saved, **pieces):
     """Return (dx, dweight, dbias); dbias is None where there was no bias.
 
     Parameters
     ----------
     dy : array (..., d_out)
     saved : Saved
+    **pieces
+        ``parts`` and ``run`` of `product`.
     """
     x, weight, has_bias = saved
     dy_rows, x_rows = rows(dy), rows(x)
-    dx = (dy_rows @ weight.T).reshape(x.shape)  # (2)
+    dx = product(dy_rows, weight.T, **pieces).reshape(x.shape)  # (2)
     if weight.flags.c_contiguous:
-        dweight = x_rows.T @ dy_rows  # (3)
+        dweight = product(x_rows.T, dy_rows, **pieces)  # (3)
     else:  # the transpose of a table of embeddings: (3) transposed, laid out in memory as that table is
-        dweight = (dy_rows.T @ x_rows).T
+        dweight = product(dy_rows.T, x_rows, **pieces).T
     dbias = np.ones(len(dy_rows), dy.dtype) @ dy_rows if has_bias else None  # (4): a product sums faster than .sum
     return dx, dweight, dbias

@@ -35,9 +35,12 @@ class Saved(NamedTuple):
     count: int
     chunk: int
     options: dict  # of `cross_entropy`
+    pieces: dict  # of `linear`
 
 
-def linear_cross_entropy(x, weight, targets, *, ignore_index=-100, label_smoothing=0.0, count=None, chunk=CHUNK):
+def linear_cross_entropy(
+    x, weight, targets, *, ignore_index=-100, label_smoothing=0.0, count=None, chunk=CHUNK, **pieces
+):
     """Return ``cross_entropy(linear(x, weight), targets)``, some rows at a time.
 
     Parameters
@@ -48,6 +51,8 @@ def linear_cross_entropy(x, weight, targets, *, ignore_index=-100, label_smoothi
         As for `tinytx.ops.cross_entropy`.
     chunk : int
         Logits that exist at a time, about; at least one row.
+    **pieces
+        ``parts`` and ``run`` of `linear`, here and in backward.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def linear_cross_entropy(x, weight, targets, *, ignore_index=-100, label_smoothi
     check_shape("linear_cross_entropy", "targets", targets, x.shape[:-1], "x of shape", x.shape)
     count = count_targets(targets, ignore_index) if count is None else count
     options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
-    saved = Saved(x, weight, targets, count, chunk, options)
+    saved = Saved(x, weight, targets, count, chunk, options, pieces)
     return sum((loss for _, _, (loss, _) in _chunks(saved)), 0.0), saved  # (1)
 
 
@@ -80,7 +85,8 @@ def linear_cross_entropy_backward(saved, dloss=1.0):
     dx, dweight = np.empty(saved.x.shape, saved.x.dtype), None
     dx_rows = rows(dx)
     for at, linear_saved, (_, loss_saved) in _chunks(saved):
-        dx_rows[at], part, _ = linear_backward(cross_entropy_backward(loss_saved, dloss), linear_saved)  # (2)
+        dlogits = cross_entropy_backward(loss_saved, dloss)
+        dx_rows[at], part, _ = linear_backward(dlogits, linear_saved, **saved.pieces)  # (2)
         if dweight is None:
             dweight = part
         else:
@@ -94,5 +100,5 @@ def _chunks(saved):
     size = max(1, saved.chunk // max(1, saved.weight.shape[1]))
     for start in range(0, len(x), size):
         at = slice(start, start + size)
-        logits, linear_saved = linear(x[at], saved.weight)
+        logits, linear_saved = linear(x[at], saved.weight, **saved.pieces)
         yield at, linear_saved, cross_entropy(logits, targets[at], count=saved.count, **saved.options)

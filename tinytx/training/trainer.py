@@ -139,12 +139,12 @@ class Trainer:
         return math.fsum(losses)
 
     def _alone(self, shard, count):
-        """One shard for all threads: BLAS gets them for its products, and attention for its heads."""
-        with self._workers.blas_threads(self.threads):
-            return self._shard(self.model, shard, count, run=self._workers.run)
+        """One shard for all threads: attention shares out its heads among them, and a large product its rows."""
+        with self._workers.blas_threads(1):
+            return self._shard(self.model, shard, count, run=self._workers.run, threads=self.threads)
 
-    def _shard(self, model, shard, count, run=map):
-        tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row, run=run)
+    def _shard(self, model, shard, count, **side_by_side):
+        tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row, **side_by_side)
         loss = model.loss(*shard.batch, tape=tape, count=count)
         model.loss_backward(tape)
         tape.check_empty()
