@@ -47,10 +47,13 @@ class Workers:
                 results[i] = f(*calls[i])
 
         with self.blas_threads(1):
-            working = [self._pool.submit(work) for _ in range(min(self.count, len(calls)))]
-            wait(working)
-        for each in working:
-            each.result()
+            others = [self._pool.submit(work) for _ in range(min(self.count, len(calls)) - 1)]
+            try:
+                work()  # this thread is one of them
+            finally:
+                wait(others)
+        for other in others:
+            other.result()
         return results
 
     def blas_threads(self, count):
