@@ -146,7 +146,7 @@ class Tape:
 
     @property
     def pieces(self):
-        """What `tinytx.ops.linear` takes to make its products in the threads that there are."""
+        """What operations take that share out their work among threads: ``parts`` and ``run``."""
         return {"parts": self.threads, "run": self.run}
 
     def push(self, layer, saved):

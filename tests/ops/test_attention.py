@@ -92,6 +92,32 @@ def test_does_not_depend_on_its_tiles(kind, t, s, block, keys, tile, p, monkeypa
     assert_same({"p": weights}, {"p": attention_weights(attention(q, key, v, **options)[1])}, "weights", 1e-13)
 
 
+@pytest.mark.parametrize("parts", [2, 3, 4, 100])
+@pytest.mark.parametrize(("b", "h"), [(1, 5), (3, 2)])
+def test_heads_are_shared_out(b, h, parts, monkeypatch):
+    """Catches threads that find one group for all of them, and heads that are in two groups or in none."""
+    monkeypatch.setattr(module, "TILE", 1000)  # less than all heads' 14 x 15 scores
+    rng, counts = np.random.default_rng(2), []
+    q, k, v = qkv(b, h, 14, 15, 4)
+    dy = rng.normal(size=q.shape)
+
+    def backwards(f, groups):
+        counts.append(len(groups))
+        return [f(group) for group in groups[::-1]]
+
+    y, saved = attention(q, k, v, causal=True, parts=parts, run=backwards)
+    dq, dk, dv = attention_backward(dy, saved, parts=parts, run=backwards)
+    assert_same(dict(y=y, dq=dq, dk=dk, dv=dv), results(q, k, v, dy, causal=True), "in parts", 1e-13)
+    assert counts == [max(counts)] * 2 and min(parts, b * h) <= counts[0] <= b * h
+
+
+def test_heads_that_fit_into_a_tile_are_not_shared_out():
+    """Catches threads woken for less work than waking them takes."""
+    counts = []
+    attention(*qkv(1, 4, 16, 16, 8), parts=2, run=lambda f, groups: counts.append(len(groups)) or list(map(f, groups)))
+    assert counts == [1]
+
+
 @pytest.mark.parametrize("slope", [-300.0, 300.0])
 def test_largest_score_may_come_in_any_tile(slope, monkeypatch):
     """Catches sums of earlier tiles that do not shrink, or shrink to NaN: scores rise or fall by 300 from key to key."""

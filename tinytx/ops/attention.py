@@ -167,18 +167,24 @@ def _product(p, x, *, out, add=False):
         out += y
 
 
-def _groups(saved):
-    """Return lists of rows of tiles, a list with all queries of some heads: what one list writes, no other touches."""
-    return _cut(saved.q.shape[:3], saved.k.shape[2], saved.causal, (BLOCK, LONG_BLOCK, KEYS, TILE))
+def _groups(saved, parts=1):
+    """Return lists of rows of tiles, a list with all queries of some heads: what one list writes, no other touches.
+
+    There are at least ``parts`` lists, if there are as many heads and they do not fit into one tile.
+    """
+    return _cut(saved.q.shape[:3], saved.k.shape[2], saved.causal, parts, (BLOCK, LONG_BLOCK, KEYS, TILE))
 
 
 @lru_cache(64)
-def _cut(shape, s, causal, sizes):
+def _cut(shape, s, causal, parts, sizes):
     (b, h, t), (shortest, longest, n_keys, elements) = shape, sizes
     n_queries = min(longest, max(shortest, t // 8))
     size = max(1, min(n_queries, t) * min(n_keys, s))
-    heads = max(1, min(h, elements // size))
-    batch = max(1, min(b, elements // (size * h))) if heads == h else 1
+    most = elements // size  # heads of a list, those of all its batch rows together
+    if b * h * t * s > elements:
+        most = min(most, b * h // parts)
+    heads = max(1, min(h, most))
+    batch = max(1, min(b, most // h)) if heads == h else 1
     rows = []
     for t0 in range(0, t, n_queries):
         t1 = min(t0 + n_queries, t)
@@ -216,7 +222,7 @@ def _scores(saved, tile):
     return np.matmul(saved.q[tile.q], saved.k[tile.k].swapaxes(2, 3), order="C")  # (1), c later
 
 
-def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_row=0, run=map):
+def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_row=0, parts=1, run=map):
     """Return softmax(q k^T / sqrt(K)) v for each head.
 
     Parameters
@@ -232,8 +238,10 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
     dropout : float in [0, 1), key : int or None, first_row : int
         Dropout of the weights, as in `tinytx.ops.dropout`, applied if ``key`` is given; ``first_row`` is the index in
         the whole batch of q's first row.
+    parts : int
+        The least number of groups that the heads are shared out among; a few small heads make one group all the same.
     run : function (f, groups)
-        Calls f for each group of heads: `map`, or one that does so in several threads.
+        Calls f for each group: `map`, or one that does so in ``parts`` threads.
 
     Returns
     -------
@@ -276,7 +284,7 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
                 largest[at], inverse[at] = running[0], running[2]
                 y_rows *= running[2][..., None]
 
-    list(run(attend, _groups(saved)))
+    list(run(attend, _groups(saved, parts)))
     return y, saved
 
 
@@ -303,14 +311,14 @@ def _tile_backward(saved, tile, dy, inner):
     return p, da
 
 
-def attention_backward(dy, saved, *, run=map):
+def attention_backward(dy, saved, *, parts=1, run=map):
     """Return (dq, dk, dv), laid out in memory like q, k and v.
 
     Parameters
     ----------
     dy : array (B, H, T, K), any strides
     saved : Saved
-    run
+    parts, run
         As for `attention`.
     """
     q, k, v = saved.q, saved.k, saved.v
@@ -329,5 +337,5 @@ def attention_backward(dy, saved, *, run=map):
                     _product(da, k[tile.k], out=dq[tile.q], add=tile is not tiles[0])  # (7)
                     _product(da.swapaxes(2, 3), q[tile.q], out=dk[tile.k], add=add)  # (8)
 
-    list(run(attend, _groups(saved)))
+    list(run(attend, _groups(saved, parts)))
     return dq, dk, dv
