@@ -80,7 +80,8 @@ def child(side, shape, threads):
 
 def long_child(side, length, threads):
     """Answer with milliseconds of attention of one sequence, and MB of memory before and at the peak."""
-    pair, convert = [partial(f, parts=threads, run=Workers(threads).run) for f in op_sides.OURS["attention"]], lambda case: case
+    in_threads = {"parts": threads, "run": Workers(threads).run}
+    pair, convert = [partial(f, **in_threads) for f in op_sides.OURS["attention"]], lambda case: case
     if side == "torch":
         import torch
 

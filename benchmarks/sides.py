@@ -35,11 +35,11 @@ SHAPES = {
 }
 
 
-def make_model(shape):
+def make_model(shape, dtype=np.float32):
     """Return a GPT of a `Shape`, the same each time."""
     from tinytx.models import GPT, GPTConfig
 
-    return GPT(GPTConfig(**shape.sizes), rng=np.random.default_rng(0))
+    return GPT(GPTConfig(**shape.sizes), rng=np.random.default_rng(0), dtype=dtype)
 
 
 def make_batch(shape):
@@ -55,10 +55,11 @@ def ours(model, threads, lr=LR):
 
 
 def torch_eager(model, threads, lr=LR, compiled=False):
-    """Return PyTorch's counterpart, from the same weights."""
+    """Return PyTorch's counterpart, from the same weights, in the same precision."""
+    import torch
     from torch_gpt import TorchGPT
 
-    rival = TorchGPT(model.config)
+    rival = TorchGPT(model.config).to(torch.from_numpy(model.token.weight.data).dtype)
     rival.load_ours(model.state_dict())
     return torch_trainer(rival, threads, lr, compiled)
 
@@ -80,9 +81,9 @@ def torch_compile(model, threads, lr=LR):
 SIDES = {"ours": ours, "torch_eager": torch_eager, "torch_compile": torch_compile}
 
 
-def sgemm_peak(seconds=1.0):
-    """Return the best rate of NumPy's float32 product, in GFLOP/s, with the threads that it takes by itself."""
-    a = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
+def product_peak(dtype=np.float32, seconds=1.0):
+    """Return the best rate of NumPy's product, in GFLOP/s, with the threads that it takes by itself."""
+    a = np.random.default_rng(0).random((2048, 2048), dtype=dtype)
     best, until = np.inf, time.perf_counter() + seconds
     while time.perf_counter() < until:
         began = time.perf_counter()
