@@ -83,35 +83,41 @@ def measure(axis, value, sides, arguments, env):
 
 
 def draw(figures, path):
-    """Draw time above memory, a column for each axis, and write the PNG."""
+    """Draw time, memory and the ratio of times, a column for each axis, and write the PNG."""
     from tinytx.extras import require
     from tinytx.files import atomic_write
 
     module = require("matplotlib.figure", "train", "drawing the curves")
-    figure = module.Figure(figsize=(1.2 + 3.4 * len(figures), 6), layout="constrained")
-    panels = figure.subplots(2, len(figures), sharex="col", sharey="row", squeeze=False)
+    compared = any(len(point) > 1 for points in figures.values() for point in points.values())
+    rows = {"ms": "milliseconds a step", "memory": "MB above a tiny model's"}
+    rows |= {"ratio": "PyTorch's time / ours"} if compared else {}
+    figure = module.Figure(figsize=(1.2 + 3.4 * len(figures), 3 * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows), len(figures), sharex="col", sharey="row", squeeze=False)
     for column, (axis, points) in enumerate(figures.items()):
         values = [int(value) for value in points]
-        for row, key in enumerate(("ms", "memory")):
-            panel = panels[row, column]
+        for panel, key in zip(panels[:, column], rows):
             for side in next(iter(points.values())):
-                numbers = [
-                    max(1, point[side][key]) if key == "memory" else point[side][key] for point in points.values()
-                ]
-                panel.plot(values, numbers, "o-", color=COLOURS[side], label=NAMES[side], markersize=4, linewidth=1.8)
+                if key in points[values[0]][side]:
+                    numbers = [max(1, point[side][key]) if key == "memory" else point[side][key] for point in points.values()]
+                    panel.plot(values, numbers, "o-", color=COLOURS[side], label=NAMES[side], markersize=4, linewidth=1.8)
+            if key == "ratio":
+                panel.axhline(1, color="#888888", linewidth=1)
+            else:
+                panel.set_yscale("log")
+                panel.yaxis.set_major_formatter("{x:,.0f}")
             panel.set_xscale("log", base=2)
-            panel.set_yscale("log")
-            panel.yaxis.set_major_formatter("{x:,.0f}")
             panel.set_xticks(values, [f"{v // 1024}k" if v >= 1024 else str(v) for v in values])
             panel.grid(color="#dddddd", linewidth=0.6)
             panel.spines[["top", "right"]].set_visible(False)
-        panels[1, column].set_xlabel(LABELS[axis])
-    panels[0, 0].set_ylabel("milliseconds a step")
-    panels[1, 0].set_ylabel("MB above a tiny model's")
+        panels[-1, column].set_xlabel(LABELS[axis])
+    for panel, label in zip(panels[:, 0], rows.values()):
+        panel.set_ylabel(label)
     panels[0, 0].legend(frameon=False)
-    for panel in panels[:, 0]:  # whole decades, so that there are labels
+    for panel in panels[:2, 0]:  # whole decades, so that there are labels
         low, high = map(math.log10, panel.get_ylim())
         panel.set_ylim(10 ** math.floor(low + 0.1), 10 ** math.ceil(high - 0.1))
+    if compared:
+        panels[2, 0].set_ylim(bottom=0)
     figure.suptitle(
         f"Base: T {BASE.max_len}, D {BASE.d_model}, {BASE.n_layers} layers, B {BASE.batch}", fontsize="medium"
     )
