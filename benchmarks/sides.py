@@ -35,11 +35,11 @@ SHAPES = {
 }
 
 
-def make_model(shape, dtype=np.float32):
+def make_model(shape, dtype=np.float32, dropout=0.0):
     """Return a GPT of a `Shape`, the same each time."""
     from tinytx.models import GPT, GPTConfig
 
-    return GPT(GPTConfig(**shape.sizes), rng=np.random.default_rng(0), dtype=dtype)
+    return GPT(GPTConfig(**shape.sizes, dropout=dropout), rng=np.random.default_rng(0), dtype=dtype)
 
 
 def make_batch(shape):

@@ -6,11 +6,11 @@ from torch import nn
 
 
 class TorchBlock(nn.Module):
-    """Pre-norm block."""
+    """Pre-norm block, with dropout where nanoGPT has it: on attention's weights and on what either part adds."""
 
-    def __init__(self, d, n_heads):
+    def __init__(self, d, n_heads, dropout):
         super().__init__()
-        self.n_heads = n_heads
+        self.n_heads, self.dropout = n_heads, nn.Dropout(dropout)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
         self.qkv, self.output = nn.Linear(d, 3 * d), nn.Linear(d, d)  # one product for q, k and v, as in nanoGPT
         self.expand, self.contract = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
@@ -18,9 +18,10 @@ class TorchBlock(nn.Module):
     def forward(self, x):
         b, t, d = x.shape
         q, k, v = (y.view(b, t, self.n_heads, -1).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(d, dim=2))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.output(y.transpose(1, 2).reshape(b, t, d))
-        return x + self.contract(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))
+        p = self.dropout.p if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=p)
+        x = x + self.dropout(self.output(y.transpose(1, 2).reshape(b, t, d)))
+        return x + self.dropout(self.contract(F.gelu(self.expand(self.norm2(x)), approximate="tanh")))
 
 
 class TorchGPT(nn.Module):
@@ -30,11 +31,13 @@ class TorchGPT(nn.Module):
         super().__init__()
         self.token = nn.Embedding(config.vocab_size, config.d_model)
         self.position = nn.Embedding(config.max_len, config.d_model)
-        self.blocks = nn.ModuleList(TorchBlock(config.d_model, config.n_heads) for _ in range(config.n_layers))
+        self.dropout = nn.Dropout(config.dropout)
+        blocks = (TorchBlock(config.d_model, config.n_heads, config.dropout) for _ in range(config.n_layers))
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.d_model)
 
     def forward(self, ids, targets):
-        x = self.token(ids) + self.position.weight[: ids.shape[1]]
+        x = self.dropout(self.token(ids) + self.position.weight[: ids.shape[1]])
         for block in self.blocks:
             x = block(x)
         logits = self.norm(x) @ self.token.weight.T
@@ -98,7 +101,9 @@ class TorchTrainer:
 
     def evaluate(self, batches):
         """Return the mean loss per target over batches."""
+        self.model.eval()
         with torch.no_grad():
             counts = [int((targets >= 0).sum()) for _, targets in batches]
             losses = [self._loss(*batch).item() for batch in batches]
+        self.model.train()
         return sum(loss * count for loss, count in zip(losses, counts)) / sum(counts)

@@ -14,12 +14,12 @@ import turns
 from sides import SHAPES, SIDES, flops, make_batch, make_model, product_peak
 
 
-def child(side, shape, threads, dtype):
+def child(side, shape, arguments):
     """Answer a number of steps with milliseconds for one, loss and peak memory; "product" with NumPy's rate."""
     if side == "product":
-        return turns.serve(lambda _: {"gflops": product_peak(dtype)})
-    model, batch = make_model(shape, dtype), make_batch(shape)
-    step = SIDES[side](model, threads).step
+        return turns.serve(lambda _: {"gflops": product_peak(arguments.dtype)})
+    model, batch = make_model(shape, arguments.dtype, arguments.dropout), make_batch(shape)
+    step = SIDES[side](model, arguments.threads).step
     del model  # the rival has copied its weights: they shall not count as its memory
     for _ in range(2):
         step(*batch)
@@ -33,15 +33,16 @@ def child(side, shape, threads, dtype):
     turns.serve(answer)
 
 
-def compare(shape, sides, n_turns, threads, dtype, env):
+def compare(shape, sides, arguments, env):
     """Return the figures of one shape."""
-    options = "--shapes", shape, "--threads", threads, "--dtype", dtype
+    options = [f"--{name}={getattr(arguments, name)}" for name in ("threads", "dtype", "dropout")]
+    options += ["--shapes", shape]
     gflops = turns.ask_once(__file__, "product", None, *options, env=env)["gflops"]
     running = turns.start(__file__, sides, *options, env=env)
     ours = running["ours"]
     turns.take_turns(running.values(), 1, 1)
     steps = max(1, round(1000 / ours.turns[0]["ms"]))  # about a second a turn
-    turns.take_turns(running.values(), n_turns, steps)
+    turns.take_turns(running.values(), arguments.turns, steps)
     for side in running.values():
         side.close()
     row = {f"{name}_ms": side.median("ms") for name, side in running.items()}
@@ -62,15 +63,16 @@ def main():
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--sides", nargs="+", choices=[s for s in SIDES if s != "ours"], default=["torch_eager"])
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default float32")
+    parser.add_argument("--dropout", type=float, default=0.0, metavar="P", help="default 0; masks differ, so losses do, too")
     arguments = parser.parse_args()
     if arguments.child:
-        return child(arguments.child, SHAPES[arguments.shapes[0]], arguments.threads, arguments.dtype)
+        return child(arguments.child, SHAPES[arguments.shapes[0]], arguments)
     sides = ["ours", *turns.rivals(arguments.sides, "torch")]
     env = turns.environment(arguments.keep_env)
     turns.describe(arguments.threads, sides, env)
     figures = {}
     for shape in arguments.shapes:
-        row = figures[shape] = compare(shape, sides, arguments.turns, arguments.threads, arguments.dtype, env)
+        row = figures[shape] = compare(shape, sides, arguments, env)
         times = ", ".join(f"{key[:-3]} {row[key]:.1f} ms" for key in row if key.endswith("_ms"))
         ratio = f", PyTorch / ours {row['ratio']:.2f}" if "ratio" in row else ""
         peak = f"{row['sgemm_share']:.0%} of {row['gflops']:.0f} GFLOP/s"
