@@ -42,7 +42,7 @@ and 1/Z is kept as 0.
 
 import math
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -51,8 +51,8 @@ from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
 from tinytx.ops.dropout import threshold
 from tinytx.shapes import check_float, check_probability, check_shape
 
-BLOCK, LONG_BLOCK = 64, 256  # queries in a tile: an eighth of the sequence, within these bounds
-KEYS = 512  # keys in a tile, at most
+BLOCK, LONG_BLOCK = 64, 384  # queries in a tile: an eighth of the sequence, within these bounds
+KEYS = 768  # keys in a tile, at most
 TILE = 1 << 17  # elements of a tile, about: half a megabyte of float32
 
 _NO_MASK, _NO_ROWS = np.empty((0, 0, 0), bool), np.empty(0, np.int64)
@@ -170,7 +170,7 @@ def _product(p, x, *, out, add=False):
 def _groups(saved, parts=1):
     """Return lists of rows of tiles, a list with all queries of some heads: what one list writes, no other touches.
 
-    There are at least ``parts`` lists, if there are as many heads and they do not fit into one tile.
+    Unless all heads fit into one tile, each batch row's are cut into a multiple of ``parts``, so that nobody waits.
     """
     return _cut(saved.q.shape[:3], saved.k.shape[2], saved.causal, parts, (BLOCK, LONG_BLOCK, KEYS, TILE))
 
@@ -180,20 +180,20 @@ def _cut(shape, s, causal, parts, sizes):
     (b, h, t), (shortest, longest, n_keys, elements) = shape, sizes
     n_queries = min(longest, max(shortest, t // 8))
     size = max(1, min(n_queries, t) * min(n_keys, s))
-    most = elements // size  # heads of a list, those of all its batch rows together
+    most = max(1, elements // size)  # heads that a tile has room for
+    n = max(1, -(-h // most))
     if b * h * t * s > elements:
-        most = min(most, b * h // parts)
-    heads = max(1, min(h, most))
-    batch = max(1, min(b, most // h)) if heads == h else 1
+        n = min(h, -(-n // parts) * parts)
+    batch = max(1, min(b, most // h)) if n == 1 else 1
     rows = []
     for t0 in range(0, t, n_queries):
         t1 = min(t0 + n_queries, t)
         seen = max(0, min(s, t1 + s - t)) if causal else s
         rows.append((slice(t0, t1), [slice(s0, min(s0 + n_keys, seen)) for s0 in range(0, max(seen, 1), n_keys)]))
     return [
-        [[Tile(slice(b0, b0 + batch), slice(h0, h0 + heads), at, part) for part in keys] for at, keys in rows]
+        [[Tile(slice(b0, b0 + batch), slice(h0, h1), at, part) for part in keys] for at, keys in rows]
         for b0 in range(0, b, batch)
-        for h0 in range(0, h, heads)
+        for h0, h1 in pairwise(h * i // n for i in range(n + 1))
     ]
 
 
@@ -239,7 +239,7 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
         Dropout of the weights, as in `tinytx.ops.dropout`, applied if ``key`` is given; ``first_row`` is the index in
         the whole batch of q's first row.
     parts : int
-        The least number of groups that the heads are shared out among; a few small heads make one group all the same.
+        Number of groups of heads, or a divisor of it; a few small heads make one group all the same.
     run : function (f, groups)
         Calls f for each group: `map`, or one that does so in ``parts`` threads.
 
