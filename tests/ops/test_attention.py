@@ -111,6 +111,17 @@ def test_heads_are_shared_out(b, h, parts, monkeypatch):
     assert counts == [b * min(h, parts * math.ceil(math.ceil(h / 4) / parts))] * 2  # a tile has room for 4 heads
 
 
+@pytest.mark.parametrize("sizes", [(0, 2, 3, 3), (2, 0, 3, 3), (2, 2, 0, 3), (2, 2, 3, 0)])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_nothing_to_attend_to(sizes, parts):
+    """Catches a division by the number of heads, and outputs left as memory was where there is no key."""
+    q, k, v = qkv(*sizes, 4)
+    y, saved = attention(q, k, v, causal=True, parts=parts)
+    gradients = attention_backward(np.ones_like(y), saved, parts=parts)
+    assert y.shape == q.shape and not y.any()
+    assert [g.shape for g in gradients] == [q.shape, k.shape, v.shape] and not any(g.any() for g in gradients)
+
+
 def test_heads_that_fit_into_a_tile_are_not_shared_out():
     """Catches threads woken for less work than waking them takes."""
     counts = []

@@ -184,7 +184,7 @@ def _cut(shape, s, causal, parts, sizes):
     n = max(1, -(-h // most))
     if b * h * t * s > elements:
         n = min(h, -(-n // parts) * parts)
-    batch = max(1, min(b, most // h)) if n == 1 else 1
+    batch = max(1, min(b, most // max(1, h))) if n == 1 else 1
     rows = []
     for t0 in range(0, t, n_queries):
         t1 = min(t0 + n_queries, t)
