@@ -53,7 +53,7 @@ from tinytx.shapes import check_float, check_probability, check_shape
 
 BLOCK, LONG_BLOCK = 64, 384  # queries in a tile: an eighth of the sequence, within these bounds
 KEYS = 768  # keys in a tile, at most
-TILE = 1 << 17  # elements of a tile, about: half a megabyte of float32
+TILE = 1 << 17  # elements of a tile of several heads, at most: half a megabyte of float32
 
 _NO_MASK, _NO_ROWS = np.empty((0, 0, 0), bool), np.empty(0, np.int64)
 _QUIET = {"invalid": "ignore", "over": "ignore"}  # NaN in masked positions is no news
@@ -250,7 +250,7 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
 
     Notes
     -----
-    Beside arrays of q's and k's size, memory is one tile of about ``BLOCK`` x S elements.
+    Beside arrays of q's and k's size, each thread has one tile: ``LONG_BLOCK`` x ``KEYS`` elements at most, backward two.
     """
     check_float("attention", q=q, k=k, v=v)
     check_probability("attention", "dropout", dropout)
