@@ -94,12 +94,14 @@ def draw(figures, path):
     figure = module.Figure(figsize=(1.2 + 3.4 * len(figures), 3 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), len(figures), sharex="col", sharey="row", squeeze=False)
     for column, (axis, points) in enumerate(figures.items()):
-        values = [int(value) for value in points]
+        values = list(points)
         for panel, key in zip(panels[:, column], rows):
             for side in next(iter(points.values())):
                 if key in points[values[0]][side]:
-                    numbers = [max(1, point[side][key]) if key == "memory" else point[side][key] for point in points.values()]
-                    panel.plot(values, numbers, "o-", color=COLOURS[side], label=NAMES[side], markersize=4, linewidth=1.8)
+                    least = 1 if key == "memory" else 0
+                    numbers = [max(least, point[side][key]) for point in points.values()]
+                    style = {"color": COLOURS[side], "label": NAMES[side], "markersize": 4, "linewidth": 1.8}
+                    panel.plot(values, numbers, "o-", **style)
             if key == "ratio":
                 panel.axhline(1, color="#888888", linewidth=1)
             else:

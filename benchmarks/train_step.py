@@ -63,7 +63,7 @@ def main():
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--sides", nargs="+", choices=[s for s in SIDES if s != "ours"], default=["torch_eager"])
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default float32")
-    parser.add_argument("--dropout", type=float, default=0.0, metavar="P", help="default 0; masks differ, so losses do, too")
+    parser.add_argument("--dropout", type=float, default=0.0, metavar="P", help="default 0; other masks, other losses")
     arguments = parser.parse_args()
     if arguments.child:
         return child(arguments.child, SHAPES[arguments.shapes[0]], arguments)

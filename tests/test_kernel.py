@@ -92,9 +92,10 @@ def test_exp_at_the_edges_of_its_range(dtype):
     above, below = np.array([top * dtype(1.0001), 2 * top], dtype), np.array([1.001 * bottom, 2 * bottom], dtype)
     assert np.isinf(exp_of(above)).all()
     assert np.isfinite(exp_of(np.array([0.9999 * top], dtype))).all()
-    assert (exp_of(below) == 0).all()
     near = exp_of(np.linspace(1.02 * bottom, 0.98 * bottom, 10_001, dtype=dtype))
-    assert ((near == 0) | (near >= info.smallest_normal)).all() and (np.diff(near) >= 0).all()
+    assert (np.diff(near) >= 0).all()
+    if not numba.config.DISABLE_JIT:  # NumPy's has numbers between
+        assert (exp_of(below) == 0).all() and ((near == 0) | (near >= info.smallest_normal)).all()
 
 
 @pytest.mark.parametrize(("dtype", "lowest", "ulp"), [(np.float32, -13, 6e-8), (np.float64, -37, 1.2e-16)])

@@ -32,3 +32,34 @@ def test_an_error_waits_for_the_other_calls(here):
     with pytest.raises(ValueError, match="call"):
         Workers(2).run(call, range(2))
     assert len(ended) == 1
+
+
+def test_after_an_error_no_call_is_begun():
+    """Catches Ctrl-C that seems dead, since the other threads make all the calls that are left."""
+    both, begun = threading.Barrier(2, timeout=10), []
+
+    def call(number):
+        begun.append(number)
+        if number < 2:
+            both.wait()
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        time.sleep(0.1)
+
+    with pytest.raises(KeyboardInterrupt):
+        Workers(2).run(call, range(50))
+    assert len(begun) < 5
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_calls_inside_calls_inside_calls(count):
+    """Catches a thread that waits for one that is never begun."""
+    workers, found = Workers(count), []
+
+    def nested(depth):
+        return 1 if not depth else sum(workers.run(lambda _: nested(depth - 1), range(4)))
+
+    thread = threading.Thread(target=lambda: found.append(nested(3)), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert found == [4**3]

@@ -23,12 +23,12 @@ The sum in (6) is a scalar product of two rows that exist anyway, dropout or not
 
     sum_r P_tr dP_tr = sum_r P_tr sum_k dY_tk V_rk = sum_k dY_tk Y_tk.   (9)
 
-Tiles. P has T x S elements for each head, and they need never exist together: ``BLOCK`` queries by ``KEYS`` keys are
-made at a time, over few enough heads to stay in cache. A row of P needs its largest score m_t and its
-Z_t = sum_s e^(A_ts - m_t), of which a tile knows only the part up to its own keys. So the tiles of a row carry along
-m, Z and the sum of e^(A_ts - m_t) V_s: where a tile brings a larger score m', both sums shrink by e^(m - m'), and
-after the last tile Y is the one divided by the other (Milakov and Gimelshein 2018, arXiv:1805.02867). m_t and Z_t are
-kept, from which backward makes any tile again:
+Tiles. P has T x S elements for each head, and they need never exist together: ``BLOCK`` to ``LONG_BLOCK`` queries by
+``KEYS`` keys are made at a time, of several heads where those are small, of one where it is large. A row of P needs its
+largest score m_t and its Z_t = sum_s e^(A_ts - m_t), of which a tile knows only the part up to its own keys. So the
+tiles of a row carry along m, Z and the sum of e^(A_ts - m_t) V_s: where a tile brings a larger score m', both sums
+shrink by e^(m - m'), and after the last tile Y is the one divided by the other (Milakov and Gimelshein 2018,
+arXiv:1805.02867). m_t and Z_t are kept, from which backward makes any tile again:
 
     P_ts = e^(A_ts - m_t) / Z_t.                                         (10)
 
@@ -170,7 +170,8 @@ def _product(p, x, *, out, add=False):
 def _groups(saved, parts=1):
     """Return lists of rows of tiles, a list with all queries of some heads: what one list writes, no other touches.
 
-    Unless all heads fit into one tile, each batch row's are cut into a multiple of ``parts``, so that nobody waits.
+    Where the scores are more than a tile's elements, each batch row's heads are cut into a multiple of ``parts``
+    lists, so that as many threads end together; or into one list a head, if there are too few.
     """
     return _cut(saved.q.shape[:3], saved.k.shape[2], saved.causal, parts, (BLOCK, LONG_BLOCK, KEYS, TILE))
 
@@ -239,7 +240,7 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
         Dropout of the weights, as in `tinytx.ops.dropout`, applied if ``key`` is given; ``first_row`` is the index in
         the whole batch of q's first row.
     parts : int
-        Number of groups of heads, or a divisor of it; a few small heads make one group all the same.
+        How many calls ``run`` makes side by side: heads are shared out evenly where there are enough, and enough to do.
     run : function (f, groups)
         Calls f for each group: `map`, or one that does so in ``parts`` threads.
 
@@ -250,7 +251,8 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
 
     Notes
     -----
-    Beside arrays of q's and k's size, each thread has one tile: ``LONG_BLOCK`` x ``KEYS`` elements at most, backward two.
+    Beside arrays of q's and k's size, each thread has one tile, backward two, of ``LONG_BLOCK`` x ``KEYS`` elements at
+    most, and the mask's part.
     """
     check_float("attention", q=q, k=k, v=v)
     check_probability("attention", "dropout", dropout)

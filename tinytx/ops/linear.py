@@ -48,7 +48,7 @@ def product(a, b, *, parts=1, run=map):
     parts : int
         Number of pieces.
     run : function (f, starts, stops)
-        Calls f for each piece, as `map` does: one that does so in ``parts`` threads takes the place of BLAS's own threads.
+        Calls f for each piece: `map`, or one that does so in ``parts`` threads, with one BLAS thread in each.
 
     Returns
     -------
@@ -56,13 +56,13 @@ def product(a, b, *, parts=1, run=map):
     """
     if parts == 1 or len(a) * b.size < LARGE:
         return a @ b
-    y = np.empty((len(a), b.shape[1]), a.dtype)
+    y = np.empty((len(a), b.shape[1]), np.result_type(a, b))
     edges = [len(a) * i // parts for i in range(parts + 1)]
     list(run(lambda start, stop: np.matmul(a[start:stop], b, out=y[start:stop]), edges[:-1], edges[1:]))
     return y
 
 
-def linear(x, weight, bias=None, **pieces):
+def linear(x, weight, bias=None, *, parts=1, run=map):
     """Return x W + b.
 
     Parameters
@@ -70,8 +70,8 @@ def linear(x, weight, bias=None, **pieces):
     x : array (..., d_in), float32 or float64
     weight : array (d_in, d_out), the dtype of x
     bias : array (d_out,), optional
-    **pieces
-        ``parts`` and ``run`` of `product`.
+    parts, run
+        As for `product`.
 
     Returns
     -------
@@ -87,24 +87,25 @@ def linear(x, weight, bias=None, **pieces):
     check_float("linear", x=x, weight=weight, bias=bias)
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: x @ weight")
-    y = product(rows(x), weight, **pieces)  # (1)
+    y = product(rows(x), weight, parts=parts, run=run)  # (1)
     if bias is not None:
         check_shape("linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
         y += bias
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
-def linear_backward(dy, saved, **pieces):
+def linear_backward(dy, saved, *, parts=1, run=map):
     """Return (dx, dweight, dbias); dbias is None where there was no bias.
 
     Parameters
     ----------
     dy : array (..., d_out)
     saved : Saved
-    **pieces
-        ``parts`` and ``run`` of `product`.
+    parts, run
+        As for `product`.
     """
     x, weight, has_bias = saved
+    pieces = {"parts": parts, "run": run}
     dy_rows, x_rows = rows(dy), rows(x)
     dx = product(dy_rows, weight.T, **pieces).reshape(x.shape)  # (2)
     if weight.flags.c_contiguous:

@@ -39,7 +39,7 @@ class Saved(NamedTuple):
 
 
 def linear_cross_entropy(
-    x, weight, targets, *, ignore_index=-100, label_smoothing=0.0, count=None, chunk=CHUNK, **pieces
+    x, weight, targets, *, ignore_index=-100, label_smoothing=0.0, count=None, chunk=CHUNK, parts=1, run=map
 ):
     """Return ``cross_entropy(linear(x, weight), targets)``, some rows at a time.
 
@@ -51,8 +51,8 @@ def linear_cross_entropy(
         As for `tinytx.ops.cross_entropy`.
     chunk : int
         Logits that exist at a time, about; at least one row.
-    **pieces
-        ``parts`` and ``run`` of `linear`, here and in backward.
+    parts, run
+        As for `linear`, here and in backward.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def linear_cross_entropy(
     check_shape("linear_cross_entropy", "targets", targets, x.shape[:-1], "x of shape", x.shape)
     count = count_targets(targets, ignore_index) if count is None else count
     options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
-    saved = Saved(x, weight, targets, count, chunk, options, pieces)
+    saved = Saved(x, weight, targets, count, chunk, options, {"parts": parts, "run": run})
     return sum((loss for _, _, (loss, _) in _chunks(saved)), 0.0), saved  # (1)
 
 

@@ -13,8 +13,8 @@ class Workers:
     Parameters
     ----------
     count : int, optional
-        How many. The default is the number of processors, or 1 where threadpoolctl is missing: without it nothing
-        keeps BLAS's own threads from fighting with these.
+        How many work at a time, the calling one included. The default is the number of processors, or 1 where
+        threadpoolctl is missing: without it nothing keeps BLAS's own threads from fighting with these.
 
     Raises
     ------
@@ -34,25 +34,31 @@ class Workers:
         self._pool = ThreadPoolExecutor(self.count)
 
     def run(self, f, *arguments):
-        """Return [f(...), ...], as ``map`` takes its arguments; when all calls have ended, also if one raises.
+        """Return [f(...), ...], as ``map`` takes its arguments.
 
-        A thread that is done with one call takes the next: many small calls cost no more than a few large ones.
+        A thread that is done with one call takes the next: many small calls cost no more than a few large ones. Where
+        one raises, none is begun any more, and those that were begun are waited for.
         Meanwhile BLAS uses the thread that calls it, and no other.
         """
         calls = list(zip(*arguments))
         left, results = iter(range(len(calls))), [None] * len(calls)
 
         def work():
-            for i in left:  # shared by the threads: each number goes to one of them
-                results[i] = f(*calls[i])
+            try:
+                for i in left:  # shared by the threads: each number goes to one of them
+                    results[i] = f(*calls[i])
+            finally:
+                for _ in left:  # after an error, nothing
+                    pass
 
         with self.blas_threads(1):
             others = [self._pool.submit(work) for _ in range(min(self.count, len(calls)) - 1)]
             try:
                 work()  # this thread is one of them
             finally:
-                wait(others)
-        for other in others:
+                begun = [other for other in others if not other.cancel()]  # who begins later would find nothing left
+                wait(begun)
+        for other in begun:
             other.result()
         return results
 

@@ -51,7 +51,8 @@ class Trainer:
     clip : float or None
         Largest global norm of the gradient; a larger gradient is scaled down to it. None or 0: no clipping.
     threads : int, optional
-        Shards that run side by side. The default is the number of processors, or 1 where threadpoolctl is missing.
+        Shards that run side by side; a batch of one row is a single shard, whose heads and large products they share.
+        The default is the number of processors, or 1 where threadpoolctl is missing.
     accumulate : int
         Parts that a batch is cut into, one after the other: the same gradient with a fraction of the memory.
     seed : int
