@@ -88,7 +88,6 @@ def long_child(side, length, threads):
         torch.set_num_threads(threads)
         pair, convert = op_sides.torch_side()["attention"], partial(op_sides.torch_case, "attention")
 
-
     def run(case):
         return sequence(pair, case, lambda: None, 1)
 

@@ -94,6 +94,7 @@ def test_exp_at_the_edges_of_its_range(dtype):
     assert np.isfinite(exp_of(np.array([0.9999 * top], dtype))).all()
     near = exp_of(np.linspace(1.02 * bottom, 0.98 * bottom, 10_001, dtype=dtype))
     assert (np.diff(near) >= 0).all()
+    assert (exp_of(below) < info.smallest_normal).all() and (exp_of(below) >= 0).all()
     if not numba.config.DISABLE_JIT:  # NumPy's has numbers between
         assert (exp_of(below) == 0).all() and ((near == 0) | (near >= info.smallest_normal)).all()
 

@@ -144,11 +144,6 @@ class Tape:
             self.root = layer
         return layer.forward(x, self, **options)
 
-    @property
-    def pieces(self):
-        """What operations take that share out their work among threads: ``parts`` and ``run``."""
-        return {"parts": self.threads, "run": self.run}
-
     def push(self, layer, saved):
         """Keep ``saved`` for ``layer``'s backward: once in each forward."""
         self._stack.append((layer, saved))
@@ -224,6 +219,11 @@ class Tape:
         rows.append(("total", f"{len(self._stack)} entries", f"{total:,}"))
         width = [max(len(row[i]) for row in rows) for i in range(3)]
         return "\n".join(f"{a:<{width[0]}}  {b:<{width[1]}}  {c:>{width[2]}}".rstrip() for a, b, c in rows)
+
+
+def pieces(tape):
+    """Return what operations take that share out their work among a tape's threads: ``parts`` and ``run``."""
+    return {} if tape is None else {"parts": tape.threads, "run": tape.run}
 
 
 def _arrays(saved, name="saved"):

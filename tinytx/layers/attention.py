@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinytx import ops
-from tinytx.core import Layer
+from tinytx.core import Layer, pieces
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 from tinytx.shapes import check_probability
@@ -82,7 +82,7 @@ class MultiHeadAttention(Layer):
         options = {}
         if tape is not None:
             key = tape.dropout_key() if self.p else None
-            options = {"dropout": self.p, "key": key, "first_row": tape.first_row, **tape.pieces}
+            options = {"dropout": self.p, "key": key, "first_row": tape.first_row, **pieces(tape)}
         y, saved = ops.attention(q, k, v, mask=mask, causal=self.causal, **options)
         if tape is not None:
             tape.push(self, (saved, memory is None))
@@ -92,7 +92,7 @@ class MultiHeadAttention(Layer):
         """Return dx, or (dx, dmemory) where the forward had a memory."""
         dy = self._split(self.output.backward(dy, tape))
         saved, to_itself = tape.pop(self)
-        dq, dk, dv = ops.attention_backward(dy, saved, **tape.pieces)
+        dq, dk, dv = ops.attention_backward(dy, saved, **pieces(tape))
         dv = self.value.backward(self._merge(dv), tape)
         dk = self.key.backward(self._merge(dk), tape)
         dx = self.query.backward(self._merge(dq), tape)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinytx import ops
-from tinytx.core import Layer, Parameter
+from tinytx.core import Layer, Parameter, pieces
 from tinytx.layers.init import uniform_fan_in
 
 
@@ -47,14 +47,13 @@ class Linear(Layer):
 
         ``again``, a function () -> x, is kept in place of x, where making x a second time is cheaper than its memory.
         """
-        pieces = tape.pieces if tape is not None else {}
-        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None, **pieces)
+        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None, **pieces(tape))
         if tape is not None:
             tape.push(self, saved if again is None else saved._replace(x=again))
         return y
 
     def backward(self, dy, tape):
-        dx, dweight, dbias = ops.linear_backward(dy, self.pop(tape), **tape.pieces)
+        dx, dweight, dbias = ops.linear_backward(dy, self.pop(tape), **pieces(tape))
         self.add_matrix_grad(dweight)
         if self.bias:
             self.bias.add_grad(dbias)
@@ -100,14 +99,13 @@ class TiedLinear(Layer):
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., V)."""
-        pieces = tape.pieces if tape is not None else {}
-        y, saved = ops.linear(x, self.weight.data.T, self.bias.data if self.bias else None, **pieces)
+        y, saved = ops.linear(x, self.weight.data.T, self.bias.data if self.bias else None, **pieces(tape))
         if tape is not None:
             tape.push(self, saved)
         return y
 
     def backward(self, dy, tape):
-        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), **tape.pieces)
+        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), **pieces(tape))
         self.add_matrix_grad(dmatrix)
         if self.bias:
             self.bias.add_grad(dbias)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinytx import ops
-from tinytx.core import Layer
+from tinytx.core import Layer, pieces
 from tinytx.layers import Block, Dropout, Embedding, LayerNorm, LearnedPositions, Linear, TiedLinear
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
@@ -173,8 +173,7 @@ class GPT(Layer):
         """
         if np.size(ids) * self.config.vocab_size > LOGITS:
             x = self(ids, tape, hidden=True)
-            pieces = tape.pieces if tape is not None else {}
-            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, count=count, **pieces)
+            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, count=count, **pieces(tape))
         else:
             loss, saved = ops.cross_entropy(self(ids, tape), targets, count=count)
         if tape is not None:

@@ -88,7 +88,7 @@ def profile(model, *batch, steps=10):
     clock = _Clock()
     for _, layer in layers:  # a copy's own attribute hides the method: the model that was handed in is not touched
         layer.backward = _timed(layer.backward, rows[id(layer)], clock)
-    with Workers(1).blas_threads(1):
+    with Workers(1).one_blas_thread():
         _step(model, batch, clock, rows)
         for row in rows.values():
             row.forward = row.backward = 0.0

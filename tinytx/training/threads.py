@@ -51,7 +51,7 @@ class Workers:
                 for _ in left:  # after an error, nothing
                     pass
 
-        with self.blas_threads(1):
+        with self.one_blas_thread():
             others = [self._pool.submit(work) for _ in range(min(self.count, len(calls)) - 1)]
             try:
                 work()  # this thread is one of them
@@ -62,9 +62,9 @@ class Workers:
             other.result()
         return results
 
-    def blas_threads(self, count):
-        """Return a context in which each product of BLAS uses ``count`` threads."""
-        return self._blas.limit(limits=count, user_api="blas") if self._blas else nullcontext()
+    def one_blas_thread(self):
+        """Return a context in which BLAS uses the thread that calls it, and no other."""
+        return self._blas.limit(limits=1, user_api="blas") if self._blas else nullcontext()
 
 
 def processors():

@@ -141,7 +141,7 @@ class Trainer:
 
     def _alone(self, shard, count):
         """One shard for all threads: attention shares out its heads among them, and a large product its rows."""
-        with self._workers.blas_threads(1):
+        with self._workers.one_blas_thread():
             return self._shard(self.model, shard, count, run=self._workers.run, threads=self.threads)
 
     def _shard(self, model, shard, count, **side_by_side):
