@@ -1,8 +1,6 @@
 """Maps are softmax(Q K^T / sqrt(K)) of what went into each layer; pictures have a panel for each, with the words."""
 
-import errno
 import math
-import os
 import re
 import sys
 
@@ -277,14 +275,10 @@ def test_without_matplotlib(tmp_path, monkeypatch):
         alignment_picture(tmp_path / "a.png", np.ones((4, 5)), WORDS, READ)
 
 
-def test_a_failure_leaves_the_old_picture(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("full_disk")
+def test_a_failure_leaves_the_old_picture(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
-
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         alignment_picture(path, np.ones((4, 5)), WORDS, READ)
     assert path.read_bytes() == b"old"

@@ -1,6 +1,4 @@
-import errno
 import math
-import os
 import sys
 
 import numpy as np
@@ -75,14 +73,10 @@ def test_without_matplotlib(tmp_path, monkeypatch):
         loss_curve(METRICS, tmp_path / "loss.png")
 
 
-def test_a_failure_leaves_the_old_picture(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("full_disk")
+def test_a_failure_leaves_the_old_picture(tmp_path):
     path = tmp_path / "loss.png"
     path.write_bytes(b"old")
-
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         loss_curve(METRICS, path)
     assert path.read_bytes() == b"old"
