@@ -1,4 +1,4 @@
-r"""How near points are to one another, in a measure that means the same in crowds and in deserts: the p of t-SNE.
+r"""How near points are to one another, relative to the local density of points: the p of t-SNE.
 
 Derivation
 ----------
@@ -10,15 +10,15 @@ Only differences of the d_ij matter, so the nearest neighbour's is taken off the
 the sum is 1 or more, however far away point i stands. Let Z be that sum. The entropy of (1), in nats, is
 
     H_i = ln Z + b_i sum_j p_j|i d_ij,                                   (2)
-    dH_i/db_i = -b_i Var(d_i),   the variance of d_ij under p_j|i,       (3)
+    ∂H_i/∂b_i = -b_i Var(d_i),   the variance of d_ij under p_j|i,       (3)
 
 so H_i never rises with b_i: from ln(N - 1) at b_i = 0, where all others are equally near, down to ln(number of nearest
-neighbours). e^H_i counts how many neighbours i has, as it were, and the user says how many: its ``perplexity``. A
-bisection finds the b_i. Then nearness is made mutual,
+neighbours). e^H_i is called the ``perplexity``: the effective number of i's neighbours. The user chooses it, and a
+bisection finds the b_i that gives it. Then nearness is made mutual,
 
     p_ij = (p_j|i + p_i|j) / 2N,                                         (4)
 
-which adds up to 1 and gives an outlier, whom nobody else looks at, still 1/2N of all attention.
+which adds up to 1. An outlier, which is near to no other point, still has a share of at least 1/2N.
 
 Where more points coincide than the perplexity asks for, H_i cannot fall so low: their p_j|i is the limit of (1), the
 same for each of them. (An inverse width above 1e300 stands for infinity.)
@@ -38,7 +38,7 @@ STEEPEST = 1e300
 
 @kernel
 def _squared_distances(d, x, first, last):
-    """Fill rows of d (N, N). Differences, not |x|^2 + |y|^2 - 2xy, in which a far outlier drowns everybody's digits."""
+    """Fill rows of d (N, N). Differences, not |x|^2 + |y|^2 - 2xy, which loses all digits if one point is far away."""
     for i in range(first, last):
         for j in range(x.shape[0]):
             total = 0.0
@@ -104,7 +104,7 @@ def affinities(x, perplexity=30.0, *, run=map):
     ----------
     x : array (N, D), float32 or float64, N of 3 or more
     perplexity : float, at least 1 and less than N - 1
-        How many neighbours each point has, as it were; 5 to 50 is usual.
+        The effective number of neighbours of each point; 5 to 50 is usual.
     run : function (f, firsts, lasts)
         Calls f for each block of rows: `map`, or one that does so in several threads.
 

@@ -2,13 +2,14 @@ r"""Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762), in til
 
 Derivation
 ----------
-For one head, with T queries, S keys and values, c = 1/sqrt(K) and an additive mask that is 0 or minus infinity,
+For one head, with T queries, S keys and values of width K, c = 1/sqrt(K), and some of the scores masked,
 
     A = c Q K^T                  scores, (T, S)                          (1)
-    P = softmax(A) by rows       weights, (T, S)                         (2)
+    P = softmax(A) by rows       weights, (T, S); 0 where masked         (2)
     Y = P V                      output, (T, K)                          (3)
 
-(3) and (1) are products, (2) is the softmax of ``softmax.py``, so backward is
+(1) and (3) are products of two matrices, and both factors get a gradient as in ``linear.py``: the left one by its (2),
+the right one by its (3). (2) is the softmax of ``softmax.py``, whose (3) becomes (6) here. So with dY = ∂loss/∂Y,
 
     dV = P^T dY                                                          (4)
     dP = dY V^T                                                          (5)
@@ -16,19 +17,27 @@ For one head, with T queries, S keys and values, c = 1/sqrt(K) and an additive m
     dQ = c dA K                                                          (7)
     dK = c dA^T Q                                                        (8)
 
-In (4) and (8) the T axis is summed: every query that looked at a key adds to its gradient. Dropout with mask m
-multiplies P by m/(1-p) in (3) and (4), and dP by the same in (5); the P in (6) stays the undropped one.
+In (4) and (8) the T axis is summed: every query that looked at a key adds to its gradient.
 
-The sum in (6) is a scalar product of two rows that exist anyway, dropout or not:
+The sum in (6) is a scalar product of two rows that exist anyway. By (5), and then (3):
 
     sum_r P_tr dP_tr = sum_r P_tr sum_k dY_tk V_rk = sum_k dY_tk Y_tk.   (9)
 
-Tiles. P has T x S elements for each head, and they need never exist together: ``BLOCK`` to ``LONG_BLOCK`` queries by
-``KEYS`` keys are made at a time, of several heads where those are small, of one where it is large. A row of P needs its
-largest score m_t and its Z_t = sum_s e^(A_ts - m_t), of which a tile knows only the part up to its own keys. So the
-tiles of a row carry along m, Z and the sum of e^(A_ts - m_t) V_s: where a tile brings a larger score m', both sums
-shrink by e^(m - m'), and after the last tile Y is the one divided by the other (Milakov and Gimelshein 2018,
-arXiv:1805.02867). m_t and Z_t are kept, from which backward makes any tile again:
+Dropout puts P' = P m/(1-p) in the place of P in (3), with a mask m of zeros and ones (``dropout.py``). Then (4) has P',
+(5) gives dP' = dY V^T, and dP = dP' m/(1-p) goes into (6), whose P stays the undropped one. (9) still holds, because
+P_tr dP_tr = P_tr (m_tr/(1-p)) dP'_tr = P'_tr dP'_tr, and sum_r P'_tr V_rk is Y_tk.
+
+This is all of the mathematics. ``attention`` in ``plain.py`` does it in plain NumPy, in a few lines; the rest of this
+page is about never holding the whole of P.
+
+Tiles
+-----
+P has T x S elements for each head, and they need never exist together. A tile is the part of P for a block of queries
+and a block of keys (``attention_tiles.py``). A row of P needs its largest score m_t and its Z_t = sum_s e^(A_ts - m_t),
+of which a tile knows only the part up to its own keys. So the tiles of a row carry along m, Z and the sum of
+e^(A_ts - m_t) V_s: where a tile brings a larger score m', both sums shrink by e^(m - m'), and after the last tile Y is
+the one divided by the other (Milakov and Gimelshein 2018, arXiv:1805.02867). m_t and Z_t are kept, from which backward
+makes any tile again:
 
     P_ts = e^(A_ts - m_t) / Z_t.                                         (10)
 
@@ -38,16 +47,33 @@ key that its last query may see, which skips half of the products.
 Masked positions count for nothing, whatever is in them. A masked score is never read, and where P is 0 the products
 leave out what it multiplies, so that 0 times NaN is 0. A query whose keys are all masked has output 0 and gradient 0,
 and 1/Z is kept as 0.
+
+Names in the loops: ``a`` is a tile of Q K^T without c, and ``scale`` is c, so ``largest`` is m/c. Under a causal mask,
+query t of the tile sees the tile's keys 0 .. ``first`` + t. ``inner`` is (9). Dropout hashes an element's row and its
+column in the whole batch's weights: ``rows_of`` is the first such row of each head of the tile, ``column`` the tile's
+first key; ``bit`` is the number that an element's 32 random bits must reach for it to stay, and 0 without dropout.
+
+With numbers
+------------
+One query and two keys, K = 1: the scores are (0, ln 3), so that P = (1/4, 3/4); by (9) the sum in (6) is 1 * 3.
+
+>>> q, k, v = (np.array(x).reshape(1, 1, -1, 1) for x in ([1.0], [0.0, np.log(3)], [0.0, 4.0]))
+>>> y, saved = attention(q, k, v)
+>>> dq, dk, dv = attention_backward(np.ones((1, 1, 1, 1)), saved)
+>>> y.round(4).ravel().tolist(), dv.round(4).ravel().tolist()
+([3.0], [0.25, 0.75])
+>>> dq.round(4).ravel().tolist(), dk.round(4).ravel().tolist()  # dP = (0, 4), dA = (-0.75, 0.75)
+([0.824], [-0.75, 0.75])
 """
 
 import math
-from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
+from tinytx.ops.attention_tiles import groups_of_tiles
 from tinytx.ops.dropout import threshold
 from tinytx.shapes import check_float, check_probability, check_shape
 
@@ -71,23 +97,6 @@ class Saved(NamedTuple):
     mask: np.ndarray | None
     causal: bool
     dropout: tuple  # p, key, first row
-
-
-class Tile(NamedTuple):
-    """Some batch rows, some heads, a block of queries, a block of keys."""
-
-    batch: slice
-    heads: slice
-    queries: slice
-    keys: slice
-
-    @property
-    def q(self):
-        return self.batch, self.heads, self.queries
-
-    @property
-    def k(self):
-        return self.batch, self.heads, self.keys
 
 
 @kernel
@@ -168,34 +177,9 @@ def _product(p, x, *, out, add=False):
 
 
 def _groups(saved, parts=1):
-    """Return lists of rows of tiles, a list with all queries of some heads: what one list writes, no other touches.
-
-    Where the scores are more than a tile's elements, each batch row's heads are cut into a multiple of ``parts``
-    lists, so that as many threads end together; or into one list a head, if there are too few.
-    """
-    return _cut(saved.q.shape[:3], saved.k.shape[2], saved.causal, parts, (BLOCK, LONG_BLOCK, KEYS, TILE))
-
-
-@lru_cache(64)
-def _cut(shape, s, causal, parts, sizes):
-    (b, h, t), (shortest, longest, n_keys, elements) = shape, sizes
-    n_queries = min(longest, max(shortest, t // 8))
-    size = max(1, min(n_queries, t) * min(n_keys, s))
-    most = max(1, elements // size)  # heads that a tile has room for
-    n = max(1, -(-h // most))
-    if b * h * t * s > elements:
-        n = min(h, -(-n // parts) * parts)
-    batch = max(1, min(b, most // max(1, h))) if n == 1 else 1
-    rows = []
-    for t0 in range(0, t, n_queries):
-        t1 = min(t0 + n_queries, t)
-        seen = max(0, min(s, t1 + s - t)) if causal else s
-        rows.append((slice(t0, t1), [slice(s0, min(s0 + n_keys, seen)) for s0 in range(0, max(seen, 1), n_keys)]))
-    return [
-        [[Tile(slice(b0, b0 + batch), slice(h0, h1), at, part) for part in keys] for at, keys in rows]
-        for b0 in range(0, b, batch)
-        for h0, h1 in pairwise(h * i // n for i in range(n + 1))
-    ]
+    """Return lists of rows of tiles: what one list writes, no other touches."""
+    sizes = BLOCK, LONG_BLOCK, KEYS, TILE
+    return groups_of_tiles(saved.q.shape[:3], saved.k.shape[2], saved.causal, parts, sizes)
 
 
 def _kernel_arguments(saved, tile):

@@ -12,25 +12,41 @@ smoothing epsilon (Szegedy et al. 2015, arXiv:1512.00567) the target is the dist
 
     q_v = (1 - epsilon) [v = t] + epsilon / V,                           (1)
 
-and the row's loss is
+where [v = t] is 1 for the target t and 0 for all others. The row's loss is
 
     l = - sum_v q_v ln p_v
       = ln Z - (1 - epsilon) (x_t - m) - (epsilon / V) sum_v (x_v - m).  (2)
 
 m and Z are kept apart on purpose: m + ln Z would be rounded to m's precision, and a constant added to all logits would
-change the loss. Since d(m + ln Z)/dx_v = p_v and the q_v add up to 1,
+change the loss. For the derivative, write the first line of (2) without m, as in (0) with m = 0; the q_u add up to 1:
 
-    dl/dx_v = p_v - q_v.                                                 (3)
+    l = ln sum_u e^(x_u) - sum_u q_u x_u,
+    ∂/∂x_v ln sum_u e^(x_u) = e^(x_v) / sum_u e^(x_u) = p_v,
 
-The loss is the mean over the N rows that count, those whose target is not ignore_index:
+and therefore
 
-    loss = (1/N) sum l,   dx_nv = dloss (p_nv - q_nv) / N.               (4)
+    ∂l/∂x_v = p_v - q_v.                                                 (3)
+
+The loss is the mean over the N rows that count, those whose target is not ignore_index. ``dloss`` is the gradient of
+whatever is differentiated with respect to this loss: 1 if it is the loss itself, so that dx_nv = ∂loss/∂x_nv.
+
+    loss = (1/N) sum_n l_n,   dx_nv = dloss (p_nv - q_nv) / N.           (4)
 
 N must be the same in both halves of (4). Ignored rows are not read and get gradient 0; if all rows are ignored the
 loss is 0.
 
 What is kept: the logits, which exist already, and m and Z for each row. p is one exponential away, and would be a
 second array of (N, V).
+
+With numbers
+------------
+p = (0.25, 0.5, 0.25) and the target is the first: the loss is -ln 0.25, and the gradient p - (1, 0, 0).
+
+>>> loss, saved = cross_entropy(np.log([[1.0, 2.0, 1.0]]), np.array([0]))
+>>> round(loss, 4), cross_entropy_backward(saved).round(4).tolist()
+(1.3863, [[-0.75, 0.5, 0.25]])
+
+The same in plain NumPy: ``cross_entropy`` in ``plain.py``.
 """
 
 import math

@@ -6,13 +6,15 @@ With a mask m of zeros (probability p) and ones,
 
     y = x m / (1 - p),                                                   (1)
 
-so that the expected value of y is x. m does not depend on x, hence
+so that the expected value of y is x. m does not depend on x, so ∂y/∂x = m / (1 - p), element by element, and
 
     dx = dy m / (1 - p).                                                 (2)
 
 m is a function of a key and of the element's place: row n of the whole batch, column d. Its bits come from a hash, not
 from a generator with a state, so the backward makes the mask again instead of keeping it, a resumed run draws what the
 straight run would have drawn, and a thread that has only some rows of the batch draws just those rows' bits.
+
+The same in plain NumPy: ``dropout`` in ``plain.py``.
 """
 
 from typing import NamedTuple

@@ -6,13 +6,15 @@ With the one-hot matrix E_nv = [ids_n = v], the rows picked are a product,
 
     y_nd = sum_v E_nv W_vd = W_{ids_n, d},                               (1)
 
-and so the gradient is that of a product, dW = E^T dy. In it row v collects the gradients of all places n that
+and so the gradient is that of a product, dW = E^T dy by (3) of ``linear.py``. In it row v collects the gradients of all places n that
 picked v:
 
     dW_vd = sum_{n : ids_n = v} dy_nd.                                   (2)
 
 An id that occurs twice gets two contributions: (2) adds, it does not assign. E is never formed. Ids are integers and
 have no gradient.
+
+The same in plain NumPy: ``embedding`` in ``plain.py``.
 """
 
 from typing import NamedTuple

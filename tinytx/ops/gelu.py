@@ -6,7 +6,8 @@ x times the probability that a standard normal variable is below x. BERT and ViT
 
     y = x P(x),   P(x) = (1 + erf(x / sqrt 2)) / 2.                      (1)
 
-P' is the normal density p(x) = exp(-x^2 / 2) / sqrt(2 pi), and the product rule gives
+The derivative of P is the normal density p(x) = exp(-x^2 / 2) / sqrt(2 pi), and the product rule gives
+∂y/∂x = P(x) + x p(x), so that
 
     dx = dy (P(x) + x p(x)).                                             (2)
 
@@ -15,7 +16,7 @@ Since (1 + tanh u) / 2 = 1 / (1 + e^(-2u)), it is x times a logistic function s:
 
     y = x s,   s = 1 / (1 + e^(-2u)).                                    (3)
 
-With ds/du = 2 s (1 - s) and du/dx = c (1 + 3 a x^2),
+With ∂s/∂u = 2 s (1 - s) and ∂u/∂x = c (1 + 3 a x^2), the product rule and the chain rule give
 
     dx = dy (s + x 2 s (1 - s) c (1 + 3 a x^2)).                         (4)
 
@@ -23,6 +24,8 @@ The two forms differ by up to 5e-4: forward in one and backward in the other is 
 digit, and trains. So each has its own pair, and the constants below are the only ones.
 
 What is kept: x alone. s costs one exponential to make again, and would be another array of x's size.
+
+The same in plain NumPy: ``gelu`` and ``gelu_tanh`` in ``plain.py``.
 """
 
 import math

@@ -18,18 +18,21 @@ They add up to 1. The row's loss is the divergence of p from q, with 0 ln 0 = 0,
     h = (1 - epsilon) ln(1 - epsilon) + epsilon ln s,                    (3)
 
 in which h, the negative entropy of q, is a constant: without it (2) is a cross-entropy, with it the loss is 0 exactly
-where p = q, whatever epsilon is. The softmax's derivative and sum_v q_v = 1 give, for every v, padding too,
+where p = q, whatever epsilon is. By (0) with m = 0 and since the q_u add up to 1, l = h + ln sum_u e^(x_u) - sum_u q_u x_u;
+as in ``cross_entropy.py`` the derivative of ln sum_u e^(x_u) is p_v, and so for every v, padding too,
 
-    dl/dx_v = p_v - q_v.                                                 (4)
+    ∂l/∂x_v = p_v - q_v.                                                 (4)
 
 The loss is the mean over the N rows whose target is not padding:
 
-    loss = (1/N) sum l,   dx_nv = dloss (p_nv - q_nv) / N.               (5)
+    loss = (1/N) sum_n l_n,   dx_nv = dloss (p_nv - q_nv) / N.           (5)
 
 Rows of padding are not read and get gradient 0; where there are no others the loss is 0. PyTorch's
 ``KLDivLoss(reduction="batchmean")`` divides by all rows, padding or not, so its loss depends on how a batch was padded.
 
 What is kept: the logits, which exist already, and m and Z for each row; q is never formed.
+
+The same in plain NumPy: ``kl_divergence`` in ``plain.py``.
 """
 
 import math

@@ -8,25 +8,47 @@ Each row x of D features is normalised by itself:
     r = 1 / sqrt(v + eps),  n_i = (x_i - mu) r                           (2)
     y_i = w_i n_i + b_i                                                  (3)
 
-(the paper's gain g and sigma are our w and 1/r). From (3), summed over all rows,
+(the paper's gain g and sigma are our w and 1/r). In (3) ∂y_i/∂w_i = n_i, ∂y_i/∂b_i = 1 and ∂y_i/∂n_i = w_i. All rows
+use the same w and b, so their gradients add up over the rows; n belongs to its own row:
 
     dw_i = sum_rows dy_i n_i,   db_i = sum_rows dy_i,                    (4)
-    dn_i = w_i dy_i.                                                     (5)
+    dn_i = dy_i w_i.                                                     (5)
 
-x_j reaches n_i three ways: directly, through mu, and through v. With dmu/dx_j = 1/D, dv/dx_j = 2 (x_j - mu)/D (the
-path of mu inside v vanishes, because sum_i (x_i - mu) = 0) and dr/dv = -r^3/2,
+x_j reaches n_i = (x_i - mu) r in three ways: directly, if i = j; through mu; and through v, on which r depends.
 
-    dn_i/dx_j = r ([i = j] - 1/D) - (x_i - mu) r^3 (x_j - mu)/D
-              = r ([i = j] - 1/D - n_i n_j / D),                         (6)
+    ∂mu/∂x_j = 1/D
+    ∂v/∂x_j = (2/D) sum_i (x_i - mu) ([i = j] - 1/D) = 2 (x_j - mu)/D    because sum_i (x_i - mu) = 0
+    ∂r/∂v = -(1/2) (v + eps)^(-3/2) = -r^3/2
 
-and therefore, dx_j = sum_i dn_i (dn_i/dx_j) being two means over the row,
+([i = j] is 1 if i = j and 0 otherwise.) The product rule puts them together:
 
-    dx_j = r (dn_j - mean(dn) - n_j mean(dn n)).                         (7)
+    ∂n_i/∂x_j = r ([i = j] - 1/D) + (x_i - mu) (∂r/∂v) (∂v/∂x_j)
+              = r ([i = j] - 1/D) - (x_i - mu) r^3 (x_j - mu)/D
+              = r ([i = j] - 1/D - n_i n_j / D).                         (6)
+
+x_j moves the loss through every n_i of its row, and the sums over i become means over the row:
+
+    dx_j = sum_i dn_i (∂n_i/∂x_j) = r (dn_j - (1/D) sum_i dn_i - n_j (1/D) sum_i dn_i n_i)
+         = r (dn_j - mean(dn) - n_j mean(dn n)).                         (7)
 
 Two places where it is easy to go wrong. w belongs inside the means of (7), through (5): with w = 1 nobody would
 notice. And eps is inside r, where (6) uses it; 1/sqrt(v) in its place changes every entry.
 
 What is kept: x, and for each row mu and r, which (7) turns into n again; n itself would be another array of x's size.
+
+With numbers
+------------
+This row has mu = 0 and v = 1, so that n = x, and the loss depends on y_4 alone: dn = (0, 0, 0, 4).
+
+>>> x, weight = np.array([[1.0, 1.0, -1.0, -1.0]]), np.array([1.0, 2.0, 3.0, 4.0])
+>>> y, saved = layer_norm(x, weight, np.zeros(4), eps=0.0)
+>>> dx, dweight, dbias = layer_norm_backward(np.array([[0.0, 0.0, 0.0, 1.0]]), saved)
+>>> y.tolist(), dx.tolist()  # mean(dn) = 1, mean(dn n) = -1
+([[1.0, 2.0, -3.0, -4.0]], [[0.0, 0.0, -2.0, 2.0]])
+>>> dweight.tolist(), dbias.tolist()
+([0.0, 0.0, 0.0, -1.0], [0.0, 0.0, 0.0, 1.0])
+
+The same in plain NumPy: ``layer_norm`` in ``plain.py``.
 """
 
 import math

@@ -1,24 +1,43 @@
-r"""The linear map y = x W + b.
+r"""The linear map y = x W + b. The first page to read: its four equations stand behind every other file here.
 
 Derivation
 ----------
+``dy`` is short for the gradient of the loss with respect to y: dy_j = ∂loss/∂y_j says how fast the loss grows when y_j
+grows. The operations that follow this one hand it back. This one turns it into dx = ∂loss/∂x, dW = ∂loss/∂W and
+db = ∂loss/∂b. Every file of this folder means the same by these names.
+
 Write the rows of x as a matrix X of shape (N, d_in). Each output is a sum,
 
     Y_nj = sum_i X_ni W_ij + b_j.                                        (1)
 
-A change of X_ni moves every Y_nj of its own row by W_ij, so by the chain rule dX_ni = sum_j dY_nj W_ij:
+X_ni moves the loss through every output j of its own row, and ∂Y_nj/∂X_ni = W_ij. The chain rule adds these ways up:
 
-    dX = dY W^T.                                                         (2)
+    dX_ni = sum_j dY_nj (∂Y_nj/∂X_ni) = sum_j dY_nj W_ij,   or   dX = dY W^T.      (2)
 
-A change of W_ij moves Y_nj in every row n, by X_ni, so dW_ij = sum_n X_ni dY_nj:
+W_ij moves the loss through output j of every row n, because all rows use the same W, and ∂Y_nj/∂W_ij = X_ni:
 
-    dW = X^T dY.                                                         (3)
+    dW_ij = sum_n dY_nj (∂Y_nj/∂W_ij) = sum_n X_ni dY_nj,   or   dW = X^T dY.      (3)
 
-And b_j is added to every row:
+b_j is added to output j of every row, and ∂Y_nj/∂b_j = 1:
 
     db_j = sum_n dY_nj.                                                  (4)
 
 The shapes allow no other order of the factors: (2) is (N, d_out)(d_out, d_in), (3) is (d_in, N)(N, d_out).
+
+With numbers
+------------
+One row x = (1, 2), and a loss that grows by 1 with y_1 and by 10 with y_2:
+
+>>> x, weight = np.array([[1.0, 2.0]]), np.array([[1.0, 0.0], [3.0, -1.0]])
+>>> y, saved = linear(x, weight, np.zeros(2))
+>>> dx, dweight, dbias = linear_backward(np.array([[1.0, 10.0]]), saved)
+>>> y.tolist(), dx.tolist()  # dx_2 = 1 * 3 + 10 * (-1)
+([[7.0, -2.0]], [[1.0, -7.0]])
+>>> dweight.tolist(), dbias.tolist()
+([[1.0, 10.0], [2.0, 20.0]], [1.0, 10.0])
+
+The same in plain NumPy: ``linear`` in ``plain.py``. Most of the code below is about speed: `product` shares out a large
+product among threads.
 """
 
 from typing import NamedTuple

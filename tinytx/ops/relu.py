@@ -4,12 +4,14 @@ Derivation
 ----------
     y = max(x, 0)                                                        (1)
 
-has slope 1 where x > 0 and slope 0 where x < 0. At x = 0 there is a kink, where any slope from 0 to 1 is a
-subgradient; like everybody we take 0:
+∂y/∂x is 1 where x > 0 and 0 where x < 0. At x = 0 there is a kink, where any slope from 0 to 1 is a subgradient; we
+take 0, as other libraries do. With [x > 0] for the number that is 1 if x > 0 and 0 otherwise,
 
     dx = dy [x > 0] = dy [y > 0].                                        (2)
 
 The second form of (2) is why y is kept, not x: the linear map that follows keeps y anyway.
+
+The same in plain NumPy: ``relu`` in ``plain.py``.
 """
 
 import numpy as np

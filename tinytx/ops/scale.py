@@ -3,10 +3,15 @@ r"""Scale: an array times a constant, such as the embeddings of Vaswani et al. 2
 Derivation
 ----------
     y = c x,                                                             (1)
+
+so ∂y/∂x = c, element by element, and
+
     dx = c dy.                                                           (2)
 
 c is a setting and not a parameter: it has no gradient. It is rounded to x's dtype first, because a float64 scalar of
 NumPy's would make a float32 product a float64 one.
+
+The same in plain NumPy: ``scale`` in ``plain.py``.
 """
 
 from tinytx.shapes import check_float, check_shape

@@ -7,13 +7,15 @@ product, as an embedding's are (``embedding.py``) with X in the place of the tab
 
     y_id = sum_n E_in X_nd = X_{rows_i, d}.                              (1)
 
-So dX = E^T dy: a row of X collects the gradients of all places that picked it, and rows that nobody picked get 0:
+So dX = E^T dy by (3) of ``linear.py``: a row of X collects the gradients of all places that picked it, and rows that nobody picked get 0:
 
     dX_nd = sum_{i : rows_i = n} dy_id.                                  (2)
 
 This is what makes a masked language model cheap. The loss is a sum over masked positions, and a position's logits
 depend on its own row of X alone; so an output layer that reads the n masked rows only gives the same loss and, by (2),
 the same gradients as one that reads all N, from n V logits instead of N V.
+
+The same in plain NumPy: ``select_rows`` in ``plain.py``.
 """
 
 from typing import NamedTuple

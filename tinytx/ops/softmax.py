@@ -6,14 +6,36 @@ Over the allowed elements j of a row,
 
     y_i = e^(x_i) / sum_j e^(x_j) = e^(x_i - m) / sum_j e^(x_j - m),     (1)
 
-for any m. With m the row's maximum no exponent is positive, so nothing overflows. Masked elements are 0, and so is a
-row in which all are masked: there is no 0/0. From ln y_i = x_i - ln sum_j e^(x_j) follows
+for any number m, because e^(-m) cancels. With m the row's maximum no exponent is positive, so nothing overflows. m
+depends on x, but y does not depend on m, so the derivative may take m for a constant. Masked elements are 0, and so is
+a row in which all are masked: there is no 0/0.
 
-    dy_i/dx_j = y_i ([i = j] - y_j),                                     (2)
-    dx_j = sum_i dy_i (dy_i/dx_j) = y_j (dy_j - sum_i dy_i y_i).         (3)
+Write [i = j] for the number that is 1 if i = j and 0 otherwise. Take the logarithm of (1) and its derivative:
+
+    ln y_i = x_i - ln sum_k e^(x_k),
+    ∂ ln y_i/∂x_j = [i = j] - e^(x_j) / sum_k e^(x_k) = [i = j] - y_j.
+
+Since ∂ ln y_i/∂x_j = (1/y_i) ∂y_i/∂x_j, multiplying by y_i gives
+
+    ∂y_i/∂x_j = y_i ([i = j] - y_j).                                     (2)
+
+x_j moves the loss through every y_i of its row. With dy_i = ∂loss/∂y_i (see ``linear.py``) the chain rule says
+
+    dx_j = sum_i dy_i (∂y_i/∂x_j) = dy_j y_j - sum_i dy_i y_i y_j
+         = y_j (dy_j - sum_i dy_i y_i).                                  (3)
 
 y is all that (3) needs. Where y_j = 0 so is dx_j, hence masked elements get exactly nothing; and since the y add up to
-1, a row's dx add up to 0: softmax does not see a constant.
+1, a row's dx add up to 0: softmax does not see a constant that is added to a whole row.
+
+With numbers
+------------
+>>> y, saved = softmax(np.log([[1.0, 2.0, 1.0]]))
+>>> y.round(4).tolist()
+[[0.25, 0.5, 0.25]]
+>>> softmax_backward(np.array([[1.0, 0.0, 0.0]]), saved).round(4).tolist()  # sum_i dy_i y_i = 0.25
+[[0.1875, -0.125, -0.0625]]
+
+The same in plain NumPy: ``softmax`` in ``plain.py``.
 """
 
 import numpy as np

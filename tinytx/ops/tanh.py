@@ -4,12 +4,15 @@ Derivation
 ----------
     y = tanh x = sinh x / cosh x.                                        (1)
 
-sinh' = cosh and cosh' = sinh, so the quotient's slope is (cosh^2 - sinh^2) / cosh^2 = 1 - y^2, and
+The derivative of sinh is cosh and that of cosh is sinh, so by the quotient rule
+∂y/∂x = (cosh^2 x - sinh^2 x) / cosh^2 x = 1 - y^2, and
 
     dx = dy (1 - y^2) = dy (1 - y) (1 + y).                              (2)
 
 The second form of (2) is computed: where y is near 1, 1 - y is exact, and 1 - y^2 has lost y^2's last digits. It is
 a function of y alone, which is why y is kept, and not x.
+
+The same in plain NumPy: ``tanh`` in ``plain.py``.
 """
 
 import numpy as np

@@ -16,16 +16,18 @@ The loss is the Kullback-Leibler divergence of q from p. As ln q_ij = ln w_ij - 
 where a = 1. The sum pulls together what p holds near, and ln Z pushes everything apart. Pulling harder than that for a
 while, with a = 12 or so, is the paper's "early exaggeration": clusters form while there is still room between them.
 
-From (1), dw_ij/dy_i = -2 w_ij^2 (y_i - y_j), and d ln(1 + |y_i - y_j|^2)/dy_i = 2 w_ij (y_i - y_j). Each pair stands in
-(3) twice, as ij and as ji, and p and w are symmetric, so
+From (1), ∂w_ij/∂y_i = -2 w_ij^2 (y_i - y_j), and ∂ ln(1 + |y_i - y_j|^2)/∂y_i = 2 w_ij (y_i - y_j). By the chain rule
+∂ ln Z/∂y_i = (1/Z) ∂Z/∂y_i. Each pair stands in (3) and in Z twice, as ij and as ji, and p and w are symmetric, so
 
-    dL/dy_i = 4 a sum_j p_ij w_ij (y_i - y_j) - (4/Z) sum_j w_ij^2 (y_i - y_j)   (4)
+    ∂L/∂y_i = 4 a sum_j p_ij w_ij (y_i - y_j) - (4/Z) sum_j w_ij^2 (y_i - y_j)   (4)
 
 which for a = 1 is the paper's 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j). A pair's two terms in (4) are opposite: the
 gradients of all points add up to 0, and the map's centre stays where it is.
 
 What is kept: the arguments. The N^2 numbers w are cheaper to make again than to read back, and both sums of (4) and Z
 come out of one pass over the pairs, so backward needs nothing that forward found.
+
+The same in plain NumPy: ``tsne`` in ``plain.py``.
 """
 
 import math
