@@ -14,3 +14,17 @@ def full_disk(monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Return the list of figures that are saved."""
+    figure, saved = pytest.importorskip("matplotlib.figure"), []
+    savefig = figure.Figure.savefig
+
+    def watched(self, *given, **options):
+        saved.append(self)
+        return savefig(self, *given, **options)
+
+    monkeypatch.setattr(figure.Figure, "savefig", watched)
+    return saved

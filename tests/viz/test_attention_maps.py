@@ -144,20 +144,6 @@ def test_a_model_without_attention():
 # ---------------------------------------------------------------------------------------- pictures
 
 
-@pytest.fixture
-def figures(monkeypatch):
-    """Return the list of figures that are saved."""
-    figure, saved = pytest.importorskip("matplotlib.figure"), []
-    savefig = figure.Figure.savefig
-
-    def watched(self, *given, **options):
-        saved.append(self)
-        return savefig(self, *given, **options)
-
-    monkeypatch.setattr(figure.Figure, "savefig", watched)
-    return saved
-
-
 def labels(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 

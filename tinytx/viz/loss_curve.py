@@ -1,71 +1,113 @@
-"""The loss curve: one look that tells whether a run learned, overfitted or diverged."""
+"""The loss curve: one look that tells whether a run learned, overfitted or diverged; or which of several did best."""
+
+from itertools import cycle
+from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.extras import require
-from tinytx.files import atomic_write
+from tinytx.viz import style
 
-_TRAIN, _VALIDATION, _REFERENCE, _RATE, _TEXT = "#3b76af", "#d1495b", "#222222", "#7a7a7a", "#333333"
+WIDE = 10  # losses whose largest is so many times the smallest get a logarithmic axis
+_DASHES = ("-", "--", ":", "-.")  # one for each time that the colours begin again
 
 
-def loss_curve(metrics, path, title=None, *, reference=None):
-    """Draw the losses of a run over its steps, and write the picture as a PNG.
+class _Run(NamedTuple):
+    """What is drawn of one run: three series of (steps, values), each of which may be empty."""
+
+    name: str
+    color: str
+    dash: str
+    train: tuple
+    validation: tuple
+    rate: tuple
+
+
+def loss_curve(metrics, path, title=None, *, reference=None, unit="token", dropout=0.0, label_smoothing=0.0):
+    """Draw the losses of a run over its steps, or those of several to compare them, and write the picture as a PNG.
 
     The training loss is drawn thin as measured, and thick as a moving mean. Validation losses are marked where
     they were measured, and the last one is written out. A learning rate, where there is one, gets a panel below.
+    Where the largest loss is more than ten times the smallest, the axis is logarithmic.
+
+    Of several runs each has its own colour, and the training loss is drawn as the moving mean alone.
 
     Parameters
     ----------
-    metrics : list of dict
+    metrics : list of dict, or dict of str to list of dict
         Records as ``read_json_lines`` returns them, with ``step`` and any of ``train_loss``, ``val_loss`` (nats per
         token) and ``learning_rate``. What is absent, None or not finite is left out; a step that a resumed run took
-        again counts as it went the last time.
+        again counts as it went the last time. Several runs: the records of each, by its name.
     path : str or Path
         Written atomically: a page that shows it while the run goes on never shows half a picture.
     title : str, optional
     reference : (str, dict of int to float), optional
         Somebody else's losses, to compare with: whose they are, and the loss by step. Drawn as crosses.
+    unit : str
+        What the loss is a mean over, for the axis: ``"character"``, ``"hidden word"``.
+    dropout, label_smoothing : float
+        As the model was trained, to be said in the picture. The training loss is higher by the dropout, which
+        validation has not; label smoothing raises both.
 
     Raises
     ------
     ValueError
-        If no record has a loss.
+        If there is no run, or one has no record with a loss.
     MissingExtra
         If matplotlib is not installed.
     OSError
         If the file cannot be written.
+
+    Warns
+    -----
+    PictureWarning
+        If no font has a character of the title or a name.
     """
-    train, validation, rate = (_series(metrics, key) for key in ("train_loss", "val_loss", "learning_rate"))
-    if not len(train[0]) + len(validation[0]):
-        raise ValueError(
-            f"loss_curve: none of {len(metrics)} records has a step and a finite train_loss or val_loss: "
-            "train for some steps first"
-        )
-    figure_module = require("matplotlib.figure", "train", "drawing the loss curve")
-    figure = figure_module.Figure(figsize=(8, 5), layout="constrained")  # no pyplot, hence no global state
-    heights = [4, 1] if len(rate[0]) else [1]
+    runs = _runs(metrics)
+    title, unit, their = (text and style.drawable(text) for text in (title, unit, reference and reference[0]))
+    figure = style.new_figure("drawing the loss curve", 8, 5, layout="constrained")
+    texts = style.plain(title, unit, their, *(run.name for run in runs))
+    rates = any(len(run.rate[0]) for run in runs)
+    heights = [4, 1] if rates else [1]
     axes = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    if len(train[0]):
-        _draw_training(axes[0], *train)
-    if len(validation[0]):
-        _draw_validation(axes[0], *validation)
+    draw = _draw_several if len(runs) > 1 else _draw_one
+    entries = draw(axes[0], runs, f" (with dropout {dropout:g})" if dropout else "")
     if reference is not None:
-        name, points = reference
-        axes[0].plot(list(points), list(points.values()), "x", color=_REFERENCE, markersize=8, label=name, zorder=3)
-    axes[0].set_ylabel("loss (nats per token)")
-    axes[0].legend(frameon=False, labelcolor=_TEXT)
-    if len(rate[0]):
-        axes[1].plot(*rate, color=_RATE, linewidth=1.5)
+        steps, losses = list(reference[1]), list(reference[1].values())
+        entries.append((their, axes[0].plot(steps, losses, "x", color=style.REFERENCE, markersize=8)[0]))
+    smoothed = f" with label smoothing {label_smoothing:g}\n" if label_smoothing else " "
+    axes[0].set_ylabel(f"loss{smoothed}(nats per {unit})", **texts)
+    _scale(axes[0], runs, reference)
+    style.write_legend(axes[0], entries, options=texts)
+    if rates:
+        for run in runs:
+            axes[1].plot(*run.rate, run.dash, color=run.color if len(runs) > 1 else style.NEUTRAL, linewidth=1.5)
         axes[1].set_ylabel("learning rate")
     for axis in axes:
-        _tidy(axis)
+        style.tidy(axis)
     axes[-1].set_xlabel("step")
     axes[-1].xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     figure.align_ylabels()
-    if title is not None:
-        axes[0].set_title(title, loc="left", fontweight="bold", color=_TEXT)
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+    if title:
+        style.write_title(axes[0], title, **texts)
+    style.save(figure, path)
+
+
+def _runs(metrics):
+    """Return the runs that are drawn."""
+    named = metrics if isinstance(metrics, dict) else {"": metrics}
+    if not named:
+        raise ValueError("loss_curve: there is no run: name at least one")
+    runs, looks = [], cycle((dash, color) for dash in _DASHES for color in style.SERIES)
+    for (name, records), (dash, color) in zip(named.items(), looks):
+        series = [_series(records, key) for key in ("train_loss", "val_loss", "learning_rate")]
+        if not len(series[0][0]) + len(series[1][0]):
+            of = f" of {name}" if name else ""
+            raise ValueError(
+                f"loss_curve: none of {len(records)} records{of} has a step and a finite train_loss or val_loss: "
+                "train for some steps first"
+            )
+        runs.append(_Run(style.drawable(str(name)), color, dash, *series))
+    return runs
 
 
 def _series(metrics, key):
@@ -90,37 +132,66 @@ def _moving_mean(values, reach):
     return (sums[after] - sums[first]) / (after - first)
 
 
-def _draw_training(axis, steps, losses):
-    """Draw the losses as measured, and where they are many their moving mean, over a fortieth of the run."""
-    reach = len(losses) // 80
-    if reach:
-        axis.plot(steps, losses, color=_TRAIN, linewidth=0.6, alpha=0.4, label="training")
-        axis.plot(steps, _moving_mean(losses, reach), color=_TRAIN, linewidth=2, label="training, moving mean")
-    else:
-        axis.plot(steps, losses, ".-", color=_TRAIN, linewidth=1.5, label="training")
+def _reach(losses):
+    """Return over how many losses on either side the moving mean goes: it covers a fortieth of the run."""
+    return len(losses) // 80
 
 
-def _draw_validation(axis, steps, losses):
-    """Mark the losses where they were measured, and write the last one beside its mark."""
-    axis.plot(steps, losses, "o", color=_VALIDATION, markeredgecolor="white", label="validation", zorder=3)
+def _draw_one(axis, runs, dropout):
+    """Draw a run's losses, as measured and their mean, and return the legend's entries."""
+    (_, _, _, (steps, losses), validation, _), entries = runs[0], []
+    if _reach(losses):
+        thin = axis.plot(steps, losses, color=style.TRAINING, linewidth=0.6, alpha=0.4)[0]
+        thick = axis.plot(steps, _moving_mean(losses, _reach(losses)), color=style.TRAINING, linewidth=2)[0]
+        entries += [(f"training{dropout}", thin), ("training, moving mean", thick)]
+    elif len(losses):
+        entries += [(f"training{dropout}", axis.plot(steps, losses, ".-", color=style.TRAINING, linewidth=1.5)[0])]
+    if len(validation[0]):
+        mark = _mark(axis, *validation, style.VALIDATION)
+        entries += [("validation (without dropout)" if dropout else "validation", mark)]
+        _write_last(axis, *validation)
+    return entries
+
+
+def _draw_several(axis, runs, dropout):
+    """Draw the runs, each in its colour, and return the legend's entries: the runs, and what line and dot mean."""
+    entries = []
+    for run in runs:
+        last = f": validation {run.validation[1][-1]:.3f}" if len(run.validation[0]) else ""
+        steps, losses = run.train
+        line = axis.plot(steps, _moving_mean(losses, _reach(losses)), run.dash, color=run.color, linewidth=1.8)[0]
+        _mark(axis, *run.validation, run.color)
+        entries.append((f"{run.name}{last}", line))
+    if any(len(run.train[0]) for run in runs):
+        entries.append((f"training{dropout}", axis.plot([], [], color=style.NEUTRAL, linewidth=1.8)[0]))
+    if any(len(run.validation[0]) for run in runs):
+        without = " (without dropout)" if dropout else ""
+        entries.append((f"validation{without}", _mark(axis, [], [], style.NEUTRAL)))
+    return entries
+
+
+def _mark(axis, steps, losses, color):
+    """Mark losses where they were measured, and return the marks."""
+    return axis.plot(steps, losses, "o", color=color, markeredgecolor="white", zorder=3)[0]
+
+
+def _write_last(axis, steps, losses):
+    """Write the last loss beside its mark."""
     axis.annotate(
         f"{losses[-1]:.3f}",
         (steps[-1], losses[-1]),
         xytext=(9, 0),
         textcoords="offset points",
         verticalalignment="center",
-        color=_VALIDATION,
+        color=style.VALIDATION,
         fontweight="bold",
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
     )
 
 
-def _tidy(axis):
-    """Take away what carries no information, and keep a faint grid to read values by."""
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.spines[["left", "bottom"]].set_color("#bbbbbb")
-    axis.tick_params(color="#bbbbbb", labelcolor=_TEXT)
-    for label in (axis.xaxis.label, axis.yaxis.label):
-        label.set_color(_TEXT)
-    axis.grid(color="#e6e6e6", linewidth=0.8)
-    axis.set_axisbelow(True)
+def _scale(axis, runs, reference):
+    """Make the axis logarithmic where the losses differ by more than `WIDE` times: half of a linear one is empty."""
+    drawn = [values for run in runs for _, values in (run.train, run.validation)]
+    drawn = np.concatenate([*drawn, list(reference[1].values()) if reference else []])
+    if drawn.min() > 0 and drawn.max() > WIDE * drawn.min():
+        style.log_scale(axis)

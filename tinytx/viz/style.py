@@ -1,0 +1,175 @@
+"""One style and one colour language for all pictures: a colour means the same in each of them.
+
+Blue is ours, what is right, and the text that a model learns from; red is what is wrong or worse; amber is validation;
+black is somebody else's. Series that are none of these (several runs, groups of words) take `SERIES`, which has neither
+red nor amber.
+"""
+
+import unicodedata
+import warnings
+
+from tinytx.extras import require
+from tinytx.files import atomic_write
+from tinytx.viz.word_vectors import visible
+
+OURS = RIGHT = TRAINING = "#3b76af"
+WRONG, VALIDATION, REFERENCE = "#d1495b", "#c27c0e", "#222222"
+NEUTRAL, TEXT, FAINT, GRID = "#7a7a7a", "#333333", "#bbbbbb", "#e6e6e6"
+SERIES = (OURS, "#7a5bb5", "#3f8f3f", "#c2569b", "#2a9d8f", "#8c6d4f", "#6b7785", "#6fb3d9", "#8a8f2a", "#1f3f66")
+TITLE, LABEL, SMALL = 12, 10, 8  # points: a picture's title, the names of panels and axes, numbers and notes
+DPI = 150
+
+_EAST_ASIA = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH"}
+_NAMED = 12  # characters that a message names
+_PURPOSE = "drawing text"
+
+
+class PictureWarning(UserWarning):
+    """A picture was drawn, and something in it cannot be read; the message says what, and what helps."""
+
+
+# ---------------------------------------------------------------------------------------- texts
+
+
+def drawable(text):
+    r"""Return a text without what cannot be drawn: control characters and half surrogates are written as escapes.
+
+    >>> print(drawable("a\x1b[1m $b$"))
+    a\x1b[1m $b$
+    """
+    return "\n".join(line and visible(line) for line in text.split("\n"))
+
+
+def plain(*texts):
+    """Return the options of matplotlib's texts under which a user's texts are drawn as they are.
+
+    Dollar signs are no mathematics, and characters that matplotlib's own font lacks come from another font, where one
+    is installed. Where none is, one `PictureWarning` names them and the font to install: boxes stand for them.
+
+    Parameters
+    ----------
+    *texts : str or None
+        All that the options are for, as `drawable` returns them.
+
+    Returns
+    -------
+    dict
+        Options of any function of matplotlib that takes those of its ``Text``.
+    """
+    families, missing = [], {}
+    for character in sorted(set().union(*filter(None, texts)) - {"\n"}):
+        if not _has(None, character):
+            family = font_for(character)
+            if _has(family, character):
+                families += [family] * (family not in families)
+            else:
+                missing.setdefault(family, []).append(character)
+    if missing:
+        characters = [c for several in missing.values() for c in several]
+        named = ", ".join(f"{c} (U+{ord(c):04X})" for c in characters[:_NAMED])
+        more = f" and {len(characters) - _NAMED} more" if len(characters) > _NAMED else ""
+        install = " and ".join(f'"{family}"' for family in missing)
+        message = f"no font has {named}{more}: boxes stand for them in the picture; install the font {install}"
+        warnings.warn(PictureWarning(message), stacklevel=3)
+    options = {"parse_math": False, "usetex": False}
+    if families:
+        options["fontfamily"] = [*require("matplotlib", "train", _PURPOSE).rcParams["font.family"], *families]
+    return options
+
+
+def font_for(character):
+    """Return the name of a free font that has a character: that of its script.
+
+    >>> [font_for(c) for c in "दは한ก😀"]
+    ['Noto Sans Devanagari', 'Noto Sans CJK JP', 'Noto Sans CJK JP', 'Noto Sans Thai', 'Noto Emoji']
+    """
+    script = unicodedata.name(character, "").replace("-", " ").partition(" ")[0]
+    if script in _EAST_ASIA:
+        return "Noto Sans CJK JP"
+    return f"Noto Sans {script.title()}" if script and unicodedata.category(character)[0] in "LMN" else "Noto Emoji"
+
+
+def _has(family, character):
+    """Return whether an installed font has a character; without a family, matplotlib's own."""
+    fonts = require("matplotlib.font_manager", "train", _PURPOSE)
+    if family is not None and family not in fonts.get_font_names():
+        return False
+    return bool(fonts.get_font(fonts.findfont(fonts.FontProperties(family))).get_char_index(ord(character)))
+
+
+# ---------------------------------------------------------------------------------------- figures
+
+
+def new_figure(purpose, width, height, **options):
+    """Return a figure of so many inches that belongs to no global state: there is no pyplot in this package.
+
+    Raises
+    ------
+    MissingExtra
+        If matplotlib is not installed; the message begins with the purpose.
+    """
+    return require("matplotlib.figure", "train", purpose).Figure(figsize=(width, height), **options)
+
+
+def save(figure, path, dpi=DPI):
+    """Write a figure as a PNG, atomically. What no font has was said by `plain`, and matplotlib says it no more."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        with atomic_write(path) as file:
+            figure.savefig(file, format="png", dpi=dpi)
+
+
+def write_title(axes, text, **options):
+    """Write a title over axes, bold and at the left; ``options`` are `plain`'s for a text of a user."""
+    axes.set_title(text, loc="left", fontsize=TITLE, fontweight="bold", color=TEXT, **options)
+
+
+def write_heading(figure, text, below=None):
+    """Write the title of a figure of many panels, and a line below it; the layout is ``constrained``."""
+    lines = f"{text}\n" if below else text  # an empty line keeps the room
+    title = figure.suptitle(lines, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=TEXT)
+    if below:
+        figure.draw_without_rendering()  # settles where the title is
+        low = title.get_window_extent().y0 / figure.bbox.height
+        figure.text(0.01, low, below, fontsize=LABEL, color=TEXT, va="bottom", in_layout=False)
+
+
+def write_legend(axes, entries, *, options=None, **place):
+    """Explain colours and marks, without a frame.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    entries : list of (str, artist)
+        A name, which may begin with an underscore, and what it names.
+    options : dict, optional
+        From `plain`, where names are a user's.
+    **place
+        Further arguments of ``Axes.legend``.
+    """
+    names, artists = zip(*entries, strict=True)
+    options = options or {"parse_math": False}
+    legend = axes.legend(artists, range(len(names)), frameon=False, labelcolor=TEXT, **place)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, **options)  # set here: matplotlib leaves out names like "_x"
+    legend.get_title().set(color=TEXT, **options)
+
+
+def tidy(axes):
+    """Take away what carries no information, and keep a faint grid to read values by."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(FAINT)
+    axes.tick_params(which="both", color=FAINT, labelcolor=TEXT)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(TEXT)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def log_scale(axes):
+    """Make the vertical axis logarithmic, with plain numbers at 1, 2 and 5 of each decade."""
+    ticker = require("matplotlib.ticker", "train", _PURPOSE)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:,g}")
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
