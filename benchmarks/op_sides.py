@@ -7,9 +7,9 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy_twins as twins
 
 from tinytx import ops
+from tinytx.ops import plain
 
 P, KEY = 0.1, 42  # of dropout
 
@@ -65,9 +65,18 @@ OURS = {
     "embedding": (ops.embedding, ops.embedding_backward),
     "cross_entropy": (ops.cross_entropy, lambda dy, saved: ops.cross_entropy_backward(saved)),
 }
-NUMPY = {name: (getattr(twins, name), getattr(twins, f"{name}_backward")) for name in OURS}
-NUMPY["dropout"] = (lambda x: twins.dropout(x, P, np.random.default_rng(KEY)), twins.dropout_backward)
-NUMPY["cross_entropy"] = (twins.cross_entropy, lambda dy, saved: twins.cross_entropy_backward(saved))
+
+
+def numpy_dropout(x):
+    """Return dropout of NumPy's own random numbers; a generator cannot go back, so the mask is kept."""
+    mask = (np.random.default_rng(KEY).random(x.shape, dtype=np.float32) >= P) * x.dtype.type(1 / (1 - P))
+    return x * mask, mask
+
+
+NUMPY = {name: (getattr(plain, name), getattr(plain, f"{name}_backward")) for name in OURS}
+NUMPY["attention"] = (partial(plain.attention, causal=True), plain.attention_backward)
+NUMPY["dropout"] = (numpy_dropout, plain.dropout_backward)
+NUMPY["cross_entropy"] = (plain.cross_entropy, lambda dy, saved: plain.cross_entropy_backward(saved))
 
 
 def torch_side():

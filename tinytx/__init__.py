@@ -1,8 +1,15 @@
 """tinytx: transformers whose every backward pass is written by hand, checked by machine, and fast.
 
-Read a file of ``tinytx/ops`` first: each holds the derivation of one operation, its forward and its backward.
-``tinytx/layers`` gives operations their parameters, ``tinytx/models`` wires layers as a paper does, and
-``tinytx/training`` and ``tinytx/decoding`` are what is done with a model.
+The order in which to read:
+
+1. ``tinytx/ops/linear.py``: what dy and dx mean, and the one derivation that all others use; then ``softmax.py``,
+   ``layer_norm.py``, ``cross_entropy.py`` and ``attention.py`` beside it. Each file holds the derivation of one
+   operation, its forward and its backward; ``plain.py`` has them all in a few lines of plain NumPy.
+2. ``tinytx/core.py``: Parameter, Tape and Layer, which put operations together.
+3. ``tinytx/layers``: own the parameters and order the operations. ``tinytx/models``: one file for each paper.
+4. ``tinytx/testing``: how a backward is checked. ``tinytx/training`` and ``tinytx/decoding``: what a model is used for.
+
+``dy`` is short for ∂loss/∂y, the gradient of the loss with respect to y, wherever it occurs.
 
 Shape letters, one meaning each in the whole package:
 

@@ -1,0 +1,295 @@
+"""Every operation once more in plain NumPy, as its derivation reads: the short version, to learn from and to try out.
+
+Each function has the name, the arguments and the results of its fast twin in `tinytx.ops`, and the numbers in comments
+are those of the derivation in the twin's file. What is left out is what makes the others fast and careful: compiled
+loops, tiles, threads, and checks of the arguments. Sums, exponentials and comparisons are NumPy's own passes over whole
+arrays, and attention keeps all (T, S) weights. A test compares the two, case by case, to 12 digits. To see what an
+operation does, change it here and let gradcheck judge the change:
+
+>>> from tinytx.testing import gradcheck
+>>> x = np.random.default_rng(0).normal(size=(2, 3))
+>>> gradcheck(softmax, x, backward=softmax_backward).verdict
+'PASS'
+>>> gradcheck(softmax, x, backward=lambda dy, y: y * dy).verdict  # (3) without its sum
+'FAIL'
+"""
+
+import math
+
+import numpy as np
+
+from tinytx.ops.dropout import dropout as hashed_dropout
+from tinytx.ops.gelu import A, C
+
+# ---------------------------------------------------------------------------------------- products and tables
+
+
+def linear(x, weight, bias=None):
+    """Return x W + b."""
+    y = x @ weight  # (1)
+    return (y if bias is None else y + bias), (x, weight, bias is not None)
+
+
+def linear_backward(dy, saved):
+    """Return (dx, dweight, dbias)."""
+    x, weight, has_bias = saved
+    x_rows, dy_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])  # (N, d_in), (N, d_out)
+    dbias = dy_rows.sum(axis=0) if has_bias else None  # (4)
+    return dy @ weight.T, x_rows.T @ dy_rows, dbias  # (2), (3)
+
+
+def embedding(ids, weight):
+    """Return the rows that ids name."""
+    return weight[ids], (ids, weight.shape)  # (1)
+
+
+def embedding_backward(dy, saved):
+    """Return dweight."""
+    ids, shape = saved
+    dweight = np.zeros(shape, dy.dtype)
+    np.add.at(dweight, ids, dy)  # (2): an assignment would count an id that occurs twice once
+    return dweight
+
+
+def select_rows(x, rows):
+    """Return some rows of x as a matrix."""
+    return x.reshape(-1, x.shape[-1])[rows], (rows, x.shape)  # (1)
+
+
+def select_rows_backward(dy, saved):
+    """Return dx."""
+    rows, shape = saved
+    return embedding_backward(dy, (rows, (math.prod(shape[:-1]), shape[-1]))).reshape(shape)  # (2)
+
+
+def add_positions(x, table, start=0):
+    """Return x, (B, T, D), with a row of the table added at each position."""
+    return x + table[start : start + x.shape[1]], (table.shape, start)  # (1)
+
+
+def add_positions_backward(dy, saved):
+    """Return (dx, dtable)."""
+    shape, start = saved
+    dtable = np.zeros(shape, dy.dtype)
+    dtable[start : start + dy.shape[1]] = dy.sum(axis=0)  # (2)
+    return dy, dtable
+
+
+# ---------------------------------------------------------------------------------------- elementwise
+
+
+def scale(x, factor):
+    """Return c x."""
+    return x * x.dtype.type(factor), factor  # (1)
+
+
+def scale_backward(dy, saved):
+    """Return dx."""
+    return dy * dy.dtype.type(saved)  # (2)
+
+
+def relu(x):
+    """Return max(x, 0)."""
+    return np.maximum(x, 0), x  # (1)
+
+
+def relu_backward(dy, saved):
+    """Return dx."""
+    return dy * (saved > 0)  # (2)
+
+
+def tanh(x):
+    """Return tanh x."""
+    y = np.tanh(x)  # (1)
+    return y, y
+
+
+def tanh_backward(dy, saved):
+    """Return dx."""
+    return dy * (1 - saved) * (1 + saved)  # (2)
+
+
+def erf(x):
+    """Return the error function, of which NumPy has none: Abramowitz and Stegun 1964, 7.1.26, right to 1.5e-7."""
+    t = 1 / (1 + x.dtype.type(0.3275911) * np.abs(x))
+    p = x.dtype.type(1.061405429)
+    for coefficient in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        p = p * t + x.dtype.type(coefficient)
+    return np.sign(x) * (1 - p * t * np.exp(-x * x))
+
+
+def gelu(x):
+    """Return x P(x)."""
+    below = (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) / 2
+    return x * below, (x, below)  # (1)
+
+
+def gelu_backward(dy, saved):
+    """Return dx."""
+    x, below = saved
+    return dy * (below + x * np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi)))  # (2)
+
+
+def gelu_tanh(x):
+    """Return x (1 + tanh u) / 2."""
+    t = np.tanh(x.dtype.type(C) * (x + x.dtype.type(A) * x * x * x))
+    return x * (1 + t) / 2, (x, t)
+
+
+def gelu_tanh_backward(dy, saved):
+    """Return dx."""
+    x, t = saved
+    du = x.dtype.type(C) * (1 + x.dtype.type(3 * A) * x * x)  # ∂u/∂x
+    return dy * (1 + t + x * (1 - t * t) * du) / 2  # (4), with 2 s = 1 + tanh u
+
+
+def dropout(x, p, key, first_row=0):
+    """Return x m / (1 - p); the bits of m are those of `tinytx.ops.dropout`, which makes m / (1 - p) out of ones."""
+    kept, _ = hashed_dropout(np.ones_like(x), p, key, first_row)
+    return x * kept, kept  # (1)
+
+
+def dropout_backward(dy, saved):
+    """Return dx."""
+    return dy * saved  # (2)
+
+
+# ---------------------------------------------------------------------------------------- rows
+
+
+def layer_norm(x, weight, bias, eps=1e-5):
+    """Return w n + b, n being x normalised over its last axis."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    r = 1 / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + x.dtype.type(eps))  # (1), (2)
+    n = centred * r
+    return weight * n + bias, (n, r, weight)  # (3)
+
+
+def layer_norm_backward(dy, saved):
+    """Return (dx, dweight, dbias)."""
+    n, r, weight = saved
+    rows = tuple(range(dy.ndim - 1))
+    dn = weight * dy  # (5)
+    dx = r * (dn - dn.mean(axis=-1, keepdims=True) - n * np.mean(dn * n, axis=-1, keepdims=True))  # (7)
+    return dx, np.sum(dy * n, axis=rows), np.sum(dy, axis=rows)  # (4)
+
+
+def softmax(x, mask=None):
+    """Return the softmax over the last axis; 0 where the mask is False."""
+    if mask is not None:
+        x = np.where(mask, x, -np.inf)
+    m = x.max(axis=-1, keepdims=True)
+    y = np.exp(x - np.where(m > -np.inf, m, 0))  # a row that is masked whole has m = -inf
+    z = y.sum(axis=-1, keepdims=True)
+    y = y / np.where(z > 0, z, 1)  # (1)
+    return y, y
+
+
+def softmax_backward(dy, saved):
+    """Return dx."""
+    return saved * (dy - np.sum(dy * saved, axis=-1, keepdims=True))  # (3)
+
+
+def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_row=0):
+    """Return softmax(q k^T / sqrt(K)) v for each head; q is (B, H, T, K), k and v are (B, H, S, K)."""
+    (_, h, t, width), s = q.shape, k.shape[2]
+    allowed = np.True_ if mask is None else mask
+    if causal:
+        allowed = allowed & np.tri(t, s, s - t, dtype=bool)  # query t sees the keys up to S - T + t
+    c = q.dtype.type(1 / math.sqrt(width))
+    a = c * (q @ k.swapaxes(2, 3))  # (1)
+    p, _ = softmax(a, None if allowed is np.True_ else allowed)  # (2)
+    kept = q.dtype.type(1)  # m / (1 - p) of dropout
+    if dropout and key is not None:
+        kept, _ = hashed_dropout(np.ones(p.shape, q.dtype), dropout, key, first_row * h * t)
+    return (p * kept) @ v, (q, k, v, p, kept, c)  # (3)
+
+
+def attention_backward(dy, saved):
+    """Return (dq, dk, dv)."""
+    q, k, v, p, kept, c = saved
+    dv = (p * kept).swapaxes(2, 3) @ dy  # (4)
+    dp = (dy @ v.swapaxes(2, 3)) * kept  # (5)
+    da = softmax_backward(dp, p)  # (6)
+    return c * (da @ k), c * (da.swapaxes(2, 3) @ q), dv  # (7), (8)
+
+
+# ---------------------------------------------------------------------------------------- losses
+
+
+def _log_softmax(x):
+    """Return ln p and p of each row: (0) of cross_entropy.py."""
+    shifted = x - x.max(axis=-1, keepdims=True)
+    e = np.exp(shifted)
+    z = e.sum(axis=-1, keepdims=True)
+    return shifted - np.log(z), e / z
+
+
+def _one_hot(targets, v):
+    """Return a matrix with a row [v = t] for each target."""
+    return (np.arange(v) == targets[:, None]).astype(float)
+
+
+def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, count=None):
+    """Return the mean of - sum_v q_v ln p_v over the rows that count."""
+    v, targets = logits.shape[-1], np.ravel(targets)
+    log_p, p = _log_softmax(logits.reshape(-1, v))
+    counts = (targets != ignore_index)[:, None]
+    q = ((1 - label_smoothing) * _one_hot(targets, v) + label_smoothing / v).astype(logits.dtype)  # (1)
+    n = max(np.sum(counts) if count is None else count, 1)
+    return -np.sum(counts * q * log_p) / n, (counts * (p - q) / n).reshape(logits.shape)  # (2), (3), (4)
+
+
+def cross_entropy_backward(saved, dloss=1.0):
+    """Return dlogits: what the forward has kept, ∂loss/∂logits, times dloss."""
+    return saved * saved.dtype.type(dloss)  # (4)
+
+
+def linear_cross_entropy(x, weight, targets, *, chunk=None, **options):
+    """Return the cross-entropy of x W, of which all rows are one chunk."""
+    logits, linear_saved = linear(x, weight)
+    loss, loss_saved = cross_entropy(logits, targets, **options)  # (1)
+    return loss, (linear_saved, loss_saved)
+
+
+def linear_cross_entropy_backward(saved, dloss=1.0):
+    """Return (dx, dweight)."""
+    linear_saved, loss_saved = saved
+    dx, dweight, _ = linear_backward(cross_entropy_backward(loss_saved, dloss), linear_saved)  # (2), (3)
+    return dx, dweight
+
+
+def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
+    """Return the mean of sum_v q_v (ln q_v - ln p_v) over the rows whose target is not padding."""
+    v, targets = logits.shape[-1], np.ravel(targets)
+    log_p, p = _log_softmax(logits.reshape(-1, v))
+    counts = (targets != pad_id)[:, None]
+    hit = _one_hot(targets, v)
+    q = (1 - label_smoothing) * hit + label_smoothing / max(v - 2, 1) * (1 - hit)  # (1)
+    q[:, pad_id] = 0
+    log_q = np.log(q, where=q > 0, out=np.zeros_like(q))  # 0 ln 0 = 0
+    n = max(np.sum(counts) if count is None else count, 1)
+    dlogits = counts * (p - q) / n
+    return np.sum(counts * q * (log_q - log_p)) / n, dlogits.reshape(logits.shape).astype(logits.dtype)  # (2), (4), (5)
+
+
+def kl_divergence_backward(saved, dloss=1.0):
+    """Return dlogits: what the forward has kept, ∂loss/∂logits, times dloss."""
+    return saved * saved.dtype.type(dloss)  # (5)
+
+
+def tsne(y, p, *, exaggeration=1.0):
+    """Return the divergence of the map y, (N, 2), from the nearness p, (N, N)."""
+    difference = y[:, None] - y[None]  # (N, N, 2)
+    squared = np.sum(difference**2, axis=2)
+    w = (1 - np.eye(len(y))) / (1 + squared)  # (1)
+    log_p = np.log(p, where=p > 0, out=np.zeros_like(p))
+    loss = np.sum(p * (log_p + exaggeration * np.log1p(squared))) + np.log(w.sum())  # (3)
+    return loss, (difference, w, p, exaggeration)
+
+
+def tsne_backward(saved, dloss=1.0):
+    """Return dy (N, 2)."""
+    difference, w, p, exaggeration = saved
+    force = exaggeration * p * w - w * w / w.sum()  # (N, N)
+    return 4 * dloss * np.einsum("ij,ijk->ik", force, difference)  # (4)
