@@ -130,6 +130,10 @@ def make_rows(settings, tokenizer, part):
 
 def make_batches(settings, tokenizer, rows):
     """Return the batches to train on: masks as the settings say."""
+    n = len(rows.parts[0])
+    if settings.drop_last and n < settings.batch_size:
+        remedy = "take a smaller one, or --no-drop-last"
+        raise ValueError(f"--batch-size is {settings.batch_size}, and there are {n} rows to train on: {remedy}")
     return MaskedBatches(
         *rows.parts,
         batch_size=settings.batch_size,

@@ -37,8 +37,8 @@ def add_parser(commands, name):
     parser.add_argument("--side", choices=("source", "target"), help="of a transformer (default: source)")
     parser.add_argument("--tsne", metavar="FILE.html", help="a map as a page, to search and zoom in")
     parser.add_argument("--picture", metavar="FILE.png", help="a map as a picture")
-    perplexity = "of the map: neighbours that each word has, as it were (default: %(default)s)"
-    parser.add_argument("--perplexity", type=float, default=30.0, help=perplexity)
+    perplexity = "of the map: neighbours that each word has, as it were (default: 30, or a third of fewer words)"
+    parser.add_argument("--perplexity", type=float, help=perplexity)
     parser.add_argument("--iterations", type=int, default=1000, metavar="N", help="of the map (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the map (default: %(default)s)")
     parser.set_defaults(run=run)
@@ -48,6 +48,8 @@ def run(arguments):
     """Write the files, print the neighbours, draw the map."""
     words, vectors, lower = _words(arguments)
     shown, some = words[: arguments.words], vectors[: arguments.words]
+    if arguments.perplexity is None:
+        arguments.perplexity = float(min(30, max(1, len(shown) // 3)))
     _check(arguments, len(shown))
     asked = arguments.nearest
     asked = common(words) if asked is None else [word.lower() if lower else word for word in asked]

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from tinytx.cli.advice import command
 from tinytx.data import CharTokenizer, Tokenizer, tokenizer_from_dict
 from tinytx.models import GPT, Bert, Transformer
 from tinytx.training import load_checkpoint
@@ -48,7 +49,7 @@ def load_run(folder, kinds):
     model, _, meta = load_checkpoint(folder)
     kind = meta["model"]
     if kind not in kinds:
-        use = f"; for it there is python -m tinytx {USES[kind]} {folder}" if kind in USES else ""
+        use = f"; for it there is {command(USES[kind], folder)}" if kind in USES else ""
         raise ValueError(f"{folder} holds a {kind}, expected a {' or a '.join(kinds)}{use}")
     if kind == "gpt":
         tokenizer = CharTokenizer.from_dict(meta.get("tokenizer"))

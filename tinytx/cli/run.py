@@ -13,120 +13,29 @@ The file of a model holds what is its own: settings, data, model, evaluation and
         return 130
     run.record(val_loss=...)
     ...                                                             # closing words
-    run.conclude(title, "python -m tinytx sample ...")
+    run.conclude(title, command("sample", run.folder))
 """
 
 import dataclasses
-import hashlib
+import shlex
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from tinytx import kernel
-from tinytx.cli.options import add_options, check, given, option
-from tinytx.core import Layer
+from tinytx.cli.advice import command
+from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
 from tinytx.extras import MissingExtra
 from tinytx.files import append_json, read_json_lines, sweep
-from tinytx.training import Trainer, fit, load_checkpoint, save_checkpoint
+from tinytx.training import Trainer, fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 from tinytx.training.loop import METRICS
 from tinytx.training.progress import say
 from tinytx.viz import loss_curve
 
 PICTURE = "loss.png"
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """The settings that every run has; a model's own class inherits them and may give other defaults."""
-
-    steps: int = option(2000, "optimiser steps in all", minimum=1)
-    clip: float = option(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0.0)
-    accumulate: int = option(1, "parts that a batch is cut into to save memory", minimum=1)
-    eval_every: int = option(250, "steps between validations and checkpoints", minimum=1)
-    log_every: int = option(10, "steps between lines of metrics.jsonl", minimum=1)
-    seed: int = option(1337, "of weights, batches and dropout", minimum=0)
-    threads: int | None = option(None, "shards of a batch that run side by side; processors if not given", minimum=1)
-    dtype: str = option("float32", "precision", choices=("float32", "float64"))
-
-    def __post_init__(self):
-        check(self)
-
-    def fields_of(self, config):
-        """Return {field: value} of the settings that a config's class has too."""
-        names = [field.name for field in dataclasses.fields(config)]
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
-
-
-class Before(NamedTuple):
-    """The run that ``--resume`` goes on with: its folder, and what `load_checkpoint` found there."""
-
-    folder: Path
-    model: Layer
-    optimizer_state: dict
-    meta: dict
-
-
-def add_train_parser(commands, name, settings, run, *, data, help, description, example):
-    """Add ``train NAME`` to the command line.
-
-    Parameters
-    ----------
-    commands : what ``add_subparsers`` returned
-    name : str
-    settings : dataclass
-        Its fields become flags.
-    run : function (arguments) -> exit code
-    data : str
-        The flags that name the data, for the usage line.
-    help, description, example : str
-        One line; what it does; an example's arguments.
-    """
-    parser = commands.add_parser(
-        name,
-        help=help,
-        usage=f"%(prog)s [--out DIR | --resume DIR] {data} [--FLAG VALUE ...]",
-        description=f"{description} Ctrl-C saves; --resume goes on.",
-        epilog=f"Example: python -m tinytx train {name} {example}",
-    )
-    folder = f"folder for the run's files (default: the next free runs/{name}, runs/{name}-2, ...)"
-    parser.add_argument("--out", metavar="DIR", help=folder)
-    parser.add_argument("--resume", metavar="DIR", help="go on with the run in DIR; flags given now win over its own")
-    add_options(parser, settings)
-    parser.set_defaults(run=run)
-
-
-def begin(arguments, settings, name, defaults=None):
-    """Return (settings, Before or None): flags given now, over those of the run that goes on, over ``defaults``.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-    settings : class
-        The model's own, derived from `RunSettings`.
-    name : str
-        Of the model, as in ``train NAME`` and in `tinytx.models.MODELS`.
-    defaults : dict, optional
-        What a new run takes in place of the class's own defaults.
-    """
-    flags = given(arguments, settings)
-    if arguments.resume is None:
-        return settings(**(defaults or {}) | flags), None
-    if arguments.out is not None:
-        raise ValueError("--resume writes into the folder it names: leave out --out")
-    before = Before(Path(arguments.resume), *load_checkpoint(arguments.resume))
-    kind = before.meta["model"]
-    if kind != name:
-        go_on = f"python -m tinytx train {kind} --resume {before.folder}"
-        raise ValueError(f"--resume: {before.folder} holds a {kind}, expected a {name}; to go on with it: {go_on}")
-    old, known = before.meta.get("settings"), [field.name for field in dataclasses.fields(settings)]
-    if not isinstance(old, dict) or not old.keys() <= set(known):
-        raise ValueError(f"--resume: the checkpoint has settings {old!r:.80}, expected those of train {name}")
-    return settings(**old | flags), before
 
 
 def build(cls, config, settings, before, *, free=("dropout",)):
@@ -153,27 +62,13 @@ def make_trainer(optimizer, model, settings, before):
         optimizer.load_state_dict(before.optimizer_state)
         if optimizer.t >= settings.steps:
             raise ValueError(f"the run has taken its {optimizer.t} steps: give a larger --steps to train on")
+    check_rates(optimizer.lr, settings, optimizer.t)
     options = {"clip": settings.clip or None, "threads": settings.threads, "accumulate": settings.accumulate}
     trainer = Trainer(model, optimizer, seed=settings.seed, **options)
     changed = differences(before.meta.get("fingerprint"), fingerprint(trainer.threads)) if before else ""
     if changed:
         print(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}", file=sys.stderr)
     return trainer
-
-
-def compare_data(before, **digests):
-    """Note where a run goes on with other data than it began with."""
-    if before and any(before.meta.get(name) != value for name, value in digests.items()):
-        print(f"Note: not the {', '.join(digests)} that this run began with", file=sys.stderr)
-
-
-def digest(*texts):
-    """Return what tells the data of one run from another's: equal for equal texts in equal order."""
-    total = hashlib.sha256()
-    for text in texts:
-        total.update(text.encode("utf-8", "surrogatepass"))
-        total.update(b"\xff" if len(texts) > 1 else b"")  # no byte of UTF-8: it tells ab, c from a, bc
-    return total.hexdigest()
 
 
 class Run:
@@ -200,16 +95,19 @@ class Run:
 
     def __init__(self, name, settings, trainer, before, out, **meta):
         self.name, self.settings, self.trainer, self.meta = name, settings, trainer, meta
+        self._then = before.meta["settings"] if before else None
         self.resumed, self.seconds = before is not None, 0.0
         self.folder = before.folder if before else _new_folder(out, name)
         sweep(self.folder)
 
     def announce(self, *lines):
-        """Say what is going to happen, and hook the message about compiling."""
+        """Say what is going to happen, and what of the settings is not; hook the message about compiling."""
         model = self.trainer.model
         n_parameters = sum(parameter.data.size for parameter in model.parameters())
         print(*lines[:-1], f"{lines[-1]}: {n_parameters:,} parameters; {self.trainer.threads} threads", sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
+        for note in self.settings.notes() + rate_notes(self.trainer.optimizer.lr, self.settings, self._then):
+            print(f"Note: {note}", file=sys.stderr, flush=True)
         announce_compiling()
 
     def save(self):
@@ -244,13 +142,8 @@ class Run:
         self.seconds = time.perf_counter() - began
         if not finished:
             stopped = f"Stopped after step {self.trainer.optimizer.t}; saved."
-            print(f"\n{stopped} Go on: {self.command} --resume {self.folder}")
+            print(f"\n{stopped} Go on: {command('train', self.name, '--resume', self.folder)}")
         return finished
-
-    @property
-    def command(self):
-        """How this command is called."""
-        return f"python -m tinytx train {self.name}"
 
     def record(self, **values):
         """Add the last validation to the metrics: ``val_loss``, and what else was measured."""
@@ -265,8 +158,10 @@ class Run:
         except MissingExtra as error:
             print(f"No picture: {error}")
         print(f"Wrote {', '.join(str(self.folder / name) for name in wrote)}")
-        commands = [*commands, f"{self.command} --resume {self.folder} --steps {2 * self.settings.steps}"]
+        longer = goes_on_with(self.trainer.optimizer.lr, self.settings)
+        commands = [*commands, command("train", self.name, "--resume", self.folder, *longer)]
         print("Try next:", "\n          ".join(commands))
+        print(f"Every flag: {command('train', self.name, '--help')}")
 
 
 def announce_compiling():
@@ -286,7 +181,8 @@ def _new_folder(asked, name):
     if asked:
         folder = Path(asked)
         if (folder / NAME).exists() or (folder / METRICS).exists():
-            raise ValueError(f"{folder} holds a run already: choose another --out, or go on with --resume {folder}")
+            go_on = f"go on with --resume {shlex.quote(asked)}"
+            raise ValueError(f"{folder} holds a run already: choose another --out, or {go_on}")
     else:
         names = (name if i == 1 else f"{name}-{i}" for i in range(1, 10_000))
         folder = next(Path("runs") / name for name in names if not (Path("runs") / name).exists())

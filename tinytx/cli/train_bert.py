@@ -6,12 +6,12 @@ with word pieces, pairs of sentences and 80/10/10, in a size for a laptop. Any f
 """
 
 import dataclasses
-import shlex
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinytx import ops
+from tinytx.cli.advice import command
 from tinytx.cli.bert_rows import (
     PAIRS,
     hold_out,
@@ -24,19 +24,19 @@ from tinytx.cli.bert_rows import (
 from tinytx.cli.fill import likely, room_of
 from tinytx.cli.load import read_tokenizer
 from tinytx.cli.options import option
-from tinytx.cli.run import Run, RunSettings, add_train_parser, begin, build, compare_data, digest, make_trainer
+from tinytx.cli.rates import cosine
+from tinytx.cli.run import Run, build, make_trainer
+from tinytx.cli.settings import RunSettings, add_train_parser, begin, compare_data, digest
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import perplexity
 from tinytx.models import Bert, BertConfig
 from tinytx.models.bert import IGNORE, INITS
 from tinytx.models.stacks import POSITIONS
-from tinytx.training import Adam, AdamW, WarmupCosine
+from tinytx.training import Adam, AdamW
 
 RECIPES = ("quick", "tutorial", "bert")
 FREE = ("dropout", "embedding_dropout", "feed_forward_dropout")  # what a resumed run may change
-
-FIXED = ("recipe", "tokenizer", "vocab_size", "min_count", "lower", "pairs")  # what it may not
 
 
 def _option(default, help_text, tutorial=None, bert=None, **details):
@@ -50,19 +50,19 @@ def _option(default, help_text, tutorial=None, bert=None, **details):
 class Settings(RunSettings):
     """The settings of a run; the defaults learn words of the built-in text in a few minutes."""
 
-    recipe: str = _option("quick", "where defaults come from; they stand below, other recipes' first", choices=RECIPES)
+    recipe: str = _option("quick", "where defaults come from; its own stand below", choices=RECIPES, fixed=True)
     data: str | None = _option(None, "UTF-8 text file; without it, Python's own language reference")
     lines: int | None = _option(None, "read only so many lines of it", minimum=1)
     layout: str | None = _option(
         None, "a sentence on each line, or paragraphs; if not given, lines for a file", choices=("lines", "prose")
     )
-    tokenizer: str = _option("words", "what a token is", bert="wordpieces", choices=("words", "wordpieces"))
-    vocab_size: int = _option(40_000, "words, or pieces of words, at most", bert=4000, minimum=1)
-    min_count: int = _option(1, "times that a word must occur to be in the vocabulary", minimum=1)
-    lower: bool = _option(True, "read in lower case")
+    tokenizer: str = _option("words", "what a token is", bert="wordpieces", choices=("words", "wordpieces"), fixed=True)
+    vocab_size: int = _option(40_000, "words, or pieces of words, at most", bert=4000, minimum=1, fixed=True)
+    min_count: int = _option(1, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True)
+    lower: bool = _option(True, "read in lower case", fixed=True)
     pairs: str = _option(
         "none", "two sentences in a row: does the second follow, or are they swapped", bert="next",
-        choices=("none", *PAIRS),
+        choices=("none", *PAIRS), fixed=True,
     )  # fmt: skip
     mask_rate: float = _option(0.15, "share of words that are asked for", minimum=0.0)
     always_mask: bool = _option(True, "hide them all; else 80 % are, 10 % become random words, 10 % stay", bert=False)
@@ -134,10 +134,6 @@ def add_parser(commands, name):
 def run(arguments):
     """Train, and return the exit code."""
     settings, before = begin(arguments, Settings, "bert", defaults_of(getattr(arguments, "recipe", "quick")))
-    if before:
-        _check_unchanged(settings, before.meta["settings"])
-    if settings.decay_steps is None:
-        settings = dataclasses.replace(settings, decay_steps=settings.steps)
     text, found = read_documents(settings)
     train, rest = hold_out(found, settings.train_fraction)
     if before:
@@ -173,18 +169,11 @@ def run(arguments):
     return 0
 
 
-def _check_unchanged(settings, old):
-    """Raise ValueError where a resumed run's flag would have no effect, or rows that the vocabulary is not made for."""
-    changed = [name for name in FIXED if getattr(settings, name) != old.get(name, getattr(settings, name))]
-    if changed:
-        raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
-
-
 def _optimizer(model, settings):
     """Return Adam or AdamW, with a warm-up, and a cosine or none."""
     cls = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
-    floor = settings.min_lr if settings.schedule == "cosine" else settings.lr
-    schedule = WarmupCosine(settings.lr, settings.warmup, settings.decay_steps, floor)
+    constant = {} if settings.schedule == "cosine" else {"floor": settings.lr}
+    schedule = dataclasses.replace(cosine(settings), **constant)
     options = {"betas": (settings.beta1, settings.beta2), "eps": settings.adam_eps}
     groups = [("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else []
     return cls(model, schedule, weight_decay=settings.weight_decay, groups=groups, **options)
@@ -273,10 +262,11 @@ def _conclude(run, model, tokenizer, sentences, val_loss, measured):
         said = ", ".join(f"{tokenizer.names[i]} {p:.0%}" for i, p in guesses)
         print(f"  -> {said}    (it was: {tokenizer.names[word]})")
     print("----------------------------------------------\n")
-    example = min((tokenizer.decode(ids) for ids, _, _ in shown), key=lambda text: ("'" in text, len(text)))
+    texts = [tokenizer.decode(ids) for ids, _, _ in shown]
+    example = min(texts, key=lambda text: (text[:1] == "-", "'" in text, len(text)))
     run.conclude(
         f"BERT, validation loss {val_loss:.3f}",
-        f"python -m tinytx fill {run.folder} {shlex.quote(example)}",
-        f"python -m tinytx embeddings {run.folder} --tsne map.html    (which words are alike)",
-        "python -m tinytx train bert --data FILE --recipe tutorial    (every flag: --help)",
+        command("fill", run.folder, example),
+        command("embeddings", run.folder, "--tsne", "map.html"),
+        command(*"train bert --data FILE --recipe tutorial".split()),
     )

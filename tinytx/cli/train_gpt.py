@@ -1,19 +1,21 @@
 """``python -m tinytx train gpt``: a character-level GPT from a text file."""
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
+from tinytx.cli.advice import command
 from tinytx.cli.options import option
-from tinytx.cli.run import Run, RunSettings, add_train_parser, begin, build, compare_data, digest, make_trainer
+from tinytx.cli.rates import cosine
+from tinytx.cli.run import Run, build, make_trainer
+from tinytx.cli.settings import RunSettings, add_train_parser, begin, compare_data, digest
 from tinytx.cli.sample import default_prompt
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.decoding import generate
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.models import GPT, GPTConfig
-from tinytx.training import AdamW, WarmupCosine
+from tinytx.training import AdamW
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def add_parser(commands, name):
         run,
         data="[--data FILE]",
         help="a character-level GPT",
-        description="Train a character-level GPT (other models: train transformer, train bert). Without flags: nanoGPT's laptop recipe on built-in text, a minute or "
-        "two.",
+        description="Train a character-level GPT (other models: train transformer, train bert). Without flags: "
+        "nanoGPT's laptop recipe on built-in text, a minute or two.",
         example="--data book.txt --steps 5000 --dropout 0.1 --out runs/book",
     )
 
@@ -61,8 +63,6 @@ def add_parser(commands, name):
 def run(arguments):
     """Train, and return the exit code."""
     settings, before = begin(arguments, Settings, "gpt")
-    if settings.decay_steps is None:
-        settings = dataclasses.replace(settings, decay_steps=settings.steps)
     text = builtin_corpus() if settings.data is None else read_text(settings.data)
     tokenizer = CharTokenizer.from_dict(before.meta.get("tokenizer")) if before else CharTokenizer.from_text(text)
     train, validation = split(tokenizer.encode(text), settings.train_fraction)
@@ -98,9 +98,8 @@ def run(arguments):
 
 def _optimizer(model, settings):
     """Return AdamW, with a warm-up and a cosine."""
-    schedule = WarmupCosine(settings.lr, settings.warmup, settings.decay_steps, settings.min_lr)
     betas = settings.beta1, settings.beta2
-    return AdamW(model, schedule, betas=betas, eps=settings.eps, weight_decay=settings.weight_decay)
+    return AdamW(model, cosine(settings), betas=betas, eps=settings.eps, weight_decay=settings.weight_decay)
 
 
 def _conclude(run, model, tokenizer, val_loss):
@@ -113,9 +112,9 @@ def _conclude(run, model, tokenizer, val_loss):
     steps = run.trainer.optimizer.t
     print(f"\nValidation loss {val_loss:.4f} nats per character after {steps} steps, {run.seconds:.0f} s")
     print(f"\n--- a sample ---\n{sample.strip()}\n----------------\n")
-    prompt = ' --prompt "The "' if set("The ") <= set(tokenizer.characters) else ""
+    prompt = ["--prompt", "The "] if set("The ") <= set(tokenizer.characters) else []
     run.conclude(
         f"GPT, validation loss {val_loss:.3f}",
-        f"python -m tinytx sample {run.folder}{prompt}",
-        "python -m tinytx train gpt --data FILE --dropout 0.1 --n-layers 6    (every flag: --help)",
+        command("sample", run.folder, *prompt),
+        command(*"train gpt --data FILE --dropout 0.1 --n-layers 6".split()),
     )

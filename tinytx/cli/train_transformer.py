@@ -2,13 +2,15 @@
 
 import dataclasses
 import math
-import shlex
 from dataclasses import dataclass
 
 from tinytx import ops
+from tinytx.cli.advice import command
 from tinytx.cli.load import read_tokenizers
 from tinytx.cli.options import option
-from tinytx.cli.run import Run, RunSettings, add_train_parser, begin, build, compare_data, digest, make_trainer
+from tinytx.cli.rates import cosine
+from tinytx.cli.run import Run, build, make_trainer
+from tinytx.cli.settings import RunSettings, add_train_parser, begin, compare_data, digest
 from tinytx.cli.translate import translate_all
 from tinytx.data import PairBatches, build_tokenizers, date_pairs, encode_pairs, read_aligned, read_pairs, split_pairs
 from tinytx.extras import MissingExtra
@@ -16,7 +18,7 @@ from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import corpus_bleu, exact_match, perplexity
 from tinytx.models import Transformer, TransformerConfig
-from tinytx.training import AdamW, WarmupCosine, WarmupInverseSqrt
+from tinytx.training import AdamW, WarmupInverseSqrt
 
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
 TIED = "both embeddings and the head; the target's and the head; none (if not given, as many as the vocabularies allow)"
@@ -42,11 +44,11 @@ class Settings(RunSettings):
     dates: int = _option(50_000, "dates to generate and learn from where no file is given", minimum=100)
     skip_empty: bool = _option(False, "leave out pairs with an empty side, instead of stopping there")
     swap: bool = _option(False, "translate the other way: targets into sources")
-    tokenizer: str = _option("char", "what a token is", "subword", choices=tuple(KINDS))
-    vocab_size: int = _option(4000, "words, or parts of words, in a vocabulary at most", minimum=1)
-    min_count: int = _option(2, "times that a word must occur to be in the vocabulary; others are <unk>", minimum=1)
-    lower: bool = _option(False, "read words and parts of words in lower case")
-    shared_vocabulary: bool = _option(False, "one vocabulary for both sides", True)
+    tokenizer: str = _option("char", "what a token is", "subword", choices=tuple(KINDS), fixed=True)
+    vocab_size: int = _option(4000, "words, or parts of words, in a vocabulary at most", minimum=1, fixed=True)
+    min_count: int = _option(2, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True)
+    lower: bool = _option(False, "read words and parts of words in lower case", fixed=True)
+    shared_vocabulary: bool = _option(False, "one vocabulary for both sides", True, fixed=True)
     max_len: int = _option(64, "tokens in a text; longer pairs are left out", minimum=2)
     max_tokens: int = _option(3000, "tokens on either side of a batch, padding counted", 1000, minimum=1)
     d_model: int = _option(128, "width of the model", 256, minimum=1)
@@ -100,7 +102,7 @@ def run(arguments):
     """Train, and return the exit code."""
     own = any(hasattr(arguments, name) for name in ("pairs", "source", "target"))
     settings, before = begin(arguments, Settings, "transformer", FOR_PAIRS if own else {})
-    settings = _completed(settings)
+    _check(settings)
     pairs, origin = _read(settings)
     train, rest = split_pairs(pairs, settings.train_fraction)
     parts = [train, *split_pairs(rest, 0.5)]
@@ -118,7 +120,7 @@ def run(arguments):
     data = digest(*(text for pair in pairs for text in pair))
     compare_data(before, pairs=data)
     sizes = {f"{s}_vocab_size": t.vocab_size for s, t in zip(("source", "target"), tokenizers, strict=True)}
-    config = TransformerConfig(**sizes, **settings.fields_of(TransformerConfig))
+    config = TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": _tied(settings)})
     model = build(Transformer, config, settings, before, free=FREE)
     trainer = make_trainer(_optimizer(model, settings), model, settings, before)
     states = {f"{s}_tokenizer": t.to_dict() for s, t in zip(("source", "target"), tokenizers, strict=True)}
@@ -138,20 +140,17 @@ def run(arguments):
     return 0
 
 
-def _completed(settings):
-    """Return the settings with those filled in that follow from others."""
-    missing = {}
-    if settings.decay_steps is None:
-        missing["decay_steps"] = settings.steps
-    if settings.lr == 0:
-        missing["lr"] = 1 / math.sqrt(settings.d_model * settings.warmup)
-    if settings.tied is None:
-        missing["tied"] = "three-way" if settings.shared_vocabulary else "two-way"
-    elif settings.tied == "three-way" and not settings.shared_vocabulary:
+def _check(settings):
+    """Raise ValueError for settings that do not go together."""
+    if settings.tied == "three-way" and not settings.shared_vocabulary:
         raise ValueError("--tied three-way makes one table of both embeddings: it needs --shared-vocabulary")
     if settings.lower and settings.tokenizer == "char":
         raise ValueError("--lower is for words and parts of words, and --tokenizer is char")
-    return dataclasses.replace(settings, **missing)
+
+
+def _tied(settings):
+    """Return which matrices are one: as many as the vocabularies allow, if nothing was chosen."""
+    return settings.tied or ("three-way" if settings.shared_vocabulary else "two-way")
 
 
 def _read(settings):
@@ -197,11 +196,11 @@ def _validation(encoded, settings):
 
 def _optimizer(model, settings):
     """Return Adam, with a warm-up and a decay."""
-    if settings.schedule == "cosine":
-        schedule = WarmupCosine(settings.lr, settings.warmup, settings.decay_steps, settings.min_lr)
-    else:
-        factor = settings.lr * math.sqrt(settings.d_model * settings.warmup)
-        schedule = WarmupInverseSqrt(settings.d_model, settings.warmup, factor)
+    root = math.sqrt(settings.d_model * settings.warmup)
+    peak = settings.lr or 1 / root  # 0 is the paper's
+    schedule = cosine(settings, peak=peak)
+    if settings.schedule == "inverse-sqrt":
+        schedule = WarmupInverseSqrt(settings.d_model, settings.warmup, peak * root)
     betas = settings.beta1, settings.beta2
     return AdamW(model, schedule, betas=betas, eps=settings.eps, weight_decay=settings.weight_decay)
 
@@ -263,10 +262,10 @@ def _conclude(run, model, tokenizers, pairs, encoded, val_loss, ppl):
         print(f"{shorten(pairs[i][0])} -> {shorten(hypotheses[i])}{expected}")
     print("----------------------\n")
     sources = [source for source, _ in pairs]
-    example = shlex.quote(min(sources, key=lambda source: ("'" in source, len(source) > 60)))  # one that reads well
+    example = min(sources, key=lambda text: (text[:1] == "-", "'" in text, len(text) > 60))  # one that reads well
     run.conclude(
         f"Transformer, validation loss {val_loss:.3f}",
-        f"python -m tinytx translate {run.folder} {example}",
-        f"python -m tinytx explain {run.folder} {example}    (every step of it)",
-        "python -m tinytx train transformer --pairs FILE.tsv    (every flag: --help)",
+        command("translate", run.folder, example),
+        command("explain", run.folder, example),
+        command(*"train transformer --pairs FILE.tsv".split()),
     )
