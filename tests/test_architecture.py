@@ -18,7 +18,7 @@ from tinytx import ops
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"kernel", "shapes", "extras", "files"},
+    {"kernel", "shapes", "extras", "files", "terminal", "lock"},
     {"ops", "core"},
     {"layers"},
     {"models"},
@@ -28,7 +28,7 @@ FLOORS = [
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3, "metrics": 3}
 STANDS_APART = {"data": {"extras", "files"}} | {
-    name: set() for name in ("metrics", "core", "kernel", "shapes", "extras")
+    name: set() for name in ("metrics", "core", "kernel", "shapes", "extras", "terminal", "lock")
 }
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
 LINES = 350

@@ -26,8 +26,20 @@ N     rows of a matrix: the leading axes flattened, B·T
 ====  =============================================
 """
 
-from tinytx import ops
-from tinytx.core import Layer, Parameter, Tape, TapeError
+import importlib
 
 __version__ = "0.1.0"
 __all__ = ["Layer", "Parameter", "Tape", "TapeError", "ops", "__version__"]
+
+
+def __getattr__(name):
+    """Import what is asked for by name: an import of everything takes a second, in which a Ctrl-C would be a traceback."""
+    if name in ("core", "ops"):
+        return importlib.import_module(f"tinytx.{name}")
+    if name in __all__:
+        return getattr(importlib.import_module("tinytx.core"), name)
+    raise AttributeError(f"module 'tinytx' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

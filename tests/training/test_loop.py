@@ -1,5 +1,6 @@
 """The loop of a run: what it logs, when it saves, and how it stops."""
 
+import contextlib
 import signal
 import threading
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import pytest
 
 from tinytx.files import read_json_lines
 from tinytx.training import fit, loop
+from tinytx.training.trainer import NotFiniteError
 
 
 class Counter:
@@ -29,14 +31,15 @@ def run(tmp_path, monkeypatch):
 
     def call(steps, start=0, batch=lambda step: (), **options):
         trainer = Counter(start)
-        settings = {"eval_every": 4, "log_every": 3, "tokens": 8, "evaluate": lambda: 0.5} | options
-        save = lambda: call.saved.append(trainer.optimizer.t)
-        return fit(trainer, batch, steps=steps, out=tmp_path, save=save, **settings)
+        settings = {"eval_every": 4, "log_every": 3, "tokens": 8, "evaluate": lambda: 0.5}
+        settings["save"] = lambda: call.saved.append(trainer.optimizer.t)
+        return fit(trainer, batch, steps=steps, out=tmp_path, **settings | options)
 
     call.saved, call.shown = [], []
     call.records = lambda: read_json_lines(tmp_path / loop.METRICS)
-    bar = SimpleNamespace(update=call.shown.append, say=call.shown.append, close=lambda: call.shown.append("closed"))
-    monkeypatch.setattr(loop, "progress", lambda total, start: bar)
+    shown = call.shown.append
+    call.bar = SimpleNamespace(update=shown, say=shown, close=lambda: shown("closed"))
+    monkeypatch.setattr(loop, "progress", lambda total, start: call.bar)
     call.path = tmp_path / loop.METRICS
     return call
 
@@ -87,21 +90,36 @@ def test_a_resumed_run_replaces_the_records_it_takes_again(run):
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@contextlib.contextmanager
+def handled(number, handler):
+    """Give a signal a handler for the length of a block."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", loop.STOPPING)
 def test_a_signal_stops_after_a_whole_step_and_saves(run, number):
     """Catches half a step, a lost checkpoint, an evaluation that the user has to wait for, and handlers left behind."""
 
     def not_caught(number, frame):
         pytest.fail("the signal was not caught")
 
-    before = signal.signal(number, not_caught)
-    try:
+    with handled(number, not_caught):
         assert run(100, batch=lambda step: (signal.raise_signal(number) if step == 3 else None) or ()) is False
         assert signal.getsignal(number) is not_caught
-    finally:
-        signal.signal(number, before)
     assert run.saved == [4]
     assert "val_loss" not in run.records()[-1]
+
+
+@pytest.mark.parametrize("number", loop.STOPPING)
+def test_a_signal_that_is_ignored_stays_so(run, number):
+    """Catches a run that nohup started and that ends with its terminal, or that Ctrl-C for another command stops."""
+    with handled(number, signal.SIG_IGN):
+        assert run(9, batch=lambda step: (signal.raise_signal(number) if step == 3 else None) or ()) is True
+        assert signal.getsignal(number) is signal.SIG_IGN
 
 
 def test_a_second_ctrl_c_stops_at_once(run):
@@ -111,24 +129,89 @@ def test_a_second_ctrl_c_stops_at_once(run):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
+    with handled(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
         run(100, batch=twice)
     assert run.saved == []
     assert run.shown == ["closed"]
 
 
-def test_a_failing_step_closes_the_bar_and_keeps_the_old_checkpoint(run):
-    """Catches an error message that ends up on the bar's own line."""
+@pytest.mark.parametrize("first", loop.STOPPING)
+@pytest.mark.parametrize("second", [number for number in loop.STOPPING if number != signal.SIGINT])
+def test_a_second_signal_of_another_kind_changes_nothing(run, first, second):
+    """Catches a batch system's second signal, or a shell's, that ends the process while it saves."""
 
-    def fails(step):
-        if step == 5:
-            raise ArithmeticError("not finite")
+    def both(step):
+        signal.raise_signal(first)
+        signal.raise_signal(second)
         return ()
 
+    def not_caught(number, frame):
+        pytest.fail("the signal was not caught")
+
+    with handled(first, not_caught), handled(second, not_caught):
+        assert run(100, batch=both) is False
+    assert run.saved == [1]
+
+
+def test_a_failing_step_closes_the_bar_and_keeps_the_old_checkpoint(run, monkeypatch):
+    """Catches an error message that ends up on the bar's own line, and weights of half a step in a checkpoint."""
+
+    def fails(counter, *batch):
+        counter.optimizer.t += 1
+        if counter.optimizer.t == 6:
+            raise ArithmeticError("not finite")
+        return 1.0
+
+    monkeypatch.setattr(Counter, "step", fails)
     with pytest.raises(ArithmeticError):
-        run(100, batch=fails)
+        run(100)
     assert run.saved == [4]
     assert run.shown[-1] == "closed"
+
+
+def fails_at(step, error):
+    """Return a function of the step that raises there."""
+
+    def batch(t):
+        if t == step:
+            raise error
+        return ()
+
+    return batch
+
+
+@pytest.mark.parametrize("error", [MemoryError(), BrokenPipeError(), OSError(28, "No space left"), ValueError("a bug")])
+@pytest.mark.parametrize("place", ["batch", "evaluate", "update", "say"])
+def test_an_error_between_steps_saves_the_last_whole_one(run, error, place):
+    """Catches steps that are lost because memory ends in a validation, or because nobody reads the progress any more."""
+
+    def fails(*_, **__):
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        if place == "batch":
+            run(100, batch=fails_at(6, error), eval_every=50)
+        elif place == "evaluate":
+            run(100, evaluate=fails, eval_every=6)
+        else:
+            setattr(run.bar, place, fails)
+            run(100, eval_every=6 if place == "say" else 50)
+    assert caught.value is error
+    assert run.saved == [1 if place == "update" else 6]
+    assert run.shown[-1] == "closed"
+
+
+def test_a_loss_that_is_not_finite_is_not_saved(run):
+    """Catches weights of a model that diverged, written over the last good ones."""
+    with pytest.raises(NotFiniteError):
+        run(100, batch=fails_at(6, NotFiniteError("NaN")), eval_every=4)
+    assert run.saved == [4]
+
+
+def test_a_disk_that_is_full_is_not_tried_twice(run):
+    """Catches a second error that hides the first."""
+    with pytest.raises(OSError, match="first"):
+        run(100, save=lambda errors=iter([OSError("first"), OSError("second")]): fails_at(0, next(errors))(0))
 
 
 def test_outside_the_main_thread(run):

@@ -11,9 +11,10 @@
 """
 
 import argparse
-import os
 import sys
+from pickle import UnpicklingError
 
+from tinytx import terminal
 from tinytx.cli import (
     embeddings,
     explain,
@@ -27,6 +28,11 @@ from tinytx.cli import (
     translate,
 )
 
+from tinytx.training.progress import announce_compiling, say
+
+# What says that something outside the program is not as it should be: a traceback would not help anybody. The last
+# two are what is left of a torn file that a library keeps for itself.
+BAD_INPUT = (ValueError, OSError, ImportError, ArithmeticError, MemoryError, EOFError, UnpicklingError)
 TRAINERS = {"gpt": train_gpt, "transformer": train_transformer, "bert": train_bert}
 
 
@@ -35,19 +41,21 @@ def main(argv=None):
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in TRAINERS and argv[1].startswith("-")):
         argv.insert(1, "gpt")
-    arguments = _parser().parse_args(argv)
-    try:
-        return arguments.run(arguments) or 0
-    except BrokenPipeError:  # the reader of our output is gone, as in ``... | head``
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
-        message = " ".join(str(error).splitlines()) or type(error).__name__
-        print(f"tinytx: {message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("tinytx: interrupted", file=sys.stderr)
-        return 130
+    with terminal.safe():
+        try:
+            arguments = _parser().parse_args(argv)
+            announce_compiling()
+            code = arguments.run(arguments) or 0
+            sys.stdout.flush()  # a full disk shows here, not when nobody listens any more
+            return code
+        except BrokenPipeError:  # the reader of our output is gone, as in ``... | head``
+            return 141
+        except BAD_INPUT as error:
+            say(f"tinytx: {error}" if str(error) else f"tinytx: {type(error).__name__}")
+            return 2
+        except KeyboardInterrupt:
+            say("tinytx: interrupted")
+            return 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message):
-        print(f"tinytx: {message} (see {self.prog} --help)", file=sys.stderr)
+        say(f"tinytx: {message} (see {self.prog} --help)")
         sys.exit(2)
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from tinytx.cli.load import Translator, load_run
-from tinytx.cli.run import announce_compiling
 from tinytx.extras import require
+from tinytx.terminal import visible
 from tinytx.training.progress import progress
 from tinytx.training.threads import Workers
 from tinytx.viz import nearest, neighbours_kept, tsne_map, unit_rows, word_map, word_page, write_projector
-from tinytx.viz.word_vectors import visible
 
 FOLDER = "embeddings"  # inside the run's folder
 NEAREST = 8  # words that are named for each
@@ -128,7 +127,6 @@ def _map(arguments, words, vectors):
     """Draw the t-SNE map of some words, as a page and as a picture."""
     x, workers = unit_rows(vectors), Workers()
     print(f"\nMap of {len(words):,} words by t-SNE, perplexity {arguments.perplexity:g}", flush=True)
-    announce_compiling()
     bar = progress(arguments.iterations, unit="iteration")
     options = {"perplexity": arguments.perplexity, "iterations": arguments.iterations, "seed": arguments.seed}
     try:

@@ -4,8 +4,6 @@ What people ask of such models most: how is the decoder fed, what is shifted, wh
 of, where does decoding start and where does it stop. The page answers with the user's own example.
 """
 
-import sys
-
 import numpy as np
 
 from tinytx.cli.load import Translator, load_run, note_unknown
@@ -14,6 +12,7 @@ from tinytx.cli.translate import encode_source
 from tinytx.decoding import greedy
 from tinytx.decoding.choose import log_normaliser
 from tinytx.layers.masks import causal_mask
+from tinytx.training.progress import say
 
 PADDING = 2  # places that are added to the example, so that there is some to see
 NORMS = {"pre": "pre-norm, x + f(norm(x))", "post": "post-norm, norm(x + f(x))"}
@@ -69,7 +68,7 @@ def _explain_transformer(model, source_tokenizer, target_tokenizer, arguments):
         most = config.max_len - 1
         raise ValueError(f"--target has {len(right)} tokens, and behind <start> the decoder reads at most {most}")
     for tokenizer, given in ((source_tokenizer, text), (target_tokenizer, arguments.target or "")):
-        note_unknown(_note, tokenizer, given)
+        note_unknown(say, tokenizer, given)
     target = np.concatenate([[config.start_id], right, [config.stop_id]])
     n_padding = min(PADDING, config.max_len - max(len(ids), len(target) - 1))
     padding = np.full(n_padding, config.pad_id)
@@ -261,12 +260,8 @@ def _draw(path, model, inputs, *names):
     from tinytx.viz import attention_maps, attention_picture  # draws with matplotlib: only where it is asked for
 
     attention_picture(path, attention_maps(model, *inputs), *names)
-    _note(f"Wrote {path}")
+    say(f"Wrote {path}")
 
 
 def _tell(text):
     print(paragraph(text))
-
-
-def _note(line):
-    print(line, file=sys.stderr, flush=True)

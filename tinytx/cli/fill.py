@@ -1,13 +1,13 @@
 """``python -m tinytx fill DIR TEXT ...``: a trained BERT says which words it would put where one is hidden."""
 
 import re
-import sys
 
 import numpy as np
 
 from tinytx.cli.load import load_run, note_unknown
 from tinytx.cli.texts import given_texts
 from tinytx.data import framed
+from tinytx.training.progress import say
 
 HIDDEN = re.compile(r"<mask>|\[MASK\]", re.IGNORECASE)  # how a hidden word is written, whatever the tokenizer calls it
 BAR = 30  # characters of a bar that stands for certainty
@@ -38,7 +38,7 @@ def run(arguments):
     texts = [(place, text) for place, text in given_texts(arguments.texts, "text") if text]
     rows = [encode_hidden(model, tokenizer, text, place) for place, text in texts]
     for _, text in texts:
-        note_unknown(_note, tokenizer, " ".join(HIDDEN.sub(" ", text).split()))
+        note_unknown(say, tokenizer, " ".join(HIDDEN.sub(" ", text).split()))
     for number, ((_, text), ids) in enumerate(zip(texts, rows, strict=True)):
         found = likely(model, tokenizer, ids, arguments.top)
         print("\n" * bool(number) + text)
@@ -122,7 +122,3 @@ def _print(tokenizer, ids, found):
         for i, p in words:
             print(f"  {tokenizer.names[i]:<{width}}  {p:6.1%}  {'#' * round(BAR * p)}".rstrip())
     print(f"-> {filled(tokenizer, ids, found)}")
-
-
-def _note(line):
-    print(line, file=sys.stderr, flush=True)

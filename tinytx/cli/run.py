@@ -7,32 +7,34 @@ The file of a model holds what is its own: settings, data, model, evaluation and
     compare_data(before, text=digest(text))
     model = build(GPT, config, settings, before)
     trainer = make_trainer(AdamW(model, ...), model, settings, before)
-    run = Run("gpt", settings, trainer, before, arguments.out, text=digest(text), tokenizer=...)
+    run = Run("gpt", settings, trainer, before, arguments, text=digest(text), tokenizer=...)
     run.announce("Text: ...", "Model: ...")                         # from here on there is a folder
-    if not run.fit(batch, tokens=..., evaluate=...):
+    if not run.fit(batch, tokens=..., evaluate=lambda: run.evaluate(...)):
         return 130
-    run.record(val_loss=...)
-    ...                                                             # closing words
-    run.conclude(title, command("sample", run.folder))
+    run.conclude(lambda: {"val_loss": run.evaluate(...)}, report)   # report prints, and says what to try next
+    return 0
 """
 
+import contextlib
 import dataclasses
+import itertools
 import shlex
-import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
-from tinytx import kernel
 from tinytx.cli.advice import command
 from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
-from tinytx.extras import MissingExtra
 from tinytx.files import append_json, read_json_lines, sweep
+from tinytx.lock import locked
+from tinytx.terminal import one_line
 from tinytx.training import Trainer, fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 from tinytx.training.loop import METRICS
-from tinytx.training.progress import say
+from tinytx.training.progress import progress, say
+from tinytx.training.trainer import NotFiniteError
 from tinytx.viz import loss_curve
 
 PICTURE = "loss.png"
@@ -67,7 +69,7 @@ def make_trainer(optimizer, model, settings, before):
     trainer = Trainer(model, optimizer, seed=settings.seed, **options)
     changed = differences(before.meta.get("fingerprint"), fingerprint(trainer.threads)) if before else ""
     if changed:
-        print(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}", file=sys.stderr)
+        say(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}")
     return trainer
 
 
@@ -81,8 +83,8 @@ class Run:
     settings : RunSettings
     trainer : Trainer
     before : Before, or None
-    out : str, or None
-        The folder that was asked for.
+    arguments : argparse.Namespace
+        ``out``, the folder that was asked for, or None; and ``held``, an ExitStack that keeps its lock.
     **meta : anything that JSON can say
         What each checkpoint holds beside model, optimiser and settings: tokenizers, the data's `digest`.
 
@@ -93,22 +95,21 @@ class Run:
         That `fit` took.
     """
 
-    def __init__(self, name, settings, trainer, before, out, **meta):
+    def __init__(self, name, settings, trainer, before, arguments, **meta):
         self.name, self.settings, self.trainer, self.meta = name, settings, trainer, meta
         self._then = before.meta["settings"] if before else None
         self.resumed, self.seconds = before is not None, 0.0
-        self.folder = before.folder if before else _new_folder(out, name)
+        self.folder = before.folder if before else _new_folder(arguments.out, name, arguments.held)
         sweep(self.folder)
 
     def announce(self, *lines):
-        """Say what is going to happen, and what of the settings is not; hook the message about compiling."""
+        """Say what is going to happen, and what of the settings is not."""
         model = self.trainer.model
         n_parameters = sum(parameter.data.size for parameter in model.parameters())
         print(*lines[:-1], f"{lines[-1]}: {n_parameters:,} parameters; {self.trainer.threads} threads", sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
         for note in self.settings.notes() + rate_notes(self.trainer.optimizer.lr, self.settings, self._then):
-            print(f"Note: {note}", file=sys.stderr, flush=True)
-        announce_compiling()
+            say(f"Note: {note}")
 
     def save(self):
         """Write the checkpoint."""
@@ -127,64 +128,114 @@ class Run:
         """Train; return whether the run was finished. Parameters as for `tinytx.training.fit`."""
         if not self.resumed:
             self.save()  # a run killed before its first evaluation can be resumed, and a full disk shows at once
-        began, settings = time.perf_counter(), self.settings
-        finished = fit(
-            self.trainer,
-            batch,
-            steps=settings.steps,
-            tokens=tokens,
-            out=self.folder,
-            evaluate=evaluate,
-            save=self.save,
-            eval_every=settings.eval_every,
-            log_every=settings.log_every,
-        )
-        self.seconds = time.perf_counter() - began
+        began, settings, finished = time.perf_counter(), self.settings, False
+        try:
+            finished = fit(
+                self.trainer,
+                batch,
+                steps=settings.steps,
+                tokens=tokens,
+                out=self.folder,
+                evaluate=evaluate,
+                save=self.save,
+                eval_every=settings.eval_every,
+                log_every=settings.log_every,
+            )
+        finally:
+            self.seconds = time.perf_counter() - began
+            if not finished:
+                self.draw()
         if not finished:
-            stopped = f"Stopped after step {self.trainer.optimizer.t}; saved."
-            print(f"\n{stopped} Go on: {command('train', self.name, '--resume', self.folder)}")
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                stopped = f"Stopped after step {self.trainer.optimizer.t}; saved."
+                print(f"\n{stopped} Go on: {command('train', self.name, '--resume', self.folder)}", flush=True)
         return finished
 
-    def record(self, **values):
-        """Add the last validation to the metrics: ``val_loss``, and what else was measured."""
-        append_json(self.folder / METRICS, {"step": self.trainer.optimizer.t, **values})
+    def evaluate(self, batches):
+        """Return the mean loss over batches, as `Trainer.evaluate`, and show how far it is."""
+        batches = list(batches)
+        with closing(progress(len(batches), unit="validation batch", stays=False)) as bar:
+            return self.trainer.evaluate(batches, update=bar.update)
 
-    def conclude(self, title, *commands):
-        """Draw the loss, say which files were written, and what to try next."""
-        wrote = [NAME, METRICS]
+    def conclude(self, measure, report):
+        """Measure the trained model, write what is to be written, and then say it.
+
+        The run is a success by now, and its checkpoint is written: what only measures, draws or prints ends with a line
+        that says what failed, whatever it was.
+
+        Parameters
+        ----------
+        measure : function () -> dict
+            ``val_loss`` and what else is to be added to the last line of metrics.
+        report : function (dict) -> list of str
+            Prints what was measured, and examples; returns commands to try next.
+
+        Raises
+        ------
+        NotFiniteError
+            If the trained model's loss is NaN or infinite.
+        """
+        commands, measured = [], None
         try:
+            with self._harmless("Not measured"):
+                measured = measure()
+                append_json(self.folder / METRICS, {"step": self.trainer.optimizer.t, **measured})
+        finally:
+            drawn = self.draw(measured)
+        if measured is not None:
+            with self._harmless("No report"):
+                commands = report(measured)
+        with self._harmless("No more words"):
+            print(f"Wrote {', '.join(str(self.folder / name) for name in (NAME, METRICS, *drawn))}")
+            longer = goes_on_with(self.trainer.optimizer.lr, self.settings)
+            commands = [*commands, command("train", self.name, "--resume", self.folder, *longer)]
+            print("Try next:", "\n          ".join(commands))
+            print(f"Every flag: {command('train', self.name, '--help')}", flush=True)
+
+    def draw(self, measured=None):
+        """Draw the losses so far; return the names of the pictures that there are."""
+        kind = type(self.trainer.model).__name__.replace("Bert", "BERT")
+        title = f"{kind}, validation loss {measured['val_loss']:.3f}" if measured else kind
+        if not (self.folder / METRICS).exists():
+            return []
+        with self._harmless("No picture"):
             loss_curve(read_json_lines(self.folder / METRICS), self.folder / PICTURE, title)
-            wrote.append(PICTURE)
-        except MissingExtra as error:
-            print(f"No picture: {error}")
-        print(f"Wrote {', '.join(str(self.folder / name) for name in wrote)}")
-        longer = goes_on_with(self.trainer.optimizer.lr, self.settings)
-        commands = [*commands, command("train", self.name, "--resume", self.folder, *longer)]
-        print("Try next:", "\n          ".join(commands))
-        print(f"Every flag: {command('train', self.name, '--help')}")
+            return [PICTURE]
+        return []
+
+    @contextlib.contextmanager
+    def _harmless(self, failed):
+        """Make one line of whatever a block that only reports raises."""
+        try:
+            yield
+        except NotFiniteError:
+            raise
+        except Exception as error:
+            with contextlib.suppress(OSError):  # of standard output itself
+                print(one_line(f"{failed}: {error or type(error).__name__}"))
 
 
-def announce_compiling():
-    """Hook the message about compiling: said once, and only where something is compiled."""
-
-    def compiling(name):
-        kernel.on_compile = None
-        say("Compiling the kernels: once, on the first run, about ten seconds ...")
-
-    kernel.on_compile = compiling
-
-
-def _new_folder(asked, name):
-    """Make and return the folder of a new run; one that holds a run already is never written to."""
+def _new_folder(asked, name, held):
+    """Make, lock and return the folder of a new run; one that holds a run already is never written to."""
     if asked == "":
         raise ValueError("--out is empty: name a folder, or leave it out")
-    if asked:
-        folder = Path(asked)
-        if (folder / NAME).exists() or (folder / METRICS).exists():
-            go_on = f"go on with --resume {shlex.quote(asked)}"
-            raise ValueError(f"{folder} holds a run already: choose another --out, or {go_on}")
-    else:
-        names = (name if i == 1 else f"{name}-{i}" for i in range(1, 10_000))
-        folder = next(Path("runs") / name for name in names if not (Path("runs") / name).exists())
+    if not asked:
+        folder = _next_free(name)
+        held.enter_context(locked(folder))
+        return folder
+    folder = Path(asked)
     folder.mkdir(parents=True, exist_ok=True)
+    held.enter_context(locked(folder))
+    if (folder / NAME).exists() or (folder / METRICS).exists():
+        go_on = f"go on with --resume {shlex.quote(asked)}"
+        raise ValueError(f"{folder} holds a run already: choose another --out, or {go_on}")
     return folder
+
+
+def _next_free(name):
+    """Make and return the next free folder of runs/name, runs/name-2, ..., which nobody else makes at the same time."""
+    for i in itertools.count(1):
+        folder = Path("runs") / (name if i == 1 else f"{name}-{i}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder

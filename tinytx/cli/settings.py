@@ -4,9 +4,9 @@ A checkpoint holds what was chosen and nothing that follows from it: what is wor
 at which the cosine ends, the paper's learning rate, ...) stays open there, and is worked out where it is used.
 """
 
+import contextlib
 import dataclasses
 import hashlib
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,9 @@ from typing import NamedTuple
 from tinytx.cli.advice import command
 from tinytx.cli.options import add_options, check, given, option
 from tinytx.core import Layer
+from tinytx.lock import locked
 from tinytx.training import load_checkpoint
+from tinytx.training.progress import say
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,17 @@ def add_train_parser(commands, name, settings, run, *, data, help, description, 
     parser.add_argument("--out", metavar="DIR", help=folder)
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in DIR; flags given now win over its own")
     add_options(parser, settings)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_holding(run))
+
+
+def _holding(run):
+    """Return a command that gives back the folder that ``run`` locked, however ``run`` ends."""
+
+    def command(arguments):
+        with contextlib.ExitStack() as arguments.held:
+            return run(arguments)
+
+    return command
 
 
 def begin(arguments, settings, name, defaults=None):
@@ -105,6 +117,8 @@ def begin(arguments, settings, name, defaults=None):
         return settings(**(defaults or {}) | flags), None
     if arguments.out is not None:
         raise ValueError("--resume writes into the folder it names: leave out --out")
+    if Path(arguments.resume).is_dir():  # before its checkpoint is read: another run would replace it
+        arguments.held.enter_context(locked(arguments.resume))
     before = Before(Path(arguments.resume), *load_checkpoint(arguments.resume))
     kind = before.meta["model"]
     if kind != name:
@@ -123,7 +137,7 @@ def begin(arguments, settings, name, defaults=None):
 def compare_data(before, **digests):
     """Note where a run goes on with other data than it began with."""
     if before and any(before.meta.get(name) != value for name, value in digests.items()):
-        print(f"Note: not the {', '.join(digests)} that this run began with", file=sys.stderr)
+        say(f"Note: not the {', '.join(digests)} that this run began with")
 
 
 def digest(*texts):

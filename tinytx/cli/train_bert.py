@@ -34,6 +34,7 @@ from tinytx.models import Bert, BertConfig
 from tinytx.models.bert import IGNORE, INITS
 from tinytx.models.stacks import POSITIONS
 from tinytx.training import Adam, AdamW
+from tinytx.training.progress import tracked
 
 RECIPES = ("quick", "tutorial", "bert")
 FREE = ("dropout", "embedding_dropout", "feed_forward_dropout")  # what a resumed run may change
@@ -155,17 +156,20 @@ def run(arguments):
     )
     model = build(Bert, config, settings, before, free=FREE)
     trainer = make_trainer(_optimizer(model, settings), model, settings, before)
-    run = Run("bert", settings, trainer, before, arguments.out, text=digest(text), tokenizer=tokenizer.to_dict())
+    run = Run("bert", settings, trainer, before, arguments, text=digest(text), tokenizer=tokenizer.to_dict())
     run.announce(*_announcement(settings, found, rows, held_out, tokenizer, batches))
 
     finished = run.fit(
         batches,
         tokens=sum(map(len, rows.parts[0])) // len(batches),
-        evaluate=lambda: trainer.evaluate(checks[0]),
+        evaluate=lambda: run.evaluate(checks[0]),
     )
     if not finished:
         return 130
-    _conclude(run, model, tokenizer, held_out.sentences, trainer.evaluate(checks[1]), measure(model, checks[1]))
+    run.conclude(
+        lambda: {"val_loss": run.evaluate(checks[1]), **measure(model, tracked(checks[1], "batch of the accuracy"))},
+        lambda measured: _report(run, model, tokenizer, held_out.sentences, measured),
+    )
     return 0
 
 
@@ -247,11 +251,10 @@ def examples(model, tokenizer, sentences, seed, n=3):
     return found
 
 
-def _conclude(run, model, tokenizer, sentences, val_loss, measured):
-    """Report a finished run: losses, filled sentences, files, and what to try next."""
-    run.record(val_loss=val_loss, **measured)
+def _report(run, model, tokenizer, sentences, measured):
+    """Print the losses and filled sentences of a finished run; return commands to try next."""
     steps, unit = run.trainer.optimizer.t, tokenizer.unit
-    print(f"\nValidation loss {val_loss:.4f} nats after {steps} steps, {run.seconds:.0f} s")
+    print(f"\nValidation loss {measured['val_loss']:.4f} nats after {steps} steps, {run.seconds:.0f} s")
     print(f"Perplexity {measured['perplexity']:.2f} per hidden {unit}; guessed right: {measured['accuracy']:.1%}")
     if "pair_accuracy" in measured:
         print(f"Pairs told right: {measured['pair_accuracy']:.1%} (by chance, about half)")
@@ -264,9 +267,8 @@ def _conclude(run, model, tokenizer, sentences, val_loss, measured):
     print("----------------------------------------------\n")
     texts = [tokenizer.decode(ids) for ids, _, _ in shown]
     example = min(texts, key=lambda text: (text[:1] == "-", "'" in text, len(text)))
-    run.conclude(
-        f"BERT, validation loss {val_loss:.3f}",
+    return [
         command("fill", run.folder, example),
         command("embeddings", run.folder, "--tsne", "map.html"),
         command(*"train bert --data FILE --recipe tutorial".split()),
-    )
+    ]

@@ -16,6 +16,7 @@ from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.models import GPT, GPTConfig
 from tinytx.training import AdamW
+from tinytx.training.progress import tracked
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def run(arguments):
     config = GPTConfig(vocab_size=tokenizer.vocab_size, **settings.fields_of(GPTConfig))
     model = build(GPT, config, settings, before)
     trainer = make_trainer(_optimizer(model, settings), model, settings, before)
-    run = Run("gpt", settings, trainer, before, arguments.out, text=digest(text), tokenizer=tokenizer.to_dict())
+    run = Run("gpt", settings, trainer, before, arguments, text=digest(text), tokenizer=tokenizer.to_dict())
     run.announce(
         f"Text: {settings.data or 'the Python language reference'}, {len(text):,} characters, "
         f"{tokenizer.vocab_size} distinct; {len(train):,} to train on, {len(validation):,} to validate",
@@ -83,7 +84,7 @@ def run(arguments):
     def evaluate(every=1):
         size = 64  # sequences at a time
         ins, outs = inputs[::every], targets[::every]
-        return trainer.evaluate([(ins[i : i + size], outs[i : i + size]) for i in range(0, len(ins), size)])
+        return run.evaluate([(ins[i : i + size], outs[i : i + size]) for i in range(0, len(ins), size)])
 
     finished = run.fit(
         lambda step: random_batch(train, **shape, step=step),
@@ -92,7 +93,7 @@ def run(arguments):
     )
     if not finished:
         return 130
-    _conclude(run, model, tokenizer, evaluate())
+    run.conclude(lambda: {"val_loss": evaluate()}, lambda measured: _report(run, model, tokenizer, measured["val_loss"]))
     return 0
 
 
@@ -102,19 +103,16 @@ def _optimizer(model, settings):
     return AdamW(model, cosine(settings), betas=betas, eps=settings.eps, weight_decay=settings.weight_decay)
 
 
-def _conclude(run, model, tokenizer, val_loss):
-    """Report a finished run: loss, sample, files, and what to try next."""
-    run.record(val_loss=val_loss)
-    start = tokenizer.encode(default_prompt(tokenizer))
-    rng = np.random.default_rng(run.settings.seed)
-    tokens = generate(model, start[None], 300, temperature=0.8, rng=rng)
-    sample = tokenizer.decode(np.concatenate(list(tokens)))
+def _report(run, model, tokenizer, val_loss):
+    """Print the loss and a sample of a finished run; return commands to try next."""
     steps = run.trainer.optimizer.t
     print(f"\nValidation loss {val_loss:.4f} nats per character after {steps} steps, {run.seconds:.0f} s")
-    print(f"\n--- a sample ---\n{sample.strip()}\n----------------\n")
+    start = tokenizer.encode(default_prompt(tokenizer))
+    rng = np.random.default_rng(run.settings.seed)
+    tokens = list(tracked(generate(model, start[None], 300, temperature=0.8, rng=rng), "character", 300))
+    print(f"\n--- a sample ---\n{tokenizer.decode(np.concatenate(tokens)).strip()}\n----------------\n")
     prompt = ["--prompt", "The "] if set("The ") <= set(tokenizer.characters) else []
-    run.conclude(
-        f"GPT, validation loss {val_loss:.3f}",
+    return [
         command("sample", run.folder, *prompt),
         command(*"train gpt --data FILE --dropout 0.1 --n-layers 6".split()),
-    )
+    ]

@@ -19,6 +19,7 @@ from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import corpus_bleu, exact_match, perplexity
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.training import AdamW, WarmupInverseSqrt
+from tinytx.training.progress import tracked
 
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
 TIED = "both embeddings and the head; the target's and the head; none (if not given, as many as the vocabularies allow)"
@@ -124,19 +125,29 @@ def run(arguments):
     model = build(Transformer, config, settings, before, free=FREE)
     trainer = make_trainer(_optimizer(model, settings), model, settings, before)
     states = {f"{s}_tokenizer": t.to_dict() for s, t in zip(("source", "target"), tokenizers, strict=True)}
-    run = Run("transformer", settings, trainer, before, arguments.out, pairs=data, **states)
+    run = Run("transformer", settings, trainer, before, arguments, pairs=data, **states)
     run.announce(*_announcement(settings, origin, parts, encoded, tokenizers, batches))
 
     finished = run.fit(
         lambda step: batches.batch(step)[:2],
         tokens=sum(len(row) for side in encoded[0][:2] for row in side) // len(batches),
-        evaluate=lambda: trainer.evaluate(batch[:2] for batch in checks(settings.eval_pairs)),
+        evaluate=lambda: run.evaluate(batch[:2] for batch in checks(settings.eval_pairs)),
     )
     if not finished:
         return 130
-    batches = list(checks())
-    val_loss = trainer.evaluate(batch[:2] for batch in batches)
-    _conclude(run, model, tokenizers, parts[2], encoded[2], val_loss, _perplexity(model, batches))
+    skipped = set(encoded[2].skipped)
+    held_out = [pair for i, pair in enumerate(parts[2]) if i not in skipped][: settings.report_pairs]
+    hypotheses = []
+
+    def measure():
+        batches = list(checks())
+        losses = {"val_loss": run.evaluate(batch[:2] for batch in batches), "perplexity": _perplexity(model, batches)}
+        hypotheses.extend(translate_all(model, tokenizers[1], encoded[2].sources[: settings.report_pairs]))
+        references = [target for _, target in held_out]
+        bleu = corpus_bleu(hypotheses, references).score
+        return losses | {"exact_match": exact_match(hypotheses, references), "bleu": bleu}
+
+    run.conclude(measure, lambda measured: _report(run, tokenizers[1].unit, held_out, hypotheses, measured))
     return 0
 
 
@@ -232,26 +243,21 @@ def shorten(text, width=60):
 def _perplexity(model, batches):
     """Return the perplexity of the batches' targets: without label smoothing, which is no part of a surprise."""
     sums, counts = [], []
-    for source, target, _ in batches:
+    for source, target, _ in tracked(batches, "batch of the perplexity"):
         logits, labels = model(source, target[:, :-1]), target[:, 1:]
         sums.append(ops.cross_entropy(logits, labels, ignore_index=model.config.pad_id, count=1)[0])
         counts.append(model.count(source, target))
     return perplexity(sums, counts)
 
 
-def _conclude(run, model, tokenizers, pairs, encoded, val_loss, ppl):
-    """Report a finished run: losses, translations of held-out pairs, files, and what to try next."""
-    settings, unit = run.settings, tokenizers[1].unit
-    left_out, own = set(encoded.skipped), settings.pairs is not None or settings.source is not None
-    pairs = [pair for i, pair in enumerate(pairs) if i not in left_out][: settings.report_pairs]
-    hypotheses = translate_all(model, tokenizers[1], encoded.sources[: settings.report_pairs])
-    references = [target for _, target in pairs]
-    measured = {"exact_match": exact_match(hypotheses, references), "bleu": corpus_bleu(hypotheses, references).score}
-    run.record(val_loss=val_loss, perplexity=ppl, **measured)
+def _report(run, unit, pairs, hypotheses, measured):
+    """Print the losses and some translations of a finished run; return commands to try next."""
+    settings, references = run.settings, [target for _, target in pairs]
+    own = settings.pairs is not None or settings.source is not None
     smoothed = f" (with label smoothing {settings.label_smoothing:g})" if settings.label_smoothing else ""
-    steps = run.trainer.optimizer.t
-    print(f"\nValidation loss {val_loss:.4f} nats per {unit}{smoothed} after {steps} steps, {run.seconds:.0f} s")
-    print(f"Perplexity {ppl:.3f} per {unit}")
+    steps, seconds = run.trainer.optimizer.t, f"{run.seconds:.0f} s"
+    print(f"\nValidation loss {measured['val_loss']:.4f} nats per {unit}{smoothed} after {steps} steps, {seconds}")
+    print(f"Perplexity {measured['perplexity']:.3f} per {unit}")
     print(f"Exact match on {len(pairs):,} held-out pairs: {measured['exact_match']:.4f}")
     if own:
         print(f"BLEU on the same pairs: {measured['bleu']:.1f}")
@@ -263,9 +269,8 @@ def _conclude(run, model, tokenizers, pairs, encoded, val_loss, ppl):
     print("----------------------\n")
     sources = [source for source, _ in pairs]
     example = min(sources, key=lambda text: (text[:1] == "-", "'" in text, len(text) > 60))  # one that reads well
-    run.conclude(
-        f"Transformer, validation loss {val_loss:.3f}",
+    return [
         command("translate", run.folder, example),
         command("explain", run.folder, example),
         command(*"train transformer --pairs FILE.tsv".split()),
-    )
+    ]

@@ -1,6 +1,6 @@
 """``python -m tinytx translate DIR SENTENCE ...``: a trained Transformer translates."""
 
-import sys
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from tinytx.cli.load import load_run, note_unknown
 from tinytx.cli.texts import given_texts
 from tinytx.decoding import beam_search, greedy
+from tinytx.training.progress import progress, say
 
 AT_A_TIME = 64  # sentences that are decoded together
 LENGTH_PENALTY = 0.6  # Vaswani et al. 2017, section 6.1
@@ -58,16 +59,20 @@ def run(arguments):
         raise ValueError(f"--picture draws one sentence, and there are {sum(bool(text) for _, text in sentences)}")
     sources = [encode_source(source_tokenizer, text, model, place) for place, text in sentences]
     for place, text in sentences:
-        note_unknown(_note, source_tokenizer, text)
+        note_unknown(say, source_tokenizer, text)
         if not text:
-            _note(f"Note: {place} is empty, and so is its translation")
-    for start in range(0, len(sources), AT_A_TIME):
-        part = slice(start, start + AT_A_TIME)
-        for (place, text), found in zip(sentences[part], decode(model, sources[part], n_tokens, beam), strict=True):
-            _print(place, text, found, target_tokenizer, arguments.n_best)
+            say(f"Note: {place} is empty, and so is its translation")
+    with closing(progress(len(sources), unit="sentence", stays=False)) as bar:
+        for start in range(0, len(sources), AT_A_TIME):
+            part = slice(start, start + AT_A_TIME)
+            decoded = decode(model, sources[part], n_tokens, beam)
+            bar.hide()
+            for (place, text), found in zip(sentences[part], decoded, strict=True):
+                _print(place, text, found, target_tokenizer, arguments.n_best)
+            bar.update(n=len(decoded))
     if arguments.picture is not None:
         draw_alignment(arguments.picture, model, sources[0], found[0], source_tokenizer, target_tokenizer)
-        _note(f"Wrote {arguments.picture}")
+        say(f"Wrote {arguments.picture}")
 
 
 def encode_source(tokenizer, text, model, place):
@@ -109,14 +114,19 @@ def decode(model, sources, n_tokens, beam=None):
 
 
 def translate_all(model, target_tokenizer, sources):
-    """Return the greedy translations, a list of str, of many sources; those of like lengths are decoded together."""
+    """Return the greedy translations, a list of str, of many sources; those of like lengths are decoded together.
+
+    How far it is is shown on standard error.
+    """
     order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
     texts = [""] * len(sources)
-    for start in range(0, len(order), AT_A_TIME):
-        rows = order[start : start + AT_A_TIME]
-        found = decode(model, [sources[row] for row in rows], model.config.max_len)
-        for row, (best,) in zip(rows, found, strict=True):
-            texts[row] = target_tokenizer.decode(best.ids)
+    with closing(progress(len(sources), unit="translation", stays=False)) as bar:
+        for start in range(0, len(order), AT_A_TIME):
+            rows = order[start : start + AT_A_TIME]
+            found = decode(model, [sources[row] for row in rows], model.config.max_len)
+            for row, (best,) in zip(rows, found, strict=True):
+                texts[row] = target_tokenizer.decode(best.ids)
+            bar.update(n=len(rows))
     return texts
 
 
@@ -151,8 +161,4 @@ def _print(place, text, found, tokenizer, n_best):
         translation = tokenizer.decode(one.ids)
         print(translation if n_best is None else f"  {one.score:8.3f}  {translation}", flush=True)
         if not one.ended:
-            _note(f"Note: {place}: no <stop> in {len(one.ids)} tokens, where it was cut off")
-
-
-def _note(line):
-    print(line, file=sys.stderr, flush=True)
+            say(f"Note: {place}: no <stop> in {len(one.ids)} tokens, where it was cut off")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tinytx.files import append_json, atomic_write, read_json_lines
 from tinytx.training.progress import progress
+from tinytx.training.trainer import NotFiniteError
 
 METRICS = "metrics.jsonl"
 
@@ -32,42 +33,86 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
     evaluate : function () -> float, or None
         The validation loss; None if there is nothing to validate on, and checkpoints are all that ``eval_every`` says.
     save : function ()
-        Writes a checkpoint. Called at every evaluation, at the end and on interruption.
+        Writes a checkpoint. Called at every evaluation, at the end, on interruption and before an error is raised.
     eval_every, log_every : int
         Steps between evaluations, and between lines of metrics.
 
     Returns
     -------
     bool
-        Whether all steps were taken; False if SIGINT (Ctrl-C) or SIGTERM stopped the run after a whole step.
+        Whether all steps were taken; False if a signal stopped the run after a whole step: SIGINT (Ctrl-C), SIGTERM,
+        SIGHUP (the terminal was closed) or SIGBREAK (Ctrl-Break on Windows).
+
+    Raises
+    ------
+    Exception
+        What ``batch``, ``evaluate`` or the display raise, such as MemoryError, or BrokenPipeError where nobody reads
+        the output any more: after a checkpoint of the last whole step.
+    NotFiniteError
+        Of a loss that is NaN or infinite; the last good checkpoint stands.
     """
-    metrics, optimizer = Path(out) / METRICS, trainer.optimizer
-    forget_after(metrics, optimizer.t)
-    val_loss = None
-    clock = time.perf_counter()
-    since = optimizer.t
-    with _interruption() as interrupted:
-        with closing(progress(steps, optimizer.t)) as bar:
-            while optimizer.t < steps and not interrupted.is_set():
-                rate = optimizer.learning_rate
-                loss = trainer.step(*batch(optimizer.t))
+    optimizer = trainer.optimizer
+    forget_after(Path(out) / METRICS, optimizer.t)
+    with _interruption() as interrupted, closing(progress(steps, optimizer.t)) as bar:
+        log = _Log(Path(out) / METRICS, bar, tokens, optimizer.t)
+        while optimizer.t < steps and not interrupted.is_set():
+            rate, step = optimizer.learning_rate, optimizer.t
+            with _saving(save):
+                arrays = batch(step)
+            loss = trainer.step(*arrays)  # if it fails, weights may be those of half a step
+            with _saving(save):
                 t = optimizer.t
                 record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
-                speed = (t - since) * tokens / max(time.perf_counter() - clock, 1e-9)
-                text = f"loss {loss:.3f}, {speed:,.0f} tokens/s"
-                bar.update(text if val_loss is None else f"{text}, val {val_loss:.3f}")
+                log.step(record)
                 is_due = t % eval_every == 0 and t < steps and not interrupted.is_set()
                 if is_due and evaluate is not None:
-                    val_loss = evaluate()
-                    record["val_loss"] = val_loss
-                    bar.say(f"step {t:5}: train {loss:.4f}, validation {val_loss:.4f}")
+                    log.validation(record, evaluate())
                 if t % log_every == 0 or "val_loss" in record:
-                    append_json(metrics, record | {"tokens_per_second": speed})
-                    clock, since = time.perf_counter(), t
-                if is_due:
-                    save()
+                    log.write(record)
+            if is_due:
+                save()
         save()
     return optimizer.t >= steps
+
+
+@contextmanager
+def _saving(save):
+    """Save before an error leaves the block, in which no weight changes."""
+    try:
+        yield
+    except NotFiniteError:
+        raise
+    except Exception:
+        save()
+        raise
+
+
+class _Log:
+    """What is shown and written of the steps: to the bar, and to the file of metrics."""
+
+    def __init__(self, path, bar, tokens, step):
+        self._path, self._bar, self._tokens = path, bar, tokens
+        self._first, self._since, self._clock = step, step, time.perf_counter()
+        self._speed, self._val_loss = 0.0, None
+
+    def step(self, record):
+        """Show a step."""
+        n_steps, now = record["step"] - self._since, time.perf_counter()
+        self._speed = n_steps * self._tokens / max(now - self._clock, 1e-9)
+        if self._since == self._first:  # kernels are compiled or loaded in the first step: no rate to go by
+            self._since, self._clock = record["step"], now
+        val = [] if self._val_loss is None else [f"val {self._val_loss:.3f}"]
+        self._bar.update(", ".join([f"loss {record['train_loss']:.3f}", *val, f"{self._speed:,.0f} tokens/s"]))
+
+    def validation(self, record, val_loss):
+        """Show a validation, and add it to the step's record."""
+        self._val_loss = record["val_loss"] = val_loss
+        self._bar.say(f"step {record['step']:5}: train {record['train_loss']:.4f}, validation {val_loss:.4f}")
+
+    def write(self, record):
+        """Add a record to the file."""
+        append_json(self._path, record | {"tokens_per_second": self._speed})
+        self._since, self._clock = record["step"], time.perf_counter()
 
 
 def forget_after(metrics, step):
@@ -81,25 +126,31 @@ def forget_after(metrics, step):
             file.writelines(json.dumps(record).encode() + b"\n" for record in kept)
 
 
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+
+
 @contextmanager
 def _interruption():
-    """Yield an event that the first SIGINT or SIGTERM sets; a second one interrupts at once, as without this."""
+    """Yield an event that the first signal to stop sets; Ctrl-C after it interrupts at once.
+
+    A signal that is ignored stays so: nohup lets a run outlive its terminal by ignoring SIGHUP, and a shell starts
+    commands in the background without SIGINT. The handlers stay until the block ends, so that a second signal of
+    another kind (a batch system sends several) cannot come between.
+    """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
 
     def handle(number, frame):
+        if event.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
         event.set()
-        restore()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore():
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
+    ours = [number for number in STOPPING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, handle) for number in ours}
     try:
         yield event
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,77 +1,221 @@
-"""Progress of a long run: a bar with time left through tqdm, or plain lines where it is missing."""
+"""Progress of a long work with the time left: a bar on a terminal, a line every few seconds elsewhere."""
 
+import os
 import sys
+import threading
 import time
+from contextlib import closing
 
-from tinytx.extras import MissingExtra, require
+from tinytx import kernel
+from tinytx.terminal import harmless, one_line
+
+_bars = []  # that stand on the terminal now: the last one is seen
+_compiled = 0  # kernels, since `announce_compiling`
 
 
-def progress(total, start=0, unit="step"):
-    """Return a progress display with ``update(text)``, ``say(line)`` and ``close()``.
+def progress(total, start=0, unit="step", *, stays=True):
+    """Return a display with ``update(text, n)``, ``say(line)`` and ``close()``, on standard error.
 
     Parameters
     ----------
     total, start : int
         Steps in all, and steps done before.
     unit : str
+    stays : bool
+        Whether a line stays at the end. One that does not is for work that is a part of another.
     """
-    try:
-        tqdm = require("tqdm", "train", "a progress bar").tqdm
-    except MissingExtra:
-        return Lines(total, start, unit)
-    return Bar(tqdm(total=total, initial=start, unit=unit, dynamic_ncols=True, smoothing=0.05))
+    kind = Bar if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Lines
+    return kind(total, start, unit, stays)
+
+
+def tracked(items, unit, total=None):
+    """Yield items, and show how many have been worked on.
+
+    Parameters
+    ----------
+    items : iterable
+    unit : str
+        What one of them is called: "batch".
+    total : int, optional
+        How many there are, where ``items`` cannot say it.
+    """
+    with closing(progress(len(items) if total is None else total, unit=unit, stays=False)) as bar:
+        for item in items:
+            yield item
+            bar.update()
 
 
 def say(line):
-    """Print a line on standard error; above a bar, if one stands there."""
-    try:
-        require("tqdm", "train", "a progress bar").tqdm.write(line, file=sys.stderr)
-    except MissingExtra:
-        print(line, file=sys.stderr, flush=True)
+    """Print one line on standard error, above a bar if one stands there.
+
+    What is not fit for a line of a terminal is made so: line breaks, control characters, megabytes.
+    """
+    if _bars:
+        _bars[-1].say(one_line(line), sys.stderr)
+    else:
+        print(one_line(line), file=sys.stderr, flush=True)
 
 
-class Bar:
-    """A tqdm bar."""
+def announce_compiling():
+    """From now on, say when kernels are compiled (once), and take no step's time for usual in which it happens."""
+    said = False
 
-    def __init__(self, bar):
-        self._bar = bar
+    def compiling(name):
+        nonlocal said
+        global _compiled
+        _compiled += 1
+        if not said:
+            said = True
+            say("Compiling kernels that have not run here before: some seconds; they are kept for later runs")
 
-    def update(self, text):
-        """One step done; ``text`` stands behind the bar."""
-        self._bar.set_postfix_str(text, refresh=False)
-        self._bar.update()
-
-    def say(self, line):
-        """Print a line above the bar."""
-        self._bar.write(line)
-
-    def close(self):
-        """Leave the bar as it is."""
-        self._bar.close()
+    kernel.on_compile = compiling
 
 
-class Lines:
-    """A line every ten seconds, with the time left."""
+def duration(seconds):
+    """Return a time as one says it.
 
-    every = 10.0  # seconds
+    >>> [duration(s) for s in (8.4, 200, 8000, 250_000)]
+    ['8 s', '3 min', '2 h 13 min', '2 days 21 h']
+    """
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24} days {hours % 24} h"
 
-    def __init__(self, total, start, unit):
-        self._total, self._start, self._unit = total, start, unit
-        self._done = start
-        self._began = self._said = time.monotonic()
 
-    def update(self, text):
-        """One step done."""
-        self._done += 1
+class Pace:
+    """How long a step takes: the mean of all, and from the thousandth on of the latest ones.
+
+    The first step is not counted, nor one in which kernels are compiled: they take longer than all that follow.
+    """
+
+    def __init__(self):
+        self._clock, self._compiled = time.monotonic(), None
+        self._counted, self._seconds = 0, 0.0
+
+    def step(self, n=1):
+        """N steps are done."""
         now = time.monotonic()
-        if now - self._said >= self.every or self._done == self._total:
-            self._said = now
-            left = (now - self._began) / (self._done - self._start) * (self._total - self._done)
-            self.say(f"{self._unit} {self._done}/{self._total}, {left:.0f} s left, {text}")
+        if self._compiled == _compiled:
+            self._counted += n
+            self._seconds += ((now - self._clock) / n - self._seconds) * n / min(self._counted, max(n, 1000))
+        self._clock, self._compiled = now, _compiled
 
-    def say(self, line):
-        """Print a line."""
-        print(line, file=sys.stderr, flush=True)
+    def left(self, n):
+        """Return how long n steps will take, in words; "" as long as nobody knows."""
+        return f"{duration(self._seconds * n)} left" if self._counted else ""
+
+
+class _Display:
+    """What bars and lines have in common. Several threads may call ``update``."""
+
+    def __init__(self, total, start, unit, stays):
+        self._total, self._done, self._unit, self._stays = total, start, unit, stays
+        self._text, self._pace, self._lock = "", Pace(), threading.RLock()
+        self._shown = time.monotonic()
+
+    def update(self, text="", n=1):
+        """N steps are done; ``text`` says what came out, in parts with commas between, the most telling first."""
+        with self._lock:
+            self._done, self._text = self._done + n, text
+            self._pace.step(n)
+            now, is_last = time.monotonic(), self._done == self._total and self._stays
+            if now - self._shown >= self.every or is_last:
+                self._shown = now
+                self.show()
+
+    def parts(self):
+        """Return what there is to say: how far, how long, and the text's parts."""
+        left = self._pace.left(self._total - self._done)
+        parts = (f"{self._unit} {self._done}/{self._total}", left, *self._text.split(", "))
+        return [harmless(part) for part in parts if part]
+
+
+class Bar(_Display):
+    """A bar on a terminal: it is drawn in place, on the lowest line."""
+
+    every = 0.1  # seconds
+    least = 10  # characters of a bar that can be read
+
+    def __init__(self, total, start, unit, stays):
+        super().__init__(total, start, unit, stays)
+        _bars.append(self)
+        if stays:
+            self.show()
+
+    def show(self):
+        """Draw it."""
+        width = _columns() - 1  # in the last column some terminals begin a new line
+        _write("\r" + self.line(width).ljust(width))
+
+    def line(self, width):
+        """Return the bar in ``width`` characters; of what it says the last parts are left out where there is no room."""
+        first, *others = self.parts()
+        while others and len(", ".join([first, *others])) + self.least + 4 > width:
+            others.pop()
+        room = width - len(", ".join([first, *others])) - 4
+        if room < self.least:
+            return first[:width]
+        filled = room * self._done // self._total if self._total else room
+        return f"{first} [{'#' * filled}{'.' * (room - filled)}] {', '.join(others)}".rstrip()
+
+    def hide(self):
+        """Leave the line empty, for something else."""
+        _write("\r" + " " * (_columns() - 1) + "\r")
+
+    def say(self, line, stream=None):
+        """Print a line above the bar, on standard output."""
+        with self._lock:
+            self.hide()
+            print(line, file=stream or sys.stdout, flush=True)
+            self.show()
 
     def close(self):
-        """Nothing to close."""
+        """Leave the bar as it is, or nothing."""
+        if self in _bars:
+            _bars.remove(self)
+            if self._stays:
+                self.show()
+                _write("\n")
+            else:
+                self.hide()
+            if _bars:
+                _bars[-1].show()
+
+
+class Lines(_Display):
+    """A line every five seconds."""
+
+    every = 5.0  # seconds
+
+    def show(self):
+        """Print how far it is."""
+        print(", ".join(self.parts()), file=sys.stderr, flush=True)
+
+    def hide(self):
+        """There is nothing to hide."""
+
+    def say(self, line):
+        """Print a line on standard output."""
+        print(line, flush=True)
+
+    def close(self):
+        """There is nothing to close."""
+
+
+def _write(text):
+    """Write what moves the cursor."""
+    getattr(sys.stderr, "write_unfiltered", sys.stderr.write)(text)
+    sys.stderr.flush()
+
+
+def _columns():
+    """Return the width of the terminal; 80 where it does not say."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80

@@ -6,7 +6,8 @@ import numpy as np
 
 from tinytx.extras import require
 from tinytx.files import atomic_write
-from tinytx.viz.word_vectors import check_words, visible
+from tinytx.terminal import visible
+from tinytx.viz.word_vectors import check_words
 
 COLORS = ["#4269d0", "#b58900", "#d1495b", "#2a9d8f", "#3f8f3f", "#c2569b", "#7a5bb5", "#8c6d4f", "#6b7785", "#e07b39"]
 STOPS = [

@@ -7,9 +7,10 @@ from importlib import resources
 import numpy as np
 
 from tinytx.files import atomic_write
+from tinytx.terminal import visible
 from tinytx.viz.neighbours import neighbours, unit_rows
 from tinytx.viz.word_map import COLORS, STOPS, check_color, groups_of
-from tinytx.viz.word_vectors import check_words, visible
+from tinytx.viz.word_vectors import check_words
 
 GRID = 100_000  # steps from one side of the map to the other: more than a screen has pixels, at a zoom of 50
 

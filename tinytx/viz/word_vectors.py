@@ -1,33 +1,13 @@
 """Word vectors for others to read: files for TensorFlow's embedding projector, and the words nearest to a word."""
 
 import difflib
-import re
 from pathlib import Path
 
 import numpy as np
 
 from tinytx.files import atomic_write
+from tinytx.terminal import visible
 from tinytx.viz.neighbours import smallest, unit_rows
-
-_UNSEEN = re.compile(
-    r"[\x00-\x1f\x7f-\xa0\xad\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]|^ +$"
-)
-
-
-def visible(word):
-    r"""Return a word as one line of text in which everything can be seen.
-
-    Tabs, newlines, other control characters, half surrogates and spaces of unusual kinds are written as Python escapes;
-    so are the spaces of a word that has nothing else, and an empty word becomes ``''``.
-
-    >>> print(visible("a\tb"), visible(" "), visible("l’été"))
-    a\tb \x20 l’été
-    """
-    return _UNSEEN.sub(lambda match: "".join(map(_escape, match.group())), word) or "''"
-
-
-def _escape(character):
-    return r"\x20" if character == " " else character.encode("unicode_escape").decode()
 
 
 def write_projector(folder, words, vectors, *, decimals=None):
