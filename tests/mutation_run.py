@@ -1,4 +1,4 @@
-"""Does gradcheck find every mistake? Each of `mutants.MUTANTS` is made in the library's source, by itself, and checked.
+"""Does gradcheck find every mistake? Each of `mutants.GRADIENTS` is made in the library's source, by itself, and checked.
 
     python tests/mutation_run.py                     # all of them, beside torch.autograd.gradcheck if there is torch
     python tests/mutation_run.py --only softmax --no-torch
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from mutant_problems import PROBLEMS
-from mutants import MUTANTS
+from mutants import GRADIENTS, mutated
 
 import tinytx
 import tinytx.kernel
@@ -32,20 +32,6 @@ PACKAGE = Path(tinytx.__file__).parent
 
 
 # ---------------------------------------------------------------------------------------- making a mutant
-
-
-def mutated(source, mutant):
-    """Return the source with the mutant's change.
-
-    Raises
-    ------
-    ValueError
-        If the old text does not occur, or not once.
-    """
-    count = source.count(mutant.old)
-    if count != 1:
-        raise ValueError(f"mutant {mutant.name!r}: {mutant.old!r} occurs {count} times in {mutant.file}, expected once")
-    return source.replace(mutant.old, mutant.new)
 
 
 def load(mutant):
@@ -139,7 +125,7 @@ def examine(mutant, with_torch=True):
 
 def examine_sound(name, with_torch=True):
     """Return both verdicts on a problem of the table without any mistake: to say FAIL each time would find all, too."""
-    files = {mutant.file for mutant in MUTANTS if mutant.problem == name}
+    files = {mutant.file for mutant in GRADIENTS if mutant.problem == name}
     module = types.ModuleType("sound")
     vars(module).update(vars(importlib.import_module("tinytx." + files.pop().removesuffix(".py").replace("/", "."))))
     problem = PROBLEMS[name](module)
@@ -165,7 +151,7 @@ def main():
     parser.add_argument("--no-torch", action="store_true", help="leave the comparison with PyTorch out")
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     arguments = parser.parse_args()
-    some = [m for m in MUTANTS if arguments.only in f"{m.file} {m.name} {m.category} {m.problem}"]
+    some = [m for m in GRADIENTS if arguments.only in f"{m.file} {m.name} {m.category} {m.problem}"]
     rows = []
     for mutant in _progress(some):
         rows.append(examine(mutant, not arguments.no_torch))

@@ -1,24 +1,6 @@
-"""The table of mistakes that gradcheck must find; `mutation_run` makes them one at a time."""
+"""Wrong backwards, which gradcheck must find: rows are (name, category, problem, old, new)."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One change of the library's source: in ``file`` the text ``old``, which must occur exactly once, becomes ``new``.
-
-    ``problem``, a name in `mutant_problems.PROBLEMS`, is what is checked then.
-    """
-
-    name: str
-    category: str
-    file: str
-    problem: str
-    old: str
-    new: str
-
-
-_TABLE = {
+TABLE = {
     "ops/linear.py": [
         ("dx by W, not by its transpose", "transposed", "linear square",
          "product(dy_rows, weight.T", "product(dy_rows, weight"),
@@ -327,9 +309,3 @@ _TABLE = {
          "ops.kl_divergence_backward if kl else", "ops.cross_entropy_backward if kl else"),
     ],
 }  # fmt: skip
-
-MUTANTS = [
-    Mutant(name, category, file, problem, old, new)
-    for file, rows in _TABLE.items()
-    for name, category, problem, old, new in rows
-]

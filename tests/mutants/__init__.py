@@ -1,0 +1,55 @@
+"""Mistakes to be planted in the library's source, one at a time: the tables, and what makes a mutant of a row.
+
+A table is {file: rows}, the files below tinytx/. A row is (name, old, new): in the file the text ``old``, which must
+occur exactly once, becomes ``new``. There are two kinds of table:
+
+- ``GRADIENTS``: wrong backwards, which gradcheck must find (``mutation_run.py``). Their rows also name a category and
+  the problem that is checked: (name, category, problem, old, new).
+- ``SUITE``: mistakes of all kinds, which the tests must find (``suite_mutation_run.py``).
+"""
+
+from dataclasses import dataclass
+
+from mutants import around, data, gradients, models, ops, testing, training
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of the library's source.
+
+    ``problem``, a name in `mutant_problems.PROBLEMS`, is what gradcheck checks then; "" where the tests are to find it.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    category: str = ""
+    problem: str = ""
+
+
+def mutated(source, mutant):
+    """Return the source with the mutant's change.
+
+    Raises
+    ------
+    ValueError
+        If the old text does not occur, or not once.
+    """
+    count = source.count(mutant.old)
+    if count != 1:
+        raise ValueError(f"mutant {mutant.name!r}: {mutant.old!r} occurs {count} times in {mutant.file}, expected once")
+    return source.replace(mutant.old, mutant.new)
+
+
+GRADIENTS = [
+    Mutant(name, file, old, new, category, problem)
+    for file, rows in gradients.TABLE.items()
+    for name, category, problem, old, new in rows
+]
+SUITE = [
+    Mutant(name, file, old, new)
+    for module in (ops, models, training, data, testing, around)
+    for file, rows in module.TABLE.items()
+    for name, old, new in rows
+]

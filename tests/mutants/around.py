@@ -1,0 +1,50 @@
+"""Mistakes in pictures and commands."""
+
+TABLE = {
+    "viz/loss_curve.py": [
+        ("the moving mean looks ahead at the start, and so begins too low",
+         "np.minimum(2 * index - first, len(values) - 1)", "np.minimum(index + reach, len(values) - 1)"),
+    ],
+    "viz/neighbours.py": [
+        ("points of the second chunk are their own neighbours",
+         "own = np.arange(len(x))[rows]", "own = np.arange(len(distances))"),
+        ("the nearest comes last", 'kind="stable")[:n]', 'kind="stable")[::-1][:n]'),
+    ],
+    "viz/projection.py": [
+        ("shares of standard deviations, not of variances",
+         "s[:n] ** 2 / ((s**2).sum() or 1.0)", "s[:n] / (s.sum() or 1.0)"),
+        ("gains grow where the gradient turns around",
+         "np.sign(dy) != np.sign(velocity)", "np.sign(dy) == np.sign(velocity)"),
+    ],
+    "viz/word_page.py": [
+        ("the map stands on its head", "* [1, -1]", "* [1, 1]"),
+    ],
+    "viz/attention.py": [
+        ("every picture shows the batch's first row", "weights[row, :,", "weights[0, :,"),
+    ],
+    "viz/word_vectors.py": [
+        ("a word is its own nearest", "cosines[i] = -np.inf", "pass"),
+    ],
+    "cli/fill.py": [
+        ("a text one token too long is let through",
+         "0 if tokenizer.cls_id is None else 2", "0 if tokenizer.cls_id is None else 1"),
+    ],
+    "cli/translate.py": [
+        ("the alignment is drawn of other words than were fed", "found.ids[:-1]", "found.ids[1:]"),
+    ],
+    "cli/run.py": [
+        ("data that is cut elsewhere is taken for the same", 'total.update(b"\\xff" if', 'total.update(b"" if'),
+    ],
+    "cli/gradcheck.py": [
+        ("what could not be told exits with success",
+         "return 0 if report else 1", 'return 1 if report.verdict == "FAIL" else 0'),
+    ],
+    "cli/bert_rows.py": [
+        ("masks stay the same where they should change", "dynamic=not settings.static", "dynamic=settings.static"),
+    ],
+    "cli/train_transformer.py": [
+        ("padding counts in the perplexity", "model.count(source, target))", "labels.size)"),
+        ("the inverse square root's peak is not the rate that was given",
+         "settings.lr * math.sqrt(settings.d_model * settings.warmup)", "settings.lr"),
+    ],
+}  # fmt: skip

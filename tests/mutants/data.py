@@ -1,0 +1,97 @@
+"""Mistakes in data, metrics and decoding."""
+
+TABLE = {
+    "data/batches.py": [
+        ("the last window is never drawn",
+         "rng.integers(len(ids) - max_len,", "rng.integers(max(1, len(ids) - max_len - 1),"),
+        ("the filling of the last window counts as a target",
+         "np.full(shape, IGNORE_INDEX)", "np.zeros(shape, np.int64)"),
+        ("the next seed has the same batches, one step later",
+         "default_rng([seed, step])", "default_rng(seed + step)"),
+    ],
+    "data/masked_batches.py": [
+        ("a row's mask depends on where it stands in its batch",
+         "epoch + 1 if self.dynamic else 0, row)", "epoch + 1 if self.dynamic else 0, b)"),
+        ("every epoch has the same masks", "epoch + 1 if self.dynamic else 0", "1"),
+        ("batches are not of exactly the size asked for",
+         "len(self) * self.batch_size if self.drop_last else len(self.rows)", "len(self.rows)"),
+    ],
+    "data/masking.py": [
+        ("the last word is never put in at random",
+         "(word * len(self.ordinary))", "(word * (len(self.ordinary) - 1))"),
+        ("hardly a chosen word is replaced by a random one", "self.replace[0] + self.replace[1]", "self.replace[1]"),
+    ],
+    "data/pair_batches.py": [
+        ("long targets make batches above max_tokens",
+         "self._lengths[:, bucket].max()", "self._lengths[0, bucket].max()"),
+        ("padding of targets is not counted when buckets are cut",
+         "max(longest_target, t)\n        if", "t\n        if"),
+        ("every epoch has the order of the first one asked for", "if known != epoch:", "if known is None:"),
+    ],
+    "data/pairs.py": [
+        ("targets that just fit the model are left out",
+         "max(len(source), len(target) - 1)", "max(len(source), len(target))"),
+        ("the validation part is one pair too small", "if len(groups[g]) <= room:", "if len(groups[g]) < room:"),
+        ("numbers of lines left out are one too small",
+         "for number, row in enumerate(rows, start=1)", "for number, row in enumerate(rows)"),
+    ],
+    "data/prose.py": [
+        ("two words are a sentence", 'piece.count(" ") >= 2', 'piece.count(" ") >= 1'),
+    ],
+    "data/sentence_pairs.py": [
+        ("of two long sentences the first is cut more", "(room + 1) // 2", "room // 2"),
+        ("a random sentence may come from the same document",
+         "other = j if j < near else", "other = j if j <= near else"),
+    ],
+    "data/tokenizer.py": [
+        ("characters beyond the last one are read as the last one",
+         "int(self._codes.max()) + 2", "int(self._codes.max()) + 1"),
+    ],
+    "data/words.py": [
+        ("words that occur just often enough are left out", "if count >= min_count", "if count > min_count"),
+        ("the rarest words are kept", "sorted((-count, word)", "sorted((count, word)"),
+    ],
+    "data/special.py": [
+        ("padding with id 0 is written out", "if i is not None]", "if i]"),
+    ],
+    "data/dates.py": [
+        ("the 13th is the 13rd", "(11, 12, 13)", "(11, 12)"),
+    ],
+    "data/corpus.py": [
+        ("the line of a wrong byte is one too small", "error.start) + 1", "error.start)"),
+    ],
+    "metrics/bleu.py": [
+        ("repeated n-grams are not clipped", "min(count, allowed[ngram])", "count * (ngram in allowed)"),
+        ("several references' counts are added up", "allowed |= _ngrams(reference)", "allowed += _ngrams(reference)"),
+        ("of two references equally close the longer one counts",
+         "r += min((abs(len(reference) - len(words)), len(reference)) for",
+         "r += -min((abs(len(reference) - len(words)), -len(reference)) for"),
+        ("the second order without a match is smoothed like the first", "power *= 2", "power = 2"),
+    ],
+    "metrics/perplexity.py": [
+        ("negative counts are let through", "counts.min(initial=0) < 0 or not counts.sum()", "not counts.sum()"),
+    ],
+    "decoding/beam.py": [
+        ("the search ends before the n-th best is sure", "[-self.n_best]", "[-1]"),
+        ("a stop token takes the place of one that could go on", "beam_size + ending.n_stops", "beam_size"),
+        ("the search ends although a longer sequence could still win", "pool.penalty(n_tokens)", "pool.penalty(n)"),
+        ("the stop token does not count as length",
+         "log_prob / self.penalty(len(ids))", "log_prob / self.penalty(len(ids) - ended)"),
+    ],
+    "decoding/choose.py": [
+        ("the nucleus has one token more than it needs", "cumulative < top_p * total", "cumulative <= top_p * total"),
+    ],
+    "decoding/generate.py": [
+        ("a stop at the limit of tokens does not count as one", "ended = ended | ending.table[chosen]", "pass"),
+    ],
+    "decoding/sessions.py": [
+        ("the last token that the model has room for is refused",
+         "session.first.shape[1] + 1", "session.first.shape[1]"),
+        ("a window that slides keeps all but one position", "max(1, self.max_len // 2)", "max(1, self.max_len - 1)"),
+        ("beams have the padding mask of another sentence",
+         "np.repeat(self.mask, n, axis=0)", "np.concatenate([self.mask] * n)"),
+    ],
+    "decoding/results.py": [
+        ("words end with the stop token", "keep = self.lengths - self.ended", "keep = self.lengths"),
+    ],
+}  # fmt: skip

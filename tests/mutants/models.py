@@ -1,0 +1,91 @@
+"""Mistakes in layers and models: settings that get lost, paths that only some calls take."""
+
+TABLE = {
+    "layers/attention.py": [
+        ("attention's dropout is that of the first rows in every shard",
+         '"first_row": tape.first_row', '"first_row": 0'),
+        ("the output matrix is drawn like the others", "init=init_output or init, **linear", "init=init, **linear"),
+    ],
+    "layers/block.py": [
+        ("the inner activations are dropped like the outputs",
+         "activation=activation, dropout=feed_forward_dropout", "activation=activation, dropout=dropout"),
+        ("the blocks' norms have the default eps",
+         "norm = LayerNorm(d_model, eps=eps, dtype=dtype)", "norm = LayerNorm(d_model, dtype=dtype)"),
+        ("the decoder looks at the source's padding",
+         "memory=memory, mask=memory_mask, cache=cache", "memory=memory, cache=cache"),
+    ],
+    "layers/cache.py": [
+        ("a cache that grows forgets its last position",
+         "grown[:, :, :length] = old[:, :, :length]", "grown[:, :, : length - 1] = old[:, :, : length - 1]"),
+        ("beams read the memory of another sentence",
+         "self._memories[layer] = keys[rows], values[rows]", "self._memories[layer] = keys, values"),
+    ],
+    "layers/dropout.py": [
+        ("positions are not counted among the rows that came before a shard",
+         "tape.first_row * math.prod(x.shape[1:-1])", "tape.first_row"),
+    ],
+    "layers/embedding.py": [
+        ("sinusoids start anew at each decoded token",
+         "ops.add_positions(x, self.table, start)", "ops.add_positions(x, self.table)"),
+    ],
+    "layers/init.py": [
+        ("the fan out sets the spread of weights", "1 / math.sqrt(shape[0])", "1 / math.sqrt(shape[1])"),
+        ("Xavier's bound is too small by the root of 2", "6 / (shape[0] + shape[1])", "3 / (shape[0] + shape[1])"),
+    ],
+    "layers/linear.py": [
+        ("the fan out sets the spread of biases",
+         "1 / math.sqrt(len(layer.weight.data))", "1 / math.sqrt(layer.weight.data.shape[1])"),
+    ],
+    "layers/feed_forward.py": [
+        ("the activations that backward makes again are not dropped",
+         "in KEEP_INPUT and not self.dropout.p", "in KEEP_INPUT"),
+    ],
+    "layers/masks.py": [
+        ("the mask forgets that earlier keys are in a cache",
+         "np.tri(n_queries, n_keys, n_keys - n_queries, dtype=bool)", "np.tri(n_queries, n_keys, dtype=bool)"),
+    ],
+    "layers/layer_norm.py": [
+        ("the layer's eps gets lost", "self.bias.data, self.eps)", "self.bias.data)"),
+    ],
+    "models/bert.py": [
+        ("fill reads the rows of another text", "+ t * np.arange(b)[:, None]", "+ n * np.arange(b)[:, None]"),
+        ("the second loss of a shard is divided by the shard's own texts", "labels, count=n_texts)", "labels)"),
+        ("texts without a label are counted", "ops.count_targets(labels, IGNORE) if", "len(labels) if"),
+        ("padding is masked, asked for or not", "if config.masks_padding and ids.ndim == 2", "if ids.ndim == 2"),
+        ("the head's norm has another eps than the encoder's",
+         "activation=config.activation, eps=config.eps", "activation=config.activation, eps=1e-5"),
+        ("the tutorial pads with its mask token", '"pad_id": vocab_size - 3', '"pad_id": vocab_size - 1'),
+        ("pairs with one kind of segment are let through", "self.n_segments < 2:", "self.n_segments < 1:"),
+        ("the first loss of a shard is divided by the shard's own words",
+         "targets.reshape(-1)[masked], count=n_words)", "targets.reshape(-1)[masked])"),
+    ],
+    "models/gpt.py": [
+        ("weights into the residual stream are too wide by the root of 2",
+         "math.sqrt(2 * config.n_layers)", "math.sqrt(config.n_layers)"),
+        ("a shard's chunked loss is divided by its own targets",
+         "self.head.matrix, targets, count=count,", "self.head.matrix, targets,"),
+        ("the chunked loss gives the head no gradient", "self.head.add_matrix_grad(dmatrix)", "pass"),
+    ],
+    "models/transformer.py": [
+        ("the start token is counted among the labels",
+         "np.asarray(target)[:, 1:], self", "np.asarray(target), self"),
+        ("padding before the last word is not refused", "pad[:, :-1] & ~pad[:, 1:]", "pad[:, :-2] & ~pad[:, 1:-1]"),
+        ("an untied target embedding is not scaled",
+         "config.target_vocab_size, config.d_model, scale=scale",
+         "config.target_vocab_size, config.d_model, scale=1.0"),
+        ("the plain cross-entropy learns to say padding", "ignore_index=config.pad_id, **options", "**options"),
+        ("final_norm=False is not obeyed in pre-norm order",
+         "if self.final_norm is None else", "if not self.final_norm else"),
+    ],
+    "models/stacks.py": [
+        ("an embedding dropout of 0 is taken for none given",
+         "config.dropout if embedding_dropout is None else embedding_dropout", "embedding_dropout or config.dropout"),
+        ("the tutorial's sinusoids are the paper's", 'doubled=config.positions == "doubled"', "doubled=False"),
+    ],
+    "models/heads.py": [
+        ("the text's head reads the first text's words", "t * np.arange(b))", "np.arange(b))"),
+    ],
+    "models/config.py": [
+        ("a special id one too large is let through", "not 0 <= value < size", "not 0 <= value <= size"),
+    ],
+}  # fmt: skip

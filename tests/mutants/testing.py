@@ -1,0 +1,80 @@
+"""Mistakes in the checkers: most let a wrong layer pass."""
+
+TABLE = {
+    "testing/numeric.py": [
+        ("the measured noise is too small: error bars are too short",
+         "noise = 4 * math.sqrt(", "noise = 0.04 * math.sqrt("),
+        ("extrapolation removes no power of the step", "/ (base**k - 1.0)", "/ base**k"),
+        ("large steps that agree with one another are believed, whatever smaller ones say",
+         "if not low <= row[k] <= high:", "if False:"),
+        ("a kink nearer than the smallest step has a short error bar",
+         "if last > 0.55 * before", "if last > 55 * before"),
+        ("no kink is ever named", "> 10 * error:", "> 1e12 * error:"),
+    ],
+    "testing/judge.py": [
+        ("a backward's own rounding is not allowed for", "+ 10 * self.wobble * root_n", ""),
+        ("a value above both slopes of a kink is let through",
+         "<= analytic <= max(found[:2]) + allowed", "<= analytic"),
+        ("a gradient that is NaN does not fail",
+         "if not math.isfinite(analytic):\n            return FAIL",
+         "if not math.isfinite(analytic):\n            return INCONCLUSIVE"),
+        ("an error bar that hides everything passes",
+         "return PASS if bar <= max(WIDE * size, ZERO * self.natural)", "return PASS if bar <= math.inf"),
+    ],
+    "testing/compare.py": [
+        ("the last entry is not always among the sampled ones", "[0, a.size - 1, *order", "[0, *order"),
+        ("cotangents are all positive",
+         "return rng.choice((-1.0, 1.0), shape) * rng.uniform(0.5, 1.5, shape)",
+         "return rng.uniform(0.5, 1.5, shape)"),
+        ("the bisection goes to the half that is right", "int(np.argmax(off))", "int(np.argmin(off))"),
+        ("directions go through the kinks that are known", "direction.flat[list(kinks)] = 0", "pass"),
+    ],
+    "testing/hints.py": [
+        ("a factor too many is called a missing one",
+         "math.isclose(abs(ratio), value, rel_tol=CLOSE)", "math.isclose(abs(ratio), 1 / value, rel_tol=CLOSE)"),
+        ("the last position is not named as such", "== [wrong.shape[axis] - 1]", "== [wrong.shape[axis]]"),
+    ],
+    "testing/gradcheck.py": [
+        ("biases stay at 0", "max(0.1, 0.5 * rms(parameter.data))", "0.5 * rms(parameter.data)"),
+        ("of several outputs one may be random",
+         "if not all(np.array_equal(a, b)", "if not any(np.array_equal(a, b)"),
+    ],
+    "testing/report.py": [
+        ("a kink passes, accepted or not", "self.accept_kinks and self.verdict == KINK", "self.verdict == KINK"),
+    ],
+    "testing/differences.py": [
+        ("a NaN where a number is expected is not noticed", "~(np.isnan(a) & np.isnan(b))", "~np.isnan(a)"),
+        ("small arrays are compared as if they were far larger", "1e-3 * largest", "1e9 * largest"),
+    ],
+    "testing/invariances.py": [
+        ("a leak from the last position is not noticed",
+         "for t in range(1, x.shape[1]):", "for t in range(1, x.shape[1] - 1):"),
+        ("small leaks are not noticed", "ROUNDING = 1e-10", "ROUNDING = 1e-2"),
+        ("only outputs of rows alone are compared, not their gradients",
+         'return named_outputs(y) | {f"d{name}"', 'return named_outputs(y) or {f"d{name}"'),
+        ("gradients beside padding of floats are not compared", 'if garbage != "NaN":', 'if garbage == "other ids":'),
+    ],
+    "testing/promises.py": [
+        ("a gradient that is assigned and not added is let through", "shared = 1e-14", "shared = 1.0"),
+        ("a backward that writes to dy or to the tape is let through",
+         "before |= {name: array.copy() for name, array in made.items()}", "before |= made"),
+        ("what backward leaves on the tape is not noticed", "record.check_empty()", "pass"),
+        ("sequences of one position are not tried",
+         "for axes in range(1, 3 if has_positions else 2):", "for axes in range(1, 2):"),
+        ("float64 that comes out of a float32 layer is let through",
+         "or array.dtype != dtype and problem.tensors", ""),
+    ],
+    "testing/strategies.py": [
+        ("padding may hide all keys of a row", "st.integers(0, s - 1)", "st.integers(0, s)"),
+    ],
+    "testing/layer_checks.py": [
+        ("one failed check is no failure", "    if failed:\n", "    if len(failed) > 1:\n"),
+    ],
+    "testing/rounding.py": [
+        ("a backward that is ill-conditioned is not noticed",
+         "wobble[name] = max(wobble[name], ", "wobble[name] = min(wobble[name], "),
+    ],
+    "testing/walk.py": [
+        ("operations of a child are charged to the layer around it", "del self._calls[before:]", "pass"),
+    ],
+}  # fmt: skip

@@ -1,0 +1,212 @@
+"""Do the tests find every mistake? Each of `mutants.SUITE` is made in a copy of the library, by itself, and tested.
+
+    python tests/suite_mutation_run.py                       # all of them: an hour or so on two processors
+    python tests/suite_mutation_run.py --only attention
+
+Tests named like the changed file run first, then their folder, then tests that use it from elsewhere; the first that
+fails ends it. The sound copy must pass the first tests of all files before anything is changed. Exit code 1 if fewer
+than 97 % of the mutants are found, or if a mutant's text no longer occurs in the source: the table must not rot.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numba  # noqa: F401 - before the forks, which are spared the import
+import pytest
+from mutants import SUITE, mutated
+
+TOP = Path(__file__).resolve().parent.parent
+COPIED = ("tinytx", "tests", "examples", "benchmarks", "README.md", "setup.cfg", "pyproject.toml")
+SHARE = 0.97  # of the mutants, which the tests must find
+SECONDS = 600  # for the tests of one step: what takes longer hangs, and a mutant that hangs is found
+
+# Where tests are not named like the file. The first ones of each line are the nearest.
+NEAREST = {
+    "core.py": ["test_core.py", "training/test_trainer.py"],
+    "files.py": ["test_files.py", "test_hostile_files.py"],
+    "kernel.py": ["test_kernel.py", "ops/test_activations.py", "ops/test_dropout.py"],
+    "ops/gelu.py": ["ops/test_activations.py", "ops/test_properties_of_ops.py"],
+    "layers/linear.py": ["layers/test_layer_init.py", "models/test_bert.py"],
+    "layers/embedding.py": ["layers", "models/test_transformer_decoding.py"],
+    "layers/layer_norm.py": ["layers/test_properties_of_layers.py"],
+    "training/trainer.py": ["training/test_trainer.py"],
+    "training/shards.py": ["training/test_trainer.py"],
+    "decoding/results.py": ["decoding"],
+    "decoding/sessions.py": ["decoding"],
+    "viz/attention.py": ["viz/test_attention_maps.py"],
+    "cli/run.py": ["cli/test_train_gpt.py", "cli/test_train_transformer.py"],
+    "cli/bert_rows.py": ["cli/test_train_bert.py"],
+    "testing/walk.py": ["testing/test_first_wrong_op.py"],
+    "testing/compare.py": ["testing/test_gradcheck.py", "testing/test_gradcheck_targets.py"],
+    "testing/promises.py": ["testing/test_layer_checks.py", "layers/test_properties_of_layers.py"],
+}
+# Tables with a line for each operation or layer: of these, the lines that are named like the file.
+PROPERTIES = {"ops": ["ops/test_properties_of_ops.py"], "layers": ["layers/test_properties_of_layers.py"]}
+# Folders, and what else uses what is in them.
+WIDER = {
+    "": ["test_core.py", "training", "layers", "models"],
+    "ops": ["ops", "oracle/test_oracle_ops.py", "layers", "training/test_trainer.py", "models"],
+    "layers": ["layers", "models", "training/test_trainer.py", "oracle"],
+    "models": ["models", "training", "oracle", "cli"],
+    "training": ["training", "oracle/test_optimizers_oracle.py", "cli"],
+    "data": ["data", "cli", "examples"],
+    "metrics": ["metrics", "oracle/test_oracle_bleu.py", "cli"],
+    "decoding": ["decoding", "models", "oracle", "cli"],
+    "testing": ["testing", "test_properties.py", "layers", "bug_zoo"],
+    "viz": ["viz", "cli"],
+    "cli": ["cli", "examples"],
+}
+
+
+def steps_of(file):
+    """Return the tests for a file of the library: (paths below tests/, words that choose among them), the nearest first."""
+    folder, _, name = file.rpartition("/")
+    top = folder.partition("/")[0]
+    here = TOP / "tests" / top
+    stem = name.removesuffix(".py")
+    own = [f"{top}/{path.name}".lstrip("/") for path in sorted(here.glob("test_*.py")) if stem in path.stem]
+    near = [*(NEAREST.get(file) or own or [top]), *PROPERTIES.get(top, [])]
+    stems = f"{stem} or {stem.replace('_', '')} or not test_properties_of"
+    return [(near, stems), (["test_docstrings.py", *WIDER[top]], "")]
+
+
+class Copy:
+    """A copy of the library and its tests in a folder of its own, with compiled kernels that mutants do not touch."""
+
+    def __init__(self, folder):
+        self.folder, self.kernels, self.sound = folder / "copy", folder / "kernels", folder / "sound"
+        for name in COPIED:
+            source, target = TOP / name, self.folder / name
+            ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=ignored)  # keeps the times of files, by which Numba knows them
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        self.sound.mkdir()
+
+    def test(self, paths, words=""):
+        """Return (whether the tests found something, which test or why): tests below ``paths``, ``words`` as pytest's -k."""
+        log = self.folder / "log"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a fork beside the threads of BLAS, which come up again by themselves
+            child = os.fork()
+        if not child:
+            self._run_pytest([f"tests/{path}" for path in paths], words, log)
+        limit = time.monotonic() + SECONDS
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            time.sleep(0.02)
+            if time.monotonic() > limit:
+                os.killpg(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                return True, f"no end after {SECONDS} s"
+        out = log.read_text(encoding="utf-8", errors="replace")
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", out, re.MULTILINE)
+        return ended[1] != 0, failed[1].removeprefix("tests/") if failed else out.strip()[-300:]
+
+    def _run_pytest(self, paths, words, log):
+        """Run pytest in this process, a fork, which has imported what is slow to import and nothing of the copy; and end."""
+        try:
+            os.setsid()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+            os.dup2(1, 2)
+            os.chdir(self.folder)
+            os.environ["PYTHONPATH"] = sys.path[0] = str(self.folder)
+            for name in [name for name in sys.modules if name.partition(".")[0] == "mutants"]:
+                del sys.modules[name]  # ours; the tests have their own
+            options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "-rfE", "-k", words]
+            code = int(pytest.main([*options, *(path for path in paths if Path(path).exists())]))
+            sys.stdout.flush()
+            os._exit(code)
+        finally:
+            os._exit(99)
+
+    def examine(self, mutant, most=None):
+        """Return (whether the mutant is found, by what) in the first steps of tests, or in all."""
+        path = self.folder / "tinytx" / mutant.file
+        text = mutated(path.read_text(encoding="utf-8"), mutant)
+        kept = self.sound / "file"
+        shutil.copy2(path, kept)
+        fill(self.kernels, self.sound / "kernels")
+        path.write_text(text, encoding="utf-8")
+        try:
+            for paths, words in steps_of(mutant.file)[:most]:
+                found, what = self.test(paths, words)
+                if found:
+                    return True, what
+            return False, "survives"
+        finally:
+            shutil.copy2(kept, path)
+            shutil.rmtree(self.folder / ".hypothesis", ignore_errors=True)
+
+
+def fill(folder, source):
+    """Make a folder a copy of another one, or empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if source.exists():
+        shutil.copytree(source, folder)
+
+
+def rotten(mutants):
+    """Return a message for each mutant whose text does not occur once."""
+    messages = []
+    for mutant in mutants:
+        try:
+            mutated((TOP / "tinytx" / mutant.file).read_text(encoding="utf-8"), mutant)
+        except (OSError, ValueError) as error:
+            messages.append(str(error))
+    return messages
+
+
+def main():
+    """Examine the mutants one after the other and print what found them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="part of a mutant's file or name")
+    parser.add_argument("--near", action="store_true", help="run the nearest tests only")
+    arguments = parser.parse_args()
+    mutants = [mutant for mutant in SUITE if arguments.only in f"{mutant.file} {mutant.name}"]
+    lost = rotten(SUITE)
+    if lost or not mutants:
+        print("\n".join(lost) or f"no mutant's file or name has {arguments.only!r}")
+        return 1
+    os.nice(10)
+    began, survivors = time.monotonic(), []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Copy(Path(folder))
+        os.environ |= {"NUMBA_CACHE_DIR": str(copy.kernels), "PYTHONDONTWRITEBYTECODE": "1"}
+        numba.config.reload_config()
+        sys.dont_write_bytecode = True
+        first = {path for mutant in mutants for path in steps_of(mutant.file)[0][0]}
+        words = " or ".join(sorted({steps_of(mutant.file)[0][1] for mutant in mutants}))
+        wrong, what = copy.test(sorted(first), words)
+        if wrong:
+            print(f"the copy without any mistake fails: {what}")
+            return 1
+        fill(copy.sound / "kernels", copy.kernels)
+        print(f"{len(mutants)} mutants; the sound copy passes, {time.monotonic() - began:.0f} s", flush=True)
+        start = time.monotonic()
+        for number, mutant in enumerate(mutants, start=1):
+            before = time.monotonic()
+            found, what = copy.examine(mutant, 1 if arguments.near else None)
+            now = time.monotonic()
+            left = (now - start) / number * (len(mutants) - number)
+            word = "found   " if found else "SURVIVES"
+            print(f"{word} {now - before:4.0f} s, {left:5.0f} s left  {mutant.file}: {mutant.name}  <- {what}", flush=True)
+            survivors += [] if found else [mutant]
+    share = 1 - len(survivors) / len(mutants)
+    print(f"\n{len(mutants)} mutants, {len(survivors)} survive, {share:.1%} found, {time.monotonic() - began:.0f} s")
+    print(*(f"  {mutant.file}: {mutant.name}" for mutant in survivors), sep="\n")
+    return 0 if share >= SHARE else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
