@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from tinytx.cli.options import add_options, check, given, option
+from tinytx.cli.options import add_options, check, given, option, without_effect
 
 
 @dataclass(frozen=True)
 class Settings:
-    n_things: int = option(3, "how many; 100 % of them", minimum=1)
+    n_things: int = option(3, "how many; 100 % of them", minimum=1, maximum=9)
     rate: float = option(0.5, "how fast", minimum=0.0)
     path: str | None = option(None, "where")
     width: int | None = option(None, "how wide", minimum=1)
-    loud: bool = option(False, "how loud")
+    loud: bool = option(False, "how loud", only={"kind": ("b",), "width": (None,)})
     kind: str = option("a", "which", choices=("a", "b"))
 
     def __post_init__(self):
@@ -77,6 +77,7 @@ def test_defaults_pass():
     [
         ({"n_things": 0}, "--n-things is 0, expected at least 1"),
         ({"width": 0}, "--width is 0, expected at least 1"),
+        ({"n_things": 10**30}, "--n-things is 10+, expected at most 9"),
         ({"rate": -0.1}, "--rate is -0.1, expected at least 0.0"),
         ({"rate": math.nan}, "--rate is nan, expected a finite number"),
         ({"rate": math.inf}, "--rate is inf, expected a finite number"),
@@ -93,3 +94,17 @@ def test_values_out_of_bounds_or_of_another_type(values, message):
     """Catches what a flag, or a file from a stranger, may hold: each is refused by the name of its flag."""
     with pytest.raises(ValueError, match=message):
         Settings(**values)
+
+
+@pytest.mark.parametrize(
+    "values, lines",
+    [
+        ({}, []),
+        ({"loud": True, "kind": "b"}, []),
+        ({"loud": True}, ["--loud has no effect where --kind is a"]),
+        ({"loud": True, "kind": "b", "width": 3}, ["--loud has no effect where --width is 3"]),
+    ],
+)
+def test_settings_that_have_no_effect_beside_others(values, lines):
+    """Catches a flag that is taken, changes nothing, and is not mentioned; and notes about mere defaults."""
+    assert without_effect(Settings(**values)) == lines

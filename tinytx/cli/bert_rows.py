@@ -38,14 +38,16 @@ class Rows(NamedTuple):
 
 
 def read_documents(settings):
-    """Return (text, documents) of the data that settings name: their ``data``, ``lines`` and ``layout``."""
-    if settings.data is None:
-        text, layout = builtin_corpus(), "prose"
-    else:
-        text, layout = read_text(settings.data), "lines"
+    """Return (texts, lists of documents) of the data that settings name.
+
+    First that of ``data``, of which ``lines`` may be fewer than all; then that of ``valid``, if it is given.
+    """
+    text, layout = (builtin_corpus(), "prose") if settings.data is None else (read_text(settings.data), "lines")
     if settings.lines is not None:
         text = "\n".join(text.split("\n")[: settings.lines])
-    return text, documents(text, settings.layout or layout)
+    texts = [text] if settings.valid is None else [text, read_text(settings.valid)]
+    layouts = [settings.layout or layout, settings.layout or "lines"]
+    return texts, [documents(*each) for each in zip(texts, layouts, strict=False)]
 
 
 def hold_out(found, train_fraction):

@@ -16,8 +16,11 @@ def option(default, help_text, **details):
     ----------
     default : any
     help_text : str
-    **details : choices, minimum
-        Allowed values, or the smallest one.
+    **details
+        ``choices``, ``minimum``, ``maximum``: allowed values, the smallest one, the largest one.
+        ``fixed=True``: a run that goes on cannot change it. ``file=True``: the path of a file that is read.
+        ``only={other: (value, ...)}``: it has an effect only where the other setting has one of these values.
+        ``also``: other defaults, which some runs take.
     """
     return dataclasses.field(default=default, metadata={"help": help_text, **details})
 
@@ -39,13 +42,30 @@ def add_options(parser, cls):
             flag |= {"type": kind, "choices": field.metadata.get("choices"), "metavar": field.name.upper()}
             if flag["choices"]:
                 del flag["metavar"]
-        parser.add_argument("--" + field.name.replace("_", "-"), **flag)
+        parser.add_argument(flag_of(field.name), **flag)
 
 
 def given(arguments, cls):
     """Return {field: value} of the flags that were given."""
     names = [field.name for field in dataclasses.fields(cls)]
     return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
+def flag_of(name):
+    """Return the flag of a field: ``--like-this`` of ``like_this``."""
+    return "--" + name.replace("_", "-")
+
+
+def without_effect(settings):
+    """Return a line for each setting that was chosen and has no effect beside another (the fields' ``only``)."""
+    lines = []
+    for field in dataclasses.fields(settings):
+        value, defaults = getattr(settings, field.name), (field.default, *field.metadata.get("also", ()))
+        for other, values in field.metadata.get("only", {}).items():
+            beside = getattr(settings, other)
+            if value not in defaults and beside not in values:
+                lines.append(f"{flag_of(field.name)} has no effect where {flag_of(other)} is {beside}")
+    return lines
 
 
 def check(settings):
@@ -57,18 +77,20 @@ def check(settings):
         value, kind = getattr(settings, field.name), _kinds(type(settings))[field.name]
         if value is None and field.default is None:
             continue
-        minimum, choices = field.metadata.get("minimum"), field.metadata.get("choices")
+        minimum, maximum, choices = (field.metadata.get(name) for name in ("minimum", "maximum", "choices"))
         if type(value) is not kind and not (kind is float and type(value) is int):
             expected = f"a value of type {kind.__name__}"
         elif kind is float and not math.isfinite(value):
             expected = "a finite number"
         elif minimum is not None and value < minimum:
             expected = f"at least {minimum}"
+        elif maximum is not None and value > maximum:
+            expected = f"at most {maximum}"
         elif choices and value not in choices:
             expected = f"one of {', '.join(choices)}"
         else:
             continue
-        raise ValueError(f"--{field.name.replace('_', '-')} is {value!r}, expected {expected}")
+        raise ValueError(f"{flag_of(field.name)} is {value!r}, expected {expected}")
 
 
 @functools.cache

@@ -7,16 +7,23 @@ at which the cosine ends, the paper's learning rate, ...) stays open there, and 
 import contextlib
 import dataclasses
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from tinytx.cli.advice import command
-from tinytx.cli.options import add_options, check, given, option
+from tinytx.cli.options import add_options, check, flag_of, given, option, without_effect
 from tinytx.core import Layer
 from tinytx.lock import locked
 from tinytx.training import load_checkpoint
 from tinytx.training.progress import say
+from tinytx.training.threads import processors
+
+MOST_THREADS = max(64, 4 * processors())  # a checkpoint may be a stranger's, and ask for all memory there is
+MOST_ROWS = 2**16  # of a batch
+MOST_TOKENS = 2**22  # of a batch
+LEAST_EPS = 1e-30  # of an optimiser: smaller ones are 0 in float32, or nearly, and 0 / 0 is NaN
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,13 @@ class RunSettings:
 
     steps: int = option(2000, "optimiser steps in all", minimum=1)
     clip: float = option(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0.0)
-    accumulate: int = option(1, "parts that a batch is cut into to save memory", minimum=1)
+    accumulate: int = option(1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS)
     eval_every: int = option(250, "steps between validations and checkpoints", minimum=1)
     log_every: int = option(10, "steps between lines of metrics.jsonl", minimum=1)
     seed: int = option(1337, "of weights, batches and dropout", minimum=0)
-    threads: int | None = option(None, "shards of a batch that run side by side; processors if not given", minimum=1)
+    threads: int | None = option(
+        None, "shards of a batch that run side by side; processors if not given", minimum=1, maximum=MOST_THREADS
+    )
     dtype: str = option("float32", "precision", choices=("float32", "float64"))
 
     def __post_init__(self):
@@ -41,9 +50,9 @@ class RunSettings:
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def notes(self):
-        """Return a line for each of the settings that is longer than the run, and so has no effect."""
+        """Return a line for each of the settings that has no effect: it is longer than the run, or beside another."""
         longer = f"and the run ends at step {self.steps}"
-        notes = []
+        notes = without_effect(self)
         if self.eval_every > self.steps:
             notes.append(f"--eval-every is {self.eval_every}, {longer}: it validates and saves at its end only")
         if self.log_every > self.steps:
@@ -52,12 +61,13 @@ class RunSettings:
 
 
 class Before(NamedTuple):
-    """The run that ``--resume`` goes on with: its folder, and what `load_checkpoint` found there."""
+    """The run that ``--resume`` goes on with: its folder, what `load_checkpoint` found there, and flags given now."""
 
     folder: Path
     model: Layer
     optimizer_state: dict
     meta: dict
+    flags: dict
 
 
 def add_train_parser(commands, name, settings, run, *, data, help, description, example):
@@ -113,13 +123,15 @@ def begin(arguments, settings, name, defaults=None):
         What a new run takes in place of the class's own defaults.
     """
     flags = given(arguments, settings)
+    files = [field.name for field in dataclasses.fields(settings) if field.metadata.get("file")]
+    flags |= {name: os.path.abspath(flags[name]) for name in files if flags.get(name)}  # found from any folder
     if arguments.resume is None:
         return settings(**(defaults or {}) | flags), None
     if arguments.out is not None:
         raise ValueError("--resume writes into the folder it names: leave out --out")
     if Path(arguments.resume).is_dir():  # before its checkpoint is read: another run would replace it
         arguments.held.enter_context(locked(arguments.resume))
-    before = Before(Path(arguments.resume), *load_checkpoint(arguments.resume))
+    before = Before(Path(arguments.resume), *load_checkpoint(arguments.resume), flags)
     kind = before.meta["model"]
     if kind != name:
         go_on = command("train", kind, "--resume", before.folder)
@@ -131,7 +143,22 @@ def begin(arguments, settings, name, defaults=None):
     changed = [name for name in fixed if name in flags and flags[name] != old.get(name, flags[name])]
     if changed:
         raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
-    return settings(**old | flags), before
+    now = settings(**old | flags)
+    for name in files:
+        path = getattr(now, name)
+        if name not in flags and path is not None and not Path(path).is_file():
+            flag = flag_of(name)
+            raise ValueError(f"--resume: the run read {path}, and no file is there now: {flag} FILE tells where it is")
+    return now, before
+
+
+def origin(settings, before, *names):
+    """Return " (named by the checkpoint)" where a run reads files that it was not told of now, and "" elsewhere.
+
+    A checkpoint may be a stranger's: people must see what it makes them read.
+    """
+    unasked = before and any(getattr(settings, name) and name not in before.flags for name in names)
+    return " (named by the checkpoint)" if unasked else ""
 
 
 def compare_data(before, **digests):

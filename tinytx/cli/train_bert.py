@@ -26,7 +26,16 @@ from tinytx.cli.load import read_tokenizer
 from tinytx.cli.options import option
 from tinytx.cli.rates import cosine
 from tinytx.cli.run import Run, build, make_trainer
-from tinytx.cli.settings import RunSettings, add_train_parser, begin, compare_data, digest
+from tinytx.cli.settings import (
+    LEAST_EPS,
+    MOST_ROWS,
+    RunSettings,
+    add_train_parser,
+    begin,
+    compare_data,
+    digest,
+    origin,
+)
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import perplexity
@@ -38,11 +47,13 @@ from tinytx.training.progress import tracked
 
 RECIPES = ("quick", "tutorial", "bert")
 FREE = ("dropout", "embedding_dropout", "feed_forward_dropout")  # what a resumed run may change
+WORDS, COSINE = {"tokenizer": ("words",)}, {"schedule": ("cosine",)}
 
 
 def _option(default, help_text, tutorial=None, bert=None, **details):
     """Return a field whose default is that of the recipe quick, and others for the other recipes where they differ."""
     others = {name: value for name, value in (("tutorial", tutorial), ("bert", bert)) if value is not None}
+    details["also"] = tuple(others.values())
     text = "".join(f"; {name}: {value}" for name, value in others.items())
     return option(default, help_text + text, recipes=others, **details)
 
@@ -52,14 +63,17 @@ class Settings(RunSettings):
     """The settings of a run; the defaults learn words of the built-in text in a few minutes."""
 
     recipe: str = _option("quick", "where defaults come from; its own stand below", choices=RECIPES, fixed=True)
-    data: str | None = _option(None, "UTF-8 text file; without it, Python's own language reference")
+    data: str | None = _option(None, "UTF-8 text file; without it, Python's own language reference", file=True)
+    valid: str | None = _option(None, "UTF-8 text file that validates, in place of a part of the text", file=True)
     lines: int | None = _option(None, "read only so many lines of it", minimum=1)
     layout: str | None = _option(
         None, "a sentence on each line, or paragraphs; if not given, lines for a file", choices=("lines", "prose")
     )
     tokenizer: str = _option("words", "what a token is", bert="wordpieces", choices=("words", "wordpieces"), fixed=True)
     vocab_size: int = _option(40_000, "words, or pieces of words, at most", bert=4000, minimum=1, fixed=True)
-    min_count: int = _option(1, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True)
+    min_count: int = _option(
+        1, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True, only=WORDS
+    )
     lower: bool = _option(True, "read in lower case", fixed=True)
     pairs: str = _option(
         "none", "two sentences in a row: does the second follow, or are they swapped", bert="next",
@@ -69,9 +83,9 @@ class Settings(RunSettings):
     always_mask: bool = _option(True, "hide them all; else 80 % are, 10 % become random words, 10 % stay", bert=False)
     mask_unknown: bool = _option(False, "ask for words outside the vocabulary, too", tutorial=True)
     static: bool = _option(False, "the same mask in every epoch, not a new one")
-    whole_words: bool = _option(False, "choose all pieces of a word together")
+    whole_words: bool = _option(False, "choose all pieces of a word together", only={"tokenizer": ("wordpieces",)})
     max_len: int = _option(20, "tokens in a row", bert=64, minimum=1)
-    batch_size: int = _option(64, "rows in a step", tutorial=128, bert=32, minimum=1)
+    batch_size: int = _option(64, "rows in a step", tutorial=128, bert=32, minimum=1, maximum=MOST_ROWS)
     drop_last: bool = _option(False, "leave out of an epoch what fills no whole batch", tutorial=True)
     d_model: int = _option(128, "width of the model", minimum=1)
     n_heads: int = _option(4, "attention heads", tutorial=8, minimum=1)
@@ -93,18 +107,20 @@ class Settings(RunSettings):
     optimizer: str = _option("adamw", "decay apart, or in the gradient", tutorial="adam", choices=("adamw", "adam"))
     lr: float = _option(1e-3, "largest learning rate", tutorial=2e-3, minimum=0.0)
     schedule: str = _option("cosine", "what follows the warm-up", tutorial="constant", choices=("cosine", "constant"))
-    min_lr: float = _option(0.0, "learning rate at the end of the cosine", minimum=0.0)
+    min_lr: float = _option(0.0, "learning rate at the end of the cosine", minimum=0.0, only=COSINE)
     warmup: int = _option(100, "steps of linear warm-up", tutorial=0, bert=400, minimum=0)
-    decay_steps: int | None = _option(None, "step at which min-lr is reached; steps if not given", minimum=1)
+    decay_steps: int | None = _option(
+        None, "step at which min-lr is reached; steps if not given", minimum=1, only=COSINE
+    )
     beta1: float = _option(0.9, "Adam's decay of the first moment", minimum=0.0)
     beta2: float = _option(0.999, "Adam's decay of the second moment", minimum=0.0)
-    adam_eps: float = _option(1e-8, "Adam's epsilon", bert=1e-6, minimum=0.0)
+    adam_eps: float = _option(1e-8, "Adam's epsilon", bert=1e-6, minimum=LEAST_EPS)
     weight_decay: float = _option(0.01, "decay of matrices", tutorial=1e-4, minimum=0.0)
     decay_all: bool = _option(False, "decay gains and biases, too", tutorial=True)
     clip: float = _option(1.0, "largest norm of the gradient; 0 for no clipping", tutorial=0.0, minimum=0.0)
     train_fraction: float = _option(
         0.9, "share of the text to train on, the rest validates; 1 for all, which validates on the same", tutorial=1.0,
-        minimum=0.0,
+        minimum=0.0, only={"valid": (None,)},
     )  # fmt: skip
     eval_rows: int = _option(256, "rows of a validation on the way; the last one reads all", minimum=1)
     steps: int = _option(2000, "optimiser steps in all", tutorial=30_000, bert=4000, minimum=1)
@@ -123,7 +139,7 @@ def add_parser(commands, name):
         name,
         Settings,
         run,
-        data="[--recipe quick|tutorial|bert] [--data FILE]",
+        data="[--recipe quick|tutorial|bert] [--data FILE] [--valid FILE]",
         help="an encoder that fills in hidden words",
         description="Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few "
         "minutes. --recipe tutorial is the from-scratch tutorial (30,000 steps: hours); --recipe bert has word pieces "
@@ -135,8 +151,8 @@ def add_parser(commands, name):
 def run(arguments):
     """Train, and return the exit code."""
     settings, before = begin(arguments, Settings, "bert", defaults_of(getattr(arguments, "recipe", "quick")))
-    text, found = read_documents(settings)
-    train, rest = hold_out(found, settings.train_fraction)
+    texts, (found, *valid) = read_documents(settings)
+    train, rest = (found, *valid) if valid else hold_out(found, settings.train_fraction)
     if before:
         tokenizer = read_tokenizer(before.folder, before.meta, before.model.config)
     else:
@@ -147,7 +163,7 @@ def run(arguments):
     checks = [validation_batches(settings, tokenizer, held_out, n) for n in (settings.eval_rows, None)]
     if not all(any((batch[1] != IGNORE).any() for batch in check) for check in checks):
         raise ValueError("no word is hidden in the rows that validate: take a longer text, or a larger --mask-rate")
-    compare_data(before, text=digest(text))
+    compare_data(before, text=digest(*texts))
     two = settings.pairs != "none"
     config = BertConfig(
         **settings.fields_of(BertConfig) | {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id},
@@ -156,8 +172,9 @@ def run(arguments):
     )
     model = build(Bert, config, settings, before, free=FREE)
     trainer = make_trainer(_optimizer(model, settings), model, settings, before)
-    run = Run("bert", settings, trainer, before, arguments, text=digest(text), tokenizer=tokenizer.to_dict())
-    run.announce(*_announcement(settings, found, rows, held_out, tokenizer, batches))
+    run = Run("bert", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
+    named = origin(settings, before, "data", "valid")
+    run.announce(*_announcement(settings, named, found, rows, held_out, tokenizer, batches))
 
     finished = run.fit(
         batches,
@@ -183,10 +200,11 @@ def _optimizer(model, settings):
     return cls(model, schedule, weight_decay=settings.weight_decay, groups=groups, **options)
 
 
-def _announcement(settings, found, rows, held_out, tokenizer, batches):
+def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
     """Return lines that say what is learned from, and what learns it."""
     n, n_documents = sum(map(len, found)), len(found)
-    line = f"Text: {settings.data or 'the Python language reference'}, {n:,} sentences in {n_documents:,} documents; "
+    text = f"{settings.data or 'the Python language reference'}{named}"
+    line = f"Text: {text}, {n:,} sentences in {n_documents:,} documents; "
     if held_out is rows:
         line += "all to train on, so validation reads what was trained on"
     else:

@@ -8,7 +8,16 @@ from tinytx.cli.advice import command
 from tinytx.cli.options import option
 from tinytx.cli.rates import cosine
 from tinytx.cli.run import Run, build, make_trainer
-from tinytx.cli.settings import RunSettings, add_train_parser, begin, compare_data, digest
+from tinytx.cli.settings import (
+    LEAST_EPS,
+    MOST_ROWS,
+    RunSettings,
+    add_train_parser,
+    begin,
+    compare_data,
+    digest,
+    origin,
+)
 from tinytx.cli.sample import default_prompt
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.decoding import generate
@@ -23,8 +32,11 @@ from tinytx.training.progress import tracked
 class Settings(RunSettings):
     """The settings of a run; the defaults are nanoGPT's recipe for a laptop."""
 
-    data: str | None = option(None, "UTF-8 text file to learn from; without it, Python's own language reference")
-    batch_size: int = option(12, "sequences in a step", minimum=1)
+    data: str | None = option(
+        None, "UTF-8 text file to learn from; without it, Python's own language reference", file=True
+    )
+    valid: str | None = option(None, "UTF-8 text file that validates, in place of the end of the text", file=True)
+    batch_size: int = option(12, "sequences in a step", minimum=1, maximum=MOST_ROWS)
     max_len: int = option(64, "characters in a sequence", minimum=1)
     d_model: int = option(128, "width of the model", minimum=1)
     n_heads: int = option(4, "attention heads", minimum=1)
@@ -40,9 +52,11 @@ class Settings(RunSettings):
     decay_steps: int | None = option(None, "step at which min-lr is reached; steps if not given", minimum=1)
     beta1: float = option(0.9, "AdamW's decay of the first moment", minimum=0.0)
     beta2: float = option(0.99, "AdamW's decay of the second moment", minimum=0.0)
-    eps: float = option(1e-8, "AdamW's epsilon", minimum=0.0)
+    eps: float = option(1e-8, "AdamW's epsilon", minimum=LEAST_EPS)
     weight_decay: float = option(0.1, "AdamW's decay of matrices", minimum=0.0)
-    train_fraction: float = option(0.9, "share of the text that is trained on; the rest validates", minimum=0.0)
+    train_fraction: float = option(
+        0.9, "share of the text that is trained on; the rest validates", minimum=0.0, only={"valid": (None,)}
+    )
     eval_windows: int = option(256, "sequences of a validation on the way; the last one reads all", minimum=1)
 
 
@@ -53,7 +67,7 @@ def add_parser(commands, name):
         name,
         Settings,
         run,
-        data="[--data FILE]",
+        data="[--data FILE] [--valid FILE]",
         help="a character-level GPT",
         description="Train a character-level GPT (other models: train transformer, train bert). Without flags: "
         "nanoGPT's laptop recipe on built-in text, a minute or two.",
@@ -64,19 +78,22 @@ def add_parser(commands, name):
 def run(arguments):
     """Train, and return the exit code."""
     settings, before = begin(arguments, Settings, "gpt")
-    text = builtin_corpus() if settings.data is None else read_text(settings.data)
+    texts = _read(settings)
+    text = "".join(texts)
     tokenizer = CharTokenizer.from_dict(before.meta.get("tokenizer")) if before else CharTokenizer.from_text(text)
-    train, validation = split(tokenizer.encode(text), settings.train_fraction)
+    ids = [tokenizer.encode(text) for text in texts]
+    train, validation = ids if settings.valid else split(*ids, settings.train_fraction)
     inputs, targets = windows(validation, settings.max_len)
     shape = {"max_len": settings.max_len, "batch_size": settings.batch_size, "seed": settings.seed}
     random_batch(train, **shape, step=0)  # raises where the text is too short
-    compare_data(before, text=digest(text))
+    compare_data(before, text=digest(*texts))
     config = GPTConfig(vocab_size=tokenizer.vocab_size, **settings.fields_of(GPTConfig))
     model = build(GPT, config, settings, before)
     trainer = make_trainer(_optimizer(model, settings), model, settings, before)
-    run = Run("gpt", settings, trainer, before, arguments, text=digest(text), tokenizer=tokenizer.to_dict())
+    run = Run("gpt", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
+    named = origin(settings, before, "data", "valid")
     run.announce(
-        f"Text: {settings.data or 'the Python language reference'}, {len(text):,} characters, "
+        f"Text: {settings.data or 'the Python language reference'}{named}, {len(text):,} characters, "
         f"{tokenizer.vocab_size} distinct; {len(train):,} to train on, {len(validation):,} to validate",
         f"Model: GPT, {settings.n_layers} layers, {settings.n_heads} heads, width {settings.d_model}",
     )
@@ -95,6 +112,12 @@ def run(arguments):
         return 130
     run.conclude(lambda: {"val_loss": evaluate()}, lambda measured: _report(run, model, tokenizer, measured["val_loss"]))
     return 0
+
+
+def _read(settings):
+    """Return the text; and if it has a file of its own, the text that validates."""
+    text = builtin_corpus() if settings.data is None else read_text(settings.data)
+    return [text] if settings.valid is None else [text, read_text(settings.valid)]
 
 
 def _optimizer(model, settings):

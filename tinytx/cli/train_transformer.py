@@ -8,11 +8,21 @@ from tinytx import ops
 from tinytx.cli.advice import command
 from tinytx.cli.load import read_tokenizers
 from tinytx.cli.options import option
+from tinytx.cli.pair_parts import read_parts
 from tinytx.cli.rates import cosine
 from tinytx.cli.run import Run, build, make_trainer
-from tinytx.cli.settings import RunSettings, add_train_parser, begin, compare_data, digest
+from tinytx.cli.settings import (
+    LEAST_EPS,
+    MOST_TOKENS,
+    RunSettings,
+    add_train_parser,
+    begin,
+    compare_data,
+    digest,
+    origin,
+)
 from tinytx.cli.translate import translate_all
-from tinytx.data import PairBatches, build_tokenizers, date_pairs, encode_pairs, read_aligned, read_pairs, split_pairs
+from tinytx.data import PairBatches, build_tokenizers, encode_pairs
 from tinytx.extras import MissingExtra
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
@@ -24,13 +34,15 @@ from tinytx.training.progress import tracked
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
 TIED = "both embeddings and the head; the target's and the head; none (if not given, as many as the vocabularies allow)"
 OTHERS = "all but padding, or all"
+DATES = {"pairs": (None,), "source": (None,)}
+NOT_CHARS, COSINE = {"tokenizer": ("word", "subword")}, {"schedule": ("cosine",)}
 FREE = ("dropout", "label_smoothing", "loss_form")  # what a resumed run may change: no weight depends on it
 
 
 def _option(default, help_text, pairs=None, **details):
     """Return a field with one default for dates, and another for pairs of the user's own."""
     if pairs is not None:
-        details["pairs"] = pairs
+        details |= {"pairs": pairs, "also": (pairs,)}
         help_text += f"; with pairs of your own {pairs}"
     return option(default, help_text, **details)
 
@@ -39,19 +51,29 @@ def _option(default, help_text, pairs=None, **details):
 class Settings(RunSettings):
     """The settings of a run; the defaults learn to read dates in a few minutes."""
 
-    pairs: str | None = _option(None, "UTF-8 file with a source, a tab and a target on each line")
-    source: str | None = _option(None, "UTF-8 file of sources, one on each line; with --target")
-    target: str | None = _option(None, "UTF-8 file of targets, line by line those of --source")
-    dates: int = _option(50_000, "dates to generate and learn from where no file is given", minimum=100)
+    pairs: str | None = _option(None, "UTF-8 file with a source, a tab and a target on each line", file=True)
+    valid: str | None = _option(None, "such a file that validates, in place of a part of the pairs", file=True)
+    test: str | None = _option(None, "such a file that is held out and translated at the end", file=True)
+    source: str | None = _option(None, "UTF-8 file of sources, one on each line; with --target", file=True)
+    target: str | None = _option(None, "UTF-8 file of targets, line by line those of --source", file=True)
+    dates: int = _option(
+        50_000, "dates to generate and learn from where no file is given", minimum=100, maximum=10**7, only=DATES
+    )
     skip_empty: bool = _option(False, "leave out pairs with an empty side, instead of stopping there")
     swap: bool = _option(False, "translate the other way: targets into sources")
     tokenizer: str = _option("char", "what a token is", "subword", choices=tuple(KINDS), fixed=True)
-    vocab_size: int = _option(4000, "words, or parts of words, in a vocabulary at most", minimum=1, fixed=True)
-    min_count: int = _option(2, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True)
+    vocab_size: int = _option(
+        4000, "words, or parts of words, in a vocabulary at most", minimum=1, fixed=True, only=NOT_CHARS
+    )
+    min_count: int = _option(
+        2, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True, only={"tokenizer": ("word",)}
+    )
     lower: bool = _option(False, "read words and parts of words in lower case", fixed=True)
     shared_vocabulary: bool = _option(False, "one vocabulary for both sides", True, fixed=True)
     max_len: int = _option(64, "tokens in a text; longer pairs are left out", minimum=2)
-    max_tokens: int = _option(3000, "tokens on either side of a batch, padding counted", 1000, minimum=1)
+    max_tokens: int = _option(
+        3000, "tokens on either side of a batch, padding counted", 1000, minimum=1, maximum=MOST_TOKENS
+    )
     d_model: int = _option(128, "width of the model", 256, minimum=1)
     n_heads: int = _option(4, "attention heads", minimum=1)
     n_encoder_layers: int = _option(2, "blocks of the encoder", minimum=1)
@@ -68,14 +90,18 @@ class Settings(RunSettings):
     loss_form: str = _option("kl_divergence", f"which others: {OTHERS}", choices=("kl_divergence", "cross_entropy"))
     schedule: str = _option("cosine", "what follows the warm-up", choices=("cosine", "inverse-sqrt"))
     lr: float = _option(2e-3, "largest learning rate; 0 is the paper's, (d_model warmup)^-0.5", 1.5e-3, minimum=0.0)
-    min_lr: float = _option(0.0, "rate at the end of the cosine", minimum=0.0)
+    min_lr: float = _option(0.0, "rate at the end of the cosine", minimum=0.0, only=COSINE)
     warmup: int = _option(100, "steps of linear warm-up", 200, minimum=1)
-    decay_steps: int | None = _option(None, "step at which the cosine reaches min-lr; steps if not given", minimum=1)
+    decay_steps: int | None = _option(
+        None, "step at which the cosine reaches min-lr; steps if not given", minimum=1, only=COSINE
+    )
     beta1: float = _option(0.9, "Adam's decay of the first moment", minimum=0.0)
     beta2: float = _option(0.98, "Adam's decay of the second moment", minimum=0.0)
-    eps: float = _option(1e-8, "Adam's epsilon", minimum=0.0)
+    eps: float = _option(1e-8, "Adam's epsilon", minimum=LEAST_EPS)
     weight_decay: float = _option(0.0, "AdamW's decay of matrices; 0 is Adam", minimum=0.0)
-    train_fraction: float = _option(0.9, "share of the pairs to train on; half of the rest validates", minimum=0.0)
+    train_fraction: float = _option(
+        0.9, "share of the pairs to train on; half of the rest validates", minimum=0.0, only={"valid": (None,)}
+    )
     eval_pairs: int = _option(500, "pairs of a validation on the way; the last one reads all", minimum=1)
     report_pairs: int = _option(2500, "held-out pairs that are translated at the end, at most", 1000, minimum=1)
     steps: int = _option(1500, "optimiser steps in all", 6000, minimum=1)
@@ -91,7 +117,7 @@ def add_parser(commands, name):
         name,
         Settings,
         run,
-        data="[--pairs FILE.tsv | --source FILE --target FILE]",
+        data="[--pairs FILE.tsv | --source FILE --target FILE] [--valid FILE.tsv] [--test FILE.tsv]",
         help="an encoder-decoder that translates: dates to ISO form, or pairs of yours",
         description="Train the Transformer of 'Attention is all you need'. Without flags it learns to write dates such "
         "as 'september 27, 1994' as 1994-09-27, from generated ones, in a few minutes.",
@@ -104,21 +130,13 @@ def run(arguments):
     own = any(hasattr(arguments, name) for name in ("pairs", "source", "target"))
     settings, before = begin(arguments, Settings, "transformer", FOR_PAIRS if own else {})
     _check(settings)
-    pairs, origin = _read(settings)
-    train, rest = split_pairs(pairs, settings.train_fraction)
-    parts = [train, *split_pairs(rest, 0.5)]
-    if not all(parts):
-        sizes = ", ".join(map(str, map(len, parts)))
-        raise ValueError(
-            f"--train-fraction is {settings.train_fraction}, which cuts {len(pairs):,} pairs into {sizes} to train, to "
-            "validate and to hold out: none may be empty (pairs that share a text stay together); give more pairs that "
-            "differ, or another fraction below 1"
-        )
-    tokenizers = _tokenizers(settings, train, before)
-    encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts]
+    parts = read_parts(settings)
+    tokenizers = _tokenizers(settings, parts.train, before)
+    encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts[:3]]
+    _check_longest(settings, encoded)
     batches = PairBatches(*encoded[0][:2], max_tokens=settings.max_tokens, pad_id=0, seed=settings.seed)
     checks = _validation(encoded[1], settings)
-    data = digest(*(text for pair in pairs for text in pair))
+    data = digest(*(text for pair in parts.pairs for text in pair))
     compare_data(before, pairs=data)
     sizes = {f"{s}_vocab_size": t.vocab_size for s, t in zip(("source", "target"), tokenizers, strict=True)}
     config = TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": _tied(settings)})
@@ -126,7 +144,8 @@ def run(arguments):
     trainer = make_trainer(_optimizer(model, settings), model, settings, before)
     states = {f"{s}_tokenizer": t.to_dict() for s, t in zip(("source", "target"), tokenizers, strict=True)}
     run = Run("transformer", settings, trainer, before, arguments, pairs=data, **states)
-    run.announce(*_announcement(settings, origin, parts, encoded, tokenizers, batches))
+    named = origin(settings, before, "pairs", "source", "target", "valid", "test")
+    run.announce(*_announcement(settings, named, parts, encoded, tokenizers, batches))
 
     finished = run.fit(
         lambda step: batches.batch(step)[:2],
@@ -136,14 +155,14 @@ def run(arguments):
     if not finished:
         return 130
     skipped = set(encoded[2].skipped)
-    held_out = [pair for i, pair in enumerate(parts[2]) if i not in skipped][: settings.report_pairs]
+    held_out = [pair for i, pair in enumerate(parts.held_out) if i not in skipped][: settings.report_pairs]
     hypotheses = []
 
     def measure():
         batches = list(checks())
         losses = {"val_loss": run.evaluate(batch[:2] for batch in batches), "perplexity": _perplexity(model, batches)}
         hypotheses.extend(translate_all(model, tokenizers[1], encoded[2].sources[: settings.report_pairs]))
-        references = [target for _, target in held_out]
+        references = _references(settings, held_out)
         bleu = corpus_bleu(hypotheses, references).score
         return losses | {"exact_match": exact_match(hypotheses, references), "bleu": bleu}
 
@@ -164,20 +183,6 @@ def _tied(settings):
     return settings.tied or ("three-way" if settings.shared_vocabulary else "two-way")
 
 
-def _read(settings):
-    """Return (pairs, one line that says where they come from)."""
-    files = [path for path in (settings.source, settings.target) if path is not None]
-    if len(files) == 1 or (files and settings.pairs is not None):
-        raise ValueError("the data: either --pairs FILE, or --source FILE and --target FILE, or none for dates")
-    if settings.pairs is not None:
-        pairs, _, report = read_pairs(settings.pairs, skip_empty=settings.skip_empty)
-    elif files:
-        pairs, _, report = read_aligned(*files, skip_empty=settings.skip_empty)
-    else:
-        pairs, report = date_pairs(settings.dates), f"{settings.dates:,} generated dates"
-    return [(t, s) for s, t in pairs] if settings.swap else pairs, report
-
-
 def _tokenizers(settings, train, before):
     """Return (source tokenizer, target tokenizer), made of the pairs to train on or as the checkpoint holds them."""
     if before:
@@ -193,6 +198,14 @@ def _tokenizers(settings, train, before):
         raise MissingExtra(f"{error}, or choose --tokenizer word, which needs nothing", name=error.name) from error
 
 
+def _check_longest(settings, encoded):
+    """Raise ValueError where a pair alone is longer than a batch may be."""
+    longest = max((len(row) for part in encoded for side in part[:2] for row in side), default=0)
+    if longest > settings.max_tokens:
+        remedy = f"give at least {longest}, or a smaller --max-len, which leaves long pairs out"
+        raise ValueError(f"--max-tokens is {settings.max_tokens}, and the longest text has {longest} tokens: {remedy}")
+
+
 def _validation(encoded, settings):
     """Return a function: the batches of so many validation pairs, spread evenly, or of all."""
 
@@ -201,7 +214,6 @@ def _validation(encoded, settings):
         rows = encoded.sources[::every], encoded.targets[::every]
         return PairBatches(*rows, max_tokens=settings.max_tokens, pad_id=0, seed=0).epoch()
 
-    batches()  # raises where a pair is longer than a batch
     return batches
 
 
@@ -216,14 +228,14 @@ def _optimizer(model, settings):
     return AdamW(model, schedule, betas=betas, eps=settings.eps, weight_decay=settings.weight_decay)
 
 
-def _announcement(settings, origin, parts, encoded, tokenizers, batches):
+def _announcement(settings, named, parts, encoded, tokenizers, batches):
     """Return lines that say what is learned from, and what learns it; what was left out, too."""
-    train, validation, held_out = map(len, parts)
+    train, validation, held_out = map(len, parts[:3])
     left_out = sum(len(part.skipped) for part in encoded)
-    lines = [f"Pairs: {origin}; {train:,} to train on, {validation:,} to validate, {held_out:,} held out"]
+    lines = [f"Pairs: {parts.report}{named}; {train:,} to train on, {validation:,} to validate, {held_out:,} held out"]
     if left_out:
         lines.append(f"Left out as longer than {settings.max_len} tokens: {left_out:,} (see --max-len)")
-    lines.append("Such as: {} -> {}".format(*(shorten(text) for text in parts[0][0])))
+    lines.append("Such as: {} -> {}".format(*(shorten(text) for text in parts.train[0])))
     source, target = tokenizers
     sizes = f"{source.vocab_size:,} in the source, {target.vocab_size:,} in the target"
     if source is target or source.to_dict() == target.to_dict():
@@ -250,15 +262,21 @@ def _perplexity(model, batches):
     return perplexity(sums, counts)
 
 
+def _references(settings, pairs):
+    """Return the targets of pairs as the model can write them: in lower case, if it reads no other."""
+    return [target.lower() if settings.lower else target for _, target in pairs]
+
+
 def _report(run, unit, pairs, hypotheses, measured):
     """Print the losses and some translations of a finished run; return commands to try next."""
-    settings, references = run.settings, [target for _, target in pairs]
+    settings, references = run.settings, _references(run.settings, pairs)
     own = settings.pairs is not None or settings.source is not None
     smoothed = f" (with label smoothing {settings.label_smoothing:g})" if settings.label_smoothing else ""
     steps, seconds = run.trainer.optimizer.t, f"{run.seconds:.0f} s"
     print(f"\nValidation loss {measured['val_loss']:.4f} nats per {unit}{smoothed} after {steps} steps, {seconds}")
     print(f"Perplexity {measured['perplexity']:.3f} per {unit}")
-    print(f"Exact match on {len(pairs):,} held-out pairs: {measured['exact_match']:.4f}")
+    case = ", in lower case" if settings.lower else ""
+    print(f"Exact match on {len(pairs):,} held-out pairs{case}: {measured['exact_match']:.4f}")
     if own:
         print(f"BLEU on the same pairs: {measured['bleu']:.1f}")
     print("\n--- held-out pairs ---")

@@ -61,6 +61,8 @@ def read_utf8(path, place):
     """
     if Path(path).is_dir():
         raise DataError(f"{place}: {path} is a folder: name one text file in it")
+    if Path(path).exists() and not Path(path).is_file():
+        raise DataError(f"{place}: {path} is a device or a pipe, which may have no end: name a text file")
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError as error:
