@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from tinytx.cli.advice import command
+from tinytx.cli.best import FOLDER, Best
 from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
 from tinytx.files import append_json, read_json_lines, sweep
 from tinytx.lock import locked
@@ -99,6 +100,10 @@ class Run:
         self.name, self.settings, self.trainer, self.meta = name, settings, trainer, meta
         self._then = before.meta["settings"] if before else None
         self.resumed, self.seconds = before is not None, 0.0
+        self.best = Best.of(before.meta) if before and settings.keeps_best else Best()
+        if self._is_over():
+            since = f"no validation of the last {self.best.waited} was better than that of step {self.best.step}"
+            raise ValueError(f"{since}: give a larger --patience than {settings.patience}, or 0, to train on")
         self.folder = before.folder if before else _new_folder(arguments.out, name, arguments.held)
         sweep(self.folder)
 
@@ -111,16 +116,17 @@ class Run:
         for note in self.settings.notes() + rate_notes(self.trainer.optimizer.lr, self.settings, self._then):
             say(f"Note: {note}")
 
-    def save(self):
-        """Write the checkpoint."""
+    def save(self, folder=None):
+        """Write the checkpoint, or one in another folder."""
         optimizer = self.trainer.optimizer
         save_checkpoint(
-            self.folder,
+            folder or self.folder,
             self.trainer.model,
             optimizer=optimizer,
             settings=dataclasses.asdict(self.settings),
             step=optimizer.t,
             fingerprint=fingerprint(self.trainer.threads),
+            best=self.best.to_dict() if self.settings.keeps_best else None,
             **self.meta,
         )
 
@@ -130,17 +136,22 @@ class Run:
             self.save()  # a run killed before its first evaluation can be resumed, and a full disk shows at once
         began, settings, finished = time.perf_counter(), self.settings, False
         try:
+            if self.resumed:
+                self._catch_up(evaluate)
             finished = fit(
                 self.trainer,
                 batch,
                 steps=settings.steps,
                 tokens=tokens,
                 out=self.folder,
-                evaluate=evaluate,
+                evaluate=lambda: self._validate(evaluate),
                 save=self.save,
+                stop=self._is_over,
                 eval_every=settings.eval_every,
                 log_every=settings.log_every,
             )
+            if finished:
+                self._catch_up(evaluate)
         finally:
             self.seconds = time.perf_counter() - began
             if not finished:
@@ -149,7 +160,31 @@ class Run:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 stopped = f"Stopped after step {self.trainer.optimizer.t}; saved."
                 print(f"\n{stopped} Go on: {command('train', self.name, '--resume', self.folder)}", flush=True)
+        if finished and self._is_over():
+            since = f"no validation of {settings.patience} in a row was better than that of step {self.best.step}"
+            print(f"Ended after step {self.trainer.optimizer.t} of {settings.steps}: {since}", flush=True)
         return finished
+
+    def _validate(self, evaluate):
+        """Return the loss of a validation on the way; keep the checkpoint if none was better."""
+        val_loss, step = evaluate(), self.trainer.optimizer.t
+        if self.settings.keeps_best:
+            self.best = self.best.after(val_loss, step)
+            if self.best.step == step:
+                (self.folder / FOLDER).mkdir(exist_ok=True)
+                self.save(self.folder / FOLDER)
+        return val_loss
+
+    def _catch_up(self, evaluate):
+        """Validate where `fit` did not: at its last step, and where a signal came before a validation that was due."""
+        step = self.trainer.optimizer.t
+        if self.settings.keeps_best and step % self.settings.eval_every == 0 and step not in (0, self.best.seen):
+            self._validate(evaluate)
+            self.save()
+
+    def _is_over(self):
+        """Return whether the run has waited for a better validation as long as it was told to."""
+        return 0 < self.settings.patience <= self.best.waited
 
     def evaluate(self, batches):
         """Return the mean loss over batches, as `Trainer.evaluate`, and show how far it is."""
@@ -187,7 +222,12 @@ class Run:
                 commands = report(measured)
         with self._harmless("No more words"):
             print(f"Wrote {', '.join(str(self.folder / name) for name in (NAME, METRICS, *drawn))}")
+            if self.settings.keeps_best and self.best.val_loss is not None:
+                kept = f"its checkpoint is in {self.folder / FOLDER}"
+                print(f"Best validation {self.best.val_loss:.4f} after step {self.best.step}: {kept}")
             longer = goes_on_with(self.trainer.optimizer.lr, self.settings)
+            if self._is_over():
+                longer += ["--patience", 2 * self.settings.patience]
             commands = [*commands, command("train", self.name, "--resume", self.folder, *longer)]
             print("Try next:", "\n          ".join(commands))
             print(f"Every flag: {command('train', self.name, '--help')}", flush=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinytx.cli.advice import command
+from tinytx.cli.best import FOLDER
 from tinytx.cli.options import add_options, check, flag_of, given, option, without_effect
 from tinytx.core import Layer
 from tinytx.lock import locked
@@ -34,6 +35,10 @@ class RunSettings:
     clip: float = option(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0.0)
     accumulate: int = option(1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS)
     eval_every: int = option(250, "steps between validations and checkpoints", minimum=1)
+    keep_best: bool = option(False, f"keep the checkpoint of the best validation, too, in DIR/{FOLDER}")
+    patience: int = option(
+        0, "end after so many validations in a row without a better one, and keep the best; 0: never", minimum=0
+    )
     log_every: int = option(10, "steps between lines of metrics.jsonl", minimum=1)
     seed: int = option(1337, "of weights, batches and dropout", minimum=0)
     threads: int | None = option(
@@ -57,7 +62,15 @@ class RunSettings:
             notes.append(f"--eval-every is {self.eval_every}, {longer}: it validates and saves at its end only")
         if self.log_every > self.steps:
             notes.append(f"--log-every is {self.log_every}, {longer}: metrics.jsonl gets its validation only")
+        if self.patience > self.steps // self.eval_every:
+            many = f"{self.steps // self.eval_every} validations, one in --eval-every {self.eval_every} steps"
+            notes.append(f"--patience is {self.patience}, and the run has {many}: it does not end early")
         return notes
+
+    @property
+    def keeps_best(self):
+        """Whether the best checkpoint is kept: a run that ends late because it waited is of no use without."""
+        return self.keep_best or self.patience > 0
 
 
 class Before(NamedTuple):

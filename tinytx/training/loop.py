@@ -14,7 +14,7 @@ from tinytx.training.trainer import NotFiniteError
 METRICS = "metrics.jsonl"
 
 
-def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, log_every=10):
+def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, log_every=10, stop=None):
     """Train until ``steps`` optimiser steps have been taken, or until somebody interrupts.
 
     Parameters
@@ -36,12 +36,14 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
         Writes a checkpoint. Called at every evaluation, at the end, on interruption and before an error is raised.
     eval_every, log_every : int
         Steps between evaluations, and between lines of metrics.
+    stop : function () -> bool, optional
+        Whether the run ends early: after an evaluation that shows that more steps are of no use.
 
     Returns
     -------
     bool
-        Whether all steps were taken; False if a signal stopped the run after a whole step: SIGINT (Ctrl-C), SIGTERM,
-        SIGHUP (the terminal was closed) or SIGBREAK (Ctrl-Break on Windows).
+        Whether the run is over: all steps were taken, or ``stop`` ended it. False if a signal stopped it after a whole
+        step: SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal was closed) or SIGBREAK (Ctrl-Break on Windows).
 
     Raises
     ------
@@ -52,10 +54,14 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
         Of a loss that is NaN or infinite; the last good checkpoint stands.
     """
     optimizer = trainer.optimizer
+
+    def is_over():
+        return optimizer.t >= steps or stop is not None and stop()
+
     forget_after(Path(out) / METRICS, optimizer.t)
     with _interruption() as interrupted, closing(progress(steps, optimizer.t)) as bar:
         log = _Log(Path(out) / METRICS, bar, tokens, optimizer.t)
-        while optimizer.t < steps and not interrupted.is_set():
+        while not is_over() and not interrupted.is_set():
             rate, step = optimizer.learning_rate, optimizer.t
             with _saving(save):
                 arrays = batch(step)
@@ -72,7 +78,7 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
             if is_due:
                 save()
         save()
-    return optimizer.t >= steps
+    return is_over()
 
 
 @contextmanager
