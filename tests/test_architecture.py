@@ -18,7 +18,7 @@ from tinytx import ops
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"kernel", "shapes", "extras", "files", "terminal", "lock"},
+    {"kernel", "shapes", "extras", "files", "terminal", "lock", "wording"},
     {"ops", "core"},
     {"layers"},
     {"models"},
@@ -27,8 +27,8 @@ FLOORS = [
     {"", "__main__"},  # the package itself, which gathers names
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3, "metrics": 3}
-STANDS_APART = {"data": {"extras", "files"}} | {
-    name: set() for name in ("metrics", "core", "kernel", "shapes", "extras", "terminal", "lock")
+STANDS_APART = {"data": {"extras", "files", "wording"}} | {
+    name: set() for name in ("metrics", "core", "kernel", "shapes", "extras", "terminal", "lock", "wording")
 }
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
 LINES = 350

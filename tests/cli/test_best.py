@@ -41,7 +41,8 @@ def content(folder):
 
 def validations(folder):
     """Return [(loss, step)] of the validations on the way."""
-    return [(r["val_loss"], r["step"]) for r in read_json_lines(folder / METRICS) if {"val_loss", "train_loss"} <= r.keys()]
+    records = [record for record in read_json_lines(folder / METRICS) if {"val_loss", "train_loss"} <= record.keys()]
+    return [(record["val_loss"], record["step"]) for record in records]
 
 
 def test_the_best_checkpoint_is_kept(tinytx, train, tmp_path):
@@ -52,7 +53,8 @@ def test_the_best_checkpoint_is_kept(tinytx, train, tmp_path):
     model, _, meta = load_checkpoint(tmp_path / "run" / FOLDER)
     assert meta["step"] == step and meta["best"]["val_loss"] == loss
     assert load_checkpoint(tmp_path / "run")[2]["step"] == 40
-    assert f"Best validation {loss:.4f} after step {step}: its checkpoint is in {tmp_path / 'run' / FOLDER}" in result.out
+    kept = f"its checkpoint is in {tmp_path / 'run' / FOLDER}"
+    assert f"Best validation {loss:.4f} after step {step}: {kept}" in result.out
     straight = train("straight", f"--steps {step}")
     assert straight.code == 0
     other = load_checkpoint(tmp_path / "straight")[0].state_dict()

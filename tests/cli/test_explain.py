@@ -134,7 +134,7 @@ def test_without_a_target_it_is_the_models_own(tinytx, translator):
 def test_decoding_that_is_cut_off(tinytx, translator):
     """Catches a page that says <stop> where there was none."""
     page = tinytx("explain", translator[0], ["one two three"], "--tokens 1 --target un")
-    assert "has said 1 words, the limit" in " ".join(page.out.split()) and "says <stop>" not in page.out
+    assert "has said 1 word, the limit" in " ".join(page.out.split()) and "says <stop>" not in page.out
 
 
 def test_a_source_as_long_as_the_model_reads(tinytx, translator):
@@ -195,7 +195,7 @@ def test_what_cannot_be_explained(refused, translator, arguments, named):
     "arguments, named",
     [
         ("1 --target 2", "--target is for a transformer"),
-        ("1", "TEXT has 1 tokens, expected 2"),
+        ("1", "TEXT has 1 token, expected 2"),
         ("123456789", "TEXT has 9 tokens"),
         ("Q1", "'Q'"),
         ("12345678 --tokens 2", "--tokens is 2, expected 1 to 1"),

@@ -1,7 +1,9 @@
 """Settings of a run: where data is found again, what a checkpoint may ask for, and files that validate."""
 
 import os
+import re
 import shutil
+import sys
 
 import pytest
 
@@ -166,7 +168,7 @@ def test_a_file_that_cannot_be_parted(refused, tiny_transformer, pairs_file, tmp
     path = tmp_path_factory.mktemp("few") / "valid.tsv"
     path.write_text("one\tun\n")
     message = refused("train transformer --pairs", pairs_file, tiny_transformer, "--valid", path)
-    assert f"{path}: its 1 pairs make 150, 0, 1" in message or f"{path}: its 1 pairs make 150, 1, 0" in message
+    assert f"{path} has 1 pair: 150, " in message and "give --test FILE.tsv" in message
 
 
 def test_lower_case_is_compared_with_lower_case(tinytx, tiny_transformer, numbers, tmp_path, no_pictures):
@@ -179,3 +181,31 @@ def test_lower_case_is_compared_with_lower_case(tinytx, tiny_transformer, number
     last = read_json_lines(run / METRICS)[-1]
     assert last["exact_match"] > 0.3
     assert exact_match(["un"], ["Un"]) == 0  # as it would be for all of them
+
+
+def test_without_threadpoolctl_a_run_says_what_to_install(tinytx, tiny, book, tmp_path, monkeypatch, no_pictures):
+    """Catches a run on one of many processors that does not say why; and "1 threads", "1 layers"."""
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    monkeypatch.setattr("tinytx.cli.run.processors", lambda: 4)
+    flags = tiny.replace("--threads 2", "").replace("--n-heads 2", "--n-heads 1")
+    out = tinytx("train --data", book, flags, "--steps 1 --out", tmp_path / "run").out
+    assert '1 thread (training in 4 threads needs threadpoolctl: pip install "tinytx[train]")' in out
+    assert "GPT, 1 layer, 1 head, " in out and "after 1 step," in out
+    assert not re.search(r"\b1 \w+s\b", out.replace("1 times", ""))
+    out = tinytx("train --data", book, flags, "--threads 1 --steps 1 --out", tmp_path / "asked").out
+    assert " parameters; 1 thread\n" in out
+
+
+@pytest.mark.parametrize("name", ["transformer", "bert"])
+def test_one_of_a_kind_is_singular(request, tinytx, tmp_path, no_pictures, name):
+    """Catches "1 pairs", "1 documents", "1 batches an epoch"."""
+    path = tmp_path / "data"
+    path.write_text("a\tb\nc\td\n" * 2 if name == "transformer" else "The cat sees the dog.\n" * 12)
+    flags, data = {
+        "transformer": ("tiny_transformer", f"--pairs {path} --train-fraction 0.5 --test {path}"),
+        "bert": ("tiny_bert", f"--data {path} --max-len 90 --batch-size 64"),
+    }[name]
+    flags = request.getfixturevalue(flags)
+    out = tinytx("train", name, flags, data, "--n-heads 1 --threads 1 --steps 1 --out", tmp_path / "run").out
+    assert not re.search(r"\b1 (pairs|documents|sentences|batches|heads|threads|steps|rows)\b", out)
+    assert "1 batch an epoch" in out and ("1 document;" in out or name == "transformer")

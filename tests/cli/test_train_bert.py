@@ -259,7 +259,7 @@ BAD = {"latin-1": b"caf\xe9\n", "empty": b"", "blank": b"\n \n", "signs": b"...\
         ("empty", "empty"),
         ("blank", "no sentence"),
         ("signs", "no sentence"),
-        ("one", "cuts 1 sentences into 1 and 0"),
+        ("one", "cuts 1 sentence into 1 and 0"),
         ("", "folder"),
     ],
 )

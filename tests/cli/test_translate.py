@@ -118,7 +118,7 @@ def test_a_translation_that_is_cut_off_is_noted(tinytx, folder):
     """Catches half a sentence that looks like a whole one."""
     code, out, err = tinytx("translate", folder, ["one two three"], "--max-tokens 1")
     assert code == 0 and len(out.split()) <= 1
-    assert err == "Note: sentence 1: no <stop> in 1 tokens, where it was cut off\n"
+    assert err == "Note: sentence 1: no <stop> in 1 token, where it was cut off\n"
 
 
 @pytest.mark.parametrize(

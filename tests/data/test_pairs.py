@@ -39,7 +39,7 @@ def write(tmp_path):
 def test_read_pairs(write, content, columns, pairs):
     read = read_pairs(write(content), columns)
     assert read.pairs == pairs and read.skipped == []
-    assert f"{len(pairs)} pairs from " in read.report and f"columns {columns[0]} and {columns[1]}" in read.report
+    assert f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} from " in read.report and f"columns {columns[0]} and {columns[1]}" in read.report
 
 
 @given(pairs=st.lists(st.tuples(TEXTS, TEXTS), min_size=1))
@@ -196,7 +196,7 @@ def test_pairs_longer_than_the_model_are_left_out_and_counted(max_len, skipped):
     assert len(encoded.sources) == len(encoded.targets) == 4 - len(skipped)
     assert max(len(t) - 1 for t in encoded.targets) <= max_len >= max(len(s) for s in encoded.sources)
     assert f"{4 - len(skipped)} of 4 pairs, the longest of 4 tokens" in encoded.report
-    assert (f"left out as longer than {max_len} tokens: {len(skipped)}" in encoded.report) == bool(skipped)
+    assert (f"left out as longer than {max_len} token{'s' if max_len != 1 else ''}: {len(skipped)}" in encoded.report) == bool(skipped)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tinytx.data import (
 )
 from tinytx.data.masking import REPLACE
 from tinytx.extras import MissingExtra
+from tinytx.wording import counted
 
 FEW = 20  # documents: of so few none can be spared as a whole
 PAIRS = {"next": next_sentence_pairs, "order": sentence_order_pairs}
@@ -88,8 +89,8 @@ def hold_out(found, train_fraction):
     if not (0 < train_fraction < 1 and train and rest):
         sizes = f"{sum(map(len, train))} and {sum(map(len, rest))}"
         raise ValueError(
-            f"--train-fraction is {train_fraction}, which cuts {n:,} sentences into {sizes} to train and to validate: "
-            "neither may be empty (1 trains on all, and validates on the same)"
+            f"--train-fraction is {train_fraction}, which cuts {counted(n, 'sentence')} into {sizes} to train and to "
+            "validate: neither may be empty (1 trains on all, and validates on the same)"
         )
     return train, rest
 
@@ -135,7 +136,8 @@ def make_batches(settings, tokenizer, rows):
     n = len(rows.parts[0])
     if settings.drop_last and n < settings.batch_size:
         remedy = "take a smaller one, or --no-drop-last"
-        raise ValueError(f"--batch-size is {settings.batch_size}, and there are {n} rows to train on: {remedy}")
+        there = f"there is to train on {counted(n, 'row')}"
+        raise ValueError(f"--batch-size is {settings.batch_size}, and {there}: {remedy}")
     return MaskedBatches(
         *rows.parts,
         batch_size=settings.batch_size,

@@ -10,6 +10,7 @@ from tinytx.terminal import visible
 from tinytx.training.progress import progress
 from tinytx.training.threads import Workers
 from tinytx.viz import nearest, neighbours_kept, tsne_map, unit_rows, word_map, word_page, write_projector
+from tinytx.wording import counted
 
 FOLDER = "embeddings"  # inside the run's folder
 NEAREST = 8  # words that are named for each
@@ -57,7 +58,7 @@ def run(arguments):
     folder = Path(arguments.dir) / FOLDER if arguments.out is None else Path(arguments.out)
     decimals = telling_decimals(some) if arguments.decimals is None else arguments.decimals
     paths = write_projector(folder, shown, some, decimals=decimals)
-    size = f"{len(shown):,} of {len(words):,} words, {vectors.shape[1]} numbers each"
+    size = f"{len(shown):,} of {len(words):,} words, {counted(vectors.shape[1], 'number')} each"
     print(f"Wrote {size}, to {paths[0]} and {paths[1]}")
     print("Load both at https://projector.tensorflow.org, or draw a map here: --tsne map.html\n")
     width = max(len(visible(word)) for word in asked)

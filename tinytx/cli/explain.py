@@ -13,6 +13,7 @@ from tinytx.decoding import greedy
 from tinytx.decoding.choose import log_normaliser
 from tinytx.layers.masks import causal_mask
 from tinytx.training.progress import say
+from tinytx.wording import counted
 
 PADDING = 2  # places that are added to the example, so that there is some to see
 NORMS = {"pre": "pre-norm, x + f(norm(x))", "post": "post-norm, norm(x + f(x))"}
@@ -66,7 +67,8 @@ def _explain_transformer(model, source_tokenizer, target_tokenizer, arguments):
         right = right[right != config.pad_id][: config.max_len - 1]
     if len(right) >= config.max_len:
         most = config.max_len - 1
-        raise ValueError(f"--target has {len(right)} tokens, and behind <start> the decoder reads at most {most}")
+        facts = f"--target has {counted(len(right), 'token')}"
+        raise ValueError(f"{facts}, and behind <start> the decoder reads at most {most}")
     for tokenizer, given in ((source_tokenizer, text), (target_tokenizer, arguments.target or "")):
         note_unknown(say, tokenizer, given)
     target = np.concatenate([[config.start_id], right, [config.stop_id]])
@@ -133,7 +135,7 @@ def _loss_page(model, source, target, n_padding, tokenizer):
     logits = model(source, inputs)
     print(heading(f"4. The loss, word by word: logits (B, T, V) = {logits.shape}"))
     mean = _print_losses(logits[0, :n], inputs[0], labels[0, :n], tokenizer)
-    print(f"\nMean over {n} words, padding left out: {mean:.4f} nats, perplexity {np.exp(mean):.3f}")
+    print(f"\nMean over {counted(n, 'word')}, padding left out: {mean:.4f} nats, perplexity {np.exp(mean):.3f}")
     loss = model.loss(source, target)
     if config.label_smoothing:
         form = "divergence" if config.loss_form == "kl_divergence" else "cross-entropy"
@@ -149,7 +151,7 @@ def _decoding_page(decoded, shape, n_tokens, tokenizer):
     print("Then, from <start> alone, the likeliest word each time (greedily):\n")
     _print_steps(decoded, tokenizer, "")
     ended = decoded.ended[0]
-    end = f"says <stop>, in step {len(decoded.steps)}" if ended else f"has said {n_tokens} words, the limit"
+    end = f"says <stop>, in step {len(decoded.steps)}" if ended else f"has said {counted(n_tokens, 'word')}, the limit"
     _tell(
         f"It stops because it {end}. Each step feeds one word: the keys and values of those before are in a cache, and "
         "the result is that of feeding all of them again."
@@ -166,13 +168,13 @@ def _explain_gpt(model, tokenizer, arguments):
         raise ValueError(f"--target is for a transformer, and {arguments.dir} holds a gpt: its text is its target")
     config, ids = model.config, tokenizer.encode(arguments.text)[None]  # (1, T + 1)
     if not 2 <= ids.size <= config.max_len:
-        raise ValueError(f"TEXT has {ids.size} tokens, expected 2 to the model's max_len, {config.max_len}")
+        raise ValueError(f"TEXT has {counted(ids.size, 'token')}, expected 2 to the model's max_len, {config.max_len}")
     room = config.max_len - ids.size + 1
     n_tokens = _n_tokens(arguments.tokens, min(10, room), room)
     inputs, labels, names = ids[:, :-1], ids[:, 1:], tokenizer.tokens(ids[0])
     t, logits = labels.size, model(inputs)
 
-    _say_size(f"A GPT of {config.n_layers} layers", config, "text")
+    _say_size(f"A GPT of {counted(config.n_layers, 'layer')}", config, "text")
     print(heading(f"1. The model reads the text and says it one place early: text (B, T + 1) = {ids.shape}"))
     print(words(names, ids[0]))
     _tell(
@@ -192,14 +194,14 @@ def _explain_gpt(model, tokenizer, arguments):
 
     print(heading(f"3. The loss, token by token: logits (B, T, V) = {logits.shape}"))
     mean = _print_losses(logits[0], inputs[0], labels[0], tokenizer)
-    print(f"\nMean over {t} tokens: {mean:.4f} nats, perplexity {np.exp(mean):.3f}")
+    print(f"\nMean over {counted(t, 'token')}: {mean:.4f} nats, perplexity {np.exp(mean):.3f}")
 
     print(heading("4. Generation: it starts from the text, and goes on with what it said itself"))
     print("The likeliest token each time (greedily; the command sample draws at random):\n")
     _print_steps(greedy(model, ids, n_tokens, trace=True), tokenizer, arguments.text)
     _tell(
-        f"It knows no <stop>, and ends where it is told to, here after {n_tokens} tokens. The first step feeds the "
-        "whole text, each later one a single token: the keys and values of those before are in a cache."
+        f"It knows no <stop>, and ends where it is told to, here after {counted(n_tokens, 'token')}. The first step "
+        "feeds the whole text, each later one a single token: the keys and values of those before are in a cache."
     )
     if arguments.picture is not None:
         _draw(arguments.picture, model, (inputs,), names[:-1])
@@ -215,7 +217,7 @@ def _n_tokens(asked, default, most):
 
 
 def _say_size(what, config, row):
-    shape = f"{config.n_heads} heads, width D = {config.d_model}, {NORMS[config.norm_order]}"
+    shape = f"{counted(config.n_heads, 'head')}, width D = {config.d_model}, {NORMS[config.norm_order]}"
     batch = f"Shapes are those of a batch of one {row}, B = 1; a space is written _."
     print(paragraph(f"{what}, {shape}. {batch}").lstrip())
 

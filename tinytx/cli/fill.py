@@ -8,6 +8,7 @@ from tinytx.cli.load import load_run, note_unknown
 from tinytx.cli.texts import given_texts
 from tinytx.data import framed
 from tinytx.training.progress import say
+from tinytx.wording import counted
 
 HIDDEN = re.compile(r"<mask>|\[MASK\]", re.IGNORECASE)  # how a hidden word is written, whatever the tokenizer calls it
 BAR = 30  # characters of a bar that stands for certainty
@@ -70,7 +71,7 @@ def encode_hidden(model, tokenizer, text, place):
         ids = np.concatenate([ids, [tokenizer.mask_id], part])
     room = room_of(model, tokenizer)
     if len(ids) > room:
-        facts = f"{place} has {len(ids)} tokens, and the model reads at most {room}"
+        facts = f"{place} has {counted(len(ids), 'token')}, and the model reads at most {room}"
         raise ValueError(f"{facts}: cut it, {text!r:.60}")
     return ids.astype(np.int64)
 

@@ -6,6 +6,7 @@ from tinytx.cli.advice import command
 from tinytx.data import CharTokenizer, Tokenizer, tokenizer_from_dict
 from tinytx.models import GPT, Bert, Transformer
 from tinytx.training import load_checkpoint
+from tinytx.wording import counted
 
 USES = {"bert": "fill", "gpt": "sample", "transformer": "translate"}  # the command that uses a model
 
@@ -55,8 +56,8 @@ def load_run(folder, kinds):
         tokenizer = CharTokenizer.from_dict(meta.get("tokenizer"))
         if tokenizer.vocab_size != model.config.vocab_size:
             raise ValueError(
-                f"{folder}: CharTokenizer of {tokenizer.vocab_size} characters, expected {model.config.vocab_size} "
-                "from the model"
+                f"{folder}: CharTokenizer of {counted(tokenizer.vocab_size, 'character')}, expected "
+                f"{model.config.vocab_size} from the model"
             )
         return Writer(model, tokenizer)
     if kind == "bert":
@@ -68,7 +69,7 @@ def read_tokenizer(folder, meta, config):
     """Return the tokenizer of a BERT's checkpoint, checked against its config."""
     tokenizer = tokenizer_from_dict(meta.get("tokenizer"))
     if tokenizer.vocab_size != config.vocab_size:
-        facts = f"the tokenizer has {tokenizer.vocab_size} tokens"
+        facts = f"the tokenizer has {counted(tokenizer.vocab_size, 'token')}"
         raise ValueError(f"{folder}: {facts}, expected {config.vocab_size} from the model")
     if tokenizer.pad_id != config.pad_id:
         facts = f"pad_id of the tokenizer is {tokenizer.pad_id}"
@@ -86,7 +87,7 @@ def read_tokenizers(folder, meta, config):
         tokenizer = tokenizer_from_dict(meta.get(f"{side}_tokenizer"))
         size = getattr(config, f"{side}_vocab_size")
         if tokenizer.vocab_size != size:
-            facts = f"the {side}'s tokenizer has {tokenizer.vocab_size} tokens"
+            facts = f"the {side}'s tokenizer has {counted(tokenizer.vocab_size, 'token')}"
             raise ValueError(f"{folder}: {facts}, expected {size} from the model")
         for name in ("pad_id", "start_id", "stop_id"):
             if getattr(tokenizer, name) != getattr(config, name):

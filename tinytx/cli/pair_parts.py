@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from tinytx.data import date_pairs, read_aligned, read_pairs, split_pairs
+from tinytx.wording import counted
 
 
 class Parts(NamedTuple):
@@ -30,12 +31,12 @@ def read_parts(settings):
     if not all(parts):
         sizes = ", ".join(map(str, map(len, parts)))
         if valid:
-            place = f"{settings.valid}: its {len(rest):,} pairs make {sizes} to train, to validate and to hold out"
-            raise ValueError(f"{place}: none may be empty; give --test FILE.tsv, too, or more pairs")
+            facts = f"{settings.valid} has {counted(len(rest), 'pair')}: {sizes} to train, to validate and to hold out"
+            raise ValueError(f"{facts}; none may be empty; give --test FILE.tsv, too, or more pairs")
         raise ValueError(
-            f"--train-fraction is {settings.train_fraction}, which cuts {len(pairs):,} pairs into {sizes} to train, to "
-            "validate and to hold out: none may be empty (pairs that share a text stay together); give more pairs that "
-            "differ, or another fraction below 1"
+            f"--train-fraction is {settings.train_fraction}, which cuts {counted(len(pairs), 'pair')} into {sizes} to "
+            "train, to validate and to hold out: none may be empty (pairs that share a text stay together); give more "
+            "pairs that differ, or another fraction below 1"
         )
     others = [each for each in (valid, test) if each]
     everything = pairs + [pair for each in others for pair in each.pairs]
@@ -52,7 +53,7 @@ def _read(settings):
     elif settings.pairs is not None:
         return _read_file(settings.pairs, settings)[::2]
     else:
-        pairs, report = date_pairs(settings.dates), f"{settings.dates:,} generated dates"
+        pairs, report = date_pairs(settings.dates), counted(settings.dates, "generated date")
     return _turned(pairs, settings), report
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from tinytx.cli.advice import command
 from tinytx.cli.best import FOLDER, Best
 from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
+from tinytx.extras import MissingExtra, require
 from tinytx.files import append_json, read_json_lines, sweep
 from tinytx.lock import locked
 from tinytx.terminal import one_line
@@ -35,8 +36,10 @@ from tinytx.training import Trainer, fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 from tinytx.training.loop import METRICS
 from tinytx.training.progress import progress, say
+from tinytx.training.threads import processors
 from tinytx.training.trainer import NotFiniteError
 from tinytx.viz import loss_curve
+from tinytx.wording import counted
 
 PICTURE = "loss.png"
 
@@ -64,7 +67,7 @@ def make_trainer(optimizer, model, settings, before):
     if before:
         optimizer.load_state_dict(before.optimizer_state)
         if optimizer.t >= settings.steps:
-            raise ValueError(f"the run has taken its {optimizer.t} steps: give a larger --steps to train on")
+            raise ValueError(f"the run has taken its {counted(optimizer.t, 'step')}: give a larger --steps to train on")
     check_rates(optimizer.lr, settings, optimizer.t)
     options = {"clip": settings.clip or None, "threads": settings.threads, "accumulate": settings.accumulate}
     trainer = Trainer(model, optimizer, seed=settings.seed, **options)
@@ -111,10 +114,20 @@ class Run:
         """Say what is going to happen, and what of the settings is not."""
         model = self.trainer.model
         n_parameters = sum(parameter.data.size for parameter in model.parameters())
-        print(*lines[:-1], f"{lines[-1]}: {n_parameters:,} parameters; {self.trainer.threads} threads", sep="\n")
+        print(*lines[:-1], f"{lines[-1]}: {counted(n_parameters, 'parameter')}; {self._threads()}", sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
         for note in self.settings.notes() + rate_notes(self.trainer.optimizer.lr, self.settings, self._then):
             say(f"Note: {note}")
+
+    def _threads(self):
+        """Return how many threads there are; and where they are few for want of a library, which to install."""
+        threads = counted(self.trainer.threads, "thread")
+        if self.settings.threads is None and self.trainer.threads < processors():
+            try:
+                require("threadpoolctl", "train", f"training in {processors()} threads")
+            except MissingExtra as error:
+                return f"{threads} ({error})"
+        return threads
 
     def save(self, folder=None):
         """Write the checkpoint, or one in another folder."""

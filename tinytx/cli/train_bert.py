@@ -44,6 +44,7 @@ from tinytx.models.bert import IGNORE, INITS
 from tinytx.models.stacks import POSITIONS
 from tinytx.training import Adam, AdamW
 from tinytx.training.progress import tracked
+from tinytx.wording import counted
 
 RECIPES = ("quick", "tutorial", "bert")
 FREE = ("dropout", "embedding_dropout", "feed_forward_dropout")  # what a resumed run may change
@@ -204,20 +205,21 @@ def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
     """Return lines that say what is learned from, and what learns it."""
     n, n_documents = sum(map(len, found)), len(found)
     text = f"{settings.data or 'the Python language reference'}{named}"
-    line = f"Text: {text}, {n:,} sentences in {n_documents:,} documents; "
+    line = f"Text: {text}, {counted(n, 'sentence')} in {counted(n_documents, 'document')}; "
     if held_out is rows:
         line += "all to train on, so validation reads what was trained on"
     else:
         line += f"{len(rows.sentences):,} to train on, {len(held_out.sentences):,} to validate"
-    kind = "rows" if settings.pairs == "none" else "pairs"
-    size = f"{len(rows.parts[0]):,} {kind} of at most {settings.max_len}, {len(batches):,} batches an epoch"
+    n_rows = counted(len(rows.parts[0]), "row" if settings.pairs == "none" else "pair")
+    size = f"{n_rows} of at most {settings.max_len}, {counted(len(batches), 'batch', 'batches')} an epoch"
     ids = batches(0)[0][0]
     example = " ".join(tokenizer.tokens(ids[ids != tokenizer.pad_id]))
     return [
         line,
         f"Vocabulary ({settings.tokenizer}): {tokenizer.vocab_size:,}; {size}",
         f"Such as: {example}",
-        f"Model: BERT, {settings.n_layers} layers, {settings.n_heads} heads, width {settings.d_model}",
+        f"Model: BERT, {counted(settings.n_layers, 'layer')}, {counted(settings.n_heads, 'head')}, "
+        f"width {settings.d_model}",
     ]
 
 
@@ -272,7 +274,7 @@ def examples(model, tokenizer, sentences, seed, n=3):
 def _report(run, model, tokenizer, sentences, measured):
     """Print the losses and filled sentences of a finished run; return commands to try next."""
     steps, unit = run.trainer.optimizer.t, tokenizer.unit
-    print(f"\nValidation loss {measured['val_loss']:.4f} nats after {steps} steps, {run.seconds:.0f} s")
+    print(f"\nValidation loss {measured['val_loss']:.4f} nats after {counted(steps, 'step')}, {run.seconds:.0f} s")
     print(f"Perplexity {measured['perplexity']:.2f} per hidden {unit}; guessed right: {measured['accuracy']:.1%}")
     if "pair_accuracy" in measured:
         print(f"Pairs told right: {measured['pair_accuracy']:.1%} (by chance, about half)")

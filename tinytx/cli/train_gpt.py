@@ -26,6 +26,7 @@ from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.models import GPT, GPTConfig
 from tinytx.training import AdamW
 from tinytx.training.progress import tracked
+from tinytx.wording import counted
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,10 @@ def run(arguments):
     run = Run("gpt", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
     named = origin(settings, before, "data", "valid")
     run.announce(
-        f"Text: {settings.data or 'the Python language reference'}{named}, {len(text):,} characters, "
+        f"Text: {settings.data or 'the Python language reference'}{named}, {counted(len(text), 'character')}, "
         f"{tokenizer.vocab_size} distinct; {len(train):,} to train on, {len(validation):,} to validate",
-        f"Model: GPT, {settings.n_layers} layers, {settings.n_heads} heads, width {settings.d_model}",
+        f"Model: GPT, {counted(settings.n_layers, 'layer')}, {counted(settings.n_heads, 'head')}, "
+        f"width {settings.d_model}",
     )
 
     def evaluate(every=1):
@@ -129,7 +131,7 @@ def _optimizer(model, settings):
 def _report(run, model, tokenizer, val_loss):
     """Print the loss and a sample of a finished run; return commands to try next."""
     steps = run.trainer.optimizer.t
-    print(f"\nValidation loss {val_loss:.4f} nats per character after {steps} steps, {run.seconds:.0f} s")
+    print(f"\nValidation loss {val_loss:.4f} nats per character after {counted(steps, 'step')}, {run.seconds:.0f} s")
     start = tokenizer.encode(default_prompt(tokenizer))
     rng = np.random.default_rng(run.settings.seed)
     tokens = list(tracked(generate(model, start[None], 300, temperature=0.8, rng=rng), "character", 300))

@@ -30,6 +30,7 @@ from tinytx.metrics import corpus_bleu, exact_match, perplexity
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.training import AdamW, WarmupInverseSqrt
 from tinytx.training.progress import tracked
+from tinytx.wording import counted
 
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
 TIED = "both embeddings and the head; the target's and the head; none (if not given, as many as the vocabularies allow)"
@@ -203,7 +204,8 @@ def _check_longest(settings, encoded):
     longest = max((len(row) for part in encoded for side in part[:2] for row in side), default=0)
     if longest > settings.max_tokens:
         remedy = f"give at least {longest}, or a smaller --max-len, which leaves long pairs out"
-        raise ValueError(f"--max-tokens is {settings.max_tokens}, and the longest text has {longest} tokens: {remedy}")
+        facts = f"--max-tokens is {settings.max_tokens}, and the longest text has {counted(longest, 'token')}"
+        raise ValueError(f"{facts}: {remedy}")
 
 
 def _validation(encoded, settings):
@@ -234,16 +236,16 @@ def _announcement(settings, named, parts, encoded, tokenizers, batches):
     left_out = sum(len(part.skipped) for part in encoded)
     lines = [f"Pairs: {parts.report}{named}; {train:,} to train on, {validation:,} to validate, {held_out:,} held out"]
     if left_out:
-        lines.append(f"Left out as longer than {settings.max_len} tokens: {left_out:,} (see --max-len)")
+        lines.append(f"Left out as longer than {counted(settings.max_len, 'token')}: {left_out:,} (see --max-len)")
     lines.append("Such as: {} -> {}".format(*(shorten(text) for text in parts.train[0])))
     source, target = tokenizers
     sizes = f"{source.vocab_size:,} in the source, {target.vocab_size:,} in the target"
     if source is target or source.to_dict() == target.to_dict():
         sizes = f"{source.vocab_size:,}, shared"
-    epoch = f"{len(batches):,} batches an epoch, {batches.padding():.0%} padding"
+    epoch = f"{counted(len(batches), 'batch', 'batches')} an epoch, {batches.padding():.0%} padding"
     lines.append(f"Vocabulary ({settings.tokenizer}): {sizes}; {epoch}")
     layers = f"{settings.n_encoder_layers} + {settings.n_decoder_layers} layers"
-    lines.append(f"Model: Transformer, {layers}, {settings.n_heads} heads, width {settings.d_model}")
+    lines.append(f"Model: Transformer, {layers}, {counted(settings.n_heads, 'head')}, width {settings.d_model}")
     return lines
 
 
@@ -272,11 +274,11 @@ def _report(run, unit, pairs, hypotheses, measured):
     settings, references = run.settings, _references(run.settings, pairs)
     own = settings.pairs is not None or settings.source is not None
     smoothed = f" (with label smoothing {settings.label_smoothing:g})" if settings.label_smoothing else ""
-    steps, seconds = run.trainer.optimizer.t, f"{run.seconds:.0f} s"
-    print(f"\nValidation loss {measured['val_loss']:.4f} nats per {unit}{smoothed} after {steps} steps, {seconds}")
+    steps, seconds = counted(run.trainer.optimizer.t, "step"), f"{run.seconds:.0f} s"
+    print(f"\nValidation loss {measured['val_loss']:.4f} nats per {unit}{smoothed} after {steps}, {seconds}")
     print(f"Perplexity {measured['perplexity']:.3f} per {unit}")
     case = ", in lower case" if settings.lower else ""
-    print(f"Exact match on {len(pairs):,} held-out pairs{case}: {measured['exact_match']:.4f}")
+    print(f"Exact match on {counted(len(pairs), 'held-out pair')}{case}: {measured['exact_match']:.4f}")
     if own:
         print(f"BLEU on the same pairs: {measured['bleu']:.1f}")
     print("\n--- held-out pairs ---")

@@ -9,6 +9,7 @@ from tinytx.cli.load import load_run, note_unknown
 from tinytx.cli.texts import given_texts
 from tinytx.decoding import beam_search, greedy
 from tinytx.training.progress import progress, say
+from tinytx.wording import counted
 
 AT_A_TIME = 64  # sentences that are decoded together
 LENGTH_PENALTY = 0.6  # Vaswani et al. 2017, section 6.1
@@ -79,7 +80,8 @@ def encode_source(tokenizer, text, model, place):
     """Return the ids of a source; raise ValueError if the model cannot read so many."""
     ids, most = tokenizer.encode(text), model.config.max_len
     if len(ids) > most:
-        raise ValueError(f"{place} has {len(ids)} tokens, and the model reads at most {most}: cut it, {text!r:.60}")
+        facts = f"{place} has {counted(len(ids), 'token')}"
+        raise ValueError(f"{facts}, and the model reads at most {most}: cut it, {text!r:.60}")
     return ids
 
 
@@ -161,4 +163,4 @@ def _print(place, text, found, tokenizer, n_best):
         translation = tokenizer.decode(one.ids)
         print(translation if n_best is None else f"  {one.score:8.3f}  {translation}", flush=True)
         if not one.ended:
-            say(f"Note: {place}: no <stop> in {len(one.ids)} tokens, where it was cut off")
+            say(f"Note: {place}: no <stop> in {counted(len(one.ids), 'token')}, where it was cut off")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.data.corpus import DataError, read_utf8
+from tinytx.wording import counted
 
 
 class Pairs(NamedTuple):
@@ -120,7 +121,7 @@ def _without_empty(rows, origin, place, skip_empty):
     pairs = [row for row in rows if all(row)]
     if not pairs:
         raise DataError(f"{place}: all {len(rows)} lines have an empty side: there is nothing to learn from")
-    report = f"{len(pairs):,} pairs from {origin}"
+    report = f"{counted(len(pairs), 'pair')} from {origin}"
     if skipped:
         report += f"; left out for an empty side: {len(skipped):,}, the first in line {skipped[0]}"
     return Pairs(pairs, skipped, report)
@@ -244,7 +245,7 @@ def encode_pairs(pairs, source_tokenizer, target_tokenizer, *, max_len=None):
         reason = f"all are longer than max_len {max_len}: the longest has {longest}"
         reason = reason if skipped else "there are no pairs"
         raise ValueError(f"encode_pairs: {reason}")
-    report = f"{len(sources):,} of {len(pairs):,} pairs, the longest of {longest} tokens"
+    report = f"{len(sources):,} of {counted(len(pairs), 'pair')}, the longest of {counted(longest, 'token')}"
     if skipped:
-        report += f"; left out as longer than {max_len} tokens: {len(skipped):,}"
+        report += f"; left out as longer than {counted(max_len, 'token')}: {len(skipped):,}"
     return EncodedPairs(sources, targets, skipped, report)

@@ -1,0 +1,20 @@
+"""Words of messages that depend on numbers."""
+
+
+def counted(n, noun, plural=None):
+    """Return a number with its noun, in the singular for 1.
+
+    Parameters
+    ----------
+    n : int
+    noun : str
+        In the singular.
+    plural : str, optional
+        Where it is not the singular and an s.
+
+    Examples
+    --------
+    >>> counted(1, "thread"), counted(1234, "step"), counted(2, "batch", "batches")
+    ('1 thread', '1,234 steps', '2 batches')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
