@@ -18,8 +18,9 @@ from tinytx import ops
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"kernel", "shapes", "extras", "files", "terminal", "lock", "wording"},
-    {"ops", "core"},
+    {"kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording"},
+    {"ops", "parameter"},
+    {"core"},
     {"layers"},
     {"models"},
     {"training", "decoding", "testing", "hub", "viz"},
@@ -27,8 +28,8 @@ FLOORS = [
     {"", "__main__"},  # the package itself, which gathers names
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3, "metrics": 3}
-STANDS_APART = {"data": {"extras", "files", "wording"}} | {
-    name: set() for name in ("metrics", "core", "kernel", "shapes", "extras", "terminal", "lock", "wording")
+STANDS_APART = {"data": {"extras", "files", "wording"}, "parameter": {"members"}, "core": {"members", "parameter"}} | {
+    name: set() for name in ("metrics", "kernel", "shapes", "extras", "members", "terminal", "lock", "wording")
 }
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
 LINES = 350

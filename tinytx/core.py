@@ -22,84 +22,15 @@ import hashlib
 
 import numpy as np
 
+from tinytx.members import members
+from tinytx.parameter import Parameter, gradients_for
+
+
+__all__ = ["Layer", "Parameter", "Tape", "TapeError", "gradients_for", "pieces"]
+
 
 class TapeError(RuntimeError):
     """A backward ran in another order than its forward, or without one."""
-
-
-class Parameter:
-    """An array that training changes, and the gradient of the loss with respect to it.
-
-    Two layers share a parameter by holding the same ``Parameter`` object; equal values mean nothing.
-
-    Parameters
-    ----------
-    data : array of float32 or float64, any shape
-        The values; kept C-contiguous, copied only if they are not.
-
-    Attributes
-    ----------
-    grad : array, shape and dtype of ``data``
-        Zeros until a backward adds to it. Reading, ``+=`` and assigning all work.
-    """
-
-    __slots__ = ("data", "_grad", "_owned")
-
-    def __init__(self, data):
-        self.data = np.ascontiguousarray(data)
-        self.zero_grad()
-
-    @property
-    def grad(self):
-        if self._grad is None:
-            self._grad, self._owned = np.zeros_like(self.data), True
-        return self._grad
-
-    @grad.setter
-    def grad(self, value):
-        self._grad, self._owned = value, False
-
-    @property
-    def has_grad(self):
-        """Whether anything has been added or assigned since `zero_grad`."""
-        return self._grad is not None
-
-    def zero_grad(self):
-        """Forget the gradient."""
-        self._grad, self._owned = None, False
-
-    def add_grad(self, dparameter, *, fresh=False):
-        """Add one contribution to the gradient: what every backward does with it.
-
-        The first contribution is kept as it is, which spares a pass over zeros. It is never written to, since it may
-        be an array of the caller's; unless it is ``fresh``, made for this call and held by nobody else.
-
-        Raises
-        ------
-        ValueError
-            If shape or dtype differ from the parameter's.
-        """
-        if dparameter.shape != self.data.shape or dparameter.dtype != self.data.dtype:
-            raise ValueError(
-                f"Parameter: gradient of shape {dparameter.shape} and dtype {dparameter.dtype}, "
-                f"expected {self.data.shape} and {self.data.dtype}"
-            )
-        if self._grad is None:
-            self._grad, self._owned = dparameter, fresh
-        elif self._owned:
-            self._grad += dparameter
-        else:
-            self._grad, self._owned = self._grad + dparameter, True
-
-    def add_into_grad(self, add):
-        """Call ``add(grad)``, which adds one contribution into the array ``grad``: for one that is zero nearly everywhere."""
-        grad = self.grad  # zeros of our own, if there is none
-        if not self._owned or not grad.flags.c_contiguous:
-            self._grad, self._owned = grad.copy(), True
-        add(self._grad)
-
-    def __repr__(self):
-        return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
 
 
 class Tape:
@@ -262,11 +193,20 @@ class Layer:
 
     def named_layers(self):
         """Yield (path, layer) for this layer, whose path is "", and all below it, each object once."""
-        yield from _walk(self, "", Layer, set())
+        yield from self._named(Layer)
 
     def named_parameters(self):
-        """Yield (path, parameter), such as ("blocks.0.norm.weight", ...), each object once, in order of definition."""
-        yield from _walk(self, "", Parameter, set())
+        """Yield (path, parameter), such as ("blocks.0.norm.weight", ...), each object once, in order of definition.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is a parameter that has no path, or none of its own (`tinytx.members.members`).
+        """
+        yield from self._named(Parameter)
+
+    def _named(self, kind):
+        return (pair for pair in members(self, Layer, Parameter) if isinstance(pair[1], kind))
 
     def parameters(self):
         """Return the parameters as a list, each object once."""
@@ -318,18 +258,3 @@ class Layer:
         ``parameter`` makes the copy's parameters from the shared arrays: `Parameter`, or a subclass.
         """
         return copy.deepcopy(self, {id(shared): parameter(shared.data) for shared in self.parameters()})
-
-
-def _walk(thing, path, kind, seen):
-    """Yield (path, object of kind) below thing, depth first, each object once."""
-    if not isinstance(thing, (Layer, Parameter, list, tuple)) or id(thing) in seen:
-        return
-    seen.add(id(thing))
-    if isinstance(thing, kind):
-        yield path, thing
-    if isinstance(thing, Layer):
-        children = vars(thing).items()
-    else:
-        children = enumerate(thing) if isinstance(thing, (list, tuple)) else ()
-    for name, child in children:
-        yield from _walk(child, f"{path}.{name}" if path else str(name), kind, seen)

@@ -1,0 +1,106 @@
+"""The layers and parameters that a layer holds, each with its path: what training, files and checks see of a model."""
+
+import collections
+import functools
+import types
+
+import numpy as np
+
+WALKED = "attributes, lists, tuples and dicts"
+# Types of objects that hold nothing of a model, as far as one can see: most of what a layer has.
+_PLAIN = {str, bytes, int, bool, float, complex, type(None), type, types.ModuleType, types.FunctionType, types.MethodType}
+
+
+def members(root, branch, leaf):
+    """Yield (path, object) for every branch and leaf that ``root`` holds, depth first, each object once.
+
+    Attributes of branches are walked (those in ``__slots__``, too), and lists, tuples and dicts. The path of ``root``
+    is "", and every other is made of names, positions and keys: ``blocks.0.norm.weight``.
+
+    Parameters
+    ----------
+    root : object of class ``branch``
+    branch, leaf : class
+        Of layers and of parameters.
+
+    Raises
+    ------
+    TypeError
+        If one of them is in a set, in a deque, in another object, ..., where the walk does not go, or is an attribute
+        of a class: training and files would leave it out.
+    ValueError
+        If two of them have one path, as in ``{1: layer, "1": layer}``: one would take the other's place.
+    """
+    paths = set()
+    for path, member in _walk(root, "", (branch, leaf), set(), type(root).__name__):
+        if path in paths:
+            raise ValueError(f"{type(root).__name__}: two of its members have the path {path!r}: rename one of them")
+        paths.add(path)
+        yield path, member
+
+
+def _walk(thing, path, kinds, seen, root):
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, kinds):
+        yield path, thing
+        children = _attributes(thing, kinds) if isinstance(thing, kinds[0]) else ()
+    elif isinstance(thing, dict):
+        children = thing.items()
+    elif isinstance(thing, (list, tuple)):
+        children = enumerate(thing)
+    else:
+        hidden = _hidden(thing, kinds)
+        if hidden is not None:
+            raise TypeError(
+                f"{root}: {path} is a {type(thing).__name__}, and inside it is a {type(hidden).__name__}, which training "
+                f"and files would leave out: keep layers and parameters in {WALKED}"
+            )
+        return
+    for name, child in children:
+        if type(child) not in _PLAIN:
+            yield from _walk(child, f"{path}.{name}" if path else str(name), kinds, seen, root)
+
+
+def _attributes(thing, kinds):
+    """Return (name, value) of an object's attributes."""
+    slots = [(name, getattr(thing, name)) for name in _slots(type(thing), kinds) if hasattr(thing, name)]
+    return [*vars(thing).items(), *slots]
+
+
+@functools.lru_cache
+def _slots(cls, kinds):
+    """Return the names in a class's ``__slots__``; raise TypeError if it has a member that all its objects share."""
+    names = []
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            if isinstance(value, types.MemberDescriptorType):
+                names.append(name)
+            elif isinstance(value, kinds):
+                raise TypeError(
+                    f"{cls.__name__}: {name} is a {type(value).__name__} of the class, shared by all its objects, which "
+                    "training and files would leave out: make it in __init__"
+                )
+    return names
+
+
+def _hidden(thing, kinds):
+    """Return an object of ``kinds`` that is inside a thing which the walk does not enter, or None."""
+    left, seen = [thing], set()
+    while left:
+        inside = left.pop()
+        if isinstance(inside, kinds):
+            return inside
+        if type(inside) in _PLAIN or isinstance(inside, type) or id(inside) in seen:
+            continue
+        seen.add(id(inside))
+        if isinstance(inside, (set, frozenset, list, tuple, collections.deque)):
+            left += inside
+        elif isinstance(inside, (dict, types.MappingProxyType)):
+            left += inside.values()
+        elif isinstance(inside, np.ndarray):
+            left += inside.ravel().tolist() if inside.dtype.hasobject else ()
+        else:
+            left += getattr(inside, "__dict__", {}).values()
+    return None

@@ -1,0 +1,122 @@
+"""Parameter: an array that training changes, and its gradient."""
+
+import contextlib
+import threading
+
+import numpy as np
+
+from tinytx.members import WALKED
+
+
+class Parameter:
+    """An array that training changes, and the gradient of the loss with respect to it.
+
+    Two layers share a parameter by holding the same ``Parameter`` object; equal values mean nothing.
+
+    Parameters
+    ----------
+    data : array of float32 or float64, any shape, () too
+        The values; kept C-contiguous and writeable, copied only if they are not.
+
+    Attributes
+    ----------
+    grad : array, shape and dtype of ``data``
+        Zeros until a backward adds to it. Reading, ``+=`` and assigning all work.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` has another dtype, or another byte order than this machine's.
+    """
+
+    __slots__ = ("data", "_grad", "_owned")
+
+    def __init__(self, data):
+        self.data = np.require(data, requirements=["C", "WRITEABLE", "ALIGNED", "ENSUREARRAY"])
+        if self.data.dtype not in (np.float32, np.float64):
+            facts = f"data is a {type(data).__name__} of dtype {self.data.dtype}"
+            raise TypeError(f"Parameter: {facts}, expected float32 or float64: convert with .astype")
+        self.zero_grad()
+
+    @property
+    def grad(self):
+        if self._grad is None:
+            self._grad, self._owned = np.zeros_like(self.data), True
+        return self._grad
+
+    @grad.setter
+    def grad(self, value):
+        self._check_known()
+        self._grad, self._owned = value, False  # of any shape: whoever uses it looks
+
+    @property
+    def has_grad(self):
+        """Whether anything has been added or assigned since `zero_grad`."""
+        return self._grad is not None
+
+    def zero_grad(self):
+        """Forget the gradient."""
+        self._grad, self._owned = None, False
+
+    def add_grad(self, dparameter, *, fresh=False):
+        """Add one contribution to the gradient: what every backward does with it.
+
+        The first contribution is kept as it is, which spares a pass over zeros. It is never written to, since it may
+        be an array of the caller's; unless it is ``fresh``, made for this call and held by nobody else.
+
+        Raises
+        ------
+        ValueError
+            If shape or dtype differ from the parameter's, or if `gradients_for` is in force for other parameters.
+        """
+        self._check_known()
+        dparameter = np.asarray(dparameter)
+        if dparameter.shape != self.data.shape or dparameter.dtype != self.data.dtype:
+            raise ValueError(
+                f"Parameter: gradient of shape {dparameter.shape} and dtype {dparameter.dtype}, "
+                f"expected {self.data.shape} and {self.data.dtype}"
+            )
+        if self._grad is None:
+            self._grad, self._owned = dparameter, fresh
+        elif self._owned:
+            self._grad += dparameter
+        else:
+            self._grad, self._owned = np.asarray(self._grad + dparameter), True  # of 0-d arrays, a scalar
+
+    def add_into_grad(self, add):
+        """Call ``add(grad)``, which adds one contribution into the array ``grad``: for one that is zero nearly everywhere."""
+        self._check_known()
+        grad = self.grad  # zeros of our own, if there is none
+        if not self._owned or not grad.flags.c_contiguous:
+            self._grad, self._owned = grad.copy(), True
+        add(self._grad)
+
+    def _check_known(self):
+        if _thread.known is not None and id(self) not in _thread.known:
+            raise ValueError(
+                f"Parameter: a gradient for a parameter of shape {self.data.shape} that named_parameters does not list, "
+                f"so that nothing would train it: keep it in {WALKED} of its layer"
+            )
+
+    def __repr__(self):
+        return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
+
+
+class _Thread(threading.local):
+    known = None  # ids of the parameters that may get gradients in this thread; None: all may
+
+
+_thread = _Thread()
+
+
+@contextlib.contextmanager
+def gradients_for(parameters):
+    """Return a context in which, in this thread, no other parameter may get a gradient: ValueError.
+
+    Around a backward, with all parameters that ``named_parameters`` lists, it finds one that the list has missed.
+    """
+    before, _thread.known = _thread.known, {id(parameter) for parameter in parameters}
+    try:
+        yield
+    finally:
+        _thread.known = before
