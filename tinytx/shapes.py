@@ -3,6 +3,9 @@
 They stand in front of the kernels, which check nothing: an id out of range would read memory that is not the array's.
 """
 
+import math
+import numbers
+
 import numpy as np
 
 _FLOATS = [{np.dtype(np.float32)}, {np.dtype(np.float64)}]
@@ -61,6 +64,47 @@ def check_probability(place, name, value):
     """Raise ValueError unless 0 <= value < 1."""
     if not 0 <= value < 1:
         raise ValueError(f"{place}: {name} is {value}, expected a number in [0, 1)")
+
+
+def check_number(place, name, value, expected="a number", accept=None):
+    """Return ``value`` as a float.
+
+    Parameters
+    ----------
+    place, name : str
+        For the message.
+    value : real number, or an array of one without axes
+    expected : str
+        What ``accept`` accepts, in words.
+    accept : function (float) -> bool, optional
+
+    Raises
+    ------
+    TypeError
+        If ``value`` is a boolean, a text, None, an array with axes, ...
+    ValueError
+        If ``accept`` does not accept it.
+    """
+    value = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected {expected}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if accept is not None and not accept(number):
+        raise ValueError(f"{place}: {name} is {_quoted(value)}, expected {expected}")
+    return number
+
+
+def _quoted(value):
+    """Return a value as a message shows it: arrays by their shape, and nothing that fills the screen."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"an integer of {value.bit_length()} bits"
+    text = str(value) if isinstance(value, numbers.Real) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def contiguous(x):

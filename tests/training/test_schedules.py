@@ -60,5 +60,21 @@ def test_base_model_of_the_paper():
 
 @pytest.mark.parametrize("field", ["d_model", "warmup"])
 def test_refuses_what_has_no_root(field):
-    with pytest.raises(ValueError, match=f"WarmupInverseSqrt: {field} is 0, expected at least 1"):
+    with pytest.raises(ValueError, match=f"WarmupInverseSqrt: {field} is 0, expected a finite number of at least 1"):
         WarmupInverseSqrt(**{"d_model": 8, field: 0})
+
+
+@pytest.mark.parametrize("value", [-5, math.nan, math.inf, None, "3"])
+@pytest.mark.parametrize("field", ["peak", "warmup", "total", "floor"])
+def test_cosine_refuses_what_is_no_rate_and_no_step(field, value):
+    """Catches a rate of NaN in the first step, and one that climbs the hill."""
+    fields = {"peak": 1e-3, "warmup": 10, "total": 100, "floor": 1e-4}
+    with pytest.raises((ValueError, TypeError), match=f"WarmupCosine: {field} is .*, expected a finite number of at least 0"):
+        WarmupCosine(**fields | {field: value})
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, None])
+@pytest.mark.parametrize("field", ["d_model", "warmup", "factor"])
+def test_inverse_sqrt_refuses_what_gives_no_rate(field, value):
+    with pytest.raises((ValueError, TypeError), match=f"WarmupInverseSqrt: {field} is .*, expected a finite number"):
+        WarmupInverseSqrt(**{"d_model": 64, field: value})

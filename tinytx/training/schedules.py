@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from tinytx.shapes import check_number
+
 
 @dataclass(frozen=True)
 class WarmupCosine:
@@ -16,12 +18,20 @@ class WarmupCosine:
     total : int
         The step at which ``floor`` is reached and kept.
     floor : float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is not a finite number of at least 0.
     """
 
     peak: float
     warmup: int
     total: int
     floor: float = 0.0
+
+    def __post_init__(self):
+        _check(self, 0, "peak", "warmup", "total", "floor")
 
     def __call__(self, step):
         if step < self.warmup:
@@ -48,6 +58,11 @@ class WarmupInverseSqrt:
         Steps that the way up takes, at least 1; the paper's 4,000.
     factor : float
         1 in the paper.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``d_model`` or ``warmup`` is not a finite number of at least 1, or ``factor`` not one of at least 0.
     """
 
     d_model: int
@@ -55,10 +70,16 @@ class WarmupInverseSqrt:
     factor: float = 1.0
 
     def __post_init__(self):
-        for name in ("d_model", "warmup"):
-            if not getattr(self, name) >= 1:
-                raise ValueError(f"WarmupInverseSqrt: {name} is {getattr(self, name)}, expected at least 1")
+        _check(self, 1, "d_model", "warmup")
+        _check(self, 0, "factor")
 
     def __call__(self, step):
         s = step + 1
         return self.factor * self.d_model**-0.5 * min(s**-0.5, s * self.warmup**-1.5)
+
+
+def _check(schedule, least, *names):
+    """Raise TypeError or ValueError unless these fields are finite numbers of at least ``least``."""
+    for name in names:
+        expected = f"a finite number of at least {least}"
+        check_number(type(schedule).__name__, name, getattr(schedule, name), expected, lambda x: least <= x < math.inf)

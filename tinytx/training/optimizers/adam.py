@@ -16,7 +16,7 @@ to 0 at lr for each step. With (2) it shrinks by the factor 1 - lr d, which is n
 import math
 
 from tinytx.kernel import kernel
-from tinytx.training.optimizers.base import Optimizer, check_betas
+from tinytx.training.optimizers.base import ABOVE_0, BELOW_1, Optimizer
 
 
 @kernel
@@ -36,10 +36,10 @@ class Adam(Optimizer):
     ----------
     model, lr, groups
         As for `Optimizer`.
-    betas : (float, float)
-        Decay of the two moments.
-    eps : float
-        Added to the denominator.
+    betas : (float, float), each in [0, 1)
+        Decay of the two moments. At 1 a mean would never leave 0.
+    eps : float, above 0
+        Added to the denominator, which is 0 where there has been no gradient.
     weight_decay : float
         For matrices: times the parameter, added to the gradient (Adam) or subtracted times lr (AdamW).
     """
@@ -49,8 +49,11 @@ class Adam(Optimizer):
 
     def __init__(self, model, lr, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, groups=()):
         super().__init__(model, lr, weight_decay=weight_decay, groups=groups)
-        check_betas(type(self).__name__, betas)
-        self.betas, self.eps = betas, eps
+        b1, b2 = betas
+        self._check("betas[0]", b1, *BELOW_1)
+        self._check("betas[1]", b2, *BELOW_1)
+        self._check("eps", eps, *ABOVE_0)
+        self.betas, self.eps = (b1, b2), eps
 
     def _update(self, name, parameter, scale, lr):
         arrays, dtype = self._flat(name, parameter)

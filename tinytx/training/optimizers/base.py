@@ -1,9 +1,18 @@
 """What the optimisers share: a step counter, the learning rates, weight decay, and arrays for each parameter."""
 
+import math
+
 import numpy as np
 
-from tinytx.shapes import contiguous
-from tinytx.training.optimizers.groups import settings_of
+from tinytx.core import Layer
+from tinytx.shapes import check_number, contiguous
+from tinytx.training.optimizers.groups import settings_of, some
+
+# What a setting may be: in words, and as a function
+FROM_0 = ("a finite number of at least 0", lambda x: 0 <= x < math.inf)
+ABOVE_0 = ("a finite number above 0", lambda x: 0 < x < math.inf)
+BELOW_1 = ("a number in [0, 1)", lambda x: 0 <= x < 1)
+RATE = ("a finite number of at least 0", lambda x: 0 <= x <= 3e38)  # finite in float32, too
 
 
 class Optimizer:
@@ -23,33 +32,71 @@ class Optimizer:
 
     Raises
     ------
+    TypeError
+        If ``model`` is no layer, or a setting no number.
     ValueError
-        If ``lr`` or ``weight_decay`` is negative or not finite; if a pattern takes no parameter, or a group's settings
-        cannot be used: naming the group.
+        If the model has no parameters; if ``lr`` or ``weight_decay`` is negative or not finite, in the model's dtype; if
+        a pattern takes no parameter, or a group's settings cannot be used: naming the group.
     """
 
     slots = ()  # names of the arrays kept for each parameter
 
     def __init__(self, model, lr, *, weight_decay=0.0, groups=()):
-        for name, value in (("lr", lr), ("weight_decay", weight_decay)):
-            if not callable(value) and not 0 <= value < np.inf:
-                place = type(self).__name__
-                raise ValueError(f"{place}: {name} is {value}, expected a finite number of at least 0")
+        place = type(self).__name__
+        if not isinstance(model, Layer):
+            raise TypeError(f"{place}: model is a {type(model).__name__}, expected a Layer, whose parameters are trained")
         self.named = dict(model.named_parameters())
+        if not self.named:
+            raise ValueError(f"{place}: {type(model).__name__} has no parameters, so that there is nothing to train")
+        self.settings = settings_of(place, self.named, groups)
+        if not callable(lr):
+            self._check("lr", lr, *FROM_0)
+        self._check("weight_decay", weight_decay, *FROM_0)
+        for own in self.settings.values():
+            self._check("weight_decay", own.weight_decay or 0.0, *FROM_0)
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
-        self.settings = settings_of(type(self).__name__, self.named, groups)
         self.state = {slot: {n: np.zeros_like(p.data) for n, p in self.named.items()} for slot in self.slots}
+
+    def _check(self, name, value, expected, accept):
+        """Raise TypeError or ValueError unless ``accept`` accepts a setting, rounded to the parameters' dtypes, too."""
+        place = type(self).__name__
+        value = check_number(place, name, value, expected, accept)
+        for dtype in {parameter.data.dtype for parameter in self.named.values()}:
+            with np.errstate(over="ignore"):
+                rounded = dtype.type(value)
+            if not accept(rounded):
+                raise ValueError(f"{place}: {name} is {value}, which is {rounded} in the model's {dtype}, expected {expected}")
 
     @property
     def learning_rate(self):
-        """The learning rate of the next step, for parameters without one of their own."""
-        return self.lr(self.t) if callable(self.lr) else self.lr
+        """The learning rate of the next step, for parameters without one of their own.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not a finite number of at least 0.
+        """
+        return self._check_rate("the learning rate", self.lr(self.t) if callable(self.lr) else self.lr)
 
     def learning_rates(self):
-        """Return {path: the learning rate of the next step}, without the parameters that are frozen."""
-        lr = self.learning_rate
-        return {name: own.rate(lr, self.t) for name, own in self.settings.items() if not own.frozen}
+        """Return {path: the learning rate of the next step}, without the parameters that are frozen.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is not a finite number of at least 0: naming the step and the parameter.
+        """
+        lr, rates = self.learning_rate, {}
+        for name, own in self.settings.items():
+            if own.plain:
+                rates[name] = lr
+            elif not own.frozen:
+                rates[name] = own.rate(lr, self.t, lambda *value, of=name: self._check_rate(f"{value[0]} of {of}", value[1]))
+        return rates
+
+    def _check_rate(self, name, rate):
+        return check_number(f"{type(self).__name__}: step {self.t}", name, rate, *RATE)
 
     def decay_of(self, name):
         """Return the weight decay of a parameter: its group's, or ``weight_decay`` for a matrix and 0 for others."""
@@ -67,10 +114,48 @@ class Optimizer:
             Multiplies the gradients: what clipping asks for.
         run : function (f, names)
             Calls f for each name; the trainer hands in one that uses its threads.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a rate or ``scale`` is not a finite number of at least 0, or a gradient does not fit; nothing is changed.
         """
-        rates = self.learning_rates()
+        rates = self.ready(scale)
         self.t += 1
         list(run(lambda name: self._update(name, self.named[name], scale, rates[name]), rates))
+
+    def ready(self, scale=1.0):
+        """Return the learning rates of the next step, once all that it takes has been looked at; errors as for `step`."""
+        check_number(f"{type(self).__name__}: step {self.t}", "scale", scale, *FROM_0)
+        rates, place = self.learning_rates(), type(self).__name__
+        for name in rates:
+            parameter = self.named[name]
+            data, grad = parameter.data, parameter.grad
+            for slot in self.slots:
+                kept = self.state[slot][name]
+                if data.shape != kept.shape or data.dtype != kept.dtype:
+                    raise ValueError(
+                        f"{place}: {name} has shape {data.shape} and dtype {data.dtype}, expected {kept.shape} and "
+                        f"{kept.dtype} from when the optimiser was made: make a new one"
+                    )
+            if grad.shape != data.shape or grad.dtype != data.dtype:
+                raise ValueError(
+                    f"{place}: the gradient of {name} has shape {grad.shape} and dtype {grad.dtype}, "
+                    f"expected {data.shape} and {data.dtype}, which the parameter has"
+                )
+            if not data.flags.c_contiguous:  # flattening would copy it, and the copy would be updated
+                raise ValueError(f"{place}: the data of {name} is not C-contiguous: copy it first")
+        return rates
+
+    def check_model(self, place, model):
+        """Raise ValueError unless this optimiser was made for ``model``: for the very same parameters, by name."""
+        own = dict(model.named_parameters())
+        if own.keys() != self.named.keys() or any(own[name] is not self.named[name] for name in own):
+            differing = sorted(n for n in own | self.named if own.get(n) is not self.named.get(n))
+            raise ValueError(
+                f"{place}: {type(self).__name__} was made for another model: it would update other parameters than "
+                f"this {type(model).__name__}'s {some(differing)}. Make an optimiser of this model"
+            )
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -83,11 +168,17 @@ class Optimizer:
         return {"t": np.array(self.t), **arrays}
 
     def load_state_dict(self, arrays):
-        """Copy what `state_dict` returned, or change nothing and raise ValueError naming all that does not fit."""
+        """Copy what `state_dict` returned, or change nothing and raise ValueError naming what does not fit.
+
+        NaN and infinity do not fit, nor a step counter below 0.
+        """
         own = self.state_dict()
         faults = [n for n in {**own, **arrays} if n not in own or n not in arrays or not _alike(own[n], arrays[n])]
         if faults:
-            raise ValueError(f"{type(self).__name__}: state does not fit the model: {', '.join(sorted(faults))}")
+            raise ValueError(f"{type(self).__name__}: state does not fit the model: {some(sorted(faults))}")
+        faults = [n for n in own if not np.isfinite(arrays[n]).all() or n == "t" and arrays[n] < 0]
+        if faults:
+            raise ValueError(f"{type(self).__name__}: state that is not finite, or a step below 0: {some(sorted(faults))}")
         for name, array in own.items():
             array[...] = arrays[name]
         self.t = int(arrays["t"])
@@ -97,17 +188,8 @@ class Optimizer:
 
     def _flat(self, name, parameter):
         """Return data, kept arrays and gradient of a parameter, each flat; and its dtype for scalars."""
-        if not parameter.data.flags.c_contiguous:  # flattening would copy it, and the copy would be updated
-            raise ValueError(f"{type(self).__name__}: the data of {name} is not C-contiguous: copy it first")
         arrays = (parameter.data, *(self.state[slot][name] for slot in self.slots), contiguous(parameter.grad))
         return [array.reshape(-1) for array in arrays], parameter.data.dtype.type
-
-
-def check_betas(place, betas):
-    """Raise ValueError unless both are in [0, 1): at 1, a mean would never leave 0."""
-    for i, beta in enumerate(betas):
-        if not 0 <= beta < 1:
-            raise ValueError(f"{place}: betas[{i}] is {beta}, expected a number in [0, 1)")
 
 
 def _alike(a, b):

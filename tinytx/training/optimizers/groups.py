@@ -25,6 +25,7 @@ optimiser passes it over. Its gradient is still computed, and counts in the norm
 """
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -50,10 +51,19 @@ class Settings:
         """Whether the learning rate is 0 in all steps."""
         return any(not callable(value) and value == 0 for value in (self.lr, self.lr_factor))
 
-    def rate(self, lr, step):
-        """Return the learning rate of a step, 0, 1, ..., where the optimiser's is ``lr``."""
-        own = lr if self.lr is None else self.lr
-        return _at(own, step) * _at(self.lr_factor, step)
+    @property
+    def plain(self):
+        """Whether the learning rate is the optimiser's own in all steps."""
+        return self.lr is None and not callable(self.lr_factor) and self.lr_factor == 1
+
+    def rate(self, lr, step, check):
+        """Return the learning rate of a step, 0, 1, ..., where the optimiser's is ``lr``.
+
+        ``check(name, value)`` raises an error if a value cannot be a rate or a factor.
+        """
+        if self.lr is not None:
+            lr = check("lr", _at(self.lr, step))
+        return check("lr_factor times lr", check("lr_factor", _at(self.lr_factor, step)) * lr)
 
 
 def settings_of(place, paths, groups):
@@ -79,9 +89,9 @@ def settings_of(place, paths, groups):
         if not taken:
             earlier = [path for path in found if fnmatchcase(path, pattern)]
             why = (
-                f"matches only what earlier groups have taken ({_some(earlier)}): put it before them"
+                f"matches only what earlier groups have taken ({some(earlier)}): put it before them"
                 if earlier
-                else f"matches no parameter; their paths are {_some(left + list(found))}"
+                else f"matches no parameter; their paths are {some(left + list(found))}"
             )
             raise ValueError(f"{place}: group {pattern!r} {why}")
         found |= dict.fromkeys(taken, settings)
@@ -98,8 +108,9 @@ def _checked(place, number, group):
     for name, value in dict(settings).items():
         if name not in known:
             raise ValueError(f"{place}: group {pattern!r} sets {name!r}, expected one of {', '.join(known)}")
-        fine = callable(value) and name != "weight_decay" or isinstance(value, int | float) and 0 <= value < math.inf
-        if not fine:
+        function = callable(value) and name != "weight_decay"
+        nothing = value is None and name != "lr_factor"
+        if not (function or nothing or isinstance(value, numbers.Real) and 0 <= value < math.inf):
             raise ValueError(f"{place}: group {pattern!r} sets {name} to {value!r}, expected a number from 0 on")
     return pattern, Settings(**settings)
 
@@ -108,6 +119,6 @@ def _at(value, step):
     return value(step) if callable(value) else value
 
 
-def _some(paths, most=8):
+def some(paths, most=8):
     """Return the first few of many paths, as text."""
     return ", ".join(paths[:most]) + (f", ... ({len(paths)} in all)" if len(paths) > most else "")

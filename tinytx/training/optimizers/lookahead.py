@@ -60,12 +60,14 @@ class Lookahead(Optimizer):
     slots = ("slow",)
 
     def __init__(self, optimizer, *, k=5, alpha=0.5):
+        place = type(self).__name__
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{place}: optimizer is a {type(optimizer).__name__}, expected an Optimizer to put around")
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"{type(self).__name__}: k is {k!r}, expected a whole number of at least 1")
-        if not 0 < alpha <= 1:
-            raise ValueError(f"{type(self).__name__}: alpha is {alpha}, expected a number above 0 and at most 1")
+            raise ValueError(f"{place}: k is {k!r}, expected a whole number of at least 1")
         self.optimizer, self.k, self.alpha = optimizer, k, alpha
         self.named, self.settings = optimizer.named, optimizer.settings
+        self._check("alpha", alpha, "a number above 0 and at most 1", lambda x: 0 < x <= 1)
         self.state = {"slow": {name: np.zeros_like(p.data) for name, p in self.named.items()}}
 
     @property
@@ -88,8 +90,18 @@ class Lookahead(Optimizer):
         """Return the weight decay of a parameter, which is the inner optimiser's."""
         return self.optimizer.decay_of(name)
 
+    def learning_rates(self):
+        """Return the inner optimiser's."""
+        return self.optimizer.learning_rates()
+
+    def ready(self, scale=1.0):
+        """Return what the inner optimiser does, once the slow weights have been looked at, too."""
+        super().ready(scale)
+        return self.optimizer.ready(scale)
+
     def step(self, *, scale=1.0, run=map):
-        """Take a fast step, and after every k-th the slow one; arguments as for `Optimizer.step`."""
+        """Take a fast step, and after every k-th the slow one; arguments and errors as for `Optimizer.step`."""
+        self.ready(scale)
         names = [name for name, own in self.settings.items() if not own.frozen]
         if self.t == 0:  # not in __init__: weights may be loaded in between
             for name in names:

@@ -60,8 +60,7 @@ class RAdam(Adam):
         groups=(),
     ):
         super().__init__(model, lr, betas=betas, eps=eps, weight_decay=weight_decay, groups=groups)
-        if not rho_threshold >= 4:
-            raise ValueError(f"{type(self).__name__}: rho_threshold is {rho_threshold}, expected at least 4")
+        self._check("rho_threshold", rho_threshold, "a finite number of at least 4", lambda x: 4 <= x < math.inf)
         self.decoupled, self.rho_threshold = decoupled_weight_decay, rho_threshold
 
     def rectification(self):

@@ -7,7 +7,7 @@ With g the gradient (already clipped) and d the weight decay:
 """
 
 from tinytx.kernel import kernel
-from tinytx.training.optimizers.base import Optimizer
+from tinytx.training.optimizers.base import BELOW_1, Optimizer
 
 
 @kernel
@@ -33,6 +33,7 @@ class SGD(Optimizer):
 
     def __init__(self, model, lr, *, momentum=0.0, weight_decay=0.0, groups=()):
         super().__init__(model, lr, weight_decay=weight_decay, groups=groups)
+        self._check("momentum", momentum, *BELOW_1)
         self.momentum = momentum
 
     def _update(self, name, parameter, scale, lr):
