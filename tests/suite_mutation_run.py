@@ -31,6 +31,8 @@ SECONDS = 600  # for the tests of one step: what takes longer hangs, and a mutan
 # Where tests are not named like the file. The first ones of each line are the nearest.
 NEAREST = {
     "core.py": ["test_core.py", "training/test_trainer.py"],
+    "parameter.py": ["test_core.py", "test_members.py", "training/test_trainer.py"],
+    "members.py": ["test_members.py", "test_core.py"],
     "files.py": ["test_files.py", "test_hostile_files.py"],
     "kernel.py": ["test_kernel.py", "ops/test_activations.py", "ops/test_dropout.py"],
     "ops/gelu.py": ["ops/test_activations.py", "ops/test_properties_of_ops.py"],

@@ -1,11 +1,13 @@
 """Mistakes in what a training run is made of: gradients, optimisers, schedules, files."""
 
 TABLE = {
-    "core.py": [
+    "parameter.py": [
         ("the second contribution is added into an array of the caller's",
          "self._grad, self._owned = dparameter, fresh", "self._grad, self._owned = dparameter, True"),
         ("an embedding's gradient is added into an array of the caller's",
          "if not self._owned or not grad.flags.c_contiguous:", "if not grad.flags.c_contiguous:"),
+    ],
+    "core.py": [
         ("every step draws the same dropout masks",
          "{self.seed} {self.step} {self._sites}", "{self.seed} {self._sites}"),
         ("an array that two layers keep is counted twice",
@@ -86,7 +88,7 @@ TABLE = {
     ],
     "training/optimizers/base.py": [
         ("the schedule is a step ahead",
-         "rates = self.learning_rates()\n        self.t += 1", "self.t += 1\n        rates = self.learning_rates()"),
+         "rates = self.ready(scale)\n        self.t += 1", "self.t += 1\n        rates = self.ready(scale)"),
         ("gains and biases decay too", "self.named[name].data.ndim > 1", "self.named[name].data.ndim > 0"),
     ],
     "training/optimizers/groups.py": [
