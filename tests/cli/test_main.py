@@ -2,6 +2,7 @@
 
 import pytest
 
+import tinytx as tinytx_package
 from tinytx import cli
 
 
@@ -99,3 +100,39 @@ def test_help_of_train_names_all_models(tinytx):
     """Catches a reader who asks for the models that can be trained, and is told of one."""
     out = tinytx("train", "--help").out
     assert all(f"train {name}" in " ".join(out.split()) for name in cli.TRAINERS)
+
+
+@pytest.mark.parametrize(
+    "command, meant",
+    [
+        ("trian", "did you mean train?"),
+        ("train transformr", "did you mean transformer?"),
+        ("train --stpes 3", "did you mean --steps?"),
+        ("train gpt --dmodel=3", "did you mean --d-model?"),
+        ("train bert --xyz 3", ""),
+        ("train gpt --norm-order pots", "did you mean post?"),
+        ("train gpt --activation gelu-tanh", "did you mean gelu_tanh?"),
+        ("sample runs/gpt --temprature 1", "did you mean --temperature?"),
+        ("embeddings runs/bert --side sorce", "did you mean source?"),
+        ("xyz", ""),
+    ],
+)
+def test_words_that_are_mistyped(refused, command, meant):
+    """Catches a reader who has to find in a long help what is one letter off; and guesses that are far."""
+    line = refused(command)
+    assert meant in line and ("did you mean" in line) == bool(meant)
+
+
+@pytest.mark.parametrize("flag", ["--n_layers 2", "--n_layers=2", "--n-layers 2"])
+def test_flags_under_their_names_in_python(flag):
+    """Catches --n_layers, as other programs write it, refused; and values with an underscore that are changed."""
+    assert cli._parser().parse_args(["train", "gpt", *flag.split()]).n_layers == 2
+    arguments = cli._parser().parse_args(["train", "gpt", "--out", "my_run", "--data=a_b", "--no_tied_head"])
+    assert (arguments.out, arguments.data, arguments.tied_head) == ("my_run", "a_b", False)
+
+
+def test_version(tinytx):
+    """Catches a report of a fault without what it depends on."""
+    result = tinytx("--version")
+    assert result.code == 0 and result.out.startswith(f"tinytx {tinytx_package.__version__} (Python 3.")
+    assert all(name in result.out for name in ("NumPy", "Numba", "BLAS"))

@@ -10,7 +10,6 @@
 ``profile``  time and bytes of each layer
 """
 
-import argparse
 import sys
 from pickle import UnpicklingError
 
@@ -27,7 +26,7 @@ from tinytx.cli import (
     train_transformer,
     translate,
 )
-
+from tinytx.cli.parser import Parser, Version
 from tinytx.training.progress import announce_compiling, say
 
 # What says that something outside the program is not as it should be: a traceback would not help anybody. The last
@@ -58,26 +57,13 @@ def main(argv=None):
             return 130
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line, which send the reader to the help of the command that was given."""
-
-    def parse_known_args(self, args=None, namespace=None):
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:  # said here, by the innermost command: the outermost does not know that command's flags
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
-
-    def error(self, message):
-        say(f"tinytx: {message} (see {self.prog} --help)")
-        sys.exit(2)
-
-
 def _parser():
     parser = Parser(
         prog="python -m tinytx",
         description="Transformers with every backward pass written by hand.",
         epilog="Start with: python -m tinytx train",
     )
+    parser.add_argument("--version", action=Version, nargs=0, help="tinytx's, and that of what it computes with")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     train = commands.add_parser("train", help="train a model (train gpt is the default)")
     models = train.add_subparsers(metavar="MODEL", required=True)

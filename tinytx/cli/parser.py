@@ -1,0 +1,54 @@
+"""argparse, with errors of one line that suggest what was meant."""
+
+import argparse
+import difflib
+import sys
+
+from tinytx.training.checkpoint import fingerprint
+from tinytx.training.progress import say
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line, name what is nearest to a word mistyped, and send the reader to the help."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        args = [self._with_dashes(arg) for arg in (sys.argv[1:] if args is None else args)]
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # said here, by the innermost command: the outermost does not know that command's flags
+            meant = _nearest(next((arg for arg in unknown if arg.startswith("-")), ""), self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return found, unknown
+
+    def error(self, message):
+        say(f"tinytx: {message} (see {self.prog} --help)")
+        sys.exit(2)
+
+    def _check_value(self, action, value):
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += _nearest(str(value), [str(choice) for choice in action.choices])
+            raise
+
+    def _with_dashes(self, arg):
+        """Return ``--n-layers=2`` for ``--n_layers=2``, if there is such a flag: the name that it has in Python."""
+        flag, equals, value = arg.partition("=")
+        dashed = flag.replace("_", "-")
+        return f"{dashed}{equals}{value}" if dashed in self._option_string_actions else arg
+
+
+class Version(argparse.Action):
+    """Print the versions that results depend on, for whoever reports a fault."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        facts = fingerprint()
+        blas = ", ".join(facts["blas"]) or "unknown without threadpoolctl"
+        own = sys.modules[__name__.partition(".")[0]].__version__
+        print(f"tinytx {own} (Python {facts['python']}, NumPy {facts['numpy']}, Numba {facts['numba']}, BLAS {blas})")
+        parser.exit()
+
+
+def _nearest(word, known):
+    """Return "; did you mean ...?" with the known word that is nearest, or "" where none is near."""
+    near = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
