@@ -76,7 +76,7 @@ class Stream:
 
     def __init__(self, stream, name, *, is_vital):
         self.unfiltered = open(os.devnull, "w") if stream is None else stream
-        self._name, self._is_vital = name, is_vital
+        self._name, self._is_vital, self._is_lost = name, is_vital, False
 
     def write(self, text):
         """Write a text; return its length."""
@@ -88,23 +88,23 @@ class Stream:
         encoding = getattr(self.unfiltered, "encoding", None)
         if encoding:
             text = text.encode(encoding, "backslashreplace").decode(encoding)
-        with self._losses():
-            self.unfiltered.write(text)
+        self._do(self.unfiltered.write, text)
 
     def flush(self):
         """Hand over what is written to the system."""
-        with self._losses():
-            self.unfiltered.flush()
+        self._do(self.unfiltered.flush)
 
     def __getattr__(self, name):
         return getattr(self.unfiltered, name)
 
-    @contextlib.contextmanager
-    def _losses(self):
+    def _do(self, action, *arguments):
+        if self._is_lost:
+            return
         try:
-            yield
+            action(*arguments)
         except OSError as error:
-            with contextlib.suppress(OSError):
+            self._is_lost = True
+            with contextlib.suppress(OSError):  # what is left in a buffer goes nowhere when Python ends
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.unfiltered.fileno())
                 os.close(nowhere)

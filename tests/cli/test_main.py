@@ -9,7 +9,7 @@ from tinytx import cli
 @pytest.mark.parametrize(
     "command",
     ["", "train", "train gpt", "train transformer", "train bert"]
-    + ["sample", "translate", "fill", "embeddings", "explain"],
+    + ["sample", "translate", "fill", "embeddings", "explain", "plot"],
 )
 def test_help_has_an_example(tinytx, command):
     """Catches help that raises (a % in a text), and a command that shows its flags but not how to begin."""

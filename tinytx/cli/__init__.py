@@ -6,11 +6,13 @@
 ``fill``  let a trained BERT fill in hidden words
 ``embeddings``  a trained model's words: files, neighbours, a map
 ``explain``  one example's way through a trained model
+``plot``  the losses of runs, as a picture
 ``gradcheck``  check a backward of yours, or of ours
 ``profile``  time and bytes of each layer
 """
 
 import sys
+import warnings
 from pickle import UnpicklingError
 
 from tinytx import terminal
@@ -19,6 +21,7 @@ from tinytx.cli import (
     explain,
     fill,
     gradcheck,
+    plot,
     profile,
     sample,
     train_bert,
@@ -40,7 +43,8 @@ def main(argv=None):
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in TRAINERS and argv[1].startswith("-")):
         argv.insert(1, "gpt")
-    with terminal.safe():
+    with terminal.safe(), warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")  # one line, without the place in our code
         try:
             arguments = _parser().parse_args(argv)
             announce_compiling()
@@ -74,6 +78,7 @@ def _parser():
     fill.add_parser(commands, "fill")
     embeddings.add_parser(commands, "embeddings")
     explain.add_parser(commands, "explain")
+    plot.add_parser(commands, "plot")
     gradcheck.add_parser(commands, "gradcheck")
     profile.add_parser(commands, "profile")
     return parser

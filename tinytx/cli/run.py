@@ -27,6 +27,7 @@ import numpy as np
 
 from tinytx.cli.advice import command
 from tinytx.cli.best import FOLDER, Best
+from tinytx.cli.plot import PICTURE, curve_details
 from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
 from tinytx.extras import MissingExtra, require
 from tinytx.files import append_json, read_json_lines, sweep
@@ -40,8 +41,6 @@ from tinytx.training.threads import processors
 from tinytx.training.trainer import NotFiniteError
 from tinytx.viz import loss_curve
 from tinytx.wording import counted
-
-PICTURE = "loss.png"
 
 
 def build(cls, config, settings, before, *, free=("dropout",)):
@@ -252,7 +251,8 @@ class Run:
         if not (self.folder / METRICS).exists():
             return []
         with self._harmless("No picture"):
-            loss_curve(read_json_lines(self.folder / METRICS), self.folder / PICTURE, title)
+            details = curve_details(self.name, dataclasses.asdict(self.settings), self.meta)
+            loss_curve(read_json_lines(self.folder / METRICS), self.folder / PICTURE, title, **details)
             return [PICTURE]
         return []
 

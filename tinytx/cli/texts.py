@@ -19,6 +19,8 @@ def given_texts(words, noun):
     """
     if words.count("-") > 1:
         raise ValueError("- stands for standard input, which can be read once")
+    if "-" in words and sys.stdin is None:
+        raise ValueError(f"standard input is closed: give each {noun} itself in place of -")
     found = []
     for number, word in enumerate(words, start=1):
         if word == "-":

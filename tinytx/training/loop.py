@@ -66,15 +66,18 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
             with _saving(save):
                 arrays = batch(step)
             loss = trainer.step(*arrays)  # if it fails, weights may be those of half a step
+            t = optimizer.t
+            record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
+            log.measure(record)
+            is_due = t % eval_every == 0 and t < steps and not interrupted.is_set()
             with _saving(save):
-                t = optimizer.t
-                record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
-                log.step(record)
-                is_due = t % eval_every == 0 and t < steps and not interrupted.is_set()
-                if is_due and evaluate is not None:
-                    log.validation(record, evaluate())
-                if t % log_every == 0 or "val_loss" in record:
-                    log.write(record)
+                try:
+                    if is_due and evaluate is not None:
+                        record["val_loss"] = evaluate()
+                finally:
+                    if t % log_every == 0 or "val_loss" in record:
+                        log.write(record)
+                log.show(record)
             if is_due:
                 save()
         save()
@@ -94,31 +97,34 @@ def _saving(save):
 
 
 class _Log:
-    """What is shown and written of the steps: to the bar, and to the file of metrics."""
+    """What is written of the steps to the file of metrics, and then shown: who is shown it may be gone."""
 
     def __init__(self, path, bar, tokens, step):
         self._path, self._bar, self._tokens = path, bar, tokens
         self._first, self._since, self._clock = step, step, time.perf_counter()
-        self._speed, self._val_loss = 0.0, None
+        self._val_loss = None
 
-    def step(self, record):
-        """Show a step."""
+    def measure(self, record):
+        """Add the rate of the steps since the last record."""
         n_steps, now = record["step"] - self._since, time.perf_counter()
-        self._speed = n_steps * self._tokens / max(now - self._clock, 1e-9)
+        record["tokens_per_second"] = n_steps * self._tokens / max(now - self._clock, 1e-9)
         if self._since == self._first:  # kernels are compiled or loaded in the first step: no rate to go by
             self._since, self._clock = record["step"], now
-        val = [] if self._val_loss is None else [f"val {self._val_loss:.3f}"]
-        self._bar.update(", ".join([f"loss {record['train_loss']:.3f}", *val, f"{self._speed:,.0f} tokens/s"]))
-
-    def validation(self, record, val_loss):
-        """Show a validation, and add it to the step's record."""
-        self._val_loss = record["val_loss"] = val_loss
-        self._bar.say(f"step {record['step']:5}: train {record['train_loss']:.4f}, validation {val_loss:.4f}")
 
     def write(self, record):
         """Add a record to the file."""
-        append_json(self._path, record | {"tokens_per_second": self._speed})
+        append_json(self._path, record)
         self._since, self._clock = record["step"], time.perf_counter()
+
+    def show(self, record):
+        """Show a step, and a validation if there was one."""
+        if "val_loss" in record:
+            self._val_loss = record["val_loss"]
+            facts = f"train {record['train_loss']:.4f}, validation {self._val_loss:.4f}"
+            self._bar.say(f"step {record['step']:5}: {facts}")
+        val = [] if self._val_loss is None else [f"val {self._val_loss:.3f}"]
+        speed = f"{record['tokens_per_second']:,.0f} tokens/s"
+        self._bar.update(", ".join([f"loss {record['train_loss']:.3f}", *val, speed]))
 
 
 def forget_after(metrics, step):

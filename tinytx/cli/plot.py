@@ -1,0 +1,76 @@
+"""``python -m tinytx plot DIR ...``: the losses of one run, or of several in one picture."""
+
+from pathlib import Path
+
+from tinytx.data import tokenizer_from_dict
+from tinytx.files import load_arrays, read_json_lines
+from tinytx.training.checkpoint import NAME
+from tinytx.training.loop import METRICS
+from tinytx.viz import loss_curve
+
+PICTURE = "loss.png"  # of one run, in its folder
+COMPARISON = "losses.png"  # of several
+
+
+def add_parser(commands, name):
+    """Add this command to the command line."""
+    parser = commands.add_parser(
+        name,
+        help="draw the losses of a run, or of several to compare them",
+        description="Draw the losses of one run, finished or not, or of several in one picture.",
+        epilog=f"Example: python -m tinytx {name} runs/gpt runs/gpt-2 --out losses.png",
+    )
+    parser.add_argument("dirs", metavar="DIR", nargs="+", help=f"folder of a run, which holds {METRICS}")
+    default = f"(default: {PICTURE} in DIR; of several {COMPARISON}, here)"
+    parser.add_argument("--out", metavar="FILE.png", help=f"the picture {default}")
+    parser.set_defaults(run=run)
+
+
+def run(arguments):
+    """Draw the picture, and say where it is."""
+    folders = list(dict.fromkeys(Path(name) for name in arguments.dirs))
+    default = folders[0] / PICTURE if len(folders) == 1 else Path(COMPARISON)
+    out = default if arguments.out is None else Path(arguments.out)
+    if arguments.out == "" or out.is_dir() or not out.parent.is_dir():
+        raise ValueError(f"--out is {arguments.out!r}, expected a file in a folder that exists")
+    if out.suffix.lower() not in ("", ".png"):
+        raise ValueError(f"--out is {arguments.out!r}, and the picture is a PNG: name it {out.stem}.png")
+    records = {str(folder): _records(folder) for folder in folders}
+    details = [_details(folder) for folder in folders]
+    same = {key: value for key, value in details[0].items() if all(other.get(key) == value for other in details)}
+    if len(folders) == 1:
+        loss_curve(records[str(folders[0])], out, title=folders[0].resolve().name, **same)
+    else:
+        loss_curve(records, out, title=f"{len(folders)} runs", **same)
+    print(f"Wrote {out}")
+
+
+def curve_details(name, settings, meta):
+    """Return what `loss_curve` says of a run beside its losses: ``unit``, ``dropout`` and ``label_smoothing``.
+
+    Parameters
+    ----------
+    name : str
+        Of the model, as in ``train NAME``.
+    settings : dict
+    meta : dict
+        What the checkpoint holds, its tokenizers among it.
+    """
+    unit = tokenizer_from_dict(meta.get("target_tokenizer", meta.get("tokenizer"))).unit
+    shares = {key: settings[key] for key in ("dropout", "label_smoothing") if settings.get(key)}
+    return {"unit": f"hidden {unit}" if name == "bert" else unit, **shares}
+
+
+def _records(folder):
+    if not (folder / METRICS).exists():
+        raise ValueError(f"there is no {METRICS} in {folder}: name the folder of a run that has taken some steps")
+    return read_json_lines(folder / METRICS)
+
+
+def _details(folder):
+    """Return the `curve_details` of a run's folder; nothing where its checkpoint is missing or cannot be read."""
+    try:
+        meta = load_arrays(folder / NAME)[1]
+        return curve_details(meta["model"], meta["settings"], meta)
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError):
+        return {}
