@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -260,3 +261,19 @@ def test_no_metrics_at_all(tmp_path):
 def test_the_module_stands_alone():
     """It runs without the package, as the tests above rely on; it needs NumPy alone."""
     assert "save_arrays" in runpy.run_path(files.__file__)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are POSIX's")
+@pytest.mark.parametrize("use", [load_arrays, read_json_lines, lambda path: append_json(path, {"step": 1})])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link"])
+def test_what_is_no_file_is_neither_read_nor_written(tmp_path, use, kind):
+    """Catches a process that waits for ever for a pipe's other end, or reads zeros until memory ends."""
+    path = tmp_path / "metrics.jsonl"
+    {
+        "pipe": os.mkfifo,
+        "device": lambda path: path.symlink_to("/dev/zero"),
+        "folder": Path.mkdir,
+        "link": lambda path: (os.mkfifo(tmp_path / "pipe"), path.symlink_to(tmp_path / "pipe")),
+    }[kind](path)
+    with pytest.raises(FileError, match=f"metrics.jsonl is a .*{'folder' if kind == 'folder' else 'pipe or a device'}"):
+        use(path)

@@ -33,7 +33,7 @@ __all__ = ["Layer", "Parameter", "Tape", "TapeError", "ops", "__version__"]
 
 
 def __getattr__(name):
-    """Import what is asked for by name: an import of everything takes a second, in which a Ctrl-C would be a traceback."""
+    """Import what is asked for: to import everything takes a second, in which Ctrl-C would be a traceback."""
     if name in ("core", "ops"):
         return importlib.import_module(f"tinytx.{name}")
     if name in __all__:

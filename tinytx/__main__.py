@@ -1,4 +1,4 @@
-"""``python -m tinytx``, and the command ``tinytx``: whatever happens before the command line stands is dealt with here."""
+"""``python -m tinytx``, and the command ``tinytx``: what may happen before the command line is imported."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ def main():
     """Run the command line; return its exit code.
 
     It takes a second to import, in which Ctrl-C would end in a traceback out of somebody's import: it ends the process
-    with a word instead. Streams that were closed when the program began are opened as ones that lead nowhere: otherwise the
-    next file would get their number, and what is written there.
+    with a word instead. Streams that were closed when the program began are opened as ones that lead nowhere:
+    otherwise the next file would get their number, and what is written there.
     """
     for number in range(3):
         try:

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import secrets
+import stat
 import struct
 import zipfile
 from pathlib import Path
@@ -24,6 +25,18 @@ _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.f
 
 class FileError(ValueError):
     """A file cannot be used: missing, damaged, hostile, or not what it is said to be."""
+
+
+def check_regular(path):
+    """Raise FileError where a path leads to a pipe, a device or a folder; a missing file is another matter.
+
+    To open a pipe is to wait until somebody writes into it, and some devices can be read for ever.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "folder" if stat.S_ISDIR(mode) else "pipe or a device"
+            raise FileError(f"{path} is a {kind}, expected a file: check the path, or move it out of the way")
 
 
 @contextlib.contextmanager
@@ -149,6 +162,7 @@ def load_arrays(path):
         members, a header that lies about its array, objects, broken JSON. It names the file and the member.
     """
     remedy = "restore the file from a copy, or write it again with save_arrays"
+    check_regular(path)
     with _as_file_error(f"load_arrays: {path}", remedy), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         arrays = {}
         for info in _checked_members(archive, file):
@@ -226,6 +240,7 @@ def append_json(path, record):
         NumPy scalars and arrays become numbers and lists; NaN and infinity, which JSON cannot say, become null.
     """
     line = json.dumps(_plain(record), allow_nan=False)
+    check_regular(path)
     with open(path, "a+b") as file:
         _mend_last_line(file)
         file.write(line.encode() + b"\n")
@@ -273,6 +288,7 @@ def read_json_lines(path):
     FileError
         If the file cannot be read, or a line that ends in a newline is not a JSON object.
     """
+    check_regular(path)
     with _as_file_error(f"read_json_lines: {path}", "check the path"):
         *lines, last = Path(path).read_bytes().split(b"\n")
     records = []

@@ -23,7 +23,7 @@ def locked(folder):
     Parameters
     ----------
     folder : str or Path
-        It exists. On POSIX the lock is on the folder itself and leaves no trace; on Windows it is on a file ``.lock`` in it.
+        It exists. On POSIX the lock is on the folder itself and leaves no trace; on Windows on a file ``.lock`` in it.
 
     Raises
     ------

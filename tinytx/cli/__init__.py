@@ -44,7 +44,7 @@ def main(argv=None):
     if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in TRAINERS and argv[1].startswith("-")):
         argv.insert(1, "gpt")
     with terminal.safe(), warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")  # one line, without the place in our code
+        warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")  # without the place in our code
         try:
             arguments = _parser().parse_args(argv)
             announce_compiling()

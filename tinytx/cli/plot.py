@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tinytx.data import tokenizer_from_dict
-from tinytx.files import load_arrays, read_json_lines
+from tinytx.files import load_arrays
 from tinytx.training.checkpoint import NAME
-from tinytx.training.loop import METRICS
+from tinytx.training.loop import METRICS, read_metrics
 from tinytx.viz import loss_curve
 
 PICTURE = "loss.png"  # of one run, in its folder
@@ -29,13 +29,13 @@ def add_parser(commands, name):
 def run(arguments):
     """Draw the picture, and say where it is."""
     folders = list(dict.fromkeys(Path(name) for name in arguments.dirs))
+    records = {str(folder): _records(folder) for folder in folders}
     default = folders[0] / PICTURE if len(folders) == 1 else Path(COMPARISON)
     out = default if arguments.out is None else Path(arguments.out)
     if arguments.out == "" or out.is_dir() or not out.parent.is_dir():
         raise ValueError(f"--out is {arguments.out!r}, expected a file in a folder that exists")
     if out.suffix.lower() not in ("", ".png"):
         raise ValueError(f"--out is {arguments.out!r}, and the picture is a PNG: name it {out.stem}.png")
-    records = {str(folder): _records(folder) for folder in folders}
     details = [_details(folder) for folder in folders]
     same = {key: value for key, value in details[0].items() if all(other.get(key) == value for other in details)}
     if len(folders) == 1:
@@ -64,7 +64,7 @@ def curve_details(name, settings, meta):
 def _records(folder):
     if not (folder / METRICS).exists():
         raise ValueError(f"there is no {METRICS} in {folder}: name the folder of a run that has taken some steps")
-    return read_json_lines(folder / METRICS)
+    return read_metrics(folder / METRICS)
 
 
 def _details(folder):

@@ -30,12 +30,12 @@ from tinytx.cli.best import FOLDER, Best
 from tinytx.cli.plot import PICTURE, curve_details
 from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
 from tinytx.extras import MissingExtra, require
-from tinytx.files import append_json, read_json_lines, sweep
+from tinytx.files import append_json, sweep
 from tinytx.lock import locked
 from tinytx.terminal import one_line
 from tinytx.training import Trainer, fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
-from tinytx.training.loop import METRICS
+from tinytx.training.loop import METRICS, read_metrics
 from tinytx.training.progress import progress, say
 from tinytx.training.threads import processors
 from tinytx.training.trainer import NotFiniteError
@@ -174,7 +174,8 @@ class Run:
                 print(f"\n{stopped} Go on: {command('train', self.name, '--resume', self.folder)}", flush=True)
         if finished and self._is_over():
             since = f"no validation of {settings.patience} in a row was better than that of step {self.best.step}"
-            print(f"Ended after step {self.trainer.optimizer.t} of {settings.steps}: {since}", flush=True)
+            with contextlib.suppress(OSError):
+                print(f"Ended after step {self.trainer.optimizer.t} of {settings.steps}: {since}", flush=True)
         return finished
 
     def _validate(self, evaluate):
@@ -252,7 +253,7 @@ class Run:
             return []
         with self._harmless("No picture"):
             details = curve_details(self.name, dataclasses.asdict(self.settings), self.meta)
-            loss_curve(read_json_lines(self.folder / METRICS), self.folder / PICTURE, title, **details)
+            loss_curve(read_metrics(self.folder / METRICS), self.folder / PICTURE, title, **details)
             return [PICTURE]
         return []
 
@@ -265,7 +266,7 @@ class Run:
             raise
         except Exception as error:
             with contextlib.suppress(OSError):  # of standard output itself
-                print(one_line(f"{failed}: {error or type(error).__name__}"))
+                print(one_line(f"{failed}: {str(error) or type(error).__name__}"))
 
 
 def _new_folder(asked, name, held):

@@ -112,7 +112,7 @@ def run(arguments):
     )
     if not finished:
         return 130
-    run.conclude(lambda: {"val_loss": evaluate()}, lambda measured: _report(run, model, tokenizer, measured["val_loss"]))
+    run.conclude(lambda: {"val_loss": evaluate()}, lambda measured: _report(run, model, tokenizer, **measured))
     return 0
 
 

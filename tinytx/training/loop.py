@@ -7,7 +7,7 @@ import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from tinytx.files import append_json, atomic_write, read_json_lines
+from tinytx.files import FileError, append_json, atomic_write, read_json_lines
 from tinytx.training.progress import progress
 from tinytx.training.trainer import NotFiniteError
 
@@ -127,11 +127,29 @@ class _Log:
         self._bar.update(", ".join([f"loss {record['train_loss']:.3f}", *val, speed]))
 
 
+def read_metrics(path):
+    """Return the records of a file of metrics, as `tinytx.files.read_json_lines`, whose steps are whole numbers.
+
+    Raises
+    ------
+    FileError
+        If a step is something else, or anything else is not a number.
+    """
+    records = read_json_lines(path)
+    for line, record in enumerate(records, start=1):
+        for key, value in record.items():
+            kind = int if key == "step" else int | float | None
+            if not isinstance(value, kind):
+                expected = f"expected a {'whole ' * (key == 'step')}number: correct the line, or remove it"
+                raise FileError(f"read_metrics: {path}: line {line}: {key} is {value!r:.80}, {expected}")
+    return records
+
+
 def forget_after(metrics, step):
     """Drop the records of steps that a resumed run is going to take again."""
     if not metrics.exists():
         return
-    records = read_json_lines(metrics)
+    records = read_metrics(metrics)
     kept = [record for record in records if record.get("step", 0) <= step]
     if len(kept) < len(records):
         with atomic_write(metrics) as file:

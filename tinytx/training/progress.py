@@ -153,7 +153,7 @@ class Bar(_Display):
         _write("\r" + self.line(width).ljust(width))
 
     def line(self, width):
-        """Return the bar in ``width`` characters; of what it says the last parts are left out where there is no room."""
+        """Return the bar in ``width`` characters; the last parts of the text are left out where there is no room."""
         first, *others = self.parts()
         while others and len(", ".join([first, *others])) + self.least + 4 > width:
             others.pop()
