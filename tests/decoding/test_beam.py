@@ -76,6 +76,41 @@ def test_never_below_greedy(beam_size):
     assert better > 100
 
 
+def plainly(table, prompt, n_tokens, beam_size, alpha):
+    """Scores of a beam search that never asks what can still win, the best first: to `beam_size` ends, or the limit."""
+    best = greedy(table, prompt[None], n_tokens, stop=STOP)
+    candidates = {tuple(best.words()[0]) + (STOP,) * bool(best.ended[0]): best.log_probs[0]}
+    followed, n_ended = [(0.0, ())], 0
+    for _ in range(n_tokens):
+        longer = [
+            (log_p + more, (*ids, token))
+            for log_p, ids in followed
+            for token, more in enumerate(table.log_probs([*prompt, *ids]))
+        ]
+        longer.sort(reverse=True)
+        ended = [(log_p, ids) for log_p, ids in longer[:beam_size] if ids[-1] == STOP]
+        candidates |= {ids: log_p for log_p, ids in ended}
+        n_ended += len(ended)
+        followed = [(log_p, ids) for log_p, ids in longer if ids[-1] != STOP][:beam_size]
+        if n_ended >= beam_size:
+            break
+    else:
+        candidates |= {ids: log_p for log_p, ids in followed}
+    return sorted((log_p / ((5 + len(ids)) / 6) ** alpha for ids, log_p in candidates.items()), reverse=True)
+
+
+@pytest.mark.parametrize("n_best", [1, 2, 4])
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 5.0])
+def test_ending_early_changes_nothing(alpha, n_best):
+    """Catches a search that ends before the n-th best is sure, or before a longer sequence has had its chance."""
+    for seed in range(6):
+        table = Table(5, seed=seed, scale=2.0)
+        found = beam_search(table, PROMPTS, 7, beam_size=4, alpha=alpha, n_best=n_best, stop=STOP)
+        for row, prompt in enumerate(PROMPTS):
+            expected = plainly(table, prompt, 7, 4, alpha)[:n_best]
+            np.testing.assert_allclose(found.scores[row], expected, rtol=1e-12)
+
+
 # Greedy says 1 1 stop: 0.4 times 0.4, and then certain. But 2 1 and 2 2 have 0.175 each, with 0.4 for the best end.
 TRAP = {(1,): [0, 0.4, 0.35, 0.25], (1, 1): [0, 0.4, 0.3, 0.3], (1, 2): [0, 0.5, 0.5, 0], (1, 1, 1): [1.0, 0, 0, 0]}
 TRAP |= {(1, 2, 1): [0.4, 0.25, 0.2, 0.15], (1, 2, 2): [0.3, 0.25, 0.25, 0.2]}

@@ -165,6 +165,16 @@ def test_greedy_is_the_stream_with_its_log_probabilities(model):
         np.testing.assert_array_equal(decoded.words()[row], ids[: n - decoded.ended[row]])
 
 
+@pytest.mark.parametrize("n_tokens", range(1, 6))
+def test_ended_says_whether_the_last_token_is_a_stop(n_tokens):
+    """Catches a stop at the very limit of tokens, or the last row's, that counts as cut off."""
+    starts, model = np.arange(12).reshape(6, 2) % 4, Table(4)
+    rng = np.random.default_rng(n_tokens)
+    for decoded in (greedy(model, starts, n_tokens, stop=0), sample(model, starts, n_tokens, stop=0, rng=rng)):
+        last = decoded.ids[np.arange(6), decoded.lengths - 1]
+        np.testing.assert_array_equal(decoded.ended, last == 0)
+
+
 def test_the_trace_shows_what_was_fed(model):
     """Catches a token that is fed twice, or not at all: prompt first, then one token at a time, the one just chosen."""
     starts = prompts(3, n_rows=4)

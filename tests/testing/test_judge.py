@@ -31,6 +31,8 @@ EXACT = Judge(rtol=1e-8, noise=1e-15, wobble=0.0, natural=1.0)
         (0.0, Kink(0.0, 1.0, 1e-9), 1.0, KINK),
         (0.5, Kink(1.0, 0.0, 1e-9), 1.0, KINK),
         (-1e-3, Kink(0.0, 1.0, 1e-9), 1.0, FAIL),
+        (1 + 1e-3, Kink(0.0, 1.0, 1e-9), 1.0, FAIL),
+        (1 + 1e-3, Kink(1.0, 0.0, 1e-9), 1.0, FAIL),
         (math.nan, Kink(0.0, 1.0, 1e-9), 1.0, FAIL),
     ],
 )

@@ -49,7 +49,7 @@ def bend(distance, width):
 
 
 @pytest.mark.parametrize("width", [1e-2, 1e-3, 1e-4, 1e-5])
-@pytest.mark.parametrize("distance", [-3e-3, -1e-4, 1e-4, 3e-3])
+@pytest.mark.parametrize("distance", [-3e-3, -7e-4, -1e-4, 1e-4, 7e-4, 3e-3])
 def test_a_bend_near_by_widens_the_bar(distance, width):
     """From afar a bend is a kink, whose central difference is constant: the veto of the small steps, (4) there."""
     f, slope = bend(distance, width)
