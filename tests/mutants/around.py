@@ -32,7 +32,7 @@ TABLE = {
     "cli/translate.py": [
         ("the alignment is drawn of other words than were fed", "found.ids[:-1]", "found.ids[1:]"),
     ],
-    "cli/run.py": [
+    "cli/settings.py": [
         ("data that is cut elsewhere is taken for the same", 'total.update(b"\\xff" if', 'total.update(b"" if'),
     ],
     "cli/gradcheck.py": [
@@ -45,6 +45,6 @@ TABLE = {
     "cli/train_transformer.py": [
         ("padding counts in the perplexity", "model.count(source, target))", "labels.size)"),
         ("the inverse square root's peak is not the rate that was given",
-         "settings.lr * math.sqrt(settings.d_model * settings.warmup)", "settings.lr"),
+         "settings.warmup, peak * root)", "settings.warmup, peak)"),
     ],
 }  # fmt: skip

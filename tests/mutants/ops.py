@@ -7,7 +7,6 @@ TABLE = {
         ("the running largest score begins at 0: a query that sees nothing divides 0 by 0",
          "running[0] = -np.inf", "running[0] = 0"),
         ("a query whose keys are all masked is NaN", "if m == -np.inf:", "if m == np.inf:"),
-        ("causal tiles forget that earlier keys are in a cache", "min(s, t1 + s - t)", "min(s, t1)"),
         ("each block of queries draws the dropout of the first block",
          "heads * n_queries + tile.queries.start", "heads * n_queries"),
         ("each tile of keys draws the dropout of the first tile",
@@ -18,6 +17,9 @@ TABLE = {
          "add = tiles is not rows[-1]", "add = tiles is not rows[0]"),
         ("a mask that does not fit is not refused by name",
          "or any(n not in (1, size) for n, size in axes)", "or any(n > size for n, size in axes)"),
+    ],
+    "ops/attention_tiles.py": [
+        ("causal tiles forget that earlier keys are in a cache", "min(s, t1 + s - t)", "min(s, t1)"),
     ],
     "ops/cross_entropy.py": [
         ("label smoothing counts the logits, not their distance from the largest",

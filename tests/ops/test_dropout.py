@@ -25,6 +25,18 @@ def test_mask_is_a_function_of_key_row_and_column(key, start, length, columns):
     np.testing.assert_array_equal(part, whole[start : start + length, :columns])
 
 
+def test_a_mask_that_never_changes():
+    """Catches another hash, or another threshold: a run of last year could not be run again."""
+    expected = ["...###..", "..######", ".#.....#"]
+    assert ["".join(".#"[keep] for keep in row) for row in kept(3, 8, 0.5, 2024, first_row=10).astype(int)] == expected
+
+
+@pytest.mark.parametrize("p", [1 - 2**-33, np.nextafter(1, 0)])
+def test_p_just_below_one(p):
+    """Catches a threshold of 33 bits: everything is dropped, but for one element in 2^32."""
+    assert not kept(5, 7, p, key=3).any()
+
+
 @given(key=KEYS, first_row=st.integers(0, 2**40))
 def test_backward_uses_the_mask_of_forward(key, first_row):
     """Catches a second draw, and a backward without 1/(1-p)."""

@@ -48,6 +48,14 @@ def test_one_small_entry_among_large_ones():
     assert report.verdict == "FAIL" and report["x"].index == (0, 1, 2) and "1 of 30 entries" in report["x"].reason
 
 
+@pytest.mark.parametrize("made_of_dy", [np.abs, np.sign, np.square, np.flip, lambda dy: np.full_like(dy, dy.mean())])
+@pytest.mark.parametrize("mode", ["full", "directional"])
+def test_dy_differs_in_sign_and_size_from_entry_to_entry(mode, made_of_dy):
+    """Catches weights of the outputs that are all positive, or of one size: the backward takes something else for dy."""
+    report = gradcheck(square, X, backward=lambda dy, x: 2 * made_of_dy(dy) * x, mode=mode)
+    assert report.verdict == "FAIL"
+
+
 class TestKink:
     """relu at 0, where slopes from 0 to 1 are subgradients."""
 
@@ -118,6 +126,15 @@ class TestInconclusive:
         noise = rng()
         report = gradcheck(lambda x: (x * noise.normal(size=x.shape), x), X, backward=square_backward)
         assert report.verdict == "INCONCLUSIVE" and "two forwards of the same input differ" in report.reason
+
+    @pytest.mark.parametrize("fault", ["random", "not finite"])
+    def test_one_of_two_outputs_is_enough(self, fault):
+        """Catches a look at the first output only."""
+        noise = rng()
+        second = (lambda x: noise.normal(size=x.shape)) if fault == "random" else (lambda x: x / 0)
+        report = gradcheck(lambda x: ((x, second(x)), x), X, backward=lambda dy, x: dy[0])
+        says = "two forwards of the same input differ" if fault == "random" else "not finite"
+        assert report.verdict == "INCONCLUSIVE" and says in report.reason
 
     def test_dropout_with_a_seed_is_no_randomness(self):
         assert gradcheck(Dropout(0.5), X, tape=lambda: Tape(seed=3))

@@ -8,6 +8,7 @@ import pytest
 from gradcheck_cases import Scale, X, draw, rng, square, square_backward
 
 from tinytx import ops
+from tinytx.core import Parameter
 from tinytx.layers import Block, Embedding, LayerNorm, MultiHeadAttention
 from tinytx.testing import gradcheck
 
@@ -149,10 +150,17 @@ class TestUsersLayer:
         assert [t.name for t in report.tensors if t.verdict == "FAIL"] == [tensor]
         assert says in report[tensor].hint
 
-    def test_initial_values_are_moved(self):
-        """At a gain of 1 a backward that forgets the gain is right: only moved parameters show it."""
+    @pytest.mark.parametrize("start", [1.0, 0.0])
+    def test_initial_values_are_moved(self, start):
+        """A gain starts at 1, a bias at 0. There a backward that forgets it is right: only moved parameters show it."""
 
-        class Forgets(Scale):
+        class Forgets(Scale):  # y = (1 - start + weight) x
+            def __init__(self, d_model):
+                self.weight = Parameter(np.full(d_model, start))
+
+            def forward(self, x, tape=None):
+                return super().forward(x, tape) + (1 - start) * x
+
             def backward(self, dy, tape):
                 super().backward(dy, tape)
                 return dy
