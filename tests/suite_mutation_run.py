@@ -47,7 +47,6 @@ NEAREST = {
     "viz/attention.py": ["viz/test_attention_maps.py"],
     "cli/settings.py": ["cli/test_settings.py", "cli/test_train_transformer.py"],
     "cli/bert_rows.py": ["cli/test_train_bert.py"],
-    "testing/differences.py": ["testing/test_layer_checks.py", "testing/test_invariances.py"],
     "testing/walk.py": ["testing/test_first_wrong_op.py"],
     "testing/compare.py": ["testing/test_gradcheck.py", "testing/test_gradcheck_targets.py"],
     "testing/promises.py": ["testing/test_layer_checks.py", "layers/test_properties_of_layers.py"],
