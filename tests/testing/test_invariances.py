@@ -79,6 +79,21 @@ def test_a_leak_is_found_in_one_row_and_however_small():
         leak_check(RowLooksAhead(D), X)
 
 
+@pytest.mark.parametrize("position", range(1, T))
+def test_a_leak_is_found_between_any_two_neighbours(position):
+    """Catches a walk along the positions that leaves one out, such as the last."""
+
+    class Leaks(Scale):
+        def forward(self, x, tape=None):
+            y = super().forward(x, tape)
+            y[:, position - 1] += x[:, position]
+            return y
+
+    message = f"Leaks: x changed from position {position} on, and y differs .* position {position - 1}, "
+    with pytest.raises(AssertionError, match=message):
+        leak_check(Leaks(D), X)
+
+
 def test_a_leak_is_found_behind_a_weight_of_zero():
     with pytest.raises(AssertionError, match="LooksAheadBehindZero"):
         leak_check(LooksAheadBehindZero(), X)
