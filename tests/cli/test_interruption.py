@@ -15,10 +15,21 @@ import tinytx as package
 from tinytx.files import load_arrays, read_json_lines
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
-from tinytx.training.loop import METRICS
+from tinytx.training.loop import METRICS, STOPPING
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
 PATIENCE = 60.0  # seconds: more than a process takes that has to compile its kernels
+
+
+@contextlib.contextmanager
+def not_ignored():
+    """Let processes that are started heed signals, also where this one was started to ignore them: with & or nohup."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -26,13 +37,14 @@ def started(*argv):
     """Run a command in a process of its own, which ends with the block at the latest."""
     words = [word for part in argv for word in (part.split() if isinstance(part, str) else [str(part)])]
     source = str(Path(package.__file__).parents[1])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tinytx", *words],
-        env={**os.environ, "PYTHONPATH": source},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with not_ignored():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tinytx", *words],
+            env={**os.environ, "PYTHONPATH": source},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     try:
         yield process
     finally:
@@ -48,22 +60,67 @@ def wait_for_lines(folder, n, process):
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_says_how_to_go_on(tinytx, tiny, book, tmp_path, no_pictures, number):
-    """Catches a lost run, a traceback, exit code 0, and a command to go on that does not work."""
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGHUP], [signal.SIGINT, signal.SIGTERM]])
+def test_a_signal_saves_and_says_how_to_go_on(tinytx, tiny, book, tmp_path, no_pictures, numbers):
+    """Catches a lost run, a traceback, exit code 0, a picture that is missing, and a command to go on that does not work."""
     folder = tmp_path / "run"
     with started("train --data", book, tiny, "--steps 1000000 --eval-every 1000000 --out", folder) as process:
         wait_for_lines(folder, 1, process)
-        process.send_signal(number)
+        for number in numbers:
+            process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert "Traceback" not in err
+    assert "Traceback" not in err and "ignored" not in err
     step = load_checkpoint(folder)[2]["step"]
     assert step > 0
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
     command = out.partition("Go on: python -m tinytx ")[2].strip()
     assert command == f"train gpt --resume {folder}"
     assert tinytx(command, "--steps", step + 2).code == 0
     assert load_checkpoint(folder)[2]["step"] == step + 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_run_that_is_told_to_ignore_a_signal_does(tiny, book, tmp_path, no_pictures, number):
+    """Catches nohup, or & in a script, that has no effect."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        words = [sys.executable, "-m", "tinytx", "train", "--data", str(book), *tiny.split(), "--out", str(tmp_path / "run")]
+        environment = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])}
+        with subprocess.Popen(
+            [*words, "--steps", "60"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            wait_for_lines(tmp_path / "run", 1, process)
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == 0
+    finally:
+        signal.signal(number, before)
+    assert load_checkpoint(tmp_path / "run")[2]["step"] == 60
+
+
+def test_imports_are_left_with_a_word(tmp_path):
+    """Catches a traceback out of somebody's import, where Ctrl-C comes in the first second."""
+    (tmp_path / "numba.py").write_text("import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(9)\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(package.__file__).parents[1])])
+    with not_ignored():
+        done = subprocess.run(
+            [sys.executable, "-m", "tinytx", "sample", "--help"],
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "tinytx: interrupted\n")
+
+
+def test_the_package_is_imported_when_it_is_asked_for():
+    """Catches an import of everything with the package itself, in which nobody deals with Ctrl-C yet."""
+    code = "import sys, tinytx; early = 'numba' in sys.modules; print(early, tinytx.ops.relu is not None, tinytx.Layer)"
+    source = str(Path(package.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": source}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "False True <class 'tinytx.core.Layer'>\n"
+    with pytest.raises(AttributeError, match="module 'tinytx' has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
 
 
 def test_a_signal_saves_a_transformer(tinytx, tiny_transformer, pairs_file, tmp_path, no_pictures):
