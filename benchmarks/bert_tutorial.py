@@ -23,9 +23,10 @@ REACH = 10  # steps on either side that a printed loss is the mean of
 
 def make_batches(data, lines):
     """Return the tutorial's batches of the first so many lines, or all: a function of the step; and its tokenizer."""
-    from tinytx.data import MaskedBatches, TutorialTokenizer, joined, read_text
+    from tinytx.data import MaskedBatches, TutorialTokenizer, builtin_corpus, joined, read_text
 
-    texts = [line for line in read_text(data).split("\n")[:lines] if line.strip()]
+    text = read_text(data) if data else builtin_corpus()
+    texts = [line for line in text.split("\n")[:lines] if line.strip()]
     tokenizer = TutorialTokenizer.from_texts(texts)
     rows = joined([tokenizer.encode(text) for text in texts], LENGTH)
     options = {"replace": (1, 0, 0), "never": [tokenizer.pad_id], "drop_last": len(rows) >= BATCH}
@@ -117,8 +118,9 @@ def curves(losses):
 
 def main():
     """Run the sides, print times and losses, and write the JSON."""
-    parser = turns.parser(__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="UTF-8 text, a sentence a line")
+    parser = turns.parser(__doc__, quick="--lines 300 --turns 1")
+    text = "UTF-8 text, a sentence a line (default: the language reference that comes with Python)"
+    parser.add_argument("--data", type=Path, help=text)
     parser.add_argument("--lines", type=int, help="how many of its lines (default: all)")
     parser.add_argument("--train", type=int, default=0, metavar="N", help="train for N steps, and compare the losses")
     rivals = [side for side in SIDES if side != "ours"]
@@ -129,12 +131,11 @@ def main():
     sides = ["ours", *turns.rivals(arguments.sides, "torch")]
     env = turns.environment(arguments.keep_env)
     turns.describe(arguments.threads, sides, env)
-    options = ["--data", arguments.data.resolve(), "--threads", arguments.threads]
+    options = ["--threads", arguments.threads, *(["--data", arguments.data.resolve()] if arguments.data else [])]
     options += ["--lines", arguments.lines] if arguments.lines else []
-    running = turns.start(__file__, sides, *options, env=env)
-    losses = measure(running, arguments)
-    for side in running.values():
-        side.close()
+    with turns.running(__file__, sides, *options, env=env) as running:
+        losses = measure(running, arguments)
+    turns.check_losses({name: some[-1] for name, some in losses.items()})
     figures = {"threads": arguments.threads, "losses": losses}
     for name, side in running.items():
         row = figures[name] = {"ms": side.median("ms"), "memory_mb": side.median("memory")}

@@ -100,10 +100,8 @@ def child(side, arguments):
 def compare(name, batch, sides, arguments, env):
     """Return the figures of one model and batch."""
     options = "--models", name, "--batches", batch, "--tokens", arguments.tokens, "--threads", arguments.threads
-    running = turns.start(__file__, sides, *options, env=env)
-    turns.take_turns(running.values(), arguments.turns)
-    for side in running.values():
-        side.close()
+    with turns.running(__file__, sides, *options, env=env) as running:
+        turns.take_turns(running.values(), arguments.turns)
     row = {f"{side}_tokens_per_second": child.median("rate") for side, child in running.items()}
     if "hugging_face" in running:
         first, theirs = (child.turns[0]["first"] for child in running.values())
@@ -115,7 +113,7 @@ def compare(name, batch, sides, arguments, env):
 
 def main():
     """Run models and batches, print the table, and write the JSON."""
-    parser = turns.parser(__doc__, turns=5)
+    parser = turns.parser(__doc__, turns=5, quick="--models nano --batches 1 --tokens 16 --turns 1")
     parser.add_argument("--models", nargs="+", choices=["gpt2", "nano"], default=["gpt2", "nano"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--tokens", type=int, default=64, help="new ones (default 64)")

@@ -8,20 +8,18 @@ and they take turns.
 
 import time
 
-import numpy as np
 import turns
 from sides import Shape, make_batch, make_model, ours
 
 from tinytx.models import gpt
 
-SHAPE = Shape(50257, 1024, 256, 4, 2, 4)
 LOGITS = {"whole": 1 << 40, "chunks": 0}  # kept for backward, at most
 
 
-def child(side, threads):
+def child(side, shape, threads):
     """Answer with milliseconds of a step, the loss, and the peak memory in MB."""
     gpt.LOGITS = LOGITS[side]
-    trainer, batch = ours(make_model(SHAPE), threads), make_batch(SHAPE)
+    trainer, batch = ours(make_model(shape), threads), make_batch(shape)
     first = trainer.step(*batch)
 
     def answer(_):
@@ -34,17 +32,20 @@ def child(side, threads):
 
 def main():
     """Run both ways, print the table, and write the JSON."""
-    arguments = turns.parser(__doc__, turns=3).parse_args()
+    parser = turns.parser(__doc__, turns=3, quick="--vocab-size 3000 --tokens 64 --turns 1")
+    parser.add_argument("--vocab-size", type=int, default=50257, help="V (default %(default)s)")
+    parser.add_argument("--tokens", type=int, default=1024, help="of each sequence, T (default %(default)s)")
+    arguments = parser.parse_args()
     if arguments.child:
-        return child(arguments.child, arguments.threads)
+        shape = Shape(arguments.vocab_size, arguments.tokens, 256, 4, 2, 4)
+        return child(arguments.child, shape, arguments.threads)
     env = turns.environment(arguments.keep_env)
     turns.describe(arguments.threads, list(LOGITS), env)
-    running = turns.start(__file__, LOGITS, "--threads", arguments.threads, env=env)
-    turns.take_turns(running.values(), arguments.turns)
+    options = "--threads", arguments.threads, "--vocab-size", arguments.vocab_size, "--tokens", arguments.tokens
+    with turns.running(__file__, LOGITS, *options, env=env) as running:
+        turns.take_turns(running.values(), arguments.turns)
     figures = {name: {key: side.median(key) for key in ("ms", "loss", "memory")} for name, side in running.items()}
-    for side in running.values():
-        side.close()
-    assert np.isclose(figures["whole"]["loss"], figures["chunks"]["loss"], rtol=1e-5), figures
+    turns.check_losses({name: row["loss"] for name, row in figures.items()}, 1e-5)
     for name, row in figures.items():
         print(f"{name:>6}: {row['ms']:8.1f} ms, peak {row['memory']:6.0f} MB, loss {row['loss']:.5f}")
     turns.write_json(arguments.json, figures)

@@ -13,7 +13,7 @@ import numpy as np
 import turns
 from sides import SIDES
 
-from tinytx.data import CharTokenizer, random_batch, read_text, split, windows
+from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.models import GPT, GPTConfig
 from tinytx.training import WarmupCosine
 
@@ -22,7 +22,7 @@ BATCH, LENGTH, EVAL_EVERY, EVAL_WINDOWS = 12, 64, 250, 256
 
 def run(side, data, seed, steps, threads):
     """Run one side, and answer with its figures."""
-    text = read_text(data)
+    text = read_text(data) if data else builtin_corpus()
     tokenizer = CharTokenizer.from_text(text)
     train, validation = split(tokenizer.encode(text))
     inputs, targets = windows(validation, LENGTH)
@@ -45,8 +45,8 @@ def run(side, data, seed, steps, threads):
 
 def main():
     """Run both sides for every seed and print the table."""
-    parser = turns.parser(__doc__, turns=None)
-    parser.add_argument("--data", required=True, help="UTF-8 text file")
+    parser = turns.parser(__doc__, turns=None, quick="--seeds 1337 --steps 20")
+    parser.add_argument("--data", help="UTF-8 text file (default: the language reference that comes with Python)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1337, 1338, 1339], help="a turn of each side for each")
     parser.add_argument("--steps", type=int, default=2000)
     arguments = parser.parse_args()
@@ -55,12 +55,14 @@ def main():
     sides = ["ours", *turns.rivals(["torch_eager"], "torch")]
     env = turns.environment(arguments.keep_env)
     turns.describe(arguments.threads, sides, env)
-    options = "--data", arguments.data, "--steps", arguments.steps, "--threads", arguments.threads
+    options = ["--steps", arguments.steps, "--threads", arguments.threads]
+    options += ["--data", arguments.data] if arguments.data else []
     runs = {side: [] for side in sides}
     for seed in arguments.seeds:
         for side in sides:
             runs[side].append(turns.ask_once(__file__, side, seed, *options, env=env))
             print(f"seed {seed} {side}: {runs[side][-1]}", flush=True)
+        turns.check_losses({side: runs[side][-1]["val_loss"] for side in sides}, 0.01)
     for side in sides:
         loss, seconds = (turns.median(run[key] for run in runs[side]) for key in ("val_loss", "seconds"))
         print(f"{side}: median validation loss {loss:.4f}, median time {seconds:.1f} s")

@@ -124,7 +124,7 @@ def show(name, figures):
 
 def main():
     """Run the operations, print the table, and write the JSON."""
-    parser = turns.parser(__doc__)
+    parser = turns.parser(__doc__, quick="--shape nano --turns 1")
     parser.add_argument("--shape", choices=["nano", "baby", "gpt2"], default="baby", help="sizes, as in sides.py")
     parser.add_argument("--ops", nargs="+", choices=op_sides.OURS, default=list(op_sides.OURS))
     parser.add_argument("--long", type=int, nargs="?", const=16384, metavar="T", help="attention at this length alone")
@@ -137,22 +137,21 @@ def main():
     sides = ["ours", *turns.rivals(["torch"], "torch"), *([] if arguments.long else ["numpy"])]
     turns.describe(threads, sides, env)
     options = ["--shape", arguments.shape, "--threads", threads]
-    running = turns.start(__file__, sides, *options, *(["--long", arguments.long] if arguments.long else []), env=env)
+    options += ["--long", arguments.long] if arguments.long else []
     figures = {}
-    for name in ["attention"] if arguments.long else arguments.ops:
-        turns.take_turns(running.values(), 1, {"op": name, "repeats": 1})
-        slowest = max(side.turns[0]["forward"] + side.turns[0]["backward"] for side in running.values())
-        repeats = max(1, round(SECONDS * 1e3 / slowest))
-        turns.take_turns(running.values(), arguments.turns, {"op": name, "repeats": repeats})
-        figures[name] = figures_of(running)
-        show(name, figures[name])
+    with turns.running(__file__, sides, *options, env=env) as running:
+        for name in ["attention"] if arguments.long else arguments.ops:
+            turns.take_turns(running.values(), 1, {"op": name, "repeats": 1})
+            slowest = max(side.turns[0]["forward"] + side.turns[0]["backward"] for side in running.values())
+            repeats = max(1, round(SECONDS * 1e3 / slowest))
+            turns.take_turns(running.values(), arguments.turns, {"op": name, "repeats": repeats})
+            figures[name] = figures_of(running)
+            show(name, figures[name])
     if arguments.long:
         figures["memory_mb"] = {
             name: side.turns[-1]["peak"] - side.turns[-1]["before"] for name, side in running.items()
         }
         print(f"peak memory above the inputs, MB: {figures['memory_mb']}")
-    for side in running.values():
-        side.close()
     turns.write_json(arguments.json, figures)
 
 

@@ -1,7 +1,7 @@
 """How time and memory of a training step grow with length, layers, width and threads, against PyTorch.
 
     python benchmarks/scaling.py --png scaling.png --json scaling.json
-    python benchmarks/scaling.py --quick --axes length
+    python benchmarks/scaling.py --points 3 --axes length
 
 Each point of each side is a process of its own; the sides of a point take turns, and figures are medians. From one base
 (V = 65, T = 256, D = 128, H = 4, 2 layers, 8 sequences) one thing grows at a time. Length grows with ONE sequence in the
@@ -25,7 +25,7 @@ AXES = {
     "threads": [],  # up to --threads, by doubling
 }
 TINY = Shape(65, 8, 32, 1, 1, 1)
-QUICK, SECONDS = 3, 0.5  # points of an axis with --quick; length of a turn
+SECONDS = 0.5  # of a turn
 LABELS = {"length": "tokens T, one sequence", "layers": "layers", "width": "width D", "threads": "threads"}
 NAMES = {"ours": "tinytx", "torch_eager": "PyTorch"}
 COLOURS = {"ours": "#d1495b", "torch_eager": "#3b76af"}
@@ -68,15 +68,14 @@ def child(side, shape, threads):
 def measure(axis, value, sides, arguments, env):
     """Return {side: figures} of a point."""
     threads = value if axis == "threads" else arguments.threads
-    running = turns.start(__file__, sides, "--axes", axis, "--point", value, "--threads", threads, env=env)
-    turns.take_turns(running.values(), 1, 1)
-    losses = [side.turns[0]["loss"] for side in running.values()]
-    assert max(losses) - min(losses) < 1e-3 * max(losses), f"{axis} {value}: the sides' losses are {losses}"
-    steps = max(1, round(SECONDS * 1e3 / running["ours"].turns[0]["ms"]))
-    turns.take_turns(running.values(), 1 if arguments.quick else arguments.turns, steps)
+    options = "--axes", axis, "--point", value, "--threads", threads
+    with turns.running(__file__, sides, *options, env=env) as running:
+        turns.take_turns(running.values(), 1, 1)
+        turns.check_losses({name: side.turns[0]["loss"] for name, side in running.items()}, 1e-3)
+        steps = max(1, round(SECONDS * 1e3 / running["ours"].turns[0]["ms"]))
+        turns.take_turns(running.values(), arguments.turns, steps)
     point = {name: {key: side.median(key) for key in ("ms", "loss", "memory")} for name, side in running.items()}
     for name, side in running.items():
-        side.close()
         if name != "ours":
             point[name]["ratio"] = turns.ratio(side, running["ours"], "ms")
     return point
@@ -130,9 +129,9 @@ def draw(figures, path):
 
 def main():
     """Measure the axes, print a line for each point, and write picture and JSON."""
-    parser = turns.parser(__doc__, turns=5)
+    parser = turns.parser(__doc__, turns=5, quick="--axes length threads --points 2 --turns 1")
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
-    parser.add_argument("--quick", action="store_true", help=f"the first {QUICK} points of each axis, one turn")
+    parser.add_argument("--points", type=int, help="the first so many of each axis (default: all)")
     parser.add_argument("--png", type=Path, help="file to draw the curves to")
     parser.add_argument("--point", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -145,7 +144,7 @@ def main():
     for axis in arguments.axes:
         values = AXES[axis] or sorted({2**i for i in range(arguments.threads.bit_length())} | {arguments.threads})
         figures[axis] = {}
-        for value in values[:QUICK] if arguments.quick else values:
+        for value in values[: arguments.points]:
             point = figures[axis][value] = measure(axis, value, sides, arguments, env)
             text = "; ".join(f"{NAMES[name]} {x['ms']:.1f} ms, {x['memory']:.0f} MB" for name, x in point.items())
             ratios = "".join(f"; {NAMES[name]} / ours {x['ratio']:.2f}" for name, x in point.items() if "ratio" in x)

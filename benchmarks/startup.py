@@ -28,7 +28,7 @@ def child(side, threads):
     if side == "torch":
         import torch_gpt
 
-        trainer = sides.torch_trainer(torch_gpt.TorchGPT(SimpleNamespace(**shape.sizes)), threads)
+        trainer = sides.torch_trainer(torch_gpt.TorchGPT(SimpleNamespace(**shape.sizes, dropout=0.0)), threads)
     else:
         trainer = sides.ours(sides.make_model(shape), threads)
     loss = trainer.step(*sides.make_batch(shape))
@@ -46,8 +46,7 @@ def run(side, threads, env, folder):
 
 def main():
     """Let the sides start in turns, print the table, and write the JSON."""
-    parser = turns.parser(__doc__)
-    arguments = parser.parse_args()
+    arguments = turns.parser(__doc__, quick="--turns 1").parse_args()
     if arguments.child:
         return child(arguments.child, arguments.threads)
     sides = ["cold", "warm", *turns.rivals(["torch"], "torch")]
@@ -60,6 +59,8 @@ def main():
                 answer = run(side, arguments.threads, env, folder)
                 if turn:  # the first round fills folder, and the system's caches
                     runs[side].append(answer)
+    for side in sides:  # each has weights of its own
+        turns.check_losses({side: answer["loss"] for answer in runs[side]})
     figures = {}
     for side in sides:
         figures[side] = {key: turns.median(x[key] for x in runs[side]) for key in ("import", "first_step", "loss")}

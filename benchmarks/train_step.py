@@ -38,13 +38,11 @@ def compare(shape, sides, arguments, env):
     options = [f"--{name}={getattr(arguments, name)}" for name in ("threads", "dtype", "dropout")]
     options += ["--shapes", shape]
     gflops = turns.ask_once(__file__, "product", None, *options, env=env)["gflops"]
-    running = turns.start(__file__, sides, *options, env=env)
-    ours = running["ours"]
-    turns.take_turns(running.values(), 1, 1)
-    steps = max(1, round(1000 / ours.turns[0]["ms"]))  # about a second a turn
-    turns.take_turns(running.values(), arguments.turns, steps)
-    for side in running.values():
-        side.close()
+    with turns.running(__file__, sides, *options, env=env) as running:
+        ours = running["ours"]
+        turns.take_turns(running.values(), 1, 1)
+        steps = max(1, round(1000 / ours.turns[0]["ms"]))  # about a second a turn
+        turns.take_turns(running.values(), arguments.turns, steps)
     row = {f"{name}_ms": side.median("ms") for name, side in running.items()}
     rivals = [side for name, side in running.items() if name != "ours"]
     if rivals:
@@ -53,13 +51,14 @@ def compare(shape, sides, arguments, env):
         row["memory_ratio"] = ours.median("memory") / running["torch_eager"].median("memory")
     row["gflops"], row["sgemm_share"] = gflops, flops(SHAPES[shape]) / row["ours_ms"] / 1e6 / gflops
     row["loss"] = {name: side.turns[-1]["loss"] for name, side in running.items()}
+    turns.check_losses(row["loss"], None if arguments.dropout else 0.01)
     row["memory_mb"] = {name: side.median("memory") for name, side in running.items()}
     return row
 
 
 def main():
     """Run the shapes, print the table, and write the JSON."""
-    parser = turns.parser(__doc__)
+    parser = turns.parser(__doc__, quick="--shapes nano --turns 1")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--sides", nargs="+", choices=[s for s in SIDES if s != "ours"], default=["torch_eager"])
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default float32")

@@ -7,9 +7,11 @@ child can time its own imports.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -20,9 +22,23 @@ from pathlib import Path
 FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they halve NumPy's speed and leave PyTorch alone
 
 
-def parser(description, turns=7):
+class Parser(argparse.ArgumentParser):
+    """A parser with ``--quick``, which stands for some other options: those that make the program short."""
+
+    def __init__(self, description, quick):
+        super().__init__(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self._quick = quick
+        self.add_argument("--quick", action="store_true", help=f"the same as {quick}: shows that it runs, and no more")
+
+    def parse_args(self, args=None, namespace=None):
+        """Parse; what is given beside ``--quick`` comes after its options, and so before them in rank."""
+        args = sys.argv[1:] if args is None else args
+        return super().parse_args(self._quick.split() + args if "--quick" in args else args, namespace)
+
+
+def parser(description, turns=7, *, quick):
     """Return a parser with the options that every benchmark has; without ``--turns`` if that is None."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = Parser(description, quick)
     if turns:
         made.add_argument("--turns", type=int, default=turns, help=f"turns of each side (default {turns})")
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="of every side (default: all processors)")
@@ -123,11 +139,12 @@ class Child:
 
     def ask(self, request=None):
         """Let it take a turn: send it something, and keep what it answers."""
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended: the answer, or rather that there is none, says so
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} ended in its turn {len(self.turns)}: {self.error()}")
+            raise SystemExit(f"{self.name} ended in its turn {len(self.turns)}: {self.error()}")
         self.turns.append(json.loads(line))
         return self.turns[-1]
 
@@ -143,32 +160,51 @@ class Child:
 
     def close(self):
         """End the process."""
-        with self._process:  # closes the pipes and waits
+        with self._process, contextlib.suppress(BrokenPipeError):  # closes the pipes and waits
             self._process.stdin.close()
         self._errors.close()
 
 
-def start(script, sides, *options, env):
-    """Return {name: Child} of the sides that run here; say of the others why they do not."""
-    running = {}
-    for name in sides:
-        child = Child(script, name, *options, env=env)
-        if child.alive:
-            running[name] = child
-        else:
-            print(f"{name} does not run here: {child.error()}")
-            child.close()
-    return running
+@contextlib.contextmanager
+def running(script, sides, *options, env):
+    """Start the sides and yield {name: Child}; end them.
+
+    Raises
+    ------
+    SystemExit
+        With exit code 1, if one of them does not run here: a comparison without its rival is none.
+    """
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(_started(Child(script, name, *options, env=env))) for name in sides}
+
+
+@contextlib.contextmanager
+def _started(child):
+    with contextlib.closing(child):
+        if not child.alive:
+            raise SystemExit(f"{child.name} does not run here: {child.error()}")
+        yield child
 
 
 def ask_once(script, side, request, *options, env):
     """Return what a process, which lives for this one request, answers."""
-    child = Child(script, side, *options, env=env)
-    if not child.alive:
-        raise RuntimeError(f"{side} does not run here: {child.error()}")
-    answer = child.ask(request)
-    child.close()
-    return answer
+    with running(script, [side], *options, env=env) as children:
+        return children[side].ask(request)
+
+
+def check_losses(losses, rtol=None):
+    """End with exit code 1 unless the sides' losses are finite, and equal to ``rtol`` if one is given.
+
+    Parameters
+    ----------
+    losses : dict of str to float
+    rtol : float, optional
+        None where the sides draw other random numbers.
+    """
+    low, high = min(losses.values()), max(losses.values())
+    if not all(map(math.isfinite, losses.values())) or rtol is not None and high - low > rtol * abs(high):
+        allowed = "" if rtol is None else f" and equal to {rtol:g}"
+        raise SystemExit(f"the sides do not compute the same: losses {losses}, expected finite ones{allowed}")
 
 
 def take_turns(children, turns, request=None):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytx.data import MaskedBatches, TutorialTokenizer, joined, read_text
+from tinytx.data import MaskedBatches, TutorialTokenizer, builtin_corpus, joined, read_text
 from tinytx.files import read_json_lines
 from tinytx.models import Bert, BertConfig
 from tinytx.training import Adam, Trainer, fit, load_checkpoint, save_checkpoint
@@ -34,6 +34,7 @@ from tinytx.viz import loss_curve, nearest, tsne_map, unit_rows, word_map, word_
 REFERENCE = {0: 9.11, 100: 6.36, 200: 6.01, 400: 5.55, 600: 4.72, 800: 4.07, 1000: 3.43}
 LR, DECAY, BATCH, DROPOUT, SEED = 2e-3, 1e-4, 128, 0.1, 0
 SHOWN = 3000  # words whose vectors are written
+QUICK = "--lines 300 --steps 20 --layers 1 --iterations 50 --out runs/quick-bert-tutorial"
 CLOSED = 60  # the most frequent words, articles and the like, whose neighbours say little
 
 
@@ -50,7 +51,8 @@ class Beside(Trainer):
 
 def prepare(data, lines, max_words):
     """Return the tokenizer of the text's most frequent words, and batches of 20 words: a function of the step."""
-    texts = [line for line in read_text(data).split("\n")[:lines] if line.strip()]
+    text = read_text(data) if data else builtin_corpus()
+    texts = [line for line in text.split("\n")[:lines] if line.strip()]
     tokenizer = TutorialTokenizer.from_texts(texts, max_words)
     rows = joined([tokenizer.encode(text) for text in texts], max_len=20)
     options = {"replace": (1, 0, 0), "never": [tokenizer.pad_id]}  # always <mask>, and <oov> is hidden too
@@ -124,7 +126,8 @@ def report_words(folder, model, tokenizer, iterations):
 def main():
     """Train, and show what was learned."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, type=Path, help="UTF-8 text, a sentence a line")
+    text = "UTF-8 text, a sentence a line (default: the language reference that comes with Python)"
+    parser.add_argument("--data", type=Path, help=text)
     parser.add_argument("--lines", type=int, help="how many of its lines (default: all)")
     parser.add_argument("--max-words", type=int, default=40_000, help="of the vocabulary (default: 40000)")
     parser.add_argument("--steps", type=int, default=30_000, help="in all (default: the tutorial's 30000)")
@@ -133,7 +136,8 @@ def main():
     parser.add_argument("--threads", type=int, help="default: all processors")
     parser.add_argument("--layers", type=int, default=8, help="default: the tutorial's 8")
     parser.add_argument("--iterations", type=int, default=1000, help="of t-SNE (default: 1000)")
-    arguments = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help=f"the same as {QUICK}: shows that it runs, and no more")
+    arguments = parser.parse_args([*QUICK.split(), *sys.argv[1:]] if "--quick" in sys.argv else None)
     folder = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer, batches = prepare(arguments.data, arguments.lines, arguments.max_words)

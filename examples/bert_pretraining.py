@@ -34,9 +34,11 @@ from tinytx.models import Bert, BertConfig
 from tinytx.training import AdamW, Trainer, WarmupCosine, fit, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
+from tinytx.training.progress import tracked
 from tinytx.viz import loss_curve
 
 LENGTH, BATCH, SEED, PEAK, WARMUP, DECAY = 64, 32, 0, 1e-3, 400, 0.01
+QUICK = "--steps 20 --vocab-size 500 --width 16 --layers 1 --out runs/quick-bert"
 NO_DECAY = [("*.bias", {"weight_decay": 0.0}), ("*norm.weight", {"weight_decay": 0.0})]  # the paper's code says so
 
 
@@ -76,7 +78,7 @@ def begin(folder, tokenizer, arguments):
 def judge(model, batches):
     """Return the loss per hidden word, the share of these said right, and the share of pairs told apart."""
     loss, words, texts = 0.0, [], []
-    for ids, targets, segments, labels in batches.epoch():
+    for ids, targets, segments, labels in tracked(batches.epoch(), "batch judged", len(batches)):
         hidden, chosen = model(ids, segments=segments), targets != IGNORE_INDEX
         logits, answers = model.mlm_logits(hidden[chosen]), targets[chosen]  # (n, V), (n,)
         loss += ops.cross_entropy(logits, answers, count=1)[0]  # their sum
@@ -103,7 +105,8 @@ def main():
     parser.add_argument("--layers", type=int, default=4, help="default: 4")
     parser.add_argument("--threads", type=int, help="default: all processors")
     parser.add_argument("--out", type=Path, default=Path("runs/bert"), metavar="DIR")
-    arguments = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help=f"the same as {QUICK}: shows that it runs, and no more")
+    arguments = parser.parse_args([*QUICK.split(), *sys.argv[1:]] if "--quick" in sys.argv else None)
     folder = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer, batches, judged = prepare(arguments.data, arguments.layout, arguments.vocab_size)

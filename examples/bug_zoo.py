@@ -26,6 +26,7 @@ from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt  # noqa: E402
 
 LENGTH, BATCH, EVERY = 32, 16, 20  # characters, sequences, steps between points of a curve
 SUBTITLE = "A small GPT trained right (blue) and with one fault (red); under its name, what gradcheck says of the fault"
+QUICK = "--steps 20 --out quick-bug-zoo.png"
 RIGHT, WRONG, TEXT, FAINT = "#3b76af", "#d1495b", "#333333", "#bbbbbb"
 
 
@@ -86,7 +87,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="bug_zoo.png", metavar="FILE", help="the picture (default: bug_zoo.png)")
     parser.add_argument("--steps", type=int, default=600, help="of each run (default: 600)")
-    arguments = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help=f"the same as {QUICK}: shows that it runs, and no more")
+    arguments = parser.parse_args([*QUICK.split(), *sys.argv[1:]] if "--quick" in sys.argv else None)
     if not Path(arguments.out).resolve().parent.is_dir():
         parser.error(f"--out: there is no folder for {arguments.out}")
     figure_module = require("matplotlib.figure", "train", "drawing the bug zoo")

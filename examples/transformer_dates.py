@@ -11,6 +11,7 @@ Ctrl-C saves, and the same command goes on. It needs: pip install "tinytx[train]
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tinytx.files import read_json_lines, sweep
 from tinytx.metrics import exact_match
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.training import Adam, Trainer, WarmupCosine, fit, load_checkpoint, save_checkpoint
+from tinytx.training.progress import tracked
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
 
 MODEL = {"d_model": 64, "n_heads": 2, "d_ff": 128, "n_encoder_layers": 1, "n_decoder_layers": 1, "max_len": 48}
@@ -29,7 +31,8 @@ MODEL |= {"norm_order": "pre", "tied": "two-way", "dropout": 0.0, "label_smoothi
 PEAK, WARMUP, MAX_TOKENS = 3e-3, 100, 2000  # the largest learning rate, after so many steps; ids on a side of a batch
 SHOWN = "tuesday, the 27th of september 1994", "1994-09-27"  # a day that is held out in all its forms
 DIGITS = {"year": (0, 1, 2, 3), "day": (8, 9)}  # where they stand in yyyy-mm-dd
-CHUNK = 500  # pairs that are looked at together
+CHUNK = 100  # pairs that are looked at together
+QUICK = "--steps 20 --pairs 1000 --out runs/quick-dates"
 
 
 def batches(pairs, tokenizers):
@@ -67,7 +70,7 @@ def train(model, tokenizers, pairs, held_out, steps, out):
 def translate(model, tokenizers, sources):
     """Return the targets that the model writes, greedily."""
     texts = []
-    for start in range(0, len(sources), CHUNK):
+    for start in tracked(range(0, len(sources), CHUNK), f"{CHUNK} dates translated"):
         ids = [tokenizers[0].encode(source) for source in sources[start : start + CHUNK]]
         texts += [tokenizers[1].decode(words) for words in greedy(model, ids, 12).words()]
     return texts
@@ -90,7 +93,7 @@ def share_on_field(model, tokenizers, pairs):
     Of ``27th`` the digits count, of ``'94`` as well. A digit's alignment is taken with the right ones before it.
     """
     right = []
-    for start in range(0, len(pairs), CHUNK):
+    for start in tracked(range(0, len(pairs), CHUNK), f"{CHUNK} dates looked at"):
         some = pairs[start : start + CHUNK]
         for pair, weights in zip(some, alignment(maps_of(model, tokenizers, some)), strict=True):
             fields = date_fields(*pair)
@@ -105,7 +108,8 @@ def main():
     parser.add_argument("--out", default="runs/dates", metavar="DIR", help="the run's folder (default: runs/dates)")
     parser.add_argument("--steps", type=int, default=3000, help="optimiser steps (default: 3000)")
     parser.add_argument("--pairs", type=int, default=50_000, help="dates, a tenth of them held out (default: 50000)")
-    arguments = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help=f"the same as {QUICK}: shows that it runs, and no more")
+    arguments = parser.parse_args([*QUICK.split(), *sys.argv[1:]] if "--quick" in sys.argv else None)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)

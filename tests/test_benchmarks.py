@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -103,3 +104,68 @@ def test_the_tutorials_benchmark_runs(tmp_path, monkeypatch, capsys):
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert len(figures["losses"]["ours"]) == 2 and figures["ours"]["ms"] > 0
     assert "ms a step" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------------------------------- one side alone is no comparison
+
+turns = importlib.import_module("turns")
+error_bars = importlib.import_module("error_bars")
+SIDE = """
+import sys
+sys.path.insert(0, {folder!r})
+import turns
+name = sys.argv[2]
+if name == "missing":
+    raise ImportError("no such rival")
+turns.serve(lambda request: {{"ms": 1 / request, "loss": 2.0}})
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "side.py"
+    path.write_text(SIDE.format(folder=str(Path(turns.__file__).parent)))
+    return str(path)
+
+
+def test_sides_answer_and_end(script):
+    with turns.running(script, ["a", "b"], env=os.environ) as children:
+        turns.take_turns(children.values(), 2, 4)
+        assert [child.median("ms") for child in children.values()] == [0.25, 0.25]
+    assert all(child._process.returncode == 0 for child in children.values())
+    assert turns.ask_once(script, "a", 2, env=os.environ) == {"ms": 0.5, "loss": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("sides", "request_", "said"),
+    [(["a", "missing"], 1, "missing does not run here: .*no such rival"), (["a"], 0, "a ended in its turn 0: .*ZeroDiv")],
+    ids=["does not start", "fails in its turn"],
+)
+def test_a_side_that_fails_ends_the_benchmark(script, sides, request_, said):
+    """By an exit code, not by a line among figures that only one side has."""
+    with pytest.raises(SystemExit, match="(?s)" + said), turns.running(script, sides, env=os.environ) as children:
+        turns.take_turns(children.values(), 1, request_)
+
+
+@pytest.mark.parametrize("losses", [{"a": 1.0, "b": 1.02}, {"a": np.nan, "b": np.nan}, {"a": np.inf, "b": np.inf}])
+def test_sides_that_do_not_compute_the_same_end_the_benchmark(losses):
+    with pytest.raises(SystemExit, match="do not compute the same"):
+        turns.check_losses(losses, 0.01)
+    turns.check_losses({"a": 1.0, "b": 1.009}, 0.01)
+    turns.check_losses({"a": 1.0, "b": 3.0})
+
+
+def test_quick_is_a_name_for_other_options():
+    """What is given beside it wins."""
+    parser = turns.parser("", turns=7, quick="--turns 1 --threads 3")
+    assert parser.parse_args([]).turns == 7
+    assert parser.parse_args(["--quick"]).turns == 1
+    arguments = parser.parse_args(["--quick", "--turns", "2"])
+    assert (arguments.turns, arguments.threads) == (2, 3)
+
+
+@pytest.mark.parametrize("error", [0.5, 2.0, np.nan, np.inf])
+def test_an_error_that_is_no_number_exceeds_its_bar(error):
+    row = error_bars.row("f", 1.0, [(0.0, 1.0, 1.0), (error, 1.0, 1.0)])
+    assert row["exceed"] == (error != 0.5)
+    assert row["worst_ratio"] == (error if np.isfinite(error) else np.inf)

@@ -106,6 +106,17 @@ def test_files_named_in_commands_are_explained(page):
             assert "https://" in row and len(row.split("|")[3].strip()) > 3, row
 
 
+RUN = (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
+def test_every_program_is_run_by_ci(path):
+    """In its quickest mode: a loop over both folders finds it, and it takes --quick or has its flags there."""
+    assert 'for path in "$here"/benchmarks/*.py "$here"/examples/*.py; do' in RUN
+    source = path.read_text(encoding="utf-8")
+    assert '"--quick"' in source or "turns.parser" in source or f"*/{path.name})" in RUN
+
+
 STEPPING = """\
 import numpy as np
 from tinytx import ops
