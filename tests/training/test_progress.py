@@ -100,8 +100,25 @@ def test_a_step_that_compiles_is_not_counted(clock, capsys, monkeypatch):
         lines.update()
     err = capsys.readouterr().err
     assert err.count("Compiling") == 1
+    assert "compiling kernel 3\n" in err  # ten minutes later
     assert "step 7/100, 93 s left\n" in err
     assert "step 1/100\n" in err
+
+
+def test_compiling_is_shown_on_the_bar(terminal, monkeypatch):
+    """Catches half a minute in which nothing moves."""
+    screen = terminal()
+    monkeypatch.setattr(kernel, "on_compile", None)
+    monkeypatch.setattr(module, "_compiled", 0)
+    announce_compiling()
+    bar = progress(total=100)
+    for name in ("one", "two", "three"):
+        kernel.on_compile(name)
+    assert screen.lines()[0].startswith("Compiling kernels") and len(screen.lines()[0]) < 80
+    assert screen.lines()[1].endswith("] compiling kernel 3")
+    bar.update("loss 1.5")
+    bar.close()
+    assert screen.lines()[1].endswith("] loss 1.5")
 
 
 def test_the_bar_at_80_columns(terminal, clock):

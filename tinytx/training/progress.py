@@ -57,16 +57,21 @@ def say(line):
 
 
 def announce_compiling():
-    """From now on, say when kernels are compiled (once), and take no step's time for usual in which it happens."""
-    said = False
+    """From now on, say when kernels are compiled, and take no step's time for usual in which it happens."""
+    said = None
 
     def compiling(name):
         nonlocal said
         global _compiled
         _compiled += 1
-        if not said:
-            said = True
-            say("Compiling kernels that have not run here before: some seconds; they are kept for later runs")
+        if said is None:
+            say("Compiling kernels that are not on disk yet: this takes a while, once")
+            said = time.monotonic()
+        elif _bars:
+            _bars[-1].show(f"compiling kernel {_compiled}")
+        elif time.monotonic() - said >= Lines.every:
+            say(f"compiling kernel {_compiled}")
+            said = time.monotonic()
 
     kernel.on_compile = compiling
 
@@ -128,10 +133,10 @@ class _Display:
                 self._shown = now
                 self.show()
 
-    def parts(self):
+    def parts(self, text):
         """Return what there is to say: how far, how long, and the text's parts."""
         left = self._pace.left(self._total - self._done)
-        parts = (f"{self._unit} {self._done}/{self._total}", left, *self._text.split(", "))
+        parts = (f"{self._unit} {self._done}/{self._total}", left, *text.split(", "))
         return [harmless(part) for part in parts if part]
 
 
@@ -147,14 +152,15 @@ class Bar(_Display):
         if stays:
             self.show()
 
-    def show(self):
-        """Draw it."""
+    def show(self, text=None):
+        """Draw it; with another text, if something else is told meanwhile."""
         width = _columns() - 1  # in the last column some terminals begin a new line
-        _write("\r" + self.line(width).ljust(width))
+        with self._lock:
+            _write("\r" + self.line(width, self._text if text is None else text).ljust(width))
 
-    def line(self, width):
+    def line(self, width, text):
         """Return the bar in ``width`` characters; the last parts of the text are left out where there is no room."""
-        first, *others = self.parts()
+        first, *others = self.parts(text)
         while others and len(", ".join([first, *others])) + self.least + 4 > width:
             others.pop()
         room = width - len(", ".join([first, *others])) - 4
@@ -194,7 +200,7 @@ class Lines(_Display):
 
     def show(self):
         """Print how far it is."""
-        print(", ".join(self.parts()), file=sys.stderr, flush=True)
+        print(", ".join(self.parts(self._text)), file=sys.stderr, flush=True)
 
     def hide(self):
         """There is nothing to hide."""
