@@ -3,6 +3,7 @@
 import io
 import sys
 import threading
+import time
 
 import pytest
 
@@ -31,6 +32,14 @@ class Terminal(io.StringIO):
                 shown = piece + shown[len(piece) :]
             screen.append(shown.rstrip())
         return screen
+
+
+@pytest.fixture(autouse=True)
+def all_closed():
+    """Close what a test leaves open: its thread would go on and show it in the next test."""
+    yield
+    for display in module._displays[:]:
+        display.close()
 
 
 @pytest.fixture
@@ -81,7 +90,6 @@ def test_a_terminal_that_cannot_go_back_gets_lines(terminal, monkeypatch):
     """Catches a bar in an editor's shell, where each of its states is a line."""
     terminal()
     assert isinstance(progress(3), Bar)
-    module._bars.clear()
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(progress(3), Lines)
 
@@ -183,7 +191,7 @@ def test_a_part_of_a_work_takes_the_line_and_gives_it_back(terminal, clock):
     assert screen.lines()[-1].startswith("step 0/8 [")
     bar.close()
     assert len(screen.lines()) == 2
-    assert module._bars == []
+    assert module._displays == []
 
 
 def test_what_it_tracks_ends_where_the_reader_stops(terminal):
@@ -192,7 +200,43 @@ def test_what_it_tracks_ends_where_the_reader_stops(terminal):
     with pytest.raises(ValueError):
         for _ in (items := tracked([1, 2, 3], "batch")):
             items.throw(ValueError)
-    assert module._bars == []
+    assert module._displays == []
+
+
+@pytest.mark.parametrize("columns", [None, 80])
+def test_a_long_step_shows_signs_of_life(terminal, capsys, monkeypatch, columns):
+    """Catches silence where one step takes longer than anybody waits; and two displays that write over each other."""
+    monkeypatch.setattr(module, "QUIET", 0.02)
+    monkeypatch.setattr(Lines, "every", 0.02)
+    screen = terminal() if columns else None
+    outer = progress(total=3)
+    inner = progress(total=5, unit="batch", stays=False)
+    time.sleep(0.5)
+    inner.close()
+    written = screen.getvalue() if columns else capsys.readouterr().err
+    assert written.count("batch 0/5") >= 3
+    assert "at it for 0 s" in written
+    assert written.count("step 0/3") <= 2
+    outer.close()
+
+
+def test_an_error_while_nobody_works_reaches_who_does(monkeypatch):
+    """Catches a reader that goes away in the middle of a step, and a run that never hears of it."""
+
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(module, "QUIET", 0.01)
+    monkeypatch.setattr(Lines, "every", 0.01)
+    lines = progress(total=5)
+    monkeypatch.setattr(sys, "stderr", Gone())
+    deadline = time.monotonic() + 20
+    while lines._error is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(BrokenPipeError):
+        lines.update()
+    lines.close()
 
 
 def test_threads_count_together(capsys):

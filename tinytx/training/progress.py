@@ -9,7 +9,8 @@ from contextlib import closing
 from tinytx import kernel
 from tinytx.terminal import harmless, one_line
 
-_bars = []  # that stand on the terminal now: the last one is seen
+_displays = []  # of works that are going on, each a part of the one before: the last one is seen
+QUIET = 5.0  # seconds without a sign of life, at most
 _compiled = 0  # kernels, since `announce_compiling`
 
 
@@ -50,8 +51,8 @@ def say(line):
 
     What is not fit for a line of a terminal is made so: line breaks, control characters, megabytes.
     """
-    if _bars:
-        _bars[-1].say(one_line(line), sys.stderr)
+    if _displays:
+        _displays[-1].say(one_line(line), sys.stderr)
     else:
         print(one_line(line), file=sys.stderr, flush=True)
 
@@ -67,9 +68,9 @@ def announce_compiling():
         if said is None:
             say("Compiling kernels that are not on disk yet: this takes a while, once")
             said = time.monotonic()
-        elif _bars:
-            _bars[-1].show(f"compiling kernel {_compiled}")
-        elif time.monotonic() - said >= Lines.every:
+        elif bar := _bar():
+            bar.show(f"compiling kernel {_compiled}")
+        elif time.monotonic() - said >= QUIET:
             say(f"compiling kernel {_compiled}")
             said = time.monotonic()
 
@@ -116,28 +117,56 @@ class Pace:
 
 
 class _Display:
-    """What bars and lines have in common. Several threads may call ``update``."""
+    """What bars and lines have in common. Several threads may call ``update``.
+
+    A thread of its own shows it where a step takes long, so that nobody takes it for dead.
+    """
 
     def __init__(self, total, start, unit, stays):
         self._total, self._done, self._unit, self._stays = total, start, unit, stays
         self._text, self._pace, self._lock = "", Pace(), threading.RLock()
-        self._shown = time.monotonic()
+        self._shown = self._updated = time.monotonic()
+        self._error, self._closed = None, threading.Event()
+        _displays.append(self)
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def update(self, text="", n=1):
         """N steps are done; ``text`` says what came out, in parts with commas between, the most telling first."""
         with self._lock:
-            self._done, self._text = self._done + n, text
+            if self._error is not None:
+                raise self._error
+            self._done, self._text, self._updated = self._done + n, text, time.monotonic()
             self._pace.step(n)
-            now, is_last = time.monotonic(), self._done == self._total and self._stays
-            if now - self._shown >= self.every or is_last:
-                self._shown = now
+            is_last = self._done == self._total and self._stays
+            if self._updated - self._shown >= self.every or is_last:
+                self._shown = self._updated
                 self.show()
 
     def parts(self, text):
-        """Return what there is to say: how far, how long, and the text's parts."""
-        left = self._pace.left(self._total - self._done)
-        parts = (f"{self._unit} {self._done}/{self._total}", left, *text.split(", "))
+        """Return what there is to say: how far, how long, the text's parts; and for how long nothing has changed."""
+        left, since = self._pace.left(self._total - self._done), time.monotonic() - self._updated
+        waiting = f"at it for {duration(since)}" if since >= QUIET else ""
+        parts = (f"{self._unit} {self._done}/{self._total}", left, waiting, *text.split(", "))
         return [harmless(part) for part in parts if part]
+
+    def close(self):
+        """Show it no longer."""
+        with self._lock:
+            self._closed.set()
+            if self in _displays:
+                _displays.remove(self)
+
+    def _watch(self):
+        while not self._closed.wait(QUIET / 5):
+            with self._lock:
+                is_seen = not self._closed.is_set() and _displays[-1] is self
+                if is_seen and time.monotonic() - max(self._shown, self._updated) >= max(self.every, QUIET):
+                    self._shown = time.monotonic()
+                    try:
+                        self.show()
+                    except OSError as error:  # for the thread that works
+                        self._error = error
+                        return
 
 
 class Bar(_Display):
@@ -148,9 +177,7 @@ class Bar(_Display):
 
     def __init__(self, total, start, unit, stays):
         super().__init__(total, start, unit, stays)
-        _bars.append(self)
-        if stays:
-            self.show()
+        self.show()
 
     def show(self, text=None):
         """Draw it; with another text, if something else is told meanwhile."""
@@ -182,21 +209,22 @@ class Bar(_Display):
 
     def close(self):
         """Leave the bar as it is, or nothing."""
-        if self in _bars:
-            _bars.remove(self)
-            if self._stays:
-                self.show()
-                _write("\n")
-            else:
-                self.hide()
-            if _bars:
-                _bars[-1].show()
+        if self._closed.is_set():
+            return
+        super().close()
+        if self._stays:
+            self.show()
+            _write("\n")
+        else:
+            self.hide()
+        if bar := _bar():
+            bar.show()
 
 
 class Lines(_Display):
     """A line every five seconds."""
 
-    every = 5.0  # seconds
+    every = QUIET  # seconds
 
     def show(self):
         """Print how far it is."""
@@ -205,12 +233,14 @@ class Lines(_Display):
     def hide(self):
         """There is nothing to hide."""
 
-    def say(self, line):
+    def say(self, line, stream=None):
         """Print a line on standard output."""
-        print(line, flush=True)
+        print(line, file=stream or sys.stdout, flush=True)
 
-    def close(self):
-        """There is nothing to close."""
+
+def _bar():
+    """Return the bar that is seen now, or None."""
+    return _displays[-1] if _displays and isinstance(_displays[-1], Bar) else None
 
 
 def _write(text):
