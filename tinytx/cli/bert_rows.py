@@ -1,5 +1,6 @@
 """From a text to what BERT is trained on: sentences, a tokenizer, rows with or without pairs, batches with masks."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tinytx.data import (
@@ -19,6 +20,7 @@ from tinytx.data.masking import REPLACE
 from tinytx.extras import MissingExtra
 from tinytx.wording import counted
 
+_NEXT_SEED = 1_000_003  # from the seed of one epoch's pairs to that of the next
 FEW = 20  # documents: of so few none can be spared as a whole
 PAIRS = {"next": next_sentence_pairs, "order": sentence_order_pairs}
 
@@ -32,10 +34,13 @@ class Rows(NamedTuple):
         Encoded, without ``[CLS]`` and ``[SEP]``.
     parts : tuple
         Rows; and where there are pairs, their segments and labels.
+    again : function (int) -> tuple, or None
+        Where there are pairs: the parts of an epoch 0, 1, ..., with pairs drawn anew; those of epoch 0 are ``parts``.
     """
 
     sentences: list
     parts: tuple
+    again: Callable | None = None
 
 
 def read_documents(settings):
@@ -121,9 +126,12 @@ def make_rows(settings, tokenizer, part):
     flat = [ids for document in encoded for ids in document]
     frame = {"cls_id": tokenizer.cls_id, "sep_id": tokenizer.sep_id}
     if settings.pairs != "none":
-        make = PAIRS[settings.pairs]
-        options = {"seed": settings.seed} | frame | {"max_len": settings.max_len}
-        return Rows(flat, tuple(make(encoded, **options)))
+        make, options = PAIRS[settings.pairs], frame | {"max_len": settings.max_len}
+
+        def again(epoch):
+            return tuple(make(encoded, seed=settings.seed + epoch * _NEXT_SEED, **options))
+
+        return Rows(flat, again(0), again)
     if tokenizer.cls_id is None:
         return Rows(flat, (joined(flat, settings.max_len),))
     if settings.max_len < 3:
@@ -138,14 +146,43 @@ def make_batches(settings, tokenizer, rows):
         remedy = "take a smaller one, or --no-drop-last"
         there = f"there is to train on {counted(n, 'row')}"
         raise ValueError(f"--batch-size is {settings.batch_size}, and {there}: {remedy}")
-    return MaskedBatches(
-        *rows.parts,
-        batch_size=settings.batch_size,
-        dynamic=not settings.static,
-        replace=(1, 0, 0) if settings.always_mask else REPLACE,
-        drop_last=settings.drop_last,
-        **_masking(settings, tokenizer),
-    )
+    options = {
+        "batch_size": settings.batch_size,
+        "dynamic": not settings.static,
+        "replace": (1, 0, 0) if settings.always_mask else REPLACE,
+        "drop_last": settings.drop_last,
+    } | _masking(settings, tokenizer)
+    first = MaskedBatches(*rows.parts, **options)
+    if rows.again is None or settings.static:
+        return first
+    return FreshPairs(first, lambda epoch: MaskedBatches(*rows.again(epoch), **options))
+
+
+class FreshPairs:
+    """The batches of a corpus of pairs that are drawn anew in each epoch: few pairs would be learned by heart.
+
+    Every epoch has as many pairs, so batch ``step`` is a function of the step alone, as `MaskedBatches` has it.
+
+    Parameters
+    ----------
+    first : MaskedBatches
+        Of epoch 0.
+    again : function (int) -> MaskedBatches
+        Of any epoch.
+    """
+
+    def __init__(self, first, again):
+        self._epoch, self._batches, self._again = 0, first, again
+
+    def __len__(self):
+        return len(self._batches)
+
+    def __call__(self, step):
+        """Return batch ``step`` of the run, as `MaskedBatches` does."""
+        epoch = step // len(self)
+        if epoch != self._epoch:
+            self._epoch, self._batches = epoch, self._again(epoch)
+        return self._batches(step)
 
 
 def validation_batches(settings, tokenizer, rows, n=None):

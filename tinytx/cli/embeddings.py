@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tinytx.cli.load import Translator, load_run
+from tinytx.cli.paths import check_file, check_folder
 from tinytx.extras import require
 from tinytx.terminal import visible
 from tinytx.training.progress import progress
@@ -90,12 +91,10 @@ def _check(arguments, n):
         value = getattr(arguments, name)
         if value is not None and value < least:
             raise ValueError(f"--{name} is {value}, expected at least {least}")
-    if arguments.out == "":
-        raise ValueError("--out is empty: name a folder, or leave it out")
-    for name in ("tsne", "picture"):
-        path = getattr(arguments, name)
-        if path is not None and (path == "" or Path(path).is_dir() or not Path(path).parent.is_dir()):
-            raise ValueError(f"--{name} is {path!r}, expected a file in a folder that exists")
+    if arguments.out is not None:
+        check_folder("--out", arguments.out)
+    check_file("--tsne", arguments.tsne, ".html")
+    check_file("--picture", arguments.picture, ".png")
     drawn = arguments.tsne is not None or arguments.picture is not None
     if drawn and not 1 <= arguments.perplexity < n - 1:
         expected = f"expected at least 1 and less than {n - 1}, for {n} words"

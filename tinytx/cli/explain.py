@@ -8,9 +8,12 @@ import numpy as np
 
 from tinytx.cli.load import Translator, load_run, note_unknown
 from tinytx.cli.page import ALLOWED, HIDDEN, grid, heading, paragraph, shown, table, words
+from tinytx.cli.paths import check_file
+from tinytx.cli.texts import encode_known, known_form
 from tinytx.cli.translate import encode_source
 from tinytx.decoding import greedy
 from tinytx.decoding.choose import log_normaliser
+from tinytx.extras import require
 from tinytx.layers.masks import causal_mask
 from tinytx.training.progress import say
 from tinytx.wording import counted
@@ -43,6 +46,9 @@ def run(arguments):
     """Print the page."""
     if not arguments.text or arguments.target == "":
         raise ValueError(f"{'--target' if arguments.text else 'TEXT'} is empty: give at least one token")
+    check_file("--picture", arguments.picture, ".png")
+    if arguments.picture is not None:
+        require("matplotlib", "train", "drawing attention weights")
     found = load_run(arguments.dir, ("transformer", "gpt"))
     if isinstance(found, Translator):
         _explain_transformer(*found, arguments)
@@ -55,21 +61,22 @@ def run(arguments):
 
 def _explain_transformer(model, source_tokenizer, target_tokenizer, arguments):
     """Print the page of a Transformer: encoder, decoder, masks, loss, decoding."""
-    config, text = model.config, arguments.text.strip()
+    config, text = model.config, known_form(source_tokenizer, arguments.text.strip())
+    target = known_form(target_tokenizer, (arguments.target or "").strip())
     ids = encode_source(source_tokenizer, text, model, "TEXT")
     if not len(ids):
         raise ValueError("TEXT holds no token: give at least one word")
     n_tokens = _n_tokens(arguments.tokens, config.max_len, config.max_len)
     decoded = greedy(model, ids[None], n_tokens, trace=True)
     own = arguments.target is None
-    right = decoded.words()[0] if own else target_tokenizer.encode(arguments.target.strip())
+    right = decoded.words()[0] if own else encode_known(target_tokenizer, target, "--target")
     if own:  # a model that has learned little may not stop, or say padding
         right = right[right != config.pad_id][: config.max_len - 1]
     if len(right) >= config.max_len:
         most = config.max_len - 1
         facts = f"--target has {counted(len(right), 'token')}"
         raise ValueError(f"{facts}, and behind <start> the decoder reads at most {most}")
-    for tokenizer, given in ((source_tokenizer, text), (target_tokenizer, arguments.target or "")):
+    for tokenizer, given in ((source_tokenizer, text), (target_tokenizer, target)):
         note_unknown(say, tokenizer, given)
     target = np.concatenate([[config.start_id], right, [config.stop_id]])
     n_padding = min(PADDING, config.max_len - max(len(ids), len(target) - 1))
@@ -166,7 +173,8 @@ def _explain_gpt(model, tokenizer, arguments):
     """Print the page of a GPT: input and labels, mask, loss, generation."""
     if arguments.target is not None:
         raise ValueError(f"--target is for a transformer, and {arguments.dir} holds a gpt: its text is its target")
-    config, ids = model.config, tokenizer.encode(arguments.text)[None]  # (1, T + 1)
+    text = known_form(tokenizer, arguments.text)
+    config, ids = model.config, encode_known(tokenizer, text, "TEXT")[None]  # (1, T + 1)
     if not 2 <= ids.size <= config.max_len:
         raise ValueError(f"TEXT has {counted(ids.size, 'token')}, expected 2 to the model's max_len, {config.max_len}")
     room = config.max_len - ids.size + 1
@@ -198,7 +206,7 @@ def _explain_gpt(model, tokenizer, arguments):
 
     print(heading("4. Generation: it starts from the text, and goes on with what it said itself"))
     print("The likeliest token each time (greedily; the command sample draws at random):\n")
-    _print_steps(greedy(model, ids, n_tokens, trace=True), tokenizer, arguments.text)
+    _print_steps(greedy(model, ids, n_tokens, trace=True), tokenizer, text)
     _tell(
         f"It knows no <stop>, and ends where it is told to, here after {counted(n_tokens, 'token')}. The first step "
         "feeds the whole text, each later one a single token: the keys and values of those before are in a cache."

@@ -36,7 +36,7 @@ def run(arguments):
     most = model.config.vocab_size
     if not 1 <= arguments.top <= most:
         raise ValueError(f"--top is {arguments.top}, expected 1 to the size of the vocabulary, {most}")
-    texts = [(place, text) for place, text in given_texts(arguments.texts, "text") if text]
+    texts = [(place, text) for place, text in given_texts(arguments.texts, "text", tokenizer) if text]
     rows = [encode_hidden(model, tokenizer, text, place) for place, text in texts]
     for _, text in texts:
         note_unknown(say, tokenizer, " ".join(HIDDEN.sub(" ", text).split()))

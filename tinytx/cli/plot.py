@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tinytx.cli.paths import check_file
 from tinytx.data import tokenizer_from_dict
 from tinytx.files import load_arrays
 from tinytx.training.checkpoint import NAME
@@ -32,10 +33,7 @@ def run(arguments):
     records = {str(folder): _records(folder) for folder in folders}
     default = folders[0] / PICTURE if len(folders) == 1 else Path(COMPARISON)
     out = default if arguments.out is None else Path(arguments.out)
-    if arguments.out == "" or out.is_dir() or not out.parent.is_dir():
-        raise ValueError(f"--out is {arguments.out!r}, expected a file in a folder that exists")
-    if out.suffix.lower() not in ("", ".png"):
-        raise ValueError(f"--out is {arguments.out!r}, and the picture is a PNG: name it {out.stem}.png")
+    check_file("--out", arguments.out, ".png")
     details = [_details(folder) for folder in folders]
     same = {key: value for key, value in details[0].items() if all(other.get(key) == value for other in details)}
     if len(folders) == 1:

@@ -28,6 +28,7 @@ import numpy as np
 from tinytx.cli.advice import command
 from tinytx.cli.best import FOLDER, Best
 from tinytx.cli.plot import PICTURE, curve_details
+from tinytx.cli.paths import check_folder
 from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
 from tinytx.extras import MissingExtra, require
 from tinytx.files import append_json, sweep
@@ -271,12 +272,11 @@ class Run:
 
 def _new_folder(asked, name, held):
     """Make, lock and return the folder of a new run; one that holds a run already is never written to."""
-    if asked == "":
-        raise ValueError("--out is empty: name a folder, or leave it out")
-    if not asked:
+    if asked is None:
         folder = _next_free(name)
         held.enter_context(locked(folder))
         return folder
+    check_folder("--out", asked)
     folder = Path(asked)
     folder.mkdir(parents=True, exist_ok=True)
     held.enter_context(locked(folder))

@@ -1,10 +1,12 @@
 """``python -m tinytx sample DIR``: text from a trained model, as it is written."""
 
+import math
 import sys
 
 import numpy as np
 
 from tinytx.cli.load import load_run
+from tinytx.cli.texts import encode_known, known_form
 from tinytx.decoding import generate
 
 
@@ -42,13 +44,22 @@ def run(arguments):
         value = getattr(arguments, name)
         if value is not None and value < 0:
             raise ValueError(f"--{name} is {value}, expected at least 0")
+    if not 0 <= arguments.temperature < math.inf:
+        raise ValueError(f"--temperature is {arguments.temperature:g}, expected a number of at least 0")
+    if arguments.top_k is not None and arguments.top_k < 1:
+        raise ValueError(f"--top-k is {arguments.top_k}, expected at least 1; leave it out for all characters")
+    if arguments.top_p is not None and not 0 < arguments.top_p <= 1:
+        raise ValueError(f"--top-p is {arguments.top_p:g}, expected a number in (0, 1]; 1 takes all characters")
     if arguments.prompt == "":
         raise ValueError("--prompt is empty: give at least one character to continue")
     if arguments.stop == "":
         raise ValueError("--stop is empty: give the characters to end after, or leave it out")
     model, tokenizer = load_run(arguments.dir, ("gpt",))
-    prompt = arguments.prompt or default_prompt(tokenizer)
-    ids = tokenizer.encode(prompt)
+    prompt = known_form(tokenizer, arguments.prompt or default_prompt(tokenizer))
+    ids = encode_known(tokenizer, prompt, "--prompt")
+    stop = None
+    if arguments.stop is not None:
+        stop = encode_known(tokenizer, known_form(tokenizer, arguments.stop), "--stop")
     tokens = generate(
         model,
         ids[None],
@@ -56,7 +67,7 @@ def run(arguments):
         temperature=arguments.temperature,
         top_k=arguments.top_k,
         top_p=arguments.top_p,
-        stop=tokenizer.encode(arguments.stop) if arguments.stop else None,
+        stop=stop,
         rng=np.random.default_rng(arguments.seed),
     )
     sys.stdout.write(prompt)

@@ -62,6 +62,9 @@ class RunSettings:
             notes.append(f"--eval-every is {self.eval_every}, {longer}: it validates and saves at its end only")
         if self.log_every > self.steps:
             notes.append(f"--log-every is {self.log_every}, {longer}: metrics.jsonl gets its validation only")
+        rows = getattr(self, "batch_size", None)
+        if rows is not None and self.accumulate > rows:
+            notes.append(f"--accumulate is {self.accumulate}, and a batch has {rows} rows: it is cut into {rows} parts")
         if self.patience > self.steps // self.eval_every:
             many = f"{self.steps // self.eval_every} validations, one in --eval-every {self.eval_every} steps"
             notes.append(f"--patience is {self.patience}, and the run has {many}: it does not end early")

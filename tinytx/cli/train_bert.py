@@ -80,10 +80,10 @@ class Settings(RunSettings):
         "none", "two sentences in a row: does the second follow, or are they swapped", bert="next",
         choices=("none", *PAIRS), fixed=True,
     )  # fmt: skip
-    mask_rate: float = _option(0.15, "share of words that are asked for", minimum=0.0)
+    mask_rate: float = _option(0.15, "share of words that are asked for", minimum=0.0, maximum=1.0)
     always_mask: bool = _option(True, "hide them all; else 80 % are, 10 % become random words, 10 % stay", bert=False)
     mask_unknown: bool = _option(False, "ask for words outside the vocabulary, too", tutorial=True)
-    static: bool = _option(False, "the same mask in every epoch, not a new one")
+    static: bool = _option(False, "the same masks and pairs in every epoch, not new ones")
     whole_words: bool = _option(False, "choose all pieces of a word together", only={"tokenizer": ("wordpieces",)})
     max_len: int = _option(20, "tokens in a row", bert=64, minimum=1)
     batch_size: int = _option(64, "rows in a step", tutorial=128, bert=32, minimum=1, maximum=MOST_ROWS)

@@ -19,6 +19,7 @@ from tinytx.cli.settings import (
     origin,
 )
 from tinytx.cli.sample import default_prompt
+from tinytx.cli.texts import encode_known
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.decoding import generate
 from tinytx.layers.block import NORM_ORDERS
@@ -82,11 +83,18 @@ def run(arguments):
     texts = _read(settings)
     text = "".join(texts)
     tokenizer = CharTokenizer.from_dict(before.meta.get("tokenizer")) if before else CharTokenizer.from_text(text)
-    ids = [tokenizer.encode(text) for text in texts]
+    places = [settings.data or "the text", settings.valid]
+    ids = [encode_known(tokenizer, text, place) for text, place in zip(texts, places, strict=False)]
     train, validation = ids if settings.valid else split(*ids, settings.train_fraction)
-    inputs, targets = windows(validation, settings.max_len)
     shape = {"max_len": settings.max_len, "batch_size": settings.batch_size, "seed": settings.seed}
-    random_batch(train, **shape, step=0)  # raises where the text is too short
+    if len(train) <= settings.max_len:
+        needs = f"a row of --max-len {settings.max_len} needs {settings.max_len + 1}"
+        remedy = "take a longer text, a smaller --max-len or a larger --train-fraction"
+        raise ValueError(f"there are {counted(len(train), 'character')} to train on, and {needs}: {remedy}")
+    if len(validation) < 2:
+        remedy = "take a longer text or a smaller --train-fraction, or name another text by --valid"
+        raise ValueError(f"there are {counted(len(validation), 'character')} to validate, expected 2: {remedy}")
+    inputs, targets = windows(validation, settings.max_len)
     compare_data(before, text=digest(*texts))
     config = GPTConfig(vocab_size=tokenizer.vocab_size, **settings.fields_of(GPTConfig))
     model = build(GPT, config, settings, before)

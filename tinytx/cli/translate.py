@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.cli.load import load_run, note_unknown
-from tinytx.cli.texts import given_texts
+from tinytx.cli.paths import check_file
+from tinytx.cli.texts import encode_known, given_texts
 from tinytx.decoding import beam_search, greedy
+from tinytx.extras import require
 from tinytx.training.progress import progress, say
 from tinytx.wording import counted
 
@@ -50,12 +52,15 @@ def add_parser(commands, name):
 def run(arguments):
     """Print each translation on a line."""
     beam = _beam(arguments)
+    check_file("--picture", arguments.picture, ".png")
+    if arguments.picture is not None:
+        require("matplotlib", "train", "drawing where the translation looked")
     model, source_tokenizer, target_tokenizer = load_run(arguments.dir, ("transformer",))
     most = model.config.max_len
     n_tokens = most if arguments.max_tokens is None else arguments.max_tokens
     if not 1 <= n_tokens <= most:
         raise ValueError(f"--max-tokens is {n_tokens}, expected 1 to the model's max_len, {most}")
-    sentences = given_texts(arguments.sentences, "sentence")
+    sentences = given_texts(arguments.sentences, "sentence", source_tokenizer)
     if arguments.picture is not None and (len(sentences) != 1 or not sentences[0][1]):
         raise ValueError(f"--picture draws one sentence, and there are {sum(bool(text) for _, text in sentences)}")
     sources = [encode_source(source_tokenizer, text, model, place) for place, text in sentences]
@@ -78,7 +83,7 @@ def run(arguments):
 
 def encode_source(tokenizer, text, model, place):
     """Return the ids of a source; raise ValueError if the model cannot read so many."""
-    ids, most = tokenizer.encode(text), model.config.max_len
+    ids, most = encode_known(tokenizer, text, place), model.config.max_len
     if len(ids) > most:
         facts = f"{place} has {counted(len(ids), 'token')}"
         raise ValueError(f"{facts}, and the model reads at most {most}: cut it, {text!r:.60}")
