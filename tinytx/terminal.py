@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 
 # Controls but newline and tab; line separators; what turns the direction of writing; halves of surrogate pairs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -59,6 +60,34 @@ def _escape(match):
     return "".join(r"\x20" if c == " " else c.encode("unicode_escape").decode() for c in match.group())
 
 
+class Line:
+    """What is known of the terminal's lowest line: of both streams together, since both may be seen there."""
+
+    def __init__(self):
+        self._hide, self._at, self._is_whole = None, time.monotonic(), True
+
+    def holds(self, hide):
+        """A bar stands there, which ``hide`` takes away; or none does any more, where it is None."""
+        self._hide = hide
+
+    def clear(self):
+        """Take away a bar."""
+        if self._hide is not None:
+            self._hide()
+
+    def wrote(self, text):
+        """A text was written."""
+        if text:
+            self._at, self._is_whole = time.monotonic(), text.endswith("\n")
+
+    def quiet(self):
+        """Return for how many seconds nothing has been written; 0 where a line waits for its end."""
+        return time.monotonic() - self._at if self._is_whole else 0.0
+
+
+LINE = Line()
+
+
 class Stream:
     """A text stream that writes `harmless` text, with escapes for what its encoding cannot say.
 
@@ -80,8 +109,10 @@ class Stream:
         self.filters = True
 
     def write(self, text):
-        """Write a text; return its length."""
+        """Write a text, where no bar stands any more; return its length."""
+        LINE.clear()
         self.write_unfiltered(harmless(text) if self.filters else text)
+        LINE.wrote(text)
         return len(text)
 
     def write_unfiltered(self, text):

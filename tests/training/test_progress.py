@@ -8,8 +8,9 @@ import time
 import pytest
 
 from tinytx import kernel
+from tinytx.terminal import safe
 from tinytx.training import progress as module
-from tinytx.training.progress import Bar, Lines, announce_compiling, duration, progress, say, tracked
+from tinytx.training.progress import Bar, Lines, announce_compiling, duration, progress, say, tracked, working
 
 
 class Terminal(io.StringIO):
@@ -208,6 +209,7 @@ def test_a_long_step_shows_signs_of_life(terminal, capsys, monkeypatch, columns)
     """Catches silence where one step takes longer than anybody waits; and two displays that write over each other."""
     monkeypatch.setattr(module, "QUIET", 0.02)
     monkeypatch.setattr(Lines, "every", 0.02)
+    monkeypatch.delitem(sys.modules, "pdb", raising=False)
     screen = terminal() if columns else None
     outer = progress(total=3)
     inner = progress(total=5, unit="batch", stays=False)
@@ -220,6 +222,40 @@ def test_a_long_step_shows_signs_of_life(terminal, capsys, monkeypatch, columns)
     outer.close()
 
 
+@pytest.mark.parametrize("columns", [None, 80])
+def test_a_work_without_steps_shows_signs_of_life(terminal, capsys, monkeypatch, columns):
+    """Catches silence while a text is read or a vocabulary learned; and signs that disturb what a command prints."""
+    monkeypatch.setattr(module, "QUIET", 0.25)
+    monkeypatch.setattr(Lines, "every", 0.25)
+    monkeypatch.delitem(sys.modules, "pdb", raising=False)
+    screen = terminal() if columns else None
+    with safe(), working("train"):
+        time.sleep(0.8)
+        print("Text: so many characters", file=sys.stderr)
+        for letter in "a sample":
+            print(letter, end="", file=sys.stderr)
+            time.sleep(0.04)
+        time.sleep(0.5)  # in the middle of a line
+        print(file=sys.stderr)
+    written = screen.getvalue() if columns else capsys.readouterr().err
+    assert "train, at it for 0 s" in written
+    assert "a sample\n" in written
+    assert written.index("at it") < written.index("Text:") and "at it" not in written.partition("Text:")[2]
+    if columns:
+        assert screen.lines() == ["Text: so many characters", "a sample", ""]
+
+
+def test_nobody_disturbs_a_debugger(capsys, monkeypatch):
+    """Catches signs of life in the middle of what somebody types at the prompt of pdb."""
+    monkeypatch.setattr(module, "QUIET", 0.01)
+    monkeypatch.setattr(Lines, "every", 0.01)
+    monkeypatch.setitem(sys.modules, "pdb", pytest)
+    lines = progress(total=5)
+    time.sleep(0.2)
+    lines.close()
+    assert capsys.readouterr().err == ""
+
+
 def test_an_error_while_nobody_works_reaches_who_does(monkeypatch):
     """Catches a reader that goes away in the middle of a step, and a run that never hears of it."""
 
@@ -229,6 +265,7 @@ def test_an_error_while_nobody_works_reaches_who_does(monkeypatch):
 
     monkeypatch.setattr(module, "QUIET", 0.01)
     monkeypatch.setattr(Lines, "every", 0.01)
+    monkeypatch.delitem(sys.modules, "pdb", raising=False)
     lines = progress(total=5)
     monkeypatch.setattr(sys, "stderr", Gone())
     deadline = time.monotonic() + 20

@@ -30,7 +30,7 @@ from tinytx.cli import (
     translate,
 )
 from tinytx.cli.parser import Parser, Version
-from tinytx.training.progress import announce_compiling, say
+from tinytx.training.progress import announce_compiling, say, working
 
 # What says that something outside the program is not as it should be: a traceback would not help anybody. The last
 # two are what is left of a torn file that a library keeps for itself.
@@ -48,7 +48,8 @@ def main(argv=None):
         try:
             arguments = _parser().parse_args(argv)
             announce_compiling()
-            code = arguments.run(arguments) or 0
+            with working(argv[0]):
+                code = arguments.run(arguments) or 0
             sys.stdout.flush()  # a full disk shows here, not when nobody listens any more
             return code
         except BrokenPipeError:  # the reader of our output is gone, as in ``... | head``

@@ -4,10 +4,10 @@ import os
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 from tinytx import kernel
-from tinytx.terminal import harmless, one_line
+from tinytx.terminal import LINE, harmless, one_line
 
 _displays = []  # of works that are going on, each a part of the one before: the last one is seen
 QUIET = 5.0  # seconds without a sign of life, at most
@@ -15,12 +15,13 @@ _compiled = 0  # kernels, since `announce_compiling`
 
 
 def progress(total, start=0, unit="step", *, stays=True):
-    """Return a display with ``update(text, n)``, ``say(line)`` and ``close()``, on standard error.
+    """Return a display with ``update(text, n)``, ``say(line)``, ``hide()`` and ``close()``, on standard error.
 
     Parameters
     ----------
     total, start : int
-        Steps in all, and steps done before.
+        Steps in all, and steps done before. A total of None: nobody knows, and it only says from time to time, where
+        there is silence, that the work goes on.
     unit : str
     stays : bool
         Whether a line stays at the end. One that does not is for work that is a part of another.
@@ -44,6 +45,13 @@ def tracked(items, unit, total=None):
         for item in items:
             yield item
             bar.update()
+
+
+@contextmanager
+def working(what):
+    """Say from time to time that a work goes on, as long as a block says nothing itself."""
+    with closing(progress(None, unit=what, stays=False)):
+        yield
 
 
 def say(line):
@@ -144,9 +152,13 @@ class _Display:
 
     def parts(self, text):
         """Return what there is to say: how far, how long, the text's parts; and for how long nothing has changed."""
-        left, since = self._pace.left(self._total - self._done), time.monotonic() - self._updated
+        since = time.monotonic() - self._updated
         waiting = f"at it for {duration(since)}" if since >= QUIET else ""
-        parts = (f"{self._unit} {self._done}/{self._total}", left, waiting, *text.split(", "))
+        if self._total is None:
+            parts = (self._unit, waiting, text)
+        else:
+            left = self._pace.left(self._total - self._done)
+            parts = (f"{self._unit} {self._done}/{self._total}", left, waiting, *text.split(", "))
         return [harmless(part) for part in parts if part]
 
     def close(self):
@@ -159,14 +171,20 @@ class _Display:
     def _watch(self):
         while not self._closed.wait(QUIET / 5):
             with self._lock:
-                is_seen = not self._closed.is_set() and _displays[-1] is self
-                if is_seen and time.monotonic() - max(self._shown, self._updated) >= max(self.every, QUIET):
+                if self._is_due():
                     self._shown = time.monotonic()
                     try:
                         self.show()
                     except OSError as error:  # for the thread that works
                         self._error = error
                         return
+
+    def _is_due(self):
+        """Return whether it is time for a sign of life; never at the prompt of a debugger."""
+        if self._closed.is_set() or _displays[-1] is not self or "pdb" in sys.modules:
+            return False
+        quiet = time.monotonic() - max(self._shown, self._updated)
+        return min(quiet, LINE.quiet() if self._total is None else quiet) >= max(self.every, QUIET)
 
 
 class Bar(_Display):
@@ -177,17 +195,21 @@ class Bar(_Display):
 
     def __init__(self, total, start, unit, stays):
         super().__init__(total, start, unit, stays)
-        self.show()
+        if total is not None:
+            self.show()
 
     def show(self, text=None):
         """Draw it; with another text, if something else is told meanwhile."""
         width = _columns() - 1  # in the last column some terminals begin a new line
         with self._lock:
             _write("\r" + self.line(width, self._text if text is None else text).ljust(width))
+            LINE.holds(self.hide)
 
     def line(self, width, text):
         """Return the bar in ``width`` characters; the last parts of the text are left out where there is no room."""
         first, *others = self.parts(text)
+        if self._total is None:
+            return ", ".join([first, *others])[:width]
         while others and len(", ".join([first, *others])) + self.least + 4 > width:
             others.pop()
         room = width - len(", ".join([first, *others])) - 4
@@ -198,6 +220,7 @@ class Bar(_Display):
 
     def hide(self):
         """Leave the line empty, for something else."""
+        LINE.holds(None)
         _write("\r" + " " * (_columns() - 1) + "\r")
 
     def say(self, line, stream=None):
@@ -214,10 +237,11 @@ class Bar(_Display):
         super().close()
         if self._stays:
             self.show()
+            LINE.holds(None)
             _write("\n")
         else:
-            self.hide()
-        if bar := _bar():
+            LINE.clear()
+        if (bar := _bar()) and bar._total is not None:
             bar.show()
 
 
