@@ -177,7 +177,7 @@ def test_print_shows_who_kept_what():
     lines = str(tape).splitlines()
     assert [line.split() for line in lines[1:]] == [
         ["left", "x", "(2,", "3)", "24"],
-        ["right", "-", "0"],
+        ["right", "x", "shared", "with", "left", "0"],
         ["total", "2", "entries", "24"],
     ]
 

@@ -142,10 +142,13 @@ class Tape:
             yield layer, arrays, sum({id(_owner(array)): array.nbytes for _, array in arrays}.values())
 
     def __str__(self):
-        rows, total = [("layer", "saved", "bytes")], 0
-        for layer, arrays, size in self.kept():
-            shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays)
-            rows.append((self._name(layer), shapes or "-", f"{size:,}"))
+        rows, total, first = [("layer", "saved", "bytes")], 0, {}  # first: which layer keeps an array, and counts it
+        for (layer, saved), (_, arrays, size) in zip(self._stack, self.kept(), strict=True):
+            path = self._name(layer)
+            shown = [f"{name} {array.shape}" for name, array in arrays]
+            shown += [f"{n} shared with {first[id(_owner(a))]}" for n, a in _arrays(saved) if id(_owner(a)) in first]
+            first |= {id(_owner(array)): path for _, array in arrays}
+            rows.append((path, ", ".join(shown) or "-", f"{size:,}"))
             total += size
         rows.append(("total", f"{len(self._stack)} entries", f"{total:,}"))
         width = [max(len(row[i]) for row in rows) for i in range(3)]

@@ -17,7 +17,8 @@ class Residual(Layer):
     Pre-norm (GPT-2; Xiong et al. 2020, arXiv:2002.04745):     y = x + dropout(f(norm(x)))
     Post-norm (Vaswani et al. 2017):                           y = norm(x + dropout(f(x)))
 
-    In both, two paths lead from x to y, so dx is the sum of what comes back on each.
+    In both, two paths lead from x to y, so dx is the sum of what comes back on each. In the name of a parameter or of a
+    layer, ``f`` is the layer inside: ``blocks.0.attention.f.query`` belongs to the first block's attention.
 
     Parameters
     ----------
