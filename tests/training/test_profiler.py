@@ -1,11 +1,15 @@
 """The profile: every layer is charged once, and the model is left alone."""
 
+import time
+
 import numpy as np
+import pytest
 
 from tinytx import Tape
 from tinytx.cli import main
 from tinytx.models import GPT, GPTConfig
-from tinytx.training.profiler import profile
+from tinytx.training import AdamW
+from tinytx.training.profiler import Row, by_class, profile, time_update
 
 
 def make():
@@ -37,3 +41,41 @@ def test_the_command_prints_a_row_for_each_layer(capsys):
     assert main(["profile", "--d-model", "8", "--n-heads", "2", "--n-layers", "1", "--steps", "1"]) == 0
     printed = capsys.readouterr().out
     assert "blocks.0.attention.f.query" in printed and "keeping" in printed
+
+
+def test_sums_by_class():
+    """Catches a class that is counted twice or left out: the sums must be those of all rows."""
+    model, ids = make()
+    rows = profile(model, ids, ids, steps=1)
+    sums = {row.path: row for row in by_class(rows)}
+    assert sums["LayerNorm"].layer == "5 x" and sums["GPT"].layer == "1 x"
+    for field in ("forward", "backward", "kept"):
+        total = sum(getattr(row, field) for row in rows)
+        assert sum(getattr(row, field) for row in sums.values()) == pytest.approx(total)
+    assert by_class([Row("a", "Linear", 1.0, 2.0, 3), Row("b", "Linear", 10.0, 20.0, 30)]) == [
+        Row("Linear", "2 x", 11.0, 22.0, 33)
+    ]
+
+
+def test_one_slow_step_does_not_count(monkeypatch):
+    """Catches a mean: another program's moment would be charged to a layer."""
+    model, ids = make()
+    loss, calls = GPT.loss, []
+
+    def slow(self, *batch, **options):
+        calls.append(None)
+        if len(calls) == 3:
+            time.sleep(0.2)
+        return loss(self, *batch, **options)
+
+    monkeypatch.setattr(GPT, "loss", slow)
+    assert sum(row.forward for row in profile(model, ids, ids, steps=5)) < 0.04
+    assert len(calls) == 6
+
+
+def test_the_optimisers_time():
+    """Catches a step without gradients, and the time of forward and backward in it."""
+    model, ids = make()
+    before = model.parameters()[0].data.copy()
+    assert 0 < time_update(AdamW(model, 1e-3), model, ids, ids, steps=3) < 0.5
+    assert (model.parameters()[0].data != before).any()

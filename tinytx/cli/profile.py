@@ -1,26 +1,41 @@
 """``python -m tinytx profile``: where a training step spends its time and its memory, layer by layer."""
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from tinytx.cli.options import add_options, check, given, option
-from tinytx.models import GPT, GPTConfig
-from tinytx.training.profiler import profile
+from tinytx.cli.options import add_options, check, flag_of, given, option
+from tinytx.cli.settings import MOST_ROWS
+from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
+from tinytx.models.bert import IGNORE
+from tinytx.training import Adam, AdamW, load_checkpoint
+from tinytx.training.profiler import by_class, profile, time_update
+from tinytx.wording import counted
+
+ORDERS = {  # by what the table is sorted, the most first
+    "model": None,
+    "time": lambda row: row.forward + row.backward,
+    "forward": lambda row: row.forward,
+    "backward": lambda row: row.backward,
+    "memory": lambda row: row.kept,
+}
+HIDDEN = 0.15  # share of a BERT's words that are asked for
 
 
 @dataclass(frozen=True)
 class Settings:
     """The shape of the model and of the batch."""
 
-    vocab_size: int = option(65, "tokens in the vocabulary", minimum=1)
-    max_len: int = option(64, "positions in a sequence", minimum=1)
-    batch_size: int = option(12, "sequences in the batch", minimum=1)
+    model: str = option("gpt", "a model of this kind, new", choices=("gpt", "transformer", "bert"))
+    vocab_size: int = option(65, "tokens in the vocabulary", minimum=4)
+    max_len: int = option(64, "positions in a sequence", minimum=2)
+    batch_size: int = option(12, "sequences in the batch", minimum=1, maximum=MOST_ROWS)
     d_model: int = option(128, "width of the model", minimum=1)
     n_heads: int = option(4, "attention heads", minimum=1)
-    n_layers: int = option(4, "blocks", minimum=1)
-    steps: int = option(10, "steps to average over", minimum=1)
+    n_layers: int = option(4, "blocks; a transformer has as many in its encoder and in its decoder", minimum=1)
+    dropout: float = option(0.0, "probability of dropout", minimum=0.0)
+    steps: int = option(10, "steps to take medians of", minimum=1)
+    sort: str = option("model", "order of the layers: the model's, or the most first", choices=tuple(ORDERS))
 
     def __post_init__(self):
         check(self)
@@ -31,27 +46,93 @@ def add_parser(commands, name):
     parser = commands.add_parser(
         name,
         help="time and bytes of each layer",
-        description="Time a GPT's layers, forward and backward, in one thread, and count what each keeps for backward.",
-        epilog="Example: python -m tinytx profile --d-model 384 --n-heads 6 --n-layers 6 --max-len 256",
+        description="Time a model's layers, forward and backward, in one thread, count what each keeps for backward, "
+        "and time the optimiser. The model is a new one, or that of a run's folder.",
+        epilog="Example: python -m tinytx profile --d-model 384 --n-heads 6 --n-layers 6 --max-len 256 --sort time",
     )
+    parser.add_argument("dir", metavar="DIR", nargs="?", help="folder of a run, whose model is timed")
     add_options(parser, Settings)
     parser.set_defaults(run=run)
 
 
 def run(arguments):
-    """Print the table."""
-    settings = Settings(**given(arguments, Settings))
-    fields = {field.name for field in dataclasses.fields(GPTConfig)}
-    shape = {name: value for name, value in vars(settings).items() if name in fields}
-    model = GPT(GPTConfig(**shape), rng=np.random.default_rng(0))
-    ids = np.random.default_rng(0).integers(0, settings.vocab_size, (settings.batch_size, settings.max_len))
-    rows = profile(model, ids, ids, steps=settings.steps)
+    """Print the tables."""
+    flags = given(arguments, Settings)
+    settings = Settings(**flags)
+    if arguments.dir is None:
+        model, optimizer, n_rows = *_new(settings), settings.batch_size
+    else:
+        model, optimizer, n_rows = _trained(arguments.dir, flags)
+    batch = _batch(model, n_rows)
+    rows = profile(model, *batch, steps=settings.steps)
     total = sum(row.forward + row.backward for row in rows)
-    width = max(len(row.path) for row in rows)
-    print(f"{'layer':<{width}}  {'class':<18}  {'forward':>10}  {'backward':>10}  {'share':>6}  {'kept':>13}")
+    key = ORDERS[settings.sort]
+    _print(("layer", "class"), rows if key is None else sorted(rows, key=key, reverse=True), total)
+    print()
+    _print(("class", "layers"), sorted(by_class(rows), key=key or ORDERS["time"], reverse=True), total)
+    update = time_update(optimizer, model, *batch, steps=settings.steps)
+    shapes = ", ".join(str(array.shape) for array in batch)
+    print(f"\nA {type(model).__name__} on arrays of shapes {shapes}, in one thread; medians of", end=" ")
+    print(counted(settings.steps, "step"))
+    print(f"A step's forward and backward: {total * 1e3:.2f} ms, keeping {sum(row.kept for row in rows):,} bytes")
+    print(f"{type(optimizer).__name__}'s update: {update * 1e3:.2f} ms")
+    print("A layer's figures are its own, without the layers inside it.")
+
+
+def _new(settings):
+    """Return (a new model, its optimiser)."""
+    shape = {name: getattr(settings, name) for name in ("max_len", "d_model", "n_heads", "dropout")}
+    rng, v, n = np.random.default_rng(0), settings.vocab_size, settings.n_layers
+    if settings.model == "gpt":
+        model = GPT(GPTConfig(vocab_size=v, n_layers=n, **shape), rng=rng)
+    elif settings.model == "bert":
+        model = Bert(BertConfig(vocab_size=v, n_layers=n, **shape), rng=rng)
+    else:
+        depth = {"n_encoder_layers": n, "n_decoder_layers": n}
+        model = Transformer(TransformerConfig(source_vocab_size=v, target_vocab_size=v, **depth, **shape), rng=rng)
+    return model, AdamW(model, 1e-6)
+
+
+def _trained(folder, flags):
+    """Return (the model of a run's folder, its optimiser, rows in a batch: as many as it was trained with)."""
+    for name in sorted(flags.keys() - {"batch_size", "steps", "sort"}):
+        raise ValueError(f"{flag_of(name)} is for a new model, and {folder} holds one: leave it out")
+    model, _, meta = load_checkpoint(folder)
+    own = meta.get("settings")
+    own = own if isinstance(own, dict) else {}
+    optimizer = Adam if own.get("optimizer") == "adam" else AdamW
+    n_tokens = own.get("max_tokens")
+    n_rows = own.get("batch_size") if n_tokens is None else max(1, n_tokens // model.config.max_len)
+    fits = type(n_rows) is int and 1 <= n_rows <= MOST_ROWS  # it may be a stranger's
+    return model, optimizer(model, 1e-6), flags.get("batch_size") or (n_rows if fits else Settings.batch_size)
+
+
+def _batch(model, n):
+    """Return a batch of n random rows as a model's ``loss`` takes it, each as long as the model reads."""
+    config, rng = model.config, np.random.default_rng(0)
+    shape = n, config.max_len
+    if isinstance(model, Transformer):
+        source = rng.integers(3, config.source_vocab_size, shape)  # the first three are special
+        words = rng.integers(3, config.target_vocab_size, (n, config.max_len - 1))
+        start, stop = np.full((n, 1), config.start_id), np.full((n, 1), config.stop_id)
+        return source, np.concatenate([start, words, stop], axis=1)
+    ids = rng.integers(0, config.vocab_size, shape)
+    if not isinstance(model, Bert):
+        return ids, np.roll(ids, -1, axis=1)
+    ids = np.maximum(ids, 1)  # no padding
+    hidden = rng.random(shape) < HIDDEN
+    hidden[:, 0] = True
+    targets = np.where(hidden, ids, IGNORE)
+    if not config.next_sentence:
+        return ids, targets
+    return ids, targets, np.arange(config.max_len) * np.ones(shape, int) * 2 // config.max_len, rng.integers(0, 2, n)
+
+
+def _print(titles, rows, total):
+    """Print a table of rows, and which share of the total time each is."""
+    width = max(len(title) for title in (titles[0], *(row.path for row in rows)))
+    print(f"{titles[0]:<{width}}  {titles[1]:<18}  {'forward':>10}  {'backward':>10}  {'share':>6}  {'kept':>13}")
     for row in rows:
         share = (row.forward + row.backward) / total
         times = f"{row.forward * 1e3:>7.3f} ms  {row.backward * 1e3:>7.3f} ms"
         print(f"{row.path:<{width}}  {row.layer:<18}  {times}  {share:>6.1%}  {row.kept:>11,} B")
-    print(f"A step's forward and backward: {total * 1e3:.2f} ms, keeping {sum(row.kept for row in rows):,} bytes")
-    print("A layer's figures are its own, without the layers inside it.")

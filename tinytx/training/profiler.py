@@ -1,6 +1,8 @@
 """Where a training step spends its time and its memory: layer by layer, forward and backward."""
 
+import statistics
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from tinytx.core import Tape
@@ -16,7 +18,7 @@ class Row:
     path, layer : str
         The layer's path in the model, and its class.
     forward, backward : float
-        Seconds, without those of the layers inside it.
+        Seconds, the median of the steps, without those of the layers inside it.
     kept : int
         Bytes on the tape for its backward, without what another layer keeps anyway.
     """
@@ -54,7 +56,7 @@ class _TimedTape(Tape):
     """A tape that charges each layer's forward."""
 
     def __init__(self, clock, rows):
-        super().__init__()
+        super().__init__(seed=0)  # with dropout, as in training
         self._clock, self._rows = clock, rows
 
     def call(self, layer, x, options):
@@ -75,7 +77,7 @@ def profile(model, *batch, steps=10):
     *batch : arrays
         What its ``loss`` takes.
     steps : int
-        Steps to average over, after one that is not counted.
+        Of which to take medians, after one that is not counted.
 
     Returns
     -------
@@ -90,15 +92,58 @@ def profile(model, *batch, steps=10):
         layer.backward = _timed(layer.backward, rows[id(layer)], clock)
     with Workers(1).one_blas_thread():
         _step(model, batch, clock, rows)
-        for row in rows.values():
-            row.forward = row.backward = 0.0
+        times = {key: [] for key in rows}
         for _ in range(steps):
+            for row in rows.values():
+                row.forward = row.backward = 0.0
             kept = _step(model, batch, clock, rows)
+            for key, row in rows.items():
+                times[key].append((row.forward, row.backward))
     for layer, _, size in kept:
         rows[id(layer)].kept += size
-    for row in rows.values():
-        row.forward, row.backward = row.forward / steps, row.backward / steps
+    for key, row in rows.items():
+        row.forward, row.backward = (statistics.median(part) for part in zip(*times[key], strict=True))
     return [row for row in rows.values() if row.forward + row.backward > 0 or row.kept]
+
+
+def by_class(rows):
+    """Return sums over layers of one class: a Row for each, whose ``path`` is the class and ``layer`` their number."""
+    sums = {name: Row(name, f"{n} x") for name, n in Counter(row.layer for row in rows).items()}
+    for row in rows:
+        total = sums[row.layer]
+        total.forward, total.backward = total.forward + row.forward, total.backward + row.backward
+        total.kept += row.kept
+    return list(sums.values())
+
+
+def time_update(optimizer, model, *batch, steps=10):
+    """Time an optimiser's step, in one thread.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Of the model; it takes steps, so that the parameters change.
+    model : Layer
+    *batch : arrays
+        Whose gradients it uses.
+    steps : int
+        Of which to take the median, after one that is not counted.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    tape, times = Tape(seed=0), []
+    model.zero_grad()
+    with Workers(1).one_blas_thread():
+        model.loss(*batch, tape=tape)
+        model.loss_backward(tape)
+        for _ in range(steps + 1):
+            began = time.perf_counter()
+            optimizer.step()
+            times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])
 
 
 def _step(model, batch, clock, rows):
