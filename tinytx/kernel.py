@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import overload
 
 FAST = {"contract", "reassoc", "nsz", "arcp"}
@@ -32,7 +32,31 @@ on_compile = None  # called with a kernel's name when it has to be compiled, bec
 _warned = False
 
 
+class _Files(IndexDataCacheFile):
+    """The files of one kernel's machine code. A kill or a full disk may tear them, and they are not ours to repair."""
+
+    def _load_index(self):
+        try:
+            return super()._load_index()
+        except Exception:  # whatever unpickling half a file raises: there is no complete list
+            return {}
+
+    def _load_data(self, name):
+        try:
+            return super()._load_data(name)
+        except Exception as error:
+            raise OSError(f"{name}: {error}") from error  # which `load` takes for a miss
+
+
 class _Cache(FunctionCache):
+    def __init__(self, function):
+        super().__init__(function)
+        self._cache_file = _Files(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+
     def _index_key(self, sig, codegen):
         return (*super()._index_key(sig, codegen), _HELPERS, bool(numba.config.BOUNDSCHECK))
 
@@ -42,28 +66,38 @@ class _Cache(FunctionCache):
             on_compile(self._py_func.__name__)
         return loaded
 
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:  # a full disk, a quota, a folder that became read-only
+            _warn_once(error.strerror or error)
+
+
+def _warn_once(reason):
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            f"tinytx: compiled kernels cannot be kept on disk ({reason}) and are compiled anew in each process. "
+            "Set NUMBA_CACHE_DIR to a writable folder with some free space to keep them.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
 
 def kernel(function):
     """Compile ``function`` on first use, one version for each dtype, and keep the machine code on disk.
 
-    Where neither the package's folder nor the user's cache can be written, the code is compiled anew in every
-    process, with one warning.
+    Where neither the package's folder nor the user's cache can be written, or the disk is full, the code is compiled
+    anew in every process, with one warning. A file of the cache that cannot be read is written anew.
     """
-    global _warned
     compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
     if numba.config.DISABLE_JIT:  # plain Python, for a debugger: as silent about overflow as compiled code
         return np.errstate(all="ignore")(function)
     try:
         compiled._cache = _Cache(function)
-    except (RuntimeError, OSError):  # numba: "no locator available"
-        if not _warned:
-            warnings.warn(
-                "tinytx: compiled kernels cannot be kept on disk and are compiled anew in each process. "
-                "Set NUMBA_CACHE_DIR to a writable folder to keep them.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        _warned = True
+    except (RuntimeError, OSError) as error:  # numba: "no locator available"
+        _warn_once(getattr(error, "strerror", None) or "no folder for them can be written")
     return compiled
 
 
