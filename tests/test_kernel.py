@@ -174,3 +174,25 @@ def test_hash_depends_on_every_bit_of_key_and_row():
         assert (bits_of(1, 50, key=77 ^ (1 << shift), first_row=9) == base).sum() <= 1
     for shift in range(0, 62, 7):
         assert (bits_of(1, 50, key=77, first_row=9 ^ (1 << shift)) == base).sum() <= 1
+
+
+def flips(one, other):
+    """Return for each of the 32 output bits how often it differs."""
+    return (((one ^ other)[..., None] >> np.arange(32, dtype=np.uint32)) & np.uint32(1)).reshape(-1, 32).mean(0)
+
+
+def test_hash_mixes():
+    """Catches a shift or a multiplier that is left out: one bit of key, row or column flips every output bit by half."""
+    n, d = 60, 64
+    base = bits_of(n, d, key=0xC0FFEE)
+    allowed = 5 * 0.5 / math.sqrt(n * d)
+    for shift in range(64):
+        assert np.abs(flips(bits_of(n, d, key=0xC0FFEE ^ (1 << shift)), base) - 0.5).max() < allowed + 0.02
+    for shift in range(6):  # rows and columns that differ in one bit
+        rows, columns = np.arange(n) & ~(1 << shift), np.arange(d) & ~(1 << shift)
+        other_rows, other_columns = rows | 1 << shift, columns | 1 << shift
+        rows, other_rows = rows[other_rows < n], other_rows[other_rows < n]
+        assert np.abs(flips(base[rows], base[other_rows]) - 0.5).max() < allowed + 0.1
+        assert np.abs(flips(base[:, columns], base[:, other_columns]) - 0.5).max() < allowed + 0.1
+    far = [bits_of(1, d, key=0xC0FFEE, first_row=1 << shift) for shift in range(6, 62)]
+    assert np.abs(flips(np.concatenate(far), base[:1]) - 0.5).max() < 5 * 0.5 / math.sqrt(56 * d) + 0.02

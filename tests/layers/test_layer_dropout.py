@@ -34,6 +34,19 @@ def test_a_shard_gets_the_masks_of_its_rows(name):
         np.testing.assert_allclose(layer.backward(dy[rows], shard), dx[rows], rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("shape", [(5, 6), (5, 1), (5, 1, 6), (5, 4, 2, 3)])
+def test_a_shard_of_any_number_of_axes_gets_the_masks_of_its_rows(shape):
+    """Catches rows counted for (B, T, D) alone: a pooled text (B, D) has one row each."""
+    layer, make = Dropout(0.4), Seeded(0)
+    x, dy = make.array(*shape), make.array(*shape)
+    whole = Tape(seed=1, step=7)
+    y, dx = layer(x, whole), layer.backward(dy, whole)
+    for rows in (slice(0, 2), slice(2, 3), slice(3, 5)):
+        shard = Tape(seed=1, step=7, first_row=rows.start)
+        np.testing.assert_array_equal(layer(x[rows], shard), y[rows])
+        np.testing.assert_array_equal(layer.backward(dy[rows], shard), dx[rows])
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_p_zero_asks_for_no_mask(name):
     """Catches a site that is counted where nothing is dropped: with p = 0 a seed changes nothing."""
