@@ -8,10 +8,10 @@ from tinytx.shapes import check_float, check_ids, check_probability, check_shape
 
 def test_check_float_names_every_dtype():
     with pytest.raises(TypeError, match="place: x is float32, weight is float64; expected all float32 or all float64"):
-        check_float("place", x=np.zeros(2, np.float32), weight=np.zeros(2), bias=None)
+        check_float("place", x=np.zeros(2, np.float32), weight=np.zeros(2))
     with pytest.raises(TypeError, match="x is float16"):
         check_float("place", x=np.zeros(2, np.float16))
-    check_float("place", x=np.zeros(2), bias=None)
+    check_float("place", x=np.zeros(2))
 
 
 def test_check_shape_says_where_the_shape_comes_from():

@@ -1,21 +1,29 @@
 """Checks of what a user hands in, each with an error that names the place, the facts and the remedy.
 
-They stand in front of the kernels, which check nothing: an id out of range would read memory that is not the array's.
+They stand in front of the kernels, which check nothing: an id out of range would read memory that is not the array's,
+and a number of another dtype would be read as bits that mean something else. None of them passes over an array of
+floats.
 """
 
 import math
 import numbers
+import operator
 
 import numpy as np
 
 _FLOATS = [{np.dtype(np.float32)}, {np.dtype(np.float64)}]
+_ARRAYS = (np.ndarray, np.generic)  # NumPy's own scalars are arrays without axes
+INT64 = (-(2**63), 2**63 - 1)
+ROWS = (0, 2**63 - 1)  # what an index of a row can be
 
 
 def check_float(place, **arrays):
-    """Raise TypeError unless all arrays share one of float32 and float64."""
-    if {array.dtype for array in arrays.values() if array is not None} not in _FLOATS:
-        facts = ", ".join(f"{name} is {array.dtype}" for name, array in arrays.items() if array is not None)
-        raise TypeError(f"{place}: {facts}; expected all float32 or all float64: convert with .astype")
+    """Raise TypeError unless all are arrays of NumPy that share one of float32 and float64, in this machine's bytes."""
+    values = arrays.values()
+    if all(isinstance(value, _ARRAYS) for value in values) and {value.dtype for value in values} in _FLOATS:
+        return
+    facts = ", ".join(f"{name} is {_kind(value)}" for name, value in arrays.items())
+    raise TypeError(f"{place}: {facts}; expected all float32 or all float64: convert {_remedy(*values)}")
 
 
 def check_shape(place, name, array, expected, *reason):
@@ -26,6 +34,43 @@ def check_shape(place, name, array, expected, *reason):
     if array.shape != tuple(expected):
         why = " ".join(map(str, reason))
         raise ValueError(f"{place}: {name} has shape {array.shape}, expected {tuple(expected)} from {why}")
+
+
+def check_axes(place, name, array, axes):
+    """Raise ValueError unless ``array`` has the ``axes`` of a docstring: "(V, D)", or "(..., D)" for one and more."""
+    n = sum(letter.strip(" ().") != "" for letter in axes.split(","))
+    if array.ndim < n or array.ndim > n and "..." not in axes:
+        raise ValueError(f"{place}: {name} has shape {array.shape}, expected {axes}")
+
+
+def check_gradient(place, dy, shape, dtype, *reason):
+    """Raise TypeError or ValueError unless ``dy`` is an array of y's shape and dtype: how every backward begins.
+
+    A kernel would read the bits of another dtype, or of another byte order, as its own; an array of integers would
+    take no fraction.
+    """
+    if not isinstance(dy, _ARRAYS) or dy.dtype != dtype:
+        raise TypeError(f"{place}: dy is {_kind(dy)}, expected {dtype}, which y is: convert {_remedy(dy, dtype=dtype)}")
+    check_shape(place, "dy", dy, shape, *reason)
+
+
+def _kind(value):
+    return str(value.dtype) if isinstance(value, _ARRAYS) else f"a {type(value).__name__}"
+
+
+def _remedy(*values, dtype="np.float32"):
+    return "with .astype" if all(isinstance(v, _ARRAYS) for v in values) else f"with np.asarray(..., {dtype})"
+
+
+def check_dtype(place, dtype):
+    """Return ``dtype`` as NumPy's object; raise TypeError unless it is float32 or float64."""
+    try:
+        checked = np.dtype(dtype)
+    except TypeError:
+        checked = None
+    if dtype is None or {checked} not in _FLOATS:
+        raise TypeError(f"{place}: dtype is {dtype!r}, expected float32 or float64")
+    return checked
 
 
 def check_ids(place, ids, size, *, what="token id", allowed=None):
@@ -48,22 +93,42 @@ def check_ids(place, ids, size, *, what="token id", allowed=None):
     ValueError
         Naming the position and value of the first id out of range.
     """
-    ids = np.asarray(ids)
-    if ids.dtype.kind not in "iu":
-        raise TypeError(f"{place}: {what}s have dtype {ids.dtype}, expected integers")
+    ids = check_integers(place, ids, f"{what}s")
     wrong = (ids < 0) | (ids >= size)
     if allowed is not None:
         wrong &= ids != allowed
     if wrong.any():
         position = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"{place}: {what} {ids[position]} at position {position} is outside 0..{size - 1}")
+        expected = f"outside 0..{size - 1}" if size else "no id: there are none"
+        raise ValueError(f"{place}: {what} {ids[position]} at position {position} is {expected}")
     return contiguous(ids.astype(np.int64, copy=False))
 
 
-def check_probability(place, name, value):
-    """Raise ValueError unless 0 <= value < 1."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{place}: {name} is {value}, expected a number in [0, 1)")
+def check_integers(place, ids, name):
+    """Return ``ids`` as an array, any shape and integer dtype; raise TypeError for anything else."""
+    try:
+        array = np.asarray(ids)
+    except (ValueError, TypeError, OverflowError) as error:  # rows of different lengths
+        raise TypeError(f"{place}: {name} are no array of integers: {error}") from None
+    if array.size == 0 and not isinstance(ids, _ARRAYS):  # an empty list: NumPy takes it for floats
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{place}: {name} have dtype {array.dtype}, expected integers")
+    return array
+
+
+def check_mask(place, mask, full):
+    """Return ``mask`` as a boolean array that broadcasts to the shape ``full``."""
+    try:
+        mask = np.asarray(mask)
+    except ValueError as error:  # rows of different lengths
+        raise TypeError(f"{place}: mask is no array of booleans: {error}") from None
+    if mask.dtype != bool:
+        raise TypeError(f"{place}: mask is {mask.dtype}, expected bool: True where an element is allowed")
+    axes = zip(mask.shape[::-1], full[::-1], strict=False)  # the last ones stand below each other
+    if mask.ndim > len(full) or any(n not in (1, size) for n, size in axes):
+        raise ValueError(f"{place}: mask has shape {mask.shape}, expected one that broadcasts to {tuple(full)}")
+    return mask
 
 
 def check_number(place, name, value, expected="a number", accept=None):
@@ -97,6 +162,38 @@ def check_number(place, name, value, expected="a number", accept=None):
     return number
 
 
+def check_integer(place, name, value, low, high=INT64[1]):
+    """Return ``value`` as an int; raise TypeError unless it is one, and ValueError unless low <= value <= high."""
+    expected = f"a whole number of at least {low}" + (f" and at most {high}" if high != INT64[1] else "")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected {expected}")
+    if not low <= number <= high:
+        raise ValueError(f"{place}: {name} is {_quoted(number)}, expected {expected}")
+    return number
+
+
+def check_sizes(place, **sizes):
+    """Raise TypeError or ValueError unless all are whole numbers of at least 0, as the sizes of axes are."""
+    for name, size in sizes.items():
+        check_integer(place, name, size, *ROWS)
+
+
+def check_flag(place, name, value):
+    """Return ``value`` as a bool; raise TypeError unless it is one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected True or False")
+    return bool(value)
+
+
+def check_probability(place, name, value):
+    """Return ``value`` as a float; raise TypeError unless it is a number, and ValueError unless 0 <= value < 1."""
+    return check_number(place, name, value, "a number in [0, 1)", lambda p: 0 <= p < 1)
+
+
 def _quoted(value):
     """Return a value as a message shows it: arrays by their shape, and nothing that fills the screen."""
     if isinstance(value, np.ndarray):
@@ -108,14 +205,14 @@ def _quoted(value):
 
 
 def contiguous(x):
-    """Return x C-contiguous and writeable, copied only if it is not: the one kind of array that kernels are given.
+    """Return x C-contiguous, aligned and writeable, copied only if it is not: the one kind of array that kernels take.
 
-    Numba compiles a kernel anew for each layout and for read-only arrays.
+    Numba compiles a kernel anew for each layout and for read-only arrays. An array without axes keeps its shape, ().
     """
-    x = np.ascontiguousarray(x)
-    return x if x.flags.writeable else x.copy()
+    x = np.asarray(x)
+    return x if x.flags.carray else x.copy()
 
 
 def rows(x):
-    """Return x as a `contiguous` matrix of its last axis, (N, D): a view where it can be."""
-    return contiguous(x).reshape(-1, x.shape[-1])
+    """Return x as a `contiguous` matrix of its last axis, (N, D), of which either may be 0: a view where it can be."""
+    return contiguous(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])

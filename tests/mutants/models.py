@@ -29,12 +29,12 @@ TABLE = {
          "ops.add_positions(x, self.table, start)", "ops.add_positions(x, self.table)"),
     ],
     "layers/init.py": [
-        ("the fan out sets the spread of weights", "1 / math.sqrt(shape[0])", "1 / math.sqrt(shape[1])"),
-        ("Xavier's bound is too small by the root of 2", "6 / (shape[0] + shape[1])", "3 / (shape[0] + shape[1])"),
+        ("the fan out sets the spread of weights", "math.sqrt(max(1, shape[0]))", "math.sqrt(max(1, shape[1]))"),
+        ("Xavier's bound is too small by the root of 2", "6 / max(1, shape[0]", "3 / max(1, shape[0]"),
     ],
     "layers/linear.py": [
         ("the fan out sets the spread of biases",
-         "1 / math.sqrt(len(layer.weight.data))", "1 / math.sqrt(layer.weight.data.shape[1])"),
+         "math.sqrt(max(1, len(layer.weight.data)))", "math.sqrt(layer.weight.data.shape[1])"),
     ],
     "layers/feed_forward.py": [
         ("the activations that backward makes again are not dropped",

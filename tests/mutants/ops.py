@@ -15,8 +15,6 @@ TABLE = {
          "(first_row + np.arange(b)[tile.batch, None])", "np.arange(b)[tile.batch, None]"),
         ("backward writes where it should add, in the wrong block of queries",
          "add = tiles is not rows[-1]", "add = tiles is not rows[0]"),
-        ("a mask that does not fit is not refused by name",
-         "or any(n not in (1, size) for n, size in axes)", "or any(n > size for n, size in axes)"),
     ],
     "ops/attention_tiles.py": [
         ("causal tiles forget that earlier keys are in a cache", "min(s, t1 + s - t)", "min(s, t1)"),
@@ -27,16 +25,17 @@ TABLE = {
         ("backward spreads the smoothing over V - 1 words",
          "smoothing / logits.dtype.type(v)", "smoothing / logits.dtype.type(v - 1)"),
         ("a shard divides by its own targets, not by those of the whole batch",
-         "(targets, ignore_index) if count is None else count", "(targets, ignore_index)"),
+         'return max(1, check_integer(place, "count", count, 0))', 'check_integer(place, "count", count, 0)'),
         ("words whose id is below ignore_index are not counted",
-         "np.asarray(targets) != ignore_index", "np.asarray(targets) > ignore_index"),
+         '"targets") != ignore_index', '"targets") > ignore_index'),
     ],
     "ops/kl_divergence.py": [
         ("the entropy of the target takes epsilon for s",
          "math.log(s) if s else", "math.log(label_smoothing) if s else"),
         ("two words and smoothing are not refused", "if label_smoothing and v < 3:", "if label_smoothing and v < 2:"),
-        ("padding counts in the mean", "count_targets(targets, pad_id) if count", "len(targets) if count"),
-        ("the gradient of the loss itself is forgotten", "dloss / max(count, 1)", "1 / max(count, 1)"),
+        ("padding counts in the mean",
+         'divisor("kl_divergence", targets, pad_id, count)', 'divisor("kl_divergence", targets, -1, count)'),
+        ("the gradient of the loss itself is forgotten", "dloss) / count", "1) / count"),
     ],
     "ops/dropout.py": [
         ("a p just below 1 overflows 32 bits", "min(round(p * 2**32), 2**32 - 1)", "round(p * 2**32)"),
@@ -61,14 +60,14 @@ TABLE = {
     ],
     "ops/embedding.py": [
         ("float64 gradients are added into float32 without a word",
-         "if dweight.dtype != dy.dtype:", "if dweight.dtype.kind != dy.dtype.kind:"),
+         'check_float("embedding_backward", dy=dy, out=dweight)', 'check_float("embedding_backward", dy=dy)'),
     ],
     "ops/gelu.py": [
         ("GPT-2's constant is cut short, forward and backward alike", "A = 0.044715", "A = 0.0447"),
     ],
     "ops/layer_norm.py": [
         ("eps stands behind the root",
-         "math.sqrt(squares / x.dtype.type(d) + eps)", "(math.sqrt(squares / x.dtype.type(d)) + eps)"),
+         "/ math.sqrt(variance)  #", "/ (math.sqrt(variance - eps) + eps)  #"),
         ("the mean divides by D - 1", "mu = total / x.dtype.type(d)", "mu = total / x.dtype.type(max(d - 1, 1))"),
     ],
     "ops/linear.py": [
@@ -79,7 +78,7 @@ TABLE = {
         ("a chunk smaller than one row makes no chunk at all",
          "max(1, saved.chunk // max(1, saved.weight.shape[1]))", "saved.chunk // max(1, saved.weight.shape[1])"),
         ("the chunked loss forgets label smoothing",
-         '"label_smoothing": label_smoothing}', '"label_smoothing": 0.0}'),
+         '"label_smoothing": smoothing}', '"label_smoothing": 0.0}'),
     ],
     "ops/positions.py": [
         ("wave lengths of the sinusoids are spread over D - 1",
@@ -101,7 +100,11 @@ TABLE = {
         ("the last block of points is left out", "range(0, n, BLOCK)", "range(0, max(n - BLOCK, 1), BLOCK)"),
     ],
     "shapes.py": [
+        ("a mask that does not fit is not refused by name",
+         "or any(n not in (1, size) for n, size in axes)", "or any(n > size for n, size in axes)"),
+        ("integers pass for a gradient", "or dy.dtype != dtype:", "or dy.dtype.kind not in 'fi':"),
+        ("an array without axes gets one", "x if x.flags.carray else x.copy()", "np.ascontiguousarray(x)"),
         ("an id one too large is let through", "(ids >= size)", "(ids > size)"),
-        ("a probability of 1 is let through, and divides by 0", "if not 0 <= value < 1:", "if not 0 <= value <= 1:"),
+        ("a probability of 1 is let through, and divides by 0", "0 <= p < 1", "0 <= p <= 1"),
     ],
 }  # fmt: skip

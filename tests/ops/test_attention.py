@@ -304,9 +304,9 @@ def test_dropout_of_a_shard_is_that_of_the_whole_batch():
         ({"q": np.zeros((2, 1, 5, 4))}, "do not fit"),
         ({"q": np.zeros((3, 5, 4))}, "do not fit"),
         ({"v": np.zeros((2, 3, 6, 4))}, r"v has shape \(2, 3, 6, 4\), expected \(2, 3, 7, 4\)"),
-        ({"mask": np.zeros((2, 3, 5, 7))}, r"mask is float64 .* expected bool"),
-        ({"mask": np.ones((9, 8), bool)}, r"mask is bool of shape \(9, 8\), expected bool that fits"),
-        ({"mask": np.ones((1, 1, 1, 1, 1), bool)}, "mask is bool of shape .* expected bool that fits"),
+        ({"mask": np.zeros((2, 3, 5, 7))}, "mask is float64, expected bool"),
+        ({"mask": np.ones((9, 8), bool)}, r"mask has shape \(9, 8\), expected one that broadcasts to \(2, 3, 5, 7\)"),
+        ({"mask": np.ones((1, 1, 1, 1, 1), bool)}, r"mask has shape \(1, 1, 1, 1, 1\), expected one that broadcasts"),
         ({"mask": np.zeros((5, 6), bool)}, "mask|broadcast"),
         ({"mask": np.zeros((4, 2, 3, 5, 7), bool)}, "mask"),
         ({"dropout": 1.0}, "dropout is 1.0"),
@@ -314,7 +314,7 @@ def test_dropout_of_a_shard_is_that_of_the_whole_batch():
 )
 def test_refuses_what_does_not_fit(change, message):
     arrays = dict(zip("qkv", qkv(2, 3, 5, 7, 4), strict=True))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         attention(**arrays | change)
 
 

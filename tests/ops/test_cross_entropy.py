@@ -8,7 +8,14 @@ from cases import Drawn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinytx.ops import count_targets, cross_entropy, cross_entropy_backward
+from tinytx.ops import (
+    count_targets,
+    cross_entropy,
+    cross_entropy_backward,
+    kl_divergence,
+    kl_divergence_backward,
+    linear_cross_entropy,
+)
 
 DTYPES = [np.float32, np.float64]
 
@@ -40,7 +47,7 @@ def test_ignored_rows_do_not_count_and_are_not_read(ignore_index, data):
     make = Drawn(data.draw)
     b, t, v = make.sizes(3)
     logits, targets = make.array(b, t, v), make.ids(v, b, t)
-    targets[0, 0] = ignore_index
+    targets[0, 0], targets[-1, -1] = ignore_index, ignore_index == 0  # one that is ignored, one that is not
     ignored = targets == ignore_index
     options = {"ignore_index": ignore_index, "label_smoothing": make.choice(0.0, 0.2)}
     kept_logits, kept_targets = logits[~ignored], targets[~ignored]
@@ -59,11 +66,68 @@ def test_ignored_rows_do_not_count_and_are_not_read(ignore_index, data):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_nothing_but_ignored_targets_is_zero(smoothing, dtype):
-    """Catches 0/0: a batch of padding must not poison the weights."""
-    loss, saved = cross_entropy(np.ones((2, 3, 5), dtype), np.full((2, 3), -100), label_smoothing=smoothing)
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_a_part_with_nothing_but_ignored_targets_is_zero(count, smoothing, dtype):
+    """Catches 0/0: a shard of padding must not poison the weights."""
+    options = {"label_smoothing": smoothing, "count": count}
+    loss, saved = cross_entropy(np.ones((2, 3, 5), dtype), np.full((2, 3), -100), **options)
     assert loss == 0
     assert not cross_entropy_backward(saved).any()
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (0, 3), (0,), ()])
+def test_a_mean_over_nothing_is_refused(shape):
+    """Catches a loss of 0 that looks like the best of all."""
+    targets = np.full(shape, -7)
+    with pytest.raises(ValueError, match=rf"^cross_entropy: none of {targets.size} targets counts, all are -7.* count"):
+        cross_entropy(np.ones((*shape, 5)), targets, ignore_index=-7)
+    with pytest.raises(ValueError, match=r"^linear_cross_entropy: none of"):
+        linear_cross_entropy(np.ones((*shape, 4)), np.ones((4, 5)), targets, ignore_index=-7)
+    with pytest.raises(ValueError, match=r"^kl_divergence: none of .* all are 2"):
+        kl_divergence(np.ones((*shape, 5)), np.full(shape, 2), pad_id=2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_row_needs_no_axis_in_front(dtype):
+    """Catches `np.ascontiguousarray`, which makes (1,) of (): logits (V,) and one target, as the docstrings say."""
+    logits, options = np.array([0.5, -1, 2], dtype), {"label_smoothing": 0.1}
+    for target in (1, np.int8(1), np.array(1)):
+        loss, saved = cross_entropy(logits, target, **options)
+        expected, row_saved = cross_entropy(logits[None], [1], **options)
+        assert loss == expected
+        np.testing.assert_array_equal(cross_entropy_backward(saved), cross_entropy_backward(row_saved)[0])
+        loss, saved = kl_divergence(logits, target, pad_id=0, **options)
+        expected, row_saved = kl_divergence(logits[None], [1], pad_id=0, **options)
+        assert loss == expected
+        np.testing.assert_array_equal(kl_divergence_backward(saved), kl_divergence_backward(row_saved)[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_logit_of_minus_infinity_is_a_class_that_cannot_be(smoothing, dtype):
+    """Catches 0 * inf: the others' probabilities are as without it, and as a target it costs an infinity."""
+    logits = np.array([[1, -np.inf, 2, 0.5]], dtype)
+    loss, saved = cross_entropy(logits, [2], label_smoothing=smoothing)
+    gradient = cross_entropy_backward(saved)
+    few, few_saved = cross_entropy(logits[:, [0, 2, 3]], [1])
+    assert loss == (few if smoothing == 0 else math.inf)
+    p = cross_entropy_backward(few_saved)[0] + [0, 1, 0]
+    expected = np.array([p[0], 0, p[1] - (1 - smoothing), p[2]]) - smoothing / 4
+    np.testing.assert_allclose(gradient[0], expected, rtol=8 * np.finfo(dtype).eps)
+    loss, saved = cross_entropy(logits, [1], label_smoothing=smoothing)
+    assert loss == math.inf and np.isfinite(cross_entropy_backward(saved)).all()
+    loss, saved = kl_divergence(logits, [2], pad_id=1, label_smoothing=smoothing)  # padding is never expected
+    assert math.isfinite(loss) and np.isfinite(kl_divergence_backward(saved)).all()
+
+
+@pytest.mark.parametrize("row", [[1, np.inf, 2], [np.inf, np.inf, 0], [-np.inf] * 3])
+def test_logits_without_a_limit_are_nan(row):
+    """As the docstring says: NaN, which the Trainer names, and not a number that looks like a loss."""
+    for loss, saved, backward in (
+        (*cross_entropy(np.array([row]), [1]), cross_entropy_backward),
+        (*kl_divergence(np.array([row]), [1], pad_id=0), kl_divergence_backward),
+    ):
+        assert math.isnan(loss) and np.isnan(backward(saved)).any()
 
 
 def test_shards_with_the_count_of_the_whole_batch_add_up():

@@ -6,7 +6,7 @@ from tinytx import ops
 from tinytx.core import Layer, pieces
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
-from tinytx.shapes import check_probability
+from tinytx.shapes import INT64, check_flag, check_integer, check_probability, check_sizes
 
 
 class MultiHeadAttention(Layer):
@@ -42,10 +42,11 @@ class MultiHeadAttention(Layer):
         init=uniform_fan_in,
         init_output=None,
     ):
-        if n_heads < 1 or d_model % n_heads:
+        check_sizes("MultiHeadAttention", d_model=d_model)
+        if check_integer("MultiHeadAttention", "n_heads", n_heads, *INT64) < 1 or d_model % n_heads:
             raise ValueError(f"MultiHeadAttention: n_heads {n_heads} does not divide d_model {d_model}")
-        check_probability("MultiHeadAttention", "dropout", dropout)
-        self.n_heads, self.causal, self.p = n_heads, causal, dropout
+        self.n_heads, self.causal = n_heads, check_flag("MultiHeadAttention", "causal", causal)
+        self.p = check_probability("MultiHeadAttention", "dropout", dropout)
         linear = {"bias": bias, "rng": rng, "dtype": dtype}
         self.query = Linear(d_model, d_model, init=init, **linear)
         self.key = Linear(d_model, d_model, init=init, **linear)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinytx.shapes import check_ids
+from tinytx.shapes import check_ids, check_integer
 
 
 class KeyValueCache:
@@ -19,7 +19,7 @@ class KeyValueCache:
     """
 
     def __init__(self, capacity=64):
-        self._capacity = capacity
+        self._capacity = check_integer("KeyValueCache", "capacity", capacity, 1)
         self._stored = {}  # id of the layer -> [keys, values, length]
         self._memories = {}  # id of the layer -> (keys, values)
 

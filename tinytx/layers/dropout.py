@@ -16,8 +16,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, p):
-        check_probability("Dropout", "p", p)
-        self.p = p
+        self.p = check_probability("Dropout", "p", p)
 
     def forward(self, x, tape=None):
         """(B, ..., D) -> (B, ..., D)."""

@@ -1,10 +1,13 @@
 """Embeddings of tokens and of positions."""
 
+import math
+
 import numpy as np
 
 from tinytx import ops
 from tinytx.core import Layer, Parameter
 from tinytx.layers.init import normal
+from tinytx.shapes import check_dtype, check_number, check_sizes
 
 
 class Embedding(Layer):
@@ -25,21 +28,22 @@ class Embedding(Layer):
     """
 
     def __init__(self, vocab_size, d_model, *, scale=1.0, rng, dtype=np.float32, init=normal(1.0)):
-        self.weight = Parameter(init(rng, (vocab_size, d_model)).astype(dtype))
-        self.scale = scale
+        check_sizes("Embedding", vocab_size=vocab_size, d_model=d_model)
+        self.weight = Parameter(init(rng, (vocab_size, d_model)).astype(check_dtype("Embedding", dtype)))
+        self.scale = check_number("Embedding", "scale", scale, "a finite number", math.isfinite)
 
     def forward(self, ids, tape=None):
         """Ids (...) -> (..., D)."""
         y, saved = ops.embedding(ids, self.weight.data)
+        y, scaled = (y, None) if self.scale == 1 else ops.scale(y, self.scale)
         if tape is not None:
-            tape.push(self, saved)
-        return y if self.scale == 1 else ops.scale(y, self.scale)[0]
+            tape.push(self, (saved, scaled))
+        return y
 
     def backward(self, dy, tape):
         """Return None: ids have no gradient."""
-        if self.scale != 1:
-            dy = ops.scale_backward(dy, (dy.shape, self.scale))
-        saved = tape.pop(self)
+        saved, scaled = tape.pop(self)
+        dy = dy if scaled is None else ops.scale_backward(dy, scaled)
         self.weight.add_into_grad(lambda dweight: ops.embedding_backward(dy, saved, out=dweight))
 
 
@@ -59,7 +63,8 @@ class LearnedPositions(Layer):
     """
 
     def __init__(self, max_len, d_model, *, rng, dtype=np.float32, init=normal(0.02)):
-        self.weight = Parameter(init(rng, (max_len, d_model)).astype(dtype))
+        check_sizes("LearnedPositions", max_len=max_len, d_model=d_model)
+        self.weight = Parameter(init(rng, (max_len, d_model)).astype(check_dtype("LearnedPositions", dtype)))
 
     def forward(self, x, tape=None, *, start=0):
         """(B, T, D) -> (B, T, D), the first element being at position ``start``."""

@@ -21,7 +21,7 @@ class Activation(Layer):
     """One of the elementwise functions, by name: "gelu", "gelu_tanh", "relu" or "tanh"."""
 
     def __init__(self, name):
-        if name not in ACTIVATIONS:
+        if not isinstance(name, str) or name not in ACTIVATIONS:
             raise ValueError(f"Activation: unknown name {name!r}, expected one of {', '.join(sorted(ACTIVATIONS))}")
         self.name = name
 

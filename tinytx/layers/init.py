@@ -10,11 +10,11 @@ def normal(std):
 
 def uniform_fan_in(rng, shape):
     """Uniform in +-1/sqrt(d_in): PyTorch's default for linear layers."""
-    bound = 1 / math.sqrt(shape[0])
+    bound = 1 / math.sqrt(max(1, shape[0]))
     return rng.uniform(-bound, bound, shape)
 
 
 def xavier_uniform(rng, shape):
     """Uniform in +-sqrt(6 / (d_in + d_out)) (Glorot and Bengio 2010)."""
-    bound = math.sqrt(6 / (shape[0] + shape[1]))
+    bound = math.sqrt(6 / max(1, shape[0] + shape[1]))
     return rng.uniform(-bound, bound, shape)

@@ -4,6 +4,8 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.core import Layer, Parameter
+from tinytx.ops.layer_norm import check_eps
+from tinytx.shapes import check_dtype, check_sizes
 
 
 class LayerNorm(Layer):
@@ -23,9 +25,10 @@ class LayerNorm(Layer):
     """
 
     def __init__(self, d_model, *, eps=1e-5, dtype=np.float32):
+        check_sizes("LayerNorm", d_model=d_model)
+        dtype, self.eps = check_dtype("LayerNorm", dtype), check_eps("LayerNorm", eps)
         self.weight = Parameter(np.ones(d_model, dtype))
         self.bias = Parameter(np.zeros(d_model, dtype))
-        self.eps = eps
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., D)."""

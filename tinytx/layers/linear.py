@@ -7,6 +7,7 @@ import numpy as np
 from tinytx import ops
 from tinytx.core import Layer, Parameter, pieces
 from tinytx.layers.init import uniform_fan_in
+from tinytx.shapes import check_dtype, check_sizes
 
 
 class Linear(Layer):
@@ -30,7 +31,8 @@ class Linear(Layer):
     """
 
     def __init__(self, d_in, d_out, *, bias=True, rng, dtype=np.float32, init=uniform_fan_in):
-        self.weight = Parameter(init(rng, (d_in, d_out)).astype(dtype))
+        check_sizes("Linear", d_in=d_in, d_out=d_out)
+        self.weight = Parameter(init(rng, (d_in, d_out)).astype(check_dtype("Linear", dtype)))
         self.bias = Parameter(np.zeros(d_out, dtype)) if bias else None
 
     @property
@@ -123,5 +125,5 @@ def draw_biases(model, rng):
     """
     for _, layer in model.named_layers():
         if isinstance(layer, Linear) and layer.bias:
-            bound = 1 / math.sqrt(len(layer.weight.data))
+            bound = 1 / math.sqrt(max(1, len(layer.weight.data)))
             layer.bias.data[...] = rng.uniform(-bound, bound, layer.bias.data.shape)

@@ -18,6 +18,8 @@ A query that may look nowhere (a sentence of nothing but padding) gets 0 from th
 
 import numpy as np
 
+from tinytx.shapes import INT64, check_integer, check_integers, check_sizes
+
 
 def padding_mask(ids, pad_id):
     """Return the mask that hides padded keys.
@@ -34,8 +36,8 @@ def padding_mask(ids, pad_id):
 
     Raises
     ------
-    ValueError
-        If ``ids`` are not (B, S).
+    TypeError, ValueError
+        If ``ids`` are not integers (B, S), or ``pad_id`` is none.
 
     Examples
     --------
@@ -43,7 +45,7 @@ def padding_mask(ids, pad_id):
     array([[ True,  True, False],
            [ True, False, False]])
     """
-    ids = np.asarray(ids)
+    ids, pad_id = check_integers("padding_mask", ids, "ids"), check_integer("padding_mask", "pad_id", pad_id, *INT64)
     if ids.ndim != 2:
         raise ValueError(f"padding_mask: ids have shape {ids.shape}, expected (B, S)")
     return (ids != pad_id)[:, None, None, :]
@@ -71,4 +73,5 @@ def causal_mask(n_queries, n_keys=None):
            [ True,  True,  True]])
     """
     n_keys = n_queries if n_keys is None else n_keys
+    check_sizes("causal_mask", n_queries=n_queries, n_keys=n_keys)
     return np.tri(n_queries, n_keys, n_keys - n_queries, dtype=bool)

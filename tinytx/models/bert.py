@@ -280,7 +280,7 @@ class Bert(Layer):
         return ops.softmax(logits)[0].reshape(b, n, self.config.vocab_size)
 
     def loss(self, ids, targets, segments=None, labels=None, tape=None, *, count=None):
-        """Return the mean loss per hidden word, plus the mean loss per text, in nats: 0 where nothing is asked.
+        """Return the mean loss per hidden word, plus the mean loss per text, in nats: one of them may be over nothing.
 
         Parameters
         ----------
@@ -296,9 +296,11 @@ class Bert(Layer):
         Raises
         ------
         TypeError, ValueError
-            If a target or a label is out of range, shapes do not fit, or labels are missing or one too many.
+            If a target or label is out of range, shapes do not fit, labels are missing or one too many, or nothing counts.
         """
         n_words, n_texts = (int(n) for n in (self.count(ids, targets, segments, labels) if count is None else count))
+        if count is None and not n_words + n_texts:
+            raise ValueError(f"Bert: all targets are {IGNORE}: a mean over nothing. For a part of a batch give count")
         targets = check_ids("Bert", targets, self.config.vocab_size, what="target", allowed=IGNORE)
         check_shape("Bert", "targets", targets, np.shape(ids), "ids of shape", np.shape(ids))
         labels = self._checked(labels, len(targets))

@@ -30,7 +30,7 @@ import numpy as np
 
 from tinytx.kernel import exp, kernel
 from tinytx.ops.tsne import blocks
-from tinytx.shapes import check_float, contiguous
+from tinytx.shapes import check_float, check_number, contiguous
 
 TOLERANCE = 1e-11  # of an entropy, in nats
 STEEPEST = 1e300
@@ -125,9 +125,10 @@ def affinities(x, perplexity=30.0, *, run=map):
     check_float("affinities", x=x)
     if x.ndim != 2 or len(x) < 3:
         raise ValueError(f"affinities: x has shape {x.shape}, expected (N, D) with N of 3 or more")
+    perplexity = check_number("affinities", "perplexity", perplexity)
     if not 1 <= perplexity < len(x) - 1:
         raise ValueError(
-            f"affinities: perplexity is {perplexity}, and {len(x)} points can have 1 to {len(x) - 2} neighbours: "
+            f"affinities: perplexity is {perplexity:g}, and {len(x)} points can have 1 to {len(x) - 2} neighbours: "
             f"(N - 1)/3 = {(len(x) - 1) / 3:.3g} is a good one for few points"
         )
     finite = np.isfinite(x).all(axis=1)

@@ -74,8 +74,8 @@ import numpy as np
 
 from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
 from tinytx.ops.attention_tiles import groups_of_tiles
-from tinytx.ops.dropout import threshold
-from tinytx.shapes import check_float, check_probability, check_shape
+from tinytx.ops.dropout import check_mask_key, threshold
+from tinytx.shapes import check_flag, check_float, check_gradient, check_mask, check_probability, check_shape
 
 BLOCK, LONG_BLOCK = 64, 384  # queries in a tile: an eighth of the sequence, within these bounds
 KEYS = 768  # keys in a tile, at most
@@ -198,7 +198,7 @@ def _kernel_arguments(saved, tile):
     first = (tile.queries.start + n_keys - n_queries if saved.causal else n_keys) - column
     bit = threshold(p) if key is not None else np.uint32(0)
     keep_scale = dtype(1 / (1 - p)) if key is not None else dtype(1)
-    scale = dtype(1 / math.sqrt(width))
+    scale = dtype(1 / math.sqrt(width) if width else 1)  # of no terms every score is 0
     return mask, saved.mask is not None, first, scale, np.uint64(key or 0), bit, keep_scale, rows_of, column
 
 
@@ -239,19 +239,17 @@ def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_
     most, and the mask's part.
     """
     check_float("attention", q=q, k=k, v=v)
-    check_probability("attention", "dropout", dropout)
+    dropout = check_probability("attention", "dropout", dropout)
     if q.ndim != 4 or k.ndim != 4 or k.shape[:2] != q.shape[:2] or k.shape[3] != q.shape[3]:
         raise ValueError(f"attention: q {q.shape} and k {k.shape} do not fit: expected (B, H, T, K) and (B, H, S, K)")
     check_shape("attention", "v", v, k.shape, "k of shape", k.shape)
     if mask is not None:
-        mask = np.asarray(mask)
-        full = (*q.shape[:3], k.shape[2])
-        axes = zip(mask.shape[::-1], full[::-1], strict=False)  # the last ones stand below each other
-        if mask.dtype != bool or mask.ndim > 4 or any(n not in (1, size) for n, size in axes):
-            raise ValueError(f"attention: mask is {mask.dtype} of shape {mask.shape}, expected bool that fits {full}")
+        mask = check_mask("attention", mask, (*q.shape[:3], k.shape[2]))
+    causal, key = check_flag("attention", "causal", causal), key if dropout else None
+    key, first_row = check_mask_key("attention", key, first_row) if key is not None else (None, 0)
     y = np.empty_like(q)
     largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)
-    saved = Saved(q, k, v, y, largest, inverse, mask, causal, (dropout, key if dropout else None, first_row))
+    saved = Saved(q, k, v, y, largest, inverse, mask, causal, (dropout, key, first_row))
 
     def attend(rows):
         with np.errstate(**_QUIET):
@@ -308,7 +306,7 @@ def attention_backward(dy, saved, *, parts=1, run=map):
         As for `attention`.
     """
     q, k, v = saved.q, saved.k, saved.v
-    check_shape("attention_backward", "dy", dy, q.shape, "q of shape", q.shape)
+    check_gradient("attention_backward", dy, q.shape, q.dtype, "q of shape", q.shape)
     dq, dk, dv = (np.empty_like(x) if q.size else np.zeros_like(x) for x in (q, k, v))
 
     inner = np.einsum("bhtk,bhtk->bht", dy, saved.y)  # (9)

@@ -32,8 +32,8 @@ whatever is differentiated with respect to this loss: 1 if it is the loss itself
 
     loss = (1/N) sum_n l_n,   dx_nv = dloss (p_nv - q_nv) / N.           (4)
 
-N must be the same in both halves of (4). Ignored rows are not read and get gradient 0; if all rows are ignored the
-loss is 0.
+N must be the same in both halves of (4). Ignored rows are not read and get gradient 0. Where all rows are ignored
+there is no mean; a part of a batch, which divides by the whole's N, has loss 0 there.
 
 What is kept: the logits, which exist already, and m and Z for each row. p is one exponential away, and would be a
 second array of (N, V).
@@ -55,7 +55,18 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.kernel import exp, kernel, row_max
-from tinytx.shapes import check_float, check_ids, check_probability, check_shape, rows
+from tinytx.shapes import (
+    INT64,
+    check_axes,
+    check_float,
+    check_ids,
+    check_integer,
+    check_integers,
+    check_number,
+    check_probability,
+    check_shape,
+    rows,
+)
 
 
 class Saved(NamedTuple):
@@ -106,8 +117,28 @@ def _backward(dlogits, logits, targets, largest, total, ignore_index, smoothing,
 
 
 def count_targets(targets, ignore_index=-100):
-    """Return how many targets count."""
-    return int(np.count_nonzero(np.asarray(targets) != ignore_index))
+    """Return how many of ``targets``, integers of any shape, are not ``ignore_index``."""
+    ignore_index = check_integer("count_targets", "ignore_index", ignore_index, *INT64)
+    return int(np.count_nonzero(check_integers("count_targets", targets, "targets") != ignore_index))
+
+
+def divisor(place, targets, ignored, count):
+    """Return what a mean over targets divides by: ``count`` where it is given, or else the targets that count.
+
+    Raises
+    ------
+    ValueError
+        If none counts: a mean over nothing is no number. A part of a batch, which may be without, gives its ``count``.
+    """
+    if count is not None:
+        return max(1, check_integer(place, "count", count, 0))
+    count = count_targets(targets, ignored)
+    if not count:
+        raise ValueError(
+            f"{place}: none of {np.size(targets)} targets counts, all are {ignored}: a mean over nothing. "
+            "For a part of a batch give count, the number of the whole"
+        )
+    return count
 
 
 def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, count=None):
@@ -123,8 +154,8 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     label_smoothing : float in [0, 1)
         epsilon in (1).
     count : int, optional
-        What (4) divides by. The default is the number of targets that count; a shard of a batch hands in the number of
-        the whole batch, and its loss is then its share of the whole batch's.
+        What (4) divides by, 0 or more. The default is the number of targets that count; a shard of a batch hands in the
+        number of the whole batch, and its loss is then its share of the whole batch's.
 
     Returns
     -------
@@ -134,20 +165,31 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
-        If a target is neither a class nor ``ignore_index``, or shapes do not fit.
+        If a target is neither a class nor ``ignore_index``, shapes do not fit, or no target counts and no ``count`` is
+        given.
+
+    Notes
+    -----
+    A logit of -inf is a class of probability 0: as a target its loss is inf, and so is that of any target under
+    smoothing; the gradient is finite. A row with a logit of +inf, or with nothing but -inf, gives NaN for loss and
+    gradient, as it does in PyTorch.
     """
     check_float("cross_entropy", logits=logits)
-    check_probability("cross_entropy", "label_smoothing", label_smoothing)
+    check_axes("cross_entropy", "logits", logits, "(..., V)")
+    label_smoothing = check_probability("cross_entropy", "label_smoothing", label_smoothing)
+    ignore_index = check_integer("cross_entropy", "ignore_index", ignore_index, *INT64)
     v = logits.shape[-1]
     targets = check_ids("cross_entropy", targets, v, what="target", allowed=ignore_index)
     check_shape("cross_entropy", "targets", targets, logits.shape[:-1], "logits of shape", logits.shape)
+    count = divisor("cross_entropy", targets, ignore_index, count)
     targets = targets.reshape(-1)
     losses, largest, total = (np.empty(targets.shape, logits.dtype) for _ in range(3))
     smoothing = logits.dtype.type(label_smoothing)
     _forward(losses, largest, total, rows(logits), targets, np.int64(ignore_index), smoothing)
-    count = count_targets(targets, ignore_index) if count is None else count
-    loss = float(losses.sum(dtype=np.float64)) / max(count, 1)  # (4)
+    loss = float(losses.sum(dtype=np.float64)) / count  # (4)
     return loss, Saved(logits, targets, largest, total, count, ignore_index, label_smoothing)
 
 
@@ -163,7 +205,7 @@ def cross_entropy_backward(saved, dloss=1.0):
     logits, targets, largest, total, count, ignore_index, label_smoothing = saved
     dtype = logits.dtype.type
     dlogits = np.empty(logits.shape, logits.dtype)
-    scale = dtype(dloss / max(count, 1))
+    scale = dtype(check_number("cross_entropy_backward", "dloss", dloss) / count)
     ignore_index, smoothing = np.int64(ignore_index), dtype(label_smoothing)
     _backward(rows(dlogits), rows(logits), targets, largest, total, ignore_index, smoothing, scale)
     return dlogits

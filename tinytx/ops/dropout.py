@@ -22,10 +22,12 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.kernel import hash_element, hash_row, kernel
-from tinytx.shapes import check_float, check_probability, rows
+from tinytx.shapes import ROWS, check_axes, check_float, check_gradient, check_integer, check_probability, rows
 
 
 class Saved(NamedTuple):
+    shape: tuple  # of x
+    dtype: np.dtype
     p: float
     key: int
     first_row: int
@@ -45,6 +47,11 @@ def threshold(p):
     return np.uint32(min(round(p * 2**32), 2**32 - 1))
 
 
+def check_mask_key(place, key, first_row):
+    """Return what names a mask as two ints; raise TypeError or ValueError for others than the hash can take."""
+    return check_integer(place, "key", key, 0, 2**64 - 1), check_integer(place, "first_row", first_row, *ROWS)
+
+
 def dropout(x, p, key, first_row=0):
     """Return x with each element zeroed with probability p, the others divided by 1 - p.
 
@@ -61,17 +68,18 @@ def dropout(x, p, key, first_row=0):
     -------
     y : array, shape of x
     saved : Saved
-        Three numbers; the backward makes the mask again.
+        No mask: the backward makes it again.
     """
     check_float("dropout", x=x)
-    check_probability("dropout", "p", p)
-    saved = Saved(p, key, first_row)
+    check_axes("dropout", "x", x, "(..., D)")
+    saved = Saved(x.shape, x.dtype, check_probability("dropout", "p", p), *check_mask_key("dropout", key, first_row))
     return dropout_backward(x, saved), saved
 
 
 def dropout_backward(dy, saved):
     """Return dx: by (1) and (2) the forward and the backward are the same map."""
-    p, key, first_row = saved
+    shape, dtype, p, key, first_row = saved
+    check_gradient("dropout_backward", dy, shape, dtype, "x of shape", shape)
     dy_rows = rows(dy)
     dx = np.empty_like(dy_rows)
     _apply(dx, dy_rows, np.uint64(key), np.int64(first_row), threshold(p), dy.dtype.type(1 / (1 - p)))

@@ -22,14 +22,15 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.kernel import kernel
-from tinytx.shapes import check_ids, check_shape, rows
+from tinytx.shapes import check_axes, check_float, check_gradient, check_ids, check_shape, rows
 
 
 class Saved(NamedTuple):
-    """The ids say where (2) adds; of the table only its shape is needed."""
+    """The ids say where (2) adds; of the table only its shape and dtype are needed."""
 
     ids: np.ndarray
     weight_shape: tuple
+    dtype: np.dtype
 
 
 @kernel
@@ -56,10 +57,12 @@ def embedding(ids, weight):
     Raises
     ------
     TypeError, ValueError
-        If ids are not integers, or one is out of range (with its position and value).
+        If ids are not integers, one is out of range (with its position and value), or ``weight`` is no such table.
     """
+    check_float("embedding", weight=weight)
+    check_axes("embedding", "weight", weight, "(V, D)")
     ids = check_ids("embedding", ids, len(weight))
-    return weight[ids], Saved(ids, weight.shape)  # (1)
+    return weight[ids], Saved(ids, weight.shape, weight.dtype)  # (1)
 
 
 def embedding_backward(dy, saved, out=None):
@@ -71,11 +74,12 @@ def embedding_backward(dy, saved, out=None):
     saved : Saved
     out : C-contiguous array (V, D), optional
     """
-    ids, shape = saved
-    check_shape("embedding_backward", "dy", dy, (*ids.shape, shape[1]), "ids of shape", ids.shape)
+    ids, shape, dtype = saved
+    check_gradient("embedding_backward", dy, (*ids.shape, shape[1]), dtype, "ids of shape", ids.shape)
     dweight = np.zeros(shape, dy.dtype) if out is None else out
+    check_float("embedding_backward", dy=dy, out=dweight)
     check_shape("embedding_backward", "out", dweight, shape, "the table of shape", shape)
-    if dweight.dtype != dy.dtype:
-        raise ValueError(f"embedding_backward: dy is {dy.dtype}, expected {dweight.dtype}, which out is")
+    if not dweight.flags.carray:
+        raise ValueError("embedding_backward: out is not C-contiguous, aligned and writeable: give such an array")
     _scatter_add(dweight, ids.ravel(), rows(dy))
     return dweight

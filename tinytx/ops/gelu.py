@@ -33,41 +33,49 @@ import math
 import numpy as np
 
 from tinytx.kernel import exp, kernel, normal_cdf
-from tinytx.shapes import check_float, check_shape, contiguous
+from tinytx.shapes import check_float, check_gradient, contiguous
 
 A = 0.044715
 C = math.sqrt(2 / math.pi)
 DENSITY = 1 / math.sqrt(2 * math.pi)
+FLAT = 40.0  # beyond -FLAT y is 0 in both dtypes, and beyond +-FLAT the slope is 0 or 1: no infinity is multiplied by 0
 
 
 @kernel
 def _erf_forward(y, x):
-    half = x.dtype.type(0.5)
+    half, low = x.dtype.type(0.5), x.dtype.type(-FLAT)
     for i in range(x.size):
-        y[i] = x[i] * normal_cdf(x[i], exp(-half * x[i] * x[i]))  # (1)
+        v = low if x[i] < low else x[i]
+        y[i] = v * normal_cdf(v, exp(-half * v * v))  # (1)
 
 
 @kernel
 def _erf_backward(dx, dy, x):
-    half, density = x.dtype.type(0.5), x.dtype.type(DENSITY)
+    half, density, low, high = x.dtype.type(0.5), x.dtype.type(DENSITY), x.dtype.type(-FLAT), x.dtype.type(FLAT)
     for i in range(x.size):
-        e = exp(-half * x[i] * x[i])
-        dx[i] = dy[i] * (normal_cdf(x[i], e) + x[i] * density * e)  # (2)
+        v = low if x[i] < low else x[i]
+        v = high if v > high else v
+        e = exp(-half * v * v)
+        dx[i] = dy[i] * (normal_cdf(v, e) + v * density * e)  # (2)
 
 
 @kernel
 def _tanh_forward(y, x):
-    one, c, a = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A)
+    one, c, a, low = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A), x.dtype.type(-FLAT)
     for i in range(x.size):
-        y[i] = x[i] / (one + exp(c * (x[i] + a * x[i] * x[i] * x[i])))  # (3)
+        v = low if x[i] < low else x[i]
+        y[i] = v / (one + exp(c * (v + a * v * v * v)))  # (3)
 
 
 @kernel
 def _tanh_backward(dx, dy, x):
     one, c, a, a3 = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A), x.dtype.type(3 * A)
+    low, high = x.dtype.type(-FLAT), x.dtype.type(FLAT)
     for i in range(x.size):
-        s = one / (one + exp(c * (x[i] + a * x[i] * x[i] * x[i])))
-        dx[i] = dy[i] * (s - x[i] * s * (one - s) * c * (one + a3 * x[i] * x[i]))  # (4), c being -2 sqrt(2/pi)
+        v = low if x[i] < low else x[i]
+        v = high if v > high else v
+        s = one / (one + exp(c * (v + a * v * v * v)))
+        dx[i] = dy[i] * (s - v * s * (one - s) * c * (one + a3 * v * v))  # (4), c being -2 sqrt(2/pi)
 
 
 def _apply(loop, *arrays):
@@ -97,7 +105,7 @@ def gelu(x):
 
 def gelu_backward(dy, saved):
     """Return dx of `gelu`."""
-    check_shape("gelu_backward", "dy", dy, saved.shape, "x of shape", saved.shape)
+    check_gradient("gelu_backward", dy, saved.shape, saved.dtype, "x of shape", saved.shape)
     return _apply(_erf_backward, dy, saved)
 
 
@@ -120,5 +128,5 @@ def gelu_tanh(x):
 
 def gelu_tanh_backward(dy, saved):
     """Return dx of `gelu_tanh`."""
-    check_shape("gelu_tanh_backward", "dy", dy, saved.shape, "x of shape", saved.shape)
+    check_gradient("gelu_tanh_backward", dy, saved.shape, saved.dtype, "x of shape", saved.shape)
     return _apply(_tanh_backward, dy, saved)

@@ -27,7 +27,7 @@ The loss is the mean over the N rows whose target is not padding:
 
     loss = (1/N) sum_n l_n,   dx_nv = dloss (p_nv - q_nv) / N.           (5)
 
-Rows of padding are not read and get gradient 0; where there are no others the loss is 0. PyTorch's
+Rows of padding are not read and get gradient 0; where there are no others there is no mean. PyTorch's
 ``KLDivLoss(reduction="batchmean")`` divides by all rows, padding or not, so its loss depends on how a batch was padded.
 
 What is kept: the logits, which exist already, and m and Z for each row; q is never formed.
@@ -41,8 +41,17 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.kernel import exp, kernel, row_max
-from tinytx.ops.cross_entropy import count_targets
-from tinytx.shapes import check_float, check_ids, check_probability, check_shape, rows
+from tinytx.ops.cross_entropy import divisor
+from tinytx.shapes import (
+    check_axes,
+    check_float,
+    check_ids,
+    check_integer,
+    check_number,
+    check_probability,
+    check_shape,
+    rows,
+)
 
 
 class Saved(NamedTuple):
@@ -90,7 +99,7 @@ def _backward(dlogits, logits, targets, largest, total, pad_id, smoothing, sprea
         for j in range(v):
             dlogits[n, j] = scale * (exp(logits[n, j] - largest[n]) * r - spread)  # (4) and (5)
         dlogits[n, targets[n]] -= scale * (one - smoothing - spread)  # the two words that (1) excepts
-        dlogits[n, pad_id] += scale * spread
+        dlogits[n, pad_id] = scale * (exp(logits[n, pad_id] - largest[n]) * r)
 
 
 def _spread(label_smoothing, v):
@@ -122,14 +131,21 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
 
     Raises
     ------
+    TypeError
+        If an argument is of another kind.
     ValueError
-        If a target or ``pad_id`` is no word, shapes do not fit, or smoothing finds no third word to spread over.
+        If a target or ``pad_id`` is no word, shapes do not fit, smoothing finds no third word to spread over, or all
+        targets are padding and no ``count`` is given.
+
+    Notes
+    -----
+    Logits of -inf and inf are as for `tinytx.ops.cross_entropy`.
     """
     check_float("kl_divergence", logits=logits)
-    check_probability("kl_divergence", "label_smoothing", label_smoothing)
+    check_axes("kl_divergence", "logits", logits, "(..., V)")
+    label_smoothing = check_probability("kl_divergence", "label_smoothing", label_smoothing)
     v = logits.shape[-1]
-    if not 0 <= pad_id < v:
-        raise ValueError(f"kl_divergence: pad_id is {pad_id}, expected a word, in 0..{v - 1}")
+    pad_id = check_integer("kl_divergence", "pad_id", pad_id, 0, v - 1)
     if label_smoothing and v < 3:
         raise ValueError(
             f"kl_divergence: label_smoothing is {label_smoothing} with V = {v} words: there is none beside the target "
@@ -137,14 +153,14 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
         )
     targets = check_ids("kl_divergence", targets, v, what="target")
     check_shape("kl_divergence", "targets", targets, logits.shape[:-1], "logits of shape", logits.shape)
+    count = divisor("kl_divergence", targets, pad_id, count)
     targets = targets.reshape(-1)
     losses, largest, total = (np.empty(targets.shape, logits.dtype) for _ in range(3))
     dtype, s = logits.dtype.type, _spread(label_smoothing, v)
     h = (1 - label_smoothing) * math.log(1 - label_smoothing) + (label_smoothing * math.log(s) if s else 0.0)  # (3)
     settings = np.int64(pad_id), dtype(label_smoothing), dtype(s), dtype(h)
     _forward(losses, largest, total, rows(logits), targets, *settings)
-    count = count_targets(targets, pad_id) if count is None else count
-    loss = float(losses.sum(dtype=np.float64)) / max(count, 1)  # (5)
+    loss = float(losses.sum(dtype=np.float64)) / count  # (5)
     return loss, Saved(logits, targets, largest, total, count, pad_id, label_smoothing)
 
 
@@ -160,7 +176,8 @@ def kl_divergence_backward(saved, dloss=1.0):
     logits, targets, largest, total, count, pad_id, label_smoothing = saved
     dtype = logits.dtype.type
     dlogits = np.empty(logits.shape, logits.dtype)
-    s, scale = _spread(label_smoothing, logits.shape[-1]), dloss / max(count, 1)
+    scale = check_number("kl_divergence_backward", "dloss", dloss) / count
+    s = _spread(label_smoothing, logits.shape[-1])
     settings = np.int64(pad_id), dtype(label_smoothing), dtype(s), dtype(scale)
     _backward(rows(dlogits), rows(logits), targets, largest, total, *settings)
     return dlogits

@@ -57,7 +57,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.kernel import kernel
-from tinytx.shapes import check_float, check_shape, contiguous, rows
+from tinytx.shapes import check_axes, check_float, check_gradient, check_number, check_shape, contiguous, rows
 
 
 class Saved(NamedTuple):
@@ -67,8 +67,28 @@ class Saved(NamedTuple):
     rstd: np.ndarray  # (N,), r in (2)
 
 
+# For each dtype, the variance below which a square has lost digits, and a power of 2 that brings the row back.
+_RANGE = {
+    np.dtype(np.float32): (np.float32(2.0**-102), np.float32(2.0**100)),
+    np.dtype(np.float64): (2.0**-970, 2.0**800),
+}
+
+
 @kernel
-def _forward(y, mean, rstd, x, weight, bias, eps):
+def _extreme(row, eps, scale):
+    """Return mu and r of a row whose squares leave the range of its dtype: (1) and (2) of ``scale`` times the row."""
+    d = row.dtype.type(row.size)
+    total, squares = row.dtype.type(0), row.dtype.type(0)
+    for j in range(row.size):
+        total += row[j] * scale
+    mu = total / d
+    for j in range(row.size):
+        squares += (row[j] * scale - mu) * (row[j] * scale - mu)
+    return mu / scale, row.dtype.type(1) / math.hypot(math.sqrt(squares / d) / scale, math.sqrt(eps))
+
+
+@kernel
+def _forward(y, mean, rstd, x, weight, bias, eps, lowest, scale):
     n_rows, d = x.shape
     for i in range(n_rows):
         total = x.dtype.type(0)
@@ -78,7 +98,10 @@ def _forward(y, mean, rstd, x, weight, bias, eps):
         squares = x.dtype.type(0)
         for j in range(d):
             squares += (x[i, j] - mu) * (x[i, j] - mu)  # (1)
-        r = x.dtype.type(1) / math.sqrt(squares / x.dtype.type(d) + eps)  # (2)
+        variance = squares / x.dtype.type(d) + eps
+        r = x.dtype.type(1) / math.sqrt(variance)  # (2)
+        if not lowest <= variance < np.inf:
+            mu, r = _extreme(x[i], eps, scale if variance < lowest else x.dtype.type(1) / scale)
         for j in range(d):
             y[i, j] = weight[j] * ((x[i, j] - mu) * r) + bias[j]  # (3)
         mean[i] = mu
@@ -106,6 +129,11 @@ def _backward(dx, dweight, dbias, dy, x, weight, mean, rstd):
             dx[i, j] = r * (weight[j] * dy[i, j] - mean_dn - n * mean_dn_n)  # (7)
 
 
+def check_eps(place, eps):
+    """Return ``eps`` as a float; raise TypeError or ValueError unless it is a number that a variance can be added to."""
+    return check_number(place, "eps", eps, "a number from 0 to 1e30", lambda eps: 0 <= eps <= 1e30)
+
+
 def layer_norm(x, weight, bias, eps=1e-5):
     """Return w (x - mean) / sqrt(variance + eps) + b, over the last axis.
 
@@ -114,20 +142,33 @@ def layer_norm(x, weight, bias, eps=1e-5):
     x : array (..., D), float32 or float64
     weight, bias : array (D,), the dtype of x
     eps : float
-        Added to the variance: a constant row gives ``bias`` and a finite gradient.
+        Added to the variance: a constant row gives ``bias`` and a finite gradient. It may be 0 where no row is
+        constant.
 
     Returns
     -------
     y : array (..., D)
     saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes differ, shapes do not fit, or ``eps`` is out of range.
+
+    Notes
+    -----
+    The squares of (1) may overflow or vanish: rows are right up to half the largest number of their dtype, and with an
+    ``eps`` of 0 down to its smallest normal one.
     """
     check_float("layer_norm", x=x, weight=weight, bias=bias)
+    check_axes("layer_norm", "x", x, "(..., D)")
+    eps = check_eps("layer_norm", eps)
     for name, array in (("weight", weight), ("bias", bias)):
         check_shape("layer_norm", name, array, x.shape[-1:], "x of shape", x.shape)
     x_rows = rows(x)
     y = np.empty_like(x_rows)
     mean, rstd = np.empty(len(x_rows), x.dtype), np.empty(len(x_rows), x.dtype)
-    _forward(y, mean, rstd, x_rows, contiguous(weight), contiguous(bias), x.dtype.type(eps))
+    _forward(y, mean, rstd, x_rows, contiguous(weight), contiguous(bias), x.dtype.type(eps), *_RANGE[x.dtype])
     return y.reshape(x.shape), Saved(x, weight, mean, rstd)
 
 
@@ -140,7 +181,7 @@ def layer_norm_backward(dy, saved):
     saved : Saved
     """
     x, weight, mean, rstd = saved
-    check_shape("layer_norm_backward", "dy", dy, x.shape, "x of shape", x.shape)
+    check_gradient("layer_norm_backward", dy, x.shape, x.dtype, "x of shape", x.shape)
     x_rows = rows(x)
     dx = np.empty_like(x_rows)
     dweight, dbias = np.zeros(weight.shape, x.dtype), np.zeros(weight.shape, x.dtype)

@@ -44,7 +44,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.shapes import check_float, check_shape, rows
+from tinytx.shapes import check_float, check_gradient, check_shape, rows
 
 LARGE = 1 << 24  # multiplications from which a product is worth a thread for each piece: some 0.2 ms
 
@@ -103,7 +103,7 @@ def linear(x, weight, bias=None, *, parts=1, run=map):
     TypeError, ValueError
         If dtypes differ, or shapes do not fit.
     """
-    check_float("linear", x=x, weight=weight, bias=bias)
+    check_float("linear", x=x, weight=weight, **({} if bias is None else {"bias": bias}))
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: x @ weight")
     y = product(rows(x), weight, parts=parts, run=run)  # (1)
@@ -124,6 +124,8 @@ def linear_backward(dy, saved, *, parts=1, run=map):
         As for `product`.
     """
     x, weight, has_bias = saved
+    shape = (*x.shape[:-1], weight.shape[1])
+    check_gradient("linear_backward", dy, shape, x.dtype, "x and weight of shapes", x.shape, "and", weight.shape)
     pieces = {"parts": parts, "run": run}
     dy_rows, x_rows = rows(dy), rows(x)
     dx = product(dy_rows, weight.T, **pieces).reshape(x.shape)  # (2)

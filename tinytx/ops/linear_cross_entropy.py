@@ -23,9 +23,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
+from tinytx.ops.cross_entropy import cross_entropy, cross_entropy_backward, divisor
 from tinytx.ops.linear import linear, linear_backward
-from tinytx.shapes import check_shape, rows
+from tinytx.shapes import (
+    INT64,
+    check_axes,
+    check_float,
+    check_ids,
+    check_integer,
+    check_number,
+    check_probability,
+    check_shape,
+    rows,
+)
 
 CHUNK = 1 << 24  # logits that exist at a time, about: 64 MB of float32
 
@@ -67,10 +77,17 @@ def linear_cross_entropy(
     TypeError, ValueError
         As `linear` and `cross_entropy` do.
     """
-    targets = np.asarray(targets)
-    check_shape("linear_cross_entropy", "targets", targets, x.shape[:-1], "x of shape", x.shape)
-    count = count_targets(targets, ignore_index) if count is None else count
-    options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
+    place = "linear_cross_entropy"
+    check_float(place, x=x, weight=weight)
+    check_axes(place, "x", x, "(..., D)")
+    check_shape(place, "weight", weight, (x.shape[-1], *weight.shape[1:2]), "x of shape", x.shape, "and V")
+    chunk = check_integer(place, "chunk", chunk, 1)
+    ignore_index = check_integer(place, "ignore_index", ignore_index, *INT64)
+    targets = check_ids(place, targets, weight.shape[1], what="target", allowed=ignore_index)
+    check_shape(place, "targets", targets, x.shape[:-1], "x of shape", x.shape)
+    count = divisor(place, targets, ignore_index, count)
+    smoothing = check_probability(place, "label_smoothing", label_smoothing)
+    options = {"ignore_index": ignore_index, "label_smoothing": smoothing}
     saved = Saved(x, weight, targets, count, chunk, options, {"parts": parts, "run": run})
     return sum((loss for _, _, (loss, _) in _chunks(saved)), 0.0), saved  # (1)
 
@@ -84,6 +101,7 @@ def linear_cross_entropy_backward(saved, dloss=1.0):
     dloss : float
         The gradient of whatever the loss is part of, with respect to the loss.
     """
+    dloss = check_number("linear_cross_entropy_backward", "dloss", dloss)
     dx, dweight = np.empty(saved.x.shape, saved.x.dtype), None
     dx_rows = rows(dx)
     for at, linear_saved, (_, loss_saved) in _chunks(saved):

@@ -31,13 +31,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.shapes import check_float, check_shape
+from tinytx.shapes import (
+    INT64,
+    check_dtype,
+    check_flag,
+    check_float,
+    check_gradient,
+    check_integer,
+    check_sizes,
+)
 
 
 class Saved(NamedTuple):
     x_shape: tuple
     table_shape: tuple
     start: int
+    dtype: np.dtype
 
 
 def add_positions(x, table, start=0):
@@ -63,16 +72,17 @@ def add_positions(x, table, start=0):
     check_float("add_positions", x=x, table=table)
     if x.ndim != 3 or table.ndim != 2 or x.shape[2] != table.shape[1]:
         raise ValueError(f"add_positions: table of shape {table.shape} does not fit x of shape {x.shape}, (B, T, D)")
+    start = check_integer("add_positions", "start", start, *INT64)
     stop = start + x.shape[1]
     if not 0 <= start <= stop <= len(table):
         raise ValueError(f"add_positions: positions {start}..{stop - 1} asked, but the table ends at {len(table) - 1}")
-    return x + table[start:stop], Saved(x.shape, table.shape, start)  # (1)
+    return x + table[start:stop], Saved(x.shape, table.shape, start, x.dtype)  # (1)
 
 
 def add_positions_backward(dy, saved):
     """Return (dx, dtable); dx is dy itself."""
-    x_shape, shape, start = saved
-    check_shape("add_positions_backward", "dy", dy, x_shape, "x of shape", x_shape)
+    x_shape, shape, start, dtype = saved
+    check_gradient("add_positions_backward", dy, x_shape, dtype, "x of shape", x_shape)
     dtable = np.zeros(shape, dy.dtype)
     dtable[start : start + dy.shape[1]] = dy.sum(axis=0)  # (2)
     return dy, dtable
@@ -96,6 +106,9 @@ def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False):
     -------
     array (max_len, d_model)
     """
+    check_sizes("sinusoidal_positions", max_len=max_len, d_model=d_model)
+    dtype = check_dtype("sinusoidal_positions", dtype)
+    doubled = check_flag("sinusoidal_positions", "doubled", doubled)
     position, column = np.arange(max_len)[:, None], np.arange(d_model)
     pair = column if doubled else column // 2
     angle = position / 10000.0 ** (2 * pair / d_model)  # (max_len, D), (5)

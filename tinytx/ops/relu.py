@@ -17,7 +17,7 @@ The same in plain NumPy: ``relu`` in ``plain.py``.
 import numpy as np
 
 from tinytx.kernel import kernel
-from tinytx.shapes import check_float, check_shape, contiguous
+from tinytx.shapes import check_float, check_gradient, contiguous
 
 
 @kernel
@@ -40,14 +40,13 @@ def relu(x):
         y itself.
     """
     check_float("relu", x=x)
-    y = np.maximum(x, 0)  # (1)
+    y = np.asarray(np.maximum(x, 0))  # (1)
     return y, y
 
 
 def relu_backward(dy, saved):
     """Return dx."""
-    check_shape("relu_backward", "dy", dy, saved.shape, "y of shape", saved.shape)
-    check_float("relu_backward", dy=dy, y=saved)
+    check_gradient("relu_backward", dy, saved.shape, saved.dtype, "y of shape", saved.shape)
     dx = np.empty(dy.shape, dy.dtype)
     _backward(dx.reshape(-1), contiguous(dy).reshape(-1), contiguous(saved).reshape(-1))
     return dx

@@ -14,7 +14,9 @@ NumPy's would make a float32 product a float64 one.
 The same in plain NumPy: ``scale`` in ``plain.py``.
 """
 
-from tinytx.shapes import check_float, check_shape
+import numpy as np
+
+from tinytx.shapes import check_float, check_gradient, check_number
 
 
 def scale(x, factor):
@@ -24,19 +26,23 @@ def scale(x, factor):
     ----------
     x : array, float32 or float64, any shape
     factor : float
+        Finite in x's dtype.
 
     Returns
     -------
     y : array, shape of x
-    saved : (tuple, float)
-        The shape of x, and ``factor``.
+    saved : (tuple, dtype, float)
+        The shape and dtype of x, and ``factor``.
     """
     check_float("scale", x=x)
-    return x * x.dtype.type(factor), (x.shape, factor)  # (1)
+    largest = float(np.finfo(x.dtype).max)
+    expected = f"a number that is finite in {x.dtype}"
+    factor = check_number("scale", "factor", factor, expected, lambda factor: abs(factor) <= largest)
+    return np.asarray(x * x.dtype.type(factor)), (x.shape, x.dtype, factor)  # (1)
 
 
 def scale_backward(dy, saved):
     """Return dx."""
-    shape, factor = saved
-    check_shape("scale_backward", "dy", dy, shape, "x of shape", shape)
-    return dy * dy.dtype.type(factor)  # (2)
+    shape, dtype, factor = saved
+    check_gradient("scale_backward", dy, shape, dtype, "x of shape", shape)
+    return np.asarray(dy * dy.dtype.type(factor))  # (2)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.ops.embedding import embedding, embedding_backward
-from tinytx.shapes import check_float, check_ids, check_shape
+from tinytx.shapes import check_axes, check_float, check_gradient, check_ids, check_integers
 from tinytx.shapes import rows as as_matrix
 
 
@@ -55,9 +55,9 @@ def select_rows(x, rows):
         If ``rows`` are no such array, or one is out of range (with its position and value).
     """
     check_float("select_rows", x=x)
-    rows = np.asarray(rows)
-    if x.ndim < 2 or rows.ndim != 1:
-        raise ValueError(f"select_rows: x has shape {x.shape} and rows {rows.shape}, expected (..., D) and (n,)")
+    check_axes("select_rows", "x", x, "(..., N, D)")
+    rows = check_integers("select_rows", rows, "rows")
+    check_axes("select_rows", "rows", rows, "(n,)")
     matrix = as_matrix(x)
     rows = check_ids("select_rows", rows, len(matrix), what="row")
     y, picked = embedding(rows, matrix)  # (1)
@@ -73,5 +73,6 @@ def select_rows_backward(dy, saved):
     saved : Saved
     """
     picked, x_shape = saved
-    check_shape("select_rows_backward", "dy", dy, (len(picked.ids), x_shape[-1]), "rows and x's width")
+    shape = (len(picked.ids), x_shape[-1])
+    check_gradient("select_rows_backward", dy, shape, picked.dtype, "rows and x's width")
     return embedding_backward(dy, picked).reshape(x_shape)  # (2)

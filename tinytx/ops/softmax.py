@@ -41,7 +41,7 @@ The same in plain NumPy: ``softmax`` in ``plain.py``.
 import numpy as np
 
 from tinytx.kernel import exp, kernel, row_max
-from tinytx.shapes import check_float, check_shape, rows
+from tinytx.shapes import check_axes, check_float, check_gradient, check_mask, rows
 
 
 @kernel
@@ -89,10 +89,8 @@ def softmax(x, mask=None):
         y itself.
     """
     check_float("softmax", x=x)
-    mask = np.asarray(True if mask is None else mask)
-    if mask.dtype != bool:
-        raise TypeError(f"softmax: mask is {mask.dtype}, expected bool: True where an element is allowed")
-    allowed = np.broadcast_to(mask, x.shape)
+    check_axes("softmax", "x", x, "(..., S)")
+    allowed = np.broadcast_to(check_mask("softmax", True if mask is None else mask, x.shape), x.shape)
     y = np.empty(x.shape, x.dtype)
     _forward(rows(y), rows(x), rows(allowed))
     return y, y
@@ -100,7 +98,7 @@ def softmax(x, mask=None):
 
 def softmax_backward(dy, saved):
     """Return dx, exactly 0 where masked."""
-    check_shape("softmax_backward", "dy", dy, saved.shape, "y of shape", saved.shape)
+    check_gradient("softmax_backward", dy, saved.shape, saved.dtype, "y of shape", saved.shape)
     dx = np.empty(saved.shape, saved.dtype)
     _backward(rows(dx), rows(dy), rows(saved))
     return dx

@@ -36,7 +36,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.kernel import kernel
-from tinytx.shapes import check_float, check_shape, contiguous
+from tinytx.shapes import check_float, check_number, check_shape, contiguous
 
 BLOCK = 128  # points in a block, which one thread takes
 
@@ -151,6 +151,7 @@ def tsne(y, p, *, exaggeration=1.0, run=map):
     and memory grow with the square of N.
     """
     _check(y, p)
+    exaggeration = check_number("tsne", "exaggeration", exaggeration, "a number above 0", lambda a: 0 < a < 1e30)
     saved = Saved(y, contiguous(p), exaggeration)
     losses, totals = np.empty(len(y), y.dtype), np.empty(len(y), y.dtype)
     arguments = losses, totals, *_columns(y), saved.p, y.dtype.type(exaggeration)
@@ -172,6 +173,7 @@ def tsne_backward(saved, dloss=1.0, *, run=map):
         As for `tsne`.
     """
     y, p, exaggeration = saved
+    dloss = check_number("tsne_backward", "dloss", dloss)
     pull, push, totals = np.empty(y.shape, y.dtype), np.empty(y.shape, y.dtype), np.empty(len(y), y.dtype)
     arguments = pull, push, totals, *_columns(y), p
     list(run(lambda first, last: _backward(*arguments, first, last), *zip(*blocks(len(y)))))

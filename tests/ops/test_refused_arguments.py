@@ -1,0 +1,171 @@
+"""Whatever is handed to an operation, it computes or says what is wrong: place, value and remedy, and no odd exception."""
+
+import inspect
+import re
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinytx import ops
+
+X, W = np.linspace(-1, 1, 6).reshape(2, 3), np.linspace(-1, 2, 12).reshape(3, 4)
+Q = np.linspace(-1, 1, 24).reshape(2, 2, 2, 3)
+P = (1 - np.eye(3)) / 6
+
+# name -> what it is called with; every argument that is not given has its default
+CALLS = {
+    "linear": dict(x=X, weight=W, bias=W[0]),
+    "layer_norm": dict(x=X, weight=W[:, 0], bias=W[:, 1], eps=1e-5),
+    "softmax": dict(x=X, mask=X > 0),
+    "gelu": dict(x=X),
+    "gelu_tanh": dict(x=X),
+    "relu": dict(x=X),
+    "tanh": dict(x=X),
+    "scale": dict(x=X, factor=0.5),
+    "dropout": dict(x=X, p=0.5, key=3, first_row=2),
+    "embedding": dict(ids=[[0, 2]], weight=W),
+    "select_rows": dict(x=X, rows=[1, 0, 1]),
+    "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
+    "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False),
+    "attention": dict(q=Q, k=Q, v=Q, mask=np.ones((2, 1, 1, 2), bool), causal=True, dropout=0.1, key=2, first_row=1),
+    "cross_entropy": dict(logits=X, targets=[0, 2], ignore_index=-1, label_smoothing=0.1, count=3),
+    "linear_cross_entropy": dict(
+        x=X, weight=W, targets=[0, 3], ignore_index=-1, label_smoothing=0.1, count=3, chunk=5
+    ),
+    "kl_divergence": dict(logits=X, targets=[0, 2], pad_id=1, label_smoothing=0.1, count=3),
+    "count_targets": dict(targets=[0, 2], ignore_index=-1),
+    "affinities": dict(x=W, perplexity=1.0),
+    "tsne": dict(y=W[:, :2], p=P, exaggeration=1.0),
+}
+CALLS["affinities"]["x"] = np.linspace(-1, 2, 12).reshape(6, 2) ** 3
+
+FLOATS = {
+    "a list": [[1.0, 2.0]],
+    "None": None,
+    "a number": 1.0,
+    "a text": "x",
+    "integers": np.ones((2, 3), int),
+    "float16": np.ones((2, 3), np.float16),
+    "another byte order": X.astype(X.dtype.newbyteorder()),
+    "complex": np.ones((2, 3), complex),
+    "objects": np.ones((2, 3), object),
+    "texts": np.full((2, 3), "1"),
+    "dates": np.zeros((2, 3), "M8[s]"),
+    "records": np.zeros((2, 3), [("a", float)]),
+    "a dict": {},
+}
+IDS = {
+    "floats": [0.0, 1.0],
+    "None": None,
+    "a text": "01",
+    "texts": ["0", "1"],
+    "booleans": [True, False],
+    "objects": np.array([0, None]),
+    "dates": np.zeros(2, "M8[s]"),
+    "rows of different lengths": [[0], [1, 2]],
+    "NaN": np.full(2, np.nan),
+    "too large for any dtype": [2**70, 0],
+    "a dict": {},
+}
+NUMBERS = {"an array": np.ones(2), "a list": [0.5], "a text": "0.5", "complex": 1j, "a boolean": True, "a dict": {}}
+WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
+MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
+
+FLOAT_NAMES = ("x", "weight", "bias", "table", "q", "k", "v", "logits", "y", "p")
+KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
+KINDS |= dict.fromkeys(("ids", "rows", "targets"), IDS)
+KINDS |= dict.fromkeys(("eps", "factor", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
+KINDS |= dict.fromkeys(("first_row", "start", "max_len", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
+KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "causal": NUMBERS | {"0": 0, "None": None}}
+KINDS["causal"] = {kind: value for kind, value in KINDS["causal"].items() if kind != "a boolean"}
+KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
+KINDS["doubled"] = KINDS["causal"]
+
+ODD = [
+    pytest.param(op, name, value, id=f"{op}, {name}: {kind}")
+    for op, arguments in CALLS.items()
+    for name in arguments
+    for kind, value in (NUMBERS if (op, name) == ("dropout", "p") else KINDS[name]).items()
+    if not (name == "bias" and value is None)
+]
+
+RANGES = [
+    ("layer_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
+    ("scale", "factor", (np.nan, np.inf, -np.inf, 10**400)),
+    ("dropout", "p", (-0.1, 1, 1.5, np.nan, 10**400)),
+    ("dropout", "key", (-1, 2**64)),
+    ("dropout", "first_row", (-1, 2**63)),
+    ("attention", "dropout", (-0.1, 1, np.nan)),
+    ("attention", "key", (-1, 2**64)),
+    ("attention", "first_row", (-1, 2**63)),
+    ("add_positions", "start", (-1, 4, 2**80)),
+    ("sinusoidal_positions", "max_len", (-1, 2**63)),
+    ("sinusoidal_positions", "d_model", (-1,)),
+    ("cross_entropy", "ignore_index", (2**63, -(2**63) - 1)),
+    ("cross_entropy", "label_smoothing", (-0.1, 1, np.nan)),
+    ("cross_entropy", "count", (-1,)),
+    ("cross_entropy", "targets", ([0, 3], [-2, 0], np.array([0, 2**64 - 1], np.uint64), 0, [[0, 1]])),
+    ("linear_cross_entropy", "ignore_index", (2**63,)),
+    ("linear_cross_entropy", "label_smoothing", (1,)),
+    ("linear_cross_entropy", "count", (-1,)),
+    ("linear_cross_entropy", "chunk", (0, -1)),
+    ("linear_cross_entropy", "targets", ([0, 4], [0, 1, 2])),
+    ("kl_divergence", "pad_id", (-1, 3, 2**63)),
+    ("kl_divergence", "label_smoothing", (-0.1, 1)),
+    ("kl_divergence", "count", (-1,)),
+    ("kl_divergence", "targets", ([0, 3], [-1, 0], 0)),
+    ("count_targets", "ignore_index", (2**63,)),
+    ("embedding", "ids", ([3], [-1], np.array([2**63], np.uint64))),
+    ("select_rows", "rows", ([2], [[0]], 0)),
+    ("affinities", "perplexity", (0.5, 5, np.nan, np.inf)),
+    ("tsne", "exaggeration", (0, -1, np.nan, np.inf)),
+]
+
+
+def test_every_operation_is_here():
+    """An operation that this file does not know cannot be forgotten."""
+    forwards = {name for name in ops.__all__ if not name.endswith("_backward")} - {"attention_weights"}
+    assert CALLS.keys() == forwards
+    for name, arguments in CALLS.items():
+        known = inspect.signature(getattr(ops, name)).parameters.keys() - {"parts", "run"}
+        assert arguments.keys() == known, f"{name}: arguments {known - arguments.keys()} are not tried"
+        getattr(ops, name)(**arguments)
+
+
+@pytest.mark.parametrize(("op", "name", "value"), ODD)
+def test_an_argument_of_another_kind_is_named(op, name, value):
+    """Catches AttributeError, IndexError, OverflowError and Numba's TypingError."""
+    with pytest.raises((TypeError, ValueError), match=rf"{op}: .*{'id' if name == 'ids' else name}.*\b(is|are|have|has)\b"):
+        getattr(ops, op)(**CALLS[op] | {name: value})
+
+
+@pytest.mark.parametrize(("op", "name", "values"), RANGES, ids=[f"{op}, {name}" for op, name, _ in RANGES])
+def test_an_argument_out_of_range_is_named(op, name, values):
+    for value in values:
+        with pytest.raises(ValueError, match=rf"{op}: .*({name.rstrip('s')}|position)"):
+            getattr(ops, op)(**CALLS[op] | {name: value})
+
+
+FUZZ = st.sampled_from(
+    [None, 0, -1, 2**64, 0.5, np.nan, 1e300, True, "x", b"x", [], [1], [[1, 2], [3]], {}, (), 1j, object()]
+    + [np.zeros(shape, dtype) for shape in ((), (0,), (2, 0), (2, 3), (1, 2, 3, 4)) for dtype in "fdiO?"]
+    + [np.float32(1), np.int64(1), np.array("x"), np.zeros(2, "M8[s]"), np.zeros((2, 3)).T, np.ma.zeros((2, 3))]
+)
+
+
+@pytest.mark.parametrize("op", CALLS)
+@given(data=st.data())
+def test_anything_else_is_computed_or_refused_by_name(op, data):
+    """Several arguments at a time: no exception but TypeError and ValueError, and each begins with the place."""
+    names = data.draw(st.sets(st.sampled_from(sorted(CALLS[op])), min_size=1, max_size=3))
+    odd = {name: data.draw(FUZZ, name) for name in names}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy's word on a number that overflows
+            getattr(ops, op)(**CALLS[op] | odd)
+    except (TypeError, ValueError, FloatingPointError) as error:
+        assert re.match(rf"{op}: .", str(error)), f"{type(error).__name__}: {error}"
+        assert len(str(error)) < 400
