@@ -20,8 +20,16 @@ def test_the_worst_tensor_decides(worst):
     assert report(*reversed(VERDICTS[: worst + 1])).verdict == VERDICTS[worst]
 
 
-def test_nothing_to_compare_passes():
-    assert report().verdict == PASS and report()
+def test_nothing_compared_is_inconclusive():
+    """A check that has looked at nothing has found nothing out."""
+    assert report().verdict == INCONCLUSIVE and not report()
+    empty = Report("op", "full", [TensorReport("x", (0, 3))])
+    assert empty.verdict == INCONCLUSIVE and not empty
+
+
+def test_repr_is_the_table():
+    """What pytest shows of ``assert gradcheck(...)``, and a notebook of its last line."""
+    assert repr(wrong()) == str(wrong()) and "(1, 2)" in repr(wrong())
 
 
 def test_a_reason_is_inconclusive():

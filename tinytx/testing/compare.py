@@ -1,4 +1,18 @@
-"""The comparison of a backward's gradients with finite differences, tensor by tensor and entry by entry."""
+"""The comparison of a backward's gradients with finite differences, tensor by tensor.
+
+Why a few directions are enough
+-------------------------------
+Along a direction d through a tensor the objective L has the slope sum_i d_i g_i, and a backward that says a instead
+of g says sum_i d_i a_i. The two differ by
+
+    sum_i d_i (a_i - g_i).                                               (1)
+
+No weight d_i is small: each is a sign times 0.5 to 1.5. So one wrong entry shows in (1) with at least half of its
+error. Several could cancel, but only for special weights, and ours are random. The rounding error of a finite
+difference is that of L over the step, `numeric` (3), and is the same for a direction as for an entry. So directions find
+what entries find, and a tensor needs three of them instead of one comparison for each of its entries. What fails is
+then looked at entry by entry: for the place, the hint, and because a direction is no judge of kinks.
+"""
 
 import math
 
@@ -6,19 +20,16 @@ import numpy as np
 
 from tinytx.testing.hints import hint
 from tinytx.testing.judge import Judge
-from tinytx.testing.numeric import Estimate, Kink, complex_step, derivative, look_closely
+from tinytx.testing.numeric import Estimate, Kink, complex_step, derivative, look_closely, noise_floor
+from tinytx.testing.problem import broadcast_axes
 from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, VERDICTS, TensorReport
-from tinytx.testing.rounding import backward_wobble, forward_noise
+from tinytx.testing.rounding import along, backward_wobble, forward_noise, rms
 
 FULL = 400  # entries up to which each is looked at
 LOOKS = 24  # entries of a tensor that are looked at closely where they disagree, once a verdict is certain
 NEAR = 20  # entries looked at on both sides of the one that a bisection finds
 ROUNDS = 20  # times that kinks are taken out of a direction
-
-
-def rms(array):
-    """Return the root mean square, 0 for an empty array."""
-    return math.sqrt(float(np.mean(np.square(array)))) if array.size else 0.0
+HALVINGS = 14  # of a direction: it may need smaller steps than an entry
 
 
 def cotangent(rng, shape):
@@ -35,117 +46,182 @@ class Comparison:
         What backward returned.
     left : int
         Entries that backward left on the tape.
-    noise : float
-        The forward's rounding error, relative to the size of the terms added up.
     judges : dict of str to Judge
     """
 
-    def __init__(self, problem, dy, rtol, samples, directions, rng):
+    def __init__(self, problem, dy, rtol, samples, directions, rng, finite=True):
         self.problem, self.dy, self.rng = problem, dy, rng
         self.samples, self.directions = samples, directions
         self.analytic = problem.gradients([part.copy() for part in dy])  # a backward may write to what it gets
         self.left = problem.left
-        self.noise = max(forward_noise(problem, dy, rng) for _ in range(2))
-        wobble, (_, size) = backward_wobble(problem, dy, self.analytic, rng), problem.value(dy)
+        noise, wobble = forward_noise(problem, dy, rng), backward_wobble(problem, dy, self.analytic, rng)
+        self.middle, size = problem.value(dy)
         self.judges = {
-            name: Judge(rtol, self.noise, wobble[name], size / (rms(tensor) or 1.0))
+            name: Judge(rtol, noise[name], wobble[name], size / (rms(tensor) or 1.0), finite and np.isfinite(tensor).all())
             for name, tensor in problem.tensors.items()
         }
         self.sizes = {n for t in (*problem.tensors.values(), *dy) for n in t.shape}
 
-    def tensor(self, name, modes):
+    def tensor(self, name, mode):
         """Return the `TensorReport` of one tensor."""
         tensor = self.problem.tensors[name]
         report = TensorReport(name, tensor.shape)
         a = np.asarray(np.zeros(tensor.shape) if self.analytic[name] is None else self.analytic[name])
         if a.shape != tensor.shape:
-            report.verdict, report.reason = FAIL, f"the gradient has shape {a.shape}, expected {tensor.shape}"
+            advice = broadcast_axes(a.shape, tensor.shape)
+            report.verdict, report.reason = FAIL, f"the gradient has shape {a.shape}, expected {tensor.shape}{advice}"
             return report
-        report.norm = float(np.linalg.norm(a))
-        if not tensor.size:
+        if np.iscomplexobj(a):
+            report.verdict, report.reason = FAIL, f"the gradient is {a.dtype}, expected float64"
             return report
-        entries = np.arange(tensor.size)
-        if "sampled" in modes and tensor.size > self.samples:
-            entries = self._choose(a)
-        kinks = set()
-        if modes != ("directional",):
-            kinks = self._entries(report, tensor, a, entries, "complex" in modes)
-        if "directional" in modes and (len(entries) < tensor.size or modes == ("directional",)):
-            if report.verdict in (PASS, KINK):
-                self._directions(report, tensor, a, kinks)
+        comparison = TensorComparison(self, report, tensor, a)
+        if comparison.entries.size:
+            report.norm = float(np.linalg.norm(a))
+            comparison.run(mode)
+        elif tensor.size:
+            report.verdict, report.reason = INCONCLUSIVE, "no entry is finite: nothing was compared"
         if self.analytic[name] is None and report.verdict == FAIL:
             report.reason = "backward returned no gradient"
         return report
 
-    def _choose(self, a):
+
+class TensorComparison:
+    """The comparison of one tensor, whose outcome is filled into a report.
+
+    Attributes
+    ----------
+    a : array
+        The analytic gradient.
+    entries : array of int
+        Flat indices of what can be moved: finite entries.
+    raised : list of Exception
+        What forward raised at some steps.
+    sampled : bool
+        Whether a sample of the entries has been looked at.
+    """
+
+    def __init__(self, whole, report, tensor, a):
+        self.whole, self.report, self.tensor, self.a = whole, report, tensor, a
+        self.judge, self.rng = whole.judges[report.name], whole.rng
+        self.entries = np.flatnonzero(np.isfinite(tensor))
+        self.reach = 0.25 * (rms(tensor) or 1.0)  # the largest step
+        self.raised = []
+        self.sampled = False
+
+    def run(self, mode):
+        """Compare in one of gradcheck's modes."""
+        if mode in ("full", "complex"):
+            self._entries(self.entries, mode == "complex")
+        elif mode == "sampled":
+            self._entries(self._choose())
+        else:
+            self._directions()
+            if mode == "auto" and self.report.verdict == INCONCLUSIVE and self.entries.size <= FULL:
+                self.report.verdict = PASS  # what is too wide together may be narrow entry by entry
+                self._entries(self.entries)
+
+    def _choose(self):
         """Return flat indices to sample: the ends, the largest and the smallest gradient, and random others."""
-        order = np.argsort(np.abs(a), axis=None)
-        some = [0, a.size - 1, *order[-2:], *order[:2], *self.rng.permutation(a.size)]
-        return np.array(list(dict.fromkeys(int(i) for i in some))[: self.samples])
+        order = self.entries[np.argsort(np.abs(self.a.ravel()[self.entries]))]
+        self.sampled = True
+        some = [*self.entries[[0, -1]], *order[-2:], *order[:2], *self.rng.permutation(self.entries)]
+        return np.array(list(dict.fromkeys(int(i) for i in some))[: self.whole.samples])
 
-    def _along(self, tensor, direction):
-        """Return f(h): the objective with the tensor moved by h times a direction."""
-        kept = tensor.copy()
+    def _along(self, direction):
+        return along(self.whole.problem, self.whole.dy, self.tensor, direction, self.raised)
+
+    def _complex_step(self, direction):
+        problem, name = self.whole.problem, self.report.name
 
         def f(h):
-            tensor[...] = kept + h * direction
-            value = self.problem.value(self.dy)
-            tensor[...] = kept
-            return value
-
-        return f
-
-    def _complex_step(self, name, tensor, direction):
-        def f(h):
-            _put(self.problem, name, tensor + h * direction)
+            problem.put(name, self.tensor + h * direction)
             try:
-                terms = [d * y for d, y in zip(self.dy, self.problem.forward())]
+                terms = [(d * y)[d != 0] for d, y in zip(self.whole.dy, problem.forward())]
             finally:
-                _put(self.problem, name, tensor)
+                problem.put(name, self.tensor)
             return sum(t.sum() for t in terms), float(sum(np.abs(np.imag(t)).sum() for t in terms))
 
-        return complex_step(f, rms(tensor))
+        return complex_step(f, rms(self.tensor))
 
-    def _entries(self, report, tensor, a, entries, use_complex):
+    def _estimate(self, direction, halvings=10):
+        f = self._along(direction)
+        return derivative(f, self.reach, halvings=halvings, noise=self.judge.noise, middle=self.whole.middle)
+
+    def _look_closely(self, direction, analytic, scale, root_n=1.0):
+        """Return an estimate from tiny steps too, and its verdict."""
+        found = look_closely(self._along(direction), self.reach, noise=self.judge.noise)
+        return found, self.judge.verdict(analytic, found, scale, root_n)
+
+    def _look(self, direction, analytic, scale, root_n=1.0):
+        """Do the same, and give no FAIL without a measurement of the noise there.
+
+        A forward in shorter numbers is a staircase, flat between its jumps: tiny steps say that its slope is 0.
+        """
+        found, verdict = self._look_closely(direction, analytic, scale, root_n)
+        f = self._along(direction)
+        noise = noise_floor(f, 4 * self.reach) if verdict == FAIL and math.isfinite(analytic) else 0.0
+        if noise <= self.judge.noise:
+            return found, verdict
+        judge, coarse = self.judge._replace(noise=noise), derivative(f, self.reach, noise=noise)
+        coarse = coarse if math.isfinite(coarse.error) else look_closely(f, self.reach, noise=noise)
+        if judge.verdict(analytic, coarse, scale, root_n) == FAIL:
+            return found, FAIL
+        self.judge = judge
+        return coarse, judge.verdict(analytic, coarse, scale, root_n)
+
+    def _entries(self, entries, use_complex=False):
         """Compare single entries, and fill the report in; return those at kinks."""
-        judge, h0, found = self.judges[report.name], _reach(tensor), {}
+        found = {}
         for i in entries:
-            direction = _unit(tensor.shape, i)
+            direction = _unit(self.tensor.shape, i)
             try:
-                if use_complex:
-                    found[i] = self._complex_step(report.name, tensor, direction)
-                else:
-                    found[i] = derivative(self._along(tensor, direction), h0, noise=self.noise)
+                found[i] = self._complex_step(direction) if use_complex else self._estimate(direction)
             except TypeError as refused:
                 if not use_complex:
                     raise
-                report.verdict, report.reason = INCONCLUSIVE, f"no complex input: {refused}"
+                self.report.verdict, self.report.reason = INCONCLUSIVE, f"no complex input: {refused}"
                 return set()
         values = np.array([estimate.value for estimate in found.values()])
-        scale = rms(values[np.isfinite(values)])
-        verdicts = {i: judge.verdict(float(a.flat[i]), found[i], scale) for i in entries}
+        scale = rms(values)
+        verdicts = {i: self.judge.verdict(float(self.a.flat[i]), found[i], scale) for i in entries}
+        if use_complex and FAIL in verdicts.values() and self._not_analytic(found, verdicts, scale):
+            return set()
         if not use_complex:
-            self._confirm(report, tensor, a, found, verdicts, scale)
-        self._settle(report, a, found, verdicts)
+            self._confirm(found, verdicts, scale)
+        self._settle(found, verdicts)
         return {i for i in entries if isinstance(found[i], Kink)}
 
-    def _confirm(self, report, tensor, a, found, verdicts, scale):
+    def _not_analytic(self, found, verdicts, scale):
+        """Tell whether the complex step is wrong and not backward, by a difference of real numbers; say so."""
+        worst = max((i for i in verdicts if verdicts[i] == FAIL), key=lambda i: _off(self.a.flat[i], found[i]))
+        real, verdict = self._look(_unit(self.tensor.shape, worst), float(self.a.flat[worst]), scale)
+        if verdict == FAIL:
+            return False
+        self.report.verdict, self.report.reason = INCONCLUSIVE, (
+            f"the function is not analytic (abs, a maximum, a comparison, .real?): at {self._index(worst)} the complex "
+            f"step gives {found[worst].value:.6g}, a difference {real.value:.6g}: use another mode"
+        )
+        return True
+
+    def _confirm(self, found, verdicts, scale):
         """Look again, with tiny steps, at the entries in doubt, the worst first: only what this upholds counts."""
         doubtful = [i for i, verdict in verdicts.items() if verdict != PASS]
-        doubtful.sort(key=lambda i: (-VERDICTS.index(verdicts[i]), -_off(a.flat[i], found[i])))
-        judge, upheld = self.judges[report.name], set()
+        doubtful.sort(key=lambda i: (-VERDICTS.index(verdicts[i]), -_off(self.a.flat[i], found[i])))
+        upheld = set()
         for looks, i in enumerate(doubtful):
             if looks >= LOOKS and {verdicts[i], FAIL} & upheld:
                 return
-            analytic = float(a.flat[i])
-            if verdicts[i] == FAIL or judge.verdict(analytic, Estimate(analytic, 0.0), scale) == PASS:
-                f = self._along(tensor, _unit(tensor.shape, i))
-                found[i] = look_closely(f, _reach(tensor), noise=self.noise)
-                verdicts[i] = judge.verdict(analytic, found[i], scale)
+            analytic = float(self.a.flat[i])
+            if verdicts[i] == FAIL or self.judge.verdict(analytic, Estimate(analytic, 0.0), scale) == PASS:
+                found[i], verdicts[i] = self._look(_unit(self.tensor.shape, i), analytic, scale)
             upheld.add(verdicts[i])
 
-    def _settle(self, report, a, found, verdicts):
+    def _index(self, i):
+        return tuple(int(n) for n in np.unravel_index(i, self.a.shape))
+
+    def _settle(self, found, verdicts):
         """Give the verdict, and name the worst entry, unless what was found before is worse."""
+        report, a = self.report, self.a
         report.checked += len(verdicts)
         if VERDICTS.index(max(verdicts.values(), key=VERDICTS.index)) < VERDICTS.index(report.verdict):
             return
@@ -157,21 +233,22 @@ class Comparison:
         those = [i for i, verdict in verdicts.items() if verdict == report.verdict]
         worst = max(those, key=lambda i: error.flat[i] if report.verdict == INCONCLUSIVE else _off(a.flat[i], found[i]))
         few = f"{len(those)} of {len(verdicts)} entries"
+        report.reason = report.hint = ""
         if report.verdict == FAIL:
             report.reason = f"{few} checked are wrong{_slopes(found[worst])}"
-            report.hint = hint(a, numeric, wrong, self.sizes)
+            report.hint = hint(a, numeric, wrong, self.whole.sizes)
         elif report.verdict == INCONCLUSIVE:
-            why = self.judges[report.name].why_wide(found[worst])
-            report.reason = f"{few} have too wide an error bar to tell: {why}"
+            report.reason = f"{few} have too wide an error bar to tell: {self.judge.why_wide(found[worst], self.raised)}"
         elif report.verdict == KINK:
             report.reason = f"{few} are at a kink{_slopes(found[worst])}"
-        report.index = tuple(int(i) for i in np.unravel_index(worst, a.shape))
+        report.index = self._index(worst)
         report.analytic, report.numeric, report.error = (float(x.flat[worst]) for x in (a, numeric, error))
 
-    def _directions(self, report, tensor, a, kinks):
-        """Compare random directions; where one fails, go by halves to an entry, and look at it and its neighbours."""
-        for _ in range(self.directions):
-            verdict, analytic, found, why = self._one_direction(report, tensor, a, kinks)
+    def _directions(self):
+        """Compare random directions; where one fails, look at entries, and go by halves to the wrong one."""
+        report, kinks = self.report, set()
+        for _ in range(1 if self.entries.size == 1 else self.whole.directions):
+            verdict, analytic, found, why = self._one_direction(kinks)
             if VERDICTS.index(report.verdict) < VERDICTS.index(verdict):
                 report.verdict, report.reason, report.index = verdict, f"a direction through the tensor: {why}", None
                 report.analytic, report.numeric, report.error = analytic, found.value, found.error
@@ -180,70 +257,61 @@ class Comparison:
         if report.verdict == PASS and report.index is None:
             report.analytic, report.numeric, report.error = analytic, found.value, found.error
 
-    def _one_direction(self, report, tensor, a, kinks):
+    def _one_direction(self, kinks):
         """Compare a random direction: verdict, analytic, numeric, reason; entries that fail go into the report.
 
         A direction through several kinks proves nothing: it takes the left slope of one and the right slope of another.
         So the kinks that are known, or found on the way, are left out, and the direction is tried again.
         """
-        everything, direction = np.arange(a.size), cotangent(self.rng, tensor.shape)
+        direction = cotangent(self.rng, self.tensor.shape)
         for _ in range(ROUNDS):
             direction.flat[list(kinks)] = 0
-            compared = self._direction(report, tensor, a, direction, everything, closely=True)
-            report.checked += 1
+            compared = self._direction(direction, self.entries, self._look_closely)
+            self.report.checked += 1
             if compared[0] == PASS:
                 return *compared, ""
             if compared[0] == INCONCLUSIVE:
-                return *compared, self.judges[report.name].why_wide(compared[2])
-            entries = everything
-            if a.size > FULL:
-                at = self._bisect(report, tensor, a, direction)
-                entries = everything[max(0, at - NEAR) : at + NEAR + 1]
-            more = self._entries(report, tensor, a, entries, False) - kinks
-            if report.verdict == FAIL or not more:
-                return *compared, f"{compared[0]}, unlike the {len(entries)} entries looked at"
+                return *compared, self.judge.why_wide(compared[2], self.raised)
+            more = self._entries(self._suspects(direction)) - kinks
+            if self.report.verdict in (FAIL, INCONCLUSIVE):
+                return self.report.verdict, *compared[1:], ""
+            if not more:
+                verdict, *compared = self._direction(direction, self.entries, self._look)
+                why = "unlike the entries looked at" if verdict == FAIL else self.judge.why_wide(compared[1], self.raised)
+                return verdict, *compared, f"{verdict}, {why}"
             kinks |= more
         return INCONCLUSIVE, *compared[1:], "it crosses more kinks than can be left out"
 
-    def _direction(self, report, tensor, a, direction, entries, closely=False):
-        """Compare one direction through some of the entries: verdict, analytic, numeric."""
-        part = np.zeros(tensor.size)
+    def _direction(self, direction, entries, look=None):
+        """Compare one direction through some of the entries, and look again in doubt: verdict, analytic, numeric."""
+        part = np.zeros(self.tensor.size)
         part[entries] = direction.ravel()[entries]
-        part = part.reshape(tensor.shape)
-        analytic, root_n = float((a * part).sum()), math.sqrt(len(entries))
-        f, judge, scale = self._along(tensor, part), self.judges[report.name], rms(a) * root_n
-        estimate = derivative(f, _reach(tensor), halvings=14, noise=self.noise)
-        verdict = judge.verdict(analytic, estimate, scale, root_n)
-        if closely and verdict != PASS:
-            estimate = look_closely(f, _reach(tensor), noise=self.noise)
-            verdict = judge.verdict(analytic, estimate, scale, root_n)
+        part = part.reshape(self.tensor.shape)
+        moved = part != 0
+        analytic, root_n = float((self.a[moved] * part[moved]).sum()), math.sqrt(len(entries))  # (1)
+        scale = rms(self.a) * root_n
+        estimate = self._estimate(part, HALVINGS)
+        verdict = self.judge.verdict(analytic, estimate, scale, root_n)
+        if look and verdict != PASS:
+            estimate, verdict = look(part, analytic, scale, root_n)
         return verdict, analytic, estimate
 
-    def _bisect(self, report, tensor, a, direction):
+    def _suspects(self, direction):
+        """Return the entries to look at where a direction fails: all, or a sample and those around the worst."""
+        if self.entries.size <= FULL:
+            return self.entries
+        at = np.searchsorted(self.entries, self._bisect(direction))
+        near = self.entries[max(0, at - NEAR) : at + NEAR + 1]
+        return np.union1d(near, [] if self.sampled else self._choose()).astype(int)
+
+    def _bisect(self, direction):
         """Return the flat index of an entry that makes a direction fail, going each time to the worse half."""
-        entries = np.arange(tensor.size)
+        entries = self.entries
         while len(entries) > 1:
             halves = np.array_split(entries, 2)
-            off = [_off(*self._direction(report, tensor, a, direction, half)[1:]) for half in halves]
+            off = [_off(*self._direction(direction, half)[1:]) for half in halves]
             entries = halves[int(np.argmax(off))]
         return int(entries[0])
-
-
-def _put(problem, name, array):
-    """Put an array, which may be complex, in a tensor's place."""
-    if name in getattr(problem, "parameters", {}):
-        problem.parameters[name].data = array
-    elif hasattr(problem, "positions"):
-        problem.inputs[problem.positions[name]] = array
-    elif name in problem.options:
-        problem.options[name] = array
-    else:
-        problem.x = array
-
-
-def _reach(tensor):
-    """Return the largest step."""
-    return 0.25 * (rms(tensor) or 1.0)
 
 
 def _off(analytic, found):

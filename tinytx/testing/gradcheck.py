@@ -10,17 +10,31 @@ An entry's allowed difference is
 
 a the analytic and n the numeric value, r the root mean square of the tensor's numeric gradient, e the error bar of n,
 and w how far the analytic gradient itself moves when its inputs are rounded anew: neither side can be known better.
-There is no absolute tolerance: a gradient of 1e-6 is checked as a gradient of 1 is.
+There is no absolute tolerance: a gradient of 1e-6 is checked as a gradient of 1 is. And rtol is 0 unless it is given: the
+error bars alone decide. They are some 1e-12 of a gradient wide, and errors of 1e-9 in a single entry are noticed.
 """
 
 import numpy as np
 
 from tinytx.core import Tape
-from tinytx.testing.compare import FULL, Comparison, cotangent, rms
+from tinytx.testing.compare import Comparison, cotangent
 from tinytx.testing.problem import make_problem
 from tinytx.testing.report import Report
+from tinytx.testing.rounding import rms
 
 MODES = ("auto", "full", "sampled", "directional", "complex")
+AUTO = "directions, and entries in doubt"  # what mode "auto" is called in a report
+OTHERS = {  # keywords of other checkers -> why there is no such thing here
+    "eps": "steps of many sizes are tried, and the best is taken",
+    "atol": "an absolute tolerance hides small gradients; every derivative has an error bar instead",
+    "raise_exception": "use report.raise_for_failure(), or `assert gradcheck(...)`",
+    "fast_mode": 'use mode="directional"',
+    "nondet_tol": "forward and backward have to give the same bits twice",
+    "check_batched_grad": "there are no batched gradients",
+    "argnums": "all float inputs are checked; bind the others with functools.partial",
+    "modes": "there is the reverse mode only",
+    "order": "there are first derivatives only",
+}
 
 
 def gradcheck(
@@ -29,13 +43,14 @@ def gradcheck(
     backward=None,
     options=None,
     mode="auto",
-    rtol=1e-8,
+    rtol=0.0,
     samples=48,
     directions=3,
     seed=0,
     randomize=True,
     accept_kinks=False,
     tape=Tape,
+    **others,
 ):
     """Check a backward against finite differences, in float64.
 
@@ -44,19 +59,21 @@ def gradcheck(
     target : Layer, or function
         A layer or model, with ``forward(x, tape)`` and ``backward(dy, tape)``; or a function with
         ``y, saved = target(*inputs)``, whose ``backward`` is handed in.
-    *inputs : arrays and other arguments
-        Float arrays are checked, integers (token ids) and everything else are passed on. float32 becomes float64.
+    *inputs : arrays, floats and other arguments
+        Float arrays and Python floats are checked; integers (token ids) and everything else are passed on. float32
+        becomes float64. Bind a setting that is a float with `functools.partial`.
     backward : function (dy, saved) -> gradients of the inputs, in order
         For functions only.
     options : dict, optional
         Keyword arguments of a layer's forward (mask, memory, ...). Float arrays among them are checked too, if the
         layer's backward returns their gradients after dx.
     mode : {"auto", "full", "sampled", "directional", "complex"}
-        Every entry; ``samples`` entries of each tensor; ``directions`` random directions through each tensor, with a
-        bisection to the entry where one fails; or every entry by the complex step, for functions that accept complex
-        input. "auto" is full for small problems, and otherwise sampled and directional.
+        "auto": random directions through each tensor, and every entry of a tensor (of a large one, some) where a
+        direction does not agree. "full": every entry. "sampled": ``samples`` entries of each tensor. "directional":
+        ``directions`` directions, and entries only where one is wrong. "complex": every entry by the complex step, for
+        functions that accept complex input.
     rtol : float
-        Relative difference allowed; see the top of this file.
+        Relative difference allowed beyond the error bars; see the top of this file.
     samples, directions, seed : int
     randomize : bool
         Move a layer's parameters away from their initial values first: with a gain of 1 and a bias of 0 many a wrong
@@ -65,15 +82,18 @@ def gradcheck(
         Let a kink pass if the analytic value lies between the slopes on its two sides.
     tape : function () -> Tape
         ``lambda: Tape(seed=0)`` checks with dropout.
+    **others
+        None: what other checkers take (eps, atol, ...) is refused, with the reason.
 
     Returns
     -------
     Report
+        INCONCLUSIVE if there is nothing to compare: no float input, or empty ones.
 
     Raises
     ------
     TypeError, ValueError
-        If target, inputs and backward do not belong together.
+        If target, inputs and backward do not belong together; if an array is complex.
 
     Examples
     --------
@@ -82,29 +102,33 @@ def gradcheck(
     >>> bool(gradcheck(ops.gelu, x, backward=ops.gelu_backward))
     True
     """
+    if others:
+        advice = "; ".join(f"there is no {name}: {OTHERS.get(name, 'see help(gradcheck)')}" for name in others)
+        raise TypeError(f"gradcheck: {advice}")
     if mode not in MODES:
         raise ValueError(f"gradcheck: mode is {mode!r}, expected one of {', '.join(MODES)}")
     problem = make_problem(target, inputs, backward, options, tape)
     rng = np.random.default_rng(seed)
     if randomize and hasattr(problem, "parameters"):
         randomize_parameters(problem.parameters.values(), rng)
-    named = getattr(target, "func", target)  # of functools.partial
-    name = getattr(named, "__name__", type(named).__name__)
-    total = sum(tensor.size for tensor in problem.tensors.values())
-    if mode == "auto":
-        mode = "full" if total <= FULL else "sampled"
-        report = Report(name, mode if mode == "full" else "sampled and directional", accept_kinks=accept_kinks)
-        modes = (mode,) if mode == "full" else ("sampled", "directional")
-    else:
-        report, modes = Report(name, mode, accept_kinks=accept_kinks), (mode,)
+    report = Report(name_of(target), AUTO if mode == "auto" else mode, accept_kinks=accept_kinks)
     with np.errstate(all="ignore"):
         y = problem.forward()
-        dy = [cotangent(rng, part.shape) for part in y]
-        report.reason = _unfit(problem, y)
+        dy = weights(rng, y)
+        report.reason = nothing_to_compare(problem, y) or _not_repeatable(problem, y)
         if not report.reason:
-            check = Comparison(problem, dy, rtol, samples, directions, rng)
-            report.tensors = [check.tensor(tensor, modes) for tensor in problem.tensors]
+            left_out = sum(int((~np.isfinite(part)).sum()) for part in y)
+            check = Comparison(problem, dy, rtol, samples, directions, rng, finite=not left_out)
+            report.tensors = [check.tensor(tensor, mode) for tensor in problem.tensors]
+            if left_out:
+                report.reason = f"{left_out} entries of the output are not finite: they were left out"
     return report
+
+
+def name_of(target):
+    """Return the name of a layer's class, or of a function."""
+    named = getattr(target, "func", target)  # of functools.partial
+    return getattr(named, "__name__", type(named).__name__)
 
 
 def randomize_parameters(parameters, rng):
@@ -113,11 +137,40 @@ def randomize_parameters(parameters, rng):
         parameter.data += rng.normal(size=parameter.data.shape) * max(0.1, 0.5 * rms(parameter.data))
 
 
-def _unfit(problem, y):
-    """Return why no check is possible, or ""."""
-    if not all(np.isfinite(part).all() for part in y):
-        return "the output is not finite: nothing can be compared"
-    again = problem.forward()
-    if not all(np.array_equal(a, b) for a, b in zip(y, again)):
+def weights(rng, y):
+    """Return dy for outputs: `cotangent`, and 0 for what has no gradient, integers and entries that are not finite."""
+    return [cotangent(rng, part.shape) * np.isfinite(part) * (part.dtype.kind == "f") for part in y]
+
+
+def nothing_to_compare(problem, y):
+    """Return why a problem has no derivative to compare, or "".
+
+    Raises
+    ------
+    TypeError
+        If an output is complex.
+    """
+    for part in y:
+        if np.iscomplexobj(part):
+            raise TypeError(
+                f"{problem.place}: the output is {part.dtype} of shape {part.shape}: derivatives of complex numbers are "
+                "not checked: return its real and its imaginary part"
+            )
+    if not problem.tensors:
+        return "no float input: nothing was compared (integers have no gradient: write 1.0 for 1, or x.astype(float))"
+    if not any(tensor.size for tensor in problem.tensors.values()):
+        shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in problem.tensors.items())
+        return f"all inputs are empty ({shapes}): nothing was compared"
+    floats = [part for part in y if part.dtype.kind == "f"]
+    if not any(np.isfinite(part).any() for part in floats):
+        shapes = ", ".join(f"{part.dtype} {part.shape}" for part in y)
+        kind = "is not finite" if any(part.size for part in floats) else "has no float entry"
+        return f"the output ({shapes}) {kind}: nothing was compared"
+    return ""
+
+
+def _not_repeatable(problem, y):
+    """Return what is wrong if a second forward gives something else, or ""."""
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(y, problem.forward())):
         return "two forwards of the same input differ: unseeded randomness, or state kept between calls"
     return ""

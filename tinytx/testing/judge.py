@@ -8,7 +8,7 @@ from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS
 
 WIDE = 1e-6  # an error bar that hides more than this part of a gradient tells nothing
 ZERO = 1e-9  # part of what a gradient could be below which it counts as 0
-SHORT = 1e-10, 1e-2  # a forward whose noise is between these computes in shorter numbers than float64
+SHORT = 1e-10, 1e-5, 1e-1  # noise from the first to the second: float32 inside; from there to the third: float16
 
 
 class Judge(NamedTuple):
@@ -24,12 +24,15 @@ class Judge(NamedTuple):
         How far any entry of the gradient moves when backward's inputs are rounded anew.
     natural : float
         The size that the gradient would have if the tensor mattered: the forward's over the tensor's.
+    finite : bool
+        Whether forward and inputs are: where they are not, a gradient of NaN may be right.
     """
 
     rtol: float
     noise: float
     wobble: float
     natural: float
+    finite: bool = True
 
     def verdict(self, analytic, found, scale, root_n=1.0):
         """Return PASS, FAIL, INCONCLUSIVE or KINK.
@@ -46,7 +49,7 @@ class Judge(NamedTuple):
             The square root of the number of entries that were moved together.
         """
         if not math.isfinite(analytic):
-            return FAIL
+            return FAIL if self.finite else INCONCLUSIVE
         size = max(abs(analytic), scale, *(abs(value) for value in found[:-1] if math.isfinite(value)))
         bar = 3 * found.error + 10 * self.wobble * root_n
         allowed = self.rtol * size + bar
@@ -56,12 +59,13 @@ class Judge(NamedTuple):
             return FAIL
         return PASS if bar <= max(WIDE * size, ZERO * self.natural) else INCONCLUSIVE
 
-    def why_wide(self, found):
-        """Return what makes an error bar wide."""
+    def why_wide(self, found, raised=()):
+        """Return what makes an error bar wide; ``raised`` holds the exceptions of steps at which the forward raised."""
         if not math.isfinite(found.error):
-            return "near it the forward is not finite"
-        if SHORT[0] < self.noise < SHORT[1]:
-            return f"forward is only exact to {self.noise:.0e} (float32 inside?)"
+            first = f": it raised {type(raised[0]).__name__}: {raised[0]}" if raised else ""
+            return f"near it the forward is not finite{first}"
+        if SHORT[0] < self.noise < SHORT[2]:
+            return f"forward is only exact to {self.noise:.0e} (float{32 if self.noise < SHORT[1] else 16} inside?)"
         if 10 * self.wobble > 3 * found.error:
             return f"backward's value moves by {self.wobble:.1e} when its inputs are rounded anew"
         return "the slope changes over steps so small that rounding hides it"

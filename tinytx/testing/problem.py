@@ -12,19 +12,46 @@ def _is_float(value):
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _copy(array, dtype):
-    """Return a copy, in ``dtype`` if the array is of floats."""
-    return np.array(array, dtype if _is_float(array) else None)
+def _array(value, dtype, name, place="gradcheck"):
+    """Return a copy of an array in ``dtype`` if it is of floats; a Python float is an array of one; others as they are.
+
+    Raises
+    ------
+    TypeError
+        If the array is complex.
+    """
+    if isinstance(value, (float, np.floating)):
+        return np.array(value, dtype)
+    if np.iscomplexobj(value):
+        kind = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r}"
+        facts = f"{place}: {name} is {kind}: derivatives of complex numbers are not checked"
+        raise TypeError(f"{facts}: write a function of the real and the imaginary part")
+    if isinstance(value, np.ndarray):
+        return np.array(value, dtype if _is_float(value) else None)
+    numbers = isinstance(value, (list, tuple)) and all(isinstance(part, (float, list, tuple)) for part in value)
+    return np.array(value, dtype) if numbers and value and _is_float(np.asarray(value)) else value
 
 
-def outputs(y):
-    """Return what a forward returned as a list of arrays."""
-    parts = y if isinstance(y, (tuple, list)) else [y]
-    return [np.asarray(part) for part in parts]
+def outputs(y, place="gradcheck"):
+    """Return what a forward returned as a list of arrays.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else: None, a dict, ...
+    """
+    parts = [np.asarray(part) for part in (y if isinstance(y, (tuple, list)) else [y])]
+    for part in parts:
+        if part.dtype.kind not in "fciub":
+            kind = type(y).__name__ if len(parts) == 1 else "something else among its outputs"
+            raise TypeError(f"{place}: forward returned {kind}, expected an array, or a tuple of arrays")
+    return parts
 
 
 def with_dtype(layer, dtype):
     """Return a copy of a layer whose parameters, and constant arrays, are all float32 or all float64."""
+    for path, parameter in layer.named_parameters():
+        _array(parameter.data, dtype, path, type(layer).__name__)  # refuses complex numbers
     memo = {id(p): Parameter(p.data.astype(dtype)) for p in layer.parameters()}
     converted = copy.deepcopy(layer, memo)
     for _, part in converted.named_layers():
@@ -57,9 +84,23 @@ class Problem:
         raise NotImplementedError
 
     def value(self, dy):
-        """Return sum(dy * y), and the sum of the absolute values of its terms."""
-        terms = [d * y for d, y in zip(dy, self.forward())]
-        return sum(term.sum() for term in terms), float(sum(np.abs(term).sum() for term in terms))
+        """Return sum(dy * y), and the sum of the absolute values of its terms, over the outputs that dy looks at.
+
+        Parameters
+        ----------
+        dy : list of array, as `weights` makes it
+            Outputs whose weight is 0 are left out: they may be anything, infinite for example.
+        """
+        total, size = 0.0, 0.0
+        for weight, part in zip(dy, self.forward()):
+            if weight.all():
+                terms = weight * part
+            else:
+                seen = weight != 0
+                terms = weight[seen] * part[seen]
+            total += terms.sum()
+            size += float(np.abs(terms).sum())
+        return total, size
 
 
 class LayerProblem(Problem):
@@ -72,13 +113,13 @@ class LayerProblem(Problem):
         if len(inputs) != 1:
             raise ValueError(f"{place}: a layer takes one input, got {len(inputs)}: pass others in options={{...}}")
         self.layer = with_dtype(layer, dtype)
-        self.make_tape = make_tape
+        self.make_tape, self.place = make_tape, place
         self.parameters = dict(self.layer.named_parameters())
         self.left = 0  # entries on the tape after backward
-        options = {n: _copy(v, dtype) if isinstance(v, np.ndarray) else v for n, v in options.items()}
-        self._take(_copy(np.asarray(inputs[0]), dtype), options)
+        arrays = {n: _array(v, dtype, n, place) if isinstance(v, np.ndarray) else v for n, v in options.items()}
+        self._hold(_array(np.asarray(inputs[0]), dtype, "x", place), arrays)
 
-    def _take(self, x, options):
+    def _hold(self, x, options):
         self.x, self.options = x, options
         self.inputs = {"x": x} if _is_float(x) else {}
         self.inputs |= {name: value for name, value in options.items() if _is_float(value)}
@@ -87,8 +128,17 @@ class LayerProblem(Problem):
     def on(self, x, options=None):
         """Return the problem of the same layer object on other arrays, which are taken as they are."""
         other = copy.copy(self)
-        other._take(x, self.options if options is None else options)
+        other._hold(x, self.options if options is None else options)
         return other
+
+    def put(self, name, array):
+        """Put an array, which may be complex, in the place of a tensor."""
+        if name in self.parameters:
+            self.parameters[name].data = array
+        elif name in self.options:
+            self.options[name] = array
+        else:
+            self.x = array
 
     def forward(self):
         return self.record()[0]
@@ -96,7 +146,7 @@ class LayerProblem(Problem):
     def record(self):
         """Return the outputs, and the tape of the forward that made them."""
         tape = self.make_tape()
-        return outputs(self.layer(self.x, tape, **self.options)), tape
+        return outputs(self.layer(self.x, tape, **self.options), self.place), tape
 
     def gradients(self, dy):
         self.layer.zero_grad()
@@ -107,43 +157,118 @@ class LayerProblem(Problem):
 
     def backward(self, dy, tape):
         """Run backward on a recorded tape, adding to the gradients there are; return them all as `gradients` does."""
-        returned = self.layer.backward(tuple(dy) if len(dy) > 1 else dy[0], tape)
-        returned = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        try:
+            returned = self.layer.backward(tuple(dy) if len(dy) > 1 else dy[0], tape)
+        except ValueError:
+            self._name_misshapen_gradient(dy)
+            raise
+        returned = _gradients_in_order(returned, self.place)
         if not _is_float(self.x) and len(returned) > len(self.inputs):
             returned = returned[1:]  # the None of token ids, which have no gradient
         returned += [None] * (len(self.inputs) - len(returned))
         return dict(zip(self.inputs, returned)) | {n: p.grad.copy() for n, p in self.parameters.items()}
 
+    def _name_misshapen_gradient(self, dy):
+        """Run a backward that has raised once more, on gradients that know their names: what ``+=`` refuses is named."""
+        for name, parameter in self.parameters.items():
+            parameter.grad = np.zeros_like(parameter.data).view(_NamedGradient)
+            parameter.grad.name = f"{type(self.layer).__name__}: {name}"
+        try:
+            self.layer.backward(tuple(dy) if len(dy) > 1 else dy[0], self.record()[1])
+        finally:
+            self.layer.zero_grad()
+
+
+class _NamedGradient(np.ndarray):
+    """A gradient that says its name where something of another shape is added to it."""
+
+    name = ""
+
+    def __iadd__(self, other):
+        try:
+            fits = np.broadcast_shapes(self.shape, np.shape(other)) == self.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{self.name}: its grad has shape {self.shape}, and backward adds shape {np.shape(other)} to it"
+                f"{broadcast_axes(np.shape(other), self.shape)}"
+            )
+        return super().__iadd__(other)
+
+
+def broadcast_axes(found, expected):
+    """Return advice where a gradient has the shape that its parameter was broadcast to, or ""."""
+    if int(np.prod(found)) == int(np.prod(expected)):
+        return ": give it the parameter's shape"
+    try:
+        broadcast = np.broadcast_shapes(found, expected) == found
+    except ValueError:
+        return ""
+    if not broadcast:
+        return ""
+    sizes = (1,) * (len(found) - len(expected)) + tuple(expected)
+    axes = tuple(axis for axis, (n, m) in enumerate(zip(found, sizes)) if n != m)
+    return f": sum it over the axes {axes}, along which forward broadcast it"
+
 
 class PairProblem(Problem):
     """Two functions: y, saved = f(*inputs), and backward(dy, saved) giving the inputs' gradients in order."""
 
-    def __init__(self, f, backward, inputs):
-        self.f, self.backward = f, backward
-        self.inputs = [np.array(v, np.float64) if _is_float(np.asarray(v)) and np.ndim(v) else v for v in inputs]
+    def __init__(self, f, backward, inputs, place="gradcheck"):
+        self.f, self.backward, self.place = f, backward, place
         names = _argument_names(f, len(inputs))
+        self.scalars = {i for i, value in enumerate(inputs) if not isinstance(value, np.ndarray)}
+        self.inputs = [_array(value, np.float64, name, place) for name, value in zip(names, inputs)]
         self.positions = {names[i]: i for i, value in enumerate(self.inputs) if _is_float(value)}
         self.tensors = {name: self.inputs[i] for name, i in self.positions.items()}
         self.left = 0
 
+    def put(self, name, array):
+        """Put an array, which may be complex, in the place of a tensor."""
+        self.inputs[self.positions[name]] = array
+
+    def _call(self):
+        arguments = [v[()] if i in self.scalars and isinstance(v, np.ndarray) else v for i, v in enumerate(self.inputs)]
+        returned = self.f(*arguments)
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+            kind = f"an array of shape {returned.shape}" if isinstance(returned, np.ndarray) else _kind(returned)
+            raise TypeError(
+                f"{self.place}: the function returned {kind}, expected (y, saved): y, and what its backward needs"
+            )
+        return returned
+
     def forward(self):
-        return outputs(self.f(*self.inputs)[0])
+        return outputs(self._call()[0], self.place)
 
     def gradients(self, dy):
-        y, saved = self.f(*self.inputs)
+        y, saved = self._call()
         several = isinstance(y, (tuple, list))
         dy = [part.copy() if part.ndim else float(part) for part in dy]  # as in LayerProblem
         dy = tuple(dy) if several else dy[0]
-        returned = self.backward(dy, saved)
-        returned = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        returned = _gradients_in_order(self.backward(dy, saved), self.place)
         if len(returned) == len(self.inputs):  # one for each input, or one for each that has a gradient
             returned = [returned[i] for i in self.positions.values()]
         if len(returned) < len(self.positions):
+            settings = [name for name, i in self.positions.items() if i in self.scalars]
             raise ValueError(
-                f"gradcheck: backward returned {len(returned)} gradients for {len(self.positions)} float inputs "
+                f"{self.place}: backward returned {len(returned)} gradients for {len(self.positions)} float inputs "
                 f"({', '.join(self.positions)})"
+                + (f": bind {', '.join(settings)} by functools.partial if it is a setting" if settings else "")
             )
         return dict(zip(self.positions, returned))
+
+
+def _gradients_in_order(returned, place):
+    """Return what a backward returned as a list."""
+    if isinstance(returned, dict):
+        names = ", ".join(map(str, returned))
+        raise TypeError(f"{place}: backward returned a dict ({names}), expected the gradients in the inputs' order")
+    return list(returned) if isinstance(returned, (tuple, list)) else [returned]
+
+
+def _kind(value):
+    return f"a {type(value).__name__} of {len(value)}" if isinstance(value, (tuple, list, dict)) else repr(value)
 
 
 def _argument_names(f, n):
@@ -156,14 +281,17 @@ def _argument_names(f, n):
     return names + [f"input{i}" for i in range(len(names), n)]
 
 
-def make_problem(target, inputs, backward, options, make_tape=Tape):
+def make_problem(target, inputs, backward, options, make_tape=Tape, place="gradcheck"):
     """Return the `Problem` of a layer or of an op pair."""
+    if isinstance(target, type):
+        call = f"such as {target.__name__}(...)"
+        raise TypeError(f"{place}: {target.__name__} is a class: hand in an instance, {call}")
     if isinstance(target, Layer) or backward is None and hasattr(target, "backward"):
         if backward is not None:
-            raise TypeError("gradcheck: a layer brings its own backward: leave out backward=")
-        return LayerProblem(target, inputs, options or {}, make_tape)
+            raise TypeError(f"{place}: a layer brings its own backward: leave out backward=")
+        return LayerProblem(target, inputs, options or {}, make_tape, place)
     if backward is None:
-        raise TypeError(f"gradcheck: {target!r} is no layer: hand in its backward=, a function (dy, saved)")
+        raise TypeError(f"{place}: {target!r} is no layer: hand in its backward=, a function (dy, saved)")
     if options:
-        raise TypeError("gradcheck: options are for layers; bind an op's with functools.partial")
-    return PairProblem(target, backward, inputs)
+        raise TypeError(f"{place}: options are for layers; bind an op's with functools.partial")
+    return PairProblem(target, backward, inputs, place)

@@ -46,7 +46,7 @@ class TensorReport:
         return self.analytic / self.numeric if self.numeric else math.nan
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """The outcome of `tinytx.testing.gradcheck`: true if every tensor passed.
 
@@ -55,7 +55,7 @@ class Report:
     target : str
         What was checked.
     mode : str
-        "full", "sampled", "directional" or "complex".
+        "full", "sampled", "directional", "complex", or for "auto" what it does.
     tensors : list of TensorReport
     reason : str
         What kept the check as a whole from a verdict, if anything did.
@@ -71,9 +71,10 @@ class Report:
 
     @property
     def verdict(self):
-        """The worst of the tensors' verdicts."""
-        verdicts = [tensor.verdict for tensor in self.tensors] + ([INCONCLUSIVE] if self.reason else [])
-        return max(verdicts, key=VERDICTS.index, default=PASS)
+        """The worst of the tensors' verdicts; INCONCLUSIVE at best where nothing was compared."""
+        verdicts = [tensor.verdict for tensor in self.tensors]
+        nothing = all(0 in tensor.shape for tensor in self.tensors)
+        return max(verdicts + [INCONCLUSIVE] * (nothing or bool(self.reason)), key=VERDICTS.index)
 
     def __bool__(self):
         return self.verdict == PASS or self.accept_kinks and self.verdict == KINK
@@ -102,6 +103,9 @@ class Report:
             "tensors": [t | {"shape": list(t["shape"]), "index": t["index"] and list(t["index"])} for t in tensors],
         }
 
+    def __repr__(self):
+        return str(self)
+
     def __str__(self):
         head = f"gradcheck of {self.target}: {self.verdict} ({self.mode})"
         header = ("tensor", "shape", "verdict", "checked", "worst at", "analytic", "numeric", "ratio", "error bar")
@@ -109,7 +113,7 @@ class Report:
         width = [max(len(row[i]) for row in rows) for i in range(len(header))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, width)).rstrip() for row in rows]
         notes = [f"{t.name}: {part}" for t in self.tensors for part in (t.reason, t.hint and f"hint: {t.hint}") if part]
-        return "\n".join([head, *([self.reason] if self.reason else []), *lines, *notes])
+        return "\n".join([head, *([self.reason] if self.reason else []), *(lines if self.tensors else []), *notes])
 
 
 def _plain(value):

@@ -152,9 +152,24 @@ def _operations(layer, x, options, make_tape):
     for name, arguments, keywords in calls:
         f, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
         if name == "cross_entropy":  # the one whose first argument is the saved value: a loss needs no dy
-            yield name, functools.partial(f, **keywords), lambda dy, saved, b=backward: b(saved, dy), arguments
-        else:
-            yield name, functools.partial(f, **keywords), backward, arguments
+            backward = functools.partial(_swapped, backward)
+        arrays = [value for value in arguments if isinstance(value, np.ndarray)]
+        yield name, _of_arrays(functools.partial(f, **keywords), arguments), backward, arrays
+
+
+def _swapped(backward, dy, saved):
+    return backward(saved, dy)
+
+
+def _of_arrays(f, arguments):
+    """Return f as a function of the arrays among its arguments; the others, settings, are bound."""
+
+    @functools.wraps(f.func)
+    def bound(*arrays):
+        left = iter(arrays)
+        return f(*(next(left) if isinstance(value, np.ndarray) else value for value in arguments))
+
+    return bound
 
 
 class _OwnOnly(Tape):
