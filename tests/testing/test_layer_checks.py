@@ -164,13 +164,18 @@ def test_all_failures_are_listed_and_those_only():
     assert not {"check_empty_tape", "check_without_tape"} & set(named)
 
 
-def test_what_a_layer_raises_is_a_failure_with_its_name():
+def test_what_a_layer_raises_is_said_once_with_file_and_line():
     class Refuses(Scale):
         def forward(self, x, tape=None):
             raise OSError("no disk")
 
-    with pytest.raises(AssertionError, match="check_determinism: Refuses raised OSError: no disk"):
+    with pytest.raises(AssertionError) as caught:
         check_layer(Refuses(5), floats(2, 3, 5))
+    head, *rest = str(caught.value).splitlines()
+    assert head == f"Refuses fails {len(CHECKS)} of {len(CHECKS)} checks" and len(rest) == 1
+    assert rest[0].startswith("check_gradients, check_determinism, ")
+    assert re.search(r": Refuses raised OSError: no disk \(.*test_layer_checks.py:\d+\)$", rest[0])
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 def test_names_of_what_ran():

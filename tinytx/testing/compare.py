@@ -24,6 +24,7 @@ from tinytx.testing.numeric import Estimate, Kink, complex_step, derivative, loo
 from tinytx.testing.problem import broadcast_axes
 from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, VERDICTS, TensorReport
 from tinytx.testing.rounding import along, backward_wobble, forward_noise, rms
+from tinytx.testing.rows import rows_added_up
 
 FULL = 400  # entries up to which each is looked at
 LOOKS = 24  # entries of a tensor that are looked at closely where they disagree, once a verdict is certain
@@ -47,6 +48,8 @@ class Comparison:
     left : int
         Entries that backward left on the tape.
     judges : dict of str to Judge
+    like : dict of str to array
+        The output, of which a term that was left out may be a multiple.
     """
 
     def __init__(self, problem, dy, rtol, samples, directions, rng, finite=True):
@@ -60,6 +63,7 @@ class Comparison:
             name: Judge(rtol, noise[name], wobble[name], size / (rms(tensor) or 1.0), finite and np.isfinite(tensor).all())
             for name, tensor in problem.tensors.items()
         }
+        self.like = {"the output": problem.forward()[0]}
         self.sizes = {n for t in (*problem.tensors.values(), *dy) for n in t.shape}
 
     def tensor(self, name, mode):
@@ -236,7 +240,9 @@ class TensorComparison:
         report.reason = report.hint = ""
         if report.verdict == FAIL:
             report.reason = f"{few} checked are wrong{_slopes(found[worst])}"
-            report.hint = hint(a, numeric, wrong, self.whole.sizes)
+            like = {name: part for name, part in self.whole.like.items() if part.shape == a.shape}
+            report.hint = hint(a, numeric, wrong, self.whole.sizes, {report.name: self.tensor} | like)
+            report.hint = report.hint or rows_added_up(self.whole.problem, self.whole.dy, self.tensor, a)
         elif report.verdict == INCONCLUSIVE:
             report.reason = f"{few} have too wide an error bar to tell: {self.judge.why_wide(found[worst], self.raised)}"
         elif report.verdict == KINK:

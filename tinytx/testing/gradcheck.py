@@ -113,9 +113,12 @@ def gradcheck(
         randomize_parameters(problem.parameters.values(), rng)
     report = Report(name_of(target), AUTO if mode == "auto" else mode, accept_kinks=accept_kinks)
     with np.errstate(all="ignore"):
+        report.reason = no_float_input(problem)
+        if report.reason:
+            return report
         y = problem.forward()
         dy = weights(rng, y)
-        report.reason = nothing_to_compare(problem, y) or _not_repeatable(problem, y)
+        report.reason = no_float_output(problem, y) or _not_repeatable(problem, y)
         if not report.reason:
             left_out = sum(int((~np.isfinite(part)).sum()) for part in y)
             check = Comparison(problem, dy, rtol, samples, directions, rng, finite=not left_out)
@@ -142,8 +145,18 @@ def weights(rng, y):
     return [cotangent(rng, part.shape) * np.isfinite(part) * (part.dtype.kind == "f") for part in y]
 
 
-def nothing_to_compare(problem, y):
-    """Return why a problem has no derivative to compare, or "".
+def no_float_input(problem):
+    """Return why there is no derivative to compare, or ""."""
+    if not problem.tensors:
+        return "no float input: nothing was compared (integers have no gradient: write 1.0 for 1, or x.astype(float))"
+    if not any(tensor.size for tensor in problem.tensors.values()):
+        shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in problem.tensors.items())
+        return f"all inputs are empty ({shapes}): nothing was compared"
+    return ""
+
+
+def no_float_output(problem, y):
+    """Return why there is nothing whose derivative could be compared, or "".
 
     Raises
     ------
@@ -156,11 +169,6 @@ def nothing_to_compare(problem, y):
                 f"{problem.place}: the output is {part.dtype} of shape {part.shape}: derivatives of complex numbers are "
                 "not checked: return its real and its imaginary part"
             )
-    if not problem.tensors:
-        return "no float input: nothing was compared (integers have no gradient: write 1.0 for 1, or x.astype(float))"
-    if not any(tensor.size for tensor in problem.tensors.values()):
-        shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in problem.tensors.items())
-        return f"all inputs are empty ({shapes}): nothing was compared"
     floats = [part for part in y if part.dtype.kind == "f"]
     if not any(np.isfinite(part).any() for part in floats):
         shapes = ", ".join(f"{part.dtype} {part.shape}" for part in y)

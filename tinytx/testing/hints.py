@@ -10,7 +10,7 @@ SINGLE = 1e-6  # what float32 costs
 NEARLY = 2e-3  # relative difference below which a gradient counts as nearly right
 
 
-def hint(analytic, numeric, wrong, sizes=()):
+def hint(analytic, numeric, wrong, sizes=(), like=None):
     """Return a sentence about the likely mistake, or "".
 
     Parameters
@@ -21,6 +21,8 @@ def hint(analytic, numeric, wrong, sizes=()):
         Where they disagree.
     sizes : iterable of int
         Sizes that occur in the problem (batch, positions, width), which factors may be made of.
+    like : dict of str to array, the same shape
+        What a term that was left out may be a multiple of: the input, the output.
     """
     known = np.isfinite(numeric)
     if not wrong.any() or not known.any():
@@ -31,6 +33,7 @@ def hint(analytic, numeric, wrong, sizes=()):
         return "all zero: backward never adds to it (a forgotten accumulation), or overwrites it"
     found = _nearly(analytic, numeric, known) or _factor(analytic, numeric, known, sizes)
     found = found or _transposed(analytic, numeric, known) or _reduction(analytic, numeric, known)
+    found = found or _term(analytic, numeric, known, like or {})
     return found or _places(wrong, known & ((analytic != 0) | (numeric != 0)))
 
 
@@ -107,11 +110,46 @@ def _reduction(analytic, numeric, known):
         if analytic.shape[axis] < 2:
             continue
         if _close(difference, np.broadcast_to(difference.mean(axis, keepdims=True), difference.shape)):
-            return f"off by something constant along axis {axis}: a missing reduction (sum or mean) over it"
+            return (
+                f"off by something constant along axis {axis}: a missing reduction (sum or mean) over it, such as the "
+                "derivative of a mean that was subtracted"
+            )
         if np.isfinite(ratio).all() and analytic.ndim > 1:
             if _close(ratio, np.broadcast_to(ratio.mean(axis, keepdims=True), ratio.shape)):
                 return f"a factor that is constant along axis {axis} only: a missing or misplaced factor per slice"
     return ""
+
+
+def _term(analytic, numeric, known, like):
+    """A multiple of the input or the output in each row: the derivative of a statistic of the row was left out.
+
+    With s(x) the norm, the variance or the sum by which a row is divided, dx has a term that is ds/dx times a number:
+    for a norm or a variance a multiple of x (less its mean), for the sum of a softmax a multiple of y.
+    """
+    for axis, (name, array) in itertools.product(reversed(range(analytic.ndim)), like.items()):
+        n = analytic.shape[axis]
+        whole = np.moveaxis(known & np.isfinite(array), axis, -1).reshape(-1, n).all(-1)  # rows that are known
+        if n < 3 or not whole.any():
+            continue
+        off, z = (np.moveaxis(part, axis, -1).reshape(-1, n)[whole] for part in (analytic - numeric, array))
+        if _close(_multiple(off, z), off):
+            return (
+                f"off by a multiple of {name} in each row along axis {axis}: a term of a normalisation is left out, as if "
+                "the norm, variance or sum that it divides by were constant (detached)"
+            )
+        centred, z = off - off.mean(-1, keepdims=True), z - z.mean(-1, keepdims=True)
+        if n > 3 and _close(_multiple(centred, z), centred):
+            return (
+                f"off by a multiple of {name}, and a constant, in each row along axis {axis}: terms of a normalisation are "
+                "left out, as if its variance, or its mean and variance, were constant (detached)"
+            )
+    return ""
+
+
+def _multiple(rows, z):
+    """Return in each row the multiple of z that is nearest to it."""
+    squares = (z * z).sum(-1, keepdims=True)
+    return z * np.divide((rows * z).sum(-1, keepdims=True), squares, out=np.zeros_like(squares), where=squares > 0)
 
 
 def _places(wrong, known):

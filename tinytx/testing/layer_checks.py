@@ -1,16 +1,22 @@
 """check_layer and parametrize_with_checks: all of `tinytx.testing.promises` at once, by hand or by pytest."""
 
 import functools
+import traceback
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
 from tinytx.core import Tape
 from tinytx.extras import require
+from tinytx.testing.problem import refuse_class
 from tinytx.testing.promises import CHECKS, check_size_one
+from tinytx.testing.report import NothingCompared
+
+HERE = str(Path(__file__).parents[1])
 
 
-def check_layer(layer, x, *, options=None, tape=Tape, checks=CHECKS):
+def check_layer(layer, x, *, options=None, tape=Tape, checks=CHECKS, expected_failed_checks=None):
     """Check everything that a layer owes.
 
     Parameters
@@ -26,6 +32,8 @@ def check_layer(layer, x, *, options=None, tape=Tape, checks=CHECKS):
         ``lambda: Tape(seed=0)`` checks with dropout.
     checks : sequence of functions
         Some of `CHECKS`, or others that take ``(layer, x, options, tape)``.
+    expected_failed_checks : dict of str to str, optional
+        {name of a check: why the layer fails it}. That it passes is a failure, too.
 
     Returns
     -------
@@ -35,7 +43,10 @@ def check_layer(layer, x, *, options=None, tape=Tape, checks=CHECKS):
     Raises
     ------
     AssertionError
-        With the message of every check that failed.
+        With the message of every check that failed. What several checks ran into is said once; what the layer raised
+        has the file and the line.
+    TypeError, ValueError
+        If the layer is a class, if there is nothing to compare, if an expected failure names no check.
 
     Examples
     --------
@@ -44,29 +55,62 @@ def check_layer(layer, x, *, options=None, tape=Tape, checks=CHECKS):
     >>> names[:2]
     ['check_gradients', 'check_determinism']
     """
-    ran, failed = [], {}
+    refuse_class(layer, "check_layer")
+    expected = _expected(expected_failed_checks or {}, checks)
+    ran, failed = [], {}  # failed: message -> the checks that gave it
     for check in _applicable(checks, x, options):
         ran.append(check.__name__)
         try:
             check(layer, x, options, tape)
-        except AssertionError as error:
-            failed[check.__name__] = str(error)
+        except NothingCompared:
+            raise
         except Exception as error:  # a layer of the user's may raise anything
-            failed[check.__name__] = f"{type(layer).__name__} raised {type(error).__name__}: {error}"
+            if check.__name__ not in expected:
+                failed.setdefault(_message(layer, error), []).append((check.__name__, error))
+        else:
+            if check.__name__ in expected:
+                why = f"passes, and was expected to fail ({expected[check.__name__]}): take it out of the list"
+                failed.setdefault(why, []).append((check.__name__, None))
     if failed:
-        listed = "\n".join(f"{name}: {message}" for name, message in failed.items())
-        raise AssertionError(f"{type(layer).__name__} fails {len(failed)} of {len(ran)} checks\n{listed}")
+        count = sum(map(len, failed.values()))
+        listed = "\n".join(f"{', '.join(name for name, _ in those)}: {text}" for text, those in failed.items())
+        cause = next((error for those in failed.values() for _, error in those if error), None)
+        raise AssertionError(f"{type(layer).__name__} fails {count} of {len(ran)} checks\n{listed}") from cause
+    if checks and not ran:
+        raise NothingCompared(f"{type(layer).__name__}: none of the checks applies to x of shape {np.shape(x)}: nothing was compared")
     return ran
 
 
-def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS):
+def _message(layer, error):
+    """Return what a check found, or what the layer raised and where."""
+    if isinstance(error, AssertionError) and error.args:
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [f for f in frames if not f.filename.startswith(HERE) and "site-packages" not in f.filename]
+    frame = (theirs or frames)[-1]
+    return f"{type(layer).__name__} raised {type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+
+
+def _expected(expected, checks):
+    """Return {name: reason} of expected failures, whose names must be those of checks."""
+    names = [check.__name__ for check in checks]
+    unknown = [name for name in expected if name not in names]
+    if unknown:
+        raise ValueError(f"expected_failed_checks: there is no {', '.join(unknown)}: the checks are {', '.join(names)}")
+    return dict(expected)
+
+
+def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS, expected_failed_checks=None):
     """Make one pytest test of every check of every layer.
 
     Parameters
     ----------
     cases : iterable of (layer, x) or (layer, x, options)
+        Or ``pytest.param(layer, x, id=..., marks=...)``, whose id and marks all checks of that layer get.
     tape, checks
         As for `check_layer`.
+    expected_failed_checks : function (layer) -> dict of str to str, or such a dict for all, optional
+        {name of a check: why the layer fails it}. These tests are marked as ``xfail(strict=True)``.
 
     Returns
     -------
@@ -78,6 +122,9 @@ def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS):
     ------
     MissingExtra
         If pytest is not installed.
+    TypeError, ValueError
+        If a case is no pair or triple of a layer, x and options; if there is no test; if an expected failure names no
+        check.
 
     Examples
     --------
@@ -89,14 +136,32 @@ def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS):
     """
     pytest = require("pytest", "test", "parametrize_with_checks")
     parameters, seen = [], Counter()
-    for layer, x, *options in cases:
-        options = options[0] if options else None
-        name = type(layer).__name__ + (f"({', '.join(options)})" if options else "")
+    for case in cases:
+        layer, x, options, given_id, marks = _case(case)
+        name = type(layer).__name__ + (f"({', '.join(options)})" if options else "") if given_id is None else given_id
         seen[name] += 1
         name += f"#{seen[name]}" if seen[name] > 1 else ""
+        expected = expected_failed_checks(layer) if callable(expected_failed_checks) else expected_failed_checks
+        expected = _expected(expected or {}, checks)
         for check in _applicable(checks, x, options):
-            parameters.append(pytest.param(layer, _bound(check, x, options, tape), id=f"{name}-{check.__name__}"))
+            reason = expected.get(check.__name__)
+            xfail = [] if reason is None else [pytest.mark.xfail(strict=True, reason=reason)]
+            bound = _bound(check, x, options, tape)
+            parameters.append(pytest.param(layer, bound, id=f"{name}-{check.__name__}", marks=[*marks, *xfail]))
+    if not parameters:
+        raise NothingCompared("parametrize_with_checks: no case, or no check that applies: nothing would be compared")
     return pytest.mark.parametrize(("layer", "check"), parameters)
+
+
+def _case(case):
+    """Return layer, x, options, id and marks of a case, a tuple or what pytest.param made."""
+    values, given_id, marks = getattr(case, "values", case), getattr(case, "id", None), getattr(case, "marks", ())
+    if callable(values) or not isinstance(values, (tuple, list)) or len(values) not in (2, 3):
+        kind = f"{case.__name__}, a class" if isinstance(case, type) else f"a {type(case).__name__}"
+        raise TypeError(f"parametrize_with_checks: a case is {kind}, expected (layer, x) or (layer, x, options)")
+    layer, x, *options = values
+    refuse_class(layer, "parametrize_with_checks")
+    return layer, x, options[0] if options else None, given_id, marks
 
 
 def _applicable(checks, x, options):

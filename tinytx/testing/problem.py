@@ -32,6 +32,12 @@ def _array(value, dtype, name, place="gradcheck"):
     return np.array(value, dtype) if numbers and value and _is_float(np.asarray(value)) else value
 
 
+def refuse_class(layer, place):
+    """Raise TypeError if a layer is a class."""
+    if isinstance(layer, type):
+        raise TypeError(f"{place}: {layer.__name__} is a class: hand in an instance, such as {layer.__name__}(...)")
+
+
 def outputs(y, place="gradcheck"):
     """Return what a forward returned as a list of arrays.
 
@@ -283,9 +289,7 @@ def _argument_names(f, n):
 
 def make_problem(target, inputs, backward, options, make_tape=Tape, place="gradcheck"):
     """Return the `Problem` of a layer or of an op pair."""
-    if isinstance(target, type):
-        call = f"such as {target.__name__}(...)"
-        raise TypeError(f"{place}: {target.__name__} is a class: hand in an instance, {call}")
+    refuse_class(target, place)
     if isinstance(target, Layer) or backward is None and hasattr(target, "backward"):
         if backward is not None:
             raise TypeError(f"{place}: a layer brings its own backward: leave out backward=")

@@ -6,6 +6,10 @@ from dataclasses import asdict, dataclass, field
 PASS, KINK, INCONCLUSIVE, FAIL = VERDICTS = ("PASS", "KINK", "INCONCLUSIVE", "FAIL")  # from good to bad
 
 
+class NothingCompared(ValueError):
+    """A check had nothing to compare: no float input, or empty arrays."""
+
+
 @dataclass
 class TensorReport:
     """What was found for one input or parameter.

@@ -4,8 +4,9 @@ import numpy as np
 
 from tinytx.core import Layer, Tape
 from tinytx.testing.compare import cotangent
-from tinytx.testing.gradcheck import randomize_parameters
-from tinytx.testing.problem import LayerProblem, in_float64
+from tinytx.testing.gradcheck import no_float_input, no_float_output, randomize_parameters
+from tinytx.testing.problem import LayerProblem, in_float64, refuse_class
+from tinytx.testing.report import NothingCompared
 
 
 def prepare(layer, x, options=None, tape=Tape, dtype=np.float64, seed=0):
@@ -26,13 +27,28 @@ def prepare(layer, x, options=None, tape=Tape, dtype=np.float64, seed=0):
     problem : LayerProblem
     dy : list of array
         Like the outputs.
+
+    Raises
+    ------
+    TypeError
+        If the layer is a class, or an array complex.
+    NothingCompared
+        If there is no float input or parameter, or no float entry in the output.
     """
     rng = np.random.default_rng(seed)
+    refuse_class(layer, "tinytx.testing")
     double = in_float64(layer)
     randomize_parameters(double.parameters(), rng)
-    single = LayerProblem(double, [x], options or {}, tape, dtype=np.float32)
-    fresh, used = (LayerProblem(single.layer, [single.x], single.options, tape, dtype=dtype) for _ in range(2))
-    return fresh, [cotangent(rng, y.shape).astype(np.float32).astype(dtype) for y in used.forward()]
+    place = type(layer).__name__
+    single = LayerProblem(double, [x], options or {}, tape, place, np.float32)
+    fresh, used = (LayerProblem(single.layer, [single.x], single.options, tape, place, dtype) for _ in range(2))
+    with np.errstate(all="ignore"):
+        nothing = no_float_input(used)
+        y = [] if nothing else used.forward()
+        nothing = nothing or no_float_output(used, y)
+    if nothing:
+        raise NothingCompared(f"{place}: {nothing}")
+    return fresh, [cotangent(rng, part.shape).astype(np.float32).astype(dtype) for part in y]
 
 
 def title(problem):

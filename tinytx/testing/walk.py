@@ -11,6 +11,7 @@ from tinytx.core import Tape
 from tinytx.testing.gradcheck import gradcheck, randomize_parameters
 from tinytx.testing.problem import in_float64
 from tinytx.testing.report import FAIL, Report
+from tinytx.testing.trial import prepare
 
 
 @dataclass
@@ -88,12 +89,20 @@ def first_wrong_op(model, x, *, options=None, seed=None, **settings):
     -------
     Finding, or None if every layer passes
 
+    Raises
+    ------
+    TypeError
+        If the model is a class.
+    NothingCompared
+        If there is no float input or parameter.
+
     Examples
     --------
     >>> from tinytx.layers import LayerNorm
     >>> print(first_wrong_op(LayerNorm(4), np.random.default_rng(0).normal(size=(2, 3, 4))))
     None
     """
+    prepare(model, x, options, lambda: Tape(seed=seed))  # is there anything to compare?
     model = in_float64(model)
     randomize_parameters(model.parameters(), np.random.default_rng(0))
     x, options = _double(x), {name: _double(value) for name, value in (options or {}).items()}
@@ -105,9 +114,7 @@ def first_wrong_op(model, x, *, options=None, seed=None, **settings):
         if id(layer) in seen:
             continue
         seen.add(id(layer))
-        # A layer with layers in it has many parameters, each checked before: directions tell whether all is well.
-        mode = "directional" if len(list(layer.named_layers())) > 1 else "auto"
-        report = gradcheck(layer, x, options=options, **{"mode": mode, **settings})
+        report = gradcheck(layer, x, options=options, **settings)
         if report.verdict == FAIL:
             return _finding(model, layer, x, options, report, settings)
     return None

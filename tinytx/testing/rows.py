@@ -1,0 +1,71 @@
+"""Which rows of a batch a wrong gradient adds up."""
+
+import numpy as np
+
+EXACT = 1e-4  # how near to a whole number the weight of a row must be
+MOST = 64  # entries that are moved at most
+
+
+def rows_added_up(problem, dy, tensor, a):
+    """Return a sentence if a gradient is the right sum but for some rows, or "".
+
+    The right gradient of an entry is a sum over the output's rows b, with contributions that finite differences give row
+    by row. If backward forgot rows, or counted some twice, then
+
+        a_i = sum_b w_b g_bi                                             (1)
+
+    with weights w_b of 0, 1 or 2 that are the same for all entries i; these are the least squares solution of (1).
+
+    Parameters
+    ----------
+    problem : Problem
+    dy : list of array
+    tensor : array
+        One of the problem's.
+    a : array, the same shape
+        Its analytic gradient.
+    """
+    if len(dy) != 1 or not np.isfinite(a).all() or not np.isfinite(tensor).all():
+        return ""
+    entries = np.argsort(-np.abs(a), axis=None)[:MOST]
+    moved = np.array([_contributions(problem, dy[0], tensor, i) for i in entries])
+    for axis in range(dy[0].ndim):
+        n = dy[0].shape[axis]
+        others = tuple(1 + k for k in range(dy[0].ndim) if k != axis)
+        g = moved.sum(axis=others)  # (entries, n)
+        if n < 2 or len(entries) <= n or not np.isfinite(g).all():
+            continue
+        w, _, rank, _ = np.linalg.lstsq(g, a.ravel()[entries], rcond=1e-9)
+        whole = np.rint(w)
+        exact = np.abs(w - whole).max() < EXACT and np.abs(g @ whole - a.ravel()[entries]).max() < EXACT * np.abs(a).max()
+        if rank == n and exact and (whole >= 0).all() and 0 < np.count_nonzero(whole != 1) < n:
+            return f"a sum over some rows only: of axis {axis} of the output {_in_words(whole)}"
+    return ""
+
+
+def _contributions(problem, dy, tensor, i):
+    """Return, for each entry of the output, its part of the derivative by entry i of a tensor."""
+    kept, step = tensor.flat[i], 1e-5 * (np.sqrt(np.mean(np.square(tensor))) or 1.0)
+    y = []
+    for sign in (1, -1):
+        tensor.flat[i] = kept + sign * step
+        y.append(problem.forward()[0])
+        tensor.flat[i] = kept
+    return dy * (y[0] - y[1]) / (2 * step)
+
+
+def _in_words(weights):
+    """Return what happens to which rows."""
+    left_out, added = np.flatnonzero(weights == 0), np.flatnonzero(weights == 1)
+    twice = np.flatnonzero(weights > 1)
+    parts = []
+    if len(left_out):
+        few = len(added) + len(twice) < len(left_out)
+        parts.append(f"only {_listed(np.flatnonzero(weights))} is added up" if few else f"{_listed(left_out)} is left out")
+    if len(twice):
+        parts.append(f"{_listed(twice)} is counted {int(weights.max())} times")
+    return ", ".join(parts)
+
+
+def _listed(indices):
+    return f"index {', '.join(map(str, indices[:6]))}" + (", ..." if len(indices) > 6 else "")
