@@ -16,9 +16,8 @@ import sys
 import numpy as np
 
 from tinytx import ops
-from tinytx.testing.compare import cotangent
 from tinytx.testing.numeric import derivative, look_closely, rounding_noise
-from tinytx.testing.rounding import rms
+from tinytx.testing.rounding import cotangent, rms
 
 SCALES = (1e-2, 1.0, 3.0, 10.0)
 HEADER = (

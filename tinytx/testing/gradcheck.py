@@ -17,10 +17,10 @@ error bars alone decide. They are some 1e-12 of a gradient wide, and errors of 1
 import numpy as np
 
 from tinytx.core import Tape
-from tinytx.testing.compare import Comparison, cotangent
+from tinytx.testing.compare import Comparison
 from tinytx.testing.problem import make_problem
 from tinytx.testing.report import Report
-from tinytx.testing.rounding import rms
+from tinytx.testing.rounding import cotangent, rms
 
 MODES = ("auto", "full", "sampled", "directional", "complex")
 AUTO = "directions, and entries in doubt"  # what mode "auto" is called in a report

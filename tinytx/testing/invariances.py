@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.core import Tape
-from tinytx.testing.compare import cotangent
 from tinytx.testing.differences import assert_same, difference, largest_entry
 from tinytx.testing.problem import LayerProblem
-from tinytx.testing.rounding import rms
+from tinytx.testing.rounding import cotangent, rms
 from tinytx.testing.trial import named_outputs, prepare, title
 
 ROUNDING = 1e-10  # relative to the largest entry

@@ -53,7 +53,7 @@ does not feel so small a step: it is a staircase whose stairs are a thousandth o
 thousandth are large for what is smooth, and may cross a kink. So `noise_floor`, which is asked where a backward seems to
 be wrong, takes the median of the differences, which few kinks cannot move, and the lowest over several orders: noise is
 as large in all of them, and what is smooth falls from order to order (More and Wild, "Estimating computational noise",
-2011).
+2011). And it believes what it sees only if steps four times as large show the same.
 """
 
 import math
@@ -63,6 +63,7 @@ import numpy as np
 
 EPS = float(np.finfo(np.float64).eps)
 HALVINGS = 10
+PROBES = (2.5e-7, 1e-6), (2.5e-4, 1e-3, 4e-3)  # steps that float32, and that float16 and bfloat16 feel
 COLUMNS = 8  # beyond, extrapolation gains nothing over rounding
 
 
@@ -181,13 +182,21 @@ def noise_floor(f, scale):
         That on which f changes.
     """
     found = 4 * EPS
-    for step in (1e-3 * scale, 1e-6 * scale):
-        values, size = _equidistant(f, step, 33)
-        if not size or not np.isfinite(values).all():
-            continue
-        floors = [np.median(np.abs(np.diff(values, k))) / math.sqrt(math.comb(2 * k, k)) for k in (4, 6, 8, 10, 12)]
-        found = max(found, 4 * 1.48 * float(min(floors)) / size)  # 1.48: a standard deviation from a median
+    for steps in PROBES:
+        floors = [_floor(f, scale * step) for step in steps]
+        for fine, coarse in zip(floors, floors[1:]):
+            if coarse <= 16 * fine:  # noise does not depend on the step, what is smooth but steep does
+                found = max(found, fine, coarse)
     return found
+
+
+def _floor(f, step):
+    """Return the noise that differences of several orders agree on."""
+    values, size = _equidistant(f, step, 33)
+    if not size or not np.isfinite(values).all():
+        return 0.0
+    floors = [np.median(np.abs(np.diff(values, k))) / math.sqrt(math.comb(2 * k, k)) for k in (4, 6, 8, 10, 12)]
+    return 4 * 1.48 * float(min(floors)) / size  # 1.48: a standard deviation from a median
 
 
 def _equidistant(f, step, points):

@@ -11,6 +11,11 @@ def rms(array):
     return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else 0.0
 
 
+def cotangent(rng, shape):
+    """Return random weights, none of them small: a sign times 0.5 to 1.5."""
+    return rng.choice((-1.0, 1.0), shape) * rng.uniform(0.5, 1.5, shape)
+
+
 def along(problem, dy, tensor, direction, raised=None):
     """Return f(h): the objective sum(dy * y) with a tensor moved by h times a direction, and the size of its terms.
 

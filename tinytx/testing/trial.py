@@ -3,10 +3,10 @@
 import numpy as np
 
 from tinytx.core import Layer, Tape
-from tinytx.testing.compare import cotangent
 from tinytx.testing.gradcheck import no_float_input, no_float_output, randomize_parameters
 from tinytx.testing.problem import LayerProblem, in_float64, refuse_class
 from tinytx.testing.report import NothingCompared
+from tinytx.testing.rounding import cotangent
 
 
 def prepare(layer, x, options=None, tape=Tape, dtype=np.float64, seed=0):
