@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinytx.cli.advice import command
 from tinytx.data import PairBatches, build_tokenizers, date_fields, date_pairs, encode_pairs, pad, split_pairs
 from tinytx.decoding import greedy
 from tinytx.files import read_json_lines, sweep
@@ -137,7 +138,7 @@ def main():
     attention_picture(out / "attention.png", maps, source, ["<start>", *target])
     loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "Dates")
     print(f"Wrote to {out}: alignment.png, attention.png, loss.png, checkpoint.npz, metrics.jsonl")
-    print(f'Try next: python -m tinytx translate {out} "the 3rd of march, 2001" --picture march.png')
+    print("Try next:", command("translate", out, "the 3rd of march, 2001", "--picture", "march.png"))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinytx.cli.advice import command
 from tinytx.data import PairBatches, build_tokenizers, date_pairs, encode_pairs, read_pairs, split_pairs
 from tinytx.decoding import beam_search, greedy
 from tinytx.files import atomic_write, read_json_lines, sweep
@@ -142,7 +143,7 @@ def main():
     draw(model, tokenizer, SHOWN, out)
     loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French")
     print(f"Wrote to {out}: translations.tsv, alignment.png, attention.png, loss.png, average/checkpoint.npz")
-    print(f'Try next: python -m tinytx translate {out / "average"} "Where do you live?" --beam 4')
+    print("Try next:", command("translate", out / "average", "Where do you live?", "--beam", 4))
 
 
 if __name__ == "__main__":
