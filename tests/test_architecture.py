@@ -18,7 +18,7 @@ from tinytx import ops
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording"},
+    {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording"},
     {"ops", "parameter"},
     {"core"},
     {"layers"},
@@ -28,8 +28,13 @@ FLOORS = [
     {"", "__main__"},  # the package itself, which gathers names
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3, "metrics": 3}
-STANDS_APART = {"data": {"extras", "files", "wording"}, "parameter": {"members"}, "core": {"members", "parameter"}} | {
-    name: set() for name in ("metrics", "kernel", "shapes", "extras", "members", "terminal", "lock", "wording")
+STANDS_APART = {
+    "data": {"arguments", "extras", "files", "wording"},
+    "metrics": {"arguments"},
+    "parameter": {"members"},
+    "core": {"members", "parameter"},
+} | {
+    name: set() for name in ("arguments", "kernel", "shapes", "extras", "members", "terminal", "lock", "wording")
 }
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
 LINES = 350

@@ -85,16 +85,26 @@ def test_split_takes_nine_tenths_unless_told():
     assert [len(part) for part in split(IDS)] == [90, 10]
 
 
+HUGE = np.full(20, 2**64 - 1, np.uint64)
+
+
 @pytest.mark.parametrize(
     "call, error, match",
     [
         (lambda: random_batch(IDS[:7], **SIZES, seed=0, step=0), ValueError, "7 tokens .* max_len 7, which needs 8"),
         (lambda: random_batch(IDS, max_len=0, batch_size=1, seed=0, step=0), ValueError, "max_len is 0"),
         (lambda: random_batch(IDS, max_len=1, batch_size=0, seed=0, step=0), ValueError, "batch_size is 0"),
-        (lambda: random_batch(IDS, **SIZES, seed=-1, step=0), ValueError, "non-negative"),
+        (lambda: random_batch(IDS, **SIZES, seed=-1, step=0), ValueError, "seed is -1"),
         (lambda: random_batch(IDS * 1.0, **SIZES, seed=0, step=0), TypeError, "random_batch: ids have dtype float64"),
         (lambda: random_batch(IDS[None], **SIZES, seed=0, step=0), ValueError, r"ids have shape \(1, 100\)"),
         (lambda: windows(IDS[:1], 4), ValueError, "windows: 1 tokens"),
+        (lambda: random_batch(HUGE, **SIZES, seed=0, step=0), ValueError, "id 18446744073709551615 is larger than int64"),
+        (lambda: windows(HUGE, 4), ValueError, "id 18446744073709551615 is larger than int64"),
+        (lambda: random_batch(IDS, max_len=2.0, batch_size=1, seed=0, step=0), TypeError, "max_len is 2.0, expected a"),
+        (lambda: random_batch(IDS, max_len=2, batch_size="3", seed=0, step=0), TypeError, "batch_size is '3'"),
+        (lambda: random_batch(IDS, **SIZES, seed=0, step=True), TypeError, "step is True"),
+        (lambda: windows(IDS, 2.5), TypeError, "windows: max_len is 2.5"),
+        (lambda: split(IDS, "0.9"), TypeError, "train_fraction is '0.9'"),
         (lambda: windows([], 4), ValueError, "windows: 0 tokens"),
         (lambda: windows(IDS, 0), ValueError, "windows: max_len is 0"),
         (lambda: windows(IDS * 1.0, 4), TypeError, "windows: ids have dtype float64"),

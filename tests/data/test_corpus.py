@@ -32,6 +32,7 @@ def test_a_python_without_topics_says_so(monkeypatch):
         ("naïve ☃ 𝄞\n".encode(), "naïve ☃ 𝄞\n"),
         (b"\xef\xbb\xbfmarked", "marked"),
         (b"a\r\nb\rc\n\r\n", "a\nb\nc\n\n"),
+        (b"\xef\xbb\xbf\xef\xbb\xbfmarked\n\xef\xbb\xbfagain \xef\xbb\xbf", "marked\nagain \ufeff"),
         (b" ", " "),
     ],
 )
@@ -50,6 +51,11 @@ def test_read_text(tmp_path, content, text):
         (b"\xef\xbb\xbfab\xff", "byte 0xff at offset 5"),
         ("text".encode("utf-16"), r"byte 0x\w\w at offset 0 .*UTF-16\?"),
         (b"cut \xe2\x98", "byte 0xe2 at offset 4"),
+        ("a\nno mark".encode("utf-16-le"), r"byte 0x00 at offset 1 in line 1, which .*UTF-16 or UTF-32 without a byte"),
+        ("no mark".encode("utf-32-be"), "byte 0x00 at offset 0 .*without a byte order mark"),
+        ("é".encode("utf-16-le"), "byte 0xe9 at offset 0 .*without a byte order mark"),
+        ("text".encode("utf-32"), r"byte 0xff at offset 0 .*\(UTF-32\?\)"),
+        (b"a\rb\r\nc\n\0", "byte 0x00 at offset 7 in line 4"),
     ],
 )
 def test_what_is_no_text(tmp_path, content, match):

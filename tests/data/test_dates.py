@@ -109,7 +109,7 @@ def test_held_out_dates_are_seen_in_no_form():
 
 def test_none_all_and_too_many(monkeypatch):
     assert date_pairs(0) == []
-    with pytest.raises(ValueError, match="n is -1, expected at least 0"):
+    with pytest.raises(ValueError, match="n is -1, expected a whole number of at least 0"):
         date_pairs(-1)
     monkeypatch.setattr(dates, "LAST", FIRST + timedelta(days=2))
     sources = {written(day, form) for day in DAYS[:3] for form in FORMS}

@@ -123,10 +123,10 @@ ROW = np.array([1, 2])
         ([ROW, ROW[:0]], [ROW, ROW], {}, "the source of pair 1 is empty"),
         ([ROW], [np.arange(1, 10)], {}, "the target of pair 0 has 9 tokens, more than max_tokens 8; raise it.*max_len"),
         ([ROW], [ROW - 1], {}, "the target of pair 0 has pad_id 0 among its tokens"),
-        ([ROW], [ROW], {"max_tokens": 0}, "more than max_tokens 0"),
-        ([ROW], [ROW], {"max_padding": 1.1}, "max_padding 1.1"),
-        ([ROW], [ROW], {"max_padding": float("nan")}, "max_padding nan"),
-        ([ROW], [ROW], {"seed": -1}, "seed -1"),
+        ([ROW], [ROW], {"max_tokens": 0}, "max_tokens is 0"),
+        ([ROW], [ROW], {"max_padding": 1.1}, "max_padding is 1.1"),
+        ([ROW], [ROW], {"max_padding": float("nan")}, "max_padding is nan"),
+        ([ROW], [ROW], {"seed": -1}, "seed is -1"),
     ],
 )
 def test_errors(sources, targets, options, match):

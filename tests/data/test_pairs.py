@@ -10,7 +10,7 @@ from tinytx.data import CharTokenizer, DataError, WordTokenizer, encode_pairs, r
 
 SHARED = Path(tinytx.__file__).parents[2] / "shared/data"
 TATOEBA = SHARED / "tatoeba.eng-fra.tsv"
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\ufeff"), min_size=1).filter(lambda t: t.strip())
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\t\n\r\ufeff"), min_size=1).filter(lambda t: t.strip())
 
 
 @pytest.fixture
@@ -33,7 +33,10 @@ def write(tmp_path):
         ("\ufeffa \t b\n", (1, 2), [("a", "b")]),
         ("1\ta\tCC\tb\n2\tc\tBY\td\te\n", (2, 4), [("a", "b"), ("c", "d")]),
         ("a\tb\tc\n", (2, 1), [("b", "a")]),
-        ("a\x85b\u2028c\rd\te\x0b\x1cf\n", (1, 2), [("a\x85b\u2028c\rd", "e\x0b\x1cf")]),  # lines end at \n alone
+        ("a\x85b\u2028c\te\x0b\x1cf\n", (1, 2), [("a\x85b\u2028c", "e\x0b\x1cf")]),  # lines end at \n and \r alone
+        ("one\tun\rtwo\tdeux\rthree\ttrois\r", (1, 2), [("one", "un"), ("two", "deux"), ("three", "trois")]),
+        ("a\tb\r\nc\td\re\tf\n", (1, 2), [("a", "b"), ("c", "d"), ("e", "f")]),
+        ("\ufeff\ufeffa\tb\n\ufeffc\td", (1, 2), [("a", "b"), ("c", "d")]),
     ],
 )
 def test_read_pairs(write, content, columns, pairs):

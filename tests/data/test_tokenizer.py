@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinytx.data import CharTokenizer
+from tinytx.data.characters import shown
 
 
 def test_ids_are_positions_in_the_vocabulary():
@@ -41,7 +42,7 @@ def test_the_first_unknown_character_is_named_or_there_is_none(known, text):
         return
     with pytest.raises(ValueError) as caught:
         tokenizer.encode(text)
-    assert f"character {text[unknown[0]]!r} at position {unknown[0]} " in str(caught.value)
+    assert f"character {shown(text[unknown[0]])} at position {unknown[0]} " in str(caught.value)
 
 
 @pytest.mark.parametrize("character", ["\0", "`", "b", chr(97 + 101), chr(97 + 256), "\ud800", "\U0010ffff"])

@@ -148,7 +148,7 @@ def test_without_the_library(monkeypatch):
 LINES = ["[PAD]", "[unused0]", "a", "[UNK]", "[CLS]", "[SEP]", "b", "[MASK]", "##b", "##\u2028"]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", ""])
 def test_a_vocabulary_with_special_tokens_anywhere(tmp_path, end):
     path = tmp_path / "vocab.txt"
     path.write_bytes(((end or "\n").join(LINES) + end).encode())

@@ -236,12 +236,12 @@ def test_the_trace_tells_the_search():
     "options, message",
     [
         ({"beam_size": 0}, "beam_size is 0, expected a whole number of at least 1"),
-        ({"beam_size": 2.5}, "beam_size is 2.5"),
-        ({"n_best": 5}, "n_best is 5, expected a whole number of at least 1 and at most beam_size, 4"),
+        ({"n_best": 5}, "n_best is 5, expected a whole number of at least 1 and at most 4, beam_size"),
         ({"n_best": 0}, "n_best is 0"),
         ({"alpha": -0.1}, "alpha is -0.1"),
         ({"alpha": math.nan}, "alpha is nan"),
         ({"alpha": math.inf}, "alpha is inf"),
+        ({"alpha": 1e9}, r"alpha is 1000000000.0, and the length penalty of 3 tokens, 1.33\^alpha, is beyond all"),
         ({"n_tokens": 0}, "n_tokens is 0"),
         ({"n_tokens": 20}, "n_tokens is 20, but after 2 tokens .* leaves room for 19: ask for fewer"),
         ({"stop": 9}, "stop token 9 .* outside 0..3"),
@@ -252,6 +252,29 @@ def test_settings_out_of_range(options, message):
     settings = {"ids": PROMPTS, "n_tokens": 3} | options
     with pytest.raises(ValueError, match=message):
         beam_search(Table(4), **settings)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"beam_size": 2.5}, "beam_size is 2.5, expected a whole number"),
+        ({"n_best": True}, "n_best is True"),
+        ({"alpha": "0.6"}, "alpha is '0.6', expected a finite number"),
+        ({"alpha": np.ones(2)}, r"alpha is array\(\[1., 1.\]\)"),
+        ({"alpha": None}, "alpha is None"),
+        ({"n_tokens": 2.0}, "n_tokens is 2.0"),
+    ],
+)
+def test_settings_of_another_kind(options, message):
+    settings = {"ids": PROMPTS, "n_tokens": 3} | options
+    with pytest.raises(TypeError, match=message):
+        beam_search(Table(4), **settings)
+
+
+def test_the_largest_penalties():
+    """Scores are tiny then, and still ordered: the longest sequence comes first."""
+    decoded = beam_search(Table(4), PROMPTS, 3, alpha=900, n_best=2, stop=0)
+    assert np.isfinite(decoded.scores).all() and (decoded.lengths[:, 0] == 3).all()
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -132,14 +132,61 @@ def test_log_normaliser():
     np.testing.assert_allclose(log_normaliser(logits) - 300, math.log(100_000), atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shift, temperature", [(0, 1.0), (-50, 1.0), (40, 0.5), (7, 3.0)])
+@pytest.mark.parametrize(
+    "shares, top_p, kept", [([3, 1, 1, 5], 0.8, 2), ([1, 2, 7], 0.7, 1), ([1, 2, 7], 0.9, 2), ([1] * 10, 0.3, 3)]
+)
+def test_a_nucleus_that_adds_up_to_top_p_exactly(shares, top_p, kept, shift, temperature, dtype):
+    """Catches a sum that is top_p but for its last digit, and taken for less: one token too many is kept."""
+    p = np.array(shares) / sum(shares)
+    logits = (temperature * (np.log(p) + shift)).astype(dtype)
+    drawn = choose(np.tile(logits, (400, 1)), temperature, None, np.random.default_rng(0), top_p)
+    assert len(set(drawn.tolist())) == kept
+
+
+@pytest.mark.parametrize("top_p, kept", [(0.8 + 1e-6, 3), (0.8 - 1e-6, 2), (0.5 + 1e-6, 2)])
+def test_a_nucleus_just_beside_a_boundary(top_p, kept):
+    """Catches a tolerance that is not one of rounding."""
+    drawn = choose(np.tile(np.log([0.3, 0.1, 0.1, 0.5]), (2000, 1)), 1.0, None, np.random.default_rng(0), top_p)
+    assert len(set(drawn.tolist())) == kept
+
+
+@pytest.mark.parametrize("top_k, top_p, kept", [(3, 0.8, 2), (3, 0.89, 3), (2, 0.7, 2), (2, 0.6, 1), (100, 0.5, 1)])
+def test_top_p_of_what_top_k_kept(top_k, top_p, kept):
+    """Of the shares 5, 3, 1, 1 three are 5/9, 3/9, 1/9; two are 5/8 and 3/8."""
+    logits = np.tile(np.log([3, 1, 1, 5]), (2000, 1))
+    drawn = choose(logits, 1.0, top_k, np.random.default_rng(0), top_p)
+    assert len(set(drawn.tolist())) == kept
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"temperature": -1.0}, "temperature -1.0, expected a finite number of at least 0"),
-        ({"top_k": 0}, "top_k 0, expected at least 1"),
-        ({"top_p": 0.0}, r"top_p 0.0, expected a number in \(0, 1\]"),
-        ({"top_p": 1.1}, "top_p 1.1"),
-        ({"top_p": math.nan}, "top_p nan"),
+        ({"temperature": "1"}, "choose: temperature is '1', expected a finite number"),
+        ({"temperature": np.ones(2)}, "temperature is array"),
+        ({"top_k": 2.5}, "top_k is 2.5, expected a whole number of at least 1, or None"),
+        ({"top_k": math.nan}, "top_k is nan"),
+        ({"top_k": True}, "top_k is True"),
+        ({"top_p": "0.9"}, "top_p is '0.9'"),
+        ({"top_p": True}, "top_p is True"),
+        ({"rng": 0}, "rng is 0, expected a generator, such as np.random.default_rng"),
+    ],
+)
+def test_settings_of_another_kind(options, message):
+    settings = {"temperature": 1.0, "rng": np.random.default_rng(0)} | options
+    with pytest.raises(TypeError, match=message):
+        choose(np.zeros((1, 3)), **settings)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"temperature": -1.0}, "temperature is -1.0, expected a finite number of at least 0"),
+        ({"top_k": 0}, "top_k is 0, expected a whole number of at least 1"),
+        ({"top_p": 0.0}, r"top_p is 0.0, expected a number in \(0, 1\]"),
+        ({"top_p": 1.1}, "top_p is 1.1"),
+        ({"top_p": math.nan}, "top_p is nan"),
         ({"rng": None}, "needs rng, such as np.random.default_rng"),
     ],
 )

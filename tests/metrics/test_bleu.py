@@ -87,6 +87,9 @@ def test_words_13a(text, words):
         (["a", "b"], ["a", []], ValueError, "hypothesis 1 has no reference"),
         (["a", None], ["a", "b"], TypeError, "position 1 is a NoneType"),
         (["a"], [[3]], TypeError, "position 0 is a int"),
+        ("the cat", "the cat", TypeError, "corpus_bleu: hypotheses is a str, 'the cat', expected a list of str"),
+        (["a", "b"], "ab", TypeError, "references is a str"),
+        (b"ab", ["a", "b"], TypeError, "hypotheses is a bytes"),
     ],
 )
 def test_errors(hypotheses, references, error, match):

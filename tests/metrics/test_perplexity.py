@@ -40,12 +40,18 @@ def test_hopeless_models_have_infinite_perplexity(loss_sum):
     assert perplexity([loss_sum], [10]) == math.inf
 
 
+def test_counts_that_are_no_counts():
+    with pytest.raises(TypeError, match="counts have dtype float64, expected integers"):
+        perplexity([1.0, 2.0], [1.5, 2.0])
+
+
 @pytest.mark.parametrize(
     "loss_sums, counts, match",
     [
         ([], [], "0 tokens in 0 batches"),
         ([0.0], [0], "0 tokens in 1 batches"),
         ([1.0, 1.0], [2, -1], "1 tokens"),
+        ([1.0, math.nan], [1, 2], r"loss_sums\[1\] is NaN"),
         ([1.0], [1, 2], r"\(1,\) and counts \(2,\)"),
         ([[1.0]], [[1]], r"\(1, 1\)"),
     ],

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tinytx.ops import affinities, tsne
-from tinytx.ops.affinities import _conditional, _scaled, _squared_distances
+from tinytx.ops.affinities import _conditional, scaled, squared_distances
 from tinytx.training.threads import Workers
 
 
 def conditional(x, perplexity):
     """Return p_j|i (N, N) and the squared distances that it was made of."""
     d = np.empty((len(x), len(x)))
-    _squared_distances(d, _scaled(x), 0, len(x))
+    squared_distances(d, scaled(x), 0, len(x))
     p = d.copy()
     _conditional(p, math.log(perplexity), 0, len(x))
     return p, d

@@ -161,17 +161,20 @@ def test_a_panel_for_each_layer_and_head(tmp_path, figures):
     attention_picture(tmp_path / "a.png", maps, WORDS[:3], READ[:3], row=1, title="Where it looks")
     assert image.imread(tmp_path / "a.png").std() > 0 and len(list(tmp_path.iterdir())) == 1
     (figure,) = figures
-    assert len(figure.axes) == 3 * 2 * 3
+    *panels, scale = figure.axes
+    assert len(panels) == 3 * 2 * 3
     order = [path.replace(".0.", f".{i}.") for path in (ENCODER, DECODER, CROSS) for i in range(2)]
-    for axis, (path, head) in zip(figure.axes, [(path, head) for path in order for head in range(3)], strict=True):
+    for axis, (path, head) in zip(panels, [(path, head) for path in order for head in range(3)], strict=True):
         np.testing.assert_array_equal(shown(axis), maps[path][1, head, :3, :3])
-        assert labels(axis.yaxis) == ([] if head else READ[:3] if "decoder" in path else WORDS[:3])
+        assert labels(axis.yaxis) == ([] if head else READ[1:3] + ["…"] if "decoder" in path else WORDS[:3])
         below = READ[:3] if path.startswith("decoder") and "cross" not in path else WORDS[:3]
         assert labels(axis.xaxis) == (below if ".1." in path else [])
         assert axis.get_title() == (f"head {head + 1}" if ".0." in path else "")
     texts = [text.get_text() for text in figure.texts]
     assert texts[0] == "Where it looks" and texts.count("layer 1") == texts.count("layer 2") == 3
-    assert [text.partition(":")[0] for text in texts if ":" in text] == ["Encoder", "Decoder", "Cross-attention"]
+    names = ["Encoder", "down", "Decoder", "down", "Cross-attention", "down"]
+    assert [text.partition(":")[0] for text in texts if ":" in text] == names
+    assert scale.get_xlabel() == "attention weight" and labels(scale.xaxis) == ["0", "0.1", "0.3", "0.6", "1"]
 
 
 def test_nothing_overlaps_and_everything_is_inside(tmp_path, figures):
@@ -190,15 +193,25 @@ def test_nothing_overlaps_and_everything_is_inside(tmp_path, figures):
 def test_an_alignment_is_inside(tmp_path, figures):
     alignment_picture(tmp_path / "a.png", np.ones((4, 5)), WORDS, ["chat", "b", "d", "c" * 16], "A title" * 9)
     (figure,) = figures
-    for box in (figure.axes[0].get_tightbbox(), figure.texts[0].get_window_extent()):
+    for box in (*(axis.get_tightbbox() for axis in figure.axes), *(text.get_window_extent() for text in figure.texts)):
         assert 0 <= box.x0 < box.x1 <= figure.bbox.x1 and 0 <= box.y0 < box.y1 <= figure.bbox.y1
 
 
 def test_a_gpt_has_one_group(tmp_path, figures):
     attention_picture(tmp_path / "a.png", attention_maps(CASES["gpt"][0], SOURCE), list("abc e"))
     (figure,) = figures
-    assert len(figure.axes) == 2 * 3
-    assert labels(figure.axes[0].yaxis) == labels(figure.axes[-1].xaxis) == ["a", "b", "c", "␣", "e"]
+    *panels, _ = figure.axes
+    assert len(panels) == 2 * 3
+    assert labels(panels[0].yaxis) == ["b", "c", "␣", "e", "…"] and labels(panels[-1].xaxis) == ["a", "b", "c", "␣", "e"]
+
+
+def test_a_row_is_what_its_position_is_there_for(tmp_path, figures):
+    """A position that sees only what came before writes the next word; one that sees all stands for its own."""
+    causal, full = np.tril(np.ones((1, 1, 3, 3))), np.ones((1, 1, 3, 3))
+    for weights, rows, across in ((causal, ["b", "c", "."], "is written"), (full, ["a", "b", "c"], "looks")):
+        attention_picture(tmp_path / "a.png", {"blocks.0.attention.f": weights}, list("abc"), next_word=".")
+        assert labels(figures[-1].axes[0].yaxis) == rows and labels(figures[-1].axes[0].xaxis) == ["a", "b", "c"]
+        assert f"down: the word that {across}; across: what is looked at" in [t.get_text() for t in figures[-1].texts]
 
 
 @pytest.mark.parametrize("n, least", [(40, 40), (150, 75), (400, 100)])
@@ -220,6 +233,8 @@ def test_long_texts_fit(tmp_path, figures, n, least):
         ({"words": []}, "there are 0 and 0 words"),
         ({"target_words": READ + ["!"]}, f"{DECODER} has weights for 4 positions that look at 4"),
         ({"row": 2}, "row is 2, expected 0..1"),
+        ({"row": -1}, "row is -1, expected a whole number of at least 0"),
+        ({"maps": {"blocks.0.attention.f": np.full((1, 1, 5, 5), np.nan)}}, "blocks.0.attention.f has a NaN"),
     ],
 )
 def test_what_does_not_fit(tmp_path, options, message):
@@ -234,10 +249,12 @@ def test_an_alignment(tmp_path, figures):
     weights = np.random.default_rng(0).dirichlet(np.ones(5), size=4)
     alignment_picture(tmp_path / "a.png", weights, WORDS, READ, "Alignment")
     (figure,) = figures
-    (axis,) = figure.axes
+    axis, scale = figure.axes
     np.testing.assert_array_equal(shown(axis), weights)
     assert labels(axis.xaxis) == WORDS and labels(axis.yaxis) == READ
     assert [text.get_text() for text in figure.texts] == ["Alignment"]
+    assert axis.get_xlabel() == "looks at" and axis.get_ylabel() == "writes"
+    assert scale.get_xlabel() == "attention weight" and labels(scale.xaxis)[-1] == f"{weights.max():.2g}"
     pixels = image.imread(tmp_path / "a.png")
     alignment_picture(tmp_path / "b.png", weights[::-1], WORDS, READ, "Alignment")
     assert pixels.shape == image.imread(tmp_path / "b.png").shape and (pixels != image.imread(tmp_path / "b.png")).any()
@@ -249,6 +266,35 @@ def test_an_alignment_that_does_not_fit(tmp_path, shape):
         alignment_picture(tmp_path / "a.png", np.ones(shape), WORDS, READ)
     with pytest.raises(ValueError, match="weights have shape"):
         alignment_picture(tmp_path / "a.png", np.ones((0, 5)), WORDS, [])
+
+
+def test_an_alignment_that_is_not_finite_and_one_of_zeros(tmp_path):
+    with pytest.raises(ValueError, match="alignment_picture: weights has a NaN or an infinity"):
+        alignment_picture(tmp_path / "a.png", np.full((4, 5), np.inf), WORDS, READ)
+    alignment_picture(tmp_path / "a.png", np.zeros((4, 5)), WORDS, READ)
+
+
+@pytest.mark.parametrize("text", ["$$", "$5 and $6", "$x$", "\x1b", "\ud800", "_", r"$\frac{", "%"])
+def test_words_and_titles_are_drawn_as_they_are(tmp_path, figures, text):
+    """Catches dollar signs that are taken for mathematics, and characters that nobody can draw."""
+    words = [text, "b", "c", "d", "e"]
+    alignment_picture(tmp_path / "a.png", np.ones((5, 5)), words, words, text)
+    attention_picture(tmp_path / "a.png", attention_maps(CASES["gpt"][0], SOURCE), words, title=text)
+    shown = {"\x1b": r"\x1b", "\ud800": r"\ud800"}.get(text, text)
+    for figure, first in zip(figures, (shown.replace(" ", "␣"), "b"), strict=True):
+        assert labels(figure.axes[0].yaxis)[0] == first and figure.texts[0].get_text() == shown
+        assert not figure.texts[0].get_parse_math()
+        assert not any(label.get_parse_math() for label in figure.axes[0].get_yticklabels())
+
+
+def test_a_long_title_is_wrapped_and_no_margin_is_blank(tmp_path):
+    """Catches a title that makes the picture twice as wide as what it shows, and rows and columns that are white."""
+    alignment_picture(tmp_path / "a.png", np.ones((4, 5)), WORDS, READ, "Where each part of this sentence comes from")
+    ink = (image.imread(tmp_path / "a.png")[..., :3] < 1).any(axis=2)
+    for lines in (ink, ink.T):
+        filled = np.flatnonzero(lines.any(axis=1))
+        assert filled[0] <= 25 and len(lines) - filled[-1] <= 25 and np.diff(filled).max() < 60
+    assert ink.shape[1] < 600
 
 
 def test_without_matplotlib(tmp_path, monkeypatch):

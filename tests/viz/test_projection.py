@@ -64,10 +64,38 @@ def test_pca_of_points_on_one_spot(dtype):
     assert y.dtype == dtype and np.abs(y).max() < 1e-7 and np.isfinite(share).all()
 
 
-@pytest.mark.parametrize(("shape", "n"), [((5, 1), 2), ((1, 5), 2), ((5, 5), 0), ((5,), 1)])
-def test_pca_of_too_few(shape, n):
-    with pytest.raises(ValueError, match="expected .N, D. with both at least n = "):
+@pytest.mark.parametrize(
+    "shape, n, match",
+    [
+        ((5, 1), 2, "expected .N, D. with both at least n = 2"),
+        ((1, 5), 2, "expected .N, D. with both at least n = 2"),
+        ((0, 5), 1, "expected .N, D. with both at least n = 1"),
+        ((5, 5), 0, "n is 0, expected a whole number of at least 1"),
+        ((5,), 1, r"x has shape \(5,\), expected \(N, D\)"),
+    ],
+)
+def test_pca_of_too_few(shape, n, match):
+    with pytest.raises(ValueError, match=match):
         pca(np.zeros(shape), n)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pca_of_what_is_not_finite(dtype):
+    """Catches "SVD did not converge"."""
+    x = np.ones((4, 3), dtype)
+    x[1, 2] = np.nan
+    with pytest.raises(ValueError, match="pca: row 1 of x has a NaN or an infinity"):
+        pca(x)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
+def test_pca_of_very_large_and_very_small_numbers(scale):
+    """Catches squares that overflow or vanish: shares of NaN."""
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    (y, share), (scaled, scaled_share) = pca(x), pca(scale * x)
+    np.testing.assert_allclose(scaled / scale, y, atol=1e-12)
+    np.testing.assert_allclose(scaled_share, share, atol=1e-12)
+    assert (pca(np.full((3, 2), scale))[1] == 0).all()
 
 
 # ---------------------------------------------------------------------------------------- t-SNE
@@ -186,10 +214,15 @@ def test_progress_is_told_after_each_iteration(capsys):
 
 def test_wrong_arguments():
     x, _ = clusters(10, 3)
-    with pytest.raises(ValueError, match="tsne_map: iterations is 0 and exaggeration 12"):
+    with pytest.raises(ValueError, match="tsne_map: iterations is 0, expected a whole number of at least 1"):
         tsne_map(x, iterations=0)
-    with pytest.raises(ValueError, match=r"exaggeration 0\.5"):
+    with pytest.raises(ValueError, match=r"exaggeration is 0\.5"):
         tsne_map(x, exaggeration=0.5)
+    with pytest.raises(TypeError, match="iterations is 10.0"):
+        tsne_map(x, iterations=10.0)
+    for rate in (0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"learning_rate is {rate}, expected a finite number above 0"):
+            tsne_map(x, learning_rate=rate)
     with pytest.raises(ValueError, match="perplexity is 30.0, and 20 points can have 1 to 18"):
         tsne_map(x[:20])
     with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="too large a learning rate"):

@@ -84,6 +84,22 @@ def test_a_vector_of_zeros_is_near_to_nothing():
     assert [cosine for _, cosine in nearest(vectors, words, "zero")] == [0, 0, 0]
 
 
+def test_nearest_where_cosines_are_all_but_1():
+    """Catches an order by cosines: all of these are 1.0 to the last digit."""
+    angles = np.array([0, 3e-9, 1e-9, 2e-9])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    assert [word for word, _ in nearest(vectors, list("abcd"), "a")] == ["c", "d", "b"]
+
+
+def test_wrong_numbers(tmp_path):
+    with pytest.raises(TypeError, match="nearest: n is 2.5"):
+        nearest(np.eye(3), list("abc"), "a", 2.5)
+    with pytest.raises(ValueError, match="write_projector: decimals is -1"):
+        write_projector(tmp_path, ["a"], [[1.0]], decimals=-1)
+    with pytest.raises(TypeError, match="write_projector: an array of dtype <U1, expected numbers"):
+        write_projector(tmp_path, ["a"], [["b"]])
+
+
 def test_an_unknown_word():
     words = ["parlement", "Commission", "parlements", "le", "Parlement"]
     vectors = np.eye(5)

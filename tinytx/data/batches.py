@@ -5,6 +5,8 @@ Targets are the inputs' successors: ``targets[b, t]`` is the token that follows 
 
 import numpy as np
 
+from tinytx.arguments import check_number, check_whole
+
 IGNORE_INDEX = -100  # a target that no loss counts
 
 
@@ -29,8 +31,7 @@ def split(ids, train_fraction=0.9):
         If ids are not one row of integers, or the fraction is outside 0..1.
     """
     ids = _one_row("split", ids)
-    if not 0 <= train_fraction <= 1:
-        raise ValueError(f"split: train_fraction is {train_fraction}, expected 0..1")
+    check_number("split", "train_fraction", train_fraction, lambda share: 0 <= share <= 1, "0..1")
     cut = round(len(ids) * train_fraction)
     return ids[:cut], ids[cut:]
 
@@ -61,7 +62,9 @@ def random_batch(ids, *, max_len, batch_size, seed, step):
         If ids are not one row of integers, a size is below 1, or the ids are fewer than ``max_len + 1``.
     """
     ids = _one_row("random_batch", ids)
-    _check_positive("random_batch", max_len=max_len, batch_size=batch_size)
+    max_len = check_whole("random_batch", "max_len", max_len)
+    batch_size = check_whole("random_batch", "batch_size", batch_size)
+    seed, step = (check_whole("random_batch", *named, least=0) for named in (("seed", seed), ("step", step)))
     if len(ids) <= max_len:
         raise ValueError(
             f"random_batch: {len(ids)} tokens are too few for max_len {max_len}, which needs {max_len + 1}; "
@@ -70,7 +73,7 @@ def random_batch(ids, *, max_len, batch_size, seed, step):
     rng = np.random.default_rng([seed, step])
     starts = rng.integers(len(ids) - max_len, size=(batch_size, 1))
     positions = starts + np.arange(max_len)  # (B, T)
-    return ids[positions].astype(np.int64), ids[positions + 1].astype(np.int64)
+    return _int64("random_batch", ids[positions]), _int64("random_batch", ids[positions + 1])
 
 
 def windows(ids, max_len):
@@ -95,10 +98,10 @@ def windows(ids, max_len):
         If ids are not one row of integers, ``max_len`` is below 1, or there are fewer than 2 ids.
     """
     ids = _one_row("windows", ids)
-    _check_positive("windows", max_len=max_len)
+    max_len = check_whole("windows", "max_len", max_len)
     if len(ids) < 2:
         raise ValueError(f"windows: {len(ids)} tokens, and the shortest window needs 2; take a longer text")
-    n_targets = len(ids) - 1
+    n_targets, ids = len(ids) - 1, _int64("windows", ids)
     shape = (-(-n_targets // max_len), max_len)
     inputs, targets = np.zeros(shape, np.int64), np.full(shape, IGNORE_INDEX)
     inputs.ravel()[:n_targets] = ids[:-1]
@@ -115,7 +118,8 @@ def _one_row(place, ids):
     return ids
 
 
-def _check_positive(place, **sizes):
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{place}: {name} is {size}, expected at least 1")
+def _int64(place, ids):
+    """Return ids as int64; the larger ones of uint64 would become negative."""
+    if ids.dtype == np.uint64 and ids.size and ids.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{place}: id {ids.max()} is larger than int64 can hold; ids count from 0 to V - 1")
+    return ids.astype(np.int64)

@@ -1,9 +1,16 @@
 """Where text comes from: a file, or the language reference that every Python carries."""
 
 import codecs
+import re
 from pathlib import Path
 
-_OTHER_ENCODINGS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}  # first bytes that give it away
+_MARK = "\ufeff"  # the byte order mark, decoded
+_OTHER_ENCODINGS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",  # after UTF-32, whose mark begins alike
+    codecs.BOM_UTF16_BE: "UTF-16",
+}  # first bytes that give it away
 
 
 class DataError(ValueError):
@@ -30,23 +37,28 @@ def builtin_corpus():
 
 
 def read_text(path):
-    r"""Return the text of a UTF-8 file, without a byte order mark, and with ``\n`` at the end of every line.
+    """Return the text of a UTF-8 file.
 
     Parameters
     ----------
     path : str or Path
 
+    Returns
+    -------
+    text : str
+        Without byte order marks; every line ends with ``\\n``, whether the file has ``\\n``, ``\\r\\n`` or ``\\r``.
+
     Raises
     ------
     DataError
-        If there is no such file, it is a folder or cannot be opened, is empty, or is not UTF-8 (with the offset and
-        the line of the first byte that is not).
+        If there is no such file, it is a folder or cannot be opened, is empty, has a NUL, or is not UTF-8 (with the
+        offset and the line of the first byte that is not).
     """
-    return read_utf8(path, "read_text").replace("\r\n", "\n").replace("\r", "\n")
+    return read_utf8(path, "read_text")
 
 
 def read_utf8(path, place):
-    """Return the text of a UTF-8 file without a byte order mark, its line ends as they are.
+    """Return the text of a UTF-8 file, as `read_text` does: all readers of this package agree on what a line is.
 
     Parameters
     ----------
@@ -69,21 +81,39 @@ def read_utf8(path, place):
         raise DataError(f"{place}: there is no file {path}: check its name and the working folder") from error
     except OSError as error:
         raise DataError(f"{place}: {path} cannot be read: {error.strerror}") from error
-    text = _decode(content, path, place).removeprefix("\ufeff")
+    text = _decode(content, path, place)
+    if _MARK in text:  # files that were joined have a mark in the middle
+        text = re.sub(f"^{_MARK}+", "", text, flags=re.MULTILINE)
     if not text:
         raise DataError(f"{place}: {path} is empty: there is nothing to learn from")
     return text
 
 
+def lines_of(text):
+    """Return the lines of a text that `read_utf8` returned; the last one may lack its newline.
+
+    >>> lines_of("a\\n\\nb\\n") == lines_of("a\\n\\nb") == ["a", "", "b"]
+    True
+    """
+    return text.removesuffix("\n").split("\n")
+
+
 def _decode(content, path, place):
-    """Return bytes as text, or say where they stop being UTF-8 and what they may be instead."""
+    """Return bytes as text whose lines end with a newline, or say what they may be where they are not UTF-8."""
+    encoding = next((name for mark, name in _OTHER_ENCODINGS.items() if content.startswith(mark)), None)
+    nul = content.find(b"\0")
+    if nul >= 0 and encoding is None:
+        encoding = "UTF-16 or UTF-32 without a byte order mark, or no text"
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        encoding = _OTHER_ENCODINGS.get(content[:2], "perhaps latin-1")
-        line = content.count(b"\n", 0, error.start) + 1
-        message = (
-            f"{place}: {path} is not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start} in line {line} "
-            f"({error.reason}); find out its encoding ({encoding}?) and save it as UTF-8"
-        )
-        raise DataError(message) from error
+        at, reason = error.start, f" ({error.reason})"
+    else:
+        if nul < 0:
+            return text.replace("\r\n", "\n").replace("\r", "\n")
+        at, reason = nul, ", which no text has"
+    line = len(re.findall(rb"\r\n?|\n", content[:at])) + 1
+    raise DataError(
+        f"{place}: {path} is not UTF-8: byte 0x{content[at]:02x} at offset {at} in line {line}{reason}; "
+        f"find out its encoding ({encoding or 'perhaps latin-1'}?) and save it as UTF-8"
+    )

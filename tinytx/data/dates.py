@@ -13,6 +13,8 @@ from string import Formatter
 
 import numpy as np
 
+from tinytx.arguments import check_whole
+
 FIRST, LAST = date(1969, 1, 1), date(2068, 12, 31)
 MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -144,8 +146,7 @@ def date_pairs(n=50_000, seed=0):
     >>> date_pairs(2)
     [('oct 12, 2049', '2049-10-12'), ('10. september 1999', '1999-09-10')]
     """
-    if n < 0:
-        raise ValueError(f"date_pairs: n is {n}, expected at least 0")
+    n = check_whole("date_pairs", "n", n, least=0)
     targets = {}  # source to target, in the order drawn; a day gives one source in two forms now and then
     n_days = (LAST - FIRST).days + 1
     for draw in np.random.default_rng(seed).permutation(n_days * len(FORMS)).tolist():

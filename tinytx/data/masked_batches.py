@@ -7,6 +7,7 @@ on the rows beside it nor on the size of the batch.
 
 import numpy as np
 
+from tinytx.arguments import check_whole
 from tinytx.data.masking import REPLACE, Masking
 from tinytx.data.pair_batches import pad
 
@@ -81,8 +82,8 @@ class MaskedBatches:
         mask_id, pad_id = (_special_id(tokenizer, role) for role in ("mask", "pad"))
         never = tokenizer.special_ids if never is None else never
         self._masking = Masking("MaskedBatches", mask_id, tokenizer.vocab_size, [*never, pad_id], rate, replace)
-        if batch_size < 1 or seed < 0:
-            raise ValueError(f"MaskedBatches: batch_size {batch_size} and seed {seed}, expected at least 1 and 0")
+        batch_size = check_whole("MaskedBatches", "batch_size", batch_size)
+        seed = check_whole("MaskedBatches", "seed", seed, least=0)
         self.rows = [self._row(position, row) for position, row in enumerate(rows)]
         if not self.rows:
             raise ValueError("MaskedBatches: there are no rows; the text may be too short for one")

@@ -16,6 +16,7 @@ opinion about every word. Special tokens and padding are never chosen, and never
 
 import numpy as np
 
+from tinytx.arguments import check_number
 from tinytx.data.batches import IGNORE_INDEX
 
 REPLACE = (0.8, 0.1, 0.1)
@@ -80,8 +81,7 @@ class Masking:
 
     def __init__(self, place, mask_id, vocab_size, never, rate, replace):
         replace = tuple(replace)
-        if not 0 <= rate <= 1:
-            raise ValueError(f"{place}: rate is {rate}, expected 0..1")
+        check_number(place, "rate", rate, lambda share: 0 <= share <= 1, "0..1")
         if len(replace) != 3 or not all(0 <= share <= 1 for share in replace) or not np.isclose(sum(replace), 1):
             raise ValueError(
                 f"{place}: replace is {replace}, expected the shares of masked, random and kept words, of sum 1"

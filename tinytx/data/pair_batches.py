@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.arguments import check_number, check_whole
+
 
 class PairBatch(NamedTuple):
     """One batch. The model reads ``target[:, :-1]`` and is to say ``target[:, 1:]``, each token from those before it.
@@ -85,8 +87,9 @@ class PairBatches:
     def __init__(self, sources, targets, *, max_tokens, pad_id, seed, max_padding=0.1):
         if not len(sources) or len(sources) != len(targets):
             raise ValueError(f"PairBatches: {len(sources)} sources and {len(targets)} targets, expected as many, not 0")
-        if not 0 <= max_padding <= 1 or seed < 0:
-            raise ValueError(f"PairBatches: max_padding {max_padding} and seed {seed}, expected 0..1 and at least 0")
+        check_number("PairBatches", "max_padding", max_padding, lambda share: 0 <= share <= 1, "0..1")
+        seed = check_whole("PairBatches", "seed", seed, least=0)
+        max_tokens = check_whole("PairBatches", "max_tokens", max_tokens)
         _check_rows(sources, targets, max_tokens, pad_id)
         self.sources, self.targets = sources, targets
         self.max_tokens, self.pad_id, self.seed = max_tokens, pad_id, seed
@@ -178,7 +181,8 @@ def _buckets(lengths, max_padding):
     n = tokens = longest_source = longest_target = 0  # of the bucket so far
     for position, (s, t) in enumerate(lengths.T[order].tolist()):
         widths = max(longest_source, s) + max(longest_target, t)
-        if (n + 1) * widths - (tokens + s + t) > max_padding * (n + 1) * widths:
+        area = (n + 1) * widths
+        if (area - tokens - s - t) / area > max_padding:  # a share: 29 / 100 is 0.29, and 0.29 * 100 is less than 29
             cuts.append(position)
             n = tokens = longest_source = longest_target = 0
         n, tokens = n + 1, tokens + s + t

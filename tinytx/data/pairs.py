@@ -2,7 +2,7 @@
 
 Rules of reading, the same for both kinds of file:
 
-- Lines end at ``\\n`` or ``\\r\\n`` and nowhere else, as ``wc`` and ``grep -n`` count them. The file is UTF-8.
+- Lines end at ``\\n``, ``\\r\\n`` or ``\\r`` and nowhere else (`tinytx.data.read_text`). The file is UTF-8.
 - White space around a text is removed; inside it nothing is changed, neither spaces nor case nor Unicode's form.
 - A line that is no pair is an error, which names file, line, value and remedy. Only empty sides can be left out instead
   (``skip_empty=True``; aligned corpora have them), and over-long pairs by `encode_pairs`; a report counts either.
@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.data.corpus import DataError, read_utf8
+from tinytx.arguments import check_number, check_pairs
+from tinytx.data.corpus import DataError, lines_of, read_utf8
 from tinytx.wording import counted
 
 
@@ -104,8 +105,7 @@ def read_aligned(source_path, target_path, *, skip_empty=False):
 
 
 def _lines(path, place):
-    lines = read_utf8(path, place).split("\n")
-    return lines if lines[-1] else lines[:-1]  # the last line may lack its newline
+    return lines_of(read_utf8(path, place))
 
 
 def _without_empty(rows, origin, place, skip_empty):
@@ -151,8 +151,8 @@ def split_pairs(pairs, train_fraction=0.9, seed=0):
     ValueError
         If the fraction is outside 0..1.
     """
-    if not 0 <= train_fraction <= 1:
-        raise ValueError(f"split_pairs: train_fraction is {train_fraction}, expected 0..1")
+    pairs = check_pairs("split_pairs", pairs)
+    check_number("split_pairs", "train_fraction", train_fraction, lambda share: 0 <= share <= 1, "0..1")
     groups = _groups(pairs)
     room = len(pairs) - round(len(pairs) * train_fraction)
     held_out = np.zeros(len(pairs), bool)
@@ -228,7 +228,7 @@ def encode_pairs(pairs, source_tokenizer, target_tokenizer, *, max_len=None):
     """
     start, stop = target_tokenizer.special_id("<start>"), target_tokenizer.special_id("<stop>")
     sources, targets, skipped = [], [], []
-    longest = 0
+    longest, pairs = 0, check_pairs("encode_pairs", pairs)
     for position, (source, target) in enumerate(pairs):
         source = source_tokenizer.encode(source)
         target = np.concatenate([[start], target_tokenizer.encode(target), [stop]])

@@ -6,11 +6,11 @@ Two layouts are read:
     One sentence on each line, blank lines between documents: the form in which BERT's own data were written.
     A file without blank lines is one document.
 ``"prose"``
-    Paragraphs between blank lines, wrapped anywhere. Each is a document. A sentence ends at ``. ? !``, with closing
-    quotes and brackets, before white space and a capital. A paragraph's last piece may end with a colon as well; what
-    ends with nothing is a heading or a listing, and left out, as is what has fewer than three words ("Note:"), and a
-    paragraph that begins with ``>>>``, ``+-`` or ``|``. "Guido v. Rossum" is cut in two: no rule so short is always
-    right.
+    Paragraphs between blank lines, wrapped anywhere. Each is a document. A sentence ends at ``. ? !``, or the ``। ؟ ۔``
+    of other scripts, with closing quotes and brackets, before white space and a capital. A paragraph's last piece may
+    end with a colon as well; what ends with nothing is a heading or a listing, and left out, as is what has fewer than
+    three words ("Note:"), and a paragraph that begins with ``>>>``, ``+-`` or ``|``. "Guido v. Rossum" is cut in two:
+    no rule so short is always right.
 
 In both, a line or sentence without a letter or digit is left out, so that every sentence has a token. White space
 inside a sentence becomes one space.
@@ -22,8 +22,8 @@ from tinytx.data.corpus import DataError
 
 _MARK = re.compile(r"\A(?:[*•-]|\d+\.)\s+")  # of an item in a list
 _LISTING = re.compile(r"\s*(?:>>>|\+-|\|)")  # or table
-_END = re.compile(r"""[.?!]["'”’»)\]*]*(?=\s+["'“‘«(\[*]*([^\W\d_]))""")
-_ENDED = re.compile(r"""[.?!:…]["'”’»)\]*]*$""")
+_END = re.compile(r"""[.?!।॥؟۔]["'”’»)\]*]*(?=\s+["'“‘«(\[*]*([^\W\d_]))""")
+_ENDED = re.compile(r"""[.?!:…।॥؟۔]["'”’»)\]*]*$""")
 
 
 def documents(text, layout="lines"):
@@ -53,6 +53,8 @@ def documents(text, layout="lines"):
     >>> documents("A heading\\n\\nIt is wrapped\\n  here. It ends (there!) And\\nso on:", "prose")
     [['It is wrapped here.', 'It ends (there!)', 'And so on:']]
     """
+    if not isinstance(text, str):
+        raise TypeError(f"documents: text is a {type(text).__name__}, expected a str")
     if layout not in ("lines", "prose"):
         raise ValueError(f"documents: layout is {layout!r}, expected 'lines' or 'prose'")
     cut = _sentences_of if layout == "prose" else _lines_of

@@ -9,7 +9,12 @@ BERT (Devlin et al. 2018, arXiv 1810.04805) its own, ``BERT_SPECIAL``: ``[CLS]``
 its parts, and ``[MASK]`` stands where a word is to be guessed.
 """
 
+import unicodedata
+
 import numpy as np
+
+from tinytx.arguments import check_list
+from tinytx.data.characters import shown
 
 PAD, START, STOP, UNK = "<pad>", "<start>", "<stop>", "<unk>"
 SPECIAL = (PAD, START, STOP, UNK)
@@ -46,6 +51,7 @@ class Tokenizer:
     unit = None  # what an id stands for, in messages
 
     def __init__(self, special, names, special_ids=None):
+        check_list(self._place, "special", special)
         special = tuple(special)
         if len(set(special)) < len(special) or not all(isinstance(name, str) and name for name in special):
             raise ValueError(f"{self._place}: special tokens are {special}, expected different names, none empty")
@@ -107,15 +113,24 @@ class Tokenizer:
         unknown = ids < 0
         if self.unk_id is None and unknown.any():
             position = int(unknown.argmax())
+            remedy = self._known_form(text) or (
+                f"build it from a text that has every {self.unit} you need, or with the special token {UNK!r}"
+            )
             raise ValueError(
-                f"{self._place}: {self.unit} {pieces[position]!r} at position {position} is not among the "
-                f"{len(self.names) - len(self.special)} of the vocabulary; build it from a text that has every "
-                f"{self.unit} you need, or with the special token {UNK!r}"
+                f"{self._place}: {self.unit} {shown(pieces[position])} at position {position} is not among the "
+                f"{len(self.names) - len(self.special)} of the vocabulary; {remedy}"
             )
         ids = self._other_ids[ids]
         if unknown.any():
             ids[unknown] = self.unk_id
         return ids
+
+    def _known_form(self, text):
+        """Return how to write a text so that all of it is known, where only Unicode's form is another; or ""."""
+        for form in ("NFC", "NFD"):
+            if not self.unknown(unicodedata.normalize(form, text)):
+                return f"in Unicode's form {form} all of it is known: give unicodedata.normalize({form!r}, text)"
+        return ""
 
     def unknown(self, text):
         """Return the pieces of a text that `encode` reads as ``<unk>``: a list of str, in their order."""

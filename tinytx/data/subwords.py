@@ -13,6 +13,7 @@ from itertools import chain
 
 import numpy as np
 
+from tinytx.arguments import check_list, check_texts
 from tinytx.data.special import SPECIAL, Tokenizer
 from tinytx.extras import require
 
@@ -52,7 +53,8 @@ class SubwordTokenizer(Tokenizer):
 
     def __init__(self, parts, merges, special=SPECIAL, *, lower=False):
         tokenizers = _library()
-        parts, merges = list(parts), [tuple(pair) for pair in merges]
+        parts = list(check_texts("SubwordTokenizer", "parts", parts))
+        merges = [tuple(pair) for pair in merges]
         ids = {part: i for i, part in enumerate(parts)}
         missing = set(tokenizers.pre_tokenizers.ByteLevel.alphabet()) - set(parts)
         if len(ids) < len(parts) or missing:
@@ -80,13 +82,16 @@ class SubwordTokenizer(Tokenizer):
 
         Raises
         ------
+        TypeError
+            If a text is no str, or ``texts`` is one itself.
         ValueError
             If V is too small for the special tokens and bytes.
         MissingExtra
             If ``tokenizers`` is not installed.
         """
-        tokenizers = _library()
+        tokenizers, texts = _library(), check_texts("SubwordTokenizer", "texts", texts)
         alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+        check_list("SubwordTokenizer", "special", special)
         size = vocab_size - len(special)
         if size < len(alphabet):
             least = len(alphabet) + len(special)

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from tinytx.arguments import check_texts
 from tinytx.data.special import SPECIAL, Tokenizer
 
 
@@ -50,12 +51,15 @@ class CharTokenizer(Tokenizer):
     @classmethod
     def from_text(cls, text, special=()):
         """Return the tokenizer of the characters that occur in a text, in the order of their code points."""
+        if not isinstance(text, str):
+            kind = type(text).__name__
+            raise TypeError(f"CharTokenizer: text is a {kind}, expected a str; for several texts take from_texts")
         return cls("".join(sorted(set(text))), special)
 
     @classmethod
     def from_texts(cls, texts, special=SPECIAL):
         """Return the tokenizer of the characters that occur in any of the texts, and of special tokens."""
-        return cls("".join(sorted(set().union(*texts))), special)
+        return cls("".join(sorted(set().union(*check_texts(cls.__name__, "texts", texts)))), special)
 
     def _pieces(self, text):
         return text

@@ -17,6 +17,7 @@ import re
 
 import numpy as np
 
+from tinytx.arguments import check_list, check_whole
 from tinytx.data.words import WordTokenizer
 
 TUTORIAL_SPECIAL = ("<ignore>", "<oov>", "<mask>")
@@ -94,8 +95,8 @@ def joined(sentences, max_len=20):
     >>> joined([np.array([1, 2]), np.array([3]), np.array([4, 5, 6])], max_len=4)
     [array([1, 2, 3, 4]), array([3, 4, 5, 6]), array([4, 5, 6, 1])]
     """
-    if max_len < 1:
-        raise ValueError(f"joined: max_len is {max_len}, expected at least 1")
+    max_len = check_whole("joined", "max_len", max_len)
+    check_list("joined", "sentences", sentences, of="integer arrays")
     lengths = np.array([len(sentence) for sentence in sentences], np.int64)
     if not len(lengths):
         raise ValueError("joined: there are no sentences")

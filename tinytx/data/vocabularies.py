@@ -1,5 +1,6 @@
 """Tokenizers by name: two for a corpus of pairs, and the one that a file describes."""
 
+from tinytx.arguments import check_pairs
 from tinytx.data.subwords import SubwordTokenizer
 from tinytx.data.tokenizer import CharTokenizer
 from tinytx.data.tutorial import TutorialTokenizer
@@ -27,11 +28,14 @@ def build_tokenizers(pairs, kind, *, shared=False, **options):
 
     Raises
     ------
+    TypeError
+        If one is no pair of two str.
     ValueError
         If there is no such kind, or the pairs hold no token.
     """
     if kind not in TOKENIZERS:
         raise ValueError(f"build_tokenizers: kind is {kind!r}, expected one of {', '.join(TOKENIZERS)}")
+    pairs = check_pairs("build_tokenizers", pairs)
     from_texts = TOKENIZERS[kind].from_texts
     if shared:
         both = from_texts((text for pair in pairs for text in pair), **options)

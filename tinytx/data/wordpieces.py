@@ -15,7 +15,8 @@ from itertools import repeat
 
 import numpy as np
 
-from tinytx.data.corpus import DataError, read_utf8
+from tinytx.arguments import check_list, check_texts
+from tinytx.data.corpus import DataError, lines_of, read_utf8
 from tinytx.data.special import BERT_SPECIAL, Tokenizer
 from tinytx.data.words import text_of
 from tinytx.extras import require
@@ -37,7 +38,8 @@ class WordPieceTokenizer(Tokenizer):
     special_ids : tuple of int, optional
         Their ids, if not the first ones: published vocabularies have ``[UNK]`` at 100.
     lower : bool
-        Take capitals and accents away, as the "uncased" models do.
+        Take capitals and accents away, as the "uncased" models do. Accents are all marks of Unicode's category Mn: from
+        Hindi, Thai, or pointed Arabic and Hebrew it takes vowels, and these need ``lower=False``.
 
     Attributes
     ----------
@@ -57,7 +59,7 @@ class WordPieceTokenizer(Tokenizer):
     unit = "word"
 
     def __init__(self, pieces, special=BERT_SPECIAL, special_ids=None, *, lower=True):
-        pieces = list(pieces)
+        pieces = list(check_texts("WordPieceTokenizer", "pieces", pieces))
         if not pieces:
             raise ValueError("WordPieceTokenizer: no pieces, expected at least one")
         piece, count = Counter(pieces).most_common(1)[0]
@@ -83,12 +85,15 @@ class WordPieceTokenizer(Tokenizer):
 
         Raises
         ------
+        TypeError
+            If a text is no str, or ``texts`` is one itself.
         ValueError
             If the texts have no word, or V is too small for the special tokens and the characters.
         MissingExtra
             If ``tokenizers`` is not installed.
         """
-        tokenizers, special = _library(), tuple(special)
+        check_list("WordPieceTokenizer", "special", special)
+        texts, tokenizers, special = check_texts("WordPieceTokenizer", "texts", texts), _library(), tuple(special)
         words = _words(_bert(tokenizers.models.WordPiece(unk_token=_UNKNOWN), lower), texts)
         if not words:
             raise ValueError("WordPieceTokenizer: there is no word in the texts")
@@ -126,7 +131,8 @@ class WordPieceTokenizer(Tokenizer):
         MissingExtra
             If ``tokenizers`` is not installed.
         """
-        lines = read_utf8(path, "WordPieceTokenizer").replace("\r\n", "\n").removesuffix("\n").split("\n")
+        check_list("WordPieceTokenizer", "special", special)
+        lines = lines_of(read_utf8(path, "WordPieceTokenizer"))
         first = {}
         for number, line in enumerate(lines, start=1):
             if not line or line in first:

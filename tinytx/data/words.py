@@ -7,22 +7,36 @@ A text is cut, from left to right, into
 3. another word;
 4. any other character that is no white space, alone: ``.`` ``?`` ``€``.
 
-Put together again, there is one space between two tokens, but none after 1 and 2, none before ``. , ; : ! ? % … ) ] }``
-and none after ``( [ {``. So ``l'heure est-elle 3.5 ?`` comes back as ``l'heure est-elle 3.5?``: spaces may change, and
-cutting the result gives the same words again. Combining marks are characters of their own: bring a text to Unicode's
-form NFC first.
+A letter, digit or symbol has its marks with it (`tinytx.data.characters`): ``दूध`` is one word, a family of emoji one
+character. Put together again, there is one space between two tokens, but none after 1 and 2, none before ``. , ; : ! ?
+% … ) ] }`` and their likes of other scripts (``। ، ؟ 。``), and none after ``( [ { ¿ ¡``. So ``l'heure est-elle 3.5 ?``
+comes back as ``l'heure est-elle 3.5?``: spaces may change, and cutting the result gives the same words again.
+
+Letters with and without marks of their own are different: where a text may have both ``é`` and ``e`` with U+0301, bring
+it to Unicode's form NFC first. Thai, Chinese and Japanese put no space between words, so that a word is here all up to
+the next space: take subwords.
 """
 
 import re
 from collections import Counter
+from functools import cache
 
 import numpy as np
 
+from tinytx.arguments import check_list, check_texts
+from tinytx.data.characters import JOINER, goes_on, symbol_pattern, word_pattern
 from tinytx.data.special import SPECIAL, Tokenizer
 
-_PIECE = re.compile(r"\w+['’-](?=\w)|\d+[.,](?=\d)|\w+|[^\w\s]")
-_TIE = re.compile(r"\w['’.,-]$")  # ends a piece of rule 1 or 2
-_NO_SPACE_BEFORE, _NO_SPACE_AFTER = frozenset(".,;:!?%…)]}"), frozenset("([{")
+_TIE = re.compile(r"\w.*['’.,-]\Z")  # a piece of rule 1 or 2
+_NO_SPACE_BEFORE = frozenset(".,;:!?%…)]}।॥،؛؟۔。、，．；：！？）］｝」』")
+_NO_SPACE_AFTER = frozenset("([{¿¡（［｛「『")
+
+
+@cache
+def _piece():
+    """Return the rules as a regular expression; it is made when it is first asked for (10 ms)."""
+    word = word_pattern()
+    return re.compile(rf"{word}['’-](?=\w)|\d+[.,](?=\d)|{word}|{symbol_pattern()}")
 
 
 def words_of(text):
@@ -31,7 +45,7 @@ def words_of(text):
     >>> words_of("L'heure est-elle 3.5, peut-être ?")
     ["L'", 'heure', 'est-', 'elle', '3.', '5', ',', 'peut-', 'être', '?']
     """
-    return _PIECE.findall(text)
+    return _piece().findall(text)
 
 
 def text_of(words):
@@ -42,8 +56,9 @@ def text_of(words):
     """
     text, tied = "", True
     for word in words:
-        text += word if tied or word in _NO_SPACE_BEFORE else f" {word}"
-        tied = word in _NO_SPACE_AFTER or bool(_TIE.search(word))
+        apart = text.endswith(JOINER) or goes_on(word)  # a mark without a letter must not get one
+        text += word if (tied or word in _NO_SPACE_BEFORE) and not (text and apart) else f" {word}"
+        tied = word in _NO_SPACE_AFTER or bool(_TIE.match(word))
     return text
 
 
@@ -68,6 +83,8 @@ class WordTokenizer(Tokenizer):
 
     Raises
     ------
+    TypeError
+        If a word is no str, or ``words`` is one itself.
     ValueError
         If there are no words, or one occurs twice.
     """
@@ -78,12 +95,13 @@ class WordTokenizer(Tokenizer):
     special_last = False
 
     def __init__(self, words, special=SPECIAL, *, lower=False):
-        words = list(words)
+        words = list(check_texts(self._place, "words", words))
         if not words:
             raise ValueError(f"{self._place}: no words, expected at least one")
         word, count = Counter(words).most_common(1)[0]
         if count > 1:
             raise ValueError(f"{self._place}: {word!r} occurs {count} times; use {self._place}.from_texts")
+        check_list(self._place, "special", special)
         special = tuple(special)
         at_end = range(len(words), len(words) + len(special))
         super().__init__(special, words, at_end if self.special_last else None)
@@ -106,11 +124,13 @@ class WordTokenizer(Tokenizer):
 
         Raises
         ------
+        TypeError
+            If a text is no str, or ``texts`` is one itself.
         ValueError
             If no word is left.
         """
         counts = Counter()
-        for text in texts:
+        for text in check_texts(cls.__name__, "texts", texts):
             counts.update(cls.cut(text.lower() if lower else text))
         frequent = sorted((-count, word) for word, count in counts.items() if count >= min_count)[:max_words]
         if not frequent:

@@ -27,10 +27,13 @@ import math
 
 import numpy as np
 
+from tinytx.arguments import check_number, check_whole
 from tinytx.decoding.choose import largest_columns, log_normaliser
 from tinytx.decoding.generate import check_trace, decode_whole
 from tinytx.decoding.results import Decoded, Step, merge
 from tinytx.decoding.sessions import Ending, begin
+
+LARGEST = 300.0  # of a penalty, its natural logarithm: e^709 is the largest number
 
 
 def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=None, pad=None, trace=False):
@@ -57,8 +60,10 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
 
     Raises
     ------
+    TypeError
+        If a setting is of another kind.
     ValueError
-        If a setting is out of range, or as `tinytx.decoding.greedy`.
+        If a setting is out of range, the penalty of ``n_tokens`` tokens overflows, or as `tinytx.decoding.greedy`.
 
     Examples
     --------
@@ -68,15 +73,18 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
     >>> decoded.scores.shape
     (1, 2)
     """
-    for name, value, most in (("beam_size", beam_size, math.inf), ("n_best", n_best, beam_size)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= most:
-            limit = "" if most == math.inf else f" and at most beam_size, {beam_size}"
-            raise ValueError(f"beam_search: {name} is {value!r}, expected a whole number of at least 1{limit}")
-    if not 0 <= alpha < math.inf:
-        raise ValueError(f"beam_search: alpha is {alpha}, expected a finite number of at least 0 (0 is no penalty)")
+    beam_size = check_whole("beam_search", "beam_size", beam_size)
+    n_best = check_whole("beam_search", "n_best", n_best, most=beam_size, remedy=", beam_size")
+    expected = "a finite number of at least 0 (0 is no penalty)"
+    check_number("beam_search", "alpha", alpha, lambda alpha: 0 <= alpha < math.inf, expected)
     parts, greedy_settings = [], (0, None, None, None)
     sessions = begin("beam_search", model, ids, n_tokens)
     check_trace("beam_search", trace, sessions)
+    if alpha * math.log((5 + n_tokens) / 6) > LARGEST:
+        raise ValueError(
+            f"beam_search: alpha is {alpha}, and the length penalty of {n_tokens} tokens, "
+            f"{(5 + n_tokens) / 6:.3g}^alpha, is beyond all numbers; 0.6 to 1 is usual"
+        )
     ending = Ending("beam_search", model, sessions[0][1].vocab_size, stop, pad)
     for rows, session in sessions:
         pool = Pool(len(rows), n_best, alpha)

@@ -14,6 +14,8 @@ import math
 
 import numpy as np
 
+from tinytx.arguments import check_number, check_whole
+
 
 def choose(logits, temperature, top_k=None, rng=None, top_p=None):
     """Return one token for each row of logits.
@@ -36,6 +38,8 @@ def choose(logits, temperature, top_k=None, rng=None, top_p=None):
 
     Raises
     ------
+    TypeError
+        If a setting is of another kind.
     ValueError
         If a setting is out of range, or a row's largest logit is NaN or infinite.
     """
@@ -44,15 +48,17 @@ def choose(logits, temperature, top_k=None, rng=None, top_p=None):
 
 
 def check_settings(place, temperature, top_k, top_p, rng):
-    """Raise ValueError, naming the first setting that `choose` cannot use."""
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"{place}: temperature {temperature}, expected a finite number of at least 0 (0 is greedy)")
-    if top_k is not None and not top_k >= 1:
-        raise ValueError(f"{place}: top_k {top_k}, expected at least 1, or None for all tokens")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"{place}: top_p {top_p}, expected a number in (0, 1], or None for all tokens")
+    """Raise TypeError or ValueError, naming the first setting that `choose` cannot use."""
+    expected = "a finite number of at least 0 (0 is greedy)"
+    check_number(place, "temperature", temperature, lambda t: 0 <= t < math.inf, expected)
+    if top_k is not None:
+        check_whole(place, "top_k", top_k, remedy=", or None for all tokens")
+    if top_p is not None:
+        check_number(place, "top_p", top_p, lambda p: 0 < p <= 1, "a number in (0, 1], or None for all tokens")
     if temperature > 0 and rng is None:
         raise ValueError(f"{place}: sampling needs rng, such as np.random.default_rng(0); or set temperature=0")
+    if rng is not None and not hasattr(rng, "random"):
+        raise TypeError(f"{place}: rng is {rng!r:.80}, expected a generator, such as np.random.default_rng(0)")
 
 
 def pick(logits, temperature, top_k, top_p, rng):
@@ -71,14 +77,29 @@ def pick(logits, temperature, top_k, top_p, rng):
         order = np.argsort(-scaled, axis=-1)
         scaled = scaled[rows, order]
         tokens = order if tokens is None else tokens[rows, order]
-    cumulative = np.exp(scaled).cumsum(axis=-1)
+    weights = np.exp(scaled)
+    cumulative = weights.cumsum(axis=-1)
     total = cumulative[:, -1:]
     if top_p is not None:  # sorted, the nucleus is a prefix: up to the first column where the sum reaches top_p
-        edge = (cumulative < top_p * total).sum(axis=-1, keepdims=True)
+        slack = _rounding(weights, logits.dtype, largest, temperature)
+        edge = (cumulative < top_p * total - slack).sum(axis=-1, keepdims=True)
         total = cumulative[rows, edge]
     drawn = np.minimum(rng.random(rows.shape) * total, np.nextafter(total, 0))  # below total, also if rounded
     column = (cumulative <= drawn).sum(axis=-1)
     return column if tokens is None else tokens[rows[:, 0], column]
+
+
+def _rounding(weights, dtype, largest, temperature):
+    """Return by how much the sum of each row's weights (N, k) can be off (N, 1), since numbers are rounded.
+
+    Without it, a sum that is top_p to the last digit would be taken for less, and one token too many be kept. A logit x
+    is known to within eps |x| / 2, where |x| is at most |largest| + |largest - x|; its weight is e^((x - largest) / t).
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        sizes = np.abs(largest) / temperature - np.log(weights)
+    errors = np.finfo(dtype).eps * np.nansum(weights * np.where(weights > 0, sizes, 0), axis=-1, keepdims=True)
+    sums = weights.sum(axis=-1, keepdims=True)
+    return np.minimum(errors, 1e-3 * sums) + weights.shape[-1] * np.finfo(np.float64).eps * sums
 
 
 def largest_columns(x, k):

@@ -17,6 +17,7 @@ from collections import deque
 
 import numpy as np
 
+from tinytx.arguments import check_whole
 from tinytx.layers import KeyValueCache
 from tinytx.shapes import check_ids
 
@@ -129,9 +130,7 @@ def begin(place, model, ids, n_tokens, *, slide=False):
     ValueError
         If ids have another shape, or the tokens exceed the model's ``max_len`` (and the window does not slide).
     """
-    least = 0 if slide else 1
-    if isinstance(n_tokens, bool) or not isinstance(n_tokens, int | np.integer) or n_tokens < least:
-        raise ValueError(f"{place}: n_tokens is {n_tokens!r}, expected a whole number of at least {least}")
+    n_tokens = check_whole(place, "n_tokens", n_tokens, least=0 if slide else 1)
     groups = _by_length(place, ids)
     if hasattr(model, "encode"):
         sessions = [_translation(model, groups)]

@@ -23,6 +23,8 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
+from tinytx.arguments import check_list
+
 _ORDERS = (1, 2, 3, 4)
 _ENTITIES = {"&quot;": '"', "&amp;": "&", "&lt;": "<", "&gt;": ">"}  # in this order
 _SPACED = (
@@ -90,7 +92,7 @@ def corpus_bleu(hypotheses, references):
     Raises
     ------
     TypeError
-        If a hypothesis or a reference is no str.
+        If a hypothesis or a reference is no str, or one str stands for the list of them.
     ValueError
         If there are none, not as many hypotheses as references, or a hypothesis has none.
 
@@ -99,6 +101,8 @@ def corpus_bleu(hypotheses, references):
     >>> round(corpus_bleu(["The cat sat on the mat."], ["The cat is on the mat."]).score, 2)
     48.89
     """
+    check_list("corpus_bleu", "hypotheses", hypotheses)
+    check_list("corpus_bleu", "references", references)
     if not len(references) or len(hypotheses) != len(references):
         raise ValueError(
             f"corpus_bleu: {len(hypotheses)} hypotheses and {len(references)} references, expected as many, and not 0"

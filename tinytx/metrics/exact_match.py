@@ -1,5 +1,7 @@
 """Exact match: the share of texts that are right to the last character."""
 
+from tinytx.arguments import check_texts
+
 
 def exact_match(hypotheses, references):
     """Return the share of hypotheses that equal their references.
@@ -15,6 +17,8 @@ def exact_match(hypotheses, references):
 
     Raises
     ------
+    TypeError
+        If a text is no str, or a list of them is one.
     ValueError
         If there are none, or not as many hypotheses as references.
 
@@ -23,7 +27,9 @@ def exact_match(hypotheses, references):
     >>> exact_match(["1994-09-27", "1994-09-28"], ["1994-09-27", "1994-09-27"])
     0.5
     """
-    if not len(references) or len(hypotheses) != len(references):
+    hypotheses = list(check_texts("exact_match", "hypotheses", hypotheses))
+    references = list(check_texts("exact_match", "references", references))
+    if not references or len(hypotheses) != len(references):
         raise ValueError(
             f"exact_match: {len(hypotheses)} hypotheses and {len(references)} references, expected as many, and not 0"
         )

@@ -28,8 +28,10 @@ def perplexity(loss_sums, counts):
 
     Raises
     ------
+    TypeError
+        If counts are not integers.
     ValueError
-        If there are not as many sums as counts, a count is negative, or no token is counted.
+        If there are not as many sums as counts, a count is negative, no token is counted, or a sum is NaN.
 
     Examples
     --------
@@ -39,9 +41,14 @@ def perplexity(loss_sums, counts):
     loss_sums, counts = np.atleast_1d(loss_sums), np.atleast_1d(counts)
     if loss_sums.shape != counts.shape or loss_sums.ndim != 1:
         raise ValueError(f"perplexity: loss_sums has shape {loss_sums.shape} and counts {counts.shape}, expected equal")
-    if counts.min(initial=0) < 0 or not counts.sum():
-        raise ValueError(f"perplexity: {counts.sum()} tokens in {len(counts)} batches; count those that have a target")
+    if counts.dtype.kind not in "iu" and counts.size:
+        raise TypeError(f"perplexity: counts have dtype {counts.dtype}, expected integers: they count tokens")
+    n = sum(counts.tolist())
+    if min(counts.tolist(), default=0) < 0 or not n:
+        raise ValueError(f"perplexity: {n} tokens in {len(counts)} batches; count those that have a target")
+    if np.isnan(loss_sums).any():
+        raise ValueError(f"perplexity: loss_sums[{int(np.isnan(loss_sums).argmax())}] is NaN: the training diverged")
     try:
-        return math.exp(math.fsum(loss_sums.tolist()) / int(counts.sum()))  # (1); fsum: in whatever order
+        return math.exp(math.fsum(loss_sums.tolist()) / n)  # (1); fsum: in whatever order
     except OverflowError:
         return math.inf

@@ -37,15 +37,19 @@ STEEPEST = 1e300
 
 
 @kernel
-def _squared_distances(d, x, first, last):
-    """Fill rows of d (N, N). Differences, not |x|^2 + |y|^2 - 2xy, which loses all digits if one point is far away."""
+def squared_distances(d, columns, first, last):
+    """Fill d (last - first, N) for some of the points, whose coordinates are columns (D, N).
+
+    By differences: |x|^2 + |y|^2 - 2xy loses all digits if one point is far away.
+    """
+    d[:] = 0.0
     for i in range(first, last):
-        for j in range(x.shape[0]):
-            total = 0.0
-            for k in range(x.shape[1]):
-                difference = x[i, k] - x[j, k]
-                total += difference * difference
-            d[i, j] = total
+        row = d[i - first]
+        for k in range(columns.shape[0]):
+            column, own = columns[k], columns[k, i]
+            for j in range(row.shape[0]):  # innermost, since no sum runs over j: the processor does several at once
+                difference = own - column[j]
+                row[j] += difference * difference
 
 
 @kernel
@@ -135,16 +139,19 @@ def affinities(x, perplexity=30.0, *, run=map):
     if not finite.all():
         raise ValueError(f"affinities: row {int(np.argmin(finite))} of x has a NaN or an infinity")
     p = np.empty((len(x), len(x)))
-    scaled = _scaled(x)
-    list(run(lambda first, last: _squared_distances(p, scaled, first, last), *zip(*blocks(len(x)))))
+    columns = scaled(x)
+    list(run(lambda first, last: squared_distances(p[first:last], columns, first, last), *zip(*blocks(len(x)))))
     target = math.log(perplexity)
     list(run(lambda first, last: _conditional(p, target, first, last), *zip(*blocks(len(x)))))
     return ((p + p.T) / (2 * len(x))).astype(x.dtype)  # (4)
 
 
-def _scaled(x):
-    """Return x moved and shrunk into [-1, 1]: b takes up the scale, and no square overflows."""
+def scaled(x):
+    """Return the columns of x (D, N) as float64, shrunk into [-1, 1] by a power of two, which loses no digit.
+
+    So no square overflows. The middle stays where it is: the mean belongs to the farthest point, and to subtract it
+    takes digits of all others.
+    """
     x = np.asarray(x, np.float64)
-    x = x / (np.abs(x).max(initial=0.0) or 1.0)
-    x = x - x.mean(axis=0)
-    return contiguous(x / (np.abs(x).max(initial=0.0) or 1.0))
+    _, exponent = np.frexp(np.abs(x).max(initial=0.0))
+    return contiguous(np.ldexp(x.T, -exponent))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from tinytx.arguments import check_list
 from tinytx.files import FileError
 from tinytx.training.checkpoint import load_checkpoint
 
@@ -32,6 +33,8 @@ def average_checkpoints(folders):
 
     Raises
     ------
+    TypeError
+        If ``folders`` is one folder.
     ValueError
         If there are no folders.
     FileError
@@ -49,6 +52,7 @@ def average_checkpoints(folders):
     ...         path = save_checkpoint(folder, GPT(config, rng=np.random.default_rng(seed)))
     ...     model, meta = average_checkpoints([one, two])
     """
+    check_list("average_checkpoints", "folders", folders, of="folders")
     folders = list(folders)
     if not folders:
         raise ValueError("average_checkpoints: no folders given, expected at least one")

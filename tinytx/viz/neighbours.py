@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from tinytx.arguments import check_whole
+from tinytx.ops.affinities import scaled, squared_distances
+
 CHUNK = 1 << 23  # distances that exist at a time, about: 64 MB of float64
 
 
@@ -9,11 +12,36 @@ def unit_rows(x):
     """Return x (N, D) with each row divided by its length: products of rows are cosines then.
 
     A row of zeros, which has no direction, stays: its cosine with every other is 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no matrix of finite numbers.
     """
+    x = check_points("unit_rows", x)
     largest = np.abs(x).max(axis=1, keepdims=True, initial=0)
     x = x / np.where(largest > 0, largest, 1)  # no square overflows, and none vanishes
     length = np.sqrt((x * x).sum(axis=1, keepdims=True))
     return x / np.where(length > 0, length, 1)
+
+
+def check_points(place, x, name="x"):
+    """Return x as a float array (N, D); numbers that are no floats become float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no matrix of finite numbers; naming the first row that has a NaN or an infinity.
+    """
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"{place}: {name} has dtype {x.dtype}, expected numbers")
+    if x.ndim != 2:
+        raise ValueError(f"{place}: {name} has shape {x.shape}, expected (N, D)")
+    finite = np.isfinite(x).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"{place}: row {int(np.argmin(finite))} of {name} has a NaN or an infinity")
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 
 def neighbours(x, n=10):
@@ -33,23 +61,21 @@ def neighbours(x, n=10):
 
     Raises
     ------
-    ValueError
-        If there are not n others.
+    TypeError, ValueError
+        If x is no matrix of finite numbers, or there are not n others.
     """
-    if not 1 <= n < len(x):
+    x, n = check_points("neighbours", x), check_whole("neighbours", "n", n)
+    if n >= len(x):
         raise ValueError(f"neighbours: n is {n}, and each of {len(x)} points has {len(x) - 1} others")
-    x = np.asarray(x, np.float64)
-    x = x - x.mean(axis=0)
-    squares = (x * x).sum(axis=1)
-    step = max(1, CHUNK // len(x))
-    return np.concatenate([_nearest(x, squares, slice(at, at + step), n) for at in range(0, len(x), step)])
+    columns, step = scaled(x), max(1, CHUNK // len(x))
+    return np.concatenate([_nearest(columns, at, min(at + step, len(x)), n) for at in range(0, len(x), step)])
 
 
-def _nearest(x, squares, rows, n):
-    """Return the ids for some rows. |x_i|^2, the same for all j, is left out of |x_i|^2 + |x_j|^2 - 2 x_i x_j."""
-    distances = squares - 2 * x[rows] @ x.T
-    own = np.arange(len(x))[rows]
-    distances[np.arange(len(own)), own] = np.inf
+def _nearest(columns, first, last, n):
+    """Return the ids for some points."""
+    distances = np.empty((last - first, columns.shape[1]))
+    squared_distances(distances, columns, first, last)
+    distances[np.arange(last - first), np.arange(first, last)] = np.inf
     return smallest(distances, n)
 
 

@@ -1,11 +1,14 @@
 """Points in many dimensions laid out in the plane: by the two directions in which they spread most, or by t-SNE."""
 
+import math
+
 import numpy as np
 
+from tinytx.arguments import check_number, check_whole
 from tinytx.ops import affinities, tsne, tsne_backward
 from tinytx.ops.tsne import Saved
 from tinytx.shapes import check_float
-from tinytx.viz.neighbours import neighbours
+from tinytx.viz.neighbours import check_points, neighbours
 
 SPREAD = 1e-4  # a map's standard deviation at the start: so small that every pair counts alike, and none is in the way
 LOOK = 100  # iterations from one look at the loss to the next: it costs many times what a gradient does
@@ -30,16 +33,20 @@ def pca(x, n=2):
     Raises
     ------
     TypeError, ValueError
-        If x is no matrix of floats, or has fewer than n rows or columns.
+        If x is no matrix of finite floats, or has fewer than n rows or columns.
     """
     check_float("pca", x=x)
-    if x.ndim != 2 or not 1 <= n <= min(x.shape):
+    check_points("pca", x)
+    if check_whole("pca", "n", n) > min(x.shape):
         raise ValueError(f"pca: x has shape {x.shape}, expected (N, D) with both at least n = {n}")
-    centred = np.asarray(x, np.float64) - x.mean(axis=0, dtype=np.float64)
+    largest = float(np.abs(x).max()) or 1.0
+    centred = x / largest  # no square overflows, and none vanishes
+    centred = np.asarray(centred, np.float64) - centred.mean(axis=0, dtype=np.float64)
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
     rows = np.arange(n)
     sign = np.where(vt[rows, np.abs(vt[:n]).argmax(axis=1)] < 0, -1.0, 1.0)
-    return (u[:, :n] * (s[:n] * sign)).astype(x.dtype), s[:n] ** 2 / ((s**2).sum() or 1.0)
+    share = np.square(s / (s.max() or 1.0))
+    return (u[:, :n] * (s[:n] * sign) * largest).astype(x.dtype), share[:n] / (share.sum() or 1.0)
 
 
 def tsne_map(
@@ -97,10 +104,12 @@ def tsne_map(
     affinities are kept: 36 MB of float32 for 3,000 points, and 1.6 GB for 20,000.
     """
     check_float("tsne_map", x=x)
-    if iterations < 1 or not exaggeration >= 1:
-        raise ValueError(
-            f"tsne_map: iterations is {iterations} and exaggeration {exaggeration}: expected both at least 1"
-        )
+    iterations = check_whole("tsne_map", "iterations", iterations)
+    expected = "a finite number of at least 1"
+    check_number("tsne_map", "exaggeration", exaggeration, lambda factor: 1 <= factor < math.inf, expected)
+    if learning_rate is not None:
+        expected = "a finite number above 0"
+        check_number("tsne_map", "learning_rate", learning_rate, lambda rate: 0 < rate < math.inf, expected)
     p = affinities(x, perplexity, run=run)
     if learning_rate is None:
         learning_rate = max(len(x) / exaggeration / 4, 50)
@@ -176,9 +185,10 @@ def neighbours_kept(x, y, n=10):
 
     Raises
     ------
-    ValueError
-        If x and y are of different lengths, or there are not n neighbours.
+    TypeError, ValueError
+        If one is no matrix of finite numbers, they are of different lengths, or there are not n neighbours.
     """
+    x, y = check_points("neighbours_kept", x), check_points("neighbours_kept", y, "y")
     if len(x) != len(y):
         raise ValueError(f"neighbours_kept: {len(x)} points and {len(y)} on their map")
     pairs = zip(neighbours(x, n), neighbours(y, n), strict=True)

@@ -40,6 +40,18 @@ def drawable(text):
     return "\n".join(line and visible(line) for line in text.split("\n"))
 
 
+def columns(text):
+    """Return how many columns a text takes, as letters of one width have it: a mark none, a Chinese character two.
+
+    >>> columns("cafe\\u0301"), columns("猫"), columns("")
+    (4, 2, 0)
+    """
+    return sum(
+        0 if unicodedata.category(c) in ("Mn", "Me", "Cf") else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
 def plain(*texts):
     """Return the options of matplotlib's texts under which a user's texts are drawn as they are.
 
@@ -111,12 +123,12 @@ def new_figure(purpose, width, height, **options):
     return require("matplotlib.figure", "train", purpose).Figure(figsize=(width, height), **options)
 
 
-def save(figure, path, dpi=DPI):
+def save(figure, path, dpi=DPI, **options):
     """Write a figure as a PNG, atomically. What no font has was said by `plain`, and matplotlib says it no more."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         with atomic_write(path) as file:
-            figure.savefig(file, format="png", dpi=dpi)
+            figure.savefig(file, format="png", dpi=dpi, **options)
 
 
 def write_title(axes, text, **options):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinytx.arguments import check_list, check_whole
 from tinytx.files import atomic_write
 from tinytx.terminal import visible
 from tinytx.viz.neighbours import smallest, unit_rows
@@ -40,6 +41,8 @@ def write_projector(folder, words, vectors, *, decimals=None):
         If a file cannot be written.
     """
     vectors = check_words("write_projector", words, vectors)
+    if decimals is not None:
+        check_whole("write_projector", "decimals", decimals, least=0)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     number = str if decimals is None else f"{{:.{decimals}f}}".format
@@ -53,7 +56,10 @@ def write_projector(folder, words, vectors, *, decimals=None):
 
 def check_words(place, words, vectors, width=None):
     """Return the vectors as an array, if it is a finite one with a row for each word; ``width`` is its D, if given."""
+    check_list(place, "words", words)
     vectors = np.asarray(vectors)
+    if vectors.dtype.kind not in "biuf":
+        raise TypeError(f"{place}: an array of dtype {vectors.dtype}, expected numbers")
     if vectors.ndim != 2 or len(vectors) != len(words) or width not in (None, vectors.shape[1]):
         expected = f"({len(words)}, {'D' if width is None else width})"
         raise ValueError(f"{place}: an array of shape {vectors.shape} for {len(words)} words, expected {expected}")
@@ -88,12 +94,13 @@ def nearest(vectors, words, word, n=10):
     """
     vectors = check_words("nearest", words, vectors)
     i = _index(words, word)
+    n = min(check_whole("nearest", "n", n, least=0), len(words) - 1)
     unit = unit_rows(vectors.astype(np.float64, copy=False))
-    cosines = unit @ unit[i]
-    cosines[i] = -np.inf
-    n = max(0, min(n, len(words) - 1))
-    ids = smallest(-cosines[None], n)[0] if n else []
-    return [(words[j], float(cosines[j])) for j in ids]
+    distances = np.square(unit - unit[i]).sum(axis=1)  # 2 - 2 cos, with the digits that cosines near 1 have lost
+    distances[~unit.any(axis=1)] = 2.0  # of no direction, so the cosine is 0
+    distances[i] = np.inf
+    ids = smallest(distances[None], n)[0] if n else []
+    return [(words[j], float(unit[j] @ unit[i])) for j in ids]
 
 
 def _index(words, word):

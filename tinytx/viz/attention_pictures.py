@@ -1,0 +1,331 @@
+"""Pictures of attention: all layers and heads of a model, or one map, large, as an alignment of two texts.
+
+In both, a row is a position that looks, and a column one that is looked at. A row bears the word that its position is
+there for: one that sees only what came before writes the next word, and any other stands for its own. So a decoder's
+rows are what it writes, and its columns what it has read, ``<start>`` first.
+"""
+
+import math
+import re
+import textwrap
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.arguments import check_list, check_whole
+from tinytx.extras import require
+from tinytx.viz import style
+from tinytx.viz.word_vectors import visible
+
+CELL, GAP, LINE = 0.15, 0.12, 0.25  # inches: a weight, the space between panels, a line of text
+SMALLEST, LARGEST = 1.1, 8.0  # inches: the side of a panel
+TALL, CHARACTER = 0.7, 0.6  # a letter's height as a share of its cell; its width as a share of its height
+LETTER = 0.0125  # inches: a bold letter's width for each point
+NARROW = 3.0  # inches: a title is wrapped to the width of what is below it, and to no less
+LEAST_FONT = 4  # points: where letters would be smaller, every second or third word is left out
+LONGEST = 16  # columns of a word on an axis
+MOST_PIXELS = 12_000  # along a side of a picture
+NEXT = "…"
+_SHADES = ("#ffffff", "#8fb8de", "#1f3f66")
+
+
+class _Group(NamedTuple):
+    """The maps that stand together in a picture, and the words along them."""
+
+    title: str
+    axes: str  # what is down and across
+    layers: list  # of arrays (H, T, S)
+    queries: list
+    keys: list
+
+    @property
+    def width(self):
+        """Of a panel, in inches."""
+        return _side(len(self.keys))
+
+    @property
+    def panel_height(self):
+        """Of a panel, in inches."""
+        return _side(len(self.queries))
+
+    @property
+    def cell(self):
+        """The room for a word, in inches."""
+        return min(CELL, self.width / len(self.keys), self.panel_height / len(self.queries))
+
+    @property
+    def height(self):
+        """Of the group with its title and words, in inches."""
+        return 3.3 * LINE + len(self.layers) * (self.panel_height + GAP) + _word_height(self.keys, self.cell)
+
+
+def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, row=0, title=None):
+    """Draw the weights of all layers and heads as one PNG: a line of panels for each layer, a panel for each head.
+
+    Layers of the same kind stand together: for a Transformer encoder, decoder and cross-attention, for a GPT all.
+    White is a weight of 0 and dark blue one of 1; shades go with the square root, so that small weights can be seen.
+
+    Parameters
+    ----------
+    path : str or Path
+        Written atomically.
+    maps : dict of str to array (B, H, T, S)
+        From `tinytx.viz.attention_maps`.
+    words : list of str
+        What the model read: a word for each position; of an encoder-decoder, the source's. Fewer words than positions
+        leave out those behind, which are padding.
+    target_words : list of str, optional
+        What the decoder read, ``<start>`` first; needed where there is a decoder.
+    next_word : str
+        What the last position of a decoder writes, such as ``<stop>``, where it is known.
+    row : int
+        Which row of the batch.
+    title : str, optional
+
+    Raises
+    ------
+    TypeError
+        If one str stands for a list of words.
+    ValueError
+        If there are no maps, no such row, more words than positions, no words for a decoder, or a weight is not finite.
+    MissingExtra
+        If matplotlib is not installed.
+    OSError
+        If the file cannot be written.
+
+    Warns
+    -----
+    PictureWarning
+        If no font has a character of the words or the title.
+    """
+    groups = _groups(maps, words, target_words, next_word, row)
+    left = max(_text_width(group.queries, group.cell) for group in groups) + LINE
+    panels = left + max(len(group.layers[0]) * (group.width + GAP) for group in groups)
+    width = max(panels, *(LETTER * max(style.LABEL * len(g.title), style.SMALL * len(g.axes)) for g in groups))
+    lines = _wrapped(title, width)
+    top = LINE * len(lines) + (GAP if lines else 0)
+    canvas = _Canvas("drawing attention", width + 2 * GAP, top + sum(group.height for group in groups) + 3 * LINE)
+    texts = style.plain(*lines, *(_shown(word) for group in groups for word in [*group.queries, *group.keys]))
+    canvas.title(lines, texts)
+    for group in groups:
+        panels = _draw_group(canvas, group, left, top, texts)
+        top += group.height
+    canvas.scale(panels, left, top + GAP, [0, 0.1, 0.3, 0.6, 1])
+    canvas.save(path)
+
+
+def alignment_picture(path, weights, source_words, target_words, title=None):
+    """Draw one map large, as a PNG: which source words each target word comes from.
+
+    White is a weight of 0, and dark blue the largest of all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Written atomically.
+    weights : array (T, S)
+        Of one head, or the mean of several. The row of a word is that of the position that wrote it, whose input was
+        the word before: row 0, fed ``<start>``, wrote the first.
+    source_words : list of S str
+    target_words : list of T str
+        What was written.
+    title : str, optional
+
+    Raises
+    ------
+    TypeError
+        If one str stands for a list of words.
+    ValueError
+        If weights and words do not fit, or a weight is not finite.
+    MissingExtra
+        If matplotlib is not installed.
+    OSError
+        If the file cannot be written.
+
+    Warns
+    -----
+    PictureWarning
+        If no font has a character of the words or the title.
+    """
+    weights = np.asarray(weights)
+    check_list("alignment_picture", "source_words", source_words)
+    check_list("alignment_picture", "target_words", target_words)
+    if weights.shape != (len(target_words), len(source_words)) or not weights.size:
+        raise ValueError(
+            f"alignment_picture: weights have shape {weights.shape}, expected {(len(target_words), len(source_words))} "
+            "from so many target and source words"
+        )
+    _check_weights("alignment_picture", "weights", weights)
+    cell = min(1.7 * CELL, 3 * LARGEST / max(weights.shape))
+    h, w = (cell * n for n in weights.shape)
+    left = _text_width(target_words, cell) + LINE + GAP
+    lines = _wrapped(title, left + w)
+    top = LINE * len(lines) + LINE + GAP + _word_height(source_words, cell) + GAP
+    canvas = _Canvas("drawing an alignment", left + max(w, 1.5) + 2 * GAP, top + h + 3 * LINE)
+    texts = style.plain(*lines, *map(_shown, [*source_words, *target_words]))
+    canvas.title(lines, texts)
+    axis = canvas.axis(left, top, w, h)
+    panel = _draw_map(axis, weights, gamma=1.0, largest=float(weights.max()) or 1.0)
+    _label(axis, target_words, source_words, cell, texts)
+    axis.xaxis.tick_top()
+    axis.xaxis.set_label_position("top")
+    axis.set_xlabel("looks at", fontsize=style.LABEL, color=style.TEXT)
+    axis.set_ylabel("writes", fontsize=style.LABEL, color=style.TEXT)
+    canvas.scale(panel, left, top + h + GAP, np.linspace(0, panel.norm.vmax, 3))
+    canvas.save(path)
+
+
+def _groups(maps, words, target_words, next_word, row):
+    """Return the maps of one row of the batch, sorted into groups, without padding."""
+    if not maps:
+        raise ValueError("attention_picture: no maps, expected what attention_maps returns")
+    check_list("attention_picture", "words", words)
+    check_list("attention_picture", "target_words", target_words)
+    n_rows = len(next(iter(maps.values())))
+    if not 0 <= check_whole("attention_picture", "row", row, least=0) < n_rows:
+        raise ValueError(f"attention_picture: row is {row}, expected 0..{n_rows - 1}")
+    groups = {}
+    for path, weights in maps.items():
+        kind = re.sub(r"\.\d+(?=\.|$)|, call \d+$", "", path)
+        read = keys = words
+        if kind.startswith("decoder") and any(other.startswith("encoder") for other in maps):
+            if target_words is None:
+                raise ValueError(f"attention_picture: {path} belongs to a decoder: give target_words, what it read")
+            read = target_words
+            keys = words if "cross_attention" in kind else target_words
+        t, s = weights.shape[2:]
+        if not 0 < len(read) <= t or not 0 < len(keys) <= s:
+            raise ValueError(
+                f"attention_picture: {path} has weights for {t} positions that look at {s}, "
+                f"and there are {len(read)} and {len(keys)} words: expected as many, or fewer before padding"
+            )
+        shown = weights[row, :, : len(read), : len(keys)]
+        _check_weights("attention_picture", path, shown)
+        writes = keys is not read or not np.triu(shown, 1).any()  # who sees nothing behind itself writes the next word
+        queries = [*read[1:], next_word] if writes else list(read)
+        group = groups.setdefault(kind, _Group(*_titles(kind, writes), [], queries, list(keys)))
+        group.layers.append(shown)
+    return list(groups.values())
+
+
+def _check_weights(place, name, weights):
+    """Raise ValueError if a weight is not finite."""
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{place}: {name} has a NaN or an infinity: the training diverged")
+
+
+def _titles(kind, writes):
+    """Return a group's title, from the path of its layers, and what stands along its panels."""
+    name = {"encoder": "Encoder", "decoder": "Decoder"}.get(kind.partition(".")[0])
+    title = f"{name}: attention to itself" if name else "Attention"
+    if "cross_attention" in kind:
+        title = "Cross-attention: from the decoder to the source"
+    return title, f"down: the word that {'is written' if writes else 'looks'}; across: what is looked at"
+
+
+def _side(n_words):
+    """Return the side of a panel in inches."""
+    return min(max(n_words * CELL, SMALLEST), LARGEST)
+
+
+def _font(cell):
+    """Return the size of letters beside cells so high, in points."""
+    return max(TALL * 72 * min(cell, 1.7 * CELL), LEAST_FONT)
+
+
+def _text_width(words, cell):
+    """Return the room that words need, in inches."""
+    return max(style.columns(_shown(word)) for word in words) * CHARACTER * _font(cell) / 72 + 0.1
+
+
+def _is_upright(words):
+    """Return whether words stand upright below or above a panel, as single characters do; others are turned."""
+    return all(style.columns(_shown(word)) <= 1 for word in words)
+
+
+def _word_height(words, cell):
+    """Return the room that words below or above a panel need, in inches."""
+    return 1.4 * _font(cell) / 72 + 0.05 if _is_upright(words) else _text_width(words, cell)
+
+
+def _shown(word):
+    """Return a word as it stands on an axis: spaces are visible, and very long words cut."""
+    word = visible(re.sub(r"\s", "␣", word))
+    return word if style.columns(word) <= LONGEST else f"{word[: LONGEST - 1]}…"
+
+
+def _wrapped(title, width):
+    """Return the lines of a title over something so wide."""
+    columns = int(max(width, NARROW) / (LETTER * style.TITLE / 1.15))
+    return [part for line in style.drawable(title or "").split("\n") for part in textwrap.wrap(line, columns)]
+
+
+def _draw_group(canvas, group, left, top, texts):
+    """Draw a title, and a line of panels for each layer; words stand at the first panel and below the last."""
+    w, h = group.width, group.panel_height
+    canvas.text(GAP, top + 1.1 * LINE, group.title, fontsize=style.LABEL, fontweight="bold")
+    canvas.text(GAP, top + 1.8 * LINE, group.axes, fontsize=style.SMALL)
+    for i, layer in enumerate(group.layers):
+        y = top + 2.8 * LINE + i * (h + GAP)
+        canvas.text(GAP, y + h / 2, f"layer {i + 1}", fontsize=style.SMALL, rotation=90, va="center")
+        for head, weights in enumerate(layer):
+            axis = canvas.axis(left + head * (w + GAP), y, w, h)
+            panel = _draw_map(axis, weights)
+            last = i == len(group.layers) - 1
+            _label(axis, [] if head else group.queries, group.keys if last else [], group.cell, texts)
+            if i == 0:
+                axis.set_title(f"head {head + 1}", fontsize=style.SMALL, color=style.TEXT, pad=3)
+    return panel
+
+
+class _Canvas:
+    """A figure on which things are placed in inches from the top left corner."""
+
+    def __init__(self, purpose, width, height):
+        self.width, self.height = width, height
+        self.figure = style.new_figure(purpose, width, height)
+
+    def axis(self, x, y, width, height):
+        """Return axes whose top left corner is at (x, y)."""
+        bottom = self.height - y - height
+        return self.figure.add_axes((x / self.width, bottom / self.height, width / self.width, height / self.height))
+
+    def text(self, x, y, text, **options):
+        """Write a text whose base line begins at (x, y)."""
+        self.figure.text(x / self.width, 1 - y / self.height, text, color=style.TEXT, **options)
+
+    def title(self, lines, texts):
+        """Write the lines of a title at the top."""
+        for i, line in enumerate(lines):
+            self.text(GAP, (i + 0.9) * LINE, line, fontsize=style.TITLE, fontweight="bold", **texts)
+
+    def scale(self, panel, x, y, ticks):
+        """Draw what the shades of a panel mean, as a bar whose top left corner is at (x, y)."""
+        axis = self.axis(x, y, 1.5, 0.1)
+        self.figure.colorbar(panel, cax=axis, orientation="horizontal", ticks=ticks).outline.set_color(style.FAINT)
+        axis.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks], fontsize=style.SMALL - 1.5, color=style.TEXT)
+        axis.tick_params(color=style.FAINT, length=2, pad=1)
+        axis.set_xlabel("attention weight", fontsize=style.SMALL, color=style.TEXT, labelpad=1)
+
+    def save(self, path):
+        """Write the PNG without margins, of fewer dots to the inch where it would be huge."""
+        dpi = min(style.DPI, MOST_PIXELS / max(self.width, self.height))
+        style.save(self.figure, path, dpi, bbox_inches="tight", pad_inches=GAP)
+
+
+def _draw_map(axis, weights, gamma=0.5, largest=1.0):
+    """Draw weights (T, S) as squares: white is 0, dark blue the largest, and between them shades of weight^gamma."""
+    colors = require("matplotlib.colors", "train", "drawing attention")
+    shades = colors.LinearSegmentedColormap.from_list("weights", _SHADES)
+    for spine in axis.spines.values():
+        spine.set(color=style.FAINT, linewidth=0.6)
+    norm = colors.PowerNorm(gamma, 0, largest)
+    return axis.imshow(weights, cmap=shades, norm=norm, aspect="auto", interpolation="nearest")
+
+
+def _label(axis, queries, keys, cell, texts):
+    """Write words along both sides of a panel whose cells are so wide."""
+    every = math.ceil(LEAST_FONT / (TALL * 72 * cell))
+    for side, words, rotation in ((axis.yaxis, queries, 0), (axis.xaxis, keys, 0 if _is_upright(keys) else 90)):
+        side.set_ticks(range(0, len(words), every), [_shown(word) for word in words[::every]], **texts)
+        side.set_tick_params(length=0, pad=2, labelsize=_font(cell), labelcolor=style.TEXT, labelrotation=rotation)
