@@ -28,7 +28,6 @@ TINY = Shape(65, 8, 32, 1, 1, 1)
 SECONDS = 0.5  # of a turn
 LABELS = {"length": "tokens T, one sequence", "layers": "layers", "width": "width D", "threads": "threads"}
 NAMES = {"ours": "tinytx", "torch_eager": "PyTorch"}
-COLOURS = {"ours": "#d1495b", "torch_eager": "#3b76af"}
 
 
 def shape_at(axis, value):
@@ -83,48 +82,55 @@ def measure(axis, value, sides, arguments, env):
 
 def draw(figures, path):
     """Draw time, memory and the ratio of times, a column for each axis, and write the PNG."""
-    from tinytx.extras import require
-    from tinytx.files import atomic_write
+    from tinytx.viz import style
 
-    module = require("matplotlib.figure", "train", "drawing the curves")
+    colours = {"ours": style.OURS, "torch_eager": style.REFERENCE}
     compared = any(len(point) > 1 for points in figures.values() for point in points.values())
-    rows = {"ms": "milliseconds a step", "memory": "MB above a tiny model's"}
-    rows |= {"ratio": "PyTorch's time / ours"} if compared else {}
-    figure = module.Figure(figsize=(1.2 + 3.4 * len(figures), 3 * len(rows)), layout="constrained")
+    rows = {"ms": "time of a step (ms)", "memory": "memory above a tiny model's (MB)"}
+    rows |= {"ratio": "PyTorch's time / tinytx's"} if compared else {}
+    figure = style.new_figure("drawing the curves", 1.2 + 3.4 * len(figures), 3 * len(rows), layout="constrained")
     panels = figure.subplots(len(rows), len(figures), sharex="col", sharey="row", squeeze=False)
     for column, (axis, points) in enumerate(figures.items()):
-        values = list(points)
+        values, sides = list(points), list(next(iter(points.values())))
         for panel, key in zip(panels[:, column], rows):
-            for side in next(iter(points.values())):
-                if key in points[values[0]][side]:
-                    least = 1 if key == "memory" else 0
-                    numbers = [max(least, point[side][key]) for point in points.values()]
-                    style = {"color": COLOURS[side], "label": NAMES[side], "markersize": 4, "linewidth": 1.8}
-                    panel.plot(values, numbers, "o-", **style)
             if key == "ratio":
-                panel.axhline(1, color="#888888", linewidth=1)
+                draw_ratio(panel, values, [point["torch_eager"]["ratio"] for point in points.values()], style)
             else:
+                lines = []
+                for side in sides:
+                    numbers = [max(1 if key == "memory" else 0, point[side][key]) for point in points.values()]
+                    lines += panel.plot(values, numbers, "o-", color=colours[side], markersize=4, linewidth=1.8)
                 panel.set_yscale("log")
                 panel.yaxis.set_major_formatter("{x:,.0f}")
+                if column == 0 and key == "ms":
+                    style.write_legend(panel, list(zip([NAMES[side] for side in sides], lines)))
             panel.set_xscale("log", base=2)
             panel.set_xticks(values, [f"{v // 1024}k" if v >= 1024 else str(v) for v in values])
-            panel.grid(color="#dddddd", linewidth=0.6)
-            panel.spines[["top", "right"]].set_visible(False)
+            panel.minorticks_off()
+            style.tidy(panel)
         panels[-1, column].set_xlabel(LABELS[axis])
     for panel, label in zip(panels[:, 0], rows.values()):
         panel.set_ylabel(label)
-    panels[0, 0].legend(frameon=False)
     for panel in panels[:2, 0]:  # whole decades, so that there are labels
         low, high = map(math.log10, panel.get_ylim())
         panel.set_ylim(10 ** math.floor(low + 0.1), 10 ** math.ceil(high - 0.1))
     if compared:
-        panels[2, 0].set_ylim(bottom=0)
-    figure.suptitle(
-        f"Base: T {BASE.max_len}, D {BASE.d_model}, {BASE.n_layers} layers, B {BASE.batch}", fontsize="medium"
-    )
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+        ratios = [point["torch_eager"]["ratio"] for points in figures.values() for point in points.values()]
+        panels[2, 0].set_ylim(min(ratios + [0.8]) - 0.05, max(ratios + [1.2]) + 0.05)
+    sizes = f"T {BASE.max_len}, D {BASE.d_model}, {BASE.n_layers} layers, {BASE.batch} sequences"
+    style.write_heading(figure, "How a training step grows", f"One thing grows at a time, from {sizes}")
+    style.save(figure, path, 120)
     print(f"Wrote {path}")
+
+
+def draw_ratio(panel, values, ratios, style):
+    """Draw how many times as long PyTorch takes, and which side of 1 is the better one."""
+    panel.plot(values, ratios, "o-", color=style.OURS, markersize=4, linewidth=1.8)
+    panel.axhline(1, color=style.NEUTRAL, linewidth=1)
+    panel.axhspan(0, 1, color=style.WRONG, alpha=0.07, linewidth=0)
+    for height, up, side, color in ((1, "bottom", "faster", style.OURS), (1, "top", "slower", style.WRONG)):
+        place = {"transform": panel.get_yaxis_transform(), "verticalalignment": up, "horizontalalignment": "right"}
+        panel.text(0.98, height, f"tinytx is {side}", color=color, fontsize=style.SMALL, **place)
 
 
 def main():

@@ -98,7 +98,8 @@ def report_loss(folder):
     records = read_json_lines(folder / METRICS)
     losses = {record["step"] - 1: record["train_loss"] for record in records}  # a record's step counts its own update
     reached = {step: loss for step, loss in REFERENCE.items() if step <= max(losses) + 1}
-    loss_curve(records, folder / "loss.png", "BERT from scratch", reference=("the tutorial's script", reached))
+    theirs = "the tutorial's script", reached
+    loss_curve(records, folder / "loss.png", "BERT from scratch", reference=theirs, unit="hidden word", dropout=DROPOUT)
     print("\n  step  tutorial  ours  mean of 21   (the tutorial: on 2,999 lines)")
     for step, theirs in reached.items():
         near = [losses[i] for i in range(max(0, step - 10), step + 11 if step else 1) if i in losses]

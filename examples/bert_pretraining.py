@@ -127,7 +127,9 @@ def main():
         print(f"\nStopped after step {trainer.optimizer.t:,}; saved. The same command goes on")
         sys.exit(130)
     loss, right, told = judge(model, judged)
-    loss_curve(read_json_lines(folder / METRICS), folder / "loss.png", "BERT: hidden words and next sentences")
+    title = "BERT: hidden words and next sentences"
+    unit, dropout = "hidden word, and per pair", model.config.dropout
+    loss_curve(read_json_lines(folder / METRICS), folder / "loss.png", title, unit=unit, dropout=dropout)
     print(f"\nOn {len(judged.rows):,} pairs of documents held out, after {trainer.optimizer.t:,} steps:")
     print(f"  loss per hidden word      {loss:.3f} nats (perplexity {np.exp(loss):.1f})")
     print(f"  hidden words said right   {right:.1%} (always the most frequent one: {baseline(batches, judged):.1%})")

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, split, windows
-from tinytx.extras import require
-from tinytx.files import atomic_write
 from tinytx.models import GPT, GPTConfig
 from tinytx.testing import gradcheck, leak_check
 from tinytx.training import AdamW, Trainer, WarmupCosine
 from tinytx.training.progress import progress
+from tinytx.viz import style
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt  # noqa: E402
@@ -27,7 +26,7 @@ from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt  # noqa: E402
 LENGTH, BATCH, EVERY = 32, 16, 20  # characters, sequences, steps between points of a curve
 SUBTITLE = "A small GPT trained right (blue) and with one fault (red); under its name, what gradcheck says of the fault"
 QUICK = "--steps 20 --out quick-bug-zoo.png"
-RIGHT, WRONG, TEXT, FAINT = "#3b76af", "#d1495b", "#333333", "#bbbbbb"
+NEAR, LAST = 0.2, 1 / 3  # curves whose ends are as near are drawn again, large: the last third of the steps
 
 
 def train(infection, text, steps, bar):
@@ -67,19 +66,39 @@ def diagnose(infection):
 
 def draw(axis, name, diagnosis, right, wrong):
     """Draw one fault's loss curve over the right one."""
-    axis.plot(*right, color=RIGHT, linewidth=5, alpha=0.35, solid_capstyle="butt")
-    axis.plot(*wrong, color=WRONG, linewidth=1.5)
-    for height, color, label, loss in ((0.92, RIGHT, "right", right[1][-1]), (0.79, WRONG, "wrong", wrong[1][-1])):
+    curves(axis, right, wrong)
+    for height, color, label, loss in (
+        (0.92, style.RIGHT, "right", right[1][-1]),
+        (0.81, style.WRONG, "wrong", wrong[1][-1]),
+    ):
         text = axis.text(0.97, height, f"{label} {loss:.2f}", color=color, transform=axis.transAxes)
-        text.set(fontsize=10, horizontalalignment="right", verticalalignment="top")
-    axis.set_title(f"{name}\n", fontsize=10, fontweight="bold", color=TEXT, loc="left")
-    axis.text(0, 1.04, diagnosis, fontsize=9, color=WRONG, transform=axis.transAxes, in_layout=False)
+        text.set(fontsize=style.LABEL, horizontalalignment="right", verticalalignment="top")
+    axis.set_title(f"{name}\n", fontsize=style.LABEL, fontweight="bold", color=style.TEXT, loc="left")
+    axis.text(0, 1.04, diagnosis, fontsize=style.SMALL + 1, color=style.WRONG, transform=axis.transAxes, in_layout=False)
     axis.set(ylim=(0, 4.9), yticks=range(5))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.spines[["left", "bottom"]].set_color(FAINT)
-    axis.tick_params(color=FAINT, labelcolor=TEXT, labelsize=9)
-    axis.grid(color="#e6e6e6", linewidth=0.8)
-    axis.set_axisbelow(True)
+    style.tidy(axis)
+    axis.tick_params(labelsize=style.SMALL)
+    if abs(wrong[1][-1] - right[1][-1]) < NEAR:
+        enlarge(axis, right, wrong)
+
+
+def curves(axis, right, wrong):
+    """Draw both curves, the right one wide, so that the wrong one is seen where they coincide."""
+    axis.plot(*right, color=style.RIGHT, linewidth=5, alpha=0.35, solid_capstyle="butt")
+    axis.plot(*wrong, color=style.WRONG, linewidth=1.5)
+
+
+def enlarge(axis, right, wrong):
+    """Draw the ends of both curves again, large: on the whole scale they lie on each other."""
+    first = (1 - LAST) * right[0][-1]
+    ends = [loss for curve in (right, wrong) for step, loss in zip(*curve) if step >= first]
+    inset = axis.inset_axes((0.5, 0.06, 0.48, 0.28))
+    curves(inset, right, wrong)
+    style.tidy(inset)
+    inset.set(xlim=(first, right[0][-1]), ylim=(min(ends) - 0.02, max(ends) + 0.02), xticks=[])
+    inset.tick_params(labelsize=style.SMALL - 2, pad=1)
+    inset.locator_params(axis="y", nbins=3)
+    inset.set_title("enlarged", fontsize=style.SMALL - 2, color=style.TEXT, loc="left", pad=1)
 
 
 def main():
@@ -91,23 +110,20 @@ def main():
     arguments = parser.parse_args([*QUICK.split(), *sys.argv[1:]] if "--quick" in sys.argv else None)
     if not Path(arguments.out).resolve().parent.is_dir():
         parser.error(f"--out: there is no folder for {arguments.out}")
-    figure_module = require("matplotlib.figure", "train", "drawing the bug zoo")
+    figure = style.new_figure("drawing the bug zoo", 12, 6.4, layout="constrained")
     bar = progress((1 + len(INFECTIONS)) * arguments.steps)
     text = builtin_corpus()
     right = train(None, text, arguments.steps, bar)
-    figure = figure_module.Figure(figsize=(12, 6), layout="constrained")
-    figure.suptitle("The loss falls with the bug, too\n\n", x=0.01, ha="left", fontsize=13, weight="bold", color=TEXT)
-    figure.text(0.01, 0.915, SUBTITLE, fontsize=10, color=TEXT)
     axes = figure.subplots(2, 5, sharex=True, sharey=True)
     for axis, (name, infection) in zip(axes.flat, INFECTIONS.items()):
         wrong, diagnosis = train(infection, text, arguments.steps, bar), diagnose(infection)
         draw(axis, name, diagnosis, right, wrong)
         bar.say(f"{name:36}  loss {wrong[1][-1]:.3f} (right: {right[1][-1]:.3f})  {diagnosis}")
     bar.close()
-    figure.supxlabel("step", fontsize=10, color=TEXT)
-    figure.supylabel("validation loss (nats per character)", fontsize=10, color=TEXT)
-    with atomic_write(arguments.out) as file:
-        figure.savefig(file, format="png", dpi=110)
+    figure.supxlabel("step", fontsize=style.LABEL, color=style.TEXT)
+    figure.supylabel("validation loss (nats per character)", fontsize=style.LABEL, color=style.TEXT)
+    style.write_heading(figure, "The loss falls with the bug, too", SUBTITLE)
+    style.save(figure, arguments.out, 110)
     print(f"Wrote {arguments.out}")
 
 

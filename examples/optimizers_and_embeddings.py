@@ -32,11 +32,10 @@ from pathlib import Path
 import numpy as np
 
 from tinytx.data import WordTokenizer, builtin_corpus, random_batch, read_text, split, windows
-from tinytx.extras import require
-from tinytx.files import atomic_write
 from tinytx.models import GPT, GPTConfig
 from tinytx.training import Adam, AdamW, RAdam, Ranger, Trainer
 from tinytx.training.progress import progress
+from tinytx.viz import style
 
 WORDS, UNSEEN, LENGTH, BATCH, BLOCK = 2000, 20, 16, 24, 20  # vocabulary, ids in no text, words, windows, steps a point
 EVERYTHING = {"groups": [("*", {"weight_decay": 1e-4})]}  # the tutorial's: biases and gains, too
@@ -48,10 +47,9 @@ OPTIMIZERS = {
     "Ranger": lambda model, lr: Ranger(model, lr, **EVERYTHING),
 }
 SETTINGS = [(1.0, 2e-3), (1.0, 8e-3), (1.0, 32e-3), (0.02, 8e-3)]  # spread of the embedding's start, learning rate
-COLORS = {"Adam, L2": "#1b4f8a", "RAdam, L2": "#b3261e", "AdamW": "#6fa8dc", "RAdam": "#ee8a6c", "Ranger": "#3a9a5b"}
+COLORS = dict(zip(OPTIMIZERS, (style.SERIES[i] for i in (9, 1, 7, 3, 2))))
 TITLE = "Every optimiser learns the embeddings; a large start hides it where steps are short and decay is decoupled"
 QUICK = "--steps 40 --seeds 1 --out quick-optimizers.png"
-TEXT, FAINT = "#333333", "#bbbbbb"
 
 
 def neighbours(ids, size, frequent=200):
@@ -96,19 +94,18 @@ def draw(top, bottom, title, results):
     """Draw the loss curves of one setting, and below them what the embeddings are worth."""
     for row, (name, (curve, measures)) in enumerate(reversed(results.items())):
         wide = {"linewidth": 1.5} if "L2" in name else {"linewidth": 5, "alpha": 0.7}  # two that coincide are both seen
-        top.plot((np.arange(len(curve)) + 0.5) * BLOCK, curve, color=COLORS[name], label=name, **wide)
+        top.plot((np.arange(len(curve)) + 0.5) * BLOCK, curve, color=COLORS[name], **wide)
         bottom.barh(row, measures["agreement"], color=COLORS[name], height=0.62, zorder=1.8)
-        bottom.text(0.52, row, f"{measures['agreement']:.2f}", color=TEXT, fontsize=9, va="center", ha="right")
+        bottom.text(0.52, row, f"{measures['agreement']:.2f}", color=style.TEXT, fontsize=style.SMALL, va="center", ha="right")
         if "L2" not in name:  # with L2 the change is mostly that the start goes away
-            bottom.plot(measures["of change"], row, "o", color="white", markeredgecolor=TEXT, markersize=6)
-    top.set_title(title, fontsize=10, color=TEXT, loc="left")
+            bottom.plot(measures["of change"], row, "o", color="white", markeredgecolor=style.TEXT, markersize=6)
+    top.set_title(title, fontsize=style.LABEL, color=style.TEXT, loc="left")
     bottom.set(xlim=(0, 0.53), xticks=[0, 0.2, 0.4], yticks=range(len(results)), yticklabels=reversed(results))
     for axis, label in ((top, "step"), (bottom, "agreement with the text (o: the change alone)")):
-        axis.set_xlabel(label, fontsize=8.5, color=TEXT)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.spines[["left", "bottom"]].set_color(FAINT)
-        axis.tick_params(color=FAINT, labelcolor=TEXT, labelsize=9)
-        axis.grid(color="#e6e6e6", linewidth=0.8, axis="y" if axis is top else "x")
+        axis.set_xlabel(label, fontsize=style.SMALL)
+        style.tidy(axis)
+        axis.tick_params(labelsize=style.SMALL)
+    bottom.grid(visible=False, axis="y")
 
 
 def main():
@@ -122,7 +119,7 @@ def main():
     arguments = parser.parse_args([*QUICK.split(), *sys.argv[1:]] if "--quick" in sys.argv else None)
     if not Path(arguments.out).resolve().parent.is_dir():
         parser.error(f"--out: there is no folder for {arguments.out}")
-    figure = require("matplotlib.figure", "train", "drawing the curves").Figure(figsize=(13, 6.4), layout="constrained")
+    figure = style.new_figure("drawing the curves", 13, 6.4, layout="constrained")
     text = read_text(arguments.text) if arguments.text else builtin_corpus()
     tokenizer = WordTokenizer.from_texts([text], WORDS, special=("<unk>",), lower=True)
     ids = tokenizer.encode(text)
@@ -140,11 +137,10 @@ def main():
             bar.say(f"start {setting[0]:4} rate {setting[1]:5}  {name:9}  {facts}  (range of agreement {spread:.2f})")
         draw(*panels[:, column], f"start N(0, {setting[0]:g}$^2$), learning rate {setting[1]:g}", results)
     bar.close()
-    panels[0, 0].set_ylabel("training loss (nats per word)", fontsize=9, color=TEXT)
-    panels[0, 0].legend(frameon=False, fontsize=9, labelcolor=TEXT, reverse=True)
-    figure.suptitle(TITLE, x=0.01, ha="left", fontsize=13, weight="bold", color=TEXT)
-    with atomic_write(arguments.out) as file:
-        figure.savefig(file, format="png", dpi=110)
+    panels[0, 0].set_ylabel("training loss (nats per word)", fontsize=style.SMALL)
+    style.write_legend(panels[0, 0], list(zip(results, reversed(panels[0, 0].lines))), fontsize=style.SMALL)
+    style.write_heading(figure, TITLE)
+    style.save(figure, arguments.out, 110)
     print(f"Wrote {arguments.out}")
 
 

@@ -133,10 +133,10 @@ def main():
     share = share_on_field(model, tokenizers, held_out)
     print(f"The largest weight lies on the right part of the source for {share:.1%} of digits of year and day")
     maps, (source, target) = maps_of(model, tokenizers, [SHOWN]), SHOWN
-    title = "Where the decoder looks while it writes each character"
-    alignment_picture(out / "alignment.png", alignment(maps)[0, : len(target)], source, target, title)
-    attention_picture(out / "attention.png", maps, source, ["<start>", *target])
-    loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "Dates")
+    title, words, said = "Cross-attention, the mean of the heads", list(source), [*target, "<stop>"]
+    alignment_picture(out / "alignment.png", alignment(maps)[0], words, said, title)
+    attention_picture(out / "attention.png", maps, words, ["<start>", *target], next_word="<stop>")
+    loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "Dates", unit="character")
     print(f"Wrote to {out}: alignment.png, attention.png, loss.png, checkpoint.npz, metrics.jsonl")
     print("Try next:", command("translate", out, "the 3rd of march, 2001", "--picture", "march.png"))
 

@@ -114,9 +114,9 @@ def draw(model, tokenizer, text, out):
     read = np.concatenate([[tokenizer.start_id], greedy(model, source[None], N_TOKENS).words()[0]])  # by the decoder
     maps = attention_maps(model, source[None], read[None])
     words, read_words = tokenizer.tokens(source), tokenizer.tokens(read)
-    attention_picture(out / "attention.png", maps, words, read_words)
+    attention_picture(out / "attention.png", maps, words, read_words, next_word="<stop>")
     last = list(maps.values())[-1][0].mean(axis=0)  # (T, S): cross-attention of the last layer, the mean of its heads
-    alignment_picture(out / "alignment.png", last, words, [*read_words[1:], "<stop>"], "Where each part comes from")
+    alignment_picture(out / "alignment.png", last, words, [*read_words[1:], "<stop>"], "Cross-attention, the mean of the last layer's heads")
 
 
 def main():
@@ -141,7 +141,8 @@ def main():
     save_checkpoint(out / "average", model, **{name: meta[name] for name in meta if name.endswith("tokenizer")})
     judge(model, tokenizer, test, out)
     draw(model, tokenizer, SHOWN, out)
-    loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French")
+    regime = {"dropout": MODEL["dropout"], "label_smoothing": MODEL["label_smoothing"]}
+    loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French", unit="part", **regime)
     print(f"Wrote to {out}: translations.tsv, alignment.png, attention.png, loss.png, average/checkpoint.npz")
     print("Try next:", command("translate", out / "average", "Where do you live?", "--beam", 4))
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from tinytx.arguments import check_list, check_whole
 from tinytx.extras import require
+from tinytx.terminal import visible
 from tinytx.viz import style
-from tinytx.viz.word_vectors import visible
 
 CELL, GAP, LINE = 0.15, 0.12, 0.25  # inches: a weight, the space between panels, a line of text
 SMALLEST, LARGEST = 1.1, 8.0  # inches: the side of a panel
@@ -26,7 +26,6 @@ LEAST_FONT = 4  # points: where letters would be smaller, every second or third 
 LONGEST = 16  # columns of a word on an axis
 MOST_PIXELS = 12_000  # along a side of a picture
 NEXT = "…"
-_SHADES = ("#ffffff", "#8fb8de", "#1f3f66")
 
 
 class _Group(NamedTuple):
@@ -316,7 +315,7 @@ class _Canvas:
 def _draw_map(axis, weights, gamma=0.5, largest=1.0):
     """Draw weights (T, S) as squares: white is 0, dark blue the largest, and between them shades of weight^gamma."""
     colors = require("matplotlib.colors", "train", "drawing attention")
-    shades = colors.LinearSegmentedColormap.from_list("weights", _SHADES)
+    shades = colors.LinearSegmentedColormap.from_list("weights", style.WEIGHTS)
     for spine in axis.spines.values():
         spine.set(color=style.FAINT, linewidth=0.6)
     norm = colors.PowerNorm(gamma, 0, largest)

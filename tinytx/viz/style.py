@@ -2,20 +2,23 @@
 
 Blue is ours, what is right, and the text that a model learns from; red is what is wrong or worse; amber is validation;
 black is somebody else's. Series that are none of these (several runs, groups of words) take `SERIES`, which has neither
-red nor amber.
+red nor amber; numbers take `WEIGHTS` or `SCALE`, with the scale beside them.
 """
 
 import unicodedata
 import warnings
+from contextlib import contextmanager
 
 from tinytx.extras import require
 from tinytx.files import atomic_write
-from tinytx.viz.word_vectors import visible
+from tinytx.terminal import visible
 
 OURS = RIGHT = TRAINING = "#3b76af"
 WRONG, VALIDATION, REFERENCE = "#d1495b", "#c27c0e", "#222222"
 NEUTRAL, TEXT, FAINT, GRID = "#7a7a7a", "#333333", "#bbbbbb", "#e6e6e6"
 SERIES = (OURS, "#7a5bb5", "#3f8f3f", "#c2569b", "#2a9d8f", "#8c6d4f", "#6b7785", "#6fb3d9", "#8a8f2a", "#1f3f66")
+WEIGHTS = ("#ffffff", "#8fb8de", "#1f3f66")  # shades from 0 to the largest
+SCALE = ("#5b3a9b", "#3b6fb6", "#1f968b", "#6aa84f", "#d9a400")  # from the first to the last, read on dark and light
 TITLE, LABEL, SMALL = 12, 10, 8  # points: a picture's title, the names of panels and axes, numbers and notes
 DPI = 150
 
@@ -123,12 +126,18 @@ def new_figure(purpose, width, height, **options):
     return require("matplotlib.figure", "train", purpose).Figure(figsize=(width, height), **options)
 
 
-def save(figure, path, dpi=DPI, **options):
-    """Write a figure as a PNG, atomically. What no font has was said by `plain`, and matplotlib says it no more."""
+@contextmanager
+def quiet():
+    """Keep matplotlib from warning of each character that no font has: `plain` said it, in one line."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        with atomic_write(path) as file:
-            figure.savefig(file, format="png", dpi=dpi, **options)
+        yield
+
+
+def save(figure, path, dpi=DPI, **options):
+    """Write a figure as a PNG, atomically."""
+    with quiet(), atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=dpi, **options)
 
 
 def write_title(axes, text, **options):

@@ -1,28 +1,23 @@
 """A map of words as a picture, with matplotlib; `tinytx.viz.word_page` makes it a page to search and zoom in."""
 
-import warnings
+import math
 
 import numpy as np
 
+from tinytx.arguments import check_number, check_whole
 from tinytx.extras import require
-from tinytx.files import atomic_write
 from tinytx.terminal import visible
+from tinytx.viz import style
 from tinytx.viz.word_vectors import check_words
 
-COLORS = ["#4269d0", "#b58900", "#d1495b", "#2a9d8f", "#3f8f3f", "#c2569b", "#7a5bb5", "#8c6d4f", "#6b7785", "#e07b39"]
-STOPS = [
-    "#5b3a9b",
-    "#3b6fb6",
-    "#1f968b",
-    "#6aa84f",
-    "#d9a400",
-]  # from the first to the last, readable on dark and light
-_TEXT = "#333333"
+COLORS = list(style.SERIES)  # of groups; more groups than these begin again
+RANK = "rank by frequency (0: the most frequent word)"
+STOPS = list(style.SCALE)
 _PURPOSE = "drawing the map of words"
 _PLACES = [(1, 0, "left", "center"), (-1, 0, "right", "center"), (0, 1, "center", "bottom"), (0, -1, "center", "top")]
 
 
-def word_map(words, y, path, *, title=None, color=None, color_name="rank", labels=600, size=12.0):
+def word_map(words, y, path, *, title=None, color=None, color_name=RANK, labels=600, size=12.0):
     """Draw where words stand on a map, and write the picture as a PNG.
 
     Every word is a dot. Labels are written beside their dots, for one word after the other, as long as they find room.
@@ -53,31 +48,39 @@ def word_map(words, y, path, *, title=None, color=None, color_name="rank", label
 
     Raises
     ------
-    ValueError
-        If y or ``color`` does not fit the words, or is not finite.
+    TypeError, ValueError
+        If y or ``color`` does not fit the words, or is not finite; or a number is out of its range.
     MissingExtra
         If matplotlib is not installed.
     OSError
         If the file cannot be written.
+
+    Warns
+    -----
+    PictureWarning
+        If no font has a character of the title, ``color_name``, a group or one of the first ``labels`` words.
     """
     y = check_words("word_map", words, y, width=2)
     color = check_color("word_map", np.arange(len(words)) if color is None else color, len(words))
-    figure = require("matplotlib.figure", "train", _PURPOSE).Figure((size, size), dpi=150, layout="constrained")
+    labels = check_whole("word_map", "labels", labels, least=0)
+    check_number("word_map", "size", size, lambda size: 0 < size < math.inf, "inches, more than 0")
+    title, color_name = title and style.drawable(title), style.drawable(color_name)
+    shown = [visible(word) for word in words[:labels]]
+    figure = style.new_figure(_PURPOSE, size, size, dpi=style.DPI, layout="constrained")
+    texts = style.plain(title, color_name, *shown, *(color if isinstance(color, list) else ()))
     canvas = require("matplotlib.backends.backend_agg", "train", _PURPOSE).FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    colors = _draw_dots(axes, y, color, color_name)
+    colors = _draw_dots(axes, y, color, color_name, texts)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.02)
     axes.set_axis_off()
-    if title is not None:
-        axes.set_title(title, loc="left", fontweight="bold", color=_TEXT, parse_math=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the box that stands for it says so
+    if title:
+        style.write_title(axes, title, **texts)
+    with style.quiet():
         canvas.draw()  # the layout is settled now, so a label's place in the picture is known
         figure.set_layout_engine("none")
-        labelled = _draw_labels(axes, canvas.get_renderer(), [visible(word) for word in words[:labels]], y, colors)
-        with atomic_write(path) as file:
-            figure.savefig(file, format="png")
+        labelled = _draw_labels(axes, canvas.get_renderer(), shown, y, colors, texts)
+    style.save(figure, path)
     return [words[i] for i in labelled]
 
 
@@ -102,32 +105,30 @@ def groups_of(names):
     return [str(name) for name in different[order]], places[ids]
 
 
-def _draw_dots(axes, y, color, color_name):
+def _draw_dots(axes, y, color, color_name, texts):
     """Draw the dots and what explains their colours, and return each dot's."""
     if isinstance(color, list):
         names, ids = groups_of(color)
         colors = np.array(COLORS)[ids % len(COLORS)]
-        for k, name in enumerate(names[: len(COLORS)]):
-            axes.scatter([], [], s=30, color=COLORS[k], label=name)
-        legend = axes.legend(title=color_name, frameon=False, loc="best", labelcolor=_TEXT)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        entries = [(name, axes.scatter([], [], s=30, color=hue)) for name, hue in zip(names, COLORS)]
+        style.write_legend(axes, entries, options=texts, title=color_name, loc="best")
         axes.scatter(*y.T, s=5, color=colors, linewidths=0, alpha=0.7)
         return colors
     scale = require("matplotlib.colors", "train", _PURPOSE).LinearSegmentedColormap.from_list("words", STOPS)
     dots = axes.scatter(*y.T, s=5, c=color, cmap=scale, linewidths=0, alpha=0.7)
-    bar = axes.figure.colorbar(dots, ax=axes, location="bottom", shrink=0.3, aspect=30, pad=0, label=color_name)
+    bar = axes.figure.colorbar(dots, ax=axes, location="bottom", shrink=0.3, aspect=30, pad=0)
+    bar.set_label(color_name, color=style.TEXT, **texts)
     bar.outline.set_visible(False)
     return scale(dots.norm(color))
 
 
-def _draw_labels(axes, renderer, texts, y, colors):
+def _draw_labels(axes, renderer, shown, y, colors, texts):
     """Write labels one after the other, each where it covers none before, and return whose found room."""
     to_rgb = require("matplotlib.colors", "train", _PURPOSE).to_rgba_array
     border = axes.get_window_extent(renderer)
     boxes, drawn = np.empty((0, 4)), []
     dark = 0.7 * to_rgb(colors)[:, :3]
-    for i, text in enumerate(texts):
+    for i, text in enumerate(shown):
         for right, up, horizontal, vertical in _PLACES:
             label = axes.annotate(
                 text,
@@ -138,7 +139,7 @@ def _draw_labels(axes, renderer, texts, y, colors):
                 color=dark[i],
                 horizontalalignment=horizontal,
                 verticalalignment=vertical,
-                parse_math=False,
+                **texts,
             )
             box = np.array(label.get_window_extent(renderer).padded(1).extents)
             inside = (box[:2] >= border.min).all() and (box[2:] <= border.max).all()

@@ -9,13 +9,13 @@ import numpy as np
 from tinytx.files import atomic_write
 from tinytx.terminal import visible
 from tinytx.viz.neighbours import neighbours, unit_rows
-from tinytx.viz.word_map import COLORS, STOPS, check_color, groups_of
+from tinytx.viz.word_map import COLORS, RANK, STOPS, check_color, groups_of
 from tinytx.viz.word_vectors import check_words
 
 GRID = 100_000  # steps from one side of the map to the other: more than a screen has pixels, at a zoom of 50
 
 
-def word_page(words, y, vectors, path, *, title="Words", note="", color=None, color_name="rank", n=10):
+def word_page(words, y, vectors, path, *, title="Words", note="", color=None, color_name=RANK, n=10):
     """Write a map of words as one HTML page.
 
     Wheel, drag and keys move it; a word under the pointer, or found by the search, shows its nearest neighbours among
