@@ -236,13 +236,14 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     log_p, p = _log_softmax(logits.reshape(-1, v))
     counts = (targets != ignore_index)[:, None]
     q = ((1 - label_smoothing) * _one_hot(targets, v) + label_smoothing / v).astype(logits.dtype)  # (1)
-    n = max(np.sum(counts) if count is None else count, 1)
-    return -np.sum(counts * q * log_p) / n, (counts * (p - q) / n).reshape(logits.shape)  # (2), (3), (4)
+    share = counts / logits.dtype.type(max(np.sum(counts) if count is None else count, 1))  # 1/N, or 0: not counted
+    return -np.sum(share * q * log_p), (p, q, share, logits.shape)  # (2), (4)
 
 
 def cross_entropy_backward(saved, dloss=1.0):
-    """Return dlogits: what the forward has kept, ∂loss/∂logits, times dloss."""
-    return saved * saved.dtype.type(dloss)  # (4)
+    """Return dlogits."""
+    p, q, share, shape = saved
+    return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (3), (4)
 
 
 def linear_cross_entropy(x, weight, targets, *, chunk=None, **options):
@@ -265,17 +266,17 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     log_p, p = _log_softmax(logits.reshape(-1, v))
     counts = (targets != pad_id)[:, None]
     hit = _one_hot(targets, v)
-    q = (1 - label_smoothing) * hit + label_smoothing / max(v - 2, 1) * (1 - hit)  # (1)
+    q = ((1 - label_smoothing) * hit + label_smoothing / max(v - 2, 1) * (1 - hit)).astype(logits.dtype)  # (1)
     q[:, pad_id] = 0
     log_q = np.log(q, where=q > 0, out=np.zeros_like(q))  # 0 ln 0 = 0
-    n = max(np.sum(counts) if count is None else count, 1)
-    dlogits = counts * (p - q) / n
-    return np.sum(counts * q * (log_q - log_p)) / n, dlogits.reshape(logits.shape).astype(logits.dtype)  # (2), (4), (5)
+    share = counts / logits.dtype.type(max(np.sum(counts) if count is None else count, 1))  # 1/N, or 0: padding
+    return np.sum(share * q * (log_q - log_p)), (p, q, share, logits.shape)  # (2), (5)
 
 
 def kl_divergence_backward(saved, dloss=1.0):
-    """Return dlogits: what the forward has kept, ∂loss/∂logits, times dloss."""
-    return saved * saved.dtype.type(dloss)  # (5)
+    """Return dlogits."""
+    p, q, share, shape = saved
+    return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (4), (5)
 
 
 def tsne(y, p, *, exaggeration=1.0):
