@@ -19,7 +19,6 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.core import Layer, Tape
-from tinytx.extras import require
 from tinytx.layers import (
     Activation,
     Block,
@@ -37,6 +36,7 @@ from tinytx.layers import (
 from tinytx.testing import gradcheck
 from tinytx.testing.problem import make_problem
 from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, VERDICTS
+from tinytx.training.progress import tracked
 
 SCALES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 LAYER_SHARE = 0.2  # of the checks; a layer's is some ten times as long as an operation's
@@ -343,11 +343,10 @@ def main():
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the tables")
     arguments = parser.parse_args()
-    tqdm = require("tqdm", "train", "the progress bar").tqdm
     jobs = [(arguments.seed, arguments.first + n) for n in range(arguments.checks)]
     check((arguments.seed, 0))  # compiles what is not compiled yet, once
     with multiprocessing.Pool(arguments.jobs) as pool:
-        results = list(tqdm(pool.imap(check, jobs, chunksize=8), total=len(jobs), desc="checks"))
+        results = list(tracked(pool.imap(check, jobs, chunksize=8), "check", len(jobs)))
     failed = [r for r in results if r["verdict"] == FAIL]
     if arguments.json:
         print(json.dumps({"seed": arguments.seed, "first": arguments.first, "results": results}))

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 
 import pytest
 
@@ -93,9 +92,8 @@ def test_default_folder_is_the_next_free_one(tinytx, tiny, book, tmp_path, monke
     assert [path.parent.name for path in tmp_path.glob("runs/*/*.npz")] == ["gpt-3"]
 
 
-def test_without_tqdm_and_matplotlib(tinytx, tiny, book, tmp_path, monkeypatch, no_pictures):
+def test_without_matplotlib(tinytx, tiny, book, tmp_path, no_pictures):
     """Catches a run that trains to its end and then fails for want of a picture."""
-    monkeypatch.setitem(sys.modules, "tqdm", None)
     code, out, err = tinytx("train --data", book, tiny, "--steps 8 --out", tmp_path / "run")
     assert code == 0
     assert 'needs matplotlib: pip install "tinytx[train]"' in out

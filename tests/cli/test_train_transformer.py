@@ -201,9 +201,8 @@ def test_long_pairs_are_left_out_and_counted(tinytx, tiny_transformer, pairs_fil
     assert sources and all(len(source.split()) <= 2 for source in sources)
 
 
-def test_without_tqdm_and_matplotlib(tinytx, tiny_transformer, pairs_file, tmp_path, monkeypatch, no_pictures):
+def test_without_matplotlib(tinytx, tiny_transformer, pairs_file, tmp_path, no_pictures):
     """Catches a run that trains to its end and then fails for want of a picture."""
-    monkeypatch.setitem(sys.modules, "tqdm", None)
     command = ("train transformer --pairs", pairs_file, tiny_transformer, "--steps 3 --out", tmp_path / "run")
     code, out, err = tinytx(*command)
     assert code == 0

@@ -147,6 +147,7 @@ def test_training_pairs_are_not_held_out(tatoeba, pairs):
         assert len(set.union(*texts)) == sum(map(len, texts))
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("name", ["dates", "tatoeba"])
 def test_ctrl_c_saves(name, request, pairs, tmp_path, monkeypatch, capsys):
     example, out = request.getfixturevalue(name), tmp_path / "run"

@@ -122,14 +122,14 @@ def test_a_signal_that_is_ignored_stays_so(run, number):
         assert signal.getsignal(number) is signal.SIG_IGN
 
 
-def test_a_second_ctrl_c_stops_at_once(run):
+def test_a_second_ctrl_c_stops_at_once(run, heeds_ctrl_c):
     """Catches a run that cannot be stopped while a step or a save hangs."""
 
     def twice(step):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    with handled(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):
         run(100, batch=twice)
     assert run.saved == []
     assert run.shown == ["closed"]
