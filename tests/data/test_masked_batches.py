@@ -226,3 +226,15 @@ def test_the_loss_counts_targets_and_nothing_else():
 def test_errors_of_batches(build, error, match):
     with pytest.raises(error, match=match):
         build()
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.15])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_every_batch_asks_something(batch_size, rate):
+    """Catches a small batch in which chance chose no word: a loss over it would be a mean over nothing."""
+    batches = batches_of(batch_size=batch_size, rate=rate)
+    asked = [np.count_nonzero(targets != IGNORE_INDEX) for epoch in range(3) for _, targets in batches.epoch(epoch)]
+    assert min(asked) == 1
+    special = [np.array([2, 3])] * 2  # nothing but special tokens: there is nothing to ask
+    assert all((t == IGNORE_INDEX).all() for _, t in batches_of(rows=special, batch_size=1).epoch())
+    assert all((t == IGNORE_INDEX).all() for _, t in batches_of(rate=0.0).epoch())

@@ -5,7 +5,10 @@ import time
 
 import pytest
 
-from tinytx.training.threads import Workers
+from tinytx.training import threads as threads_file
+from tinytx.training.threads import Workers, processors
+
+threadpoolctl = pytest.importorskip("threadpoolctl")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -63,3 +66,137 @@ def test_calls_inside_calls_inside_calls(count):
     thread.start()
     thread.join(20)
     assert found == [4**3]
+
+
+# ------------------------------------------------------------------------------------------------ BLAS
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.fixture
+def two_blas_threads():
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        yield blas_threads()
+
+
+def test_two_trainers_in_two_threads_leave_blas_as_they_found_it(two_blas_threads):
+    """Catches a limit of the whole process that one takes back while the other needs it, and sets again for good."""
+    one, two = Workers(1), Workers(1)
+    begun, ended = threading.Event(), threading.Event()
+
+    def first(_):
+        begun.set()
+        ended.wait(10)  # until the other, which begins later, is done
+
+    thread = threading.Thread(target=lambda: one.run(first, [0]))
+    thread.start()
+    begun.wait(10)
+    assert two.run(lambda _: blas_threads(), [0]) == [[1] * len(two_blas_threads)]
+    assert blas_threads() == [1] * len(two_blas_threads)  # the first still works
+    ended.set()
+    thread.join()
+    assert blas_threads() == two_blas_threads
+
+
+def test_overlapping_limits(two_blas_threads):
+    """Catches an order of ends that is not the reverse of the beginnings': A, B, then A ends, then B."""
+    one, two = Workers(1).one_blas_thread(), Workers(1).one_blas_thread()
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    assert blas_threads() == [1] * len(two_blas_threads)
+    two.__exit__(None, None, None)
+    assert blas_threads() == two_blas_threads
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_gives_blas_its_threads_back(two_blas_threads, error):
+    def call(_):
+        raise error
+
+    with pytest.raises(error):
+        Workers(2).run(call, range(5))
+    assert blas_threads() == two_blas_threads
+
+
+def test_many_threads_at_once(two_blas_threads):
+    """Catches a count that two threads change at a time."""
+    workers = [Workers(1) for _ in range(4)]
+
+    def work(own):
+        for _ in range(200):
+            own.run(lambda i: i, range(2))
+
+    threads = [threading.Thread(target=work, args=(own,)) for own in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert blas_threads() == two_blas_threads
+
+
+# ------------------------------------------------------------------------------------------------ processors
+
+
+@pytest.fixture
+def eight(monkeypatch):
+    """A machine of eight processors where nothing else is said."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHON_CPU_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads_file.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(threads_file, "_quotas", lambda: [])
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHON_CPU_COUNT"])
+@pytest.mark.parametrize(
+    "value, expected", [("1", 1), ("3", 3), (" 2 ", 2), ("4,2", 4), ("64", 8), ("", 8), ("0", 8), ("-1", 8), ("x", 8),
+                        ("1.5", 8), ("default", 8), ("²", 8), ("9" * 5000, 8)]
+)  # fmt: skip
+def test_variables_that_say_how_many_threads(eight, monkeypatch, name, value, expected):
+    monkeypatch.setenv(name, value)
+    assert processors() == expected
+    assert Workers().count == expected
+
+
+def test_the_smallest_counts(eight, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    assert processors() == 3
+    monkeypatch.setattr(threads_file, "_quotas", lambda: [2, 4])
+    assert processors() == 2
+    monkeypatch.setattr(threads_file, "_quotas", lambda: [0])  # half a processor
+    assert processors() == 1
+    assert Workers(3).count == 3  # asked for
+
+
+def groups_of(tmp_path, lines, files):
+    """The files of a system's control groups, in a folder."""
+    (tmp_path / "cgroup").write_text("".join(f"{line}\n" for line in lines))
+    for name, text in files.items():
+        (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fs" / name).write_text(text + "\n")
+    return list(threads_file._quotas(tmp_path / "fs", tmp_path / "cgroup"))
+
+
+@pytest.mark.parametrize(
+    "lines, files, expected",
+    [
+        (["0::/"], {"cpu.max": "150000 100000"}, [1]),  # inside a container
+        (["0::/user/app"], {"user/app/cpu.max": "max 100000", "user/cpu.max": "300000 100000"}, [3]),  # of a parent
+        (["0::/a"], {"a/cpu.max": "max 100000"}, []),
+        (["0::/a"], {"a/cpu.max": "nonsense"}, []),
+        (["3:cpu,cpuacct:/docker/1"], {"cpu/cpu.cfs_quota_us": "250000", "cpu/cpu.cfs_period_us": "100000"}, [2]),
+        (["3:cpu:/"], {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, []),
+        (["4:cpuset:/"], {"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, []),
+        (["no such", "0::/"], {}, []),
+    ],
+)
+def test_quotas_of_control_groups(tmp_path, lines, files, expected):
+    """Catches four threads where a container has the time of one processor: each waits for the others."""
+    assert groups_of(tmp_path, lines, files) == expected
+
+
+def test_no_control_groups(tmp_path):
+    assert list(threads_file._quotas(tmp_path, tmp_path / "missing")) == []

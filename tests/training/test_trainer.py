@@ -189,16 +189,6 @@ def test_loss_or_gradient_alone_not_finite_changes_nothing(loss, slope):
     assert snapshot(trainer) == before
 
 
-def test_all_targets_ignored():
-    """Catches 0/0: a batch in which nothing counts has loss 0 and gradient 0."""
-    model, (ids, targets) = tiny_gpt(), uneven_batch()
-    trainer = Trainer(model, SGD(model, 1.0), threads=2)
-    before = snapshot(trainer) | {"t": np.array(1).tobytes()}
-    assert trainer.step(ids, np.full_like(targets, IGNORED)) == 0
-    assert trainer.grad_norm == 0
-    assert snapshot(trainer) == before
-
-
 @pytest.mark.parametrize("kind", [list, iter])
 def test_evaluate_is_the_mean_over_all_targets(kind):
     """Catches a mean of means, which gives a short last batch too much weight, and a generator that is used up."""

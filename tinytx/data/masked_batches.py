@@ -111,8 +111,9 @@ class MaskedBatches:
         Returns
         -------
         ids, targets : int64 arrays (B, T)
-            T is the length of the longest row in the batch. Targets are ``IGNORE_INDEX`` where nothing is asked, which
-            in a small batch may be everywhere.
+            T is the length of the longest row in the batch. Targets are ``IGNORE_INDEX`` where nothing is asked. In a
+            small batch chance may choose no word: then the one is asked that came nearest to it, since a loss is a mean
+            over something.
         segments : int64 array (B, T)
         labels : int64 array (B,)
             The last two only of a corpus of pairs.
@@ -127,7 +128,7 @@ class MaskedBatches:
             if self._starts:
                 starts[b, :n] = self._starts[row]
         ids = pad([self.rows[row] for row in rows], self._pad_id)
-        batch = self._masking.masked(ids, u, starts)
+        batch = self._masking.masked(ids, u, starts, at_least_one=True)
         if self.segments is None:
             return batch
         return *batch, pad([self.segments[row] for row in rows], 0), self.labels[rows]

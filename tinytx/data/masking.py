@@ -111,8 +111,11 @@ class Masking:
             )
         return ids.astype(np.int64)
 
-    def masked(self, ids, u, word_starts=None):
-        """Return (inputs, targets), int64 (..., T), for ids (..., T) and uniform numbers u (3, ..., T) of [0, 1)."""
+    def masked(self, ids, u, word_starts=None, *, at_least_one=False):
+        """Return (inputs, targets), int64 (..., T), for ids (..., T) and uniform numbers u (3, ..., T) of [0, 1).
+
+        With ``at_least_one``, where chance chooses none, the word that came nearest to it is chosen.
+        """
         choice, kind, word = u
         special = np.isin(ids, self.never)
         if word_starts is not None:
@@ -121,6 +124,8 @@ class Masking:
                 raise ValueError(f"{self.place}: word_starts has shape {starts.shape}, expected {ids.shape} from ids")
             choice = _of_first_piece(choice, starts | special)
         chosen = (choice < self.rate) & ~special
+        if at_least_one and self.rate > 0 and not (chosen.any() or special.all()):
+            chosen = (choice == choice[~special].min()) & ~special
         masked, replaced = self.replace[0], self.replace[0] + self.replace[1]
         inputs = np.where(chosen & (kind < masked), self.mask_id, ids)
         if self.replace[1]:

@@ -1,10 +1,61 @@
 """Threads that share out the processors once, above the matrix products, with BLAS held to one thread in each."""
 
+import contextlib
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from pathlib import Path
 
 from tinytx.extras import MissingExtra, require
+from tinytx.training.interruption import held_back
+
+
+class _OneBlasThread:
+    """The context in which BLAS uses the thread that calls it, and no other; any number of threads may be inside.
+
+    The limit is the process's: the first to enter sets it, the last to leave takes it back.
+    """
+
+    def __init__(self):
+        self._lock, self._inside = threading.Lock(), 0
+        self._controller = self._limit = None
+
+    def look(self):
+        """Look again which BLAS libraries there are.
+
+        Raises
+        ------
+        MissingExtra
+            If threadpoolctl is missing.
+        """
+        threadpoolctl = require("threadpoolctl", "train", "training in several threads")
+        with self._lock:
+            if not self._inside:
+                self._controller = threadpoolctl.ThreadpoolController()
+
+    def __enter__(self):
+        with self._lock:
+            if not self._inside:
+                self._let_any_thread()
+                self._limit = self._controller.limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._let_any_thread()
+                self._limit.restore_original_limits()
+                self._let_any_thread()
+
+    def _let_any_thread(self):
+        """Let threadpoolctl, from 3.8 on, listen to this thread, too: it heeds the first that ever set a limit."""
+        for library in self._controller.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
+
+
+_one_blas_thread = _OneBlasThread()
 
 
 class Workers:
@@ -13,7 +64,7 @@ class Workers:
     Parameters
     ----------
     count : int, optional
-        How many work at a time, the calling one included. The default is the number of processors, or 1 where
+        How many work at a time, the calling one included. The default is that of `processors`, or 1 where
         threadpoolctl is missing: without it nothing keeps BLAS's own threads from fighting with these.
 
     Raises
@@ -24,51 +75,109 @@ class Workers:
 
     def __init__(self, count=None):
         try:
-            threadpoolctl = require("threadpoolctl", "train", "training in several threads")
-            self._blas = threadpoolctl.ThreadpoolController()
+            _one_blas_thread.look()
+            self._blas = _one_blas_thread
         except MissingExtra:
             if count not in (None, 1):
                 raise
             self._blas = None
         self.count = count or (processors() if self._blas else 1)
-        self._pool = ThreadPoolExecutor(self.count)
+        self._pool, self._left = ThreadPoolExecutor(self.count), []
 
     def run(self, f, *arguments):
         """Return [f(...), ...], as ``map`` takes its arguments.
 
         A thread that is done with one call takes the next: many small calls cost no more than a few large ones. Where
-        one raises, none is begun any more, and those that were begun are waited for.
+        one raises, none is begun any more, and those that were begun are waited for. So it is after Ctrl-C, which takes
+        effect between two calls (`tinytx.training.interruption`).
         Meanwhile BLAS uses the thread that calls it, and no other.
         """
         calls = list(zip(*arguments))
         left, results = iter(range(len(calls))), [None] * len(calls)
 
-        def work():
+        def work(check=lambda: None):
             try:
                 for i in left:  # shared by the threads: each number goes to one of them
                     results[i] = f(*calls[i])
+                    check()
             finally:
                 for _ in left:  # after an error, nothing
                     pass
 
-        with self.one_blas_thread():
+        with held_back() as interruption, self.one_blas_thread():
+            self._wait_for_left()
             others = [self._pool.submit(work) for _ in range(min(self.count, len(calls)) - 1)]
             try:
-                work()  # this thread is one of them
+                work(interruption.check)  # this thread is one of them
             finally:
                 begun = [other for other in others if not other.cancel()]  # who begins later would find nothing left
-                wait(begun)
+                self._wait(begun)
         for other in begun:
             other.result()
         return results
 
+    def _wait(self, begun):
+        try:
+            wait(begun)
+        except BaseException:  # Ctrl-C a second time, of somebody who is too impatient to wait
+            self._left = begun
+            raise
+
+    def _wait_for_left(self):
+        """Wait for calls that somebody did not wait for: they may write to what the next ones read."""
+        if self._left and threading.current_thread() is threading.main_thread():
+            wait(self._left)
+            self._left = []
+
     def one_blas_thread(self):
         """Return a context in which BLAS uses the thread that calls it, and no other."""
-        return self._blas.limit(limits=1, user_api="blas") if self._blas else nullcontext()
+        return self._blas or contextlib.nullcontext()
 
 
 def processors():
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many processors this process should use: the smallest of what it has and of what it was told.
+
+    It has those that the system lets it run on (``taskset``, ``docker --cpuset-cpus``), and a control group's quota of
+    their time (``docker --cpus``, Kubernetes), rounded down. It is told by the variables OMP_NUM_THREADS,
+    OPENBLAS_NUM_THREADS, MKL_NUM_THREADS and PYTHON_CPU_COUNT; what is no whole number of at least 1 counts as unset.
+    """
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([own, *_quotas(), *_told()]))
+
+
+def _told():
+    """Yield the numbers of threads that variables of the environment ask for."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHON_CPU_COUNT"):
+        first = os.environ.get(name, "").split(",")[0].strip()  # OpenMP takes a list, with a number for each level
+        if first.isascii() and first.isdigit() and len(first) < 10 and int(first) > 0:
+            yield int(first)
+
+
+def _quotas(root="/sys/fs/cgroup", groups="/proc/self/cgroup"):
+    """Yield how many processors' time the control groups of this process allow, where they limit it (Linux)."""
+    try:
+        lines = Path(groups).read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, _, controllers_and_group = line.partition(":")
+        controllers, _, group = controllers_and_group.partition(":")
+        if controllers and "cpu" not in controllers.split(","):  # "" is version 2, which has all of them
+            continue
+        folder = Path(root, "cpu" if controllers else "", group.lstrip("/"))
+        for level in [folder, *folder.parents]:  # a limit holds for all groups inside
+            if not level.is_relative_to(root):
+                break
+            with contextlib.suppress(OSError, ValueError):
+                yield _quota(level)
+
+
+def _quota(folder):
+    """Return the whole processors of one control group; raise OSError or ValueError where it sets no limit."""
+    if (folder / "cpu.max").exists():
+        quota, period = (folder / "cpu.max").read_text().split()  # version 2: "max 100000" is no limit
+    else:
+        quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+    if int(quota) <= 0:
+        raise ValueError(f"{folder} sets no limit")  # version 1: -1
+    return int(quota) // int(period)

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.core import Tape
+from tinytx.core import Tape, gradients_for
 from tinytx.kernel import kernel
 from tinytx.shapes import contiguous
+from tinytx.training.interruption import held_back
 from tinytx.training.memory import keep_freed_memory
+from tinytx.training.optimizers.groups import some
 from tinytx.training.shards import ShardParameter, share_gradients
 from tinytx.training.threads import Workers
 
@@ -52,7 +54,7 @@ class Trainer:
         Largest global norm of the gradient; a larger gradient is scaled down to it. None or 0: no clipping.
     threads : int, optional
         Shards that run side by side; a batch of one row is a single shard, whose heads and large products they share.
-        The default is the number of processors, or 1 where threadpoolctl is missing.
+        The default is `tinytx.training.threads.processors`, or 1 where threadpoolctl is missing.
     accumulate : int
         Parts that a batch is cut into, one after the other: the same gradient with a fraction of the memory.
     seed : int
@@ -62,6 +64,16 @@ class Trainer:
     ----------
     grad_norm : float
         Global norm of the last step's gradient, before clipping.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or the optimiser was made for another model.
+
+    Notes
+    -----
+    Ctrl-C inside `step` or `evaluate` waits until the threads have come to an end: a step that it interrupts is either
+    whole, or has changed nothing but the gradients. Pressed again after two seconds, it waits no longer.
     """
 
     def __init__(self, model, optimizer, *, clip=1.0, threads=None, accumulate=1, seed=0):
@@ -69,7 +81,9 @@ class Trainer:
             raise ValueError(f"Trainer: threads is {threads} and accumulate {accumulate}, expected at least 1")
         if clip is not None and not clip >= 0:
             raise ValueError(f"Trainer: clip is {clip}, expected a positive number, or None for no clipping")
+        optimizer.check_model("Trainer", model)
         self.model, self.optimizer, self.clip, self.accumulate, self.seed = model, optimizer, clip, accumulate, seed
+        self._checked = optimizer
         keep_freed_memory()
         self._workers = Workers(threads)
         self.threads = self._workers.count
@@ -92,75 +106,94 @@ class Trainer:
 
         Raises
         ------
+        TypeError
+            If the batch is no arrays.
+        ValueError
+            If they have unequal numbers of rows, or none; if no target counts; if the optimiser is another model's; if a
+            learning rate is not finite or negative; if a parameter gets a gradient that ``named_parameters`` does not
+            list.
         NotFiniteError
-            If loss or gradient are not finite; then nothing has been changed.
+            If loss or gradient are not finite. After any of these errors, parameters and optimiser are as before.
         """
-        self.optimizer.zero_grad()
-        loss = self._gradients(batch)
-        self.grad_norm = self._norm()
-        if not math.isfinite(loss + self.grad_norm):
-            raise NotFiniteError(
-                f"Trainer: step {self.optimizer.t}: loss is {loss}, gradient norm {self.grad_norm}; "
-                "nothing was updated. A smaller learning rate or clipping may help"
-            )
-        scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
-        self.optimizer.step(scale=scale, run=self._workers.run)
+        place = f"Trainer: step {self.optimizer.t}"
+        if self.optimizer is not self._checked:
+            self.optimizer.check_model(place, self.model)
+            self._checked = self.optimizer
+        _check_rows(place, batch)
+        count = self.model.count(*batch)
+        _check_count(place, count)
+        self.optimizer.learning_rates()  # looks at them, before anything is computed
+        with held_back() as interruption:
+            self.optimizer.zero_grad()
+            loss = self._gradients(batch, count)
+            self.grad_norm = self._norm()
+            if not math.isfinite(loss + self.grad_norm):
+                facts = f"loss is {loss}, gradient norm {self.grad_norm}; this step was not taken"
+                raise NotFiniteError(f"{place}: {facts}. {self._remedy()}")
+            scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
+            interruption.check()
+            self.optimizer.step(scale=scale, run=self._workers.run)
         return loss
 
-    def evaluate(self, batches, *, update=None):
+    def evaluate(self, batches):
         """Return the mean loss per target over ``batches``, each a tuple as for `step`; no gradients, no dropout.
-
-        Parameters
-        ----------
-        batches : iterable of tuples of arrays
-        update : function (), optional
-            Called after each batch, in any thread.
 
         Raises
         ------
+        TypeError, ValueError
+            If there are no batches, or no targets in all of them; if a batch cannot be one, as for `step`.
         NotFiniteError
             If it is not finite, so that no checkpoint of such a model takes the place of a good one.
         """
         batches = list(batches)  # they are gone through twice
+        place = "Trainer: evaluate"
+        if not batches:
+            raise ValueError(f"{place}: there are no batches: the mean over nothing is no loss")
+        for number, batch in enumerate(batches):
+            _check_rows(f"{place}: batch {number}", batch)
         count = sum(self.model.count(*batch) for batch in batches)
-
-        def loss_of(batch):
-            loss = self.model.loss(*batch, count=count)
-            if update is not None:
-                update()
-            return loss
-
-        loss = math.fsum(self._workers.run(loss_of, batches))
+        _check_count(place, count)
+        loss = math.fsum(self._workers.run(lambda batch: self.model.loss(*batch, count=count), batches))
         if not math.isfinite(loss):
-            raise NotFiniteError(
-                f"Trainer: after step {self.optimizer.t} the validation loss is {loss}. "
-                "A smaller learning rate or clipping may help"
-            )
+            facts = f"after step {self.optimizer.t} the validation loss is {loss}"
+            raise NotFiniteError(f"Trainer: {facts}. {self._remedy()}")
         return loss
 
-    def _gradients(self, batch):
+    def _remedy(self):
+        """Return what may help where a loss is not finite."""
+        spoilt = [name for name, p in self.optimizer.named.items() if not np.isfinite(p.data).all()]
+        if spoilt:
+            return f"Not finite are already {some(spoilt)}: go back to a checkpoint or to other initial values"
+        return "All parameters are finite: a smaller learning rate or clipping may help"
+
+    def _gradients(self, batch, count):
         """Leave the gradient of the batch's loss in the model's parameters; return the loss."""
-        count, losses = self.model.count(*batch), []
+        losses = []
         for part in _split(Shard(batch, 0), self.accumulate):
             shards = _split(part, self.threads)
             if len(shards) < 2:
                 losses += [self._alone(shard, count) for shard in shards]
                 continue
             totals = share_gradients(self.optimizer.named, self._parameters[: len(shards)])
-            losses += self._workers.run(lambda model, shard: self._shard(model, shard, count), self._models, shards)
+            known = [[*self.optimizer.named.values(), *own.values()] for own in self._parameters]
+            losses += self._workers.run(
+                lambda model, known, shard: self._shard(model, known, shard, count), self._models, known, shards
+            )
             for total in totals:
                 total.close()
         return math.fsum(losses)
 
     def _alone(self, shard, count):
         """One shard for all threads: attention shares out its heads among them, and a large product its rows."""
+        known, shared = self.optimizer.named.values(), {"run": self._workers.run, "threads": self.threads}
         with self._workers.one_blas_thread():
-            return self._shard(self.model, shard, count, run=self._workers.run, threads=self.threads)
+            return self._shard(self.model, known, shard, count, **shared)
 
-    def _shard(self, model, shard, count, **side_by_side):
+    def _shard(self, model, known, shard, count, **side_by_side):
         tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row, **side_by_side)
         loss = model.loss(*shard.batch, tape=tape, count=count)
-        model.loss_backward(tape)
+        with gradients_for(known):
+            model.loss_backward(tape)
         tape.check_empty()
         return loss
 
@@ -184,3 +217,25 @@ def _split(shard, parts):
         for start, stop in zip(edges, edges[1:])
         if start < stop
     ]
+
+
+def _check_rows(place, batch):
+    """Raise TypeError or ValueError unless a batch is arrays of one number of rows, at least 1."""
+    kinds = ", ".join(type(array).__name__ for array in batch)
+    try:
+        n_rows = {len(array) for array in batch}
+    except TypeError:  # None, a number, an array without axes
+        raise TypeError(f"{place}: the batch is ({kinds}), expected arrays whose first axis is the batch's rows") from None
+    if not n_rows:
+        raise TypeError(f"{place}: the batch has no arrays, expected what the model's loss takes")
+    if len(n_rows) > 1:
+        rows = ", ".join(str(len(array)) for array in batch)
+        raise ValueError(f"{place}: the batch's arrays have {rows} rows, expected one number for all")
+    if n_rows == {0}:
+        raise ValueError(f"{place}: the batch has no rows")
+
+
+def _check_count(place, count):
+    """Raise ValueError where nothing counts, or less than nothing: no mean can be taken."""
+    if not (np.isfinite(count) & np.greater_equal(count, 0)).all() or not np.any(count):
+        raise ValueError(f"{place}: by the model's count there are {count} targets: the mean over nothing is no loss")
