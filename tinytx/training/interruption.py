@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGALRM", "SIGUSR1", "SIGUSR2")
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGALRM")  # those whose handlers commonly raise
 _SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 PATIENCE = 2.0  # seconds after which another interruption is not held back: something may hang
 

@@ -48,6 +48,7 @@ class Optimizer:
         self.named = dict(model.named_parameters())
         if not self.named:
             raise ValueError(f"{place}: {type(model).__name__} has no parameters, so that there is nothing to train")
+        self._made_for = {name: (p.data.shape, p.data.dtype) for name, p in self.named.items()}
         self.settings = settings_of(place, self.named, groups)
         if not callable(lr):
             self._check("lr", lr, *FROM_0)
@@ -129,16 +130,13 @@ class Optimizer:
         check_number(f"{type(self).__name__}: step {self.t}", "scale", scale, *FROM_0)
         rates, place = self.learning_rates(), type(self).__name__
         for name in rates:
-            parameter = self.named[name]
-            data, grad = parameter.data, parameter.grad
-            for slot in self.slots:
-                kept = self.state[slot][name]
-                if data.shape != kept.shape or data.dtype != kept.dtype:
-                    raise ValueError(
-                        f"{place}: {name} has shape {data.shape} and dtype {data.dtype}, expected {kept.shape} and "
-                        f"{kept.dtype} from when the optimiser was made: make a new one"
-                    )
-            if grad.shape != data.shape or grad.dtype != data.dtype:
+            data, grad, made_for = self.named[name].data, self.named[name].grad, self._made_for[name]
+            if (data.shape, data.dtype) != made_for:
+                raise ValueError(
+                    f"{place}: {name} has shape {data.shape} and dtype {data.dtype}, expected {made_for[0]} and "
+                    f"{made_for[1]} from when the optimiser was made: make a new one"
+                )
+            if (grad.shape, grad.dtype) != made_for:
                 raise ValueError(
                     f"{place}: the gradient of {name} has shape {grad.shape} and dtype {grad.dtype}, "
                     f"expected {data.shape} and {data.dtype}, which the parameter has"

@@ -95,8 +95,7 @@ class Lookahead(Optimizer):
         return self.optimizer.learning_rates()
 
     def ready(self, scale=1.0):
-        """Return what the inner optimiser does, once the slow weights have been looked at, too."""
-        super().ready(scale)
+        """Return the inner optimiser's."""
         return self.optimizer.ready(scale)
 
     def step(self, *, scale=1.0, run=map):
