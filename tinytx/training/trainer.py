@@ -135,8 +135,14 @@ class Trainer:
             self.optimizer.step(scale=scale, run=self._workers.run)
         return loss
 
-    def evaluate(self, batches):
+    def evaluate(self, batches, *, update=None):
         """Return the mean loss per target over ``batches``, each a tuple as for `step`; no gradients, no dropout.
+
+        Parameters
+        ----------
+        batches : iterable of tuples of arrays
+        update : function (), optional
+            Called after each batch, in any thread.
 
         Raises
         ------
@@ -153,7 +159,14 @@ class Trainer:
             _check_rows(f"{place}: batch {number}", batch)
         count = sum(self.model.count(*batch) for batch in batches)
         _check_count(place, count)
-        loss = math.fsum(self._workers.run(lambda batch: self.model.loss(*batch, count=count), batches))
+
+        def loss_of(batch):
+            loss = self.model.loss(*batch, count=count)
+            if update is not None:
+                update()
+            return loss
+
+        loss = math.fsum(self._workers.run(loss_of, batches))
         if not math.isfinite(loss):
             facts = f"after step {self.optimizer.t} the validation loss is {loss}"
             raise NotFiniteError(f"Trainer: {facts}. {self._remedy()}")
