@@ -4,23 +4,23 @@
 
 A tutorial that trains BERT from scratch (Whiax/BERT-Transformer-Pytorch) warns that they do, and takes Adam: rate 2e-3,
 an L2 decay of 1e-4 added to the gradient, and PyTorch's start of an embedding, N(0, 1). Here a small GPT learns to
-foretell words of the text that comes with Python: 600 steps, the same batches for all, means of three seeds. Measured
-is how the cosines of embedded words agree with those of the words' neighbours in the text (a correlation over all pairs
-of 1,000 words: 0 at the start), for the table and for its change since the start alone.
+predict words of the text that comes with Python: 600 steps, the same batches for all, means of three seeds. "Agreement"
+is the correlation, over all pairs of 1,000 words, between the cosine of their embeddings and the cosine of their
+neighbours in the text: 0 at the start. It is taken of the table, and of the table's change since the start.
 
 Verdict: no, they learn the same. Three things hide it, and the tutorial's settings have them all:
 
 1. Short steps. RAdam's rectification is a warm-up of hundreds of steps, and Lookahead goes half of the way. At 2e-3
    rows have moved by 18 % of their length with AdamW, 7 % with RAdam, 1 % with Ranger: agreement 0.03, 0.01, 0.00.
    The validation loss that Adam has at 2e-3, 3.09, Ranger has at 32e-3.
-2. A large start, which short steps do not cover. The change alone agrees by 0.27, 0.20, 0.10 at 2e-3, and by 0.30,
+2. A large start, which hides what short steps add. The change alone agrees by 0.27, 0.20, 0.10 at 2e-3, and by 0.30,
    0.27, 0.25 at 8e-3. From N(0, 0.02^2), at 8e-3, all tables agree by 0.32 to 0.36, RAdam's and Ranger's best.
-3. Decay that takes the start away, or does not. L2 is all the gradient that a row has whose word does not occur, and
-   Adam divides it by its own size: rows without gradient keep 38 % of their length at 2e-3, 2 % at 8e-3. What remains
+3. Decay that takes the start away, or does not. Where a word does not occur, L2 is all the gradient that its row has,
+   and Adam divides it by its own size: rows without gradient keep 38 % of their length at 2e-3, 2 % at 8e-3. What remains
    is learned: agreement 0.33 at 8e-3, AdamW's 0.14. RAdam's and Ranger's authors decay decoupled: rows keep 99.99 %.
    After 6,000 steps at 2e-3 (one seed), Adam and RAdam agree by 0.24 and 0.23 with L2, by 0.15 and 0.14 decoupled.
 
-Rows without gradient: SGD and Lookahead let them be; Adam and RAdam move a row on while a moment of its last gradient
+Rows without gradient: SGD and Lookahead leave them; Adam and RAdam move a row on while a moment of its last gradient
 lasts, and Lookahead halves that; L2 shrinks it by up to the rate in each step, decoupled decay by 1e-4 times the rate.
 So give Ranger a larger rate than Adam, and embeddings a small start. Five minutes of processor time.
 """
