@@ -211,12 +211,18 @@ def test_a_text_that_is_written_commands_nothing(tinytx, finished, filler, trans
     french = changed(
         translator[0], tmp_path / "fr", lambda meta: {"target_tokenizer": _named(meta["target_tokenizer"])}
     )
-    commands = [("sample", gpt, "--tokens 300 --temperature 5 --seed 1"), ("fill", bert, ["the <mask>"], "--top 9")]
-    for words in [*commands, ("translate", french, ["one two three"], "--beam 8 --n-best 8"), ("embeddings", bert)]:
+    commands = {
+        ("sample", gpt, "--tokens 300 --temperature 5 --seed 1"): None,
+        ("fill", bert, "<mask>", "--top 9"): 1 + 9 + 2,
+        ("translate", french, "one", "--beam 8 --n-best 8"): 1 + 8,
+        ("embeddings", bert): 3 + 6,
+    }
+    for words, lines in commands.items():
         code, out, err = tinytx(*words)
         assert code == 0
         assert r"\x1b" in out
         assert all(line.isprintable() for line in (out + err).split("\n"))
+        assert len(out.splitlines()) == lines or lines is None
 
 
 def _swapped(tokenizer, key):
@@ -229,4 +235,4 @@ def _swapped(tokenizer, key):
 
 def _named(tokenizer):
     """Return a tokenizer's state in which each word begins with what sets a title."""
-    return tokenizer | {"words": [f"\x1b]0;{word}\x07" for word in tokenizer["words"]]}
+    return tokenizer | {"words": [f"\x1b]0;{word}\n\x07" for word in tokenizer["words"]]}

@@ -7,6 +7,7 @@ import numpy as np
 from tinytx.cli.load import load_run, note_unknown
 from tinytx.cli.texts import given_texts
 from tinytx.data import framed
+from tinytx.terminal import visible
 from tinytx.training.progress import say
 from tinytx.wording import counted
 
@@ -116,10 +117,10 @@ def filled(tokenizer, ids, found):
 
 def _print(tokenizer, ids, found):
     """Print the likely words with bars, and the text with the likeliest filled in."""
-    width = max(len(tokenizer.names[i]) for words in found for i, _ in words)
+    width = max(len(visible(tokenizer.names[i])) for words in found for i, _ in words)
     for number, words in enumerate(found, start=1):
         if len(found) > 1:
             print(f"hidden word {number}:")
         for i, p in words:
-            print(f"  {tokenizer.names[i]:<{width}}  {p:6.1%}  {'#' * round(BAR * p)}".rstrip())
+            print(f"  {visible(tokenizer.names[i]):<{width}}  {p:6.1%}  {'#' * round(BAR * p)}".rstrip())
     print(f"-> {filled(tokenizer, ids, found)}")

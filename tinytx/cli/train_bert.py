@@ -42,6 +42,7 @@ from tinytx.metrics import perplexity
 from tinytx.models import Bert, BertConfig
 from tinytx.models.bert import IGNORE, INITS
 from tinytx.models.stacks import POSITIONS
+from tinytx.terminal import visible
 from tinytx.training import Adam, AdamW
 from tinytx.training.progress import tracked
 from tinytx.wording import counted
@@ -282,8 +283,8 @@ def _report(run, model, tokenizer, sentences, measured):
     print("\n--- hidden words, and what the model says ---")
     for ids, word, guesses in shown:
         print(tokenizer.decode(ids))
-        said = ", ".join(f"{tokenizer.names[i]} {p:.0%}" for i, p in guesses)
-        print(f"  -> {said}    (it was: {tokenizer.names[word]})")
+        said = ", ".join(f"{visible(tokenizer.names[i])} {p:.0%}" for i, p in guesses)
+        print(f"  -> {said}    (it was: {visible(tokenizer.names[word])})")
     print("----------------------------------------------\n")
     texts = [tokenizer.decode(ids) for ids, _, _ in shown]
     example = min(texts, key=lambda text: (text[:1] == "-", "'" in text, len(text)))

@@ -165,7 +165,7 @@ def _print(place, text, found, tokenizer, n_best):
     if n_best is not None:
         print(text)
     for one in found:
-        translation = tokenizer.decode(one.ids)
+        translation = tokenizer.decode(one.ids).replace("\n", r"\n")  # a line is a translation
         print(translation if n_best is None else f"  {one.score:8.3f}  {translation}", flush=True)
         if not one.ended:
             say(f"Note: {place}: no <stop> in {counted(len(one.ids), 'token')}, where it was cut off")
