@@ -35,6 +35,7 @@ def test_lines(text, expected):
          [["The text of it:"], ["It goes on."]]),
         ("What is it? \"Élan vital\" is it. «Où?» dit-il alors.",
          [["What is it?", '"Élan vital" is it.', "«Où?» dit-il alors."]]),
+        ("See also. It says more.\n\nSee below.\n\nOne two three.", [["It says more."], ["One two three."]]),
         ("Is this the end … or is it not? No, it continues…",
          [["Is this the end … or is it not?", "No, it continues…"]]),
     ],

@@ -7,7 +7,7 @@ from properties import model_checks
 
 from tinytx import ops
 from tinytx.core import Tape, TapeError
-from tinytx.layers import LayerNorm
+from tinytx.layers import Embedding, LayerNorm, Linear
 from tinytx.models import Bert, BertConfig
 from tinytx.training import SGD, Adam, Trainer, load_checkpoint, save_checkpoint
 
@@ -266,6 +266,20 @@ def test_initial_weights_are_those_of_the_paper():
             assert (array == 1).all(), path
         else:
             assert abs(array.std() / 0.02 - 1) < 5 / np.sqrt(array.size), path
+
+
+def test_initial_weights_are_those_of_pytorch():
+    """Catches another fan, and biases at 0: a linear map's are both uniform in +-1/sqrt(d_in), embeddings normal."""
+    config = BertConfig(99, d_model=64, n_heads=4, n_layers=2, init="pytorch", head="untied")
+    model = Bert(config, rng=np.random.default_rng(0))
+    for path, layer in model.named_layers():
+        if isinstance(layer, Linear):
+            bound = 1 / np.sqrt(len(layer.weight.data))
+            for array in [layer.weight.data] + ([layer.bias.data] if layer.bias else []):
+                assert np.abs(array).max() <= bound, path
+                assert array.size < 50 or abs(array.std() / (bound / np.sqrt(3)) - 1) < 4 / np.sqrt(array.size), path
+        elif isinstance(layer, Embedding):
+            assert abs(layer.weight.data.std() - 1) < 5 / np.sqrt(layer.weight.data.size), path
 
 
 def test_dropout_is_where_the_tutorial_has_it():

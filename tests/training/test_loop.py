@@ -12,13 +12,21 @@ from tinytx.training import fit, loop
 from tinytx.training.trainer import NotFiniteError
 
 
+class Rates(SimpleNamespace):
+    """An optimiser that only counts: the rate of the step 0, 1, ... that comes next is 0.1, 0.2, ..."""
+
+    @property
+    def learning_rate(self):
+        return (self.t + 1) / 10
+
+
 class Counter:
     """A trainer that only counts: the loss of step t is 10 / t."""
 
     grad_norm = 2.5
 
     def __init__(self, t=0):
-        self.optimizer = SimpleNamespace(t=t, learning_rate=0.1)
+        self.optimizer = Rates(t=t)
 
     def step(self, *batch):
         self.optimizer.t += 1
@@ -51,7 +59,7 @@ def test_metrics_have_the_keys_that_fit_documents(run):
     always = {"step", "train_loss", "learning_rate", "grad_norm", "tokens_per_second"}
     for record in run.records():
         assert set(record) == always | ({"val_loss"} if record["step"] % 4 == 0 else set())
-        assert record["train_loss"] == 10 / record["step"]
+        assert record["train_loss"] == 10 / record["step"] and record["learning_rate"] == record["step"] / 10
     for key in always | {"val_loss"}:
         assert f"``{key}``" in fit.__doc__
 
