@@ -47,7 +47,7 @@ def test_read_text(tmp_path, content, text):
     [
         (b"", "text.txt is empty"),
         (b"\xef\xbb\xbf", "text.txt is empty"),
-        (b"caf\xe9 au lait", r"not UTF-8: byte 0xe9 at offset 3 .*latin-1\?"),
+        (b"caf\xe9 au lait", r"not UTF-8: byte 0xe9 at offset 3 in line 1 .*latin-1\?"),
         (b"\xef\xbb\xbfab\xff", "byte 0xff at offset 5"),
         ("text".encode("utf-16"), r"byte 0x\w\w at offset 0 .*UTF-16\?"),
         (b"cut \xe2\x98", "byte 0xe2 at offset 4"),
@@ -56,6 +56,8 @@ def test_read_text(tmp_path, content, text):
         ("é".encode("utf-16-le"), "byte 0xe9 at offset 0 .*without a byte order mark"),
         ("text".encode("utf-32"), r"byte 0xff at offset 0 .*\(UTF-32\?\)"),
         (b"a\rb\r\nc\n\0", "byte 0x00 at offset 7 in line 4"),
+        (b"one\ntwo\nthr\xe9e\nfour", "byte 0xe9 at offset 11 in line 3 "),
+        (b"one\n\n\xe9", "byte 0xe9 at offset 5 in line 3 "),
     ],
 )
 def test_what_is_no_text(tmp_path, content, match):
