@@ -43,12 +43,18 @@ def test_grad_starts_at_zero_and_can_be_added_to():
     assert not parameter.grad.any()
 
 
-def test_add_grad_never_writes_to_an_array_of_the_callers():
-    """Catches an alias: the first contribution is kept as it is, and the second must not be added into it."""
-    parameter, first = Parameter(np.zeros(3)), np.ones(3)
-    for _ in range(3):
-        parameter.add_grad(first)
-    assert (parameter.grad == 3).all() and (first == 1).all()
+@pytest.mark.parametrize("first", ["added", "assigned"])
+@pytest.mark.parametrize("way", ["add_grad", "add_into_grad"])
+def test_adding_never_writes_to_an_array_of_the_callers(first, way):
+    """Catches an alias: the first contribution is kept as it is, and others must not be added into it."""
+    parameter, array = Parameter(np.zeros(3)), np.ones(3)
+    if first == "added":
+        parameter.add_grad(array)
+    else:
+        parameter.grad = array
+    for _ in range(2):
+        getattr(parameter, way)(np.ones(3) if way == "add_grad" else lambda grad: grad.__iadd__(1))
+    assert (parameter.grad == 3).all() and (array == 1).all()
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((3, 2)), np.zeros(3), 0.0, None, np.zeros((2, 3), np.float32)])

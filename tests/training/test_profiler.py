@@ -1,5 +1,6 @@
 """The profile: every layer is charged once, and the model is left alone."""
 
+import itertools
 import time
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from tinytx import Tape
 from tinytx.cli import main
 from tinytx.models import GPT, GPTConfig
-from tinytx.training import AdamW
+from tinytx.training import AdamW, profiler
 from tinytx.training.profiler import Row, by_class, profile, time_update
 
 
@@ -27,6 +28,15 @@ def test_bytes_are_the_tapes_and_layers_with_parameters_take_time():
     assert sum(row.kept for row in rows.values()) == sum(size for _, _, size in tape.kept()) > 0
     for path in ("token", "blocks.0.attention.f", "blocks.1.feed_forward.f.contract", "norm", "head"):
         assert rows[path].forward > 0 and rows[path].backward > 0
+
+
+def test_times_are_those_of_one_step(monkeypatch):
+    """Catches a sum over the steps for their mean, and a first step that counts: here each look at the clock takes 1 s."""
+    model, ids = make()
+    clock = itertools.count()
+    monkeypatch.setattr(profiler.time, "perf_counter", lambda: float(next(clock)))
+    one, three = (profile(model, ids, ids, steps=steps) for steps in (1, 3))
+    assert one == three and sum(row.forward + row.backward for row in one) > len(one)
 
 
 def test_the_model_is_not_touched():
