@@ -246,6 +246,7 @@ def test_load_state_dict_names_all_faults_and_changes_nothing():
     before = {path: array.copy() for path, array in model.state_dict().items()}
     arrays = {path: array + 1 for path, array in before.items()}
     arrays["steps.0.bias"] = np.zeros(3)
+    arrays["steps.0.weight"] = np.zeros((4, 3))  # of as many numbers
     arrays["steps.1.weights"] = arrays.pop("steps.1.weight")
     with pytest.raises(ValueError) as error:
         model.load_state_dict(arrays)
@@ -254,6 +255,7 @@ def test_load_state_dict_names_all_faults_and_changes_nothing():
         "missing steps.1.weight (4, 3)",
         "unexpected steps.1.weights (4, 3)",
         "steps.0.bias has shape (3,), expected (4,)",
+        "steps.0.weight has shape (4, 3), expected (3, 4)",
     ):
         assert fault in message
     for path, array in model.state_dict().items():
