@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from tinytx import ops
-from tinytx.layers import Embedding, Residual
+from tinytx.core import Tape
+from tinytx.layers import Block, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
 from tinytx.models import GPT, GPTConfig
 from tinytx.testing import first_wrong_op
+from tinytx.testing.walk import _operations
 
 
 @pytest.fixture
@@ -65,3 +67,20 @@ def test_names_a_shared_parameter(model, ids, monkeypatch):
     found = first_wrong_op(model, ids)
     assert (found.path, found.tensor, found.shared_by) == ("", "token.weight", ["token", "head"])
     assert "shared" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("make", "own"),
+    [
+        (lambda rng: Linear(4, 6, rng=rng), ["linear"]),
+        (lambda rng: LayerNorm(4), ["layer_norm"]),
+        (lambda rng: MultiHeadAttention(4, 2, rng=rng), ["attention"]),
+        (lambda rng: Block(4, 2, 6, rng=rng), []),
+    ],
+)
+def test_operations_of_children_are_not_the_layers_own(make, own):
+    """Catches a layer that is charged with what its children call: each of them is a stop of the walk itself."""
+    rng = np.random.default_rng(0)
+    called = list(_operations(make(rng), rng.normal(size=(2, 3, 4)).astype(np.float32), {}, Tape))
+    assert [name for name, *_ in called] == own
+    assert all(bool(arguments) for *_, arguments in called)
