@@ -307,8 +307,9 @@ def test_dropout_of_a_shard_is_that_of_the_whole_batch():
         ({"mask": np.zeros((2, 3, 5, 7))}, "mask is float64, expected bool"),
         ({"mask": np.ones((9, 8), bool)}, r"mask has shape \(9, 8\), expected one that broadcasts to \(2, 3, 5, 7\)"),
         ({"mask": np.ones((1, 1, 1, 1, 1), bool)}, r"mask has shape \(1, 1, 1, 1, 1\), expected one that broadcasts"),
-        ({"mask": np.zeros((5, 6), bool)}, "mask|broadcast"),
-        ({"mask": np.zeros((4, 2, 3, 5, 7), bool)}, "mask"),
+        ({"mask": np.zeros((5, 6), bool)}, r"mask has shape \(5, 6\), expected one that broadcasts to \(2, 3, 5, 7\)"),
+        ({"mask": np.zeros((2, 1, 2, 7), bool)}, r"mask has shape \(2, 1, 2, 7\), expected one that broadcasts"),
+        ({"mask": np.zeros((4, 2, 3, 5, 7), bool)}, r"mask has shape \(4, 2, 3, 5, 7\), expected one that broadcasts"),
         ({"dropout": 1.0}, "dropout is 1.0"),
     ],
 )
