@@ -44,11 +44,11 @@ NEAREST = {
     "training/shards.py": ["training/test_trainer.py"],
     "decoding/results.py": ["decoding"],
     "decoding/sessions.py": ["decoding"],
-    "viz/attention.py": ["viz/test_attention_maps.py"],
+    "viz/attention_pictures.py": ["viz/test_attention_maps.py"],
     "cli/settings.py": ["cli/test_settings.py", "cli/test_train_transformer.py"],
     "cli/bert_rows.py": ["cli/test_train_bert.py"],
     "testing/walk.py": ["testing/test_first_wrong_op.py"],
-    "testing/compare.py": ["testing/test_gradcheck.py", "testing/test_gradcheck_targets.py"],
+    "testing/tensor_comparison.py": ["testing/test_gradcheck.py", "testing/test_gradcheck_targets.py"],
     "testing/promises.py": ["testing/test_layer_checks.py", "layers/test_properties_of_layers.py"],
 }
 # Tables with a line for each operation or layer: of these, the lines that are named like the file.

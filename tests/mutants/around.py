@@ -7,23 +7,23 @@ TABLE = {
     ],
     "viz/neighbours.py": [
         ("points of the second chunk are their own neighbours",
-         "own = np.arange(len(x))[rows]", "own = np.arange(len(distances))"),
+         "np.arange(first, last)] =", "np.arange(last - first)] ="),
         ("the nearest comes last", 'kind="stable")[:n]', 'kind="stable")[::-1][:n]'),
     ],
     "viz/projection.py": [
         ("shares of standard deviations, not of variances",
-         "s[:n] ** 2 / ((s**2).sum() or 1.0)", "s[:n] / (s.sum() or 1.0)"),
+         "np.square(s / (s.max() or 1.0))", "s / (s.max() or 1.0)"),
         ("gains grow where the gradient turns around",
          "np.sign(dy) != np.sign(velocity)", "np.sign(dy) == np.sign(velocity)"),
     ],
     "viz/word_page.py": [
         ("the map stands on its head", "* [1, -1]", "* [1, 1]"),
     ],
-    "viz/attention.py": [
+    "viz/attention_pictures.py": [
         ("every picture shows the batch's first row", "weights[row, :,", "weights[0, :,"),
     ],
     "viz/word_vectors.py": [
-        ("a word is its own nearest", "cosines[i] = -np.inf", "pass"),
+        ("a word is its own nearest", "distances[i] = np.inf", "pass"),
     ],
     "cli/fill.py": [
         ("a text one token too long is let through",
@@ -40,7 +40,7 @@ TABLE = {
          "return 0 if report else 1", 'return 1 if report.verdict == "FAIL" else 0'),
     ],
     "cli/bert_rows.py": [
-        ("masks stay the same where they should change", "dynamic=not settings.static", "dynamic=settings.static"),
+        ("masks stay the same where they should change", '"dynamic": not settings.static', '"dynamic": settings.static'),
     ],
     "cli/train_transformer.py": [
         ("padding counts in the perplexity", "model.count(source, target))", "labels.size)"),

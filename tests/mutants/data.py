@@ -25,7 +25,7 @@ TABLE = {
         ("long targets make batches above max_tokens",
          "self._lengths[:, bucket].max()", "self._lengths[0, bucket].max()"),
         ("padding of targets is not counted when buckets are cut",
-         "max(longest_target, t)\n        if", "t\n        if"),
+         "+ max(longest_target, t)", "+ t"),
         ("every epoch has the order of the first one asked for", "if known != epoch:", "if known is None:"),
     ],
     "data/pairs.py": [
@@ -58,7 +58,7 @@ TABLE = {
         ("the 13th is the 13rd", "(11, 12, 13)", "(11, 12)"),
     ],
     "data/corpus.py": [
-        ("the line of a wrong byte is one too small", "error.start) + 1", "error.start)"),
+        ("the line of a wrong byte is one too small", "content[:at])) + 1", "content[:at]))"),
     ],
     "metrics/bleu.py": [
         ("repeated n-grams are not clipped", "min(count, allowed[ngram])", "count * (ngram in allowed)"),
@@ -69,7 +69,7 @@ TABLE = {
         ("the second order without a match is smoothed like the first", "power *= 2", "power = 2"),
     ],
     "metrics/perplexity.py": [
-        ("negative counts are let through", "counts.min(initial=0) < 0 or not counts.sum()", "not counts.sum()"),
+        ("negative counts are let through", "min(counts.tolist(), default=0) < 0 or not n:", "not n:"),
     ],
     "decoding/beam.py": [
         ("the search ends before the n-th best is sure", "[-self.n_best]", "[-1]"),

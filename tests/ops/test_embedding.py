@@ -51,6 +51,15 @@ def test_refuses_a_gradient_of_another_shape():
         embedding_backward(np.zeros((2, 3, 5)), saved)
 
 
+@pytest.mark.parametrize("out", [np.zeros((7, 4), np.float32), np.zeros((7, 4), int)])
+def test_refuses_to_add_into_another_dtype(out):
+    """Catches digits that are lost, or a gradient that is cut to whole numbers, without a word."""
+    _, saved = embedding(np.zeros((2, 3), int), np.zeros((7, 4)))
+    with pytest.raises(TypeError, match=f"out is {out.dtype}"):
+        embedding_backward(np.ones((2, 3, 4)), saved, out=out)
+    assert not out.any()
+
+
 def test_result_is_not_a_view_of_the_table():
     """Catches a caller's ``y += ...`` that changes the table."""
     weight = np.zeros((7, 4))
