@@ -228,7 +228,7 @@ BAD = {
         ("blank-line", "line 2"),
         ("latin-1", "0xe9"),
         ("empty", "empty"),
-        ("one-pair", "cuts 1 pairs into"),
+        ("one-pair", "cuts 1 pair into"),
         ("", "folder"),
     ],
 )

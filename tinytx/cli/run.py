@@ -108,7 +108,9 @@ class Run:
             since = f"no validation of the last {self.best.waited} was better than that of step {self.best.step}"
             raise ValueError(f"{since}: give a larger --patience than {settings.patience}, or 0, to train on")
         self.folder = before.folder if before else _new_folder(arguments.out, name, arguments.held)
-        sweep(self.folder)
+        for folder in (self.folder, self.folder / FOLDER):
+            if folder.is_dir():
+                sweep(folder)
 
     def announce(self, *lines):
         """Say what is going to happen, and what of the settings is not."""

@@ -112,7 +112,7 @@ class Settings(RunSettings):
     min_lr: float = _option(0.0, "learning rate at the end of the cosine", minimum=0.0, only=COSINE)
     warmup: int = _option(100, "steps of linear warm-up", tutorial=0, bert=400, minimum=0)
     decay_steps: int | None = _option(
-        None, "step at which min-lr is reached; steps if not given", minimum=1, only=COSINE
+        None, "step at which min-lr is reached; if not given, the last, of a longer run too", minimum=1, only=COSINE
     )
     beta1: float = _option(0.9, "Adam's decay of the first moment", minimum=0.0)
     beta2: float = _option(0.999, "Adam's decay of the second moment", minimum=0.0)

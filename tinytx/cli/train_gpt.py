@@ -51,7 +51,9 @@ class Settings(RunSettings):
     lr: float = option(1e-3, "largest learning rate", minimum=0.0)
     min_lr: float = option(1e-4, "learning rate at the end of the cosine", minimum=0.0)
     warmup: int = option(100, "steps of linear warm-up", minimum=0)
-    decay_steps: int | None = option(None, "step at which min-lr is reached; steps if not given", minimum=1)
+    decay_steps: int | None = option(
+        None, "step at which min-lr is reached; if not given, the last, of a longer run too", minimum=1
+    )
     beta1: float = option(0.9, "AdamW's decay of the first moment", minimum=0.0)
     beta2: float = option(0.99, "AdamW's decay of the second moment", minimum=0.0)
     eps: float = option(1e-8, "AdamW's epsilon", minimum=LEAST_EPS)
