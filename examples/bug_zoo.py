@@ -74,7 +74,8 @@ def draw(axis, name, diagnosis, right, wrong):
         text = axis.text(0.97, height, f"{label} {loss:.2f}", color=color, transform=axis.transAxes)
         text.set(fontsize=style.LABEL, horizontalalignment="right", verticalalignment="top")
     axis.set_title(f"{name}\n", fontsize=style.LABEL, fontweight="bold", color=style.TEXT, loc="left")
-    axis.text(0, 1.04, diagnosis, fontsize=style.SMALL + 1, color=style.WRONG, transform=axis.transAxes, in_layout=False)
+    small = {"fontsize": style.SMALL + 1, "color": style.WRONG}
+    axis.text(0, 1.04, diagnosis, transform=axis.transAxes, in_layout=False, **small)
     axis.set(ylim=(0, 4.9), yticks=range(5))
     style.tidy(axis)
     axis.tick_params(labelsize=style.SMALL)

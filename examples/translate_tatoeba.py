@@ -28,8 +28,7 @@ MODEL = {"d_model": 256, "n_heads": 4, "d_ff": 512, "n_encoder_layers": 2, "n_de
 MODEL |= {"norm_order": "pre", "dropout": 0.1, "label_smoothing": 0.1, "max_len": 64}
 PARTS, HELD_OUT = 4000, 1000  # the shared vocabulary; pairs to validate, and as many to test
 MAX_TOKENS, WARMUP, FACTOR = 1000, 400, 0.5  # ids on a side of a batch; steps to the largest learning rate, 1.6e-3
-EVERY, AVERAGED = 250, 5  # steps between checkpoints; how many of the last are averaged
-SHOWN = "These windows aren't clean."  # held out
+EVERY, AVERAGED, SHOWN = 250, 5, "These windows aren't clean."  # steps between checkpoints; how many are averaged
 N_TOKENS, CHUNK = 60, 50  # of a translation at most; sentences decoded at a time
 MADE, QUICK = 800, "--steps 20 --out runs/quick-tatoeba"  # dates, which stand in for a file of pairs
 
@@ -115,8 +114,8 @@ def draw(model, tokenizer, text, out):
     maps = attention_maps(model, source[None], read[None])
     words, read_words = tokenizer.tokens(source), tokenizer.tokens(read)
     attention_picture(out / "attention.png", maps, words, read_words, next_word="<stop>")
-    last = list(maps.values())[-1][0].mean(axis=0)  # (T, S): cross-attention of the last layer, the mean of its heads
-    alignment_picture(out / "alignment.png", last, words, [*read_words[1:], "<stop>"], "Cross-attention, the mean of the last layer's heads")
+    last, title = list(maps.values())[-1][0].mean(axis=0), "Cross-attention, the mean of the last layer's heads"
+    alignment_picture(out / "alignment.png", last, words, [*read_words[1:], "<stop>"], title)
 
 
 def main():
@@ -133,15 +132,15 @@ def main():
     pairs, validation, test = read(arguments.pairs)
     tokenizer, _ = build_tokenizers(pairs, "subwords", shared=True, vocab_size=PARTS)
     model = Transformer(TransformerConfig(*2 * [tokenizer.vocab_size], **MODEL), rng=np.random.default_rng(0))
-    print(f"{len(pairs):,} to train on, {len(validation):,} to validate, {len(test):,} to test; writing to {out}")
-    print(f"{sum(p.data.size for p in model.parameters()):,} parameters, {tokenizer.vocab_size:,} parts", flush=True)
+    size = f"{sum(p.data.size for p in model.parameters()):,} parameters, {tokenizer.vocab_size:,} parts"
+    print(f"{len(pairs):,} pairs to train on, {len(validation):,} to validate, {len(test):,} to test; {size}; to {out}")
     if not train(model, tokenizer, pairs, validation, arguments.steps, out):
         raise SystemExit(f"\nStopped and saved; the same command goes on, from {out}")
     model, meta = average_checkpoints(sorted(out.glob("recent-*")))
     save_checkpoint(out / "average", model, **{name: meta[name] for name in meta if name.endswith("tokenizer")})
     judge(model, tokenizer, test, out)
     draw(model, tokenizer, SHOWN, out)
-    regime = {"dropout": MODEL["dropout"], "label_smoothing": MODEL["label_smoothing"]}
+    regime = {name: MODEL[name] for name in ("dropout", "label_smoothing")}
     loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French", unit="part", **regime)
     print(f"Wrote to {out}: translations.tsv, alignment.png, attention.png, loss.png, average/checkpoint.npz")
     print("Try next:", command("translate", out / "average", "Where do you live?", "--beam", 4))

@@ -63,9 +63,11 @@ def test_a_program_beside_the_clone_finds_the_package(installed):
     assert found.name == "__init__.py" and found.is_relative_to(expected)
 
 
-def test_the_command_is_installed(installed):
+def test_both_names_of_the_command_run_beside_the_clone(installed):
+    """``python -m tinytx`` looks in the folder, too, before it looks where packages are installed."""
     parent, programs, _ = installed
-    assert "train" in run(programs / "tinytx", "--help", folder=parent)
+    said = run(programs / "python", "-m", "tinytx", "--version", folder=parent)
+    assert said.startswith("tinytx ") and run(programs / "tinytx", "--version", folder=parent) == said
 
 
 @pytest.mark.parametrize("installed", ["installed"], indirect=True)
