@@ -1,15 +1,27 @@
-"""Settings of the whole suite. Standing here, it also puts this folder on the path: `import properties` works."""
+"""Settings of the whole suite. Standing here, it also puts this folder on the path: `import properties` works.
+
+Two legs find what compiled code hides: an index beyond an array's end, and a kernel that means something else in plain
+Python. Both take the operations, the layers and a small training::
+
+    NUMBA_BOUNDSCHECK=1 pytest tests/ops tests/layers tests/test_kernel.py tests/test_small_training.py
+    NUMBA_DISABLE_JIT=1 pytest tests/ops tests/layers tests/test_kernel.py tests/test_small_training.py
+
+There each property is tried on one example; and in plain Python, a hundred times slower, no test marked ``compiled``.
+"""
 
 import signal
 
+import numba
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("properties")
 
 # No deadline: the first call of a kernel compiles it.
-settings.register_profile("tinytx", deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tinytx")
+PROFILE = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("tinytx", max_examples=10, **PROFILE)
+settings.register_profile("leg", max_examples=1, **PROFILE)
+settings.load_profile("leg" if numba.config.DISABLE_JIT or numba.config.BOUNDSCHECK else "tinytx")
 
 
 @pytest.fixture
@@ -22,3 +34,11 @@ def heeds_ctrl_c():
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "oracle: compares with PyTorch; a file that does skips itself where there is none")
+    config.addinivalue_line("markers", "compiled: too slow in plain Python, or about compiled code itself")
+
+
+def pytest_collection_modifyitems(items):
+    if numba.config.DISABLE_JIT:
+        for item in items:
+            if item.get_closest_marker("compiled"):
+                item.add_marker(pytest.mark.skip(reason="too slow in plain Python, or about compiled code itself"))
