@@ -82,6 +82,7 @@ def cross_entropy(make, ignoring=False):
     options = {}
     if ignoring:
         targets[make.integers(0, 1, (b, t)) == 1] = -7
+        targets[-1, -1] = 0  # one that counts
         options = {"ignore_index": -7, "label_smoothing": 0.2, "count": make.choice(None, 50)}
 
     def forward(logits):
@@ -101,6 +102,7 @@ def linear_cross_entropy(make):
     v += 1
     targets = make.ids(v, b, t)
     targets[make.integers(0, 2, (b, t)) == 1] = -7
+    targets[-1, -1] = 0  # one that counts
     chunk = make.choice(1, 2 * v, 1000)
     options = {"ignore_index": -7, "label_smoothing": 0.2, "count": make.choice(None, 50), "chunk": chunk}
 
@@ -122,6 +124,7 @@ def kl_divergence(make, smoothing=0.0):
     pad_id = make.integers(0, v - 1)
     targets = make.ids(v, b, t)
     targets[make.integers(0, 2, (b, t)) == 1] = pad_id
+    targets[-1, -1] = (pad_id + 1) % v  # one that counts
     options = {"pad_id": pad_id, "label_smoothing": smoothing, "count": make.choice(None, 50)}
 
     def forward(logits):
