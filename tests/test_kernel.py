@@ -141,6 +141,7 @@ def test_row_max_sees_nan(nan, dtype):
     np.testing.assert_array_equal(row_max_of(x), np.array([nan, nan, nan, nan, 3], dtype))
 
 
+@pytest.mark.compiled
 def test_hash_is_uniform():
     """Catches bits that are stuck, or columns or rows that repeat: every bit is a fair coin, every value is rare."""
     bits = bits_of(300, 400, key=2**63 + 5)
@@ -181,6 +182,7 @@ def flips(one, other):
     return (((one ^ other)[..., None] >> np.arange(32, dtype=np.uint32)) & np.uint32(1)).reshape(-1, 32).mean(0)
 
 
+@pytest.mark.compiled
 def test_hash_mixes():
     """Catches a shift or a multiplier that is left out: one bit of key, row or column flips every output bit by half."""
     n, d = 60, 64

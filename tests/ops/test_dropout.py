@@ -46,6 +46,7 @@ def test_backward_uses_the_mask_of_forward(key, first_row):
     np.testing.assert_allclose(y[y != 0], (x / 0.7)[y != 0], rtol=1e-15)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("p", [0.01, 0.1, 0.5, 0.9])
 @pytest.mark.parametrize("key", [0, 1, 2**63, 0xDEADBEEF])
 @pytest.mark.parametrize("first_row", [0, 2**33])
@@ -62,6 +63,7 @@ def test_rate_is_p(p, key, first_row):
         assert abs(together - p * p) < 5 * math.sqrt(p * p * (1 - p * p) / (n * d)) + 2 / (n * d)
 
 
+@pytest.mark.compiled
 def test_keys_give_unrelated_masks():
     """Catches neighbouring keys (the same layer at the next step) whose masks overlap or are shifts of each other."""
     one = kept(200, 300, 0.5, 41)

@@ -68,6 +68,7 @@ def test_exaggeration_pulls_and_pushes_as_the_equations_say():
     assert ops.tsne(y, p, exaggeration=2.0)[0] > ops.tsne(y, p)[0]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_change_no_bit(dtype):
     y, p = (array.astype(dtype) for array in problem(3 * BLOCK + 5))
