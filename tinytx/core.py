@@ -26,7 +26,7 @@ from tinytx.members import members
 from tinytx.parameter import Parameter, gradients_for
 
 
-__all__ = ["Layer", "Parameter", "Tape", "TapeError", "gradients_for", "pieces"]
+__all__ = ["Layer", "Parameter", "Tape", "TapeError", "check_arrays", "gradients_for", "pieces"]
 
 
 class TapeError(RuntimeError):
@@ -235,23 +235,10 @@ class Layer:
         Raises
         ------
         ValueError
-            Naming every missing, unexpected and misshapen array at once.
+            Naming every missing, unexpected and misshapen array at once (the first 30 of very many).
         """
         own = self.state_dict()
-        faults = [f"missing {path} {own[path].shape}" for path in own if path not in arrays]
-        faults += [f"unexpected {path} {np.shape(arrays[path])}" for path in arrays if path not in own]
-        faults += [
-            f"{path} has shape {np.shape(arrays[path])}, expected {own[path].shape}"
-            for path in own
-            if path in arrays and np.shape(arrays[path]) != own[path].shape
-        ]
-        faults += [
-            f"{path} has dtype {np.asarray(arrays[path]).dtype}, expected numbers"
-            for path in own
-            if path in arrays and np.asarray(arrays[path]).dtype.kind not in "fiu"
-        ]
-        if faults:
-            raise ValueError(f"{type(self).__name__}: these parameters do not fit: " + "; ".join(faults))
+        check_arrays(type(self).__name__, {path: array.shape for path, array in own.items()}, arrays)
         for path, data in own.items():
             data[...] = arrays[path]
 
@@ -261,3 +248,29 @@ class Layer:
         ``parameter`` makes the copy's parameters from the shared arrays: `Parameter`, or a subclass.
         """
         return copy.deepcopy(self, {id(shared): parameter(shared.data) for shared in self.parameters()})
+
+
+def check_arrays(place, shapes, arrays, *, most=30):
+    """Raise ValueError unless arrays have the names and shapes of a model's parameters, and are numbers.
+
+    Parameters
+    ----------
+    place : str
+        For the message, which names the first ``most`` faults.
+    shapes : dict of str to tuple
+        The shape of each parameter, by its path.
+    arrays : dict of str to array
+    """
+    own = [path for path in shapes if path in arrays]
+    faults = [f"missing {path} {shapes[path]}" for path in shapes if path not in arrays]
+    faults += [f"unexpected {path:.80} {np.shape(arrays[path])}" for path in arrays if path not in shapes]
+    faults += [
+        f"{path} has shape {np.shape(arrays[path])}, expected {shapes[path]}"
+        for path in own
+        if np.shape(arrays[path]) != shapes[path]
+    ]
+    dtypes = {path: np.asarray(arrays[path]).dtype for path in own}
+    faults += [f"{path} has dtype {dtypes[path]}, expected numbers" for path in own if dtypes[path].kind not in "fiu"]
+    if faults:
+        more = f"; ... ({len(faults)} in all)" if len(faults) > most else ""
+        raise ValueError(f"{place}: these parameters do not fit: " + "; ".join(faults[:most]) + more)

@@ -112,7 +112,9 @@ def save_arrays(path, arrays, meta):
     arrays : dict of str to array, of booleans or numbers, any shape
         A name may contain dots (``blocks.3.norm.weight``), but no slash.
     meta : dict
-        Anything that JSON can say. NaN and infinity are not among it.
+        Of what JSON can say: dicts with keys of str, lists, str, int, float, bool, None. Nothing else, even if JSON could
+        write it as something similar (a tuple as a list, a key 1 as "1"): what is read is what was written. NaN and
+        infinity are not among it.
 
     Raises
     ------
@@ -121,10 +123,8 @@ def save_arrays(path, arrays, meta):
     OSError
         As ``atomic_write``; the old file stands.
     """
-    try:
-        text = json.dumps(meta, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"save_arrays: meta cannot be written as JSON: {error}") from error
+    _check_plain(meta, "meta")
+    text = json.dumps(meta)
     members = {META: np.frombuffer(text.encode(), np.uint8)}
     for name, array in arrays.items():
         array = np.asarray(array)
@@ -175,6 +175,29 @@ def load_arrays(path):
             if not isinstance(meta, dict):
                 raise ValueError(f"a JSON {type(meta).__name__}, expected an object")
     return arrays, meta
+
+
+def _check_plain(value, path, depth=100):
+    """Raise TypeError or ValueError unless JSON brings back the value as it is, in the same types."""
+    kind = type(value)
+    if kind is float and not math.isfinite(value):
+        raise ValueError(f"save_arrays: {path} is {value}, which JSON cannot say: leave it out, or take None")
+    if kind not in (dict, list, str, int, float, bool, type(None)):
+        remedy = "convert it to a dict, list, str, int, float, bool or None"
+        raise TypeError(f"save_arrays: {path} is a {kind.__name__}, which would not be read back as one: {remedy}")
+    if depth == 0:
+        raise ValueError(f"save_arrays: {path[:200]} ... is nested too deeply, or contains itself")
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str:
+                raise TypeError(
+                    f"save_arrays: {path} has the key {key!r}, a {type(key).__name__}, which would be read back as a str: "
+                    "convert the keys with str"
+                )
+            _check_plain(item, f"{path}.{key}", depth - 1)
+    elif kind is list:
+        for number, item in enumerate(value):
+            _check_plain(item, f"{path}[{number}]", depth - 1)
 
 
 @contextlib.contextmanager

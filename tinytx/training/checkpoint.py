@@ -1,18 +1,21 @@
 """Checkpoints: everything that a run needs to go on as if it had never stopped, in one file."""
 
 import platform
-from dataclasses import asdict
+import re
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from tinytx.core import check_arrays
 from tinytx.extras import MissingExtra, require
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.models import MODELS
 
 FORMAT = 1
 NAME = "checkpoint.npz"
+OWN = ("format", "model", "config")  # names of meta that belong to the checkpoint
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
 
@@ -25,8 +28,9 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
     model : Layer
         One of `tinytx.models.MODELS`.
     optimizer : Optimizer, optional
-    **meta : anything that JSON can say
-        Tokenizer, settings, step, ...
+    **meta : what `tinytx.files.save_arrays` takes
+        Tokenizer, settings, step, ... Not ``format`` and ``config``, which are the checkpoint's own. A ``fingerprint``
+        takes the place of the one that is saved without it.
 
     Returns
     -------
@@ -34,16 +38,27 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
 
     Raises
     ------
-    TypeError
-        If ``model`` is something else, which `load_checkpoint` could not make anew.
+    TypeError, ValueError
+        If `load_checkpoint` could not read the file, or not as it was: another kind of model, parameters that are not
+        those of the model's config, an optimiser of another model, ``meta`` that JSON would bend. Nothing is written.
     OSError
         If the file cannot be written; an older one still stands.
     """
     kind = next((name for name, (cls, _) in MODELS.items() if type(model) is cls), None)
     if kind is None:
         raise TypeError(f"save_checkpoint: model is a {type(model).__name__}, expected one of {', '.join(MODELS)}")
-    arrays = {f"model.{name}": array for name, array in model.state_dict().items()}
+    taken = [name for name in OWN if name in meta]
+    if taken:
+        raise ValueError(f"save_checkpoint: {taken[0]} is a name of the checkpoint's own: call it my_{taken[0]}, say")
+    weights = model.state_dict()
+    try:
+        _dtype(weights)
+        _check_arrays(type(model), model.config, weights)
+    except ValueError as error:
+        raise ValueError(f"save_checkpoint: the model is not what its config says: {error}") from error
+    arrays = {f"model.{name}": array for name, array in weights.items()}
     if optimizer is not None:
+        optimizer.check_model("save_checkpoint", model)
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
     meta = {"format": FORMAT, "model": kind, "config": asdict(model.config), "fingerprint": fingerprint(), **meta}
     path = Path(folder) / NAME
@@ -73,23 +88,24 @@ def load_checkpoint(folder):
     arrays, meta = load_arrays(path)
     if meta.get("format") != FORMAT or meta.get("model") not in list(MODELS):
         raise FileError(
-            f"load_checkpoint: {path} has format {meta.get('format')!r} and model {meta.get('model')!r}, "
+            f"load_checkpoint: {path} has format {meta.get('format')!r:.80} and model {meta.get('model')!r:.80}, "
             f"expected format {FORMAT} and one of {', '.join(MODELS)}"
         )
     parts = {"model": {}, "optimizer": {}}
     for name, array in arrays.items():
         part, _, rest = name.partition(".")
         if part not in parts:
-            raise FileError(f"load_checkpoint: {path}: {name} belongs neither to the model nor to the optimizer")
+            raise FileError(f"load_checkpoint: {path}: {name:.80} belongs neither to the model nor to the optimizer")
         parts[part][rest] = array
     cls, config = MODELS[meta["model"]]
     try:
         config = config(**meta["config"])
         _check_size(config, parts["model"])
+        _check_arrays(cls, config, parts["model"])
         model = cls(config, rng=np.random.default_rng(0), dtype=_dtype(parts["model"]))
         model.load_state_dict(parts["model"])
     except (TypeError, ValueError, KeyError) as error:
-        raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {error}") from error
+        raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {_cut(error)}") from error
     return model, parts["optimizer"], meta
 
 
@@ -108,6 +124,43 @@ def _check_size(config, arrays):
         raise ValueError(f"the config asks for more than {asked:,} weights and the file holds {held:,}")
 
 
+class _Zeros:
+    """In place of a generator of random numbers, where nobody will look at initial values."""
+
+    def normal(self, mean, std, shape):
+        return np.zeros(shape)
+
+    uniform = normal
+
+
+def _check_arrays(cls, config, arrays):
+    """Raise ValueError unless arrays have the names and shapes that a config asks for, before its model is made.
+
+    A model of one layer says what each layer has. How many there are must be what the arrays' names say, so that no
+    more is made than they hold.
+    """
+    counts = {name: 1 for name in vars(config) if re.fullmatch(r"n_(\w+_)?layers", name)}
+    shapes = {name: array.shape for name, array in cls(replace(config, **counts), rng=_Zeros()).state_dict().items()}
+    parts = {name: re.match(r"(.*?\.)0(\..*)", name) for name in shapes}
+    stacks = {part[1] for part in parts.values() if part}
+    found = {re.match(r"(.*?\.)(\d+)\.", name) for name in arrays}
+    numbers = {(match[1], int(match[2])) for match in found if match and match[1] in stacks and len(match[2]) < 9}
+    if config.n_layers != len(numbers):
+        raise ValueError(f"the config has {config.n_layers:,} layers and the weights are those of {len(numbers):,}")
+    expected = {}
+    for name, shape in shapes.items():
+        part = parts[name]
+        names = [f"{part[1]}{n}{part[2]}" for stack, n in sorted(numbers) if stack == part[1]] if part else [name]
+        expected |= dict.fromkeys(names, shape)
+    check_arrays(cls.__name__, expected, arrays)
+
+
+def _cut(text, most=2500):
+    """Return a message, cut where a stranger's file makes it very long."""
+    text = str(text)
+    return text if len(text) <= most else f"{text[:most]} ... ({len(text):,} characters)"
+
+
 def _dtype(arrays):
     """Return the one dtype of all weights; raise ValueError if they have several, or one that is no model's."""
     dtypes = {str(array.dtype) for array in arrays.values()}
@@ -117,13 +170,15 @@ def _dtype(arrays):
 
 
 def fingerprint(threads=None):
-    """Return what the last bits of a run depend on, beside its settings: versions, BLAS, processor, threads."""
+    """Return what the last bits of a run depend on, beside its settings: versions, BLAS, processor, threads.
+
+    It is the same whenever it is asked: of the BLAS libraries that a process has loaded by then, NumPy's alone counts.
+    """
     try:
         libraries = require("threadpoolctl", "train", "naming the BLAS library").threadpool_info()
-        libraries = [library for library in libraries if library["user_api"] == "blas"]
-        blas = [f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in libraries]
     except MissingExtra:
-        blas = []
+        libraries = []
+    blas = [f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in _of_numpy(libraries)]
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -132,6 +187,18 @@ def fingerprint(threads=None):
         "threads": threads,
         "blas": sorted(set(blas)),
     }
+
+
+def _of_numpy(libraries):
+    """Return those BLAS libraries that NumPy brings in its own folder; without any, those that no package brings."""
+    blas = [library for library in libraries if library["user_api"] == "blas"]
+    packages = Path(np.__file__).resolve().parent.parent  # site-packages, with numpy/ or numpy.libs/ inside
+    brought = {}
+    for library in blas:
+        path = Path(library["filepath"]).resolve()
+        inside = path.relative_to(packages).parts[0] if path.is_relative_to(packages) else None
+        brought.setdefault(inside, []).append(library)
+    return next((brought[folder] for folder in ("numpy.libs", "numpy", None) if folder in brought), [])
 
 
 def differences(old, new):
