@@ -17,7 +17,9 @@ from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS, STOPPING
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
+if os.name == "nt":
+    pytest.skip("these signals are POSIX's", allow_module_level=True)
+
 PATIENCE = 60.0  # seconds: more than a process takes that has to compile its kernels
 
 
