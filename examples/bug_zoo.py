@@ -40,7 +40,7 @@ def train(infection, text, steps, bar):
     if infection:
         infect(model, infection)
     schedule = WarmupCosine(3e-3, steps // 12, steps, 3e-4)
-    trainer = Trainer(model, AdamW(model, schedule, betas=(0.9, 0.99), weight_decay=0.1), clip=1.0)
+    trainer = Trainer(model, AdamW(model, schedule, betas=(0.9, 0.99), weight_decay=0.1), clip=1.0, threads=1)
     losses = [trainer.evaluate(judged)]
     for step in range(1, steps + 1):
         trainer.step(*random_batch(training, max_len=LENGTH, batch_size=BATCH, seed=0, step=step))
