@@ -36,6 +36,8 @@ def test_lines(text, expected):
         ("What is it? \"Élan vital\" is it. «Où?» dit-il alors.",
          [["What is it?", '"Élan vital" is it.', "«Où?» dit-il alors."]]),
         ("See also. It says more.\n\nSee below.\n\nOne two three.", [["It says more."], ["One two three."]]),
+        ("यह किताब बहुत अच्छी है। मुझे दो किलो चावल चाहिए। वह",
+         [["यह किताब बहुत अच्छी है।", "मुझे दो किलो चावल चाहिए।"]]),
         ("Is this the end … or is it not? No, it continues…",
          [["Is this the end … or is it not?", "No, it continues…"]]),
     ],

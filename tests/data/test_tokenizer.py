@@ -106,3 +106,18 @@ def test_special_tokens_shift_ids_and_unknown_characters_have_one(known, text):
 def test_files_written_before_there_were_special_tokens():
     tokenizer = CharTokenizer.from_dict({"kind": "characters", "characters": "ab"})
     assert tokenizer.special == () and tokenizer.encode("ba").tolist() == [1, 0]
+
+
+def test_a_text_in_another_form_of_unicode():
+    """Catches a message that shows a mark on top of its quote, and a remedy that does not help: é is known, written as
+    one character."""
+    tokenizer = CharTokenizer.from_text("Le café")
+    known = r"in Unicode's form NFC all of it is known: give unicodedata.normalize\('NFC', text\)"
+    with pytest.raises(ValueError, match=rf"character '\\u0301' \(U\+0301 combining acute accent\) at position 4 .*{known}"):
+        tokenizer.encode("cafe\u0301")
+    with pytest.raises(ValueError, match="character 'é' at position 3 .*form NFD all of it is known"):
+        CharTokenizer.from_text("cafe\u0301").encode("café")
+    with pytest.raises(ValueError, match="build it from a text that has every character"):
+        tokenizer.encode("cafe\u0301 noir")
+    with pytest.raises(ValueError, match=r"'\\u200d' \(U\+200D zero width joiner\)"):
+        tokenizer.encode("a\u200d")

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinytx.cli.load import Translator, load_run
 from tinytx.cli.paths import check_file, check_folder
+from tinytx.data.characters import count_letters
 from tinytx.extras import require
 from tinytx.terminal import visible
 from tinytx.training.progress import progress
@@ -108,8 +109,11 @@ def common(words):
 
     >>> common(["the", ",", "name", "##ing", "value"])
     ['name', 'value']
+    >>> common(["।", "है", "विश्वविद्यालय"])
+    ['विश्वविद्यालय']
     """
-    some = [word for word in words if word.isalpha() and len(word) > 3] or [word for word in words if word.isalnum()]
+    long = [word for word in words if count_letters(word) > 3]
+    some = long or [word for word in words if any(map(str.isalnum, word))]
     return (some or words)[:SHOWN]
 
 

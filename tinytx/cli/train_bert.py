@@ -36,6 +36,7 @@ from tinytx.cli.settings import (
     digest,
     origin,
 )
+from tinytx.data.characters import count_letters
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import perplexity
@@ -265,7 +266,7 @@ def examples(model, tokenizer, sentences, seed, n=3):
         starts = tokenizer.word_starts(ids)
         whole = starts & np.append(starts[1:], True) & ~np.isin(ids, tokenizer.special_ids)
         names = tokenizer.tokens(ids)
-        words = [t for t in np.flatnonzero(whole) if names[t].isalpha() and len(names[t]) > 3]
+        words = [t for t in np.flatnonzero(whole) if count_letters(names[t]) > 3]
         t = rng.choice(words or np.arange(len(ids)))
         word, ids[t] = int(ids[t]), tokenizer.mask_id
         found.append((ids, word, likely(model, tokenizer, ids, 3)[0]))
