@@ -93,7 +93,8 @@ def _explain_transformer(model, source_tokenizer, target_tokenizer, arguments):
     _decoding_page(decoded, (1, len(ids), config.d_model), n_tokens, target_tokenizer)
     if arguments.picture is not None:
         s, t = len(ids), len(right) + 1
-        _draw(arguments.picture, model, (source[:, :s], target[:, :t]), names[0][:s], names[1][:t])
+        inputs, (words, read) = (source[:, :s], target[:, :t]), names
+        _draw(arguments.picture, model, inputs, words[:s], read[:t], next_word=read[t])
 
 
 def _encoder_page(source, names, n_padding):
@@ -212,7 +213,7 @@ def _explain_gpt(model, tokenizer, arguments):
         "feeds the whole text, each later one a single token: the keys and values of those before are in a cache."
     )
     if arguments.picture is not None:
-        _draw(arguments.picture, model, (inputs,), names[:-1])
+        _draw(arguments.picture, model, (inputs,), names[:-1], next_word=names[-1])
 
 
 # ---------------------------------------------------------------------------------------- what both have
@@ -266,10 +267,10 @@ def _print_steps(decoded, tokenizer, text):
     print(table(["step", "ids fed", "fed", "", "says", "p", "so far"], rows))
 
 
-def _draw(path, model, inputs, *names):
+def _draw(path, model, inputs, *names, next_word):
     from tinytx.viz import attention_maps, attention_picture  # draws with matplotlib: only where it is asked for
 
-    attention_picture(path, attention_maps(model, *inputs), *names)
+    attention_picture(path, attention_maps(model, *inputs), *names, next_word=next_word)
     say(f"Wrote {path}")
 
 

@@ -3,6 +3,8 @@
 import sys
 import unicodedata
 
+from tinytx.data.corpus import lines_of, unified
+
 
 def given_texts(words, noun, tokenizer):
     """Return [(place, text)] of what was given, and of standard input's lines where ``-`` stands.
@@ -29,7 +31,7 @@ def given_texts(words, noun, tokenizer):
     for number, word in enumerate(words, start=1):
         if word == "-":
             try:
-                lines = [line.strip() for line in sys.stdin]
+                lines = [line.strip() for line in lines_of(unified(sys.stdin.read()))]
             except UnicodeDecodeError as error:
                 encoding = error.encoding.upper()
                 raise ValueError(f"standard input is not {encoding}: {error}; save it as UTF-8") from error

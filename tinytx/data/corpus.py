@@ -81,16 +81,26 @@ def read_utf8(path, place):
         raise DataError(f"{place}: there is no file {path}: check its name and the working folder") from error
     except OSError as error:
         raise DataError(f"{place}: {path} cannot be read: {error.strerror}") from error
-    text = _decode(content, path, place)
-    if _MARK in text:  # files that were joined have a mark in the middle
-        text = re.sub(f"^{_MARK}+", "", text, flags=re.MULTILINE)
+    text = unified(_decode(content, path, place))
     if not text:
         raise DataError(f"{place}: {path} is empty: there is nothing to learn from")
     return text
 
 
+def unified(text):
+    r"""Return a text whose lines all end with ``\n``, without byte order marks where lines begin.
+
+    Files that were joined have a mark in the middle, too.
+
+    >>> unified("\ufeffa\r\nb\r\ufeffc")
+    'a\nb\nc'
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return re.sub(f"^{_MARK}+", "", text, flags=re.MULTILINE) if _MARK in text else text
+
+
 def lines_of(text):
-    """Return the lines of a text that `read_utf8` returned; the last one may lack its newline.
+    """Return the lines of a text that is `unified`; the last one may lack its newline.
 
     >>> lines_of("a\\n\\nb\\n") == lines_of("a\\n\\nb") == ["a", "", "b"]
     True
@@ -99,7 +109,7 @@ def lines_of(text):
 
 
 def _decode(content, path, place):
-    """Return bytes as text whose lines end with a newline, or say what they may be where they are not UTF-8."""
+    """Return bytes as text, or say what they may be where they are not UTF-8."""
     encoding = next((name for mark, name in _OTHER_ENCODINGS.items() if content.startswith(mark)), None)
     nul = content.find(b"\0")
     if nul >= 0 and encoding is None:
@@ -110,7 +120,7 @@ def _decode(content, path, place):
         at, reason = error.start, f" ({error.reason})"
     else:
         if nul < 0:
-            return text.replace("\r\n", "\n").replace("\r", "\n")
+            return text
         at, reason = nul, ", which no text has"
     line = len(re.findall(rb"\r\n?|\n", content[:at])) + 1
     raise DataError(

@@ -19,7 +19,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from tinytx.arguments import check_whole
-from tinytx.blas import one_thread
+from tinytx.blas import one_thread_if_it_can
 from tinytx.layers import KeyValueCache
 from tinytx.shapes import check_ids
 
@@ -117,7 +117,7 @@ def blas_for(model, ids):
     a busy machine 64 translations took a tenth of the time so. Large ones are left to all threads.
     """
     d_model = getattr(model.config, "d_model", 0)
-    return one_thread() if ids.size * d_model**2 < LARGE else nullcontext()
+    return one_thread_if_it_can() if ids.size * d_model**2 < LARGE else nullcontext()
 
 
 def begin(place, model, ids, n_tokens, *, slide=False):

@@ -6,56 +6,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
-from tinytx.extras import MissingExtra, require
+from tinytx.blas import one_thread
+from tinytx.extras import MissingExtra
 from tinytx.training.interruption import held_back
-
-
-class _OneBlasThread:
-    """The context in which BLAS uses the thread that calls it, and no other; any number of threads may be inside.
-
-    The limit is the process's: the first to enter sets it, the last to leave takes it back.
-    """
-
-    def __init__(self):
-        self._lock, self._inside = threading.Lock(), 0
-        self._controller = self._limit = None
-
-    def look(self):
-        """Look again which BLAS libraries there are.
-
-        Raises
-        ------
-        MissingExtra
-            If threadpoolctl is missing.
-        """
-        threadpoolctl = require("threadpoolctl", "train", "training in several threads")
-        with self._lock:
-            if not self._inside:
-                self._controller = threadpoolctl.ThreadpoolController()
-
-    def __enter__(self):
-        with self._lock:
-            if not self._inside:
-                self._let_any_thread()
-                self._limit = self._controller.limit(limits=1, user_api="blas")
-            self._inside += 1
-
-    def __exit__(self, *error):
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._let_any_thread()
-                self._limit.restore_original_limits()
-                self._let_any_thread()
-
-    def _let_any_thread(self):
-        """Let threadpoolctl, from 3.8 on, listen to this thread, too: it heeds the first that ever set a limit."""
-        for library in self._controller.lib_controllers:
-            if hasattr(library, "clear_controlling_thread"):
-                library.clear_controlling_thread(force=True)
-
-
-_one_blas_thread = _OneBlasThread()
 
 
 class Workers:
@@ -75,8 +28,8 @@ class Workers:
 
     def __init__(self, count=None):
         try:
-            _one_blas_thread.look()
-            self._blas = _one_blas_thread
+            one_thread.look()
+            self._blas = one_thread
         except MissingExtra:
             if count not in (None, 1):
                 raise
