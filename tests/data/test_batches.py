@@ -97,7 +97,7 @@ HUGE = np.full(20, 2**64 - 1, np.uint64)
         (lambda: random_batch(IDS, **SIZES, seed=-1, step=0), ValueError, "seed is -1"),
         (lambda: random_batch(IDS * 1.0, **SIZES, seed=0, step=0), TypeError, "random_batch: ids have dtype float64"),
         (lambda: random_batch(IDS[None], **SIZES, seed=0, step=0), ValueError, r"ids have shape \(1, 100\)"),
-        (lambda: windows(IDS[:1], 4), ValueError, "windows: 1 tokens"),
+        (lambda: windows(IDS[:1], 4), ValueError, "windows: 1 token,"),
         (lambda: random_batch(HUGE, **SIZES, seed=0, step=0), ValueError, "id 18446744073709551615 is larger than int64"),
         (lambda: windows(HUGE, 4), ValueError, "id 18446744073709551615 is larger than int64"),
         (lambda: random_batch(IDS, max_len=2.0, batch_size=1, seed=0, step=0), TypeError, "max_len is 2.0, expected a"),

@@ -5,6 +5,8 @@ Targets are the inputs' successors: ``targets[b, t]`` is the token that follows 
 
 import numpy as np
 
+from tinytx.wording import counted
+
 from tinytx.arguments import check_number, check_whole
 
 IGNORE_INDEX = -100  # a target that no loss counts
@@ -100,7 +102,7 @@ def windows(ids, max_len):
     ids = _one_row("windows", ids)
     max_len = check_whole("windows", "max_len", max_len)
     if len(ids) < 2:
-        raise ValueError(f"windows: {len(ids)} tokens, and the shortest window needs 2; take a longer text")
+        raise ValueError(f"windows: {counted(len(ids), 'token')}, and the shortest window needs 2; take a longer text")
     n_targets, ids = len(ids) - 1, _int64("windows", ids)
     shape = (-(-n_targets // max_len), max_len)
     inputs, targets = np.zeros(shape, np.int64), np.full(shape, IGNORE_INDEX)
