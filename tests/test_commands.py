@@ -16,7 +16,7 @@ from tinytx import cli
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(path for folder in ("benchmarks", "examples") for path in (ROOT / folder).glob("*.py"))
 PROGRAMS = [path for path in SCRIPTS if '__name__ == "__main__"' in path.read_text(encoding="utf-8")]
-PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *SCRIPTS]
+PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", ROOT / "tests/conftest.py", *SCRIPTS]
 SETTINGS = configparser.ConfigParser()
 SETTINGS.read(ROOT / "setup.cfg")
 
@@ -59,8 +59,10 @@ def parse(command):
         source += (ROOT / "benchmarks/turns.py").read_text(encoding="utf-8") if "turns.parser" in source else ""
         for word in words[2:]:
             assert not word.startswith("--") or f'"{word.split("=")[0]}"' in source, f"{command}: {word}"
+    elif words[0] == "pytest":
+        assert all((ROOT / word).exists() for word in words[1:]), command
     else:
-        assert words[0] in ("python", "pytest"), command
+        assert words[0] == "python", command
 
 
 def _is_default(arguments):
@@ -80,6 +82,7 @@ def test_command_can_be_typed(command):
         'pip install ".[no_such]"',
         "python -m tinytx train bert --no-such-flag 3",
         "python -m tinytx no_such",
+        "NUMBA_BOUNDSCHECK=1 pytest tests/no_such.py",
     ],
 )
 def test_mistakes_are_found(command, capsys):
@@ -115,6 +118,16 @@ def test_every_program_is_run_by_ci(path):
     assert 'for path in "$here"/benchmarks/*.py "$here"/examples/*.py; do' in RUN
     source = path.read_text(encoding="utf-8")
     assert '"--quick"' in source or "turns.parser" in source or f"*/{path.name})" in RUN
+
+
+def test_ci_runs_the_legs_of_the_suite():
+    """With the variables and on the files that tests/conftest.py names."""
+    legs = commands_of(ROOT / "tests/conftest.py")
+    assert len(legs) == 2
+    for leg in legs:
+        variable, _, *files = leg.split()
+        assert f"{variable} pytest" in RUN and f"legs=({' '.join(files)})" in RUN
+    assert RUN.count('"${legs[@]}"') == len(legs)
 
 
 STEPPING = """\
