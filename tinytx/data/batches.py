@@ -5,9 +5,8 @@ Targets are the inputs' successors: ``targets[b, t]`` is the token that follows 
 
 import numpy as np
 
-from tinytx.wording import counted
-
 from tinytx.arguments import check_number, check_whole
+from tinytx.wording import counted
 
 IGNORE_INDEX = -100  # a target that no loss counts
 
