@@ -7,6 +7,15 @@ TABLE = {
         ("an embedding's gradient is added into an array of the caller's",
          "if not self._owned or not grad.flags.c_contiguous:", "if not grad.flags.c_contiguous:"),
     ],
+    "members.py": [
+        ("a dict is not walked", "elif isinstance(thing, dict):", "elif isinstance(thing, dict) and False:"),
+        ("two parameters of one path: the last remains", "if path in paths:", "if False:"),
+    ],
+    "training/interruption.py": [
+        ("Ctrl-C is lost", "        held.check()", "        pass"),
+        ("a handler that was put in place meanwhile is lost",
+         "if signal.getsignal(number) == self._handle:", "if True:"),
+    ],
     "core.py": [
         ("every step draws the same dropout masks",
          "{self.seed} {self.step} {self._sites}", "{self.seed} {self._sites}"),

@@ -154,6 +154,7 @@ def test_what_is_raised_waits_for_the_end_and_is_raised_once():
         with held_back() as held:
             os.kill(os.getpid(), signal.SIGINT)
             with held_back() as inner:  # an inner block holds nothing of its own
+                os.kill(os.getpid(), signal.SIGINT)
                 inner.check()
             for _ in range(3):
                 os.kill(os.getpid(), signal.SIGINT)

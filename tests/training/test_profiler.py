@@ -89,3 +89,11 @@ def test_the_optimisers_time():
     before = model.parameters()[0].data.copy()
     assert 0 < time_update(AdamW(model, 1e-3), model, ids, ids, steps=3) < 0.5
     assert (model.parameters()[0].data != before).any()
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+def test_the_mean_over_no_steps(steps):
+    """Catches a division by 0 after a step that nobody asked for."""
+    model, ids = make()
+    with pytest.raises(ValueError, match=f"profile: steps is {steps}, expected at least 1"):
+        profile(model, ids, ids, steps=steps)

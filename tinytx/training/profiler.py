@@ -83,7 +83,14 @@ def profile(model, *batch, steps=10):
     -------
     list of Row
         One for each layer that took time or keeps memory, in the order of the model; seconds and bytes for one step.
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is below 1.
     """
+    if not steps >= 1:
+        raise ValueError(f"profile: steps is {steps}, expected at least 1: the mean over nothing is no time")
     model = model.replicate()
     layers = list(model.named_layers())
     rows = {id(layer): Row(path or "(model)", type(layer).__name__) for path, layer in layers}
