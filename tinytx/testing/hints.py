@@ -123,7 +123,7 @@ def _reduction(analytic, numeric, known):
 def _term(analytic, numeric, known, like):
     """A multiple of the input or the output in each row: the derivative of a statistic of the row was left out.
 
-    With s(x) the norm, the variance or the sum by which a row is divided, dx has a term that is ds/dx times a number:
+    With s(x) the norm, the variance or the sum by which a row is divided, dx has a term that is ∂s/∂x times a number:
     for a norm or a variance a multiple of x (less its mean), for the sum of a softmax a multiple of y.
     """
     for axis, (name, array) in itertools.product(reversed(range(analytic.ndim)), like.items()):
