@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tinytx.testing import gradcheck
 from tinytx.testing.hints import hint
 
 N = np.random.default_rng(0).normal(size=(3, 4, 5))  # the right gradient
@@ -101,3 +102,84 @@ def test_nothing_wrong():
 def test_no_pattern():
     """Better no hint than a wrong one."""
     assert say(np.random.default_rng(1).normal(size=N.shape)) == ""
+
+
+class TestTermsOfANormalisation:
+    """What is left where a statistic is taken for a constant: a multiple of the input or the output in each row."""
+
+    x = np.random.default_rng(2).normal(size=N.shape)
+    weights = np.random.default_rng(3).normal(size=(3, 4, 1))
+
+    def say(self, difference):
+        return hint(N + difference, N, np.ones(N.shape, bool), SIZES, {"x": self.x, "the output": self.x**3})
+
+    def test_a_multiple_of_the_input(self):
+        assert "a multiple of x in each row along axis 2: a term of a norm" in self.say(self.weights * self.x)
+
+    def test_a_multiple_of_the_output(self):
+        assert "a multiple of the output in each row along axis 2" in self.say(self.weights * self.x**3)
+
+    def test_a_multiple_and_a_constant(self):
+        found = self.say(self.weights * self.x - self.weights**2)
+        assert "a multiple of x, and a constant, in each row along axis 2" in found and "detached" in found
+
+    def test_along_another_axis(self):
+        assert "a multiple of x in each row along axis 1" in self.say(self.weights[:, :1] * self.x * (1 + np.arange(5)))
+
+    def test_another_multiple_for_each_entry(self):
+        assert "multiple" not in self.say(np.sin(7 * self.x) * self.x)
+
+    def test_rows_of_which_an_entry_is_not_known(self):
+        """They are left out; where no row is whole, nothing is claimed."""
+        numeric, like = N.copy(), {"x": self.x}
+        numeric[0, 0, 0] = np.nan
+        wrong = np.isfinite(numeric)
+        assert "a multiple of x in each row" in hint(N + self.weights * self.x, numeric, wrong, SIZES, like)
+        numeric[..., 0] = numeric[:, 0] = numeric[0] = np.nan
+        assert "multiple" not in hint(N + self.weights * self.x, numeric, np.isfinite(numeric), SIZES, like)
+
+
+def layer_norm(x, weight, bias):
+    centred = x - x.mean(-1, keepdims=True)
+    r = 1 / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+    return weight * centred * r + bias, (centred * r, r, weight)
+
+
+@pytest.mark.parametrize(
+    ("mean", "variance", "says"),
+    [
+        (0, 1, "constant along axis 2: a missing reduction (sum or mean) over it, such as the derivative of a mean"),
+        (1, 0, "off by a multiple of x, and a constant, in each row along axis 2: terms of a normalisation"),
+        (0, 0, "as if its variance, or its mean and variance, were constant (detached)"),
+    ],
+)
+def test_a_detached_statistic_of_a_layer_norm(mean, variance, says):
+    def backward(dy, saved):
+        normed, r, weight = saved
+        g = dy * weight
+        dx = g - mean * g.mean(-1, keepdims=True) - variance * normed * (g * normed).mean(-1, keepdims=True)
+        return r * dx, (dy * normed).sum(axis=(0, 1)), dy.sum(axis=(0, 1))
+
+    report = gradcheck(layer_norm, N, N[0, 0], N[0, 1], backward=backward)
+    assert says in report["x"].hint and report["weight"].verdict == report["bias"].verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (lambda t: t[0].sum(axis=0), "of axis 0 of the output only index 0 is added up"),
+        (lambda t: t[:, :-1].sum(axis=(0, 1)), "of axis 1 of the output index 3 is left out"),
+        (lambda t: t.sum(axis=(0, 1)) + t[1].sum(axis=0), "of axis 0 of the output index 1 is counted 2 times"),
+    ],
+)
+def test_a_sum_over_some_rows_only(rows, says):
+    scale = lambda x, weight: (x * weight, (x, weight))  # noqa: E731
+    report = gradcheck(scale, N, N[0, 0], backward=lambda dy, saved: (dy * saved[1], rows(dy * saved[0])))
+    assert says in report["weight"].hint and report["x"].verdict == "PASS"
+
+
+def test_a_gradient_that_is_no_sum_of_rows():
+    scale = lambda x, weight: (x * weight, (x, weight))  # noqa: E731
+    wrong = lambda dy, saved: (dy * saved[1], np.sin(9 * (dy * saved[0]).sum(axis=(0, 1))))  # noqa: E731
+    report = gradcheck(scale, N, N[0, 0], backward=wrong)
+    assert report["weight"].verdict == "FAIL" and "rows" not in report["weight"].hint

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tinytx.testing.numeric import EPS, Estimate, Kink, complex_step, derivative, look_closely, rounding_noise
+from tinytx.testing.numeric import EPS, Estimate, Kink, complex_step, derivative, look_closely, noise_floor, rounding_noise
 
 
 def sized(f):
@@ -75,6 +75,17 @@ def test_without_the_veto_the_bar_is_too_short():
     assert abs(found.value - slope) <= found.error
 
 
+@pytest.mark.parametrize("width", [1e-4, 1e-5, 1e-6])
+def test_what_is_narrower_than_the_smallest_step_has_no_short_bar(width):
+    """The slope is 1 within the width, and next to 0 at all steps: C(h) has not begun to settle."""
+    f = sized(lambda h: 5 + width * math.tanh((h + width / 3) / width))
+    slope = 1 - math.tanh(1 / 3) ** 2
+    found = derivative(f, 0.25)
+    assert found.error == math.inf or abs(found.value - slope) <= found.error
+    closer = look_closely(f, 0.25)
+    assert abs(closer.value - slope) <= closer.error <= 1e-4
+
+
 def test_cancellation_shows_in_the_bar():
     """Terms of 1e8 that cancel: f is small, its rounding is not."""
     f = lambda h: ((1e8 + math.sin(h)) - 1e8, 2e8)  # noqa: E731
@@ -136,6 +147,32 @@ class TestRoundingNoise:
 
     def test_nothing_at_all(self):
         assert rounding_noise(lambda h: (0.0, 0.0), 1e-7) == 4 * EPS
+
+
+SHORTER = {"float32": np.float32, "float16": np.float16}
+
+
+class TestNoiseFloor:
+    @pytest.mark.parametrize("name", SHORTER)
+    def test_shorter_numbers(self, name):
+        """Found whether the steps are felt or not, to within an order of magnitude and more."""
+        kind = SHORTER[name]
+        noise = noise_floor(lambda h: (float(np.cos(kind(0.7 + h))), 1.0), 1.0)
+        assert np.finfo(kind).eps / 30 < noise < 30 * np.finfo(kind).eps
+
+    @pytest.mark.parametrize("f", [math.exp, lambda h: math.tanh(30 * h), lambda h: 1 / (0.02 + h * h)])
+    def test_smooth_functions_have_none(self, f):
+        assert noise_floor(sized(f), 1.0) < 1e-12
+
+    def test_a_kink_is_no_noise(self):
+        assert noise_floor(sized(lambda h: abs(h) + h), 1.0) < 1e-12
+
+    def test_a_pole_near_by_is_no_noise(self):
+        """The larger steps cross it; the smaller do not, and show less."""
+        assert noise_floor(lambda h: (1 / (0.05 + h), 20.0), 1.0) < 1e-11
+
+    def test_where_the_function_ends(self):
+        assert noise_floor(lambda h: (math.sqrt(h + 1e-5) if h > -1e-5 else math.nan, 1.0), 1.0) < 1e-12
 
 
 def test_complex_step_has_no_truncation():

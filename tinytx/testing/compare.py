@@ -5,7 +5,7 @@ import numpy as np
 from tinytx.testing.judge import Judge
 from tinytx.testing.problem import broadcast_axes
 from tinytx.testing.report import FAIL, INCONCLUSIVE, TensorReport
-from tinytx.testing.rounding import backward_wobble, forward_noise, rms
+from tinytx.testing.rounding import backward_wobble, forward_noise, natural_sizes
 from tinytx.testing.tensor_comparison import TensorComparison
 
 
@@ -31,9 +31,10 @@ class Comparison:
         self.analytic = problem.gradients([part.copy() for part in dy])  # a backward may write to what it gets
         self.left = problem.left
         noise, wobble = forward_noise(problem, dy, rng), backward_wobble(problem, dy, self.analytic, rng)
+        natural = natural_sizes(problem, dy)
         self.middle, self.size = problem.value(dy)
         self.judges = {
-            name: Judge(rtol, noise[name], wobble[name], self.size / (rms(tensor) or 1.0), finite and np.isfinite(tensor).all())
+            name: Judge(rtol, noise[name], wobble[name], natural[name], finite and np.isfinite(tensor).all())
             for name, tensor in problem.tensors.items()
         }
         self.like = {"the output": problem.forward()[0]}

@@ -11,6 +11,12 @@ numbers. The settings that suit them are ``deadline=None``, since the first call
         x = data.draw(tensors((sizes["B"], sizes["T"], config["d_model"])))
         check_layer(MultiHeadAttention(**config, rng=np.random.default_rng(0)), x)
 
+A failure shrinks entry by entry, and each attempt is a whole check. Let the attempts be quick: ``check_layer(...,
+checks=[check_determinism, check_linear_in_dy])`` or ``gradcheck(..., mode="directional", directions=1)`` while hypothesis
+searches, and the whole afterwards on what it found. Or leave shrinking out, and be shown the first failure as it is::
+
+    @settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+
 A shape is a tuple, or a strategy for one: ``hypothesis.extra.numpy.array_shapes()`` makes sizes shrink, too.
 """
 
