@@ -42,7 +42,10 @@ class RunSettings:
     log_every: int = option(10, "steps between lines of metrics.jsonl", minimum=1)
     seed: int = option(1337, "of weights, batches and dropout", minimum=0)
     threads: int | None = option(
-        None, "shards of a batch that run side by side; processors if not given", minimum=1, maximum=MOST_THREADS
+        None,
+        "shards of a batch that run side by side; processors, or OMP_NUM_THREADS if fewer, if not given",
+        minimum=1,
+        maximum=MOST_THREADS,
     )
     dtype: str = option("float32", "precision", choices=("float32", "float64"))
 
