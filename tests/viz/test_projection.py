@@ -207,7 +207,7 @@ def test_progress_is_told_after_each_iteration(capsys):
     tsne_map(x, perplexity=5, iterations=203, update=texts.append)
     assert len(texts) == 203
     assert texts[98] == "" and texts[99].startswith("loss ") and texts[100] == texts[99] != texts[202]
-    lines = Lines(3, 0, "iteration")
+    lines = Lines(3, 0, "iteration", True)
     tsne_map(x, perplexity=5, iterations=3, update=lines.update)
     assert capsys.readouterr().err.startswith("iteration 3/3, 0 s left, loss ")
 
@@ -223,7 +223,7 @@ def test_wrong_arguments():
     for rate in (0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"learning_rate is {rate}, expected a finite number above 0"):
             tsne_map(x, learning_rate=rate)
-    with pytest.raises(ValueError, match="perplexity is 30.0, and 20 points can have 1 to 18"):
+    with pytest.raises(ValueError, match="perplexity is 30, and 20 points can have 1 to 18"):
         tsne_map(x[:20])
     with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="too large a learning rate"):
         tsne_map(x, perplexity=5, learning_rate=1e300, iterations=20)
