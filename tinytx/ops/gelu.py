@@ -38,7 +38,7 @@ from tinytx.shapes import check_float, check_gradient, contiguous
 A = 0.044715
 C = math.sqrt(2 / math.pi)
 DENSITY = 1 / math.sqrt(2 * math.pi)
-FLAT = 40.0  # beyond -FLAT y is 0 in both dtypes, and beyond +-FLAT the slope is 0 or 1: no infinity is multiplied by 0
+FLAT = 40.0  # below -FLAT y is 0 in both dtypes, and no infinity is multiplied by 0
 
 
 @kernel
@@ -51,12 +51,10 @@ def _erf_forward(y, x):
 
 @kernel
 def _erf_backward(dx, dy, x):
-    half, density, low, high = x.dtype.type(0.5), x.dtype.type(DENSITY), x.dtype.type(-FLAT), x.dtype.type(FLAT)
+    half, density, zero = x.dtype.type(0.5), x.dtype.type(DENSITY), x.dtype.type(0)
     for i in range(x.size):
-        v = low if x[i] < low else x[i]
-        v = high if v > high else v
-        e = exp(-half * v * v)
-        dx[i] = dy[i] * (normal_cdf(v, e) + v * density * e)  # (2)
+        e = exp(-half * x[i] * x[i])
+        dx[i] = dy[i] * (normal_cdf(x[i], e) + (x[i] * density * e if e > 0 else zero))  # (2)
 
 
 @kernel
@@ -70,12 +68,11 @@ def _tanh_forward(y, x):
 @kernel
 def _tanh_backward(dx, dy, x):
     one, c, a, a3 = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A), x.dtype.type(3 * A)
-    low, high = x.dtype.type(-FLAT), x.dtype.type(FLAT)
+    zero = x.dtype.type(0)
     for i in range(x.size):
-        v = low if x[i] < low else x[i]
-        v = high if v > high else v
-        s = one / (one + exp(c * (v + a * v * v * v)))
-        dx[i] = dy[i] * (s - v * s * (one - s) * c * (one + a3 * v * v))  # (4), c being -2 sqrt(2/pi)
+        s = one / (one + exp(c * (x[i] + a * x[i] * x[i] * x[i])))
+        slope = s * (one - s) * c  # of s, c being -2 sqrt(2/pi); where it is 0, infinity may stand beside it
+        dx[i] = dy[i] * (s - (x[i] * slope * (one + a3 * x[i] * x[i]) if slope < 0 else zero))  # (4)
 
 
 def _apply(loop, *arrays):
