@@ -31,6 +31,9 @@ def test_check_ids_names_the_first_fault():
     with pytest.raises(ValueError, match="target -100"):
         check_ids("place", [-100], 5, what="target")
     check_ids("place", [-100, 4], 5, allowed=-100)
+    for nearest in (-1, 5):  # just outside
+        with pytest.raises(ValueError, match=f"token id {nearest} at position"):
+            check_ids("place", [0, nearest], 5)
     with pytest.raises(ValueError, match="18446744073709551615"):
         check_ids("place", np.array([2**64 - 1], np.uint64), 5)
 
