@@ -214,6 +214,21 @@ def test_modes_find_one_wrong_entry(mode, error):
     assert math.isclose(report["x"].analytic - report["x"].numeric, error, rel_tol=1e-3)
 
 
+@pytest.mark.parametrize("at", [0, -1])
+def test_the_ends_are_always_sampled(at):
+    """Catches samples without the last entry, where masks and ranges go wrong first."""
+    x = np.linspace(0.5, 2.0, 600)
+    x[[0, 5, 9, -1]] = 1.25, 0.5, 2.0, 1.25  # neither end has the largest or the smallest gradient
+
+    def backward(dy, x):
+        dx = 2 * dy * x
+        dx[at] *= 1.001
+        return dx
+
+    report = gradcheck(square, x, backward=backward, mode="sampled", samples=6)
+    assert report.verdict == "FAIL" and report["x"].index == (at % 600,)
+
+
 def test_samples_alone_miss_one_entry():
     """They are for mistakes that are everywhere; the ends and the largest gradients are always among them."""
     assert gradcheck(square, BIG, backward=planted(1e-3), mode="sampled")
