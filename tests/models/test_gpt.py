@@ -103,8 +103,10 @@ def test_loss_in_chunks_is_the_loss(tied, monkeypatch):
         np.testing.assert_allclose(found[name], gradient, rtol=0, atol=1e-14, err_msg=name)
 
 
-def test_shards_add_up_to_the_whole_batch():
-    """Catches dropout masks and counts that depend on how many threads shared the batch."""
+@pytest.mark.parametrize("most", [10**6, 1])
+def test_shards_add_up_to_the_whole_batch(most, monkeypatch):
+    """Catches dropout masks and counts that depend on how many threads shared the batch; in chunks of logits, too."""
+    monkeypatch.setattr("tinytx.models.gpt.LOGITS", most)
     ids, targets = ids_of(5, 6), ids_of(5, 6, seed=4)
     targets[3:, 2:] = -100
     check_shards_add_up(model_of(dropout=0.3), ids, targets)
