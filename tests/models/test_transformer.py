@@ -1,5 +1,7 @@
 """The Transformer as a whole: every gradient by name, what padding and later words must not do, and learning."""
 
+import functools
+
 import numpy as np
 import pytest
 from cases import LayerCase, Seeded
@@ -16,7 +18,7 @@ from transformer_cases import PAD, START, STOP, VARIANTS, batch_of, case_of, con
 from tinytx.core import Tape, TapeError
 from tinytx.layers import padding_mask
 from tinytx.models import Transformer
-from tinytx.ops import kl_divergence
+from tinytx.ops import cross_entropy, kl_divergence
 from tinytx.training import Adam, Trainer, WarmupInverseSqrt
 
 SAME = {"rtol": 0, "atol": 1e-12}
@@ -72,15 +74,19 @@ def test_loss_and_its_gradient(variant):
         assert abs(numeric - analytic) < 1e-7 * max(1, np.linalg.norm(parameter.grad)), path
 
 
-def test_loss_is_that_of_each_next_word():
+@pytest.mark.parametrize(
+    ("loss_form", "of_a_word"),
+    [("kl_divergence", functools.partial(kl_divergence, pad_id=PAD)), ("cross_entropy", cross_entropy)],
+)
+def test_loss_is_that_of_each_next_word(loss_form, of_a_word):
     """Catches labels that are not shifted, start among them, and padding that counts: one position at a time."""
-    model, (source, target) = model_of(label_smoothing=0.2), batch_of()
+    model, (source, target) = model_of(label_smoothing=0.2, loss_form=loss_form), batch_of()
     losses = []
     for row in range(len(target)):
         for t in range(target.shape[1] - 1):
             if target[row, t + 1] != PAD:
                 logits = model(source[row : row + 1], target[row : row + 1, : t + 1])[:, -1]
-                losses.append(kl_divergence(logits, target[row, t + 1 : t + 2], pad_id=PAD, label_smoothing=0.2)[0])
+                losses.append(of_a_word(logits, target[row, t + 1 : t + 2], label_smoothing=0.2)[0])
     assert model.count(source, target) == len(losses) == 5 + 4 + 3
     np.testing.assert_allclose(model.loss(source, target), np.mean(losses), rtol=1e-13)
 
