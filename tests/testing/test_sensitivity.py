@@ -125,7 +125,7 @@ def test_outputs_that_are_not_finite_are_left_out():
     x = np.array([1.0, 0.0, 2.0])
     log = lambda x: (np.log(x), x)  # noqa: E731
     report = gradcheck(log, x, backward=lambda dy, x: dy / x)
-    assert report.verdict == "INCONCLUSIVE" and "1 entries of the output are not finite" in report.reason
+    assert report.verdict == "INCONCLUSIVE" and "the output is not finite in 1 entries" in report.reason
     assert gradcheck(log, x, backward=lambda dy, x: 1.1 * dy / x).verdict == "FAIL"
 
 

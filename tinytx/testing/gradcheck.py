@@ -124,7 +124,7 @@ def gradcheck(
             check = Comparison(problem, dy, rtol, samples, directions, rng, finite=not left_out)
             report.tensors = [check.tensor(tensor, mode) for tensor in problem.tensors]
             if left_out:
-                report.reason = f"{left_out} entries of the output are not finite: they were left out"
+                report.reason = f"the output is not finite in {left_out} entries: they were left out"
     return report
 
 

@@ -61,6 +61,8 @@ class Judge(NamedTuple):
 
     def why_wide(self, found, raised=()):
         """Return what makes an error bar wide; ``raised`` holds the exceptions of steps at which the forward raised."""
+        if not self.finite:
+            return "inputs or outputs are not finite, and backward may not be finite beside them"
         if not math.isfinite(found.error):
             first = f": it raised {type(raised[0]).__name__}: {raised[0]}" if raised else ""
             return f"near it the forward is not finite{first}"
