@@ -25,7 +25,7 @@ from tinytx.training.progress import tracked
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
 
 MODEL = {"d_model": 256, "n_heads": 4, "d_ff": 512, "n_encoder_layers": 2, "n_decoder_layers": 2}
-MODEL |= {"norm_order": "pre", "dropout": 0.1, "label_smoothing": 0.1, "max_len": 64}
+MODEL |= {"norm_order": "pre", "max_len": 64} | (REGIME := {"dropout": 0.1, "label_smoothing": 0.1})
 PARTS, HELD_OUT = 4000, 1000  # the shared vocabulary; pairs to validate, and as many to test
 MAX_TOKENS, WARMUP, FACTOR = 1000, 400, 0.5  # ids on a side of a batch; steps to the largest learning rate, 1.6e-3
 EVERY, AVERAGED, SHOWN = 250, 5, "These windows aren't clean."  # steps between checkpoints; how many are averaged
@@ -140,8 +140,7 @@ def main():
     save_checkpoint(out / "average", model, **{name: meta[name] for name in meta if name.endswith("tokenizer")})
     judge(model, tokenizer, test, out)
     draw(model, tokenizer, SHOWN, out)
-    regime = {name: MODEL[name] for name in ("dropout", "label_smoothing")}
-    loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French", unit="part", **regime)
+    loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French", unit="part", **REGIME)
     print(f"Wrote to {out}: translations.tsv, alignment.png, attention.png, loss.png, average/checkpoint.npz")
     print("Try next:", command("translate", out / "average", "Where do you live?", "--beam", 4))
 
