@@ -114,8 +114,8 @@ LINEAR = Specimen(ops.linear, (X, draw(5, 6), draw(6)), ops.linear_backward)
 SQUARE = Specimen(ops.linear, (X, draw(5, 5), draw(5)), ops.linear_backward)
 LOOKUP = Specimen(ops.embedding, (IDS, TABLE), ops.embedding_backward)
 POSITIONS = Specimen(ops.add_positions, (X, TABLE), ops.add_positions_backward)
-DROPOUT = Specimen(ops.dropout, (X, 0.3, 5), ops.dropout_backward)
-NO_DROPOUT = {"inputs": (X, 0.0, 5)}
+DROPOUT = Specimen(lambda x: ops.dropout(x, 0.3, 5), (X,), ops.dropout_backward)
+NO_DROPOUT = {"target": lambda x: ops.dropout(x, 0.0, 5)}
 WORDS = Specimen(Embedding(220, 2, rng=rng()), (np.array([[200, 3]]),))
 SCALED = Specimen(Scaled(7, 5, rng=rng()), (IDS,))
 
