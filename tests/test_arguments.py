@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinytx import data
-from tinytx.arguments import check_number, check_texts, check_whole
+from tinytx.arguments import check_number, check_probability, check_texts, check_whole
 from tinytx.data import CharTokenizer, SubwordTokenizer, WordPieceTokenizer, WordTokenizer
 from tinytx.training import average_checkpoints
 from tinytx.viz import alignment_picture, attention_picture, nearest, word_map, word_page, write_projector
@@ -92,11 +92,17 @@ def test_whole_numbers_out_of_range():
 
 @pytest.mark.parametrize("value", [0.5, np.float32(0.5), Fraction(1, 2)])
 def test_numbers(value):
-    assert check_number("f", "p", value, lambda p: p < 1, "less") == 0.5
+    assert check_number("f", "p", value, "less", lambda p: p < 1) == 0.5
 
 
 @pytest.mark.parametrize("value, error", [(True, TypeError), ("1", TypeError), (None, TypeError), (1j, TypeError),
                                           (np.ones(1), TypeError), (float("nan"), ValueError), (1, ValueError)])  # fmt: skip
 def test_what_is_no_such_number(value, error):
     with pytest.raises(error, match="f: p is .*, expected less"):
-        check_number("f", "p", value, lambda p: p < 1, "less")
+        check_number("f", "p", value, "less", lambda p: p < 1)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1, float("nan")])
+def test_check_probability(value):
+    with pytest.raises(ValueError, match="place: p is"):
+        check_probability("place", "p", value)

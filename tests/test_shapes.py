@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinytx.shapes import check_float, check_ids, check_probability, check_shape, contiguous, rows
+from tinytx.shapes import check_float, check_ids, check_shape, contiguous, rows
 
 
 def test_check_float_names_every_dtype():
@@ -36,12 +36,6 @@ def test_check_ids_names_the_first_fault():
             check_ids("place", [0, nearest], 5)
     with pytest.raises(ValueError, match="18446744073709551615"):
         check_ids("place", np.array([2**64 - 1], np.uint64), 5)
-
-
-@pytest.mark.parametrize("value", [-0.1, 1, float("nan")])
-def test_check_probability(value):
-    with pytest.raises(ValueError, match="place: p is"):
-        check_probability("place", "p", value)
 
 
 def test_contiguous_copies_only_what_needs_it():

@@ -4,7 +4,13 @@ Checks of arrays are in `tinytx.shapes`.
 """
 
 import math
-from numbers import Integral, Real
+import numbers
+import operator
+
+import numpy as np
+
+INT64 = (-(2**63), 2**63 - 1)
+ROWS = (0, 2**63 - 1)  # what an index of a row can be
 
 
 def check_whole(place, name, value, least=1, most=math.inf, remedy=""):
@@ -28,40 +34,76 @@ def check_whole(place, name, value, least=1, most=math.inf, remedy=""):
     ValueError
         If it is out of range.
     """
-    expected = f"expected a whole number of at least {least}" + (f" and at most {most}" if most < math.inf else "")
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{place}: {name} is {value!r:.80}, {expected}{remedy}")
-    if not least <= value <= most:
-        raise ValueError(f"{place}: {name} is {value}, {expected}{remedy}")
-    return int(value)
+    expected = f"a whole number of at least {least}" + (f" and at most {most}" if most < INT64[1] else "")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected {expected}{remedy}")
+    if not least <= number <= most:
+        raise ValueError(f"{place}: {name} is {_quoted(number)}, expected {expected}{remedy}")
+    return number
 
 
-def check_number(place, name, value, is_right, expected):
-    """Return a number as a float.
+def check_sizes(place, **sizes):
+    """Raise TypeError or ValueError unless all are whole numbers of at least 0, as the sizes of axes are."""
+    for name, size in sizes.items():
+        check_whole(place, name, size, *ROWS)
+
+
+def check_number(place, name, value, expected="a number", accept=None):
+    """Return ``value`` as a float.
 
     Parameters
     ----------
     place, name : str
-        For the message: who asks, and what for.
-    value : float or int
-        Or NumPy's; True is none.
-    is_right : function (float) -> bool
-        Says whether the number can be used: ``lambda p: 0 < p <= 1``. Any comparison of NaN is False.
+        For the message.
+    value : real number, or an array of one without axes
     expected : str
-        The same in words: "a number in (0, 1]".
+        What ``accept`` accepts, in words: "a number in (0, 1]".
+    accept : function (float) -> bool, optional
+        ``lambda p: 0 < p <= 1``. Any comparison with NaN is False.
 
     Raises
     ------
     TypeError
-        If it is no number.
+        If ``value`` is a boolean, a text, None, an array with axes, ...
     ValueError
-        If it is not right.
+        If ``accept`` does not accept it.
     """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{place}: {name} is {value!r:.80}, expected {expected}")
-    if not is_right(value):
-        raise ValueError(f"{place}: {name} is {value}, expected {expected}")
-    return float(value)
+    value = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected {expected}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if accept is not None and not accept(number):
+        raise ValueError(f"{place}: {name} is {_quoted(value)}, expected {expected}")
+    return number
+
+
+def check_probability(place, name, value):
+    """Return ``value`` as a float; raise TypeError unless it is a number, and ValueError unless 0 <= value < 1."""
+    return check_number(place, name, value, "a number in [0, 1)", lambda p: 0 <= p < 1)
+
+
+def check_flag(place, name, value):
+    """Return ``value`` as a bool; raise TypeError unless it is one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected True or False")
+    return bool(value)
+
+
+def _quoted(value):
+    """Return a value as a message shows it: arrays by their shape, and nothing that fills the screen."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"an integer of {value.bit_length()} bits"
+    text = str(value) if isinstance(value, numbers.Real) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def check_list(place, name, values, of="str"):

@@ -25,7 +25,6 @@ import numpy as np
 from tinytx.members import members
 from tinytx.parameter import Parameter, gradients_for
 
-
 __all__ = ["Layer", "Parameter", "Tape", "TapeError", "check_arrays", "gradients_for", "pieces"]
 
 

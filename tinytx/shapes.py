@@ -6,15 +6,11 @@ floats.
 """
 
 import math
-import numbers
-import operator
 
 import numpy as np
 
 _FLOATS = [{np.dtype(np.float32)}, {np.dtype(np.float64)}]
 _ARRAYS = (np.ndarray, np.generic)  # NumPy's own scalars are arrays without axes
-INT64 = (-(2**63), 2**63 - 1)
-ROWS = (0, 2**63 - 1)  # what an index of a row can be
 
 
 def check_float(place, **arrays):
@@ -129,79 +125,6 @@ def check_mask(place, mask, full):
     if mask.ndim > len(full) or any(n not in (1, size) for n, size in axes):
         raise ValueError(f"{place}: mask has shape {mask.shape}, expected one that broadcasts to {tuple(full)}")
     return mask
-
-
-def check_number(place, name, value, expected="a number", accept=None):
-    """Return ``value`` as a float.
-
-    Parameters
-    ----------
-    place, name : str
-        For the message.
-    value : real number, or an array of one without axes
-    expected : str
-        What ``accept`` accepts, in words.
-    accept : function (float) -> bool, optional
-
-    Raises
-    ------
-    TypeError
-        If ``value`` is a boolean, a text, None, an array with axes, ...
-    ValueError
-        If ``accept`` does not accept it.
-    """
-    value = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected {expected}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if accept is not None and not accept(number):
-        raise ValueError(f"{place}: {name} is {_quoted(value)}, expected {expected}")
-    return number
-
-
-def check_integer(place, name, value, low, high=INT64[1]):
-    """Return ``value`` as an int; raise TypeError unless it is one, and ValueError unless low <= value <= high."""
-    expected = f"a whole number of at least {low}" + (f" and at most {high}" if high != INT64[1] else "")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected {expected}")
-    if not low <= number <= high:
-        raise ValueError(f"{place}: {name} is {_quoted(number)}, expected {expected}")
-    return number
-
-
-def check_sizes(place, **sizes):
-    """Raise TypeError or ValueError unless all are whole numbers of at least 0, as the sizes of axes are."""
-    for name, size in sizes.items():
-        check_integer(place, name, size, *ROWS)
-
-
-def check_flag(place, name, value):
-    """Return ``value`` as a bool; raise TypeError unless it is one."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected True or False")
-    return bool(value)
-
-
-def check_probability(place, name, value):
-    """Return ``value`` as a float; raise TypeError unless it is a number, and ValueError unless 0 <= value < 1."""
-    return check_number(place, name, value, "a number in [0, 1)", lambda p: 0 <= p < 1)
-
-
-def _quoted(value):
-    """Return a value as a message shows it: arrays by their shape, and nothing that fills the screen."""
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and dtype {value.dtype}"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return f"an integer of {value.bit_length()} bits"
-    text = str(value) if isinstance(value, numbers.Real) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def contiguous(x):

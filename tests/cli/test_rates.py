@@ -1,6 +1,5 @@
 """Learning rates of a run: worked out where they are used, never frozen; and a word where nothing would be learned."""
 
-import shutil
 
 import pytest
 

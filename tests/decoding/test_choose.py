@@ -164,7 +164,7 @@ def test_top_p_of_what_top_k_kept(top_k, top_p, kept):
     "options, message",
     [
         ({"temperature": "1"}, "choose: temperature is '1', expected a finite number"),
-        ({"temperature": np.ones(2)}, "temperature is array"),
+        ({"temperature": np.ones(2)}, "temperature is an array"),
         ({"top_k": 2.5}, "top_k is 2.5, expected a whole number of at least 1, or None"),
         ({"top_k": math.nan}, "top_k is nan"),
         ({"top_k": True}, "top_k is True"),

@@ -25,7 +25,7 @@ TABLE = {
         ("backward spreads the smoothing over V - 1 words",
          "smoothing / logits.dtype.type(v)", "smoothing / logits.dtype.type(v - 1)"),
         ("a shard divides by its own targets, not by those of the whole batch",
-         'return max(1, check_integer(place, "count", count, 0))', 'check_integer(place, "count", count, 0)'),
+         'return max(1, check_whole(place, "count", count, 0))', 'check_whole(place, "count", count, 0)'),
         ("words whose id is below ignore_index are not counted",
          '"targets") != ignore_index', '"targets") > ignore_index'),
     ],
@@ -99,12 +99,14 @@ TABLE = {
          "exaggeration * math.log1p(squared)", "math.log1p(squared)"),
         ("the last block of points is left out", "range(0, n, BLOCK)", "range(0, max(n - BLOCK, 1), BLOCK)"),
     ],
+    "arguments.py": [
+        ("a probability of 1 is let through, and divides by 0", "lambda p: 0 <= p < 1", "lambda p: 0 <= p <= 1"),
+    ],
     "shapes.py": [
         ("a mask that does not fit is not refused by name",
          "or any(n not in (1, size) for n, size in axes)", "or any(n > size for n, size in axes)"),
         ("integers pass for a gradient", "or dy.dtype != dtype:", "or dy.dtype.kind not in 'fi':"),
         ("an array without axes gets one", "x if x.flags.carray else x.copy()", "np.ascontiguousarray(x)"),
         ("an id one too large is let through", "(ids >= size)", "(ids > size)"),
-        ("a probability of 1 is let through, and divides by 0", "0 <= p < 1", "0 <= p <= 1"),
     ],
 }  # fmt: skip

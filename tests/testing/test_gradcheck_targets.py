@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from gradcheck_cases import Scale, X, draw, rng, square, square_backward
+from gradcheck_cases import Scale, X, draw, rng, square
 
 from tinytx import ops
 from tinytx.core import Parameter

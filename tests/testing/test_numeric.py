@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from tinytx.testing.numeric import EPS, Estimate, Kink, complex_step, derivative, look_closely, noise_floor, rounding_noise
+from tinytx.testing.numeric import (
+    EPS,
+    Estimate,
+    Kink,
+    complex_step,
+    derivative,
+    look_closely,
+    noise_floor,
+    rounding_noise,
+)
 
 
 def sized(f):

@@ -27,8 +27,8 @@ import numpy as np
 
 from tinytx.cli.advice import command
 from tinytx.cli.best import FOLDER, Best
-from tinytx.cli.plot import PICTURE, curve_details
 from tinytx.cli.paths import check_folder
+from tinytx.cli.plot import PICTURE, curve_details
 from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
 from tinytx.extras import MissingExtra, require
 from tinytx.files import append_json, sweep

@@ -8,6 +8,7 @@ from tinytx.cli.advice import command
 from tinytx.cli.options import option
 from tinytx.cli.rates import cosine
 from tinytx.cli.run import Run, build, make_trainer
+from tinytx.cli.sample import default_prompt
 from tinytx.cli.settings import (
     LEAST_EPS,
     MOST_ROWS,
@@ -18,7 +19,6 @@ from tinytx.cli.settings import (
     digest,
     origin,
 )
-from tinytx.cli.sample import default_prompt
 from tinytx.cli.texts import encode_known
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.decoding import generate

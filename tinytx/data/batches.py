@@ -32,7 +32,7 @@ def split(ids, train_fraction=0.9):
         If ids are not one row of integers, or the fraction is outside 0..1.
     """
     ids = _one_row("split", ids)
-    check_number("split", "train_fraction", train_fraction, lambda share: 0 <= share <= 1, "0..1")
+    check_number("split", "train_fraction", train_fraction, "0..1", lambda share: 0 <= share <= 1)
     cut = round(len(ids) * train_fraction)
     return ids[:cut], ids[cut:]
 

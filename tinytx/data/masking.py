@@ -81,7 +81,7 @@ class Masking:
 
     def __init__(self, place, mask_id, vocab_size, never, rate, replace):
         replace = tuple(replace)
-        check_number(place, "rate", rate, lambda share: 0 <= share <= 1, "0..1")
+        check_number(place, "rate", rate, "0..1", lambda share: 0 <= share <= 1)
         if len(replace) != 3 or not all(0 <= share <= 1 for share in replace) or not np.isclose(sum(replace), 1):
             raise ValueError(
                 f"{place}: replace is {replace}, expected the shares of masked, random and kept words, of sum 1"

@@ -87,7 +87,7 @@ class PairBatches:
     def __init__(self, sources, targets, *, max_tokens, pad_id, seed, max_padding=0.1):
         if not len(sources) or len(sources) != len(targets):
             raise ValueError(f"PairBatches: {len(sources)} sources and {len(targets)} targets, expected as many, not 0")
-        check_number("PairBatches", "max_padding", max_padding, lambda share: 0 <= share <= 1, "0..1")
+        check_number("PairBatches", "max_padding", max_padding, "0..1", lambda share: 0 <= share <= 1)
         seed = check_whole("PairBatches", "seed", seed, least=0)
         max_tokens = check_whole("PairBatches", "max_tokens", max_tokens)
         _check_rows(sources, targets, max_tokens, pad_id)

@@ -152,7 +152,7 @@ def split_pairs(pairs, train_fraction=0.9, seed=0):
         If the fraction is outside 0..1.
     """
     pairs = check_pairs("split_pairs", pairs)
-    check_number("split_pairs", "train_fraction", train_fraction, lambda share: 0 <= share <= 1, "0..1")
+    check_number("split_pairs", "train_fraction", train_fraction, "0..1", lambda share: 0 <= share <= 1)
     groups = _groups(pairs)
     room = len(pairs) - round(len(pairs) * train_fraction)
     held_out = np.zeros(len(pairs), bool)

@@ -76,7 +76,7 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
     beam_size = check_whole("beam_search", "beam_size", beam_size)
     n_best = check_whole("beam_search", "n_best", n_best, most=beam_size, remedy=", beam_size")
     expected = "a finite number of at least 0 (0 is no penalty)"
-    check_number("beam_search", "alpha", alpha, lambda alpha: 0 <= alpha < math.inf, expected)
+    check_number("beam_search", "alpha", alpha, expected, lambda alpha: 0 <= alpha < math.inf)
     parts, greedy_settings = [], (0, None, None, None)
     sessions = begin("beam_search", model, ids, n_tokens)
     check_trace("beam_search", trace, sessions)

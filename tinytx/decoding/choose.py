@@ -50,11 +50,11 @@ def choose(logits, temperature, top_k=None, rng=None, top_p=None):
 def check_settings(place, temperature, top_k, top_p, rng):
     """Raise TypeError or ValueError, naming the first setting that `choose` cannot use."""
     expected = "a finite number of at least 0 (0 is greedy)"
-    check_number(place, "temperature", temperature, lambda t: 0 <= t < math.inf, expected)
+    check_number(place, "temperature", temperature, expected, lambda t: 0 <= t < math.inf)
     if top_k is not None:
         check_whole(place, "top_k", top_k, remedy=", or None for all tokens")
     if top_p is not None:
-        check_number(place, "top_p", top_p, lambda p: 0 < p <= 1, "a number in (0, 1], or None for all tokens")
+        check_number(place, "top_p", top_p, "a number in (0, 1], or None for all tokens", lambda p: 0 < p <= 1)
     if temperature > 0 and rng is None:
         raise ValueError(f"{place}: sampling needs rng, such as np.random.default_rng(0); or set temperature=0")
     if rng is not None and not hasattr(rng, "random"):

@@ -3,10 +3,10 @@
 import numpy as np
 
 from tinytx import ops
+from tinytx.arguments import INT64, check_flag, check_probability, check_sizes, check_whole
 from tinytx.core import Layer, pieces
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
-from tinytx.shapes import INT64, check_flag, check_integer, check_probability, check_sizes
 
 
 class MultiHeadAttention(Layer):
@@ -43,7 +43,7 @@ class MultiHeadAttention(Layer):
         init_output=None,
     ):
         check_sizes("MultiHeadAttention", d_model=d_model)
-        if check_integer("MultiHeadAttention", "n_heads", n_heads, *INT64) < 1 or d_model % n_heads:
+        if check_whole("MultiHeadAttention", "n_heads", n_heads, *INT64) < 1 or d_model % n_heads:
             raise ValueError(f"MultiHeadAttention: n_heads {n_heads} does not divide d_model {d_model}")
         self.n_heads, self.causal = n_heads, check_flag("MultiHeadAttention", "causal", causal)
         self.p = check_probability("MultiHeadAttention", "dropout", dropout)

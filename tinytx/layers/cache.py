@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinytx.shapes import check_ids, check_integer
+from tinytx.arguments import INT64, check_whole
+from tinytx.shapes import check_ids
 
 
 class KeyValueCache:
@@ -19,7 +20,7 @@ class KeyValueCache:
     """
 
     def __init__(self, capacity=64):
-        self._capacity = check_integer("KeyValueCache", "capacity", capacity, 1)
+        self._capacity = check_whole("KeyValueCache", "capacity", capacity, 1, INT64[1])
         self._stored = {}  # id of the layer -> [keys, values, length]
         self._memories = {}  # id of the layer -> (keys, values)
 

@@ -3,8 +3,8 @@
 import math
 
 from tinytx import ops
+from tinytx.arguments import check_probability
 from tinytx.core import Layer
-from tinytx.shapes import check_probability
 
 
 class Dropout(Layer):

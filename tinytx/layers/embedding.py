@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from tinytx import ops
+from tinytx.arguments import check_number, check_sizes
 from tinytx.core import Layer, Parameter
 from tinytx.layers.init import normal
-from tinytx.shapes import check_dtype, check_number, check_sizes
+from tinytx.shapes import check_dtype
 
 
 class Embedding(Layer):

@@ -3,9 +3,10 @@
 import numpy as np
 
 from tinytx import ops
+from tinytx.arguments import check_sizes
 from tinytx.core import Layer, Parameter
 from tinytx.ops.layer_norm import check_eps
-from tinytx.shapes import check_dtype, check_sizes
+from tinytx.shapes import check_dtype
 
 
 class LayerNorm(Layer):

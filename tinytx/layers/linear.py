@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from tinytx import ops
+from tinytx.arguments import check_sizes
 from tinytx.core import Layer, Parameter, pieces
 from tinytx.layers.init import uniform_fan_in
-from tinytx.shapes import check_dtype, check_sizes
+from tinytx.shapes import check_dtype
 
 
 class Linear(Layer):

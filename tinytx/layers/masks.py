@@ -18,7 +18,8 @@ A query that may look nowhere (a sentence of nothing but padding) gets 0 from th
 
 import numpy as np
 
-from tinytx.shapes import INT64, check_integer, check_integers, check_sizes
+from tinytx.arguments import INT64, check_sizes, check_whole
+from tinytx.shapes import check_integers
 
 
 def padding_mask(ids, pad_id):
@@ -45,7 +46,7 @@ def padding_mask(ids, pad_id):
     array([[ True,  True, False],
            [ True, False, False]])
     """
-    ids, pad_id = check_integers("padding_mask", ids, "ids"), check_integer("padding_mask", "pad_id", pad_id, *INT64)
+    ids, pad_id = check_integers("padding_mask", ids, "ids"), check_whole("padding_mask", "pad_id", pad_id, *INT64)
     if ids.ndim != 2:
         raise ValueError(f"padding_mask: ids have shape {ids.shape}, expected (B, S)")
     return (ids != pad_id)[:, None, None, :]

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx import ops
+from tinytx.arguments import check_probability
 from tinytx.core import Layer
 from tinytx.layers import Embedding, Linear, padding_mask
 from tinytx.layers.block import NORM_ORDERS
@@ -30,7 +31,7 @@ from tinytx.layers.linear import draw_biases
 from tinytx.models.config import check_choice, check_special_ids, check_whole
 from tinytx.models.heads import MaskedWordHead, TextHead
 from tinytx.models.stacks import POSITIONS, Encoder
-from tinytx.shapes import check_ids, check_probability, check_shape
+from tinytx.shapes import check_ids, check_shape
 
 IGNORE = -100  # a target where nothing is to be said
 INITS = {"normal": (normal(0.02), normal(0.02)), "pytorch": (uniform_fan_in, normal(1.0))}  # of matrices, embeddings

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinytx import ops
+from tinytx.arguments import check_probability
 from tinytx.core import Layer, pieces
 from tinytx.layers import Block, Dropout, Embedding, LayerNorm, LearnedPositions, Linear, TiedLinear
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
-from tinytx.shapes import check_probability
 
 LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinytx import ops
+from tinytx.arguments import check_probability
 from tinytx.core import Layer
 from tinytx.layers import Embedding, padding_mask
 from tinytx.layers.block import NORM_ORDERS
@@ -32,7 +33,7 @@ from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import xavier_uniform
 from tinytx.models.config import check_choice, check_special_ids, check_whole
 from tinytx.models.stacks import POSITIONS, Decoder, Encoder
-from tinytx.shapes import check_probability, check_shape
+from tinytx.shapes import check_shape
 
 
 @dataclass(frozen=True)

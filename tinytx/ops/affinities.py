@@ -28,9 +28,10 @@ import math
 
 import numpy as np
 
+from tinytx.arguments import check_number
 from tinytx.kernel import exp, kernel
 from tinytx.ops.tsne import blocks
-from tinytx.shapes import check_float, check_number, contiguous
+from tinytx.shapes import check_float, contiguous
 
 TOLERANCE = 1e-11  # of an entropy, in nats
 STEEPEST = 1e300

@@ -72,10 +72,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.arguments import check_flag, check_probability
 from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
 from tinytx.ops.attention_tiles import groups_of_tiles
 from tinytx.ops.dropout import check_mask_key, threshold
-from tinytx.shapes import check_flag, check_float, check_gradient, check_mask, check_probability, check_shape
+from tinytx.shapes import check_float, check_gradient, check_mask, check_shape
 
 BLOCK, LONG_BLOCK = 64, 384  # queries in a tile: an eighth of the sequence, within these bounds
 KEYS = 768  # keys in a tile, at most

@@ -54,19 +54,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.arguments import INT64, check_number, check_probability, check_whole
 from tinytx.kernel import exp, kernel, row_max
-from tinytx.shapes import (
-    INT64,
-    check_axes,
-    check_float,
-    check_ids,
-    check_integer,
-    check_integers,
-    check_number,
-    check_probability,
-    check_shape,
-    rows,
-)
+from tinytx.shapes import check_axes, check_float, check_ids, check_integers, check_shape, rows
 
 
 class Saved(NamedTuple):
@@ -118,7 +108,7 @@ def _backward(dlogits, logits, targets, largest, total, ignore_index, smoothing,
 
 def count_targets(targets, ignore_index=-100):
     """Return how many of ``targets``, integers of any shape, are not ``ignore_index``."""
-    ignore_index = check_integer("count_targets", "ignore_index", ignore_index, *INT64)
+    ignore_index = check_whole("count_targets", "ignore_index", ignore_index, *INT64)
     return int(np.count_nonzero(check_integers("count_targets", targets, "targets") != ignore_index))
 
 
@@ -131,7 +121,7 @@ def divisor(place, targets, ignored, count):
         If none counts: a mean over nothing is no number. A part of a batch, which may be without, gives its ``count``.
     """
     if count is not None:
-        return max(1, check_integer(place, "count", count, 0))
+        return max(1, check_whole(place, "count", count, 0))
     count = count_targets(targets, ignored)
     if not count:
         raise ValueError(
@@ -180,7 +170,7 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     check_float("cross_entropy", logits=logits)
     check_axes("cross_entropy", "logits", logits, "(..., V)")
     label_smoothing = check_probability("cross_entropy", "label_smoothing", label_smoothing)
-    ignore_index = check_integer("cross_entropy", "ignore_index", ignore_index, *INT64)
+    ignore_index = check_whole("cross_entropy", "ignore_index", ignore_index, *INT64)
     v = logits.shape[-1]
     targets = check_ids("cross_entropy", targets, v, what="target", allowed=ignore_index)
     check_shape("cross_entropy", "targets", targets, logits.shape[:-1], "logits of shape", logits.shape)

@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.arguments import ROWS, check_probability, check_whole
 from tinytx.kernel import hash_element, hash_row, kernel
-from tinytx.shapes import ROWS, check_axes, check_float, check_gradient, check_integer, check_probability, rows
+from tinytx.shapes import check_axes, check_float, check_gradient, rows
 
 
 class Saved(NamedTuple):
@@ -49,7 +50,7 @@ def threshold(p):
 
 def check_mask_key(place, key, first_row):
     """Return what names a mask as two ints; raise TypeError or ValueError for others than the hash can take."""
-    return check_integer(place, "key", key, 0, 2**64 - 1), check_integer(place, "first_row", first_row, *ROWS)
+    return check_whole(place, "key", key, 0, 2**64 - 1), check_whole(place, "first_row", first_row, *ROWS)
 
 
 def dropout(x, p, key, first_row=0):

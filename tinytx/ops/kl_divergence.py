@@ -40,18 +40,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.arguments import check_number, check_probability, check_whole
 from tinytx.kernel import exp, kernel, row_max
 from tinytx.ops.cross_entropy import divisor
-from tinytx.shapes import (
-    check_axes,
-    check_float,
-    check_ids,
-    check_integer,
-    check_number,
-    check_probability,
-    check_shape,
-    rows,
-)
+from tinytx.shapes import check_axes, check_float, check_ids, check_shape, rows
 
 
 class Saved(NamedTuple):
@@ -145,7 +137,7 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     check_axes("kl_divergence", "logits", logits, "(..., V)")
     label_smoothing = check_probability("kl_divergence", "label_smoothing", label_smoothing)
     v = logits.shape[-1]
-    pad_id = check_integer("kl_divergence", "pad_id", pad_id, 0, v - 1)
+    pad_id = check_whole("kl_divergence", "pad_id", pad_id, 0, v - 1)
     if label_smoothing and v < 3:
         raise ValueError(
             f"kl_divergence: label_smoothing is {label_smoothing} with V = {v} words: there is none beside the target "

@@ -56,8 +56,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.arguments import check_number
 from tinytx.kernel import kernel
-from tinytx.shapes import check_axes, check_float, check_gradient, check_number, check_shape, contiguous, rows
+from tinytx.shapes import check_axes, check_float, check_gradient, check_shape, contiguous, rows
 
 
 class Saved(NamedTuple):

@@ -23,19 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.arguments import INT64, check_number, check_probability, check_whole
 from tinytx.ops.cross_entropy import cross_entropy, cross_entropy_backward, divisor
 from tinytx.ops.linear import linear, linear_backward
-from tinytx.shapes import (
-    INT64,
-    check_axes,
-    check_float,
-    check_ids,
-    check_integer,
-    check_number,
-    check_probability,
-    check_shape,
-    rows,
-)
+from tinytx.shapes import check_axes, check_float, check_ids, check_shape, rows
 
 CHUNK = 1 << 24  # logits that exist at a time, about: 64 MB of float32
 
@@ -81,8 +72,8 @@ def linear_cross_entropy(
     check_float(place, x=x, weight=weight)
     check_axes(place, "x", x, "(..., D)")
     check_shape(place, "weight", weight, (x.shape[-1], *weight.shape[1:2]), "x of shape", x.shape, "and V")
-    chunk = check_integer(place, "chunk", chunk, 1)
-    ignore_index = check_integer(place, "ignore_index", ignore_index, *INT64)
+    chunk = check_whole(place, "chunk", chunk, 1, INT64[1])
+    ignore_index = check_whole(place, "ignore_index", ignore_index, *INT64)
     targets = check_ids(place, targets, weight.shape[1], what="target", allowed=ignore_index)
     check_shape(place, "targets", targets, x.shape[:-1], "x of shape", x.shape)
     count = divisor(place, targets, ignore_index, count)

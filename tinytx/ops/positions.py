@@ -31,15 +31,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.shapes import (
-    INT64,
-    check_dtype,
-    check_flag,
-    check_float,
-    check_gradient,
-    check_integer,
-    check_sizes,
-)
+from tinytx.arguments import INT64, check_flag, check_sizes, check_whole
+from tinytx.shapes import check_dtype, check_float, check_gradient
 
 
 class Saved(NamedTuple):
@@ -72,7 +65,7 @@ def add_positions(x, table, start=0):
     check_float("add_positions", x=x, table=table)
     if x.ndim != 3 or table.ndim != 2 or x.shape[2] != table.shape[1]:
         raise ValueError(f"add_positions: table of shape {table.shape} does not fit x of shape {x.shape}, (B, T, D)")
-    start = check_integer("add_positions", "start", start, *INT64)
+    start = check_whole("add_positions", "start", start, *INT64)
     stop = start + x.shape[1]
     if not 0 <= start <= stop <= len(table):
         raise ValueError(f"add_positions: positions {start}..{stop - 1} asked, but the table ends at {len(table) - 1}")

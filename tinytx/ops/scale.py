@@ -16,7 +16,8 @@ The same in plain NumPy: ``scale`` in ``plain.py``.
 
 import numpy as np
 
-from tinytx.shapes import check_float, check_gradient, check_number
+from tinytx.arguments import check_number
+from tinytx.shapes import check_float, check_gradient
 
 
 def scale(x, factor):

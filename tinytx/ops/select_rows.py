@@ -20,8 +20,6 @@ The same in plain NumPy: ``select_rows`` in ``plain.py``.
 
 from typing import NamedTuple
 
-import numpy as np
-
 from tinytx.ops.embedding import embedding, embedding_backward
 from tinytx.shapes import check_axes, check_float, check_gradient, check_ids, check_integers
 from tinytx.shapes import rows as as_matrix

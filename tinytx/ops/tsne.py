@@ -35,8 +35,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.arguments import check_number
 from tinytx.kernel import kernel
-from tinytx.shapes import check_float, check_number, check_shape, contiguous
+from tinytx.shapes import check_float, check_shape, contiguous
 
 BLOCK = 128  # points in a block, which one thread takes
 

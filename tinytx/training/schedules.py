@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from tinytx.shapes import check_number
+from tinytx.arguments import check_number
 
 
 @dataclass(frozen=True)

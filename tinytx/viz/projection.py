@@ -106,10 +106,10 @@ def tsne_map(
     check_float("tsne_map", x=x)
     iterations = check_whole("tsne_map", "iterations", iterations)
     expected = "a finite number of at least 1"
-    check_number("tsne_map", "exaggeration", exaggeration, lambda factor: 1 <= factor < math.inf, expected)
+    check_number("tsne_map", "exaggeration", exaggeration, expected, lambda factor: 1 <= factor < math.inf)
     if learning_rate is not None:
         expected = "a finite number above 0"
-        check_number("tsne_map", "learning_rate", learning_rate, lambda rate: 0 < rate < math.inf, expected)
+        check_number("tsne_map", "learning_rate", learning_rate, expected, lambda rate: 0 < rate < math.inf)
     p = affinities(x, perplexity, run=run)
     if learning_rate is None:
         learning_rate = max(len(x) / exaggeration / 4, 50)

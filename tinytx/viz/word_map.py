@@ -63,7 +63,7 @@ def word_map(words, y, path, *, title=None, color=None, color_name=RANK, labels=
     y = check_words("word_map", words, y, width=2)
     color = check_color("word_map", np.arange(len(words)) if color is None else color, len(words))
     labels = check_whole("word_map", "labels", labels, least=0)
-    check_number("word_map", "size", size, lambda size: 0 < size < math.inf, "inches, more than 0")
+    check_number("word_map", "size", size, "inches, more than 0", lambda size: 0 < size < math.inf)
     title, color_name = title and style.drawable(title), style.drawable(color_name)
     shown = [visible(word) for word in words[:labels]]
     figure = style.new_figure(_PURPOSE, size, size, dpi=style.DPI, layout="constrained")

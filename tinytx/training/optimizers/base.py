@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from tinytx.arguments import check_number
 from tinytx.core import Layer
-from tinytx.shapes import check_number, contiguous
+from tinytx.shapes import contiguous
 from tinytx.training.optimizers.groups import settings_of, some
 
 # What a setting may be: in words, and as a function
