@@ -25,6 +25,7 @@ from tinytx.testing.rounding import along, cotangent, rms
 from tinytx.testing.rows import rows_added_up
 
 FULL = 400  # entries up to which each is looked at
+FEW = 64  # entries up to which each is looked at only because a direction's bar could be shorter
 LOOKS = 24  # entries of a tensor that are looked at closely where they disagree, once a verdict is certain
 NARROW = 1e-10  # part of a gradient below which no error bar need be shorter
 NEAR = 20  # entries looked at on both sides of the one that a bisection finds
@@ -63,8 +64,9 @@ class TensorComparison:
         elif mode == "sampled":
             self._entries(self._choose())
         else:
-            wide = self._directions() or self.report.verdict == INCONCLUSIVE
-            if mode == "auto" and wide and self.report.verdict != FAIL and 1 < self.entries.size <= FULL:
+            wide = self._directions()
+            most = FULL if self.report.verdict == INCONCLUSIVE else FEW * wide
+            if mode == "auto" and self.report.verdict != FAIL and 1 < self.entries.size <= most:
                 self.report.verdict = PASS  # what is wide together may be narrow entry by entry
                 self._entries(self.entries)
 
