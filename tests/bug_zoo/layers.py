@@ -81,7 +81,7 @@ class TwoSites(Layer):
     """One dropout object before and after a linear map."""
 
     def __init__(self, dropout):
-        self.linear, self.dropout = Linear(5, 6, rng=rng()), dropout
+        self.linear, self.dropout = Linear(5, 5, rng=rng()), dropout
 
     def forward(self, x, tape=None):
         return self.dropout(self.linear(self.dropout(x, tape), tape), tape)

@@ -11,7 +11,7 @@ from tinytx.training.checkpoint import NAME
 
 
 def batches_of(tales, **settings):
-    settings = Settings(max_len=16, batch_size=8, always_mask=True, mask_rate=0.01, **settings)
+    settings = Settings(max_len=16, batch_size=8, always_mask=True, mask_rate=0.2, **settings)
     found = documents(tales.read_text())
     tokenizer = make_tokenizer(settings, found)
     return make_batches(settings, tokenizer, make_rows(settings, tokenizer, found))
@@ -33,6 +33,15 @@ def test_pairs_are_drawn_anew_in_each_epoch(tales, pairs):
     assert all(20 < n < 55 for n in n_others)  # about half of 75
     static = batches_of(tales, pairs=pairs, static=True)
     assert pairs_in(static, 0) == pairs_in(static, 1)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_masks_are_drawn_anew_in_each_epoch_unless_they_are_static(tales, static):
+    """Catches masks that are static where they should change, and the other way round."""
+    batches = batches_of(tales, pairs="none", static=static)
+    n = len(batches)
+    epochs = [sorted(tuple(row) for step in range(n) for row in batches(epoch * n + step)[0]) for epoch in (0, 1)]
+    assert (epochs[0] == epochs[1]) == static
 
 
 def test_a_batch_is_a_function_of_its_step(tales):

@@ -101,17 +101,23 @@ def check_shapes_and_dtypes(layer, x, options=None, tape=Tape):
     """What comes in goes out: float32 or float64, and gradients of the shapes of what they are gradients of."""
     for dtype in DTYPES:
         problem, dy = prepare(layer, x, options, tape, dtype)
-        results = run(problem, dy)
-        shapes = {f"the gradient of {name}": tensor.shape for name, tensor in problem.tensors.items()}
-        place = f"{title(problem)} in {dtype.__name__}"
-        for name, array in results.items():
-            if array is None:
-                raise AssertionError(f"{place}: {name} is None: backward did not return it")
-            expected = shapes.get(name, array.shape)
-            if array.shape != expected or array.dtype != dtype and problem.tensors:
-                raise AssertionError(
-                    f"{place}: {name} is {array.dtype} of shape {array.shape}, expected {dtype.__name__} of {expected}"
-                )
+        y, record = problem.record()
+        _check_kinds(problem, dtype, named_outputs(y))  # first: a backward may refuse the dy of a wrong y
+        _check_kinds(problem, dtype, gradients(problem, dy, record))
+
+
+def _check_kinds(problem, dtype, arrays):
+    """Raise AssertionError unless named arrays have the dtype, and gradients the shape of what they are gradients of."""
+    shapes = {f"the gradient of {name}": tensor.shape for name, tensor in problem.tensors.items()}
+    place = f"{title(problem)} in {dtype.__name__}"
+    for name, array in arrays.items():
+        if array is None:
+            raise AssertionError(f"{place}: {name} is None: backward did not return it")
+        expected = shapes.get(name, array.shape)
+        if array.shape != expected or array.dtype != dtype and problem.tensors:
+            raise AssertionError(
+                f"{place}: {name} is {array.dtype} of shape {array.shape}, expected {dtype.__name__} of {expected}"
+            )
 
 
 def check_non_contiguous(layer, x, options=None, tape=Tape):
