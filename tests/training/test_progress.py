@@ -98,6 +98,7 @@ def test_a_terminal_that_cannot_go_back_gets_lines(terminal, monkeypatch):
 def test_a_step_that_compiles_is_not_counted(clock, capsys, monkeypatch):
     """Catches hours left because one step took a minute to compile; and a message for each kernel."""
     monkeypatch.setattr(kernel, "on_compile", None)
+    monkeypatch.setattr(module, "_compiled", 0)
     announce_compiling()
     lines = progress(total=100)
     for step in range(10):
