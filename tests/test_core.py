@@ -43,6 +43,15 @@ def test_grad_starts_at_zero_and_can_be_added_to():
     assert not parameter.grad.any()
 
 
+@pytest.mark.parametrize("write", ["__iadd__", "__imul__"])
+def test_writing_to_grad_changes_no_array_of_the_callers(write):
+    """Catches a gradient that is scaled in place, and with it the dx that a backward returned."""
+    parameter, array = Parameter(np.zeros(3)), np.ones(3)
+    parameter.add_grad(array)
+    getattr(parameter.grad, write)(5)
+    assert (array == 1).all() and (parameter.grad > 4).all()
+
+
 @pytest.mark.parametrize("first", ["added", "assigned"])
 @pytest.mark.parametrize("way", ["add_grad", "add_into_grad"])
 def test_adding_never_writes_to_an_array_of_the_callers(first, way):

@@ -61,8 +61,8 @@ class Parameter:
     def add_grad(self, dparameter, *, fresh=False):
         """Add one contribution to the gradient: what every backward does with it.
 
-        The first contribution is kept as it is, which spares a pass over zeros. It is never written to, since it may
-        be an array of the caller's; unless it is ``fresh``, made for this call and held by nobody else.
+        The first contribution is copied, since whoever scales ``grad`` in place would write to an array of the caller's;
+        unless it is ``fresh``, made for this call and held by nobody else: then it is kept, which spares a pass.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class Parameter:
                 f"expected {self.data.shape} and {self.data.dtype}"
             )
         if self._grad is None:
-            self._grad, self._owned = dparameter, fresh
+            self._grad, self._owned = dparameter if fresh else dparameter.copy(), True
         elif self._owned:
             self._grad += dparameter
         else:

@@ -3,7 +3,7 @@
 TABLE = {
     "parameter.py": [
         ("the second contribution is added into an array of the caller's",
-         "self._grad, self._owned = dparameter, fresh", "self._grad, self._owned = dparameter, True"),
+         "dparameter if fresh else dparameter.copy()", "dparameter"),
         ("an embedding's gradient is added into an array of the caller's",
          "if not self._owned or not grad.flags.c_contiguous:", "if not grad.flags.c_contiguous:"),
     ],

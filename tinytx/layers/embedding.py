@@ -76,7 +76,7 @@ class LearnedPositions(Layer):
 
     def backward(self, dy, tape):
         dx, dweight = ops.add_positions_backward(dy, tape.pop(self))
-        self.weight.add_grad(dweight)
+        self.weight.add_grad(dweight, fresh=True)
         return dx
 
 

@@ -40,6 +40,6 @@ class LayerNorm(Layer):
 
     def backward(self, dy, tape):
         dx, dweight, dbias = ops.layer_norm_backward(dy, tape.pop(self))
-        self.weight.add_grad(dweight)
-        self.bias.add_grad(dbias)
+        self.weight.add_grad(dweight, fresh=True)
+        self.bias.add_grad(dbias, fresh=True)
         return dx

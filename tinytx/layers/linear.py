@@ -59,7 +59,7 @@ class Linear(Layer):
         dx, dweight, dbias = ops.linear_backward(dy, self.pop(tape), **pieces(tape))
         self.add_matrix_grad(dweight)
         if self.bias:
-            self.bias.add_grad(dbias)
+            self.bias.add_grad(dbias, fresh=True)
         return dx
 
     def pop(self, tape):
@@ -111,7 +111,7 @@ class TiedLinear(Layer):
         dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), **pieces(tape))
         self.add_matrix_grad(dmatrix)
         if self.bias:
-            self.bias.add_grad(dbias)
+            self.bias.add_grad(dbias, fresh=True)
         return dx
 
 
