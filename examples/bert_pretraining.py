@@ -98,7 +98,7 @@ def main():
     """Train, and judge on what was held out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="UTF-8 text (default: the language reference that Python ships)")
-    parser.add_argument("--layout", choices=("prose", "lines"), default="prose", help="see tinytx.data.prose")
+    parser.add_argument("--layout", choices=("prose", "lines"), default="prose", help="see tinytx.data.texts.prose")
     parser.add_argument("--steps", type=int, default=4000, help="in all (default: 4000)")
     parser.add_argument("--vocab-size", type=int, default=4000, help="pieces (default: 4000)")
     parser.add_argument("--width", type=int, default=128, help="a multiple of 4 (default: 128)")

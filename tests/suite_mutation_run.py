@@ -81,9 +81,10 @@ def steps_of(file):
     """Return the tests for a file of the library: (paths below tests/, words that choose among them), the nearest first."""
     folder, _, name = file.rpartition("/")
     top = folder.partition("/")[0]
-    here = TOP / "tests" / top
+    there = TOP / "tests" / folder
+    here = there if there.is_dir() else TOP / "tests" / top
     stem = name.removesuffix(".py")
-    own = [f"{top}/{path.name}".lstrip("/") for path in sorted(here.glob("test_*.py")) if stem in path.stem]
+    own = [path.relative_to(TOP / "tests").as_posix() for path in sorted(here.glob("test_*.py")) if stem in path.stem]
     near = [*(NEAREST.get(file) or own or [top]), *PROPERTIES.get(top, [])]
     stems = f"{stem} or {stem.replace('_', '')} or not test_properties_of"
     return [(near, stems), (["test_docstrings.py", *WIDER[top]], "")]

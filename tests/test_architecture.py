@@ -69,6 +69,12 @@ def parts_imported(path):
             yield part if part in FLOOR else "", line
 
 
+def room_of(module):
+    """Return the room of tinytx/data that a module is in, "" for one that is in none."""
+    room = module.removeprefix("tinytx.data.").partition(".")[0]
+    return room if module.startswith("tinytx.data.") and (ROOT / "data" / room).is_dir() else ""
+
+
 def arrow_is_allowed(source, target):
     """A file imports from floors below its own, and from inside its own part."""
     if source == target:
@@ -84,6 +90,25 @@ def test_imports_point_downwards(path):
     assert source in FLOOR, f"{source} has no floor: give it one here and in design.md"
     for target, line in parts_imported(path):
         assert arrow_is_allowed(source, target), f"{name_of(path)}:{line}: {target or 'tinytx'} is no floor below"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if part_of(path) == "data"], ids=name_of)
+def test_rooms_of_data_stand_apart(path):
+    """Texts, tokenizers and batches know nothing of each other; all may read text files."""
+    source = room_of(".".join(["tinytx", *path.relative_to(ROOT).with_suffix("").parts]))
+    for module, line in imports_of(ast.parse(path.read_text())):
+        if source and module.startswith("tinytx.data"):
+            allowed = room_of(module) == source or module.startswith("tinytx.data.reading.")
+            assert allowed, f"{name_of(path)}:{line}: {module} is in another room"
+
+
+@pytest.mark.parametrize(
+    ("module", "room"),
+    [("tinytx.data.texts.pairs", "texts"), ("tinytx.data.reading", ""), ("tinytx.data", ""), ("tinytx.viz.style", "")],
+)
+def test_rooms(module, room):
+    """The test of the test."""
+    assert room_of(module) == room
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tinytx.core import Tape
-from tinytx.data import BERT_SPECIAL, MaskedBatches, PairBatches, WordTokenizer, random_batch
-from tinytx.data.dates import date_pairs
+from tinytx.data import BERT_SPECIAL, MaskedBatches, PairBatches, WordTokenizer, date_pairs, random_batch
 from tinytx.kernel import hash_element, hash_row
 from tinytx.layers import Embedding, FeedForward, LearnedPositions, Linear, MultiHeadAttention
 from tinytx.layers.init import normal, xavier_uniform

@@ -1,7 +1,7 @@
 """Mistakes in data, metrics and decoding."""
 
 TABLE = {
-    "data/batches.py": [
+    "data/batches/windows.py": [
         ("the last window is never drawn",
          "rng.integers(len(ids) - max_len,", "rng.integers(max(1, len(ids) - max_len - 1),"),
         ("the filling of the last window counts as a target",
@@ -9,55 +9,59 @@ TABLE = {
         ("the next seed has the same batches, one step later",
          "default_rng([seed, step])", "default_rng(seed + step)"),
     ],
-    "data/masked_batches.py": [
+    "data/batches/masked_batches.py": [
         ("a row's mask depends on where it stands in its batch",
          "epoch + 1 if self.dynamic else 0, row)", "epoch + 1 if self.dynamic else 0, b)"),
         ("every epoch has the same masks", "epoch + 1 if self.dynamic else 0", "1"),
         ("batches are not of exactly the size asked for",
          "len(self) * self.batch_size if self.drop_last else len(self.rows)", "len(self.rows)"),
     ],
-    "data/masking.py": [
+    "data/batches/masking.py": [
         ("the last word is never put in at random",
          "(word * len(self.ordinary))", "(word * (len(self.ordinary) - 1))"),
         ("hardly a chosen word is replaced by a random one", "self.replace[0] + self.replace[1]", "self.replace[1]"),
     ],
-    "data/pair_batches.py": [
+    "data/batches/pair_batches.py": [
         ("long targets make batches above max_tokens",
          "self._lengths[:, bucket].max()", "self._lengths[0, bucket].max()"),
         ("padding of targets is not counted when buckets are cut",
          "+ max(longest_target, t)", "+ t"),
         ("every epoch has the order of the first one asked for", "if known != epoch:", "if known is None:"),
     ],
-    "data/pairs.py": [
+    "data/batches/encoded_pairs.py": [
         ("targets that just fit the model are left out",
          "max(len(source), len(target) - 1)", "max(len(source), len(target))"),
+    ],
+    "data/texts/pairs.py": [
         ("the validation part is one pair too small", "if len(groups[g]) <= room:", "if len(groups[g]) < room:"),
         ("numbers of lines left out are one too small",
          "for number, row in enumerate(rows, start=1)", "for number, row in enumerate(rows)"),
     ],
-    "data/prose.py": [
+    "data/texts/prose.py": [
         ("two words are a sentence", 'piece.count(" ") >= 2', 'piece.count(" ") >= 1'),
     ],
-    "data/sentence_pairs.py": [
+    "data/batches/rows.py": [
         ("of two long sentences the first is cut more", "(room + 1) // 2", "room // 2"),
+    ],
+    "data/batches/sentence_pairs.py": [
         ("a random sentence may come from the same document",
          "other = j if j < near else", "other = j if j <= near else"),
     ],
-    "data/tokenizer.py": [
+    "data/tokenizers/characters.py": [
         ("characters beyond the last one are read as the last one",
          "int(self._codes.max()) + 2", "int(self._codes.max()) + 1"),
     ],
-    "data/words.py": [
+    "data/tokenizers/words.py": [
         ("words that occur just often enough are left out", "if count >= min_count", "if count > min_count"),
         ("the rarest words are kept", "sorted((-count, word)", "sorted((count, word)"),
     ],
-    "data/special.py": [
+    "data/tokenizers/tokenizer.py": [
         ("padding with id 0 is written out", "if i is not None]", "if i]"),
     ],
-    "data/dates.py": [
+    "data/texts/dates.py": [
         ("the 13th is the 13rd", "(11, 12, 13)", "(11, 12)"),
     ],
-    "data/corpus.py": [
+    "data/reading.py": [
         ("the line of a wrong byte is one too small", "content[:at])) + 1", "content[:at]))"),
     ],
     "metrics/bleu.py": [

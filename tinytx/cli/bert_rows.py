@@ -16,7 +16,7 @@ from tinytx.data import (
     read_text,
     sentence_order_pairs,
 )
-from tinytx.data.masking import REPLACE
+from tinytx.data.batches.masking import REPLACE
 from tinytx.extras import MissingExtra
 from tinytx.wording import counted
 

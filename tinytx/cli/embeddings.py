@@ -6,7 +6,7 @@ import numpy as np
 
 from tinytx.cli.load import Translator, load_run
 from tinytx.cli.paths import check_file, check_folder
-from tinytx.data.characters import count_letters
+from tinytx.data.tokenizers.graphemes import count_letters
 from tinytx.extras import require
 from tinytx.terminal import visible
 from tinytx.training.progress import progress

@@ -3,7 +3,7 @@
 import sys
 import unicodedata
 
-from tinytx.data.corpus import lines_of, unified
+from tinytx.data.reading import lines_of, unified
 
 
 def given_texts(words, noun, tokenizer):

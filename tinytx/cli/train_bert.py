@@ -36,7 +36,7 @@ from tinytx.cli.settings import (
     digest,
     origin,
 )
-from tinytx.data.characters import count_letters
+from tinytx.data.tokenizers.graphemes import count_letters
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import perplexity

@@ -1,26 +1,33 @@
-"""Text to batches: corpora, tokenizers, and what a model is trained on. It knows arrays, and no layers.
+"""Text to batches, in three rooms that import nothing from each other; it knows arrays, and no layers.
 
-One long text: `corpus`, `batches`. Pairs of texts: `dates`, `pairs`, `pair_batches`. Sentences with hidden words, for
-BERT: `prose`, `sentence_pairs`, `masking`, `masked_batches`. Text to ids: `tokenizer`, `words`, `subwords`,
-`wordpieces`, `tutorial`, which share `special`; `vocabularies` chooses among them.
+- ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`; documents: `prose`.
+- ``tokenizers``: text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
+  `wordpieces` and `tutorial` are the kinds; `vocabularies` chooses among them; `graphemes` says what a character is.
+- ``batches``: ids to arrays. `windows` of one long text; `encoded_pairs` and `pair_batches`; `rows`, `sentence_pairs`,
+  `masking` and `masked_batches` for BERT.
+
+`reading` reads text files for all of them.
 """
 
-from tinytx.data.batches import IGNORE_INDEX, random_batch, split, windows
-from tinytx.data.corpus import DataError, builtin_corpus, read_text
-from tinytx.data.dates import date_fields, date_pairs
-from tinytx.data.masked_batches import MaskedBatches
-from tinytx.data.masking import mask_words
-from tinytx.data.pair_batches import PairBatch, PairBatches, pad
-from tinytx.data.pairs import EncodedPairs, Pairs, encode_pairs, read_aligned, read_pairs, split_pairs
-from tinytx.data.prose import documents, sentences
-from tinytx.data.sentence_pairs import SentencePairs, framed, next_sentence_pairs, sentence_order_pairs
-from tinytx.data.special import BERT_SPECIAL, SPECIAL, Tokenizer
-from tinytx.data.subwords import SubwordTokenizer
-from tinytx.data.tokenizer import CharTokenizer
-from tinytx.data.tutorial import TUTORIAL_SPECIAL, TutorialTokenizer, joined, tutorial_words
-from tinytx.data.vocabularies import TOKENIZERS, build_tokenizers, tokenizer_from_dict
-from tinytx.data.wordpieces import WordPieceTokenizer
-from tinytx.data.words import WordTokenizer
+from tinytx.data.batches.encoded_pairs import EncodedPairs, encode_pairs
+from tinytx.data.batches.masked_batches import MaskedBatches
+from tinytx.data.batches.masking import mask_words
+from tinytx.data.batches.pair_batches import PairBatch, PairBatches
+from tinytx.data.batches.rows import framed, joined, pad
+from tinytx.data.batches.sentence_pairs import SentencePairs, next_sentence_pairs, sentence_order_pairs
+from tinytx.data.batches.windows import IGNORE_INDEX, random_batch, split, windows
+from tinytx.data.reading import DataError, read_text
+from tinytx.data.texts.corpus import builtin_corpus
+from tinytx.data.texts.dates import date_fields, date_pairs
+from tinytx.data.texts.pairs import Pairs, read_aligned, read_pairs, split_pairs
+from tinytx.data.texts.prose import documents, sentences
+from tinytx.data.tokenizers.characters import CharTokenizer
+from tinytx.data.tokenizers.subwords import SubwordTokenizer
+from tinytx.data.tokenizers.tokenizer import BERT_SPECIAL, SPECIAL, Tokenizer
+from tinytx.data.tokenizers.tutorial import TUTORIAL_SPECIAL, TutorialTokenizer, tutorial_words
+from tinytx.data.tokenizers.vocabularies import TOKENIZERS, build_tokenizers, tokenizer_from_dict
+from tinytx.data.tokenizers.wordpieces import WordPieceTokenizer
+from tinytx.data.tokenizers.words import WordTokenizer
 
 __all__ = [
     "BERT_SPECIAL",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.arguments import check_number, check_whole
+from tinytx.data.batches.rows import pad
 
 
 class PairBatch(NamedTuple):
@@ -30,24 +31,6 @@ class PairBatch(NamedTuple):
     source: np.ndarray
     target: np.ndarray
     pairs: np.ndarray
-
-
-def pad(rows, pad_id):
-    """Return rows of different lengths as one array, filled up at the end.
-
-    Parameters
-    ----------
-    rows : list of B integer arrays (n,)
-    pad_id : int
-
-    Returns
-    -------
-    padded : int64 array (B, S), S the length of the longest row
-    """
-    padded = np.full((len(rows), max(map(len, rows), default=0)), pad_id, np.int64)
-    for b, row in enumerate(rows):
-        padded[b, : len(row)] = row
-    return padded
 
 
 class PairBatches:

@@ -11,13 +11,13 @@ opinion about every word. Special tokens and padding are never chosen, and never
 
 - whole words (BERT's later models): all pieces of a word are chosen together, and replaced each for itself;
 - another mask in each epoch (RoBERTa, Liu et al. 2019, arXiv 1907.11692), or one for good: `MaskedBatches` does both;
-- the from-scratch tutorial (`tinytx.data.tutorial`) replaces every chosen word by the mask: ``replace=(1, 0, 0)``.
+- the from-scratch tutorial (`tinytx.data.TutorialTokenizer`) replaces every chosen word by the mask: ``replace=(1, 0, 0)``.
 """
 
 import numpy as np
 
 from tinytx.arguments import check_number
-from tinytx.data.batches import IGNORE_INDEX
+from tinytx.data.batches.windows import IGNORE_INDEX
 
 REPLACE = (0.8, 0.1, 0.1)
 

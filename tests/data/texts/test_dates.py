@@ -3,8 +3,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from tinytx.data import date_fields, date_pairs, dates, split_pairs
-from tinytx.data.dates import FIRST, FORMS, LAST, MONTHS, WEEKDAYS, ordinal, written
+from tinytx.data import date_fields, date_pairs, split_pairs
+from tinytx.data.texts import dates
+from tinytx.data.texts.dates import FIRST, FORMS, LAST, MONTHS, WEEKDAYS, ordinal, written
 
 DAYS = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
 PAIRS = date_pairs()

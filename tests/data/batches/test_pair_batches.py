@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tinytx
-from tinytx.data import PairBatches, build_tokenizers, encode_pairs, pad, read_pairs
+from tinytx.data import PairBatches, build_tokenizers, encode_pairs, read_pairs
 
 TATOEBA = Path(tinytx.__file__).parents[2] / "shared/data/tatoeba.eng-fra.tsv"
 LENGTHS = st.lists(st.tuples(st.integers(1, 12), st.integers(2, 12)), min_size=1, max_size=60)
@@ -105,11 +105,6 @@ def test_the_global_generator_and_the_corpus_are_not_touched():
         row.flags.writeable = False
     list(PairBatches(sources, targets, max_tokens=40, pad_id=0, seed=0).epoch(0))
     np.testing.assert_array_equal(np.random.get_state()[1], before)
-
-
-def test_pad():
-    assert pad([np.array([1, 2, 3]), np.array([4])], 9).tolist() == [[1, 2, 3], [4, 9, 9]]
-    assert pad([], 9).shape == (0, 0) and pad([[]], 9).shape == (1, 0)
 
 
 ROW = np.array([1, 2])

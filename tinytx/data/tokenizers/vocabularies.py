@@ -1,11 +1,11 @@
 """Tokenizers by name: two for a corpus of pairs, and the one that a file describes."""
 
 from tinytx.arguments import check_pairs
-from tinytx.data.subwords import SubwordTokenizer
-from tinytx.data.tokenizer import CharTokenizer
-from tinytx.data.tutorial import TutorialTokenizer
-from tinytx.data.wordpieces import WordPieceTokenizer
-from tinytx.data.words import WordTokenizer
+from tinytx.data.tokenizers.characters import CharTokenizer
+from tinytx.data.tokenizers.subwords import SubwordTokenizer
+from tinytx.data.tokenizers.tutorial import TutorialTokenizer
+from tinytx.data.tokenizers.wordpieces import WordPieceTokenizer
+from tinytx.data.tokenizers.words import WordTokenizer
 
 TOKENIZERS = {"characters": CharTokenizer, "words": WordTokenizer, "subwords": SubwordTokenizer}
 _KINDS = TOKENIZERS | {"tutorial": TutorialTokenizer, "wordpieces": WordPieceTokenizer}

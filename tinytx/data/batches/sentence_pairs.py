@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.data.batches.rows import framed
+
 _NEXT, _ORDER = 3, 4  # two streams of random numbers from one seed, neither of them a mask's
 
 
@@ -33,53 +35,6 @@ class SentencePairs(NamedTuple):
     rows: list
     segments: list
     labels: np.ndarray
-
-
-def framed(first, second=None, *, cls_id, sep_id, max_len=None):
-    """Return ``[CLS] A [SEP]``, or ``[CLS] A [SEP] B [SEP]``, and the segments.
-
-    Parameters
-    ----------
-    first, second : integer arrays (n,)
-    cls_id, sep_id : int
-    max_len : int, optional
-        The most tokens in the row. What is too long loses tokens at the end, one by one: the longer sentence loses one,
-        and of two equally long ones the second.
-
-    Returns
-    -------
-    row, segments : int64 arrays (n,)
-
-    Raises
-    ------
-    ValueError
-        If ``max_len`` leaves no room for a token of each sentence.
-
-    Examples
-    --------
-    >>> framed([5, 6, 7, 8], [9], cls_id=2, sep_id=3, max_len=6)
-    (array([2, 5, 6, 3, 9, 3]), array([0, 0, 0, 0, 1, 1]))
-    """
-    sentences = [first] if second is None else [first, second]
-    if max_len is not None:
-        least = 2 * len(sentences) + 1
-        if max_len < least:
-            raise ValueError(
-                f"framed: max_len is {max_len}, expected at least {least}: [CLS], and a token and [SEP] each"
-            )
-        sentences = _cut(sentences, max_len - len(sentences) - 1)
-    parts = [[*([] if segment else [cls_id]), *sentence, sep_id] for segment, sentence in enumerate(sentences)]
-    return np.concatenate(parts, dtype=np.int64), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-
-
-def _cut(sentences, room):
-    """Return one or two sentences, cut to at most ``room`` tokens in all, the longer one first."""
-    if len(sentences) == 1:
-        return [sentences[0][:room]]
-    first, second = sentences
-    n_first = max(room - len(second), (room + 1) // 2)  # what the second leaves, or the larger half
-    first = first[:n_first]
-    return [first, second[: room - len(first)]]
 
 
 def next_sentence_pairs(documents, *, seed, cls_id, sep_id, max_len):

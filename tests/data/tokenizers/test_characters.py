@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinytx.data import CharTokenizer
-from tinytx.data.characters import shown
+from tinytx.data.tokenizers.graphemes import shown
 
 
 def test_ids_are_positions_in_the_vocabulary():

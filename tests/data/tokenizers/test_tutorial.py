@@ -79,49 +79,6 @@ def test_no_words():
         TutorialTokenizer(["a", "a"])
 
 
-# ---------------------------------------------------------------------------------------- sequences
-
-
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 25))
-def test_a_sentence_is_joined_with_those_after_it(lengths, max_len):
-    """The tutorial's own loop; it stops after one round, where the tutorial's would repeat the corpus."""
-    words = iter(range(10**6))
-    corpus = [np.array([next(words) for _ in range(n)]) for n in lengths]
-    rows = joined(corpus, max_len)
-    assert len(rows) == len(corpus)
-    for index, row in enumerate(rows):
-        expected = []
-        for i in range(index, index + len(corpus)):
-            if len(expected) < max_len:
-                expected.extend(corpus[i % len(corpus)].tolist())
-        assert row.tolist() == expected[:max_len] and row.dtype == np.int64
-
-
-def test_twenty_words_unless_told():
-    assert {len(row) for row in joined([np.arange(15)] * 3)} == {20}
-
-
-def test_a_tiny_corpus_is_filled_up_with_ignore():
-    tokenizer = TutorialTokenizer.from_texts(["un deux", "trois"])
-    rows = joined([tokenizer.encode("un deux"), tokenizer.encode("trois")])
-    assert sorted(map(len, rows)) == [3, 3]
-    ids, targets = MaskedBatches([*rows, np.zeros(5, int)], tokenizer=tokenizer, batch_size=3, seed=0)(0)
-    assert (ids == tokenizer.pad_id).sum() == 4 and (targets[ids == tokenizer.pad_id] == IGNORE_INDEX).all()
-
-
-@pytest.mark.parametrize(
-    "corpus, max_len, match",
-    [
-        ([], 20, "joined: there are no sentences"),
-        ([np.array([1]), np.array([], int)], 20, "sentence 1 has no words; leave it out"),
-        ([np.array([1])], 0, "max_len is 0"),
-    ],
-)
-def test_errors(corpus, max_len, match):
-    with pytest.raises(ValueError, match=match):
-        joined(corpus, max_len)
-
-
 # ---------------------------------------------------------------------------------------- its own data
 
 

@@ -1,4 +1,4 @@
-"""Where text comes from: a file, or the language reference that every Python carries."""
+"""Text files, read by one rule: UTF-8, and what a line is. All three rooms of this package may read one."""
 
 import codecs
 import re
@@ -15,25 +15,6 @@ _OTHER_ENCODINGS = {
 
 class DataError(ValueError):
     """A text cannot be used; the message says which, why, and what would help."""
-
-
-def builtin_corpus():
-    """Return about 465,000 characters of English: the texts behind Python's ``help("topics")``.
-
-    They are part of the standard library (``pydoc_data.topics``), so that the first run needs no download. Topics are
-    in the order of their names. The texts change a little with the version of Python, and a loss with them.
-
-    Raises
-    ------
-    DataError
-        If this Python was packaged without them.
-    """
-    try:
-        from pydoc_data.topics import topics
-    except ImportError as error:
-        message = "builtin_corpus: this Python comes without pydoc_data.topics: train on a text file of your own"
-        raise DataError(message) from error
-    return "\n\n".join(topics[name].strip("\n") for name in sorted(topics)) + "\n"
 
 
 def read_text(path):

@@ -7,7 +7,7 @@ A text is cut, from left to right, into
 3. another word;
 4. any other character that is no white space, alone: ``.`` ``?`` ``€``.
 
-A letter, digit or symbol has its marks with it (`tinytx.data.characters`): ``दूध`` is one word, a family of emoji one
+A letter, digit or symbol has its marks with it (`tinytx.data.tokenizers.graphemes`): ``दूध`` is one word, a family of emoji one
 character. Put together again, there is one space between two tokens, but none after 1 and 2, none before ``. , ; : ! ?
 % … ) ] }`` and their likes of other scripts (``। ، ؟ 。``), and none after ``( [ { ¿ ¡``. So ``l'heure est-elle 3.5 ?``
 comes back as ``l'heure est-elle 3.5?``: spaces may change, and cutting the result gives the same words again.
@@ -24,8 +24,8 @@ from functools import cache
 import numpy as np
 
 from tinytx.arguments import check_list, check_texts
-from tinytx.data.characters import JOINER, goes_on, symbol_pattern, word_pattern
-from tinytx.data.special import SPECIAL, Tokenizer
+from tinytx.data.tokenizers.graphemes import JOINER, goes_on, symbol_pattern, word_pattern
+from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer
 
 _TIE = re.compile(r"\w.*['’.,-]\Z")  # a piece of rule 1 or 2
 _NO_SPACE_BEFORE = frozenset(".,;:!?%…)]}।॥،؛؟۔。、，．；：！？）］｝」』")
@@ -70,7 +70,7 @@ class WordTokenizer(Tokenizer):
     words : list of str
         The vocabulary, each word once; its position, after the special tokens, is its id.
     special : tuple of str
-        Special tokens (see `tinytx.data.special`); without ``<unk>`` an unknown word is an error.
+        Special tokens (see `tinytx.data.tokenizers.tokenizer`); without ``<unk>`` an unknown word is an error.
     lower : bool
         Read every text in lower case.
 

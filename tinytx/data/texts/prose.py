@@ -18,7 +18,7 @@ inside a sentence becomes one space.
 
 import re
 
-from tinytx.data.corpus import DataError
+from tinytx.data.reading import DataError
 
 _MARK = re.compile(r"\A(?:[*•-]|\d+\.)\s+")  # of an item in a list
 _LISTING = re.compile(r"\s*(?:>>>|\+-|\|)")  # or table

@@ -14,7 +14,7 @@ import unicodedata
 import numpy as np
 
 from tinytx.arguments import check_list
-from tinytx.data.characters import shown
+from tinytx.data.tokenizers.graphemes import shown
 
 PAD, START, STOP, UNK = "<pad>", "<start>", "<stop>", "<unk>"
 SPECIAL = (PAD, START, STOP, UNK)

@@ -8,8 +8,8 @@ on the rows beside it nor on the size of the batch.
 import numpy as np
 
 from tinytx.arguments import check_whole
-from tinytx.data.masking import REPLACE, Masking
-from tinytx.data.pair_batches import pad
+from tinytx.data.batches.masking import REPLACE, Masking
+from tinytx.data.batches.rows import pad
 
 _MASKS, _ORDER = 1, 2  # two streams of random numbers from one seed
 

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from tinytx.arguments import check_texts
-from tinytx.data.special import SPECIAL, Tokenizer
+from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer
 
 
 class CharTokenizer(Tokenizer):
@@ -19,7 +19,7 @@ class CharTokenizer(Tokenizer):
     characters : str
         The vocabulary, each character once; the character's position, after the special tokens, is its id.
     special : tuple of str
-        Special tokens (see `tinytx.data.special`). A language model needs none, a task of pairs ``SPECIAL``.
+        Special tokens (see `tinytx.data.tokenizers.tokenizer`). A language model needs none, a task of pairs ``SPECIAL``.
 
     Attributes
     ----------

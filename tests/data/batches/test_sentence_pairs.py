@@ -2,10 +2,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from tinytx.data import SentencePairs, framed, next_sentence_pairs, sentence_order_pairs
+from tinytx.data import SentencePairs, next_sentence_pairs, sentence_order_pairs
 
 CLS, SEP = 1, 2
 IDS = {"cls_id": CLS, "sep_id": SEP}
@@ -28,46 +26,6 @@ def sentences_of(row):
 
 def half(count, n):
     return abs(count - n / 2) <= 3 * math.sqrt(n / 4)
-
-
-# ---------------------------------------------------------------------------------------- rows
-
-
-def test_a_row_and_its_segments():
-    row, segments = framed([5, 6], [7], **IDS)
-    assert row.tolist() == [CLS, 5, 6, SEP, 7, SEP]
-    assert segments.tolist() == [0, 0, 0, 0, 1, 1]
-    row, segments = framed([5, 6], **IDS)
-    assert row.tolist() == [CLS, 5, 6, SEP] and segments.tolist() == [0, 0, 0, 0]
-    assert row.dtype == segments.dtype == np.int64
-    assert framed(np.array([5], np.uint8), **IDS)[0].dtype == np.int64
-
-
-@given(a=st.integers(1, 30), b=st.integers(1, 30), max_len=st.integers(5, 70))
-@example(a=10, b=10, max_len=12)  # an odd number of places: the first sentence has the larger half
-@example(a=4, b=10, max_len=12)
-@example(a=10, b=4, max_len=12)
-def test_the_longer_sentence_loses_tokens_one_by_one(a, b, max_len):
-    """As the rule says it: a token at a time, from the end."""
-    first, second = list(range(100, 100 + a)), list(range(200, 200 + b))
-    row, segments = framed(first, second, **IDS, max_len=max_len)
-    while len(first) + len(second) > max_len - 3:
-        (first if len(first) > len(second) else second).pop()
-    assert row.tolist() == [CLS, *first, SEP, *second, SEP]
-    assert segments.tolist() == [0] * (len(first) + 2) + [1] * (len(second) + 1)
-
-
-@given(n=st.integers(1, 30), max_len=st.integers(3, 40))
-def test_one_sentence_is_cut_at_the_end(n, max_len):
-    row, _ = framed(np.arange(100, 100 + n), **IDS, max_len=max_len)
-    assert row.tolist() == [CLS, *range(100, 100 + min(n, max_len - 2)), SEP]
-
-
-@pytest.mark.parametrize("parts, least", [(([5],), 3), (([5], [6]), 5)])
-def test_rows_without_room(parts, least):
-    framed(*parts, **IDS, max_len=least)
-    with pytest.raises(ValueError, match=f"framed: max_len is {least - 1}, expected at least {least}"):
-        framed(*parts, **IDS, max_len=least - 1)
 
 
 # ---------------------------------------------------------------------------------------- next sentence

@@ -16,9 +16,9 @@ from itertools import repeat
 import numpy as np
 
 from tinytx.arguments import check_list, check_texts
-from tinytx.data.corpus import DataError, lines_of, read_utf8
-from tinytx.data.special import BERT_SPECIAL, Tokenizer
-from tinytx.data.words import text_of
+from tinytx.data.reading import DataError, lines_of, read_utf8
+from tinytx.data.tokenizers.tokenizer import BERT_SPECIAL, Tokenizer
+from tinytx.data.tokenizers.words import text_of
 from tinytx.extras import require
 
 GOES_ON = "##"
@@ -34,7 +34,7 @@ class WordPieceTokenizer(Tokenizer):
     pieces : list of str
         The vocabulary without the special tokens, in the order of ids; pieces that go on with a word begin with "##".
     special : tuple of str
-        Special tokens (see `tinytx.data.special`); without ``[UNK]`` an unknown word is an error.
+        Special tokens (see `tinytx.data.tokenizers.tokenizer`); without ``[UNK]`` an unknown word is an error.
     special_ids : tuple of int, optional
         Their ids, if not the first ones: published vocabularies have ``[UNK]`` at 100.
     lower : bool

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinytx.data import WordTokenizer
-from tinytx.data.words import text_of, words_of
+from tinytx.data.tokenizers.words import text_of, words_of
 
 TEXTS = st.text(st.sampled_from("l'’-1,. ()é!_$\n🙂"))
 

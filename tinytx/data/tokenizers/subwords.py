@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 
 from tinytx.arguments import check_list, check_texts
-from tinytx.data.special import SPECIAL, Tokenizer
+from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer
 from tinytx.extras import require
 
 
@@ -29,7 +29,7 @@ class SubwordTokenizer(Tokenizer):
     merges : list of (str, str)
         The pairs to join, the first one first.
     special : tuple of str
-        Special tokens (see `tinytx.data.special`). ``<unk>`` is never needed here, and stands in ``SPECIAL`` so that
+        Special tokens (see `tinytx.data.tokenizers.tokenizer`). ``<unk>`` is never needed here, and stands in ``SPECIAL`` so that
         their ids are the same in every tokenizer.
     lower : bool
         Read every text in lower case.

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinytx.data import WordTokenizer
-from tinytx.data.characters import _MARKED, count_letters, goes_on, shown
-from tinytx.data.words import text_of, words_of
+from tinytx.data.tokenizers.graphemes import _MARKED, count_letters, goes_on, shown
+from tinytx.data.tokenizers.words import text_of, words_of
 from tinytx.metrics import corpus_bleu
 
 HINDI = ["क्या आपके पास दूध है?", "मुझे दो किलो चावल चाहिए।", "यह किताब बहुत अच्छी है।"]

@@ -4,7 +4,7 @@
    white space. So ``n'est-ce`` is five words, and a currency sign stays with its number.
 2. The vocabulary: the 40,000 most frequent words, then ``<ignore>``, ``<oov>`` and ``<mask>``, at the end. Of equally
    frequent words the first in the order of code points comes first (the tutorial: the first in the text).
-3. A sequence: a sentence joined with those after it until there are 20 words, cut to 20. Every sentence begins one;
+3. A sequence (`joined`): a sentence joined with those after it until there are 20 words, cut to 20. Every sentence begins one;
    after the last sentence comes the first. ``<ignore>`` fills up what is shorter still, which only a tiny corpus is.
 4. Every word of it, ``<oov>`` too, is masked with 15 %, always by ``<mask>``: `MaskedBatches` with
    ``replace=(1, 0, 0)`` and ``never=[tokenizer.pad_id]``. (The tutorial masks ``<ignore>`` too, but does not count it.)
@@ -15,10 +15,7 @@ The first 2,999 lines of Europarl's French give 7,666 words, 7,669 ids.
 
 import re
 
-import numpy as np
-
-from tinytx.arguments import check_list, check_whole
-from tinytx.data.words import WordTokenizer
+from tinytx.data.tokenizers.words import WordTokenizer
 
 TUTORIAL_SPECIAL = ("<ignore>", "<oov>", "<mask>")
 _ALONE = re.compile(r"""[,?;.:/*!+\-()\[\]{}"'&]""")
@@ -67,42 +64,3 @@ class TutorialTokenizer(WordTokenizer):
     def from_texts(cls, texts, max_words=40_000, *, min_count=1, special=TUTORIAL_SPECIAL, lower=True):
         """Return the tokenizer of the most frequent words of some texts, as `WordTokenizer.from_texts`."""
         return super().from_texts(texts, max_words, min_count=min_count, special=special, lower=lower)
-
-
-def joined(sentences, max_len=20):
-    """Return one sequence for each sentence: it and those after it, until there are enough words (rule 3).
-
-    Every word is thus in several sequences, at several positions, and no row is padded.
-
-    Parameters
-    ----------
-    sentences : list of integer arrays (n,), none empty
-    max_len : int
-        T, at least 1.
-
-    Returns
-    -------
-    rows : list of int64 arrays (T,)
-        All views of one array. Shorter than ``max_len``, all of the corpus, only where that is shorter itself.
-
-    Raises
-    ------
-    ValueError
-        If there are no sentences, one is empty, or max_len is below 1.
-
-    Examples
-    --------
-    >>> joined([np.array([1, 2]), np.array([3]), np.array([4, 5, 6])], max_len=4)
-    [array([1, 2, 3, 4]), array([3, 4, 5, 6]), array([4, 5, 6, 1])]
-    """
-    max_len = check_whole("joined", "max_len", max_len)
-    check_list("joined", "sentences", sentences, of="integer arrays")
-    lengths = np.array([len(sentence) for sentence in sentences], np.int64)
-    if not len(lengths):
-        raise ValueError("joined: there are no sentences")
-    if not lengths.all():
-        raise ValueError(f"joined: sentence {int(lengths.argmin())} has no words; leave it out")
-    words = np.concatenate(sentences).astype(np.int64)
-    t = min(max_len, len(words))
-    around = np.concatenate([words, words[:t]])  # after the last sentence comes the first
-    return [around[start : start + t] for start in (np.cumsum(lengths) - lengths).tolist()]

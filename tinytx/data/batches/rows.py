@@ -1,0 +1,109 @@
+"""Rows of ids: sentences in BERT's frame, sentences joined to rows of one length, rows padded to one array."""
+
+import numpy as np
+
+from tinytx.arguments import check_list, check_whole
+
+
+def framed(first, second=None, *, cls_id, sep_id, max_len=None):
+    """Return ``[CLS] A [SEP]``, or ``[CLS] A [SEP] B [SEP]``, and the segments.
+
+    Parameters
+    ----------
+    first, second : integer arrays (n,)
+    cls_id, sep_id : int
+    max_len : int, optional
+        The most tokens in the row. What is too long loses tokens at the end, one by one: the longer sentence loses one,
+        and of two equally long ones the second.
+
+    Returns
+    -------
+    row, segments : int64 arrays (n,)
+
+    Raises
+    ------
+    ValueError
+        If ``max_len`` leaves no room for a token of each sentence.
+
+    Examples
+    --------
+    >>> framed([5, 6, 7, 8], [9], cls_id=2, sep_id=3, max_len=6)
+    (array([2, 5, 6, 3, 9, 3]), array([0, 0, 0, 0, 1, 1]))
+    """
+    sentences = [first] if second is None else [first, second]
+    if max_len is not None:
+        least = 2 * len(sentences) + 1
+        if max_len < least:
+            raise ValueError(
+                f"framed: max_len is {max_len}, expected at least {least}: [CLS], and a token and [SEP] each"
+            )
+        sentences = _cut(sentences, max_len - len(sentences) - 1)
+    parts = [[*([] if segment else [cls_id]), *sentence, sep_id] for segment, sentence in enumerate(sentences)]
+    return np.concatenate(parts, dtype=np.int64), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+
+
+def _cut(sentences, room):
+    """Return one or two sentences, cut to at most ``room`` tokens in all, the longer one first."""
+    if len(sentences) == 1:
+        return [sentences[0][:room]]
+    first, second = sentences
+    n_first = max(room - len(second), (room + 1) // 2)  # what the second leaves, or the larger half
+    first = first[:n_first]
+    return [first, second[: room - len(first)]]
+
+
+def joined(sentences, max_len=20):
+    """Return one sequence for each sentence: it and those after it, until there are enough words (rule 3).
+
+    Every word is thus in several sequences, at several positions, and no row is padded.
+
+    Parameters
+    ----------
+    sentences : list of integer arrays (n,), none empty
+    max_len : int
+        T, at least 1.
+
+    Returns
+    -------
+    rows : list of int64 arrays (T,)
+        All views of one array. Shorter than ``max_len``, all of the corpus, only where that is shorter itself.
+
+    Raises
+    ------
+    ValueError
+        If there are no sentences, one is empty, or max_len is below 1.
+
+    Examples
+    --------
+    >>> joined([np.array([1, 2]), np.array([3]), np.array([4, 5, 6])], max_len=4)
+    [array([1, 2, 3, 4]), array([3, 4, 5, 6]), array([4, 5, 6, 1])]
+    """
+    max_len = check_whole("joined", "max_len", max_len)
+    check_list("joined", "sentences", sentences, of="integer arrays")
+    lengths = np.array([len(sentence) for sentence in sentences], np.int64)
+    if not len(lengths):
+        raise ValueError("joined: there are no sentences")
+    if not lengths.all():
+        raise ValueError(f"joined: sentence {int(lengths.argmin())} has no words; leave it out")
+    words = np.concatenate(sentences).astype(np.int64)
+    t = min(max_len, len(words))
+    around = np.concatenate([words, words[:t]])  # after the last sentence comes the first
+    return [around[start : start + t] for start in (np.cumsum(lengths) - lengths).tolist()]
+
+
+def pad(rows, pad_id):
+    """Return rows of different lengths as one array, filled up at the end.
+
+    Parameters
+    ----------
+    rows : list of B integer arrays (n,)
+    pad_id : int
+
+    Returns
+    -------
+    padded : int64 array (B, S), S the length of the longest row
+    """
+    padded = np.full((len(rows), max(map(len, rows), default=0)), pad_id, np.int64)
+    for b, row in enumerate(rows):
+        padded[b, : len(row)] = row
+    return padded
