@@ -25,9 +25,9 @@ from tinytx.testing.rounding import along, cotangent, rms
 from tinytx.testing.rows import rows_added_up
 
 FULL = 400  # entries up to which each is looked at
-FEW = 64  # entries up to which each is looked at only because a direction's bar could be shorter
+PARTS = 8  # into which a direction is cut whose bar could be shorter
 LOOKS = 24  # entries of a tensor that are looked at closely where they disagree, once a verdict is certain
-NARROW = 1e-10  # part of a gradient below which no error bar need be shorter
+NARROW = 3e-11  # part of a slope below which no error bar need be shorter
 NEAR = 20  # entries looked at on both sides of the one that a bisection finds
 ROUNDS = 20  # times that kinks are taken out of a direction
 HALVINGS = 14  # of the steps of a first estimate
@@ -46,6 +46,8 @@ class TensorComparison:
         What forward raised at some steps.
     sampled : bool
         Whether a sample of the entries has been looked at.
+    noisiest : float
+        The largest noise measured at any entry.
     """
 
     def __init__(self, whole, report, tensor, a):
@@ -56,6 +58,7 @@ class TensorComparison:
         self.typical = rms(a)  # entry of the gradient
         self.raised = []
         self.sampled = False
+        self.noisiest = self.judge.noise  # of all places where it was measured
 
     def run(self, mode):
         """Compare in one of gradcheck's modes."""
@@ -64,9 +67,8 @@ class TensorComparison:
         elif mode == "sampled":
             self._entries(self._choose())
         else:
-            wide = self._directions()
-            most = FULL if self.report.verdict == INCONCLUSIVE else FEW * wide
-            if mode == "auto" and self.report.verdict != FAIL and 1 < self.entries.size <= most:
+            self._directions()
+            if mode == "auto" and self.report.verdict == INCONCLUSIVE and 1 < self.entries.size <= FULL:
                 self.report.verdict = PASS  # what is wide together may be narrow entry by entry
                 self._entries(self.entries)
 
@@ -102,10 +104,13 @@ class TensorComparison:
         closer = look_closely(f, self.reach, noise=noise)
         return closer if closer.error < found.error else found
 
+    def _why_wide(self, found):
+        return self.judge._replace(noise=self.noisiest).why_wide(found, self.raised)
+
     def _wide(self, found):
-        """Tell whether a bar could be shorter: it is no hundredth of what hides in rounding, and long."""
+        """Tell whether a bar could be shorter: it is long, and far longer than rounding makes it."""
         rounding = self.judge.noise * self.whole.size / self.reach
-        return found.error > max(NARROW * self.typical, 100 * rounding)
+        return found.error > max(NARROW * abs(found.value), 100 * rounding)
 
     def _look_closely(self, direction, analytic, scale, root_n=1.0):
         """Return an estimate from tiny steps too, and its verdict."""
@@ -122,12 +127,14 @@ class TensorComparison:
         noise = noise_floor(f, 4 * self.reach) if verdict == FAIL and math.isfinite(analytic) else 0.0
         if noise <= self.judge.noise:
             return found, verdict
-        judge, coarse = self.judge._replace(noise=noise), derivative(f, self.reach, noise=noise)
+        self.noisiest = max(self.noisiest, noise)
+        others = cotangent(self.rng, self.tensor.shape) * (direction == 0)  # near a pole what is smooth looks like noise
+        everywhere = min(noise, noise_floor(self._along(others), 4 * self.reach))
+        self.judge = self.judge._replace(noise=max(self.judge.noise, everywhere))
+        coarse = derivative(f, self.reach, noise=noise)
         coarse = coarse if math.isfinite(coarse.error) else look_closely(f, self.reach, noise=noise)
-        if judge.verdict(analytic, coarse, scale, root_n) == FAIL:
-            return found, FAIL
-        self.judge = judge
-        return coarse, judge.verdict(analytic, coarse, scale, root_n)
+        verdict = self.judge.verdict(analytic, coarse, scale, root_n)
+        return (found, FAIL) if verdict == FAIL else (coarse, verdict)
 
     def _entries(self, entries, use_complex=False):
         """Compare single entries, and fill the report in; return those at kinks."""
@@ -200,7 +207,7 @@ class TensorComparison:
             report.hint = hint(a, numeric, wrong, self.whole.sizes, {report.name: self.tensor} | like)
             report.hint = report.hint or rows_added_up(self.whole.problem, self.whole.dy, self.tensor, a)
         elif report.verdict == INCONCLUSIVE:
-            report.reason = f"{few} have too wide an error bar to tell: {self.judge.why_wide(found[worst], self.raised)}"
+            report.reason = f"{few} have too wide an error bar to tell: {self._why_wide(found[worst])}"
         elif report.verdict == KINK:
             report.reason = f"{few} are at a kink{_slopes(found[worst])}"
         report.index = self._index(worst)
@@ -209,22 +216,37 @@ class TensorComparison:
     def _directions(self):
         """Compare random directions; where one fails, look at entries, and go by halves to the wrong one.
 
-        Returns whether the bars are wider than those of entries may be: one entry near a singularity is enough.
+        Near a singularity gradients are large and bars wide, and one such entry makes the bars of all directions wide.
+        So where they are wide, directions through an eighth of the entries each follow, from the smallest gradients to
+        the largest: of these the last is wide, the others need not be.
         """
         report, kinks, wide = self.report, set(), False
         for _ in range(1 if self.entries.size == 1 else self.whole.directions):
-            verdict, analytic, found, why = self._one_direction(kinks)
-            if VERDICTS.index(report.verdict) < VERDICTS.index(verdict):
-                report.verdict, report.reason, report.index = verdict, f"a direction through the tensor: {why}", None
-                report.analytic, report.numeric, report.error = analytic, found.value, found.error
+            compared = self._one_direction(kinks, self.entries)
+            self._settle_direction(*compared)
             if report.verdict == FAIL:
-                return True
-            wide = wide or self._wide(found)
+                return
+            wide = wide or self._wide(compared[2])
         if report.verdict == PASS and report.index is None:
+            _, analytic, found, _ = compared
             report.analytic, report.numeric, report.error = analytic, found.value, found.error
-        return wide
+        if not wide or report.verdict == INCONCLUSIVE:
+            return
+        order = self.entries[np.argsort(np.abs(self.a.ravel()[self.entries]))]
+        for part in np.array_split(order, min(PARTS, order.size)):
+            compared = self._one_direction(kinks, np.sort(part))
+            if compared[0] == FAIL:
+                self._settle_direction(*compared)
+                return
 
-    def _one_direction(self, kinks):
+    def _settle_direction(self, verdict, analytic, found, why):
+        """Fill the report in, unless what was found before is worse."""
+        report = self.report
+        if VERDICTS.index(report.verdict) < VERDICTS.index(verdict):
+            report.verdict, report.reason, report.index = verdict, f"a direction through the tensor: {why}", None
+            report.analytic, report.numeric, report.error = analytic, found.value, found.error
+
+    def _one_direction(self, kinks, entries):
         """Compare a random direction: verdict, analytic, numeric, reason; entries that fail go into the report.
 
         A direction through several kinks proves nothing: it takes the left slope of one and the right slope of another.
@@ -233,18 +255,18 @@ class TensorComparison:
         direction = cotangent(self.rng, self.tensor.shape)
         for _ in range(ROUNDS):
             direction.flat[list(kinks)] = 0
-            compared = self._direction(direction, self.entries, self._look_closely)
+            compared = self._direction(direction, entries, self._look_closely)
             self.report.checked += 1
             if compared[0] == PASS:
                 return *compared, ""
             if compared[0] == INCONCLUSIVE:
-                return *compared, self.judge.why_wide(compared[2], self.raised)
-            more = self._entries(self._suspects(direction)) - kinks
+                return *compared, self._why_wide(compared[2])
+            more = self._entries(self._suspects(direction, entries)) - kinks
             if self.report.verdict in (FAIL, INCONCLUSIVE):
                 return self.report.verdict, *compared[1:], ""
             if not more:
-                verdict, *compared = self._direction(direction, self.entries, self._look)
-                why = "unlike the entries looked at" if verdict == FAIL else self.judge.why_wide(compared[1], self.raised)
+                verdict, *compared = self._direction(direction, entries, self._look)
+                why = "unlike the entries looked at" if verdict == FAIL else self._why_wide(compared[1])
                 return verdict, *compared, f"{verdict}, {why}"
             kinks |= more
         return INCONCLUSIVE, *compared[1:], "it crosses more kinks than can be left out"
@@ -263,17 +285,16 @@ class TensorComparison:
             estimate, verdict = look(part, analytic, scale, root_n)
         return verdict, analytic, estimate
 
-    def _suspects(self, direction):
-        """Return the entries to look at where a direction fails: all, or a sample and those around the worst."""
-        if self.entries.size <= FULL:
-            return self.entries
-        at = np.searchsorted(self.entries, self._bisect(direction))
-        near = self.entries[max(0, at - NEAR) : at + NEAR + 1]
+    def _suspects(self, direction, entries):
+        """Return which of the entries to look at where a direction through them fails: all, or some of the worst."""
+        if entries.size <= FULL:
+            return entries
+        at = np.searchsorted(entries, self._bisect(direction, entries))
+        near = entries[max(0, at - NEAR) : at + NEAR + 1]
         return np.union1d(near, [] if self.sampled else self._choose()).astype(int)
 
-    def _bisect(self, direction):
+    def _bisect(self, direction, entries):
         """Return the flat index of an entry that makes a direction fail, going each time to the worse half."""
-        entries = self.entries
         while len(entries) > 1:
             halves = np.array_split(entries, 2)
             off = [_off(*self._direction(direction, half)[1:]) for half in halves]
