@@ -246,3 +246,23 @@ def test_first_wrong_op_under_dropout(monkeypatch):
     found = first_wrong_op(Net(), X, seed=3)
     assert (found.path, found.op) == ("dropout", "dropout")
     assert first_wrong_op(Net(), X) is None  # without a seed nothing is dropped
+
+
+# ------------------------------------------------------------------------- singularities
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-10])
+def test_entries_near_a_singularity_hide_nothing(error):
+    """Their gradients are the largest; the directions through the other entries have short bars."""
+    x = np.random.default_rng(3).uniform(-0.999, 0.999, (20, 20))
+    report = gradcheck(lambda x: (np.arctanh(x), x), x, backward=lambda dy, x: dy / (1 - x * x) * (1 + error))
+    assert report.verdict == ("FAIL" if error else "PASS")
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-10])
+@pytest.mark.parametrize("seed", [4, 7, 12, 18])
+def test_a_pole_is_not_taken_for_noise_everywhere(seed, error):
+    """What is smooth but steep looks like noise to the steps that measure it: at the entry near the pole, nowhere else."""
+    x = np.random.default_rng(seed).normal(size=(5, 5))
+    report = gradcheck(lambda x: (1 / x, x), x, backward=lambda dy, x: -dy / (x * x) * (1 + error))
+    assert report.verdict == ("FAIL" if error else "PASS")
