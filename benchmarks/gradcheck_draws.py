@@ -115,7 +115,7 @@ def cross_entropy(d, smoothing=0.0, ignore=False):
         targets[d.rng.random((b, t)) < 0.3] = -100
     return pair(
         lambda logits: ops.cross_entropy(logits, targets, label_smoothing=smoothing),
-        lambda dloss, saved: ops.cross_entropy_backward(saved, dloss), d.x(b, t, v),
+        ops.cross_entropy_backward, d.x(b, t, v),
     )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def attention(m, *, t=4, s=5, mask=None, block=2, keys=2, **settings):
 def cross_entropy(m, smoothing=0.0):
     return pair(
         lambda logits: m.cross_entropy(logits, TARGETS, label_smoothing=smoothing),
-        lambda dloss, saved: m.cross_entropy_backward(saved, dloss),
+        m.cross_entropy_backward,
         _draw(2, 3, 5),
     )
 
@@ -94,7 +94,7 @@ def cross_entropy(m, smoothing=0.0):
 def linear_cross_entropy(m):
     return pair(
         lambda x, weight: m.linear_cross_entropy(x, weight, TARGETS, chunk=10),
-        lambda dloss, saved: m.linear_cross_entropy_backward(saved, dloss),
+        m.linear_cross_entropy_backward,
         _draw(2, 3, 4),
         _draw(4, 5),
     )
@@ -103,7 +103,7 @@ def linear_cross_entropy(m):
 def kl_divergence(m, smoothing=0.0):
     return pair(
         lambda logits: m.kl_divergence(logits, TARGETS % 5, pad_id=0, label_smoothing=smoothing),
-        lambda dloss, saved: m.kl_divergence_backward(saved, dloss),
+        m.kl_divergence_backward,
         _draw(2, 3, 5),
     )
 
@@ -115,7 +115,7 @@ def tsne(m):
     p = (near + near.T) / near.sum() / 2
     return pair(
         lambda y: m.tsne(y, p, exaggeration=1.5),
-        lambda dloss, saved: m.tsne_backward(saved, dloss),
+        m.tsne_backward,
         _draw(5, 2),
     )
 

@@ -89,10 +89,7 @@ def cross_entropy(make, ignoring=False):
         loss, saved = ops.cross_entropy(logits, targets, **options)
         return np.asarray(loss, logits.dtype), saved
 
-    def backward(dloss, saved):
-        return ops.cross_entropy_backward(saved, float(dloss))
-
-    case = OpCase(forward, backward, {"logits": make.array(b, t, v)}, batch=("logits",))
+    case = OpCase(forward, ops.cross_entropy_backward, {"logits": make.array(b, t, v)}, batch=("logits",))
     case.facts = options | {"targets": targets}
     return case
 
@@ -110,10 +107,8 @@ def linear_cross_entropy(make):
         loss, saved = ops.linear_cross_entropy(x, weight, targets, **options)
         return np.asarray(loss, x.dtype), saved
 
-    def backward(dloss, saved):
-        return ops.linear_cross_entropy_backward(saved, float(dloss))
-
-    case = OpCase(forward, backward, {"x": make.array(b, t, d), "weight": make.array(d, v)}, batch=("x",))
+    arrays = {"x": make.array(b, t, d), "weight": make.array(d, v)}
+    case = OpCase(forward, ops.linear_cross_entropy_backward, arrays, batch=("x",))
     case.facts = options | {"targets": targets}
     return case
 
@@ -131,10 +126,7 @@ def kl_divergence(make, smoothing=0.0):
         loss, saved = ops.kl_divergence(logits, targets, **options)
         return np.asarray(loss, logits.dtype), saved
 
-    def backward(dloss, saved):
-        return ops.kl_divergence_backward(saved, float(dloss))
-
-    case = OpCase(forward, backward, {"logits": make.array(b, t, v)}, batch=("logits",))
+    case = OpCase(forward, ops.kl_divergence_backward, {"logits": make.array(b, t, v)}, batch=("logits",))
     case.facts = options | {"targets": targets}
     return case
 
@@ -165,14 +157,12 @@ def tsne(make, exaggeration=1.0):
         loss, saved = ops.tsne(y, p.astype(y.dtype), exaggeration=exaggeration)
         return np.asarray(loss, y.dtype), saved
 
-    def backward(dloss, saved):
-        return ops.tsne_backward(saved, float(dloss))
-
-    case = OpCase(forward, backward, {"y": make.array(n, 2, scale=make.choice(0.1, 1.0, 5.0))})
+    case = OpCase(forward, ops.tsne_backward, {"y": make.array(n, 2, scale=make.choice(0.1, 1.0, 5.0))})
     case.facts = {"p": p, "exaggeration": exaggeration}
     return case
 
 
+LOSSES = ("cross_entropy", "linear_cross_entropy", "kl_divergence", "tsne")  # y is a number, and so is its gradient
 OPS = {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),

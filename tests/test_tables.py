@@ -1,14 +1,17 @@
 """The tables of cases are complete: everything that is exported is tried, or stands here with the reason why not."""
 
+import inspect
+
 import numpy as np
 import pytest
 from cases import Seeded
 from layer_cases import LAYERS
-from op_cases import OPS
+from op_cases import LOSSES, OPS
 
 import tinytx.layers
 from tinytx import ops
 from tinytx.core import Layer
+from tinytx.ops import plain
 
 NO_GRADIENT = {"affinities", "attention_weights", "count_targets", "sinusoidal_positions"}  # tests of their own
 NO_LAYERS = {"KeyValueCache", "causal_mask", "padding_mask"}  # tests of their own
@@ -62,6 +65,16 @@ def test_a_new_operation_is_noticed():
 def test_a_layer_without_a_case_is_noticed(name):
     fewer = {case: make for case, make in LAYERS.items() if case.split()[0] != name}
     assert missing_layers(tinytx.layers.__all__, fewer) == {name}
+
+
+@pytest.mark.parametrize("module", [ops, plain])
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_backward_takes_the_gradient_and_then_what_was_saved(name, module):
+    """Catches a loss whose backward is called in another way than all others."""
+    dy, saved, *others = inspect.signature(getattr(module, f"{name}_backward")).parameters.values()
+    assert (dy.name, saved.name) == ("dloss" if name in LOSSES else "dy", "saved")
+    assert dy.default is saved.default is inspect.Parameter.empty
+    assert all(other.default is not inspect.Parameter.empty for other in others)
 
 
 def _stop(*arguments, **options):

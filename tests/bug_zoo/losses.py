@@ -17,7 +17,7 @@ def smoothed(logits, targets):
 
 
 def loss_backward(dloss, saved):
-    return ops.cross_entropy_backward(saved, dloss)
+    return ops.cross_entropy_backward(dloss, saved)
 
 
 def log_of_p_plus_eps(logits, targets):
@@ -36,7 +36,7 @@ def not_divided(dloss, saved):
 
     Found in ManualTransformer, hidden by Adam, which is blind to scale. Clipping is not, and neither is weight decay.
     """
-    return ops.cross_entropy_backward(saved, dloss) * saved.count
+    return ops.cross_entropy_backward(dloss, saved) * saved.count
 
 
 def divided_by_batch(dloss, saved):
@@ -44,7 +44,7 @@ def divided_by_batch(dloss, saved):
 
     Found in numpy-is-all-you-need, hidden by Adam, and by T = 1.
     """
-    return ops.cross_entropy_backward(saved, dloss) * (saved.count / len(saved.logits))
+    return ops.cross_entropy_backward(dloss, saved) * (saved.count / len(saved.logits))
 
 
 def smoothing_forgotten(dloss, saved):
@@ -52,7 +52,7 @@ def smoothing_forgotten(dloss, saved):
 
     A mutant, hidden by label smoothing 0.
     """
-    return ops.cross_entropy_backward(saved._replace(label_smoothing=0.0), dloss)
+    return ops.cross_entropy_backward(dloss, saved._replace(label_smoothing=0.0))
 
 
 def padding_counted(dloss, saved):
@@ -61,7 +61,7 @@ def padding_counted(dloss, saved):
     A mutant, hidden by sequences of one length.
     """
     targets = np.maximum(saved.targets, 0).reshape(saved.logits.shape[:-1])
-    return ops.cross_entropy_backward(ops.cross_entropy(saved.logits, targets, count=saved.count)[1], dloss)
+    return ops.cross_entropy_backward(dloss, ops.cross_entropy(saved.logits, targets, count=saved.count)[1])
 
 
 def divided_by_all(dloss, saved):
@@ -69,7 +69,7 @@ def divided_by_all(dloss, saved):
 
     A mutant, hidden by sequences of one length.
     """
-    return ops.cross_entropy_backward(saved, dloss) * (saved.count / saved.targets.size)
+    return ops.cross_entropy_backward(dloss, saved) * (saved.count / saved.targets.size)
 
 
 LOGITS = draw(3, 4, 5)

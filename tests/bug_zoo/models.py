@@ -37,7 +37,7 @@ class NotDivided(GPT):
 
     def loss_backward(self, tape):
         saved = tape.pop(self)
-        self.backward(ops.cross_entropy_backward(saved, saved.count), tape)
+        self.backward(ops.cross_entropy_backward(saved.count, saved), tape)
 
 
 class Infection(NamedTuple):

@@ -112,7 +112,7 @@ def test_the_head_sees_hidden_words_only(variant):
     model.loss_backward(few)
     gradients = {path: parameter.grad for path, parameter in model.named_parameters()}
     model.zero_grad()
-    model.backward(model.head.backward(ops.cross_entropy_backward(all_rows.pop(model)), all_rows), all_rows)
+    model.backward(model.head.backward(ops.cross_entropy_backward(1.0, all_rows.pop(model)), all_rows), all_rows)
     assert_same_gradients(gradients, {path: parameter.grad for path, parameter in model.named_parameters()})
 
 

@@ -134,8 +134,8 @@ TABLE = {
     "ops/linear_cross_entropy.py": [
         ("dW of the last chunk only", "= for +=", "linear_cross_entropy", "dweight += part", "dweight = part"),
         ("each chunk's own N", "wrong constant", "linear_cross_entropy",
-         "cross_entropy_backward(loss_saved, dloss)",
-         "cross_entropy_backward(loss_saved._replace(count=len(loss_saved.targets)), dloss)"),
+         "cross_entropy_backward(dloss, loss_saved)",
+         "cross_entropy_backward(dloss, loss_saved._replace(count=len(loss_saved.targets)))"),
     ],
     "ops/kl_divergence.py": [
         ("spread over all V words", "wrong constant", "kl_divergence smoothed",
@@ -299,7 +299,8 @@ TABLE = {
         ("what is said of the words forgotten", "= for +=", "Bert loss", "else dhidden + dtext", "else dtext"),
         ("what is said of the text subtracted", "sign", "Bert loss", "else dhidden + dtext", "else dhidden - dtext"),
         ("words divided by the texts", "wrong constant", "Bert loss",
-         "ops.cross_entropy_backward(words)", "ops.cross_entropy_backward(words._replace(count=texts.count))"),
+         "ops.cross_entropy_backward(1.0, words)",
+         "ops.cross_entropy_backward(1.0, words._replace(count=texts.count))"),
     ],
     "models/transformer.py": [
         ("what the decoder says of the memory halved", "factor", "Transformer loss",

@@ -35,7 +35,7 @@ def test_is_what_the_equations_say(data):
     logits, targets, smoothing = make.array(b, t, v), make.ids(v, b, t), make.choice(0.0, 0.1, 0.5)
     loss, saved = cross_entropy(logits, targets, label_smoothing=smoothing)
     assert math.isclose(loss, by_the_book(logits, targets, smoothing).mean(), rel_tol=1e-13)
-    gradient = cross_entropy_backward(saved)
+    gradient = cross_entropy_backward(1.0, saved)
     np.testing.assert_allclose(gradient.sum(-1), 0, atol=1e-15)  # the loss does not see a constant
     assert count_targets(targets) == b * t
 
@@ -52,16 +52,16 @@ def test_ignored_rows_do_not_count_and_are_not_read(ignore_index, data):
     options = {"ignore_index": ignore_index, "label_smoothing": make.choice(0.0, 0.2)}
     kept_logits, kept_targets = logits[~ignored], targets[~ignored]
     loss, saved = cross_entropy(logits, targets, **options)
-    gradient = cross_entropy_backward(saved)
+    gradient = cross_entropy_backward(1.0, saved)
     expected, saved = cross_entropy(kept_logits, kept_targets, count=kept_targets.size, **options)
     assert math.isclose(loss, expected, rel_tol=1e-14, abs_tol=1e-300)
-    np.testing.assert_allclose(gradient[~ignored], cross_entropy_backward(saved), rtol=1e-14)
+    np.testing.assert_allclose(gradient[~ignored], cross_entropy_backward(1.0, saved), rtol=1e-14)
     assert not gradient[ignored].any()
     for hidden in (np.nan, np.inf, -np.inf):
         logits[ignored] = hidden
         hidden_loss, saved = cross_entropy(logits, targets, **options)
         assert hidden_loss == loss
-        np.testing.assert_array_equal(cross_entropy_backward(saved), gradient)
+        np.testing.assert_array_equal(cross_entropy_backward(1.0, saved), gradient)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -72,7 +72,7 @@ def test_a_part_with_nothing_but_ignored_targets_is_zero(count, smoothing, dtype
     options = {"label_smoothing": smoothing, "count": count}
     loss, saved = cross_entropy(np.ones((2, 3, 5), dtype), np.full((2, 3), -100), **options)
     assert loss == 0
-    assert not cross_entropy_backward(saved).any()
+    assert not cross_entropy_backward(1.0, saved).any()
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (0, 3), (0,), ()])
@@ -95,11 +95,11 @@ def test_one_row_needs_no_axis_in_front(dtype):
         loss, saved = cross_entropy(logits, target, **options)
         expected, row_saved = cross_entropy(logits[None], [1], **options)
         assert loss == expected
-        np.testing.assert_array_equal(cross_entropy_backward(saved), cross_entropy_backward(row_saved)[0])
+        np.testing.assert_array_equal(cross_entropy_backward(1.0, saved), cross_entropy_backward(1.0, row_saved)[0])
         loss, saved = kl_divergence(logits, target, pad_id=0, **options)
         expected, row_saved = kl_divergence(logits[None], [1], pad_id=0, **options)
         assert loss == expected
-        np.testing.assert_array_equal(kl_divergence_backward(saved), kl_divergence_backward(row_saved)[0])
+        np.testing.assert_array_equal(kl_divergence_backward(1.0, saved), kl_divergence_backward(1.0, row_saved)[0])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -108,16 +108,16 @@ def test_a_logit_of_minus_infinity_is_a_class_that_cannot_be(smoothing, dtype):
     """Catches 0 * inf: the others' probabilities are as without it, and as a target it costs an infinity."""
     logits = np.array([[1, -np.inf, 2, 0.5]], dtype)
     loss, saved = cross_entropy(logits, [2], label_smoothing=smoothing)
-    gradient = cross_entropy_backward(saved)
+    gradient = cross_entropy_backward(1.0, saved)
     few, few_saved = cross_entropy(logits[:, [0, 2, 3]], [1])
     assert loss == (few if smoothing == 0 else math.inf)
-    p = cross_entropy_backward(few_saved)[0] + [0, 1, 0]
+    p = cross_entropy_backward(1.0, few_saved)[0] + [0, 1, 0]
     expected = np.array([p[0], 0, p[1] - (1 - smoothing), p[2]]) - smoothing / 4
     np.testing.assert_allclose(gradient[0], expected, rtol=8 * np.finfo(dtype).eps)
     loss, saved = cross_entropy(logits, [1], label_smoothing=smoothing)
-    assert loss == math.inf and np.isfinite(cross_entropy_backward(saved)).all()
+    assert loss == math.inf and np.isfinite(cross_entropy_backward(1.0, saved)).all()
     loss, saved = kl_divergence(logits, [2], pad_id=1, label_smoothing=smoothing)  # padding is never expected
-    assert math.isfinite(loss) and np.isfinite(kl_divergence_backward(saved)).all()
+    assert math.isfinite(loss) and np.isfinite(kl_divergence_backward(1.0, saved)).all()
 
 
 @pytest.mark.parametrize("row", [[1, np.inf, 2], [np.inf, np.inf, 0], [-np.inf] * 3])
@@ -127,7 +127,7 @@ def test_logits_without_a_limit_are_nan(row):
         (*cross_entropy(np.array([row]), [1]), cross_entropy_backward),
         (*kl_divergence(np.array([row]), [1], pad_id=0), kl_divergence_backward),
     ):
-        assert math.isnan(loss) and np.isnan(backward(saved)).any()
+        assert math.isnan(loss) and np.isnan(backward(1.0, saved)).any()
 
 
 def test_shards_with_the_count_of_the_whole_batch_add_up():
@@ -138,14 +138,15 @@ def test_shards_with_the_count_of_the_whole_batch_add_up():
     loss, saved = cross_entropy(logits, targets)
     parts = [cross_entropy(logits[rows], targets[rows], count=count_targets(targets)) for rows in np.s_[:2, 2:6]]
     assert math.isclose(sum(part for part, _ in parts), loss, rel_tol=1e-14)
-    gradient = np.concatenate([cross_entropy_backward(saved) for _, saved in parts])
-    np.testing.assert_allclose(gradient, cross_entropy_backward(saved), rtol=1e-14)
+    gradient = np.concatenate([cross_entropy_backward(1.0, saved) for _, saved in parts])
+    np.testing.assert_allclose(gradient, cross_entropy_backward(1.0, saved), rtol=1e-14)
 
 
 def test_dloss_scales_the_gradient():
     rng = np.random.default_rng(0)
     _, saved = cross_entropy(rng.normal(size=(3, 4)), np.array([0, 1, 3]))
-    np.testing.assert_allclose(cross_entropy_backward(saved, -2.5), -2.5 * cross_entropy_backward(saved), rtol=1e-15)
+    gradient = cross_entropy_backward(1.0, saved)
+    np.testing.assert_allclose(cross_entropy_backward(-2.5, saved), -2.5 * gradient, rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -157,7 +158,7 @@ def test_large_logits_are_finite(size, smoothing, dtype):
     targets = np.array([0, 3, 4])
     loss, saved = cross_entropy(logits, targets, label_smoothing=smoothing)
     assert math.isfinite(loss) and loss >= 0
-    gradient = cross_entropy_backward(saved)
+    gradient = cross_entropy_backward(1.0, saved)
     assert np.isfinite(gradient).all()
     np.testing.assert_allclose(gradient.sum(-1), 0, atol=4 * np.finfo(dtype).eps)
 
@@ -172,18 +173,19 @@ def test_does_not_see_a_constant(constant, smoothing, dtype):
     moved_loss, moved = cross_entropy(logits + dtype(constant), targets, label_smoothing=smoothing)
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(moved_loss, loss, rtol=8 * eps)
-    np.testing.assert_allclose(cross_entropy_backward(moved), cross_entropy_backward(saved), rtol=32 * eps, atol=eps)
+    gradient, gradient_moved = (cross_entropy_backward(1.0, kept) for kept in (saved, moved))
+    np.testing.assert_allclose(gradient_moved, gradient, rtol=32 * eps, atol=eps)
 
 
 def test_nan_that_counts_is_not_hidden():
     for nan in (np.nan, -np.nan):
         loss, saved = cross_entropy(np.full((1, 4), nan), np.array([2]))
-        assert math.isnan(loss) and np.isnan(cross_entropy_backward(saved)).all()
+        assert math.isnan(loss) and np.isnan(cross_entropy_backward(1.0, saved)).all()
 
 
 def test_one_class_has_no_loss():
     loss, saved = cross_entropy(np.array([[3.7], [-1.2]]), np.array([0, 0]))
-    assert loss == 0 and not cross_entropy_backward(saved).any()
+    assert loss == 0 and not cross_entropy_backward(1.0, saved).any()
 
 
 @pytest.mark.parametrize(("target", "position"), [(5, (1, 2)), (-1, (0, 1)), (-100, (1, 0))])

@@ -43,7 +43,7 @@ def test_is_what_the_equations_say(data):
     targets += targets >= pad_id
     loss, saved = kl_divergence(logits, targets, pad_id=pad_id, label_smoothing=epsilon)
     assert math.isclose(loss, by_the_book(logits, targets, pad_id, epsilon).mean(), rel_tol=1e-13)
-    np.testing.assert_allclose(kl_divergence_backward(saved).sum(-1), 0, atol=1e-15)
+    np.testing.assert_allclose(kl_divergence_backward(1.0, saved).sum(-1), 0, atol=1e-15)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.7])
@@ -54,7 +54,7 @@ def test_is_least_where_the_softmax_is_the_target(epsilon):
         logits = np.log(smoothed(targets, 6, 0, epsilon)).reshape(1, 3, 6)
     loss, saved = kl_divergence(np.maximum(logits, -500), targets, pad_id=0, label_smoothing=epsilon)
     assert abs(loss) < 1e-14
-    assert np.abs(kl_divergence_backward(saved)).max() < 1e-15
+    assert np.abs(kl_divergence_backward(1.0, saved)).max() < 1e-15
 
 
 def test_without_smoothing_it_is_the_cross_entropy():
@@ -63,7 +63,8 @@ def test_without_smoothing_it_is_the_cross_entropy():
     loss, saved = kl_divergence(logits, targets, pad_id=2)
     expected, other = cross_entropy(logits, targets, ignore_index=2)
     assert math.isclose(loss, expected, rel_tol=1e-14)
-    np.testing.assert_allclose(kl_divergence_backward(saved), cross_entropy_backward(other), rtol=1e-12, atol=1e-16)
+    expected = cross_entropy_backward(1.0, other)
+    np.testing.assert_allclose(kl_divergence_backward(1.0, saved), expected, rtol=1e-12, atol=1e-16)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.2])
@@ -74,16 +75,16 @@ def test_padding_does_not_count_and_is_not_read(epsilon):
     targets[1, 2:] = targets[2] = 0
     real = targets != 0
     loss, saved = kl_divergence(logits, targets, pad_id=0, label_smoothing=epsilon)
-    gradient = kl_divergence_backward(saved)
+    gradient = kl_divergence_backward(1.0, saved)
     expected, saved = kl_divergence(logits[real], targets[real], pad_id=0, label_smoothing=epsilon)
     assert math.isclose(loss, expected, rel_tol=1e-14)
-    np.testing.assert_allclose(gradient[real], kl_divergence_backward(saved), rtol=1e-14)
+    np.testing.assert_allclose(gradient[real], kl_divergence_backward(1.0, saved), rtol=1e-14)
     assert not gradient[~real].any()
     for hidden in (np.nan, np.inf, -np.inf):
         logits[~real] = hidden
         hidden_loss, saved = kl_divergence(logits, targets, pad_id=0, label_smoothing=epsilon)
         assert hidden_loss == loss
-        np.testing.assert_array_equal(kl_divergence_backward(saved), gradient)
+        np.testing.assert_array_equal(kl_divergence_backward(1.0, saved), gradient)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -92,7 +93,7 @@ def test_a_part_with_nothing_but_padding_is_zero(dtype):
     options = {"pad_id": 4, "label_smoothing": 0.1, "count": 7}
     loss, saved = kl_divergence(np.ones((2, 3, 5), dtype), np.full((2, 3), 4), **options)
     assert loss == 0
-    assert not kl_divergence_backward(saved).any()
+    assert not kl_divergence_backward(1.0, saved).any()
 
 
 def test_shards_with_the_count_of_the_whole_batch_add_up():
@@ -102,8 +103,8 @@ def test_shards_with_the_count_of_the_whole_batch_add_up():
     loss, saved = kl_divergence(logits, targets, pad_id=0, label_smoothing=0.1)
     parts = [kl_divergence(logits[rows], targets[rows], **options) for rows in np.s_[:2, 2:6]]
     assert math.isclose(sum(part for part, _ in parts), loss, rel_tol=1e-14)
-    gradient = np.concatenate([kl_divergence_backward(saved) for _, saved in parts])
-    np.testing.assert_allclose(gradient, kl_divergence_backward(saved), rtol=1e-14)
+    gradient = np.concatenate([kl_divergence_backward(1.0, saved) for _, saved in parts])
+    np.testing.assert_allclose(gradient, kl_divergence_backward(1.0, saved), rtol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -114,7 +115,7 @@ def test_large_logits_are_finite(size, epsilon, dtype):
     logits = dtype(size) * np.array([[1, 1, 1, 1, 0], [1, -1, 0, 1, 1], [-1, -1, -1, -1, -1]], dtype)
     logits[:, 4] = [np.finfo(dtype).min, -np.inf, logits[2, 4]]
     loss, saved = kl_divergence(logits, np.array([0, 3, 1]), pad_id=4, label_smoothing=epsilon)
-    gradient = kl_divergence_backward(saved)
+    gradient = kl_divergence_backward(1.0, saved)
     assert math.isfinite(loss) and loss > -1e-6 and np.isfinite(gradient).all()
     np.testing.assert_allclose(gradient.sum(-1), 0, atol=4 * np.finfo(dtype).eps)
 

@@ -16,13 +16,13 @@ def plain(x, weight, targets, dloss=1.0, **options):
     """Return loss, dx and dweight of `linear` and `cross_entropy`, one after the other."""
     logits, linear_saved = ops.linear(x, weight)
     loss, saved = ops.cross_entropy(logits, targets, **options)
-    dx, dweight, _ = ops.linear_backward(ops.cross_entropy_backward(saved, dloss), linear_saved)
+    dx, dweight, _ = ops.linear_backward(ops.cross_entropy_backward(dloss, saved), linear_saved)
     return loss, dx, dweight
 
 
 def chunked(x, weight, targets, dloss=1.0, **options):
     loss, saved = ops.linear_cross_entropy(x, weight, targets, **options)
-    return loss, *ops.linear_cross_entropy_backward(saved, dloss)
+    return loss, *ops.linear_cross_entropy_backward(dloss, saved)
 
 
 @pytest.fixture

@@ -39,14 +39,14 @@ def test_a_loss_over_selected_rows_is_the_loss_over_all():
     targets[rng.random((2, 4)) < 0.6] = -100
     logits, linear_saved = linear(x, weight)
     loss, loss_saved = cross_entropy(logits, targets)
-    dx, dweight, _ = linear_backward(cross_entropy_backward(loss_saved), linear_saved)
+    dx, dweight, _ = linear_backward(cross_entropy_backward(1.0, loss_saved), linear_saved)
 
     rows = np.flatnonzero(targets != -100)
     assert 0 < len(rows) < 8
     few, rows_saved = select_rows(x, rows)
     logits, linear_saved = linear(few, weight)
     few_loss, loss_saved = cross_entropy(logits, targets.reshape(-1)[rows])
-    dfew, few_dweight, _ = linear_backward(cross_entropy_backward(loss_saved), linear_saved)
+    dfew, few_dweight, _ = linear_backward(cross_entropy_backward(1.0, loss_saved), linear_saved)
     assert few_loss == pytest.approx(loss, rel=1e-15)
     np.testing.assert_allclose(select_rows_backward(dfew, rows_saved), dx, rtol=0, atol=1e-15)
     np.testing.assert_allclose(few_dweight, dweight, rtol=0, atol=1e-15)

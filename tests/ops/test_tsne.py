@@ -37,7 +37,7 @@ def test_equals_numpy(n, scale):
     loss, saved = ops.tsne(y, p)
     expected, dy = by_the_book(y, p)
     assert loss == pytest.approx(expected, rel=1e-12, abs=1e-14)
-    np.testing.assert_allclose(ops.tsne_backward(saved), dy, rtol=1e-10, atol=1e-13 * np.abs(dy).max() + 1e-15)
+    np.testing.assert_allclose(ops.tsne_backward(1.0, saved), dy, rtol=1e-10, atol=1e-13 * np.abs(dy).max() + 1e-15)
 
 
 def test_a_map_that_shows_everything_has_loss_and_gradient_zero():
@@ -45,7 +45,7 @@ def test_a_map_that_shows_everything_has_loss_and_gradient_zero():
     w = 1 / (1 + ((y[:, None] - y) ** 2).sum(-1)) - np.eye(20)
     loss, saved = ops.tsne(y, w / w.sum())
     assert abs(loss) < 1e-14
-    assert np.abs(ops.tsne_backward(saved)).max() < 1e-16
+    assert np.abs(ops.tsne_backward(1.0, saved)).max() < 1e-16
 
 
 @pytest.mark.parametrize("exaggeration", [1.0, 12.0])
@@ -54,7 +54,7 @@ def test_neither_moving_nor_turning_the_map_matters(exaggeration):
     turn = np.array([[math.cos(1), -math.sin(1)], [math.sin(1), math.cos(1)]])
     loss, saved = ops.tsne(y, p, exaggeration=exaggeration)
     moved, saved_moved = ops.tsne(y @ turn + [3.0, -2.0], p, exaggeration=exaggeration)
-    dy, dy_moved = ops.tsne_backward(saved), ops.tsne_backward(saved_moved)
+    dy, dy_moved = ops.tsne_backward(1.0, saved), ops.tsne_backward(1.0, saved_moved)
     assert moved == pytest.approx(loss, rel=1e-13)
     np.testing.assert_allclose(dy_moved, dy @ turn, rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(dy.sum(0), 0, atol=1e-15)
@@ -63,7 +63,7 @@ def test_neither_moving_nor_turning_the_map_matters(exaggeration):
 def test_exaggeration_pulls_and_pushes_as_the_equations_say():
     """a (pull) - push: what is added for a = 12 is eleven pulls."""
     y, p = problem(9)
-    once, twice, more = (ops.tsne_backward(Saved(y, p, a)) for a in (1.0, 2.0, 12.0))
+    once, twice, more = (ops.tsne_backward(1.0, Saved(y, p, a)) for a in (1.0, 2.0, 12.0))
     np.testing.assert_allclose(more - once, 11 * (twice - once), rtol=1e-12, atol=1e-15)
     assert ops.tsne(y, p, exaggeration=2.0)[0] > ops.tsne(y, p)[0]
 
@@ -75,7 +75,7 @@ def test_threads_change_no_bit(dtype):
     run = Workers(2).run
     (loss, saved), (same, _) = ops.tsne(y, p), ops.tsne(y, p, run=run)
     assert loss == same
-    np.testing.assert_array_equal(ops.tsne_backward(saved), ops.tsne_backward(saved, run=run))
+    np.testing.assert_array_equal(ops.tsne_backward(1.0, saved), ops.tsne_backward(1.0, saved, run=run))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -85,7 +85,7 @@ def test_points_far_apart_or_on_one_spot_are_finite(dtype):
     for distance in (0.0, 1e-30, 1e6):
         y = np.array([[0, 0], [distance, 0]], dtype)
         loss, saved = ops.tsne(y, p)
-        dy = ops.tsne_backward(saved)
+        dy = ops.tsne_backward(1.0, saved)
         assert abs(loss) < 1e-5  # two points have but one neighbour each: q = p wherever they are
         assert np.isfinite(dy).all() and np.abs(dy).max() < 1e-5
 
@@ -113,6 +113,6 @@ def test_nothing_near_anything_is_an_error(far):
     """Catches 0/0 and ln 0."""
     y, p = problem(3)
     y = far * np.sign(y) * np.array([[1], [2], [3]])
-    for call in (lambda: ops.tsne(y, p), lambda: ops.tsne_backward(Saved(y, p, 1.0))):
+    for call in (lambda: ops.tsne(y, p), lambda: ops.tsne_backward(1.0, Saved(y, p, 1.0))):
         with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="too large a learning rate"):
             call()

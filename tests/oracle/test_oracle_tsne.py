@@ -30,7 +30,7 @@ def test_tsne_equals_fifty_digits():
         loss = float(loss_at(0, 0, 0))
     ours, saved = ops.tsne(y, p)
     assert ours == pytest.approx(loss, rel=1e-14)
-    np.testing.assert_allclose(ops.tsne_backward(saved), dy, rtol=1e-13, atol=1e-16)
+    np.testing.assert_allclose(ops.tsne_backward(1.0, saved), dy, rtol=1e-13, atol=1e-16)
 
 
 def test_affinities_equal_fifty_digits():

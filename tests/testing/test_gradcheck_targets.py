@@ -52,8 +52,8 @@ def test_a_loss():
     """A float comes back, and backward gets a float: not 1, so that forgetting it shows."""
     logits, targets = draw(2, 3, 5), np.array([[0, 4, -100], [2, 2, 1]])
     loss = lambda logits: ops.cross_entropy(logits, targets, label_smoothing=0.1)  # noqa: E731
-    assert gradcheck(loss, logits, backward=lambda dloss, saved: ops.cross_entropy_backward(saved, dloss))
-    forgot = gradcheck(loss, logits, backward=lambda dloss, saved: ops.cross_entropy_backward(saved))
+    assert gradcheck(loss, logits, backward=ops.cross_entropy_backward)
+    forgot = gradcheck(loss, logits, backward=lambda dloss, saved: ops.cross_entropy_backward(1.0, saved))
     assert forgot.verdict == "FAIL" and "a constant factor" in forgot["logits"].hint
 
 

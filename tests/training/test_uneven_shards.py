@@ -40,7 +40,7 @@ class Classifier(Layer):
         saved, zeros, count = tape.pop(self)
         for _ in range(zeros):
             self.extra["bonus"].add_grad(np.full(2, 1 / count))
-        dy = self.contract.backward(ops.cross_entropy_backward(saved), tape)
+        dy = self.contract.backward(ops.cross_entropy_backward(1.0, saved), tape)
         self.expand.backward(self.dropout.backward(dy, tape), tape)
 
     @staticmethod

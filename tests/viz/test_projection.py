@@ -146,9 +146,9 @@ def test_points_that_do_not_cluster_do_not_shrink_to_nothing(held, monkeypatch):
     """Catches early exaggeration whose map shrinks and shrinks, down to numbers whose squares are subnormal."""
     spreads = []
 
-    def watched(saved, **options):
+    def watched(dloss, saved, **options):
         spreads.append(saved.y.std())
-        return tsne_backward(saved, **options)
+        return tsne_backward(dloss, saved, **options)
 
     monkeypatch.setattr(projection, "tsne_backward", watched)
     if not held:

@@ -320,8 +320,8 @@ class Bert(Layer):
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""
         rows, words, texts = tape.pop(self)
-        dtext = self.next_sentence.backward(ops.cross_entropy_backward(texts), tape) if texts else None
-        dx = self.head.backward(ops.cross_entropy_backward(words), tape)  # (n, D)
+        dtext = self.next_sentence.backward(ops.cross_entropy_backward(1.0, texts), tape) if texts else None
+        dx = self.head.backward(ops.cross_entropy_backward(1.0, words), tape)  # (n, D)
         dhidden = ops.select_rows_backward(dx, rows)  # (B, T, D)
         self.backward(dhidden if dtext is None else dhidden + dtext, tape)
 

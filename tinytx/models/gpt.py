@@ -184,9 +184,9 @@ class GPT(Layer):
         """Add the gradients of `loss`."""
         saved = tape.pop(self)
         if hasattr(saved, "logits"):
-            self.backward(ops.cross_entropy_backward(saved), tape)
+            self.backward(ops.cross_entropy_backward(1.0, saved), tape)
         else:
-            dx, dmatrix = ops.linear_cross_entropy_backward(saved)
+            dx, dmatrix = ops.linear_cross_entropy_backward(1.0, saved)
             self.head.add_matrix_grad(dmatrix)
             self._hidden_backward(dx, tape)
 

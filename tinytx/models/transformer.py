@@ -264,7 +264,7 @@ class Transformer(Layer):
         """Add the gradients of `loss`."""
         kl = self.config.loss_form == "kl_divergence"
         loss_backward = ops.kl_divergence_backward if kl else ops.cross_entropy_backward
-        self.backward(loss_backward(tape.pop(self)), tape)
+        self.backward(loss_backward(1.0, tape.pop(self)), tape)
 
     def count(self, source, target):
         """Return by how many words `loss` divides: labels that are not padding."""

@@ -43,7 +43,7 @@ With numbers
 p = (0.25, 0.5, 0.25) and the target is the first: the loss is -ln 0.25, and the gradient p - (1, 0, 0).
 
 >>> loss, saved = cross_entropy(np.log([[1.0, 2.0, 1.0]]), np.array([0]))
->>> round(loss, 4), cross_entropy_backward(saved).round(4).tolist()
+>>> round(loss, 4), cross_entropy_backward(1.0, saved).round(4).tolist()
 (1.3863, [[-0.75, 0.5, 0.25]])
 
 The same in plain NumPy: ``cross_entropy`` in ``plain.py``.
@@ -183,14 +183,14 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     return loss, Saved(logits, targets, largest, total, count, ignore_index, label_smoothing)
 
 
-def cross_entropy_backward(saved, dloss=1.0):
+def cross_entropy_backward(dloss, saved):
     """Return dlogits (..., V).
 
     Parameters
     ----------
-    saved : Saved
     dloss : float
-        The gradient of whatever the loss is part of, with respect to the loss.
+        The gradient of whatever the loss is part of, with respect to the loss: 1 for the loss itself.
+    saved : Saved
     """
     logits, targets, largest, total, count, ignore_index, label_smoothing = saved
     dtype = logits.dtype.type

@@ -156,14 +156,14 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     return loss, Saved(logits, targets, largest, total, count, pad_id, label_smoothing)
 
 
-def kl_divergence_backward(saved, dloss=1.0):
+def kl_divergence_backward(dloss, saved):
     """Return dlogits (..., V).
 
     Parameters
     ----------
-    saved : Saved
     dloss : float
-        The gradient of whatever the loss is part of, with respect to the loss.
+        The gradient of whatever the loss is part of, with respect to the loss: 1 for the loss itself.
+    saved : Saved
     """
     logits, targets, largest, total, count, pad_id, label_smoothing = saved
     dtype = logits.dtype.type

@@ -83,20 +83,20 @@ def linear_cross_entropy(
     return sum((loss for _, _, (loss, _) in _chunks(saved)), 0.0), saved  # (1)
 
 
-def linear_cross_entropy_backward(saved, dloss=1.0):
+def linear_cross_entropy_backward(dloss, saved):
     """Return (dx, dweight).
 
     Parameters
     ----------
-    saved : Saved
     dloss : float
-        The gradient of whatever the loss is part of, with respect to the loss.
+        The gradient of whatever the loss is part of, with respect to the loss: 1 for the loss itself.
+    saved : Saved
     """
     dloss = check_number("linear_cross_entropy_backward", "dloss", dloss)
     dx, dweight = np.empty(saved.x.shape, saved.x.dtype), None
     dx_rows = rows(dx)
     for at, linear_saved, (_, loss_saved) in _chunks(saved):
-        dlogits = cross_entropy_backward(loss_saved, dloss)
+        dlogits = cross_entropy_backward(dloss, loss_saved)
         dx_rows[at], part, _ = linear_backward(dlogits, linear_saved, **saved.pieces)  # (2)
         if dweight is None:
             dweight = part

@@ -240,7 +240,7 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     return -np.sum(share * q * log_p), (p, q, share, logits.shape)  # (2), (4)
 
 
-def cross_entropy_backward(saved, dloss=1.0):
+def cross_entropy_backward(dloss, saved):
     """Return dlogits."""
     p, q, share, shape = saved
     return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (3), (4)
@@ -253,10 +253,10 @@ def linear_cross_entropy(x, weight, targets, *, chunk=None, **options):
     return loss, (linear_saved, loss_saved)
 
 
-def linear_cross_entropy_backward(saved, dloss=1.0):
+def linear_cross_entropy_backward(dloss, saved):
     """Return (dx, dweight)."""
     linear_saved, loss_saved = saved
-    dx, dweight, _ = linear_backward(cross_entropy_backward(loss_saved, dloss), linear_saved)  # (2), (3)
+    dx, dweight, _ = linear_backward(cross_entropy_backward(dloss, loss_saved), linear_saved)  # (2), (3)
     return dx, dweight
 
 
@@ -273,7 +273,7 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     return np.sum(share * q * (log_q - log_p)), (p, q, share, logits.shape)  # (2), (5)
 
 
-def kl_divergence_backward(saved, dloss=1.0):
+def kl_divergence_backward(dloss, saved):
     """Return dlogits."""
     p, q, share, shape = saved
     return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (4), (5)
@@ -289,7 +289,7 @@ def tsne(y, p, *, exaggeration=1.0):
     return loss, (difference, w, p, exaggeration)
 
 
-def tsne_backward(saved, dloss=1.0):
+def tsne_backward(dloss, saved):
     """Return dy (N, 2)."""
     difference, w, p, exaggeration = saved
     force = exaggeration * p * w - w * w / w.sum()  # (N, N)

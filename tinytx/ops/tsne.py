@@ -160,16 +160,16 @@ def tsne(y, p, *, exaggeration=1.0, run=map):
     return float(losses.sum(dtype=np.float64)) + math.log(_sum_of_all(totals)), saved
 
 
-def tsne_backward(saved, dloss=1.0, *, run=map):
+def tsne_backward(dloss, saved, *, run=map):
     """Return dy (N, 2).
 
     Parameters
     ----------
+    dloss : float
+        The gradient of whatever the loss is part of, with respect to the loss: 1 for the loss itself.
     saved : Saved
         What `tsne` returned. A descent that has no use for the loss makes one itself, ``Saved(y, p, exaggeration)``,
         and spares the forward.
-    dloss : float
-        The gradient of whatever the loss is part of, with respect to the loss.
     run
         As for `tsne`.
     """

@@ -158,14 +158,8 @@ def _operations(layer, x, options, make_tape):
         tape.call(layer, x, options)
     for name, arguments, keywords in calls:
         f, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
-        if name == "cross_entropy":  # the one whose first argument is the saved value: a loss needs no dy
-            backward = functools.partial(_swapped, backward)
         arrays = [value for value in arguments if isinstance(value, np.ndarray)]
         yield name, _of_arrays(functools.partial(f, **keywords), arguments), backward, arrays
-
-
-def _swapped(backward, dy, saved):
-    return backward(saved, dy)
 
 
 def _of_arrays(f, arguments):

@@ -118,7 +118,7 @@ def tsne_map(
     loss = None
     for t in range(iterations):
         early = t < iterations // 4
-        dy = tsne_backward(Saved(y, p, exaggeration if early else 1.0), run=run)
+        dy = tsne_backward(1.0, Saved(y, p, exaggeration if early else 1.0), run=run)
         y = _step(y, velocity, gains, dy, learning_rate, 0.5 if early else 0.8)
         if early:
             _hold(y, velocity)
