@@ -29,7 +29,8 @@ from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
 from tinytx.training.progress import progress, say
 from tinytx.training.threads import Workers
-from tinytx.viz import loss_curve, nearest, tsne_map, unit_rows, word_map, word_page, write_projector
+from tinytx.vectors import nearest, tsne_map, unit_rows, write_projector
+from tinytx.viz import loss_curve, word_map, word_page
 
 REFERENCE = {0: 9.11, 100: 6.36, 200: 6.01, 400: 5.55, 600: 4.72, 800: 4.07, 1000: 3.43}
 LR, DECAY, BATCH, DROPOUT, SEED = 2e-3, 1e-4, 128, 0.1, 0

@@ -9,7 +9,8 @@ from tinytx import data
 from tinytx.arguments import check_number, check_probability, check_texts, check_whole
 from tinytx.data import CharTokenizer, SubwordTokenizer, WordPieceTokenizer, WordTokenizer
 from tinytx.training import average_checkpoints
-from tinytx.viz import alignment_picture, attention_picture, nearest, word_map, word_page, write_projector
+from tinytx.vectors import nearest, write_projector
+from tinytx.viz import alignment_picture, attention_picture, word_map, word_page
 
 TEXT = "the cat sat"
 MAPS = {"blocks.0.attention.f": np.full((1, 1, 3, 3), 1 / 3)}

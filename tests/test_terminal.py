@@ -107,6 +107,6 @@ def test_streams_are_given_back(capsys):
 
 def test_there_is_one_function_for_words():
     """Catches a second table of what cannot be seen."""
-    from tinytx.viz import word_vectors
+    from tinytx.vectors import word_vectors
 
     assert word_vectors.visible is terminal.visible

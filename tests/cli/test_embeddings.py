@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinytx.cli.load import load_run
-from tinytx.viz import nearest
+from tinytx.vectors import nearest
 
 
 def read(folder):

@@ -5,12 +5,12 @@ TABLE = {
         ("the moving mean looks ahead at the start, and so begins too low",
          "np.minimum(2 * index - first, len(values) - 1)", "np.minimum(index + reach, len(values) - 1)"),
     ],
-    "viz/neighbours.py": [
+    "vectors/neighbours.py": [
         ("points of the second chunk are their own neighbours",
          "np.arange(first, last)] =", "np.arange(last - first)] ="),
         ("the nearest comes last", 'kind="stable")[:n]', 'kind="stable")[::-1][:n]'),
     ],
-    "viz/projection.py": [
+    "vectors/projection.py": [
         ("shares of standard deviations, not of variances",
          "np.square(s / (s.max() or 1.0))", "s / (s.max() or 1.0)"),
         ("gains grow where the gradient turns around",
@@ -22,7 +22,7 @@ TABLE = {
     "viz/attention_pictures.py": [
         ("every picture shows the batch's first row", "weights[row, :,", "weights[0, :,"),
     ],
-    "viz/word_vectors.py": [
+    "vectors/word_vectors.py": [
         ("a word is its own nearest", "distances[i] = np.inf", "pass"),
     ],
     "cli/fill.py": [

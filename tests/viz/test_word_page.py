@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import tinytx
-from tinytx.viz import nearest, word_page
+from tinytx.vectors import nearest
+from tinytx.viz import word_page
 from tinytx.viz.word_page import GRID, as_script, fill
 
 WORDS = [

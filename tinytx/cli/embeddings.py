@@ -11,7 +11,8 @@ from tinytx.extras import require
 from tinytx.terminal import visible
 from tinytx.training.progress import progress
 from tinytx.training.threads import Workers
-from tinytx.viz import nearest, neighbours_kept, tsne_map, unit_rows, word_map, word_page, write_projector
+from tinytx.vectors import nearest, neighbours_kept, tsne_map, unit_rows, write_projector
+from tinytx.viz import word_map, word_page
 from tinytx.wording import counted
 
 FOLDER = "embeddings"  # inside the run's folder

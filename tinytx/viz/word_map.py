@@ -7,8 +7,8 @@ import numpy as np
 from tinytx.arguments import check_number, check_whole
 from tinytx.extras import require
 from tinytx.terminal import visible
+from tinytx.vectors.word_vectors import check_words
 from tinytx.viz import style
-from tinytx.viz.word_vectors import check_words
 
 COLORS = list(style.SERIES)  # of groups; more groups than these begin again
 RANK = "rank by frequency (0: the most frequent word)"
@@ -27,7 +27,7 @@ def word_map(words, y, path, *, title=None, color=None, color_name=RANK, labels=
     words : list of str, length N
         The most frequent first: they get their labels first.
     y : array (N, 2)
-        The map, from `tinytx.viz.tsne_map` or `tinytx.viz.pca`.
+        The map, from `tinytx.vectors.tsne_map` or `tinytx.vectors.pca`.
     path : str or Path
         Written atomically.
     title : str, optional

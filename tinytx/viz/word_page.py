@@ -8,9 +8,9 @@ import numpy as np
 
 from tinytx.files import atomic_write
 from tinytx.terminal import visible
-from tinytx.viz.neighbours import neighbours, unit_rows
+from tinytx.vectors import neighbours, unit_rows
+from tinytx.vectors.word_vectors import check_words
 from tinytx.viz.word_map import COLORS, RANK, STOPS, check_color, groups_of
-from tinytx.viz.word_vectors import check_words
 
 GRID = 100_000  # steps from one side of the map to the other: more than a screen has pixels, at a zoom of 50
 
@@ -27,7 +27,7 @@ def word_page(words, y, vectors, path, *, title="Words", note="", color=None, co
     words : list of str, length N, 2 or more
         The most frequent first: they get their labels first.
     y : array (N, 2)
-        The map, from `tinytx.viz.tsne_map` or `tinytx.viz.pca`.
+        The map, from `tinytx.vectors.tsne_map` or `tinytx.vectors.pca`.
     vectors : array (N, D)
         What neighbours are found by: their cosines.
     path : str or Path

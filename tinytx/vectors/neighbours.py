@@ -87,3 +87,32 @@ def smallest(values, n):
         some = np.flatnonzero(row <= last)
         out[...] = some[np.argsort(row[some], kind="stable")[:n]]
     return ids
+
+
+def neighbours_kept(x, y, n=10):
+    """Return how much of each point's neighbourhood a map keeps, on average: 1 is all, and n / (N - 1) is chance.
+
+    Parameters
+    ----------
+    x : array (N, D), float32 or float64
+        The points.
+    y : array (N, 2)
+        The map.
+    n : int
+        How many neighbours count, 1 to N - 1.
+
+    Returns
+    -------
+    share : float
+        The mean, over all points, of the part of its n nearest in x that are among its n nearest in y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no matrix of finite numbers, they are of different lengths, or there are not n neighbours.
+    """
+    x, y = check_points("neighbours_kept", x), check_points("neighbours_kept", y, "y")
+    if len(x) != len(y):
+        raise ValueError(f"neighbours_kept: {len(x)} points and {len(y)} on their map")
+    pairs = zip(neighbours(x, n), neighbours(y, n), strict=True)
+    return sum(len(set(near) & set(shown)) for near, shown in pairs) / (n * len(x))

@@ -8,7 +8,7 @@ import numpy as np
 from tinytx.arguments import check_list, check_whole
 from tinytx.files import atomic_write
 from tinytx.terminal import visible
-from tinytx.viz.neighbours import smallest, unit_rows
+from tinytx.vectors.neighbours import smallest, unit_rows
 
 
 def write_projector(folder, words, vectors, *, decimals=None):

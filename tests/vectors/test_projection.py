@@ -6,9 +6,9 @@ import pytest
 from tinytx.ops import affinities, tsne, tsne_backward
 from tinytx.training.progress import Lines
 from tinytx.training.threads import Workers
-from tinytx.viz import projection
-from tinytx.viz.neighbours import neighbours
-from tinytx.viz.projection import SPREAD, _hold, _step, neighbours_kept, pca, tsne_map
+from tinytx.vectors import projection
+from tinytx.vectors.neighbours import neighbours, neighbours_kept
+from tinytx.vectors.projection import SPREAD, _hold, _step, pca, tsne_map
 
 
 def clusters(n=30, k=8, d=20, seed=0, apart=8.0, dtype=np.float64):
@@ -227,18 +227,3 @@ def test_wrong_arguments():
         tsne_map(x[:20])
     with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="too large a learning rate"):
         tsne_map(x, perplexity=5, learning_rate=1e300, iterations=20)
-
-
-# ---------------------------------------------------------------------------------------- neighbours kept
-
-
-def test_neighbours_kept():
-    x = np.random.default_rng(0).normal(size=(60, 2))
-    assert neighbours_kept(x, 3 * x + 1) == 1
-    assert neighbours_kept(x, np.random.default_rng(1).normal(size=(60, 2)), 10) == pytest.approx(10 / 59, abs=0.06)
-    line = np.arange(5.0)[:, None] ** 2
-    assert neighbours_kept(line, line[::-1], 1) == pytest.approx(2 / 5)
-    with pytest.raises(ValueError, match="60 points and 59 on their map"):
-        neighbours_kept(x, x[1:])
-    with pytest.raises(ValueError, match="n is 60"):
-        neighbours_kept(x, x, 60)

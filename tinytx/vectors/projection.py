@@ -8,7 +8,7 @@ from tinytx.arguments import check_number, check_whole
 from tinytx.ops import affinities, tsne, tsne_backward
 from tinytx.ops.tsne import Saved
 from tinytx.shapes import check_float
-from tinytx.viz.neighbours import check_points, neighbours
+from tinytx.vectors.neighbours import check_points
 
 SPREAD = 1e-4  # a map's standard deviation at the start: so small that every pair counts alike, and none is in the way
 LOOK = 100  # iterations from one look at the loss to the next: it costs many times what a gradient does
@@ -67,7 +67,7 @@ def tsne_map(
     Parameters
     ----------
     x : array (N, D), float32 or float64, both at least 2
-        Word vectors are best given as `tinytx.viz.unit_rows`: near is then what has a large cosine.
+        Word vectors are best given as `tinytx.vectors.unit_rows`: near is then what has a large cosine.
     perplexity : float
         How many neighbours each point has, as it were: see `tinytx.ops.affinities`.
     iterations : int
@@ -164,32 +164,3 @@ def _hold(y, velocity):
     if 0 < spread < SPREAD:
         y *= y.dtype.type(SPREAD / spread)
         velocity *= y.dtype.type(SPREAD / spread)
-
-
-def neighbours_kept(x, y, n=10):
-    """Return how much of each point's neighbourhood a map keeps, on average: 1 is all, and n / (N - 1) is chance.
-
-    Parameters
-    ----------
-    x : array (N, D), float32 or float64
-        The points.
-    y : array (N, 2)
-        The map.
-    n : int
-        How many neighbours count, 1 to N - 1.
-
-    Returns
-    -------
-    share : float
-        The mean, over all points, of the part of its n nearest in x that are among its n nearest in y.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If one is no matrix of finite numbers, they are of different lengths, or there are not n neighbours.
-    """
-    x, y = check_points("neighbours_kept", x), check_points("neighbours_kept", y, "y")
-    if len(x) != len(y):
-        raise ValueError(f"neighbours_kept: {len(x)} points and {len(y)} on their map")
-    pairs = zip(neighbours(x, n), neighbours(y, n), strict=True)
-    return sum(len(set(near) & set(shown)) for near, shown in pairs) / (n * len(x))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinytx.viz.word_vectors import nearest, visible, write_projector
+from tinytx.vectors.word_vectors import nearest, visible, write_projector
 
 ODD = ["été", "a\tb", "a\nb", "", " ", "   ", "\r", "\x85", "\u2028", "\\t", '"', "\ud800", "<i>", "\x00", "人", " a"]
 

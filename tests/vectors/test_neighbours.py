@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from tinytx.viz import neighbours, neighbours_kept, unit_rows
+from tinytx.vectors import neighbours, neighbours_kept, unit_rows
 
 
 @pytest.mark.parametrize("chunk", [1, 100, 1 << 23])
 @pytest.mark.parametrize("n", [1, 7, 39])
 def test_equals_a_sort_of_all_distances(n, chunk, monkeypatch):
-    monkeypatch.setattr(sys.modules["tinytx.viz.neighbours"], "CHUNK", chunk)
+    monkeypatch.setattr(sys.modules["tinytx.vectors.neighbours"], "CHUNK", chunk)
     x = np.random.default_rng(0).normal(size=(40, 5)) + 100
     distances = np.linalg.norm(x[:, None] - x, axis=-1) + np.diag(np.full(40, np.inf))
     np.testing.assert_array_equal(neighbours(x, n), np.argsort(distances, axis=1)[:, :n])
@@ -73,3 +73,15 @@ def test_what_is_no_set_of_points(function, x, error, match):
 def test_n_is_a_whole_number(n):
     with pytest.raises(TypeError, match="neighbours: n is .*, expected a whole number"):
         neighbours(np.eye(3), n)
+
+
+def test_neighbours_kept():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    assert neighbours_kept(x, 3 * x + 1) == 1
+    assert neighbours_kept(x, np.random.default_rng(1).normal(size=(60, 2)), 10) == pytest.approx(10 / 59, abs=0.06)
+    line = np.arange(5.0)[:, None] ** 2
+    assert neighbours_kept(line, line[::-1], 1) == pytest.approx(2 / 5)
+    with pytest.raises(ValueError, match="60 points and 59 on their map"):
+        neighbours_kept(x, x[1:])
+    with pytest.raises(ValueError, match="n is 60"):
+        neighbours_kept(x, x, 60)

@@ -1,0 +1,7 @@
+"""Vectors as points: which are near one another, their map in the plane, and the words that they stand for."""
+
+from tinytx.vectors.neighbours import neighbours, neighbours_kept, unit_rows
+from tinytx.vectors.projection import pca, tsne_map
+from tinytx.vectors.word_vectors import nearest, write_projector
+
+__all__ = ["nearest", "neighbours", "neighbours_kept", "pca", "tsne_map", "unit_rows", "write_projector"]
