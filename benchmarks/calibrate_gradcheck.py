@@ -20,10 +20,10 @@ from gradcheck_draws import LAYERS, OPS, SCALES, Draw
 
 from tinytx import ops
 from tinytx.core import Tape
+from tinytx.progress import tracked
 from tinytx.testing import gradcheck
 from tinytx.testing.problem import make_problem
 from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, VERDICTS
-from tinytx.training.progress import tracked
 
 LAYER_SHARE = 0.2  # of the checks; a layer's is some ten times as long as an operation's
 SCORES = (10, 100, 1000, np.inf)  # bins of the largest attention score

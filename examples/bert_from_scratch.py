@@ -24,10 +24,10 @@ import numpy as np
 from tinytx.data import MaskedBatches, TutorialTokenizer, builtin_corpus, joined, read_text
 from tinytx.files import read_json_lines
 from tinytx.models import Bert, BertConfig
+from tinytx.progress import progress, say
 from tinytx.training import Adam, Trainer, fit, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
-from tinytx.training.progress import progress, say
 from tinytx.training.threads import Workers
 from tinytx.vectors import nearest, tsne_map, unit_rows, write_projector
 from tinytx.viz import loss_curve, word_map, word_page

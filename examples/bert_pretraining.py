@@ -31,10 +31,10 @@ from tinytx.data import (
 )
 from tinytx.files import read_json_lines
 from tinytx.models import Bert, BertConfig
+from tinytx.progress import tracked
 from tinytx.training import AdamW, Trainer, WarmupCosine, fit, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
-from tinytx.training.progress import tracked
 from tinytx.viz import loss_curve
 
 LENGTH, BATCH, SEED, PEAK, WARMUP, DECAY = 64, 32, 0, 1e-3, 400, 0.01

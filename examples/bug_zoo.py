@@ -15,9 +15,9 @@ import numpy as np
 
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, split, windows
 from tinytx.models import GPT, GPTConfig
+from tinytx.progress import progress
 from tinytx.testing import gradcheck, leak_check
 from tinytx.training import AdamW, Trainer, WarmupCosine
-from tinytx.training.progress import progress
 from tinytx.viz import style
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

@@ -34,8 +34,8 @@ import numpy as np
 
 from tinytx.data import WordTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.models import GPT, GPTConfig
+from tinytx.progress import progress
 from tinytx.training import Adam, AdamW, RAdam, Ranger, Trainer
-from tinytx.training.progress import progress
 from tinytx.viz import style
 
 WORDS, UNSEEN, LENGTH, BATCH, BLOCK = 2000, 20, 16, 24, 20  # vocabulary, ids in no text, words, windows, steps a point

@@ -23,8 +23,8 @@ from tinytx.decoding import greedy
 from tinytx.files import read_json_lines, sweep
 from tinytx.metrics import exact_match
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.progress import tracked
 from tinytx.training import Adam, Trainer, WarmupCosine, fit, load_checkpoint, save_checkpoint
-from tinytx.training.progress import tracked
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
 
 MODEL = {"d_model": 64, "n_heads": 2, "d_ff": 128, "n_encoder_layers": 1, "n_decoder_layers": 1, "max_len": 48}

@@ -20,8 +20,8 @@ from tinytx.decoding import beam_search, greedy
 from tinytx.files import atomic_write, read_json_lines, sweep
 from tinytx.metrics import corpus_bleu
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.progress import tracked
 from tinytx.training import Adam, Trainer, WarmupInverseSqrt, average_checkpoints, fit, load_checkpoint, save_checkpoint
-from tinytx.training.progress import tracked
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
 
 MODEL = {"d_model": 256, "n_heads": 4, "d_ff": 512, "n_encoder_layers": 2, "n_decoder_layers": 2}

@@ -18,7 +18,7 @@ from tinytx import ops
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording"},
+    {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording", "progress"},
     {"ops", "parameter", "blas"},
     {"core", "vectors"},
     {"layers"},
@@ -33,6 +33,7 @@ STANDS_APART = {
     "metrics": {"arguments"},
     "parameter": {"members"},
     "core": {"members", "parameter"},
+    "progress": {"kernel", "terminal"},
 } | {
     name: set() for name in ("arguments", "kernel", "shapes", "extras", "members", "terminal", "lock", "wording")
 }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinytx.ops import affinities, tsne, tsne_backward
-from tinytx.training.progress import Lines
+from tinytx.progress import Lines
 from tinytx.training.threads import Workers
 from tinytx.vectors import projection
 from tinytx.vectors.neighbours import neighbours, neighbours_kept

@@ -30,7 +30,7 @@ from tinytx.cli import (
     translate,
 )
 from tinytx.cli.parser import Parser, Version
-from tinytx.training.progress import announce_compiling, say, working
+from tinytx.progress import announce_compiling, say, working
 
 # What says that something outside the program is not as it should be: a traceback would not help anybody. The last
 # two are what is left of a torn file that a library keeps for itself.

@@ -8,8 +8,8 @@ from tinytx.cli.load import Translator, load_run
 from tinytx.cli.paths import check_file, check_folder
 from tinytx.data.tokenizers.graphemes import count_letters
 from tinytx.extras import require
+from tinytx.progress import progress
 from tinytx.terminal import visible
-from tinytx.training.progress import progress
 from tinytx.training.threads import Workers
 from tinytx.vectors import nearest, neighbours_kept, tsne_map, unit_rows, write_projector
 from tinytx.viz import word_map, word_page

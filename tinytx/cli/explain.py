@@ -15,7 +15,7 @@ from tinytx.decoding import greedy
 from tinytx.decoding.choose import log_normaliser
 from tinytx.extras import require
 from tinytx.layers.masks import causal_mask
-from tinytx.training.progress import say
+from tinytx.progress import say
 from tinytx.wording import counted
 
 PADDING = 2  # places that are added to the example, so that there is some to see

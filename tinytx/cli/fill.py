@@ -7,8 +7,8 @@ import numpy as np
 from tinytx.cli.load import load_run, note_unknown
 from tinytx.cli.texts import given_texts
 from tinytx.data import framed
+from tinytx.progress import say
 from tinytx.terminal import visible
-from tinytx.training.progress import say
 from tinytx.wording import counted
 
 HIDDEN = re.compile(r"<mask>|\[MASK\]", re.IGNORECASE)  # how a hidden word is written, whatever the tokenizer calls it

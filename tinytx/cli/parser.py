@@ -4,8 +4,8 @@ import argparse
 import difflib
 import sys
 
+from tinytx.progress import say
 from tinytx.training.checkpoint import fingerprint
-from tinytx.training.progress import say
 
 
 class Parser(argparse.ArgumentParser):

@@ -33,11 +33,11 @@ from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
 from tinytx.extras import MissingExtra, require
 from tinytx.files import append_json, sweep
 from tinytx.lock import locked
+from tinytx.progress import progress, say
 from tinytx.terminal import one_line
 from tinytx.training import Trainer, fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 from tinytx.training.loop import METRICS, read_metrics
-from tinytx.training.progress import progress, say
 from tinytx.training.threads import processors
 from tinytx.training.trainer import NotFiniteError
 from tinytx.viz import loss_curve

@@ -17,8 +17,8 @@ from tinytx.cli.best import FOLDER
 from tinytx.cli.options import add_options, check, flag_of, given, option, without_effect
 from tinytx.core import Layer
 from tinytx.lock import locked
+from tinytx.progress import say
 from tinytx.training import load_checkpoint
-from tinytx.training.progress import say
 from tinytx.training.threads import processors
 
 MOST_THREADS = max(64, 4 * processors())  # a checkpoint may be a stranger's, and ask for all memory there is

@@ -43,9 +43,9 @@ from tinytx.metrics import perplexity
 from tinytx.models import Bert, BertConfig
 from tinytx.models.bert import IGNORE, INITS
 from tinytx.models.stacks import POSITIONS
+from tinytx.progress import tracked
 from tinytx.terminal import visible
 from tinytx.training import Adam, AdamW
-from tinytx.training.progress import tracked
 from tinytx.wording import counted
 
 RECIPES = ("quick", "tutorial", "bert")

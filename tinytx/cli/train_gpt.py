@@ -25,8 +25,8 @@ from tinytx.decoding import generate
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.models import GPT, GPTConfig
+from tinytx.progress import tracked
 from tinytx.training import AdamW
-from tinytx.training.progress import tracked
 from tinytx.wording import counted
 
 

@@ -28,8 +28,8 @@ from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import corpus_bleu, exact_match, perplexity
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.progress import tracked
 from tinytx.training import AdamW, WarmupInverseSqrt
-from tinytx.training.progress import tracked
 from tinytx.wording import counted
 
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data

@@ -10,7 +10,7 @@ from tinytx.cli.paths import check_file
 from tinytx.cli.texts import encode_known, given_texts
 from tinytx.decoding import beam_search, greedy
 from tinytx.extras import require
-from tinytx.training.progress import progress, say
+from tinytx.progress import progress, say
 from tinytx.wording import counted
 
 AT_A_TIME = 64  # sentences that are decoded together

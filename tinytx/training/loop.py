@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tinytx.files import FileError, append_json, atomic_write, read_json_lines
-from tinytx.training.progress import progress
+from tinytx.progress import progress
 from tinytx.training.trainer import NotFiniteError
 
 METRICS = "metrics.jsonl"

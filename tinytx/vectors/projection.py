@@ -81,7 +81,7 @@ def tsne_map(
     run : function (f, firsts, lasts)
         Calls f for each block of rows: `map`, or ``Workers(2).run``. The map is the same to the bit.
     update : function (text), optional
-        Called after each iteration with the loss: the ``update`` of `tinytx.training.progress.progress`.
+        Called after each iteration with the loss: the ``update`` of `tinytx.progress.progress`.
 
     Returns
     -------

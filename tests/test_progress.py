@@ -8,9 +8,9 @@ import time
 import pytest
 
 from tinytx import kernel
+from tinytx import progress as module
+from tinytx.progress import Bar, Lines, announce_compiling, duration, progress, say, tracked, working
 from tinytx.terminal import safe
-from tinytx.training import progress as module
-from tinytx.training.progress import Bar, Lines, announce_compiling, duration, progress, say, tracked, working
 
 
 class Terminal(io.StringIO):
