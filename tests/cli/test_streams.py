@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import tinytx as package
+from tinytx import progress
 from tinytx.cli import main
 from tinytx.files import load_arrays, read_json_lines, save_arrays
-from tinytx.training import load_checkpoint, progress
+from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 
 posix = pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX closes the streams")
