@@ -1,7 +1,5 @@
 """A tokenizer with one id for each character: nothing to train, and a vocabulary that can be read at a glance."""
 
-from collections import Counter
-
 import numpy as np
 
 from tinytx.arguments import check_texts
@@ -35,13 +33,10 @@ class CharTokenizer(Tokenizer):
 
     kind = "characters"
     unit = "character"
+    fields = {"characters": str}
 
     def __init__(self, characters, special=()):
-        if not characters:
-            raise ValueError("CharTokenizer: no characters, expected at least one")
-        character, count = Counter(characters).most_common(1)[0]
-        if count > 1:
-            raise ValueError(f"CharTokenizer: {character!r} occurs {count} times; use CharTokenizer.from_text")
+        self._check_vocabulary("characters", characters, "use CharTokenizer.from_text")
         super().__init__(special, characters)
         self.characters = characters
         self._codes = np.frombuffer(characters.encode("utf-32-le"), "<u4")  # id to code point
@@ -73,22 +68,6 @@ class CharTokenizer(Tokenizer):
         if (ids < n_special).any():
             return "".join(self.tokens(ids))
         return self._codes[ids - n_special].tobytes().decode("utf-32-le")
-
-    def to_dict(self):
-        """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
-        return {"kind": self.kind, "special": list(self.special), "characters": self.characters}
-
-    @classmethod
-    def from_dict(cls, state):
-        """Return the tokenizer that ``to_dict`` described.
-
-        Raises
-        ------
-        ValueError
-            If ``state`` describes something else.
-        """
-        special, characters = cls._fields(state, characters=str)
-        return cls(characters, special)
 
     def __repr__(self):
         return f"CharTokenizer({self.characters!r}{f', {self.special}' if self.special else ''})"

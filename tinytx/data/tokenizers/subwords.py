@@ -9,7 +9,6 @@ The library is an extra. Nothing is downloaded: the vocabulary is trained on the
 """
 
 import json
-from itertools import chain
 
 import numpy as np
 
@@ -50,6 +49,7 @@ class SubwordTokenizer(Tokenizer):
 
     kind = "subwords"
     unit = "part of a word"
+    fields = {"lower": bool, "parts": list, "merges": list}
 
     def __init__(self, parts, merges, special=SPECIAL, *, lower=False):
         tokenizers = _library()
@@ -105,10 +105,7 @@ class SubwordTokenizer(Tokenizer):
 
     def _pieces(self, text):
         text = text.lower() if self.lower else text
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:  # half of a surrogate pair
-            raise ValueError(f"SubwordTokenizer: {text[error.start]!r} at position {error.start} is no text") from error
+        self._check_encodable(text)
         return self._bpe.encode(text).ids
 
     def _look_up(self, pieces):
@@ -127,28 +124,6 @@ class SubwordTokenizer(Tokenizer):
             else:
                 run.append(i - len(self.special))
         return text + self._bpe.decode(run)
-
-    def to_dict(self):
-        """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
-        state = {"kind": self.kind, "special": list(self.special), "lower": self.lower}
-        return state | {"parts": self.parts, "merges": [list(pair) for pair in self.merges]}
-
-    @classmethod
-    def from_dict(cls, state):
-        """Return the tokenizer that ``to_dict`` described.
-
-        Raises
-        ------
-        ValueError
-            If ``state`` describes something else.
-        MissingExtra
-            If ``tokenizers`` is not installed.
-        """
-        special, lower, parts, merges = cls._fields(state, lower=bool, parts=list, merges=list)
-        all_pairs = all(isinstance(pair, list) and len(pair) == 2 for pair in merges)
-        if not all_pairs or not all(isinstance(part, str) for part in chain(parts, *merges)):
-            raise ValueError("SubwordTokenizer: parts are not all str, or merges not all pairs of them")
-        return cls(parts, merges, special, lower=lower)
 
     def __repr__(self):
         return f"SubwordTokenizer({len(self.parts)} parts, special={self.special}, lower={self.lower})"

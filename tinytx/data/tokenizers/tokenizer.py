@@ -10,6 +10,7 @@ its parts, and ``[MASK]`` stands where a word is to be guessed.
 """
 
 import unicodedata
+from collections import Counter
 
 import numpy as np
 
@@ -49,6 +50,7 @@ class Tokenizer:
 
     kind = None  # in the tokenizer's file
     unit = None  # what an id stands for, in messages
+    fields = {}  # beside special, what to_dict writes and the class takes: attributes, and their types in JSON
 
     def __init__(self, special, names, special_ids=None):
         check_list(self._place, "special", special)
@@ -201,17 +203,43 @@ class Tokenizer:
 
     def to_dict(self):
         """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
-        raise NotImplementedError
+        return {"kind": self.kind} | {name: _plain(getattr(self, name)) for name in {"special": list} | self.fields}
 
     @classmethod
-    def _fields(cls, state, **types):
-        """Return the named fields of what ``to_dict`` gave, special first, or say that it did not give this."""
-        types = {"special": list} | types
+    def from_dict(cls, state):
+        """Return the tokenizer that ``to_dict`` described.
+
+        Raises
+        ------
+        ValueError
+            If ``state`` describes something else.
+        MissingExtra
+            If the kind needs the library ``tokenizers``, and it is not installed.
+        """
+        types = {"special": list} | cls.fields
         if isinstance(state, dict):
             state = {"special": []} | state  # files written before there were special tokens
             if state.get("kind") == cls.kind and all(isinstance(state.get(name), t) for name, t in types.items()):
-                return [state[name] for name in types]
+                try:
+                    return cls(**{name: state[name] for name in types})
+                except TypeError as error:
+                    raise ValueError(f"{error}; {cls.__name__}.to_dict did not return it") from error
         raise ValueError(f"{cls.__name__}: {state!r:.80} is not what {cls.__name__}.to_dict returns")
+
+    def _check_vocabulary(self, name, entries, remedy):
+        """Raise ValueError where a vocabulary is empty, or has an entry twice."""
+        if not entries:
+            raise ValueError(f"{self._place}: no {name}, expected at least one")
+        entry, count = Counter(entries).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"{self._place}: {entry!r} occurs {count} times; {remedy}")
+
+    def _check_encodable(self, text):
+        """Raise ValueError where a text has half of a surrogate pair, which no UTF-8 has."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{self._place}: {text[error.start]!r} at position {error.start} is no text") from error
 
     # What a tokenizer of one kind says.
 
@@ -226,3 +254,8 @@ class Tokenizer:
     def _text(self, ids):
         """Return the text of ids (n,), special tokens among them written by name."""
         raise NotImplementedError
+
+
+def _plain(value):
+    """Return a value in JSON's types: lists, also inside of lists, in place of tuples."""
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

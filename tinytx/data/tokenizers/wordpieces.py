@@ -57,14 +57,11 @@ class WordPieceTokenizer(Tokenizer):
 
     kind = "wordpieces"
     unit = "word"
+    fields = {"special_ids": list, "lower": bool, "pieces": list}
 
     def __init__(self, pieces, special=BERT_SPECIAL, special_ids=None, *, lower=True):
         pieces = list(check_texts("WordPieceTokenizer", "pieces", pieces))
-        if not pieces:
-            raise ValueError("WordPieceTokenizer: no pieces, expected at least one")
-        piece, count = Counter(pieces).most_common(1)[0]
-        if count > 1:
-            raise ValueError(f"WordPieceTokenizer: {piece!r} occurs {count} times; train it again")
+        self._check_vocabulary("pieces", pieces, "train it again")
         super().__init__(special, pieces, special_ids)
         self.pieces, self.lower = pieces, bool(lower)
         self._ids = {piece: i for i, piece in enumerate(pieces)}
@@ -155,12 +152,7 @@ class WordPieceTokenizer(Tokenizer):
         return np.array([not name.startswith(GOES_ON) for name in self.tokens(ids)], bool)
 
     def _pieces(self, text):
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:  # half of a surrogate pair
-            raise ValueError(
-                f"WordPieceTokenizer: {text[error.start]!r} at position {error.start} is no text"
-            ) from error
+        self._check_encodable(text)
         encoding = self._library.encode(text)
         known = zip(encoding.tokens, encoding.offsets, strict=True)
         return [text[slice(*offsets)] if token == _UNKNOWN else token for token, offsets in known]
@@ -176,29 +168,6 @@ class WordPieceTokenizer(Tokenizer):
             else:
                 words.append(name)
         return text_of(words)
-
-    def to_dict(self):
-        """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
-        state = {"kind": self.kind, "special": list(self.special), "special_ids": list(self.special_ids)}
-        return state | {"lower": self.lower, "pieces": self.pieces}
-
-    @classmethod
-    def from_dict(cls, state):
-        """Return the tokenizer that ``to_dict`` described.
-
-        Raises
-        ------
-        ValueError
-            If ``state`` describes something else.
-        MissingExtra
-            If ``tokenizers`` is not installed.
-        """
-        special, special_ids, lower, pieces = cls._fields(state, special_ids=list, lower=bool, pieces=list)
-        if not all(isinstance(piece, str) for piece in pieces):
-            raise ValueError(
-                "WordPieceTokenizer: pieces are not all str, so WordPieceTokenizer.to_dict did not return them"
-            )
-        return cls(pieces, special, special_ids, lower=lower)
 
     def __repr__(self):
         return f"WordPieceTokenizer({len(self.pieces)} pieces, special={self.special}, lower={self.lower})"

@@ -91,16 +91,13 @@ class WordTokenizer(Tokenizer):
 
     kind = "words"
     unit = "word"
+    fields = {"lower": bool, "words": list}
     cut, join = staticmethod(words_of), staticmethod(text_of)  # the rules; a subclass may have others
     special_last = False
 
     def __init__(self, words, special=SPECIAL, *, lower=False):
         words = list(check_texts(self._place, "words", words))
-        if not words:
-            raise ValueError(f"{self._place}: no words, expected at least one")
-        word, count = Counter(words).most_common(1)[0]
-        if count > 1:
-            raise ValueError(f"{self._place}: {word!r} occurs {count} times; use {self._place}.from_texts")
+        self._check_vocabulary("words", words, f"use {self._place}.from_texts")
         check_list(self._place, "special", special)
         special = tuple(special)
         at_end = range(len(words), len(words) + len(special))
@@ -147,24 +144,6 @@ class WordTokenizer(Tokenizer):
 
     def _text(self, ids):
         return self.join(self.tokens(ids))
-
-    def to_dict(self):
-        """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
-        return {"kind": self.kind, "special": list(self.special), "lower": self.lower, "words": self.words}
-
-    @classmethod
-    def from_dict(cls, state):
-        """Return the tokenizer that ``to_dict`` described.
-
-        Raises
-        ------
-        ValueError
-            If ``state`` describes something else.
-        """
-        special, lower, words = cls._fields(state, lower=bool, words=list)
-        if not all(isinstance(word, str) for word in words):
-            raise ValueError(f"{cls.__name__}: words are not all str, so {cls.__name__}.to_dict did not return them")
-        return cls(words, special, lower=lower)
 
     def __repr__(self):
         return f"{self._place}({len(self.words)} words, special={self.special}, lower={self.lower})"
