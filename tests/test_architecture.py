@@ -19,7 +19,7 @@ ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
     {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording", "progress"},
-    {"ops", "parameter", "blas"},
+    {"ops", "parameter", "blas", "settings"},
     {"core", "vectors"},
     {"layers"},
     {"models"},
@@ -32,6 +32,7 @@ STANDS_APART = {
     "data": {"arguments", "extras", "files", "wording"},
     "metrics": {"arguments"},
     "parameter": {"members"},
+    "settings": {"arguments"},
     "core": {"members", "parameter"},
     "progress": {"kernel", "terminal"},
 } | {

@@ -96,6 +96,20 @@ def check_flag(place, name, value):
     return bool(value)
 
 
+def check_text(place, name, value):
+    """Return ``value``; raise TypeError unless it is a str."""
+    if not isinstance(value, str):
+        raise TypeError(f"{place}: {name} is {_quoted(value)}, expected a str")
+    return value
+
+
+def check_choice(place, name, value, known):
+    """Return ``value``; raise TypeError unless it is a str, and ValueError unless it is one of the ``known`` ones."""
+    if check_text(place, name, value) not in known:
+        raise ValueError(f"{place}: {name} is {_quoted(value)}, expected one of {', '.join(known)}")
+    return value
+
+
 def _quoted(value):
     """Return a value as a message shows it: arrays by their shape, and nothing that fills the screen."""
     if isinstance(value, np.ndarray):

@@ -71,7 +71,7 @@ def test_words_in_another_form_of_unicode(tinytx, tiny_bert, tmp_path, no_pictur
         ("sample GPT --temperature nan", "--temperature is nan"),
         ("sample GPT --top-k 0", "--top-k is 0, expected at least 1; leave it out"),
         ("sample GPT --top-p 2", "--top-p is 2, expected a number in (0, 1]"),
-        ("train bert --mask-rate 2", "--mask-rate is 2.0, expected at most 1"),
+        ("train bert --mask-rate 2", "--mask-rate is 2.0, expected a number in [0, 1]"),
     ],
 )
 def test_said_before_any_work(refused, finished, filler, translator, book, command, named):

@@ -17,6 +17,9 @@ def make_old(folder, data):
     old = {name: value for name, value in meta["settings"].items() if name not in NEW}
     field = "pairs" if meta["model"] == "transformer" else "data"
     old |= {field: data.name, "decay_steps": old["decay_steps"] or old["steps"]}
+    if meta["model"] != "bert":  # Adam's epsilon had another name, and there was one optimiser
+        old = {"eps" if name == "adam_eps" else name: value for name, value in old.items()}
+        old = {name: value for name, value in old.items() if name not in ("optimizer", "decay_all")}
     if meta["model"] == "transformer":
         old |= {"tied": meta["config"]["tied"]}
     del meta["best"]

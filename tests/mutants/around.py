@@ -44,6 +44,8 @@ TABLE = {
     ],
     "cli/train_transformer.py": [
         ("padding counts in the perplexity", "model.count(source, target))", "labels.size)"),
+    ],
+    "cli/rates.py": [
         ("the inverse square root's peak is not the rate that was given",
          "settings.warmup, peak * root)", "settings.warmup, peak)"),
     ],

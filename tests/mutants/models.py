@@ -86,6 +86,11 @@ TABLE = {
         ("the text's head reads the first text's words", "t * np.arange(b))", "np.arange(b))"),
     ],
     "models/config.py": [
-        ("a special id one too large is let through", "not 0 <= value < size", "not 0 <= value <= size"),
+        ("a special id one too large is let through", "getattr(config, name), 0, size - 1)", "getattr(config, name), 0, size)"),
+    ],
+    "settings.py": [
+        ("the end of a range that is open counts", "above < x < below", "above <= x <= below"),
+        ("a class of several forgets the defaults that were given", "defaults.get(name, default)", "default"),
+        ("the second setting of a name counts, not the first", "if name not in annotations and name", "if name"),
     ],
 }  # fmt: skip

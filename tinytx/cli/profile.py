@@ -1,13 +1,12 @@
 """``python -m tinytx profile``: where a training step spends its time and its memory, layer by layer."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from tinytx.cli.options import add_options, check, flag_of, given, option
+from tinytx.cli.options import add_options, flag_of, given
 from tinytx.cli.settings import MOST_ROWS
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.models.bert import IGNORE
+from tinytx.settings import Settings, extended, setting
 from tinytx.training import Adam, AdamW, load_checkpoint
 from tinytx.training.profiler import by_class, profile, time_update
 from tinytx.wording import counted
@@ -22,23 +21,25 @@ ORDERS = {  # by what the table is sorted, the most first
 HIDDEN = 0.15  # share of a BERT's words that are asked for
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The shape of the model and of the batch."""
+class ProfileSettings(Settings):
+    """The kind of the model, the batch, and how the table is made."""
 
-    model: str = option("gpt", "a model of this kind, new", choices=("gpt", "transformer", "bert"))
-    vocab_size: int = option(65, "tokens in the vocabulary", minimum=4)
-    max_len: int = option(64, "positions in a sequence", minimum=2)
-    batch_size: int = option(12, "sequences in the batch", minimum=1, maximum=MOST_ROWS)
-    d_model: int = option(128, "width of the model", minimum=1)
-    n_heads: int = option(4, "attention heads", minimum=1)
-    n_layers: int = option(4, "blocks; a transformer has as many in its encoder and in its decoder", minimum=1)
-    dropout: float = option(0.0, "probability of dropout", minimum=0.0)
-    steps: int = option(10, "steps to take medians of", minimum=1)
-    sort: str = option("model", "order of the layers: the model's, or the most first", choices=tuple(ORDERS))
+    model: str = setting("gpt", "kind of a new model", choices=("gpt", "transformer", "bert"))
+    vocab_size: int = setting(65, "tokens in the vocabulary", minimum=4)
+    max_len: int = setting(64, "positions in a sequence", minimum=2)
+    batch_size: int = setting(12, "sequences in the batch", minimum=1, maximum=MOST_ROWS)
+    n_layers: int = setting(4, "blocks; a transformer has as many in its encoder and in its decoder", minimum=1)
+    steps: int = setting(10, "steps to take medians of", minimum=1)
+    sort: str = setting("model", "order of the layers: the model's, or the most first", choices=tuple(ORDERS))
 
-    def __post_init__(self):
-        check(self)
+    @classmethod
+    def called(cls, name):
+        """Return (place, flag)."""
+        return "profile", flag_of(name)
+
+
+OWN = ("vocab_size", "max_len", "n_layers")  # that mean something else, or have no default, in a config
+SETTINGS = extended(ProfileSettings, GPTConfig, without=(*OWN, "d_ff", "tied_head", "norm_order", "activation"))
 
 
 def add_parser(commands, name):
@@ -51,14 +52,14 @@ def add_parser(commands, name):
         epilog="Example: python -m tinytx profile --d-model 384 --n-heads 6 --n-layers 6 --max-len 256 --sort time",
     )
     parser.add_argument("dir", metavar="DIR", nargs="?", help="folder of a run, whose model is timed")
-    add_options(parser, Settings)
+    add_options(parser, SETTINGS)
     parser.set_defaults(run=run)
 
 
 def run(arguments):
     """Print the tables."""
-    flags = given(arguments, Settings)
-    settings = Settings(**flags)
+    flags = given(arguments, SETTINGS)
+    settings = SETTINGS(**flags)
     if arguments.dir is None:
         model, optimizer, n_rows = *_new(settings), settings.batch_size
     else:
@@ -104,7 +105,7 @@ def _trained(folder, flags):
     n_tokens = own.get("max_tokens")
     n_rows = own.get("batch_size") if n_tokens is None else max(1, n_tokens // model.config.max_len)
     fits = type(n_rows) is int and 1 <= n_rows <= MOST_ROWS  # it may be a stranger's
-    return model, optimizer(model, 1e-6), flags.get("batch_size") or (n_rows if fits else Settings.batch_size)
+    return model, optimizer(model, 1e-6), flags.get("batch_size") or (n_rows if fits else SETTINGS.batch_size)
 
 
 def _batch(model, n):

@@ -1,20 +1,55 @@
-"""The learning rates of a run: worked out from its settings, and what is to be said about them."""
+"""The optimiser and the learning rates of a run: worked out from its settings, and what is to be said about them."""
 
-from tinytx.training import WarmupCosine
+import dataclasses
+import math
+
+from tinytx.settings import Settings, setting
+from tinytx.training import Adam, AdamW, WarmupCosine, WarmupInverseSqrt
+
+COSINE = {"schedule": ("cosine",)}
+LEAST_EPS = 1e-30  # smaller ones are 0 in float32, or nearly, and 0 / 0 is NaN
 
 
-def cosine(settings, *, peak=None):
-    """Return the warm-up and the cosine of a run; without ``--decay-steps`` the cosine ends with the run.
+class OptimizerSettings(Settings):
+    """The optimiser's settings."""
+
+    optimizer: str = setting("adamw", "weight decay apart from the gradient, or in it", choices=("adamw", "adam"))
+    lr: float = setting(1e-3, "largest learning rate", minimum=0)
+    schedule: str = setting("cosine", "what follows the warm-up", choices=("cosine", "constant", "inverse-sqrt"))
+    min_lr: float = setting(0.0, "learning rate at the end of the cosine", minimum=0, only=COSINE)
+    warmup: int = setting(100, "steps of linear warm-up", minimum=0)
+    decay_steps: int | None = setting(
+        None, "step at which min-lr is reached; if not given, the last, of a longer run too", minimum=1, only=COSINE
+    )
+    beta1: float = setting(0.9, "Adam's decay of the first moment", minimum=0, below=1)
+    beta2: float = setting(0.999, "Adam's decay of the second moment", minimum=0, below=1)
+    adam_eps: float = setting(1e-8, "Adam's epsilon", minimum=LEAST_EPS)
+    weight_decay: float = setting(0.01, "decay of matrices", minimum=0)
+    decay_all: bool = setting(False, "decay gains and biases, too")
+
+
+def make_optimizer(model, settings, *, peak=None):
+    """Return the optimiser that settings describe.
 
     Parameters
     ----------
-    settings : dataclass
-        With ``lr``, ``min_lr``, ``warmup``, ``decay_steps`` and ``steps``.
+    model : Layer
+    settings : Settings
+        With those of `OptimizerSettings`, ``steps`` and ``d_model``.
     peak : float, optional
-        In place of ``lr``.
+        The largest learning rate, in place of ``lr``.
     """
     peak = settings.lr if peak is None else peak
-    return WarmupCosine(peak, settings.warmup, settings.decay_steps or settings.steps, settings.min_lr)
+    schedule = WarmupCosine(peak, settings.warmup, settings.decay_steps or settings.steps, settings.min_lr)
+    if settings.schedule == "constant":
+        schedule = dataclasses.replace(schedule, floor=peak)
+    elif settings.schedule == "inverse-sqrt":
+        root = math.sqrt(settings.d_model * settings.warmup)
+        schedule = WarmupInverseSqrt(settings.d_model, settings.warmup, peak * root)
+    cls = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
+    groups = [("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else []
+    betas, decay = (settings.beta1, settings.beta2), settings.weight_decay
+    return cls(model, schedule, betas=betas, eps=settings.adam_eps, weight_decay=decay, groups=groups)
 
 
 def check_rates(rate, settings, t):

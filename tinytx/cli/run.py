@@ -2,11 +2,11 @@
 
 The file of a model holds what is its own: settings, data, model, evaluation and the closing words. Its ``run`` reads::
 
-    settings, before = begin(arguments, Settings, "gpt")            # flags, over those of --resume
+    settings, before = begin(arguments, lambda given: SETTINGS, "gpt")  # flags, over those of --resume
     ...                                                             # data, tokenizers, the model's config
     compare_data(before, text=digest(text))
     model = build(GPT, config, settings, before)
-    trainer = make_trainer(AdamW(model, ...), model, settings, before)
+    trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
     run = Run("gpt", settings, trainer, before, arguments, text=digest(text), tokenizer=...)
     run.announce("Text: ...", "Model: ...")                         # from here on there is a folder
     if not run.fit(batch, tokens=..., evaluate=lambda: run.evaluate(...)):
@@ -44,15 +44,16 @@ from tinytx.viz import loss_curve
 from tinytx.wording import counted
 
 
-def build(cls, config, settings, before, *, free=("dropout",)):
+def build(cls, config, settings, before):
     """Return a model of class ``cls``, new or with the weights of the run that goes on.
 
-    Raises ValueError if anything but the ``free`` fields of its config has changed since, or the dtype.
+    Raises ValueError if anything but the ``free`` settings of its config has changed since, or the dtype.
     """
     dtype = np.dtype(settings.dtype)
     if before:
         then = vars(before.model.config) | {"dtype": before.model.parameters()[0].data.dtype}
         now = vars(config) | {"dtype": dtype}
+        free = {field.name for field in dataclasses.fields(config) if field.metadata.get("free")}
         changed = [name for name in now if name not in free and now[name] != then[name]]
         if changed:
             raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")

@@ -8,54 +8,61 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from tinytx.arguments import INT64
 from tinytx.cli.advice import command
 from tinytx.cli.best import FOLDER
-from tinytx.cli.options import add_options, check, flag_of, given, option, without_effect
+from tinytx.cli.options import add_options, flag_of, given, without_effect
 from tinytx.core import Layer
 from tinytx.lock import locked
 from tinytx.progress import say
+from tinytx.settings import Settings, setting
 from tinytx.training import load_checkpoint
 from tinytx.training.threads import processors
 
 MOST_THREADS = max(64, 4 * processors())  # a checkpoint may be a stranger's, and ask for all memory there is
 MOST_ROWS = 2**16  # of a batch
 MOST_TOKENS = 2**22  # of a batch
-LEAST_EPS = 1e-30  # of an optimiser: smaller ones are 0 in float32, or nearly, and 0 / 0 is NaN
+RENAMED = {"eps": "adam_eps"}  # settings that had another name in checkpoints of earlier versions
 
 
-@dataclass(frozen=True)
-class RunSettings:
-    """The settings that every run has; a model's own class inherits them and may give other defaults."""
+class RunSettings(Settings):
+    """The settings that every run has.
 
-    steps: int = option(2000, "optimiser steps in all", minimum=1)
-    clip: float = option(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0.0)
-    accumulate: int = option(1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS)
-    eval_every: int = option(250, "steps between validations and checkpoints", minimum=1)
-    keep_best: bool = option(False, f"keep the checkpoint of the best validation, too, in DIR/{FOLDER}")
-    patience: int = option(
+    A recipe's class adds those of its data, its model and its optimiser by `tinytx.settings.extended`. Beside what
+    `tinytx.settings.setting` lists, a setting may have ``fixed=True``: a run that goes on cannot change it;
+    ``file=True``: it is the path of a file that is read; ``only={other: (value, ...)}``: it has an effect only where
+    the other setting has one of these values.
+    """
+
+    steps: int = setting(2000, "optimiser steps in all", minimum=1)
+    clip: float = setting(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0)
+    accumulate: int = setting(1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS)
+    eval_every: int = setting(250, "steps between validations and checkpoints", minimum=1)
+    keep_best: bool = setting(False, f"keep the checkpoint of the best validation, too, in DIR/{FOLDER}")
+    patience: int = setting(
         0, "end after so many validations in a row without a better one, and keep the best; 0: never", minimum=0
     )
-    log_every: int = option(10, "steps between lines of metrics.jsonl", minimum=1)
-    seed: int = option(1337, "of weights, batches and dropout", minimum=0)
-    threads: int | None = option(
+    log_every: int = setting(10, "steps between lines of metrics.jsonl", minimum=1)
+    seed: int = setting(1337, "seed of weights, batches and dropout", minimum=0, maximum=INT64[1])
+    threads: int | None = setting(
         None,
         "shards of a batch that run side by side; processors, or OMP_NUM_THREADS if fewer, if not given",
         minimum=1,
         maximum=MOST_THREADS,
     )
-    dtype: str = option("float32", "precision", choices=("float32", "float64"))
+    dtype: str = setting("float32", "precision", choices=("float32", "float64"))
 
-    def __post_init__(self):
-        check(self)
+    @classmethod
+    def called(cls, name):
+        """Return (place, flag): messages name a setting as it is typed."""
+        return "train", flag_of(name)
 
     def fields_of(self, config):
         """Return {field: value} of the settings that a config's class has too."""
-        names = [field.name for field in dataclasses.fields(config)]
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(config) if hasattr(self, f.name)}
 
     def notes(self):
         """Return a line for each of the settings that has no effect: it is longer than the run, or beside another."""
@@ -89,20 +96,22 @@ class Before(NamedTuple):
     flags: dict
 
 
-def add_train_parser(commands, name, settings, run, *, data, help, description, example):
+def add_train_parser(commands, name, settings, run, *, data, help, description, example, others=None):
     """Add ``train NAME`` to the command line.
 
     Parameters
     ----------
     commands : what ``add_subparsers`` returned
     name : str
-    settings : dataclass
+    settings : class of RunSettings
         Its fields become flags.
     run : function (arguments) -> exit code
     data : str
         The flags that name the data, for the usage line.
     help, description, example : str
         One line; what it does; an example's arguments.
+    others : dict, optional
+        {name: class} of settings with other defaults.
     """
     parser = commands.add_parser(
         name,
@@ -114,7 +123,7 @@ def add_train_parser(commands, name, settings, run, *, data, help, description, 
     folder = f"folder for the run's files (default: the next free runs/{name}, runs/{name}-2, ...)"
     parser.add_argument("--out", metavar="DIR", help=folder)
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in DIR; flags given now win over its own")
-    add_options(parser, settings)
+    add_options(parser, settings, others)
     parser.set_defaults(run=_holding(run))
 
 
@@ -128,24 +137,23 @@ def _holding(run):
     return command
 
 
-def begin(arguments, settings, name, defaults=None):
-    """Return (settings, Before or None): flags given now, over those of the run that goes on, over ``defaults``.
+def begin(arguments, settings, name):
+    """Return (settings, Before or None): flags given now, over those of the run that goes on, over defaults.
 
     Parameters
     ----------
     arguments : argparse.Namespace
-    settings : class
-        The model's own, derived from `RunSettings`.
+    settings : function (dict) -> class of RunSettings
+        The class for the settings that are given, whose defaults the others have; all have the same fields.
     name : str
         Of the model, as in ``train NAME`` and in `tinytx.models.MODELS`.
-    defaults : dict, optional
-        What a new run takes in place of the class's own defaults.
     """
-    flags = given(arguments, settings)
-    files = [field.name for field in dataclasses.fields(settings) if field.metadata.get("file")]
+    fields = dataclasses.fields(settings({}))
+    flags = given(arguments, settings({}))
+    files = [field.name for field in fields if field.metadata.get("file")]
     flags |= {name: os.path.abspath(flags[name]) for name in files if flags.get(name)}  # found from any folder
     if arguments.resume is None:
-        return settings(**(defaults or {}) | flags), None
+        return settings(flags)(**flags), None
     if arguments.out is not None:
         raise ValueError("--resume writes into the folder it names: leave out --out")
     if Path(arguments.resume).is_dir():  # before its checkpoint is read: another run would replace it
@@ -155,20 +163,33 @@ def begin(arguments, settings, name, defaults=None):
     if kind != name:
         go_on = command("train", kind, "--resume", before.folder)
         raise ValueError(f"--resume: {before.folder} holds a {kind}, expected a {name}; to go on with it: {go_on}")
-    old, known = before.meta.get("settings"), [field.name for field in dataclasses.fields(settings)]
-    if not isinstance(old, dict) or not old.keys() <= set(known):
-        raise ValueError(f"--resume: the checkpoint has settings {old!r:.80}, expected those of train {name}")
-    fixed = [field.name for field in dataclasses.fields(settings) if field.metadata.get("fixed")]
+    old = _settings_of(before.meta, {field.name for field in fields})
+    if old is None:
+        kept = before.meta.get("settings")
+        raise ValueError(f"--resume: the checkpoint has settings {kept!r:.80}, expected those of train {name}")
+    fixed = [field.name for field in fields if field.metadata.get("fixed")]
     changed = [name for name in fixed if name in flags and flags[name] != old.get(name, flags[name])]
     if changed:
         raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
-    now = settings(**old | flags)
+    try:
+        now = settings(old | flags)(**old | flags)
+    except TypeError as error:  # a checkpoint may hold anything
+        raise ValueError(f"--resume: {error}") from error
     for name in files:
         path = getattr(now, name)
         if name not in flags and path is not None and not Path(path).is_file():
             flag = flag_of(name)
             raise ValueError(f"--resume: the run read {path}, and no file is there now: {flag} FILE tells where it is")
     return now, before
+
+
+def _settings_of(meta, known):
+    """Return the settings in a checkpoint by their names of today, or None if they are not those that are known."""
+    old = meta.get("settings")
+    if not isinstance(old, dict):
+        return None
+    old = {name if name in known else RENAMED.get(name, name): value for name, value in old.items()}
+    return old if old.keys() <= known else None
 
 
 def origin(settings, before, *names):

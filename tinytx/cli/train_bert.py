@@ -5,9 +5,6 @@ two; ``tutorial`` the from-scratch tutorial's settings (`tinytx.models.BertConfi
 with word pieces, pairs of sentences and 80/10/10, in a size for a laptop. Any flag given wins over its recipe.
 """
 
-import dataclasses
-from dataclasses import dataclass
-
 import numpy as np
 
 from tinytx import ops
@@ -23,11 +20,9 @@ from tinytx.cli.bert_rows import (
 )
 from tinytx.cli.fill import likely, room_of
 from tinytx.cli.load import read_tokenizer
-from tinytx.cli.options import option
-from tinytx.cli.rates import cosine
+from tinytx.cli.rates import OptimizerSettings, make_optimizer
 from tinytx.cli.run import Run, build, make_trainer
 from tinytx.cli.settings import (
-    LEAST_EPS,
     MOST_ROWS,
     RunSettings,
     add_train_parser,
@@ -37,102 +32,65 @@ from tinytx.cli.settings import (
     origin,
 )
 from tinytx.data.tokenizers.graphemes import count_letters
-from tinytx.layers.block import NORM_ORDERS
-from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import perplexity
 from tinytx.models import Bert, BertConfig
-from tinytx.models.bert import IGNORE, INITS
-from tinytx.models.stacks import POSITIONS
+from tinytx.models.bert import IGNORE
 from tinytx.progress import tracked
+from tinytx.settings import Settings, extended, setting
 from tinytx.terminal import visible
-from tinytx.training import Adam, AdamW
 from tinytx.wording import counted
 
-RECIPES = ("quick", "tutorial", "bert")
-FREE = ("dropout", "embedding_dropout", "feed_forward_dropout")  # what a resumed run may change
-WORDS, COSINE = {"tokenizer": ("words",)}, {"schedule": ("cosine",)}
+FROM_DATA = ("n_segments", "next_sentence", "pad_id")  # settings of a BertConfig that the data decides
 
 
-def _option(default, help_text, tutorial=None, bert=None, **details):
-    """Return a field whose default is that of the recipe quick, and others for the other recipes where they differ."""
-    others = {name: value for name, value in (("tutorial", tutorial), ("bert", bert)) if value is not None}
-    details["also"] = tuple(others.values())
-    text = "".join(f"; {name}: {value}" for name, value in others.items())
-    return option(default, help_text + text, recipes=others, **details)
+class MaskedTextSettings(Settings):
+    """Which text is learned, what its tokens are, and which of them are hidden."""
 
-
-@dataclass(frozen=True)
-class Settings(RunSettings):
-    """The settings of a run; the defaults learn words of the built-in text in a few minutes."""
-
-    recipe: str = _option("quick", "where defaults come from; its own stand below", choices=RECIPES, fixed=True)
-    data: str | None = _option(None, "UTF-8 text file; without it, Python's own language reference", file=True)
-    valid: str | None = _option(None, "UTF-8 text file that validates, in place of a part of the text", file=True)
-    lines: int | None = _option(None, "read only so many lines of it", minimum=1)
-    layout: str | None = _option(
+    recipe: str = setting("quick", "where defaults come from", choices=("quick", "tutorial", "bert"), fixed=True)
+    data: str | None = setting(None, "UTF-8 text file; without it, Python's own language reference", file=True)
+    valid: str | None = setting(None, "UTF-8 text file that validates, in place of a part of the text", file=True)
+    lines: int | None = setting(None, "read only so many lines of it", minimum=1)
+    layout: str | None = setting(
         None, "a sentence on each line, or paragraphs; if not given, lines for a file", choices=("lines", "prose")
     )
-    tokenizer: str = _option("words", "what a token is", bert="wordpieces", choices=("words", "wordpieces"), fixed=True)
-    vocab_size: int = _option(40_000, "words, or pieces of words, at most", bert=4000, minimum=1, fixed=True)
-    min_count: int = _option(
-        1, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True, only=WORDS
+    tokenizer: str = setting("words", "what a token is", choices=("words", "wordpieces"), fixed=True)
+    vocab_size: int = setting(40_000, "words, or pieces of words, at most", minimum=1, fixed=True)
+    min_count: int = setting(
+        1, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True, only={"tokenizer": ("words",)}
     )
-    lower: bool = _option(True, "read in lower case", fixed=True)
-    pairs: str = _option(
-        "none", "two sentences in a row: does the second follow, or are they swapped", bert="next",
-        choices=("none", *PAIRS), fixed=True,
+    lower: bool = setting(True, "read in lower case", fixed=True)
+    pairs: str = setting(
+        "none", "two sentences in a row: does the second follow, or are they swapped", choices=("none", *PAIRS),
+        fixed=True,
     )  # fmt: skip
-    mask_rate: float = _option(0.15, "share of words that are asked for", minimum=0.0, maximum=1.0)
-    always_mask: bool = _option(True, "hide them all; else 80 % are, 10 % become random words, 10 % stay", bert=False)
-    mask_unknown: bool = _option(False, "ask for words outside the vocabulary, too", tutorial=True)
-    static: bool = _option(False, "the same masks and pairs in every epoch, not new ones")
-    whole_words: bool = _option(False, "choose all pieces of a word together", only={"tokenizer": ("wordpieces",)})
-    max_len: int = _option(20, "tokens in a row", bert=64, minimum=1)
-    batch_size: int = _option(64, "rows in a step", tutorial=128, bert=32, minimum=1, maximum=MOST_ROWS)
-    drop_last: bool = _option(False, "leave out of an epoch what fills no whole batch", tutorial=True)
-    d_model: int = _option(128, "width of the model", minimum=1)
-    n_heads: int = _option(4, "attention heads", tutorial=8, minimum=1)
-    n_layers: int = _option(4, "blocks", tutorial=8, minimum=1)
-    d_ff: int | None = _option(
-        None, "width inside the feed-forward layers; 4 x d_model if not given", tutorial=512, minimum=1
-    )
-    dropout: float = _option(0.1, "probability of dropout", minimum=0.0)
-    embedding_dropout: float | None = _option(None, "on the embeddings, if another", tutorial=0.0, minimum=0.0)
-    feed_forward_dropout: float = _option(0.0, "inside the feed-forward layers", tutorial=0.1, minimum=0.0)
-    norm_order: str = _option("pre", "layer norm before or after each part", bert="post", choices=NORM_ORDERS)
-    embedding_norm: bool = _option(True, "a layer norm behind the embeddings", tutorial=False)
-    positions: str = _option("learned", "how places are told apart", tutorial="doubled", choices=POSITIONS)
-    activation: str = _option("gelu", "in the feed-forward layers", tutorial="relu", choices=sorted(ACTIVATIONS))
-    eps: float = _option(1e-12, "of the layer norms", tutorial=1e-5, minimum=0.0)
-    head: str = _option("tied", "the output's table is the embedding's", tutorial="untied", choices=("tied", "untied"))
-    masks_padding: bool = _option(True, "no word looks at padding", tutorial=False)
-    init: str = _option("normal", "of the weights", tutorial="pytorch", choices=sorted(INITS))
-    optimizer: str = _option("adamw", "decay apart, or in the gradient", tutorial="adam", choices=("adamw", "adam"))
-    lr: float = _option(1e-3, "largest learning rate", tutorial=2e-3, minimum=0.0)
-    schedule: str = _option("cosine", "what follows the warm-up", tutorial="constant", choices=("cosine", "constant"))
-    min_lr: float = _option(0.0, "learning rate at the end of the cosine", minimum=0.0, only=COSINE)
-    warmup: int = _option(100, "steps of linear warm-up", tutorial=0, bert=400, minimum=0)
-    decay_steps: int | None = _option(
-        None, "step at which min-lr is reached; if not given, the last, of a longer run too", minimum=1, only=COSINE
-    )
-    beta1: float = _option(0.9, "Adam's decay of the first moment", minimum=0.0)
-    beta2: float = _option(0.999, "Adam's decay of the second moment", minimum=0.0)
-    adam_eps: float = _option(1e-8, "Adam's epsilon", bert=1e-6, minimum=LEAST_EPS)
-    weight_decay: float = _option(0.01, "decay of matrices", tutorial=1e-4, minimum=0.0)
-    decay_all: bool = _option(False, "decay gains and biases, too", tutorial=True)
-    clip: float = _option(1.0, "largest norm of the gradient; 0 for no clipping", tutorial=0.0, minimum=0.0)
-    train_fraction: float = _option(
-        0.9, "share of the text to train on, the rest validates; 1 for all, which validates on the same", tutorial=1.0,
-        minimum=0.0, only={"valid": (None,)},
+    mask_rate: float = setting(0.15, "share of words that are asked for", minimum=0, maximum=1)
+    always_mask: bool = setting(True, "hide them all; else 80 % are, 10 % become random words, 10 % stay")
+    mask_unknown: bool = setting(False, "ask for words outside the vocabulary, too")
+    static: bool = setting(False, "the same masks and pairs in every epoch, not new ones")
+    whole_words: bool = setting(False, "choose all pieces of a word together", only={"tokenizer": ("wordpieces",)})
+    batch_size: int = setting(64, "rows in a step", minimum=1, maximum=MOST_ROWS)
+    drop_last: bool = setting(False, "leave out of an epoch what fills no whole batch")
+    train_fraction: float = setting(
+        0.9, "share of the text to train on, the rest validates; 1 for all, which validates on the same",
+        minimum=0, only={"valid": (None,)},
     )  # fmt: skip
-    eval_rows: int = _option(256, "rows of a validation on the way; the last one reads all", minimum=1)
-    steps: int = _option(2000, "optimiser steps in all", tutorial=30_000, bert=4000, minimum=1)
+    eval_rows: int = setting(256, "rows of a validation on the way; the last one reads all", minimum=1)
 
 
-def defaults_of(recipe):
-    """Return {field: default} where a recipe, "quick", "tutorial" or "bert", differs from `Settings`."""
-    recipes = {field.name: field.metadata.get("recipes", {}) for field in dataclasses.fields(Settings)}
-    return {name: others[recipe] for name, others in recipes.items() if recipe in others}
+QUICK = extended(
+    RunSettings, MaskedTextSettings, BertConfig, OptimizerSettings, without=FROM_DATA,
+    max_len=20, d_model=128, n_heads=4, n_layers=4, norm_order="pre",
+)  # fmt: skip
+TUTORIAL = extended(
+    QUICK, BertConfig.tutorial(vocab_size=3), without=("vocab_size", *FROM_DATA),
+    recipe="tutorial", mask_unknown=True, batch_size=128, drop_last=True, train_fraction=1.0, optimizer="adam", lr=2e-3,
+    schedule="constant", warmup=0, weight_decay=1e-4, decay_all=True, clip=0.0, steps=30_000,
+)  # fmt: skip
+PAPER = extended(
+    QUICK, recipe="bert", tokenizer="wordpieces", vocab_size=4000, pairs="next", always_mask=False, max_len=64,
+    batch_size=32, norm_order="post", warmup=400, adam_eps=1e-6, steps=4000,
+)  # fmt: skip
+RECIPES = {"quick": QUICK, "tutorial": TUTORIAL, "bert": PAPER}
 
 
 def add_parser(commands, name):
@@ -140,7 +98,7 @@ def add_parser(commands, name):
     add_train_parser(
         commands,
         name,
-        Settings,
+        QUICK,
         run,
         data="[--recipe quick|tutorial|bert] [--data FILE] [--valid FILE]",
         help="an encoder that fills in hidden words",
@@ -148,12 +106,13 @@ def add_parser(commands, name):
         "minutes. --recipe tutorial is the from-scratch tutorial (30,000 steps: hours); --recipe bert has word pieces "
         "and next-sentence pairs.",
         example="--recipe tutorial --data europarl.fr --lines 2999 --steps 2000 --out runs/french",
+        others={name: RECIPES[name] for name in ("tutorial", "bert")},
     )
 
 
 def run(arguments):
     """Train, and return the exit code."""
-    settings, before = begin(arguments, Settings, "bert", defaults_of(getattr(arguments, "recipe", "quick")))
+    settings, before = begin(arguments, lambda given: RECIPES.get(given.get("recipe"), QUICK), "bert")
     texts, (found, *valid) = read_documents(settings)
     train, rest = (found, *valid) if valid else hold_out(found, settings.train_fraction)
     if before:
@@ -173,8 +132,8 @@ def run(arguments):
         n_segments=2 if two else 0,
         next_sentence=two,
     )
-    model = build(Bert, config, settings, before, free=FREE)
-    trainer = make_trainer(_optimizer(model, settings), model, settings, before)
+    model = build(Bert, config, settings, before)
+    trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
     run = Run("bert", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
     named = origin(settings, before, "data", "valid")
     run.announce(*_announcement(settings, named, found, rows, held_out, tokenizer, batches))
@@ -191,16 +150,6 @@ def run(arguments):
         lambda measured: _report(run, model, tokenizer, held_out.sentences, measured),
     )
     return 0
-
-
-def _optimizer(model, settings):
-    """Return Adam or AdamW, with a warm-up, and a cosine or none."""
-    cls = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
-    constant = {} if settings.schedule == "cosine" else {"floor": settings.lr}
-    schedule = dataclasses.replace(cosine(settings), **constant)
-    options = {"betas": (settings.beta1, settings.beta2), "eps": settings.adam_eps}
-    groups = [("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else []
-    return cls(model, schedule, weight_decay=settings.weight_decay, groups=groups, **options)
 
 
 def _announcement(settings, named, found, rows, held_out, tokenizer, batches):

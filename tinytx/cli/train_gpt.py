@@ -1,16 +1,12 @@
 """``python -m tinytx train gpt``: a character-level GPT from a text file."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tinytx.cli.advice import command
-from tinytx.cli.options import option
-from tinytx.cli.rates import cosine
+from tinytx.cli.rates import OptimizerSettings, make_optimizer
 from tinytx.cli.run import Run, build, make_trainer
 from tinytx.cli.sample import default_prompt
 from tinytx.cli.settings import (
-    LEAST_EPS,
     MOST_ROWS,
     RunSettings,
     add_train_parser,
@@ -22,46 +18,30 @@ from tinytx.cli.settings import (
 from tinytx.cli.texts import encode_known
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.decoding import generate
-from tinytx.layers.block import NORM_ORDERS
-from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.models import GPT, GPTConfig
 from tinytx.progress import tracked
-from tinytx.training import AdamW
+from tinytx.settings import Settings, extended, setting
 from tinytx.wording import counted
 
 
-@dataclass(frozen=True)
-class Settings(RunSettings):
-    """The settings of a run; the defaults are nanoGPT's recipe for a laptop."""
+class TextSettings(Settings):
+    """Which text is learned, and in which pieces."""
 
-    data: str | None = option(
+    data: str | None = setting(
         None, "UTF-8 text file to learn from; without it, Python's own language reference", file=True
     )
-    valid: str | None = option(None, "UTF-8 text file that validates, in place of the end of the text", file=True)
-    batch_size: int = option(12, "sequences in a step", minimum=1, maximum=MOST_ROWS)
-    max_len: int = option(64, "characters in a sequence", minimum=1)
-    d_model: int = option(128, "width of the model", minimum=1)
-    n_heads: int = option(4, "attention heads", minimum=1)
-    n_layers: int = option(4, "blocks", minimum=1)
-    d_ff: int | None = option(None, "width inside the feed-forward layers; 4 x d_model if not given", minimum=1)
-    dropout: float = option(0.0, "probability of dropout", minimum=0.0)
-    tied_head: bool = option(True, "use the embedding's table for the output")
-    norm_order: str = option("pre", "layer norm before or after each part", choices=NORM_ORDERS)
-    activation: str = option("gelu_tanh", "inside the feed-forward layers", choices=sorted(ACTIVATIONS))
-    lr: float = option(1e-3, "largest learning rate", minimum=0.0)
-    min_lr: float = option(1e-4, "learning rate at the end of the cosine", minimum=0.0)
-    warmup: int = option(100, "steps of linear warm-up", minimum=0)
-    decay_steps: int | None = option(
-        None, "step at which min-lr is reached; if not given, the last, of a longer run too", minimum=1
+    valid: str | None = setting(None, "UTF-8 text file that validates, in place of the end of the text", file=True)
+    batch_size: int = setting(12, "sequences in a step", minimum=1, maximum=MOST_ROWS)
+    train_fraction: float = setting(
+        0.9, "share of the text that is trained on; the rest validates", minimum=0, only={"valid": (None,)}
     )
-    beta1: float = option(0.9, "AdamW's decay of the first moment", minimum=0.0)
-    beta2: float = option(0.99, "AdamW's decay of the second moment", minimum=0.0)
-    eps: float = option(1e-8, "AdamW's epsilon", minimum=LEAST_EPS)
-    weight_decay: float = option(0.1, "AdamW's decay of matrices", minimum=0.0)
-    train_fraction: float = option(
-        0.9, "share of the text that is trained on; the rest validates", minimum=0.0, only={"valid": (None,)}
-    )
-    eval_windows: int = option(256, "sequences of a validation on the way; the last one reads all", minimum=1)
+    eval_windows: int = setting(256, "sequences of a validation on the way; the last one reads all", minimum=1)
+
+
+SETTINGS = extended(  # nanoGPT's recipe for a laptop
+    RunSettings, TextSettings, GPTConfig, OptimizerSettings, without=("vocab_size",),
+    min_lr=1e-4, beta2=0.99, weight_decay=0.1,
+)  # fmt: skip
 
 
 def add_parser(commands, name):
@@ -69,7 +49,7 @@ def add_parser(commands, name):
     add_train_parser(
         commands,
         name,
-        Settings,
+        SETTINGS,
         run,
         data="[--data FILE] [--valid FILE]",
         help="a character-level GPT",
@@ -81,7 +61,7 @@ def add_parser(commands, name):
 
 def run(arguments):
     """Train, and return the exit code."""
-    settings, before = begin(arguments, Settings, "gpt")
+    settings, before = begin(arguments, lambda given: SETTINGS, "gpt")
     texts = _read(settings)
     text = "".join(texts)
     tokenizer = CharTokenizer.from_dict(before.meta.get("tokenizer")) if before else CharTokenizer.from_text(text)
@@ -100,7 +80,7 @@ def run(arguments):
     compare_data(before, text=digest(*texts))
     config = GPTConfig(vocab_size=tokenizer.vocab_size, **settings.fields_of(GPTConfig))
     model = build(GPT, config, settings, before)
-    trainer = make_trainer(_optimizer(model, settings), model, settings, before)
+    trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
     run = Run("gpt", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
     named = origin(settings, before, "data", "valid")
     run.announce(
@@ -130,12 +110,6 @@ def _read(settings):
     """Return the text; and if it has a file of its own, the text that validates."""
     text = builtin_corpus() if settings.data is None else read_text(settings.data)
     return [text] if settings.valid is None else [text, read_text(settings.valid)]
-
-
-def _optimizer(model, settings):
-    """Return AdamW, with a warm-up and a cosine."""
-    betas = settings.beta1, settings.beta2
-    return AdamW(model, cosine(settings), betas=betas, eps=settings.eps, weight_decay=settings.weight_decay)
 
 
 def _report(run, model, tokenizer, val_loss):

@@ -1,18 +1,14 @@
 """``python -m tinytx train transformer``: the encoder-decoder, on dates or on pairs of your own."""
 
-import dataclasses
 import math
-from dataclasses import dataclass
 
 from tinytx import ops
 from tinytx.cli.advice import command
 from tinytx.cli.load import read_tokenizers
-from tinytx.cli.options import option
 from tinytx.cli.pair_parts import read_parts
-from tinytx.cli.rates import cosine
+from tinytx.cli.rates import OptimizerSettings, make_optimizer
 from tinytx.cli.run import Run, build, make_trainer
 from tinytx.cli.settings import (
-    LEAST_EPS,
     MOST_TOKENS,
     RunSettings,
     add_train_parser,
@@ -24,91 +20,65 @@ from tinytx.cli.settings import (
 from tinytx.cli.translate import translate_all
 from tinytx.data import PairBatches, build_tokenizers, encode_pairs
 from tinytx.extras import MissingExtra
-from tinytx.layers.block import NORM_ORDERS
-from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.metrics import corpus_bleu, exact_match, perplexity
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.progress import tracked
-from tinytx.training import AdamW, WarmupInverseSqrt
+from tinytx.settings import Settings, extended, setting
 from tinytx.wording import counted
 
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
-TIED = "both embeddings and the head; the target's and the head; none (if not given, as many as the vocabularies allow)"
-OTHERS = "all but padding, or all"
-DATES = {"pairs": (None,), "source": (None,)}
-NOT_CHARS, COSINE = {"tokenizer": ("word", "subword")}, {"schedule": ("cosine",)}
-FREE = ("dropout", "label_smoothing", "loss_form")  # what a resumed run may change: no weight depends on it
+DATES_ONLY = {"pairs": (None,), "source": (None,)}
+NOT_CHARS = {"tokenizer": ("word", "subword")}
+FROM_DATA = ("source_vocab_size", "target_vocab_size", "pad_id", "start_id", "stop_id")
 
 
-def _option(default, help_text, pairs=None, **details):
-    """Return a field with one default for dates, and another for pairs of the user's own."""
-    if pairs is not None:
-        details |= {"pairs": pairs, "also": (pairs,)}
-        help_text += f"; with pairs of your own {pairs}"
-    return option(default, help_text, **details)
+class PairSettings(Settings):
+    """Which pairs are learned, and what their tokens are."""
 
-
-@dataclass(frozen=True)
-class Settings(RunSettings):
-    """The settings of a run; the defaults learn to read dates in a few minutes."""
-
-    pairs: str | None = _option(None, "UTF-8 file with a source, a tab and a target on each line", file=True)
-    valid: str | None = _option(None, "such a file that validates, in place of a part of the pairs", file=True)
-    test: str | None = _option(None, "such a file that is held out and translated at the end", file=True)
-    source: str | None = _option(None, "UTF-8 file of sources, one on each line; with --target", file=True)
-    target: str | None = _option(None, "UTF-8 file of targets, line by line those of --source", file=True)
-    dates: int = _option(
-        50_000, "dates to generate and learn from where no file is given", minimum=100, maximum=10**7, only=DATES
+    pairs: str | None = setting(None, "UTF-8 file with a source, a tab and a target on each line", file=True)
+    valid: str | None = setting(None, "such a file that validates, in place of a part of the pairs", file=True)
+    test: str | None = setting(None, "such a file that is held out and translated at the end", file=True)
+    source: str | None = setting(None, "UTF-8 file of sources, one on each line; with --target", file=True)
+    target: str | None = setting(None, "UTF-8 file of targets, line by line those of --source", file=True)
+    dates: int = setting(
+        50_000, "dates to generate and learn from where no file is given", minimum=100, maximum=10**7, only=DATES_ONLY
     )
-    skip_empty: bool = _option(False, "leave out pairs with an empty side, instead of stopping there")
-    swap: bool = _option(False, "translate the other way: targets into sources")
-    tokenizer: str = _option("char", "what a token is", "subword", choices=tuple(KINDS), fixed=True)
-    vocab_size: int = _option(
+    skip_empty: bool = setting(False, "leave out pairs with an empty side, instead of stopping there")
+    swap: bool = setting(False, "translate the other way: targets into sources")
+    tokenizer: str = setting("char", "what a token is", choices=tuple(KINDS), fixed=True)
+    vocab_size: int = setting(
         4000, "words, or parts of words, in a vocabulary at most", minimum=1, fixed=True, only=NOT_CHARS
     )
-    min_count: int = _option(
+    min_count: int = setting(
         2, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True, only={"tokenizer": ("word",)}
     )
-    lower: bool = _option(False, "read words and parts of words in lower case", fixed=True)
-    shared_vocabulary: bool = _option(False, "one vocabulary for both sides", True, fixed=True)
-    max_len: int = _option(64, "tokens in a text; longer pairs are left out", minimum=2)
-    max_tokens: int = _option(
-        3000, "tokens on either side of a batch, padding counted", 1000, minimum=1, maximum=MOST_TOKENS
+    lower: bool = setting(False, "read words and parts of words in lower case", fixed=True)
+    shared_vocabulary: bool = setting(False, "one vocabulary for both sides", fixed=True)
+    max_len: int = setting(64, "tokens in a text; longer pairs are left out", minimum=2)
+    max_tokens: int = setting(
+        3000, "tokens on either side of a batch, padding counted", minimum=1, maximum=MOST_TOKENS
     )
-    d_model: int = _option(128, "width of the model", 256, minimum=1)
-    n_heads: int = _option(4, "attention heads", minimum=1)
-    n_encoder_layers: int = _option(2, "blocks of the encoder", minimum=1)
-    n_decoder_layers: int = _option(1, "blocks of the decoder", 2, minimum=1)
-    d_ff: int = _option(256, "width inside the feed-forward layers", 512, minimum=1)
-    dropout: float = _option(0.0, "probability of dropout", 0.1, minimum=0.0)
-    norm_order: str = _option("pre", "layer norm before or after each part", choices=NORM_ORDERS)
-    final_norm: bool | None = _option(None, "a last layer norm behind each stack; if not given, where the order is pre")
-    tied: str | None = _option(None, f"which matrices are one: {TIED}", choices=("three-way", "two-way", "none"))
-    scaled_embedding: bool = _option(True, "multiply embeddings by the root of d-model")
-    positions: str = _option("sinusoidal", "how places are told apart", choices=("sinusoidal", "learned"))
-    activation: str = _option("relu", "inside the feed-forward layers", choices=sorted(ACTIVATIONS))
-    label_smoothing: float = _option(0.0, "share of each label that other tokens get", 0.1, minimum=0.0)
-    loss_form: str = _option("kl_divergence", f"which others: {OTHERS}", choices=("kl_divergence", "cross_entropy"))
-    schedule: str = _option("cosine", "what follows the warm-up", choices=("cosine", "inverse-sqrt"))
-    lr: float = _option(2e-3, "largest learning rate; 0 is the paper's, (d_model warmup)^-0.5", 1.5e-3, minimum=0.0)
-    min_lr: float = _option(0.0, "rate at the end of the cosine", minimum=0.0, only=COSINE)
-    warmup: int = _option(100, "steps of linear warm-up", 200, minimum=1)
-    decay_steps: int | None = _option(
-        None, "step at which min-lr is reached; if not given, the last, of a longer run too", minimum=1, only=COSINE
+    tied: str | None = setting(
+        None, "which matrices are one: both embeddings and the head; the target's and the head; none (if not given, as "
+        "many as the vocabularies allow)", choices=("three-way", "two-way", "none"),
+    )  # fmt: skip
+    lr: float = setting(2e-3, "largest learning rate; 0 is the paper's, (d_model warmup)^-0.5", minimum=0)
+    train_fraction: float = setting(
+        0.9, "share of the pairs to train on; half of the rest validates", minimum=0, only={"valid": (None,)}
     )
-    beta1: float = _option(0.9, "Adam's decay of the first moment", minimum=0.0)
-    beta2: float = _option(0.98, "Adam's decay of the second moment", minimum=0.0)
-    eps: float = _option(1e-8, "Adam's epsilon", minimum=LEAST_EPS)
-    weight_decay: float = _option(0.0, "AdamW's decay of matrices; 0 is Adam", minimum=0.0)
-    train_fraction: float = _option(
-        0.9, "share of the pairs to train on; half of the rest validates", minimum=0.0, only={"valid": (None,)}
-    )
-    eval_pairs: int = _option(500, "pairs of a validation on the way; the last one reads all", minimum=1)
-    report_pairs: int = _option(2500, "held-out pairs that are translated at the end, at most", 1000, minimum=1)
-    steps: int = _option(1500, "optimiser steps in all", 6000, minimum=1)
+    eval_pairs: int = setting(500, "pairs of a validation on the way; the last one reads all", minimum=1)
+    report_pairs: int = setting(2500, "held-out pairs that are translated at the end, at most", minimum=1)
 
 
-FOR_PAIRS = {f.name: f.metadata["pairs"] for f in dataclasses.fields(Settings) if "pairs" in f.metadata}
+DATES = extended(
+    RunSettings, PairSettings, TransformerConfig, OptimizerSettings, without=FROM_DATA,
+    d_model=128, n_heads=4, n_encoder_layers=2, n_decoder_layers=1, d_ff=256, dropout=0.0, norm_order="pre",
+    label_smoothing=0.0, beta2=0.98, weight_decay=0.0, steps=1500,
+)  # fmt: skip
+OWN_PAIRS = extended(
+    DATES, tokenizer="subword", shared_vocabulary=True, max_tokens=1000, d_model=256, n_decoder_layers=2, d_ff=512,
+    dropout=0.1, label_smoothing=0.1, lr=1.5e-3, warmup=200, report_pairs=1000, steps=6000,
+)  # fmt: skip
 
 
 def add_parser(commands, name):
@@ -116,20 +86,25 @@ def add_parser(commands, name):
     add_train_parser(
         commands,
         name,
-        Settings,
+        DATES,
         run,
         data="[--pairs FILE.tsv | --source FILE --target FILE] [--valid FILE.tsv] [--test FILE.tsv]",
         help="an encoder-decoder that translates: dates to ISO form, or pairs of yours",
         description="Train the Transformer of 'Attention is all you need'. Without flags it learns to write dates such "
         "as 'september 27, 1994' as 1994-09-27, from generated ones, in a few minutes.",
         example="--pairs fra-eng.tsv --tokenizer word --d-model 128 --out runs/french",
+        others={"with pairs of your own": OWN_PAIRS},
     )
+
+
+def _recipe(given):
+    """Return the settings with the defaults for dates, or for pairs of the user's own."""
+    return OWN_PAIRS if any(given.get(name) for name in ("pairs", "source", "target")) else DATES
 
 
 def run(arguments):
     """Train, and return the exit code."""
-    own = any(hasattr(arguments, name) for name in ("pairs", "source", "target"))
-    settings, before = begin(arguments, Settings, "transformer", FOR_PAIRS if own else {})
+    settings, before = begin(arguments, _recipe, "transformer")
     _check(settings)
     parts = read_parts(settings)
     tokenizers = _tokenizers(settings, parts.train, before)
@@ -141,8 +116,8 @@ def run(arguments):
     compare_data(before, pairs=data)
     sizes = {f"{s}_vocab_size": t.vocab_size for s, t in zip(("source", "target"), tokenizers, strict=True)}
     config = TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": _tied(settings)})
-    model = build(Transformer, config, settings, before, free=FREE)
-    trainer = make_trainer(_optimizer(model, settings), model, settings, before)
+    model = build(Transformer, config, settings, before)
+    trainer = make_trainer(make_optimizer(model, settings, peak=_peak(settings)), model, settings, before)
     states = {f"{s}_tokenizer": t.to_dict() for s, t in zip(("source", "target"), tokenizers, strict=True)}
     run = Run("transformer", settings, trainer, before, arguments, pairs=data, **states)
     named = origin(settings, before, "pairs", "source", "target", "valid", "test")
@@ -219,15 +194,11 @@ def _validation(encoded, settings):
     return batches
 
 
-def _optimizer(model, settings):
-    """Return Adam, with a warm-up and a decay."""
-    root = math.sqrt(settings.d_model * settings.warmup)
-    peak = settings.lr or 1 / root  # 0 is the paper's
-    schedule = cosine(settings, peak=peak)
-    if settings.schedule == "inverse-sqrt":
-        schedule = WarmupInverseSqrt(settings.d_model, settings.warmup, peak * root)
-    betas = settings.beta1, settings.beta2
-    return AdamW(model, schedule, betas=betas, eps=settings.eps, weight_decay=settings.weight_decay)
+def _peak(settings):
+    """Return the largest learning rate: for 0 the paper's."""
+    if settings.lr == settings.warmup == 0:
+        raise ValueError("--lr 0 is the paper's, (d_model warmup)^-0.5: it needs a --warmup of at least 1")
+    return settings.lr or 1 / math.sqrt(settings.d_model * settings.warmup)
 
 
 def _announcement(settings, named, parts, encoded, tokenizers, batches):

@@ -15,117 +15,73 @@ A text can have two parts, ``[CLS] a [SEP] b [SEP]``: ``segments`` says which pa
 `BertConfig` is the paper's base model, and `BertConfig.tutorial` a well known small one, made of the same parts.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from tinytx import ops
-from tinytx.arguments import check_probability
 from tinytx.core import Layer
 from tinytx.layers import Embedding, Linear, padding_mask
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal, uniform_fan_in
 from tinytx.layers.linear import draw_biases
-from tinytx.models.config import check_choice, check_special_ids, check_whole
+from tinytx.models.config import MOST_LAYERS, check_heads, check_special_ids
 from tinytx.models.heads import MaskedWordHead, TextHead
 from tinytx.models.stacks import POSITIONS, Encoder
+from tinytx.settings import Settings, setting
 from tinytx.shapes import check_ids, check_shape
 
 IGNORE = -100  # a target where nothing is to be said
 INITS = {"normal": (normal(0.02), normal(0.02)), "pytorch": (uniform_fan_in, normal(1.0))}  # of matrices, embeddings
 
 
-@dataclass(frozen=True)
-class BertConfig:
-    """What a BERT is made of; the defaults are the paper's base model.
+class BertConfig(Settings):
+    """What a BERT is made of; the defaults are the paper's base model."""
 
-    Parameters
-    ----------
-    vocab_size : int
-    max_len : int
-        Longest text.
-    d_model, n_heads, n_layers : int
-        Width D, heads H (a divisor of D) and number of blocks.
-    d_ff : int, optional
-        Width inside the feed-forward layers; 4 D if not given.
-    n_segments : int
-        Parts that a text can have; 0 for a model that does not tell them apart.
-    dropout : float in [0, 1)
-        On attention weights and each part's output, while training.
-    embedding_dropout : float in [0, 1), optional
-        On the sum of the embeddings; as ``dropout`` if not given.
-    feed_forward_dropout : float in [0, 1)
-        On the feed-forward layers' inner activations.
-    norm_order : {"post", "pre"}
-        Layer norm after each part (the paper), or before it, with one more at the end.
-    embedding_norm : bool
-        Whether a layer norm follows the sum of the embeddings.
-    positions : {"learned", "sinusoidal", "doubled"}
-        The last are the tutorial's sinusoids: `tinytx.ops.positions`, equation (5).
-    activation : {"gelu", "gelu_tanh", "relu", "tanh"}
-    eps : float
-        Of every layer norm.
-    head : {"tied", "untied"}
-        What says the hidden words: `tinytx.models.heads.MaskedWordHead`, or one matrix.
-    next_sentence : bool
-        Whether the model also says if a text's second part followed the first.
-    pad_id : int
-    masks_padding : bool
-        Whether no word looks at padding.
-    init : {"normal", "pytorch"}
-        Matrices and embeddings normal(0, 0.02) and biases 0 (the paper), or what PyTorch does if nobody says anything:
-        embeddings normal(0, 1), a linear map's matrix and bias uniform in +-1/sqrt(d_in).
-
-    Raises
-    ------
-    ValueError
-        Naming the field, its value and what is expected.
-    """
-
-    vocab_size: int
-    max_len: int = 512
-    d_model: int = 768
-    n_heads: int = 12
-    n_layers: int = 12
-    d_ff: int | None = None
-    n_segments: int = 2
-    dropout: float = 0.1
-    embedding_dropout: float | None = None
-    feed_forward_dropout: float = 0.0
-    norm_order: str = "post"
-    embedding_norm: bool = True
-    positions: str = "learned"
-    activation: str = "gelu"
-    eps: float = 1e-12
-    head: str = "tied"
-    next_sentence: bool = True
-    pad_id: int = 0
-    masks_padding: bool = True
-    init: str = "normal"
+    vocab_size: int = setting(help="number of tokens, V", minimum=1)
+    max_len: int = setting(512, "tokens in the longest text", minimum=1)
+    d_model: int = setting(768, "width of the model, D", minimum=1)
+    n_heads: int = setting(12, "attention heads, H, a divisor of D", minimum=1)
+    n_layers: int = setting(12, "blocks", minimum=1, maximum=MOST_LAYERS)
+    d_ff: int | None = setting(None, "width inside the feed-forward layers; 4 D if not given", minimum=1)
+    n_segments: int = setting(2, "parts that a text can have; 0 for a model that does not tell them apart", minimum=0)
+    dropout: float = setting(
+        0.1, "dropout of attention weights and each part's output in training", minimum=0, below=1, free=True
+    )
+    embedding_dropout: float | None = setting(
+        None, "dropout of the sum of the embeddings; as dropout if not given", minimum=0, below=1, free=True
+    )
+    feed_forward_dropout: float = setting(
+        0.0, "dropout of the activations inside the feed-forward layers", minimum=0, below=1, free=True
+    )
+    norm_order: str = setting(
+        "post", "layer norm after each part (the paper), or before it, with one more at the end", choices=NORM_ORDERS
+    )
+    embedding_norm: bool = setting(True, "whether a layer norm follows the sum of the embeddings")
+    positions: str = setting(
+        "learned", "vectors of positions; doubled are the tutorial's sinusoids (tinytx.ops.positions, equation (5))",
+        choices=POSITIONS,
+    )  # fmt: skip
+    activation: str = setting("gelu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
+    eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
+    head: str = setting(
+        "tied", "output layer: tinytx.models.heads.MaskedWordHead, or one matrix", choices=("tied", "untied")
+    )
+    next_sentence: bool = setting(True, "whether the model also says if a text's second part followed the first")
+    pad_id: int = setting(0, "id of padding", minimum=0)
+    masks_padding: bool = setting(True, "whether attention to padding is hidden")
+    init: str = setting(
+        "normal", "matrices and embeddings normal(0, 0.02) and biases 0 (the paper); or PyTorch's defaults: embeddings "
+        "normal(0, 1), a linear map's matrix and bias uniform in +-1/sqrt(d_in)", choices=sorted(INITS),
+    )  # fmt: skip
 
     def __post_init__(self):
-        check_whole(self, "vocab_size", "max_len", "d_model", "n_heads", "n_layers")
-        check_whole(self, *(name for name, none in (("d_ff", None), ("n_segments", 0)) if getattr(self, name) != none))
-        if self.d_model % self.n_heads:
-            raise ValueError(f"BertConfig: n_heads {self.n_heads} does not divide d_model {self.d_model}")
-        for name in ("dropout", "feed_forward_dropout"):
-            check_probability("BertConfig", name, getattr(self, name))
-        if self.embedding_dropout is not None:
-            check_probability("BertConfig", "embedding_dropout", self.embedding_dropout)
-        for name in ("embedding_norm", "next_sentence", "masks_padding"):
-            check_choice(self, name, (True, False))
-        check_choice(self, "norm_order", NORM_ORDERS)
-        check_choice(self, "positions", POSITIONS)
-        check_choice(self, "activation", sorted(ACTIVATIONS))
-        check_choice(self, "head", ("tied", "untied"))
-        check_choice(self, "init", sorted(INITS))
+        super().__post_init__()
+        check_heads(self)
         check_special_ids(self, ("pad_id",), self.vocab_size)
         if self.next_sentence and self.n_segments < 2:
             raise ValueError(f"BertConfig: n_segments is {self.n_segments}, expected at least 2 with next_sentence")
-        if not 0 < self.eps < 1:
-            raise ValueError(f"BertConfig: eps is {self.eps}, expected a number in (0, 1)")
 
     @classmethod
     def tutorial(cls, vocab_size, **changes):

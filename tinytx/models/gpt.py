@@ -1,75 +1,42 @@
 """GPT: a decoder-only language model (Radford et al. 2019, as nanoGPT writes it)."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from tinytx import ops
-from tinytx.arguments import check_probability
 from tinytx.core import Layer, pieces
 from tinytx.layers import Block, Dropout, Embedding, LayerNorm, LearnedPositions, Linear, TiedLinear
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
+from tinytx.models.config import MOST_LAYERS, check_heads
+from tinytx.settings import Settings, setting
 
 LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
 
 
-@dataclass(frozen=True)
-class GPTConfig:
-    """What a GPT is made of.
+class GPTConfig(Settings):
+    """What a GPT is made of."""
 
-    Parameters
-    ----------
-    vocab_size : int
-        Number of tokens, V.
-    max_len : int
-        Longest sequence (GPT-2's n_ctx, nanoGPT's block_size).
-    d_model, n_heads, n_layers : int
-        Width D, heads H (a divisor of D) and number of blocks.
-    d_ff : int, optional
-        Width inside the feed-forward layers; 4 D if not given.
-    dropout : float in [0, 1)
-        On embeddings, attention weights and each part's output, while training.
-    tied_head : bool
-        Whether the output layer uses the embedding's table.
-    norm_order : {"pre", "post"}
-        Layer norm before each part (GPT-2, with one more at the end) or after it (GPT-1).
-    activation : {"gelu_tanh", "gelu", "relu"}
-
-    Raises
-    ------
-    ValueError
-        Naming the field, its value and what is expected.
-    """
-
-    vocab_size: int
-    max_len: int = 64
-    d_model: int = 128
-    n_heads: int = 4
-    n_layers: int = 4
-    d_ff: int | None = None
-    dropout: float = 0.0
-    tied_head: bool = True
-    norm_order: str = "pre"
-    activation: str = "gelu_tanh"
+    vocab_size: int = setting(help="number of tokens, V", minimum=1)
+    max_len: int = setting(64, "tokens in the longest sequence (GPT-2's n_ctx, nanoGPT's block_size)", minimum=1)
+    d_model: int = setting(128, "width of the model, D", minimum=1)
+    n_heads: int = setting(4, "attention heads, H, a divisor of D", minimum=1)
+    n_layers: int = setting(4, "blocks", minimum=1, maximum=MOST_LAYERS)
+    d_ff: int | None = setting(None, "width inside the feed-forward layers; 4 D if not given", minimum=1)
+    dropout: float = setting(
+        0.0, "dropout of embeddings, attention weights and each part's output in training", minimum=0, below=1, free=True
+    )
+    tied_head: bool = setting(True, "whether the output layer uses the embedding's table")
+    norm_order: str = setting(
+        "pre", "layer norm before each part (GPT-2, with one more at the end) or after it (GPT-1)", choices=NORM_ORDERS
+    )
+    activation: str = setting("gelu_tanh", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
 
     def __post_init__(self):
-        for name in ("vocab_size", "max_len", "d_model", "n_heads", "n_layers", "d_ff"):
-            value = getattr(self, name)
-            if name == "d_ff" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 2**31:
-                raise ValueError(f"GPTConfig: {name} is {value!r}, expected a whole number of at least 1")
-        if self.n_layers > 10_000:
-            raise ValueError(f"GPTConfig: n_layers is {self.n_layers}, expected at most 10,000")
-        if self.d_model % self.n_heads:
-            raise ValueError(f"GPTConfig: n_heads {self.n_heads} does not divide d_model {self.d_model}")
-        check_probability("GPTConfig", "dropout", self.dropout)
-        for name, known in (("norm_order", NORM_ORDERS), ("activation", sorted(ACTIVATIONS))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"GPTConfig: {name} is {getattr(self, name)!r}, expected one of {', '.join(known)}")
+        super().__post_init__()
+        check_heads(self)
 
 
 class GPT(Layer):

@@ -20,101 +20,67 @@ nothing.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from tinytx import ops
-from tinytx.arguments import check_probability
 from tinytx.core import Layer
 from tinytx.layers import Embedding, padding_mask
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import xavier_uniform
-from tinytx.models.config import check_choice, check_special_ids, check_whole
+from tinytx.models.config import MOST_LAYERS, check_heads, check_special_ids
 from tinytx.models.stacks import POSITIONS, Decoder, Encoder
+from tinytx.settings import Settings, setting
 from tinytx.shapes import check_shape
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
-    """What a Transformer is made of; the defaults are the paper's base model.
+class TransformerConfig(Settings):
+    """What a Transformer is made of; the defaults are the paper's base model."""
 
-    Parameters
-    ----------
-    source_vocab_size, target_vocab_size : int
-        Number of words of either language. Three-way tied embeddings need one vocabulary for both.
-    d_model, n_heads : int
-        Width D, heads H (a divisor of D).
-    d_ff : int, optional
-        Width inside the feed-forward layers; 4 D if not given.
-    n_encoder_layers, n_decoder_layers : int
-    max_len : int
-        Longest source, and longest input of the decoder.
-    dropout : float in [0, 1)
-        On embeddings, attention weights and each part's output, while training.
-    norm_order : {"post", "pre"}
-        Layer norm after each part (the paper) or before it (easier to train: no warm-up needed).
-    final_norm : bool, optional
-        Whether encoder and decoder end with one more layer norm. If not given, in pre-norm order only, where nothing
-        else normalises the sum; ``torch.nn.Transformer`` has them in both.
-    tied : {"three-way", "two-way", "none"}
-        Which matrices are one: both embeddings and the output layer's weight (the paper, section 3.4); the target's
-        embedding and the output layer's weight; none.
-    scaled_embedding : bool
-        Whether embeddings are multiplied by sqrt(D).
-    positions : {"sinusoidal", "learned", "doubled"}
-        The last are the sinusoids of a much copied program: `tinytx.ops.positions`, equation (5).
-    activation : {"relu", "gelu", "gelu_tanh"}
-    pad_id, start_id, stop_id : int
-        The words that are none; ``pad_id`` in both languages.
-    label_smoothing : float in [0, 1)
-        How much of each label the other words share.
-    loss_form : {"kl_divergence", "cross_entropy"}
-        Spread over the V - 2 words that are neither the label nor padding (`tinytx.ops.kl_divergence`) or over all V
-        (`tinytx.ops.cross_entropy`).
-
-    Raises
-    ------
-    ValueError
-        Naming the field, its value and what is expected.
-    """
-
-    source_vocab_size: int
-    target_vocab_size: int
-    d_model: int = 512
-    n_heads: int = 8
-    d_ff: int | None = None
-    n_encoder_layers: int = 6
-    n_decoder_layers: int = 6
-    max_len: int = 512
-    dropout: float = 0.1
-    norm_order: str = "post"
-    final_norm: bool | None = None
-    tied: str = "three-way"
-    scaled_embedding: bool = True
-    positions: str = "sinusoidal"
-    activation: str = "relu"
-    pad_id: int = 0
-    start_id: int = 1
-    stop_id: int = 2
-    label_smoothing: float = 0.1
-    loss_form: str = "kl_divergence"
+    source_vocab_size: int = setting(help="number of tokens of the source language", minimum=1)
+    target_vocab_size: int = setting(help="number of tokens of the target language", minimum=1)
+    d_model: int = setting(512, "width of the model, D", minimum=1)
+    n_heads: int = setting(8, "attention heads, H, a divisor of D", minimum=1)
+    d_ff: int | None = setting(None, "width inside the feed-forward layers; 4 D if not given", minimum=1)
+    n_encoder_layers: int = setting(6, "blocks of the encoder", minimum=1, maximum=MOST_LAYERS)
+    n_decoder_layers: int = setting(6, "blocks of the decoder", minimum=1, maximum=MOST_LAYERS)
+    max_len: int = setting(512, "tokens in the longest source, and in the longest input of the decoder", minimum=1)
+    dropout: float = setting(
+        0.1, "dropout of embeddings, attention weights and each part's output in training", minimum=0, below=1, free=True
+    )
+    norm_order: str = setting(
+        "post", "layer norm after each part (the paper) or before it (easier to train)", choices=NORM_ORDERS
+    )
+    final_norm: bool | None = setting(
+        None, "whether encoder and decoder end with one more layer norm; if not given, in pre-norm order only, where "
+        "nothing else normalises the sum (torch.nn.Transformer has them in both)",
+    )  # fmt: skip
+    tied: str = setting(
+        "three-way", "which matrices are one: both embeddings and the output layer's (the paper, section 3.4), for which "
+        "both languages need one vocabulary; the target's embedding and the output layer's; none",
+        choices=("three-way", "two-way", "none"),
+    )  # fmt: skip
+    scaled_embedding: bool = setting(True, "whether embeddings are multiplied by sqrt(D)")
+    positions: str = setting(
+        "sinusoidal", "vectors of positions; doubled are the sinusoids of a much copied program (tinytx.ops.positions, "
+        "equation (5))", choices=POSITIONS,
+    )  # fmt: skip
+    activation: str = setting("relu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
+    pad_id: int = setting(0, "id of padding in both languages", minimum=0)
+    start_id: int = setting(1, "id of the token before a target's first word", minimum=0)
+    stop_id: int = setting(2, "id of the token after a target's last word", minimum=0)
+    label_smoothing: float = setting(
+        0.1, "share of each label that is spread over other words", minimum=0, below=1, free=True
+    )
+    loss_form: str = setting(
+        "kl_divergence", "which words share it: the V - 2 that are neither the label nor padding (kl_divergence), or all "
+        "V (cross_entropy)", choices=("kl_divergence", "cross_entropy"), free=True,
+    )  # fmt: skip
 
     def __post_init__(self):
-        check_whole(self, "source_vocab_size", "target_vocab_size", "d_model", "n_heads", "max_len")
-        check_whole(self, "n_encoder_layers", "n_decoder_layers", *(("d_ff",) if self.d_ff is not None else ()))
-        if self.d_model % self.n_heads:
-            raise ValueError(f"TransformerConfig: n_heads {self.n_heads} does not divide d_model {self.d_model}")
-        for name in ("dropout", "label_smoothing"):
-            check_probability("TransformerConfig", name, getattr(self, name))
-        check_choice(self, "norm_order", NORM_ORDERS)
-        check_choice(self, "final_norm", (True, False, None))
-        check_choice(self, "tied", ("three-way", "two-way", "none"))
-        check_choice(self, "scaled_embedding", (True, False))
-        check_choice(self, "positions", POSITIONS)
-        check_choice(self, "activation", sorted(ACTIVATIONS))
-        check_choice(self, "loss_form", ("kl_divergence", "cross_entropy"))
+        super().__post_init__()
+        check_heads(self)
         check_special_ids(self, ("pad_id", "start_id", "stop_id"), self.target_vocab_size)
         check_special_ids(self, ("pad_id",), self.source_vocab_size)
         if self.tied == "three-way" and self.source_vocab_size != self.target_vocab_size:

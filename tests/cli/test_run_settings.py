@@ -59,13 +59,14 @@ def test_data_that_has_moved_is_asked_for(tinytx, refused, kind, tmp_path_factor
 @pytest.mark.parametrize(
     "settings, named",
     [
-        ({"threads": 100_000}, "--threads is 100000, expected at most"),
+        ({"threads": 100_000}, "train: --threads is 100000, expected a whole number of at least 1 and at most"),
         ({"threads": 10**30}, "--threads is 1000"),
-        ({"batch_size": 10**6}, "--batch-size is 1000000, expected at most 65536"),
-        ({"accumulate": 10**9}, "--accumulate is 1000000000, expected at most"),
+        ({"batch_size": 10**6}, "--batch-size is 1000000, expected a whole number of at least 1 and at most 65536"),
+        ({"accumulate": 10**9}, "--accumulate is 1000000000, expected a whole number"),
         ({"data": "/dev/zero"}, "/dev/zero, and no file is there"),
         ({"valid": os.devnull}, f"{os.devnull}, and no file is there"),
-        ({"eps": 0.0}, "--eps is 0.0, expected at least 1e-30"),
+        ({"adam_eps": 0.0}, "--adam-eps is 0.0, expected a finite number of at least 1e-30"),
+        ({"lr": "fast"}, "--resume: train: --lr is 'fast', expected a finite number"),
     ],
 )
 def test_what_a_checkpoint_may_not_ask_for(refused, finished, tmp_path_factory, settings, named):
