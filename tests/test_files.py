@@ -192,7 +192,7 @@ def test_numpy_reads_the_file_and_finds_no_date_in_it(tmp_path):
         ({"meta.json": np.zeros(1)}, {}, ValueError, "cannot name"),
         ({"a": np.array([None])}, {}, ValueError, "a has dtype object"),
         ({"a": np.array(["text"])}, {}, ValueError, "a has dtype <U4"),
-        ({}, {"loss": math.nan}, ValueError, r"meta\.loss is nan, which JSON cannot say"),
+        ({}, {"loss": math.nan}, ValueError, r"meta\.loss is nan, which JSON cannot store"),
         ({}, {"loss": np.float32(1)}, TypeError, r"meta\.loss is a float32, which would not be read back"),
     ],
 )

@@ -108,7 +108,7 @@ def test_what_is_not_walked_may_hold_no_parameter(kind, make, name):
     """Catches a parameter that silently stays as it is: refused by whatever asks for the parameters."""
     layer = Holder([a_hiding_place(kind, make())])
     for ask in (layer.parameters, layer.state_dict, layer.replicate, lambda: list(layer.named_layers())):
-        with pytest.raises(TypeError, match=rf"Holder: thing\.0 is a \w+, and inside it is a {name}"):
+        with pytest.raises(TypeError, match=rf"Holder: thing\.0 is a \w+ that contains a {name}"):
             ask()
 
 

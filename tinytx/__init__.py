@@ -1,17 +1,17 @@
 """tinytx: transformers whose every backward pass is written by hand, checked by machine, and fast.
 
-The order in which to read:
+Where to start reading:
 
-1. ``tinytx/ops/linear.py``: what dy and dx mean, and the one derivation that all others use; then ``softmax.py``,
-   ``layer_norm.py``, ``cross_entropy.py`` and ``attention.py`` beside it. Each file holds the derivation of one
-   operation, its forward and its backward; ``plain.py`` has them all in a few lines of plain NumPy.
-2. ``tinytx/core.py``: Parameter, Tape and Layer, which put operations together.
-3. ``tinytx/layers``: own the parameters and order the operations. ``tinytx/models``: one file for each paper.
-4. ``tinytx/testing``: how a backward is checked. ``tinytx/training`` and ``tinytx/decoding``: what a model is used for.
+1. ``tinytx/ops/linear.py``: what dy and dx mean, and the derivation that all others use. Then ``softmax.py``,
+   ``layer_norm.py``, ``cross_entropy.py`` and ``attention.py`` there. Each file holds the derivation of one
+   operation, its forward and its backward; ``plain.py`` has all of them in a few lines of plain NumPy each.
+2. ``tinytx/core.py``: Parameter, Tape and Layer, which connect operations.
+3. ``tinytx/layers``: layers own parameters and call operations in order. ``tinytx/models``: one file for each paper.
+4. ``tinytx/testing``: how a backward is checked. ``tinytx/training`` and ``tinytx/decoding``: train a model and use it.
 
 ``dy`` is short for ∂loss/∂y, the gradient of the loss with respect to y, wherever it occurs.
 
-Shape letters, one meaning each in the whole package:
+Each letter of a shape has one meaning in the whole package:
 
 ====  =============================================
 B     batch: sequences computed together
@@ -33,7 +33,7 @@ __all__ = ["Layer", "Parameter", "Tape", "TapeError", "ops", "__version__"]
 
 
 def __getattr__(name):
-    """Import what is asked for: to import everything takes a second, in which Ctrl-C would be a traceback."""
+    """Import a name when it is first used: importing everything takes a second."""
     if name in ("core", "ops"):
         return importlib.import_module(f"tinytx.{name}")
     if name in __all__:

@@ -1,4 +1,4 @@
-"""``python -m tinytx``, and the command ``tinytx``: what may happen before the command line is imported."""
+"""``python -m tinytx`` and the command ``tinytx``: handles Ctrl-C and closed streams, then imports the command line."""
 
 import os
 import signal
@@ -8,9 +8,9 @@ import sys
 def main():
     """Run the command line; return its exit code.
 
-    It takes a second to import, in which Ctrl-C would end in a traceback out of somebody's import: it ends the process
-    with a word instead. Streams that were closed when the program began are opened as ones that lead nowhere:
-    otherwise the next file would get their number, and what is written there.
+    The import takes a second. Ctrl-C during it prints one line instead of a traceback. A standard stream that was
+    closed when the program started is opened on the null device: otherwise the next file that is opened would get the
+    stream's number, and messages would be written into it.
     """
     for number in range(3):
         try:

@@ -1,4 +1,4 @@
-"""Checks of numbers and texts that a user hands in, each with an error that names the place, the facts and the remedy.
+"""Checks of the numbers and texts that a user passes. Each error names the place, the facts and the remedy.
 
 Checks of arrays are in `tinytx.shapes`.
 """
@@ -10,7 +10,7 @@ import operator
 import numpy as np
 
 INT64 = (-(2**63), 2**63 - 1)
-ROWS = (0, 2**63 - 1)  # what an index of a row can be
+ROWS = (0, 2**63 - 1)  # the range of a row's index
 
 
 def check_whole(place, name, value, least=1, most=math.inf, remedy=""):
@@ -19,9 +19,9 @@ def check_whole(place, name, value, least=1, most=math.inf, remedy=""):
     Parameters
     ----------
     place, name : str
-        For the message: who asks, and what for.
+        For the message: which function checks, and the argument's name.
     value : int
-        Or a NumPy integer; True and 2.0 are none.
+        Or a NumPy integer. True and 2.0 are refused.
     least, most : int
         The range, both included.
     remedy : str
@@ -47,7 +47,7 @@ def check_whole(place, name, value, least=1, most=math.inf, remedy=""):
 
 
 def check_sizes(place, **sizes):
-    """Raise TypeError or ValueError unless all are whole numbers of at least 0, as the sizes of axes are."""
+    """Raise TypeError or ValueError unless all are whole numbers of at least 0: sizes of axes."""
     for name, size in sizes.items():
         check_whole(place, name, size, *ROWS)
 
@@ -61,7 +61,7 @@ def check_number(place, name, value, expected="a number", accept=None):
         For the message.
     value : real number, or an array of one without axes
     expected : str
-        What ``accept`` accepts, in words: "a number in (0, 1]".
+        Describes the numbers that ``accept`` accepts: "a number in (0, 1]".
     accept : function (float) -> bool, optional
         ``lambda p: 0 < p <= 1``. Any comparison with NaN is False.
 
@@ -111,7 +111,7 @@ def check_choice(place, name, value, known):
 
 
 def _quoted(value):
-    """Return a value as a message shows it: arrays by their shape, and nothing that fills the screen."""
+    """Return a value as messages show it: an array by its shape, and anything long cut to 60 characters."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     if isinstance(value, int) and value.bit_length() > 200:
@@ -121,7 +121,7 @@ def _quoted(value):
 
 
 def check_list(place, name, values, of="str"):
-    """Raise TypeError if one str stands where a list is asked for: a str is a sequence too, of its letters."""
+    """Raise TypeError if one str is given in place of a list: Python would take its letters for the items."""
     if isinstance(values, str | bytes):
         kind = type(values).__name__
         raise TypeError(f"{place}: {name} is a {kind}, {values!r:.40}, expected a list of {of}: put it in brackets")
@@ -135,12 +135,12 @@ def check_texts(place, name, texts):
     place, name : str
         For messages.
     texts : iterable of str
-        A str, which would be taken letter by letter, is an error at once; what else is wrong when its turn has come.
+        One str, whose letters would be taken for texts, is an error at once. Items are checked when they are read.
 
     Raises
     ------
     TypeError
-        If it is a str itself, or one of the texts is none.
+        If it is a str itself, or one of the texts is not a str.
     """
     check_list(place, name, texts)
     return _each_text(place, name, texts)
@@ -160,7 +160,7 @@ def check_pairs(place, pairs):
     Raises
     ------
     TypeError
-        If one is no pair of two str: a str of two letters is none.
+        If an item is not a pair of two str. A str of two letters is not a pair either.
     """
     check_list(place, "pairs", pairs, of="(source, target)")
     pairs = list(pairs)

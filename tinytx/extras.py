@@ -1,10 +1,10 @@
-"""Optional dependencies: imported where they are used, and named in the error where they are missing."""
+"""Optional dependencies: imported where they are used; if one is missing, the error says how to install it."""
 
 import importlib
 
 
 class MissingExtra(ImportError):
-    """Something optional is not installed; the message says what for, and the command that installs it."""
+    """An optional package is not installed. The message says what needs it, and the command that installs it."""
 
 
 def require(module, extra, purpose):
@@ -17,24 +17,24 @@ def require(module, extra, purpose):
     extra : str
         The extra in setup.cfg that brings it, such as ``"train"``.
     purpose : str
-        What the caller wants it for; the message begins with it: "drawing the loss curve".
+        What needs the module: "drawing the loss curve". The message begins with these words.
 
     Returns
     -------
     module
-        The imported module, also where ``module`` is dotted.
+        The imported module; for a dotted name the last one.
 
     Raises
     ------
     MissingExtra
-        If the module is not installed. An installed module that fails to import raises its own error: to install it
+        If the module is not installed. If it is installed and its import fails, that error is raised: installing it
         again would not help.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise  # the module is there, and one that it imports is not
+            raise  # the module is installed, and one that it imports is missing
         package = module.partition(".")[0]
         message = f'{purpose} needs {package}: pip install "tinytx[{extra}]"'
         raise MissingExtra(message, name=error.name) from error

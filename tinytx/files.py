@@ -1,8 +1,8 @@
-"""Files that survive a kill, and readers that survive any file.
+"""Writes files so that a killed process leaves none damaged, and reads files that may be damaged or hostile.
 
-``atomic_write``    the new file whole, or the old one untouched
-``save_arrays``     named arrays and a JSON object in one ``.npz``; ``load_arrays`` trusts nothing that it reads
-``append_json``     one JSON object a line, for metrics; ``read_json_lines`` forgives a line torn by a kill
+``atomic_write``    writes the new file completely, or leaves the old one unchanged
+``save_arrays``     writes named arrays and a JSON object as one ``.npz``; ``load_arrays`` checks all that it reads
+``append_json``     adds one JSON object on a line, for metrics; ``read_json_lines`` skips a last line cut off by a kill
 """
 
 import contextlib
@@ -24,13 +24,13 @@ _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.f
 
 
 class FileError(ValueError):
-    """A file cannot be used: missing, damaged, hostile, or not what it is said to be."""
+    """A file cannot be used: it is missing, damaged, hostile, or of another kind than expected."""
 
 
 def check_regular(path):
-    """Raise FileError where a path leads to a pipe, a device or a folder; a missing file is another matter.
+    """Raise FileError if a path is a pipe, a device or a folder; a missing file is no error here.
 
-    To open a pipe is to wait until somebody writes into it, and some devices can be read for ever.
+    Opening a pipe waits until another process writes into it, and reading some devices never ends.
     """
     with contextlib.suppress(FileNotFoundError):
         mode = os.stat(path).st_mode
@@ -41,16 +41,16 @@ def check_regular(path):
 
 @contextlib.contextmanager
 def atomic_write(path):
-    """Give a binary file to write to, which takes the place of ``path`` only when all of it is on the disk.
+    """Open a binary file for writing, which replaces ``path`` only when all of it is on the disk.
 
-    Whoever reads ``path`` finds the old file or the new one, never a part: the bytes go to ``.name.XXXXXXXX.tmp`` in
+    A reader of ``path`` sees the old file or the new one, never a part of it: the bytes go to ``.name.XXXXXXXX.tmp`` in
     the same folder (a rename is atomic only inside one file system) and are synced before the rename, because a
-    journal may otherwise keep the rename and lose the bytes. A process killed in between leaves that file: ``sweep``.
+    journal may otherwise keep the rename and lose the bytes. A killed process leaves the temporary file: see ``sweep``.
 
     Parameters
     ----------
     path : str or Path
-        Where the file will stand. A symbolic link is followed, not replaced.
+        The file to write. A symbolic link is followed, not replaced.
 
     Yields
     ------
@@ -59,8 +59,8 @@ def atomic_write(path):
     Raises
     ------
     OSError
-        If the disk is full, the folder missing, ... The temporary file is removed and the old file stands; so it is
-        for whatever the block itself raises.
+        If the disk is full, the folder is missing, ... Then, and after any error in the block, the temporary file is
+        removed and the old file is unchanged.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -73,14 +73,14 @@ def atomic_write(path):
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):
-            reason = f"{error.strerror or error}: not written, an older file of that name still stands"
-            raise OSError(error.errno, reason, str(path)) from error  # names the user's file, not the temporary one
+            reason = f"{error.strerror or error}: not written; an older file of that name is unchanged"
+            raise OSError(error.errno, reason, str(path)) from error  # name the user's file, not the temporary one
         raise
     _sync_folder(target.parent)
 
 
 def _sync_folder(folder):
-    """Bring the rename itself to the disk, where the system can (Windows opens no folders)."""
+    """Write the rename itself to the disk, if the system can (Windows cannot open folders)."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -90,9 +90,9 @@ def _sync_folder(folder):
 
 
 def sweep(folder):
-    """Remove what killed processes left of ``atomic_write`` in a folder, and return the paths removed.
+    """Remove the temporary files that killed processes left in a folder, and return their paths.
 
-    For the start of a run: a file that another process is writing at this moment looks the same.
+    Call it at the start of a run only: a file that another process is writing at this moment looks the same.
     """
     orphans = [path for path in sorted(Path(folder).iterdir()) if _TEMPORARY.fullmatch(path.name)]
     for path in orphans:
@@ -103,8 +103,8 @@ def sweep(folder):
 def save_arrays(path, arrays, meta):
     """Write named arrays and a JSON object as one uncompressed ``.npz``, atomically.
 
-    ``numpy.load`` reads it too. The same content gives the same bytes (no dates), so that two runs can be compared by
-    a hash of their files; and it is not compressed, because trained weights hardly shrink.
+    ``numpy.load`` reads it too. The same content gives the same bytes (the file has no dates), so that hashes of files
+    can compare two runs. It is not compressed, because trained weights hardly shrink.
 
     Parameters
     ----------
@@ -112,16 +112,15 @@ def save_arrays(path, arrays, meta):
     arrays : dict of str to array, of booleans or numbers, any shape
         A name may contain dots (``blocks.3.norm.weight``), but no slash.
     meta : dict
-        Of what JSON can say: dicts with keys of str, lists, str, int, float, bool, None. Nothing else, even if JSON could
-        write it as something similar (a tuple as a list, a key 1 as "1"): what is read is what was written. NaN and
-        infinity are not among it.
+        Of JSON's types only: dicts with keys of str, lists, str, int, float, bool, None; so `load_arrays` returns
+        exactly what was written. A tuple, which JSON would make a list, is refused, and so are NaN and infinity.
 
     Raises
     ------
     ValueError, TypeError
         If a name, a dtype or ``meta`` cannot be stored; nothing is written.
     OSError
-        As ``atomic_write``; the old file stands.
+        As ``atomic_write``; the old file is unchanged.
     """
     _check_plain(meta, "meta")
     text = json.dumps(meta)
@@ -143,8 +142,8 @@ def save_arrays(path, arrays, meta):
 def load_arrays(path):
     """Read what ``save_arrays`` wrote, and nothing else.
 
-    The file may come from anywhere. Nothing is unpickled, and no array is allocated before the lengths that the file
-    claims have been compared with the bytes that it has: all arrays together are never longer than the file.
+    The file may come from an untrusted source. Nothing is unpickled, and the lengths that the file states are compared
+    with its size before an array is allocated: all arrays together are never longer than the file.
 
     Parameters
     ----------
@@ -158,8 +157,8 @@ def load_arrays(path):
     Raises
     ------
     FileError
-        For whatever is wrong: no such file, not a zip, truncated, a changed byte, compressed, overlapping or doubled
-        members, a header that lies about its array, objects, broken JSON. It names the file and the member.
+        For any fault: no such file, not a zip, truncated, a changed byte, compressed, overlapping or repeated members,
+        a header that does not fit its array, objects, invalid JSON. It names the file and the member.
     """
     remedy = "restore the file from a copy, or write it again with save_arrays"
     check_regular(path)
@@ -169,7 +168,7 @@ def load_arrays(path):
             with _as_file_error(f"load_arrays: {path}: member {info.filename!r}", remedy):
                 arrays[info.filename.removesuffix(".npy")] = _read_member(archive, info)
         if META not in arrays:
-            raise ValueError(f"no member {META!r}, so save_arrays did not write it")
+            raise ValueError(f"there is no member {META!r}, so save_arrays did not write the file")
         with _as_file_error(f"load_arrays: {path}: member {META!r}", remedy):
             meta = json.loads(arrays.pop(META).tobytes())
             if not isinstance(meta, dict):
@@ -178,10 +177,10 @@ def load_arrays(path):
 
 
 def _check_plain(value, path, depth=100):
-    """Raise TypeError or ValueError unless JSON brings back the value as it is, in the same types."""
+    """Raise TypeError or ValueError unless JSON returns the value unchanged, in the same types."""
     kind = type(value)
     if kind is float and not math.isfinite(value):
-        raise ValueError(f"save_arrays: {path} is {value}, which JSON cannot say: leave it out, or take None")
+        raise ValueError(f"save_arrays: {path} is {value}, which JSON cannot store: leave it out, or use None")
     if kind not in (dict, list, str, int, float, bool, type(None)):
         remedy = "convert it to a dict, list, str, int, float, bool or None"
         raise TypeError(f"save_arrays: {path} is a {kind.__name__}, which would not be read back as one: {remedy}")
@@ -202,7 +201,7 @@ def _check_plain(value, path, depth=100):
 
 @contextlib.contextmanager
 def _as_file_error(place, remedy):
-    """Turn whatever parsing strange bytes may raise (there is no complete list) into a FileError that says where."""
+    """Turn any exception of a parser (damaged bytes may raise anything) into a FileError with the place."""
     try:
         yield
     except FileError:
@@ -213,9 +212,9 @@ def _as_file_error(place, remedy):
 
 
 def _checked_members(archive, file):
-    """Return the archive's members, which have different names and fill the file without overlap or gap.
+    """Return the archive's members, after a check that names differ and that members fill the file without gaps.
 
-    A gap is no harm in itself, but one changed byte in the directory can hide a member, and that leaves one.
+    A gap shows that one changed byte in the directory hides a member.
     """
     members = sorted(archive.infolist(), key=lambda info: info.header_offset)
     names, end = set(), 0
@@ -235,7 +234,7 @@ def _checked_members(archive, file):
 
 
 def _read_member(archive, info):
-    """Return one array, once its header agrees with its length. To read it to the end checks its CRC."""
+    """Return one array, after a check that its header fits its length. Reading to the end also checks its CRC."""
     if not info.filename.endswith(".npy"):
         raise ValueError("not an array: its name does not end in .npy")
     with archive.open(info) as member:
@@ -258,9 +257,9 @@ def append_json(path, record):
     Parameters
     ----------
     path : str or Path
-        Made if it is missing. A last line that a kill tore is cut off first, so that it cannot spoil this one.
+        Created if it is missing. An incomplete last line, which a killed process left, is removed first.
     record : dict
-        NumPy scalars and arrays become numbers and lists; NaN and infinity, which JSON cannot say, become null.
+        NumPy scalars and arrays become numbers and lists; NaN and infinity, which JSON cannot store, become null.
     """
     line = json.dumps(_plain(record), allow_nan=False)
     check_regular(path)
@@ -281,7 +280,7 @@ def _plain(value):
 
 
 def _mend_last_line(file):
-    """End a last line that lacks only its newline, and cut off one that is torn."""
+    """Complete a last line that lacks only its newline, and remove one that is incomplete."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - 1, 0))
     if file.read(1) in (b"", b"\n"):
@@ -296,7 +295,7 @@ def _mend_last_line(file):
 
 
 def _record(line):
-    """Return the JSON object on a line. A part of an object never is one: its last brace is missing."""
+    """Return the JSON object on a line. A line that was cut off is never an object: its last brace is missing."""
     record = json.loads(line)
     if not isinstance(record, dict):
         raise ValueError(f"a JSON {type(record).__name__}, expected an object")
@@ -304,7 +303,7 @@ def _record(line):
 
 
 def read_json_lines(path):
-    """Return the records of a file of JSON lines, without a last one that was torn while it was written.
+    """Return the records of a file of JSON lines, without an incomplete last line.
 
     Raises
     ------
@@ -318,6 +317,6 @@ def read_json_lines(path):
     for number, line in enumerate(lines, start=1):
         with _as_file_error(f"read_json_lines: {path}: line {number}", "correct the line, or remove it"):
             records.append(_record(line))
-    with contextlib.suppress(ValueError):  # torn, or empty: the file ends in a newline
+    with contextlib.suppress(ValueError):  # incomplete, or empty because the file ends in a newline
         records.append(_record(last))
     return records

@@ -16,19 +16,19 @@ _TAKEN = (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN)
 
 @contextlib.contextmanager
 def locked(folder):
-    """Hold a folder for the length of a block. The system gives it back however the process ends, a kill included.
+    """Lock a folder during a block. The system removes the lock when the process ends, even if it is killed.
 
-    Only who asks for the lock is kept out: reading needs none. Where the file system has no locks, nobody is kept out.
+    It stops only processes that ask for the lock; reading needs none. On a file system without locks it does nothing.
 
     Parameters
     ----------
     folder : str or Path
-        It exists. On POSIX the lock is on the folder itself and leaves no trace; on Windows on a file ``.lock`` in it.
+        Must exist. On POSIX the folder itself is locked, and no file is made; on Windows a file ``.lock`` in it.
 
     Raises
     ------
     ValueError
-        If somebody else holds it.
+        If another process holds the lock.
     """
     handle = os.open(folder, os.O_RDONLY) if fcntl else os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT)
     try:

@@ -1,4 +1,4 @@
-"""The layers and parameters that a layer holds, each with its path: what training, files and checks see of a model."""
+"""Finds the layers and parameters inside a layer, and gives each a path: training, files and checks use these lists."""
 
 import collections
 import functools
@@ -7,29 +7,29 @@ import types
 import numpy as np
 
 WALKED = "attributes, lists, tuples and dicts"
-# Types of objects that hold nothing of a model, as far as one can see: most of what a layer has.
+# Types whose objects cannot contain a layer or a parameter: most attributes of a layer. The walk skips them.
 _PLAIN = {str, bytes, int, bool, float, complex, type(None), type, types.ModuleType, types.FunctionType, types.MethodType}
 
 
 def members(root, branch, leaf):
     """Yield (path, object) for every branch and leaf that ``root`` holds, depth first, each object once.
 
-    Attributes of branches are walked (those in ``__slots__``, too), and lists, tuples and dicts. The path of ``root``
-    is "", and every other is made of names, positions and keys: ``blocks.0.norm.weight``.
+    The walk enters attributes of branches (those in ``__slots__`` too), lists, tuples and dicts. The path of ``root``
+    is "". All other paths consist of names, positions and keys: ``blocks.0.norm.weight``.
 
     Parameters
     ----------
     root : object of class ``branch``
     branch, leaf : class
-        Of layers and of parameters.
+        The classes of layers and of parameters.
 
     Raises
     ------
     TypeError
-        If one of them is in a set, in a deque, in another object, ..., where the walk does not go, or is an attribute
-        of a class: training and files would leave it out.
+        If one of them is in a set, a deque or another object, which the walk does not enter, or is an attribute of a
+        class: training and files would not see it.
     ValueError
-        If two of them have one path, as in ``{1: layer, "1": layer}``: one would take the other's place.
+        If two of them have the same path, as in ``{1: layer, "1": layer}``: in a file one would replace the other.
     """
     paths = set()
     for path, member in _walk(root, "", (branch, leaf), set(), type(root).__name__):
@@ -54,8 +54,8 @@ def _walk(thing, path, kinds, seen, root):
         hidden = _hidden(thing, kinds)
         if hidden is not None:
             raise TypeError(
-                f"{root}: {path} is a {type(thing).__name__}, and inside it is a {type(hidden).__name__}, which training "
-                f"and files would leave out: keep layers and parameters in {WALKED}"
+                f"{root}: {path} is a {type(thing).__name__} that contains a {type(hidden).__name__}, which training "
+                f"and files would not see: keep layers and parameters in {WALKED}"
             )
         return
     for name, child in children:
@@ -80,13 +80,13 @@ def _slots(cls, kinds):
             elif isinstance(value, kinds):
                 raise TypeError(
                     f"{cls.__name__}: {name} is a {type(value).__name__} of the class, shared by all its objects, which "
-                    "training and files would leave out: make it in __init__"
+                    "training and files would not see: make it in __init__"
                 )
     return names
 
 
 def _hidden(thing, kinds):
-    """Return an object of ``kinds`` that is inside a thing which the walk does not enter, or None."""
+    """Return an object of ``kinds`` inside a thing that the walk does not enter, or None."""
     left, seen = [thing], set()
     while left:
         inside = left.pop()

@@ -11,7 +11,7 @@ from tinytx.members import WALKED
 class Parameter:
     """An array that training changes, and the gradient of the loss with respect to it.
 
-    Two layers share a parameter by holding the same ``Parameter`` object; equal values mean nothing.
+    Two layers share a parameter if both hold the same ``Parameter`` object; equal values are not enough.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Parameter:
     @grad.setter
     def grad(self, value):
         self._check_known()
-        self._grad, self._owned = value, False  # of any shape: whoever uses it looks
+        self._grad, self._owned = value, False  # the shape is checked where the gradient is used
 
     @property
     def has_grad(self):
@@ -59,10 +59,10 @@ class Parameter:
         self._grad, self._owned = None, False
 
     def add_grad(self, dparameter, *, fresh=False):
-        """Add one contribution to the gradient: what every backward does with it.
+        """Add one contribution to the gradient. Every backward calls this once for each parameter.
 
-        The first contribution is copied, since whoever scales ``grad`` in place would write to an array of the caller's;
-        unless it is ``fresh``, made for this call and held by nobody else: then it is kept, which spares a pass.
+        The first contribution is copied, so that scaling ``grad`` in place does not change an array of the caller's. An
+        array that is ``fresh`` (made for this call, and used nowhere else) is kept without a copy, which is faster.
 
         Raises
         ------
@@ -81,12 +81,12 @@ class Parameter:
         elif self._owned:
             self._grad += dparameter
         else:
-            self._grad, self._owned = np.asarray(self._grad + dparameter), True  # of 0-d arrays, a scalar
+            self._grad, self._owned = np.asarray(self._grad + dparameter), True  # the sum of 0-d arrays is a scalar
 
     def add_into_grad(self, add):
-        """Call ``add(grad)``, which adds one contribution into the array ``grad``: for one that is zero nearly everywhere."""
+        """Call ``add(grad)``, which adds to the array ``grad`` in place: for contributions that are mostly zeros."""
         self._check_known()
-        grad = self.grad  # zeros of our own, if there is none
+        grad = self.grad  # an array of zeros, if there is no gradient yet
         if not self._owned or not grad.flags.c_contiguous:
             self._grad, self._owned = grad.copy(), True
         add(self._grad)
@@ -94,8 +94,8 @@ class Parameter:
     def _check_known(self):
         if _thread.known is not None and id(self) not in _thread.known:
             raise ValueError(
-                f"Parameter: a gradient for a parameter of shape {self.data.shape} that named_parameters does not list, "
-                f"so that nothing would train it: keep it in {WALKED} of its layer"
+                f"Parameter: a backward adds gradient to a parameter of shape {self.data.shape} that named_parameters "
+                f"does not list, so no optimizer would train it: keep it in {WALKED} of its layer"
             )
 
     def __repr__(self):
@@ -111,9 +111,9 @@ _thread = _Thread()
 
 @contextlib.contextmanager
 def gradients_for(parameters):
-    """Return a context in which, in this thread, no other parameter may get a gradient: ValueError.
+    """Return a context in which only these parameters may get a gradient in this thread; others raise ValueError.
 
-    Around a backward, with all parameters that ``named_parameters`` lists, it finds one that the list has missed.
+    Put around a backward with all parameters that ``named_parameters`` lists, it finds a parameter that is not listed.
     """
     before, _thread.known = _thread.known, {id(parameter) for parameter in parameters}
     try:

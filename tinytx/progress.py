@@ -1,4 +1,4 @@
-"""Progress of a long work with the time left: a bar on a terminal, a line every few seconds elsewhere."""
+"""Shows the progress of long work and the time left: a bar on a terminal, a line every few seconds elsewhere."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 from tinytx import kernel
 from tinytx.terminal import LINE, harmless, one_line
 
-_displays = []  # of works that are going on, each a part of the one before: the last one is seen
-QUIET = 5.0  # seconds without a sign of life, at most
-_compiled = 0  # kernels, since `announce_compiling`
+_displays = []  # displays of the work in progress, each inside the one before; the last one is visible
+QUIET = 5.0  # the longest time without output, in seconds
+_compiled = 0  # number of kernels compiled since `announce_compiling`
 
 
 def progress(total, start=0, unit="step", *, stays=True):
@@ -20,26 +20,26 @@ def progress(total, start=0, unit="step", *, stays=True):
     Parameters
     ----------
     total, start : int
-        Steps in all, and steps done before. A total of None: nobody knows, and it only says from time to time, where
-        there is silence, that the work goes on.
+        Steps in all, and steps done before. If total is None, the number is unknown: after some silence a message says
+        that the work goes on.
     unit : str
     stays : bool
-        Whether a line stays at the end. One that does not is for work that is a part of another.
+        Whether the last line remains at the end. Use False for work inside other work.
     """
     kind = Bar if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Lines
     return kind(total, start, unit, stays)
 
 
 def tracked(items, unit, total=None):
-    """Yield items, and show how many have been worked on.
+    """Yield items, and show how many are done.
 
     Parameters
     ----------
     items : iterable
     unit : str
-        What one of them is called: "batch".
+        The name of one item: "batch".
     total : int, optional
-        How many there are, where ``items`` cannot say it.
+        The number of items, if ``items`` has no len().
     """
     with closing(progress(len(items) if total is None else total, unit=unit, stays=False)) as bar:
         for item in items:
@@ -48,16 +48,16 @@ def tracked(items, unit, total=None):
 
 
 @contextmanager
-def working(what):
-    """Say from time to time that a work goes on, as long as a block says nothing itself."""
-    with closing(progress(None, unit=what, stays=False)):
+def working(name):
+    """Print from time to time that the work called ``name`` goes on, while a block prints nothing itself."""
+    with closing(progress(None, unit=name, stays=False)):
         yield
 
 
 def say(line):
-    """Print one line on standard error, above a bar if one stands there.
+    """Print one line on standard error, above the bar if there is one.
 
-    What is not fit for a line of a terminal is made so: line breaks, control characters, megabytes.
+    Line breaks become spaces, control characters are escaped, and a long text is cut: see `one_line`.
     """
     if _displays:
         _displays[-1].say(one_line(line), sys.stderr)
@@ -66,7 +66,7 @@ def say(line):
 
 
 def announce_compiling():
-    """From now on, say when kernels are compiled, and take no step's time for usual in which it happens."""
+    """From now on, print when kernels are compiled, and leave steps that compile out of the estimate of time."""
     said = None
 
     def compiling(name):
@@ -86,7 +86,7 @@ def announce_compiling():
 
 
 def duration(seconds):
-    """Return a time as one says it.
+    """Return a duration in words.
 
     >>> [duration(s) for s in (8.4, 200, 8000, 250_000)]
     ['8 s', '3 min', '2 h 13 min', '2 days 21 h']
@@ -102,9 +102,9 @@ def duration(seconds):
 
 
 class Pace:
-    """How long a step takes: the mean of all, and from the thousandth on of the latest ones.
+    """The mean time of a step. After a thousand steps, older ones count less and less.
 
-    The first step is not counted, nor one in which kernels are compiled: they take longer than all that follow.
+    The first step does not count, nor does a step in which kernels are compiled: both take longer than the others.
     """
 
     def __init__(self):
@@ -112,7 +112,7 @@ class Pace:
         self._counted, self._seconds = 0, 0.0
 
     def step(self, n=1):
-        """N steps are done."""
+        """Count n steps as done."""
         now = time.monotonic()
         if self._compiled == _compiled:
             self._counted += n
@@ -120,14 +120,14 @@ class Pace:
         self._clock, self._compiled = now, _compiled
 
     def left(self, n):
-        """Return how long n steps will take, in words; "" as long as nobody knows."""
+        """Return in words how long n steps will take; "" before the first step is measured."""
         return f"{duration(self._seconds * n)} left" if self._counted else ""
 
 
 class _Display:
-    """What bars and lines have in common. Several threads may call ``update``.
+    """The common part of bars and lines. Several threads may call ``update``.
 
-    A thread of its own shows it where a step takes long, so that nobody takes it for dead.
+    During a long step a thread of the display shows that the work goes on.
     """
 
     def __init__(self, total, start, unit, stays):
@@ -139,7 +139,7 @@ class _Display:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def update(self, text="", n=1):
-        """N steps are done; ``text`` says what came out, in parts with commas between, the most telling first."""
+        """Count n steps as done; ``text`` tells results, separated by commas, the most important first."""
         with self._lock:
             if self._error is not None:
                 raise self._error
@@ -151,7 +151,7 @@ class _Display:
                 self.show()
 
     def parts(self, text):
-        """Return what there is to say: how far, how long, the text's parts; and for how long nothing has changed."""
+        """Return the parts to show: steps done, time left, a long time since the last update, the text's parts."""
         since = time.monotonic() - self._updated
         waiting = f"at it for {duration(since)}" if since >= QUIET else ""
         if self._total is None:
@@ -162,7 +162,7 @@ class _Display:
         return [harmless(part) for part in parts if part]
 
     def close(self):
-        """Show it no longer."""
+        """End the display."""
         with self._lock:
             self._closed.set()
             if self in _displays:
@@ -175,12 +175,12 @@ class _Display:
                     self._shown = time.monotonic()
                     try:
                         self.show()
-                    except OSError as error:  # for the thread that works
+                    except OSError as error:  # raised by the next `update`, in the thread that works
                         self._error = error
                         return
 
     def _is_due(self):
-        """Return whether it is time for a sign of life; never at the prompt of a debugger."""
+        """Return whether the silence has been long enough; never while a debugger is in use."""
         if self._closed.is_set() or _displays[-1] is not self or "pdb" in sys.modules:
             return False
         quiet = time.monotonic() - max(self._shown, self._updated)
@@ -191,7 +191,7 @@ class Bar(_Display):
     """A bar on a terminal: it is drawn in place, on the lowest line."""
 
     every = 0.1  # seconds
-    least = 10  # characters of a bar that can be read
+    least = 10  # the shortest bar, in characters
 
     def __init__(self, total, start, unit, stays):
         super().__init__(total, start, unit, stays)
@@ -199,14 +199,14 @@ class Bar(_Display):
             self.show()
 
     def show(self, text=None):
-        """Draw it; with another text, if something else is told meanwhile."""
-        width = _columns() - 1  # in the last column some terminals begin a new line
+        """Draw the bar, with ``text`` in place of the last text if it is given."""
+        width = _columns() - 1  # a character in the last column makes some terminals begin a new line
         with self._lock:
             _write("\r" + self.line(width, self._text if text is None else text).ljust(width))
             LINE.holds(self.hide)
 
     def line(self, width, text):
-        """Return the bar in ``width`` characters; the last parts of the text are left out where there is no room."""
+        """Return the bar in ``width`` characters. If the text does not fit, its last parts are left out."""
         first, *others = self.parts(text)
         if self._total is None:
             return ", ".join([first, *others])[:width]
@@ -219,7 +219,7 @@ class Bar(_Display):
         return f"{first} [{'#' * filled}{'.' * (room - filled)}] {', '.join(others)}".rstrip()
 
     def hide(self):
-        """Leave the line empty, for something else."""
+        """Clear the line, so that other text can be printed."""
         LINE.holds(None)
         _write("\r" + " " * (_columns() - 1) + "\r")
 
@@ -231,7 +231,7 @@ class Bar(_Display):
             self.show()
 
     def close(self):
-        """Leave the bar as it is, or nothing."""
+        """End the display; the bar remains on the screen if ``stays``."""
         if self._closed.is_set():
             return
         super().close()
@@ -251,11 +251,11 @@ class Lines(_Display):
     every = QUIET  # seconds
 
     def show(self):
-        """Print how far it is."""
+        """Print a line with the progress."""
         print(", ".join(self.parts(self._text)), file=sys.stderr, flush=True)
 
     def hide(self):
-        """There is nothing to hide."""
+        """Do nothing: lines are not removed."""
 
     def say(self, line, stream=None):
         """Print a line on standard output."""
@@ -263,18 +263,18 @@ class Lines(_Display):
 
 
 def _bar():
-    """Return the bar that is seen now, or None."""
+    """Return the visible bar, or None."""
     return _displays[-1] if _displays and isinstance(_displays[-1], Bar) else None
 
 
 def _write(text):
-    """Write what moves the cursor."""
+    """Write text that may move the cursor."""
     getattr(sys.stderr, "write_unfiltered", sys.stderr.write)(text)
     sys.stderr.flush()
 
 
 def _columns():
-    """Return the width of the terminal; 80 where it does not say."""
+    """Return the width of the terminal in columns, 80 if it is unknown."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except (OSError, ValueError, AttributeError):

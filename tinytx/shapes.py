@@ -1,8 +1,7 @@
-"""Checks of what a user hands in, each with an error that names the place, the facts and the remedy.
+"""Checks of the arrays that a user passes. Each error names the place, the facts and the remedy.
 
-They stand in front of the kernels, which check nothing: an id out of range would read memory that is not the array's,
-and a number of another dtype would be read as bits that mean something else. None of them passes over an array of
-floats.
+Kernels check nothing, so these checks run before them: an id out of range would read memory outside the array, and a
+kernel would misread the bits of another dtype. No check reads all elements of an array of floats: that would cost time.
 """
 
 import math
@@ -10,11 +9,11 @@ import math
 import numpy as np
 
 _FLOATS = [{np.dtype(np.float32)}, {np.dtype(np.float64)}]
-_ARRAYS = (np.ndarray, np.generic)  # NumPy's own scalars are arrays without axes
+_ARRAYS = (np.ndarray, np.generic)  # NumPy's scalars count as arrays without axes
 
 
 def check_float(place, **arrays):
-    """Raise TypeError unless all are arrays of NumPy that share one of float32 and float64, in this machine's bytes."""
+    """Raise TypeError unless all are NumPy arrays of float32, or all of float64, in this machine's byte order."""
     values = arrays.values()
     if all(isinstance(value, _ARRAYS) for value in values) and {value.dtype for value in values} in _FLOATS:
         return
@@ -25,7 +24,7 @@ def check_float(place, **arrays):
 def check_shape(place, name, array, expected, *reason):
     """Raise ValueError unless ``array`` has the ``expected`` shape; ``reason`` says where that shape comes from.
 
-    The reason's parts are put together only for the message: this runs in front of every operation.
+    The parts of the reason are joined only where there is an error: this check runs before every operation.
     """
     if array.shape != tuple(expected):
         why = " ".join(map(str, reason))
@@ -33,20 +32,20 @@ def check_shape(place, name, array, expected, *reason):
 
 
 def check_axes(place, name, array, axes):
-    """Raise ValueError unless ``array`` has the ``axes`` of a docstring: "(V, D)", or "(..., D)" for one and more."""
+    """Raise ValueError unless ``array`` has as many axes as "(V, D)" names; for "(..., D)" it may have more."""
     n = sum(letter.strip(" ().") != "" for letter in axes.split(","))
     if array.ndim < n or array.ndim > n and "..." not in axes:
         raise ValueError(f"{place}: {name} has shape {array.shape}, expected {axes}")
 
 
 def check_gradient(place, dy, shape, dtype, *reason):
-    """Raise TypeError or ValueError unless ``dy`` is an array of y's shape and dtype: how every backward begins.
+    """Raise TypeError or ValueError unless ``dy`` is an array of y's shape and dtype. Every backward begins with this.
 
-    A kernel would read the bits of another dtype, or of another byte order, as its own; an array of integers would
-    take no fraction.
+    A kernel would misread the bits of another dtype or byte order, and an array of integers cannot hold fractions.
     """
     if not isinstance(dy, _ARRAYS) or dy.dtype != dtype:
-        raise TypeError(f"{place}: dy is {_kind(dy)}, expected {dtype}, which y is: convert {_remedy(dy, dtype=dtype)}")
+        remedy = f"convert {_remedy(dy, dtype=dtype)}"
+        raise TypeError(f"{place}: dy is {_kind(dy)}, expected {dtype}, the dtype of y: {remedy}")
     check_shape(place, "dy", dy, shape, *reason)
 
 
@@ -95,7 +94,7 @@ def check_ids(place, ids, size, *, what="token id", allowed=None):
         wrong &= ids != allowed
     if wrong.any():
         position = tuple(int(i) for i in np.argwhere(wrong)[0])
-        expected = f"outside 0..{size - 1}" if size else "no id: there are none"
+        expected = f"outside 0..{size - 1}" if size else "not allowed: there are no ids"
         raise ValueError(f"{place}: {what} {ids[position]} at position {position} is {expected}")
     return contiguous(ids.astype(np.int64, copy=False))
 
@@ -105,8 +104,8 @@ def check_integers(place, ids, name):
     try:
         array = np.asarray(ids)
     except (ValueError, TypeError, OverflowError) as error:  # rows of different lengths
-        raise TypeError(f"{place}: {name} are no array of integers: {error}") from None
-    if array.size == 0 and not isinstance(ids, _ARRAYS):  # an empty list: NumPy takes it for floats
+        raise TypeError(f"{place}: {name} cannot be made an array of integers: {error}") from None
+    if array.size == 0 and not isinstance(ids, _ARRAYS):  # an empty list, which NumPy makes an array of floats
         return array.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{place}: {name} have dtype {array.dtype}, expected integers")
@@ -118,10 +117,10 @@ def check_mask(place, mask, full):
     try:
         mask = np.asarray(mask)
     except ValueError as error:  # rows of different lengths
-        raise TypeError(f"{place}: mask is no array of booleans: {error}") from None
+        raise TypeError(f"{place}: mask cannot be made an array of booleans: {error}") from None
     if mask.dtype != bool:
         raise TypeError(f"{place}: mask is {mask.dtype}, expected bool: True where an element is allowed")
-    axes = zip(mask.shape[::-1], full[::-1], strict=False)  # the last ones stand below each other
+    axes = zip(mask.shape[::-1], full[::-1], strict=False)  # from the last axis to the first
     if mask.ndim > len(full) or any(n not in (1, size) for n, size in axes):
         raise ValueError(f"{place}: mask has shape {mask.shape}, expected one that broadcasts to {tuple(full)}")
     return mask

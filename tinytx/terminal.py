@@ -1,8 +1,8 @@
-r"""Text on its way to a terminal: no character of it commands the terminal, and none is too strange to be written.
+r"""Makes text safe to print: control characters are escaped, and so is what the terminal's encoding cannot write.
 
-``harmless``  a text without control characters, whoever wrote it
-``visible``   a word in which everything can be seen, spaces too
-``safe``      standard streams that write harmless text alone, and whose loss is no traceback
+``harmless``  returns a text without control characters
+``visible``   returns a word without invisible characters
+``safe``      makes standard output and error write harmless text only; if one is closed, there is no traceback
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import re
 import sys
 import time
 
-# Controls but newline and tab; line separators; what turns the direction of writing; halves of surrogate pairs.
+# Control characters except newline and tab; line separators; marks of writing direction; halves of surrogate pairs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSEEN = re.compile(
     r"[\x00-\x1f\x7f-\xa0\xad\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ud800-\udfff]|^ +$"
@@ -21,7 +21,7 @@ _UNSEEN = re.compile(
 def harmless(text):
     r"""Return a text in which control characters are written as Python escapes; newlines and tabs stay.
 
-    A name in a file can hold the bytes that set a terminal's title, move its cursor or hide what was printed before.
+    A name in a file can contain bytes that set a terminal's title, move its cursor or hide earlier output.
 
     >>> print(harmless("\x1b]0;owned\x07 l’été"))
     \x1b]0;owned\x07 l’été
@@ -30,10 +30,10 @@ def harmless(text):
 
 
 def visible(word):
-    r"""Return a word as one line of text in which everything can be seen.
+    r"""Return a word as one line of text without invisible characters.
 
     Tabs, newlines, other control characters, half surrogates and spaces of unusual kinds are written as Python escapes;
-    so are the spaces of a word that has nothing else, and an empty word becomes ``''``.
+    so are the spaces of a word that consists of spaces. An empty word becomes ``''``.
 
     >>> print(visible("a\tb"), visible(" "), visible("l’été"))
     a\tb \x20 l’été
@@ -44,7 +44,7 @@ def visible(word):
 def one_line(text, width=1000):
     r"""Return a text as one harmless line, cut in its middle where it is longer than ``width`` characters.
 
-    Facts stand at an error's beginning and its remedy at the end, so both are kept.
+    An error begins with the facts and ends with the remedy, so both ends are kept.
 
     >>> print(one_line("two\nlines \x07"), one_line("0123456789" * 10, 30))
     two lines \x07 012345678901234 ... 0123456789
@@ -61,27 +61,27 @@ def _escape(match):
 
 
 class Line:
-    """What is known of the terminal's lowest line: of both streams together, since both may be seen there."""
+    """The state of the terminal's lowest line, which standard output and standard error share."""
 
     def __init__(self):
         self._hide, self._at, self._is_whole = None, time.monotonic(), True
 
     def holds(self, hide):
-        """A bar stands there, which ``hide`` takes away; or none does any more, where it is None."""
+        """Remember that a bar is on the line and that ``hide`` removes it; None: there is no bar."""
         self._hide = hide
 
     def clear(self):
-        """Take away a bar."""
+        """Remove the bar, if there is one."""
         if self._hide is not None:
             self._hide()
 
     def wrote(self, text):
-        """A text was written."""
+        """Remember that a text was written."""
         if text:
             self._at, self._is_whole = time.monotonic(), text.endswith("\n")
 
     def quiet(self):
-        """Return for how many seconds nothing has been written; 0 where a line waits for its end."""
+        """Return the seconds since the last text; 0 if that text did not end its line."""
         return time.monotonic() - self._at if self._is_whole else 0.0
 
 
@@ -89,18 +89,18 @@ LINE = Line()
 
 
 class Stream:
-    """A text stream that writes `harmless` text, with escapes for what its encoding cannot say.
+    """A text stream that writes `harmless` text, with escapes for characters that its encoding lacks.
 
-    After an error of the system it leads nowhere, so that nobody trips over the same error again.
+    After an error of the system it discards everything, so that the same error is not raised again.
 
     Parameters
     ----------
     stream : text stream, or None
-        None, which Python has for a stream that was closed before the program began, is a stream that leads nowhere.
+        None (Python's value for a stream that was closed before the program started) discards everything.
     name : str
         For messages.
     is_vital : bool
-        Whether an error is raised. One that says that the reader is gone (BrokenPipeError) is raised in any case.
+        Whether errors are raised. BrokenPipeError, which means that the reader is gone, is always raised.
     """
 
     def __init__(self, stream, name, *, is_vital):
@@ -109,7 +109,7 @@ class Stream:
         self.filters = True
 
     def write(self, text):
-        """Write a text, where no bar stands any more; return its length."""
+        """Remove the bar, write a text and return its length."""
         LINE.clear()
         self.write_unfiltered(harmless(text) if self.filters else text)
         LINE.wrote(text)
@@ -123,7 +123,7 @@ class Stream:
         self._do(self.unfiltered.write, text)
 
     def flush(self):
-        """Hand over what is written to the system."""
+        """Pass what is written to the system."""
         self._do(self.unfiltered.flush)
 
     def __getattr__(self, name):
@@ -136,7 +136,7 @@ class Stream:
             action(*arguments)
         except OSError as error:
             self._is_lost = True
-            with contextlib.suppress(OSError):  # what is left in a buffer goes nowhere when Python ends
+            with contextlib.suppress(OSError):  # the rest of the buffer is discarded when Python ends
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.unfiltered.fileno())
                 os.close(nowhere)
@@ -148,9 +148,9 @@ class Stream:
 
 @contextlib.contextmanager
 def safe():
-    """Make standard output and standard error `Stream`s for the length of a block.
+    """Make standard output and standard error `Stream`s during a block.
 
-    Output is vital: who asks for a text on a full disk gets an error. Messages are not.
+    An error on standard output is raised (a full disk, for example); one on standard error is not.
     """
     before = sys.stdout, sys.stderr
     sys.stdout = Stream(sys.stdout, "standard output", is_vital=True)
@@ -161,6 +161,6 @@ def safe():
     finally:
         sys.stdout, sys.stderr = before
         for stream, replacement in zip(before, ours, strict=True):
-            replacement.filters = False  # libraries keep it, and may reset colours with it when Python ends
+            replacement.filters = False  # a library that kept it may reset colours with it when Python ends
             if stream is None:
                 replacement.close()

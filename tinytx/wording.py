@@ -1,4 +1,4 @@
-"""Words of messages that depend on numbers."""
+"""Words in messages that depend on a number: singular or plural."""
 
 
 def counted(n, noun, plural=None):
@@ -10,7 +10,7 @@ def counted(n, noun, plural=None):
     noun : str
         In the singular.
     plural : str, optional
-        Where it is not the singular and an s.
+        Needed where the plural is not the singular with an s.
 
     Examples
     --------

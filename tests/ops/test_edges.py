@@ -97,7 +97,7 @@ def test_tables_without_columns_or_rows(dtype):
         dx, dtable = ops.add_positions_backward(y, saved)
         assert y.shape == dx.shape == shape and dtable.shape == (5, shape[2])
     assert ops.sinusoidal_positions(0, 4).shape == (0, 4) and ops.sinusoidal_positions(4, 0).shape == (4, 0)
-    with pytest.raises(ValueError, match="embedding: token id 0 at position .* is no id: there are none"):
+    with pytest.raises(ValueError, match="embedding: token id 0 at position .* is not allowed: there are no ids"):
         ops.embedding([0], empty(0, 4))
 
 

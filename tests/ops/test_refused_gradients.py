@@ -42,7 +42,7 @@ def test_gradient_of_another_kind_is_refused(name, kind):
     """Catches integers that truncate the gradient to 0, and big-endian numbers read as little-endian ones."""
     case = OPS[name](Seeded(0))
     y, saved = case.forward(cast(case.arrays, np.float32))
-    with pytest.raises(TypeError, match=r"_backward: dy is .*, expected float32, which y is: convert with"):
+    with pytest.raises(TypeError, match=r"_backward: dy is .*, expected float32, the dtype of y: convert with"):
         case.backward(OTHERS[kind](y), saved)
 
 

@@ -68,7 +68,7 @@ class Text(str):
         ({"loss": np.float32(1.5)}, r"meta\.loss is a float32"),
         ({"ids": np.arange(3)}, r"meta\.ids is a ndarray"),
         ({"thing": {1, 2}}, r"meta\.thing is a set"),
-        ({"loss": [1.0, float("nan")]}, r"meta\.loss\[1\] is nan, which JSON cannot say"),
+        ({"loss": [1.0, float("nan")]}, r"meta\.loss\[1\] is nan, which JSON cannot store"),
         ({"loss": float("inf")}, r"meta\.loss is inf"),
     ],
 )

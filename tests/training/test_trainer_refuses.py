@@ -203,7 +203,7 @@ def test_a_gradient_that_no_optimizer_will_see(how, threads):
             self.f()
 
     model = Hides(f={"closure": add, "partial": functools.partial(add, hidden), "global": lambda: add()}[how])
-    message = r"a gradient for a parameter of shape \(2, 5\) that named_parameters does not list.*lists, tuples and dicts"
+    message = r"gradient to a parameter of shape \(2, 5\) that named_parameters does not list.*lists, tuples and dicts"
     assert_refused(trainer_of(model, threads=threads), (np.ones((3, 2)),), message)
     hidden.zero_grad()
     model.hidden = hidden
