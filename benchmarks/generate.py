@@ -21,7 +21,7 @@ PROMPT, FIRST = 16, 8  # tokens given, and new ones that have to agree
 def make(name):
     """Return a GPT of a shape; its weights are enlarged, since a fresh GPT repeats the last token for ever."""
     model, rng = make_model(SHAPES[name]._replace(max_len=POSITIONS)), np.random.default_rng(1)
-    for path, parameter in model.named_parameters():
+    for path, parameter in model.body.named_parameters():
         if path.startswith(("blocks", "norm")):
             parameter.data += rng.normal(0, 0.1, parameter.data.shape).astype(np.float32)
     return model
@@ -44,7 +44,7 @@ def hugging_face(model, prompt, n_tokens, threads):
     sizes = {"vocab_size": c.vocab_size, "n_positions": c.max_len, "n_embd": c.d_model}
     ids = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}  # no token ends a sequence
     rival = GPT2LMHeadModel(GPT2Config(n_layer=c.n_layers, n_head=c.n_heads, **sizes, **ids)).eval()
-    weights = {name: torch.from_numpy(array) for name, array in renamed(model.state_dict()).items()}
+    weights = {name: torch.from_numpy(array) for name, array in renamed(model.body.state_dict()).items()}
     rival.transformer.load_state_dict(weights)  # strict: a name too many or too few raises
     prompt = torch.from_numpy(prompt)
     options = {"do_sample": False, "max_new_tokens": n_tokens, "attention_mask": torch.ones_like(prompt)}

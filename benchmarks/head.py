@@ -11,14 +11,14 @@ import time
 import turns
 from sides import Shape, make_batch, make_model, ours
 
-from tinytx.models import gpt
+from tinytx.tasks import task
 
 LOGITS = {"whole": 1 << 40, "chunks": 0}  # kept for backward, at most
 
 
 def child(side, shape, threads):
     """Answer with milliseconds of a step, the loss, and the peak memory in MB."""
-    gpt.LOGITS = LOGITS[side]
+    task.LOGITS = LOGITS[side]
     trainer, batch = ours(make_model(shape), threads), make_batch(shape)
     first = trainer.step(*batch)
 

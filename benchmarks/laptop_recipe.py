@@ -15,6 +15,7 @@ from sides import SIDES
 
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.training import WarmupCosine
 
 BATCH, LENGTH, EVAL_EVERY, EVAL_WINDOWS = 12, 64, 250, 256
@@ -32,7 +33,8 @@ def run(side, data, seed, steps, threads):
         return [(ins[i : i + 64], outs[i : i + 64]) for i in range(0, len(ins), 64)]
 
     began = time.perf_counter()
-    model = GPT(GPTConfig(vocab_size=tokenizer.vocab_size, max_len=LENGTH), rng=np.random.default_rng(seed))
+    body = GPT(GPTConfig(vocab_size=tokenizer.vocab_size, max_len=LENGTH), rng=np.random.default_rng(seed))
+    model = NextToken(body)
     schedule = WarmupCosine(1e-3, 100, steps, 1e-4)
     trainer = SIDES[side](model, threads, schedule)  # sides.py's betas, decay and clipping are the recipe's
     for t in range(steps):

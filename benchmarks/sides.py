@@ -38,8 +38,9 @@ SHAPES = {
 def make_model(shape, dtype=np.float32, dropout=0.0):
     """Return a GPT of a `Shape`, the same each time."""
     from tinytx.models import GPT, GPTConfig
+    from tinytx.tasks import NextToken
 
-    return GPT(GPTConfig(**shape.sizes, dropout=dropout), rng=np.random.default_rng(0), dtype=dtype)
+    return NextToken(GPT(GPTConfig(**shape.sizes, dropout=dropout), rng=np.random.default_rng(0), dtype=dtype))
 
 
 def make_batch(shape):
@@ -59,8 +60,8 @@ def torch_eager(model, threads, lr=LR, compiled=False):
     import torch
     from torch_gpt import TorchGPT
 
-    rival = TorchGPT(model.config).to(torch.from_numpy(model.token.weight.data).dtype)
-    rival.load_ours(model.state_dict())
+    rival = TorchGPT(model.config).to(torch.from_numpy(model.body.token.weight.data).dtype)
+    rival.load_ours(model.body.state_dict())
     return torch_trainer(rival, threads, lr, compiled)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, split, windows
 from tinytx.models import GPT, GPTConfig
 from tinytx.progress import progress
+from tinytx.tasks import NextToken
 from tinytx.testing import gradcheck, leak_check
 from tinytx.training import AdamW, Trainer, WarmupCosine
 from tinytx.viz import style
@@ -36,7 +37,7 @@ def train(infection, text, steps, bar):
     inputs, targets = windows(validation, LENGTH)
     judged = [(inputs[:: len(inputs) // 64], targets[:: len(inputs) // 64])]
     config = GPTConfig(vocab_size=tokenizer.vocab_size, max_len=LENGTH, d_model=48, n_heads=4, n_layers=2)
-    model = GPT(config, rng=np.random.default_rng(0))
+    model = NextToken(GPT(config, rng=np.random.default_rng(0)))
     if infection:
         infect(model, infection)
     schedule = WarmupCosine(3e-3, steps // 12, steps, 3e-4)

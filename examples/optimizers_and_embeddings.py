@@ -35,6 +35,7 @@ import numpy as np
 from tinytx.data import WordTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.models import GPT, GPTConfig
 from tinytx.progress import progress
+from tinytx.tasks import NextToken
 from tinytx.training import Adam, AdamW, RAdam, Ranger, Trainer
 from tinytx.viz import style
 
@@ -73,8 +74,8 @@ def agreement(embedding, expected, words=slice(1, 1001)):
 def train(make, spread, lr, seed, ids, expected, steps, bar):
     """Return (training losses, measures) of one run; batches depend on the seed alone."""
     (training, validation), rng = split(ids), np.random.default_rng(seed)
-    model = GPT(GPTConfig(len(expected), LENGTH, d_model=32, n_heads=4, n_layers=1, tied_head=False), rng=rng)
-    embedding = model.token.weight.data
+    body = GPT(GPTConfig(len(expected), LENGTH, d_model=32, n_heads=4, n_layers=1, tied_head=False), rng=rng)
+    model, embedding = NextToken(body, rng=rng), body.token.weight.data
     embedding[...] = spread * rng.standard_normal(embedding.shape)
     start, trainer, losses = embedding.copy(), Trainer(model, make(model, lr), clip=None), []
     for step in range(steps):

@@ -23,6 +23,7 @@ FLOORS = [
     {"core", "vectors"},
     {"layers"},
     {"models"},
+    {"tasks"},
     {"training", "decoding", "testing", "hub", "viz"},
     {"cli"},
     {"", "__main__"},  # the package itself, which gathers names

@@ -8,6 +8,7 @@ import pytest
 from tinytx import blas
 from tinytx.decoding import greedy
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
@@ -30,7 +31,7 @@ def several():
 @pytest.mark.parametrize("d_model, expected", [(8, 1), (64, 3)])
 def test_decoding_has_one_thread_where_products_are_small(d_model, expected, monkeypatch):
     monkeypatch.setattr("tinytx.decoding.sessions.LARGE", 3 * 32**2)
-    model = GPT(GPTConfig(vocab_size=9, max_len=8, d_model=d_model, n_heads=2, n_layers=1), rng=np.random.default_rng(0))
+    model = NextToken(GPT(GPTConfig(vocab_size=9, max_len=8, d_model=d_model, n_heads=2, n_layers=1), rng=np.random.default_rng(0)))
     seen, forward = [], type(model).forward
     monkeypatch.setattr(GPT, "forward", lambda *given, **options: seen.append(threads()) or forward(*given, **options))
     greedy(model, np.array([[1, 2, 3]]), 1)

@@ -14,6 +14,7 @@ from tinytx.layers import Embedding, FeedForward, LearnedPositions, Linear, Mult
 from tinytx.layers.init import normal, xavier_uniform
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.ops import attention, attention_weights, dropout
+from tinytx.tasks import NextToken
 
 HASHES = [
     ((1, 0, 0), 0x5692161D, 0x8618DC1C),
@@ -68,7 +69,7 @@ INITIAL = {
     "FeedForward": (lambda: FeedForward(3, 5, rng=rng()), [0.144447803, 0.0126272067, 7.38482254]),
     "MultiHeadAttention": (lambda: MultiHeadAttention(4, 2, rng=rng()), [0.125095472, -0.349211991, 15.3500327]),
     "GPT": (
-        lambda: GPT(GPTConfig(vocab_size=11, max_len=5, n_layers=2, tied_head=False, **SIZES), rng=rng()),
+        lambda: NextToken.around(GPT, GPTConfig(vocab_size=11, max_len=5, n_layers=2, tied_head=False, **SIZES), rng=rng()),
         [2.46030668e-05, -0.0192263108, 26.0191935],
     ),
     "Bert": (

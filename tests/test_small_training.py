@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
+from tinytx.tasks import NextToken
 from tinytx.training import AdamW, Trainer
 
 SIZES = {"d_model": 8, "n_heads": 2, "d_ff": 12, "dropout": 0.1}
@@ -16,7 +17,7 @@ def rng():
 
 def gpt():
     ids = rng().integers(0, 7, (4, 6))
-    return GPT(GPTConfig(vocab_size=7, max_len=6, n_layers=2, **SIZES), rng=rng()), (ids, (ids + 1) % 7)
+    return NextToken(GPT(GPTConfig(vocab_size=7, max_len=6, n_layers=2, **SIZES), rng=rng())), (ids, (ids + 1) % 7)
 
 
 def bert():

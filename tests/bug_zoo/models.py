@@ -13,6 +13,7 @@ from tinytx import ops
 from tinytx.core import Layer
 from tinytx.layers import Activation, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 
 
 class MixedGELU(Activation):
@@ -32,8 +33,8 @@ class BiasMean(Linear):
         return dx
 
 
-class NotDivided(GPT):
-    """A GPT with `losses.not_divided`."""
+class NotDivided(NextToken):
+    """The task with `losses.not_divided`."""
 
     def loss_backward(self, tape):
         saved = tape.pop(self)
@@ -59,15 +60,15 @@ class Infection(NamedTuple):
     settings: dict = {}
 
 
-ATTENTION, FEED_FORWARD = "blocks.0.attention.f", "blocks.0.feed_forward.f"
+ATTENTION, FEED_FORWARD = "body.blocks.0.attention.f", "body.blocks.0.feed_forward.f"
 INFECTIONS = {  # those first that nobody would see in a loss curve
     "two forms of GELU mixed": Infection(Activation, MixedGELU, f"{FEED_FORWARD}.expand.weight"),
     "bias gradient averaged": Infection(Linear, BiasMean, f"{FEED_FORWARD}.contract.bias"),
-    "loss gradient undivided": Infection(GPT, NotDivided, "token.weight"),
+    "loss gradient undivided": Infection(NextToken, NotDivided, "body.token.weight"),
     "gamma outside the sums": Infection(LayerNorm, GammaOutside, f"{FEED_FORWARD}.contract.weight"),
     "softmax backward / batch": Infection(MultiHeadAttention, SoftmaxByBatch, f"{ATTENTION}.query.weight"),
     "dK not transposed back": Infection(MultiHeadAttention, KeyReshaped, f"{ATTENTION}.key.weight"),
-    "tied weights overwritten": Infection(Embedding, AssigningEmbedding, "token.weight"),
+    "tied weights overwritten": Infection(Embedding, AssigningEmbedding, "body.token.weight"),
     "pre- and post-norm mixed": Infection(Residual, PreThenPost, f"{FEED_FORWARD}.contract.weight"),
     "layer norm's std detached": Infection(LayerNorm, DetachedStd, f"{FEED_FORWARD}.contract.weight"),
     "causal mask off by one": Infection(MultiHeadAttention, OneAhead, "", {"causal": False}),
@@ -101,6 +102,6 @@ class Loss(Layer):
 def tiny_gpt(infection=None):
     """Return a GPT small enough for gradcheck, and ids and targets for it."""
     config = GPTConfig(vocab_size=7, max_len=6, d_model=6, n_heads=2, n_layers=1, d_ff=8)
-    model = GPT(config, rng=np.random.default_rng(0))
+    model = NextToken(GPT(config, rng=np.random.default_rng(0)))
     ids = np.random.default_rng(1).integers(0, 7, (3, 6))
     return infect(model, infection) if infection else model, ids[:, :-1], ids[:, 1:]

@@ -9,6 +9,7 @@ import pytest
 
 from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.testing import gradcheck, leak_check
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "bug_zoo.py"
@@ -40,7 +41,7 @@ def test_leak_check_catches_it_in_a_gpt(name):
 def test_infection_changes_nothing_else(infection):
     """Same parameters, same values; and the same loss at first, unless the forward is what is wrong."""
     config = GPTConfig(vocab_size=7, max_len=6, d_model=6, n_heads=2, n_layers=2)
-    sound, broken = (GPT(config, rng=np.random.default_rng(0)) for _ in range(2))
+    sound, broken = (NextToken(GPT(config, rng=np.random.default_rng(0))) for _ in range(2))
     infect(broken, infection)
     broken.load_state_dict(sound.state_dict())
     ids = np.array([[1, 2, 3], [4, 5, 6]])

@@ -40,7 +40,7 @@ def test_the_folder_of_the_run_is_the_default(tinytx, finished, tmp_path):
     model, tokenizer = load_run(folder, ("gpt",))
     words, vectors = read(folder / "embeddings")
     assert len(words) == tokenizer.vocab_size and words[:2] == [r"\n", r"\x20"]
-    np.testing.assert_allclose(vectors, model.token.weight.data, atol=1e-3)
+    np.testing.assert_allclose(vectors, model.body.token.weight.data, atol=1e-3)
     assert len(out.split("\n\n")[1].splitlines()) == 6
 
 

@@ -1,5 +1,6 @@
 """Checkpoints of earlier versions: without what they could not know, and with values worked out as if given."""
 
+import re
 import shutil
 
 import pytest
@@ -12,7 +13,7 @@ NEW = ("valid", "test", "keep_best", "patience")  # settings that earlier versio
 
 
 def make_old(folder, data):
-    """Write a checkpoint as earlier versions did: paths as they were typed, ends of schedules filled in."""
+    """Write a checkpoint as earlier versions did: in format 1, paths as they were typed, ends of schedules filled in."""
     arrays, meta = load_arrays(folder / NAME)
     old = {name: value for name, value in meta["settings"].items() if name not in NEW}
     field = "pairs" if meta["model"] == "transformer" else "data"
@@ -23,7 +24,9 @@ def make_old(folder, data):
     if meta["model"] == "transformer":
         old |= {"tied": meta["config"]["tied"]}
     del meta["best"]
-    save_arrays(folder / NAME, arrays, meta | {"settings": old})
+    arrays = {re.sub(r"\bbody\.", "", name): array for name, array in arrays.items()}
+    del meta["task"]
+    save_arrays(folder / NAME, arrays, meta | {"settings": old, "format": 1})
 
 
 @pytest.mark.parametrize("name", ["finished", "translator", "filler"])

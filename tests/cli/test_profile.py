@@ -15,7 +15,7 @@ def rows(out):
 
 @pytest.mark.parametrize(
     "model, path",
-    [("gpt", "blocks.0.attention.f"), ("transformer", "decoder.blocks.0.cross_attention.f"), ("bert", "encoder.blocks.0.attention.f")],
+    [("gpt", "body.blocks.0.attention.f"), ("transformer", "decoder.blocks.0.cross_attention.f"), ("bert", "encoder.blocks.0.attention.f")],
 )
 def test_every_model_is_timed(tinytx, model, path):
     """Catches a batch that a model's loss does not take."""
@@ -40,7 +40,7 @@ def test_the_models_order_is_the_default(tinytx):
     """Catches layers in another order than the model's, where nobody asked for one."""
     layers, _ = rows(tinytx("profile", SMALL).out)
     paths = [row[0] for row in layers]
-    assert paths.index("token") < paths.index("blocks.0.attention.f") < paths.index("norm")
+    assert paths.index("body.token") < paths.index("body.blocks.0.attention.f") < paths.index("body.norm")
 
 
 def test_a_trained_run_is_timed(tinytx, finished, filler, translator):

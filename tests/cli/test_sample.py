@@ -5,6 +5,7 @@ import pytest
 
 from tinytx.data import CharTokenizer
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.training import save_checkpoint
 
 
@@ -16,7 +17,7 @@ def save(tmp_path_factory):
         folder = tmp_path_factory.mktemp("model")
         config = GPTConfig(vocab_size=vocab_size, max_len=6, d_model=4, n_heads=1, n_layers=1)
         meta = {"tokenizer": CharTokenizer(characters).to_dict()} | meta
-        save_checkpoint(folder, GPT(config, rng=np.random.default_rng(0)), **meta)
+        save_checkpoint(folder, NextToken(GPT(config, rng=np.random.default_rng(0))), **meta)
         return folder
 
     return call

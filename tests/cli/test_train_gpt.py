@@ -75,7 +75,7 @@ def test_dropout_changed_on_resume_is_applied(tinytx, copy, tmp_path, no_picture
     assert tinytx("train --resume", copy, "--steps 22").code == 0
     assert tinytx("train --resume", other, "--steps 22 --dropout 0.6").code == 0
     assert content(other)[1]["config"]["dropout"] == 0.6
-    assert content(other)[0]["model.token.weight"] != content(copy)[0]["model.token.weight"]
+    assert content(other)[0]["model.body.token.weight"] != content(copy)[0]["model.body.token.weight"]
 
 
 def test_another_number_of_threads_is_noted(tinytx, copy, no_pictures):

@@ -8,6 +8,7 @@ from toys import Pairs, Table, random_gpt
 
 from tinytx.decoding import generate, greedy, sample
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 
 V, MAX_LEN = 11, 8
 
@@ -44,7 +45,7 @@ def test_greedy_equals_recomputing_everything(model, length, n_tokens):
 def test_max_len_of_one():
     """Catches half of 1 rounded down to no context at all."""
     config = GPTConfig(vocab_size=V, max_len=1, d_model=4, n_heads=1, n_layers=1)
-    model = GPT(config, rng=np.random.default_rng(0))
+    model = NextToken(GPT(config, rng=np.random.default_rng(0)))
     assert written(model, prompts(3), 4, temperature=0).shape == (2, 4)
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 
 
 class Table:
@@ -91,7 +92,7 @@ def all_sequences(table, prompt, n_tokens, stop):
 def random_gpt(vocab_size=11, max_len=12, dtype=np.float64, scale=1.0):
     """A GPT with weights large enough that its logits differ clearly."""
     config = GPTConfig(vocab_size=vocab_size, max_len=max_len, d_model=12, n_heads=3, n_layers=2)
-    model, rng = GPT(config, rng=np.random.default_rng(0), dtype=dtype), np.random.default_rng(1)
+    model, rng = NextToken(GPT(config, rng=np.random.default_rng(0), dtype=dtype)), np.random.default_rng(1)
     for parameter in model.parameters():
         parameter.data[...] = scale * rng.standard_normal(parameter.data.shape)
     return model

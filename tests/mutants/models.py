@@ -62,9 +62,6 @@ TABLE = {
     "models/gpt.py": [
         ("weights into the residual stream are too wide by the root of 2",
          "math.sqrt(2 * config.n_layers)", "math.sqrt(config.n_layers)"),
-        ("a shard's chunked loss is divided by its own targets",
-         "self.head.matrix, targets, count=count,", "self.head.matrix, targets,"),
-        ("the chunked loss gives the head no gradient", "self.head.add_matrix_grad(dmatrix)", "pass"),
     ],
     "models/transformer.py": [
         ("the start token is counted among the labels",
@@ -92,5 +89,11 @@ TABLE = {
         ("the end of a range that is open counts", "above < x < below", "above <= x <= below"),
         ("a class of several forgets the defaults that were given", "defaults.get(name, default)", "default"),
         ("the second setting of a name counts, not the first", "if name not in annotations and name", "if name"),
+    ],
+    "tasks/next_token.py": [
+        ("a shard's loss is divided by its own targets", "targets, tape, count=count)", "targets, tape)"),
+    ],
+    "tasks/task.py": [
+        ("the chunked loss gives the head no gradient", "self.head.add_matrix_grad(dmatrix)", "pass"),
     ],
 }  # fmt: skip

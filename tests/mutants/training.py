@@ -85,6 +85,9 @@ TABLE = {
         ("resuming forgets the record of the step it resumes from",
          'record.get("step", 0) <= step', 'record.get("step", 0) < step'),
     ],
+    "training/old_checkpoint.py": [
+        ("the moments keep their old paths", "(model\\.|optimizer", "(model\\.|optimiser"),
+    ],
     "training/profiler.py": [
         ("a step's times hold those of the steps before it", "row.forward = row.backward = 0.0", "pass"),
     ],

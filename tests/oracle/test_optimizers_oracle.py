@@ -10,6 +10,7 @@ F = torch.nn.functional
 
 from tinytx.core import Layer, Parameter  # noqa: E402  (torch first: without it, this file is skipped)
 from tinytx.models import GPT, GPTConfig  # noqa: E402
+from tinytx.tasks import NextToken  # noqa: E402
 from tinytx.training import (  # noqa: E402
     SGD,
     Adam,
@@ -254,6 +255,7 @@ def torch_logits(p, ids, config):
     def heads(x):
         return x.unflatten(-1, (config.n_heads, -1)).transpose(1, 2)  # (B, H, T, K)
 
+    p = {name.removeprefix("body."): tensor for name, tensor in p.items()}
     x = p["token.weight"][ids] + p["position.weight"][: ids.shape[1]]
     for i in range(config.n_layers):
         block = f"blocks.{i}.attention"
@@ -272,7 +274,7 @@ def test_ten_steps_of_a_gpt_equal_torch():
     together, from loss to weights, with shards in threads on our side."""
     config = GPTConfig(vocab_size=11, max_len=9, d_model=12, n_heads=3, n_layers=2)
     rng = np.random.default_rng(0)
-    model = GPT(config, rng=rng, dtype=np.float64)
+    model = NextToken(GPT(config, rng=rng, dtype=np.float64))
     for parameter in model.parameters():  # biases other than 0, gains other than 1, gradients above the clip
         parameter.data += 0.3 * rng.standard_normal(parameter.data.shape)
     tensors = tensors_of(model)

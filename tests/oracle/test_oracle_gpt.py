@@ -11,6 +11,7 @@ from cases import Seeded  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
 from tinytx.models import GPT, GPTConfig  # noqa: E402
+from tinytx.tasks import NextToken  # noqa: E402
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-10}
 ACTIVATIONS = {"gelu": F.gelu, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"), "relu": F.relu}
@@ -63,14 +64,15 @@ def test_gpt_equals_pytorch(tied_head, norm_order, activation, dtype):
         vocab_size=23, max_len=80, d_model=12, n_heads=3, n_layers=2, d_ff=20,
         tied_head=tied_head, norm_order=norm_order, activation=activation,
     )  # fmt: skip
-    model, make = GPT(config, rng=np.random.default_rng(0), dtype=dtype), Seeded(0)
+    model, make = NextToken.around(GPT, config, rng=np.random.default_rng(0), dtype=dtype), Seeded(0)
     for parameter in model.parameters():
         parameter.data[...] = make.array(*parameter.data.shape, scale=0.3)
     ids, targets = make.ids(23, 3, 70), make.ids(23, 3, 70)
     targets[0, 5:] = -100
 
     weights = {path: torch.tensor(array, requires_grad=True) for path, array in model.state_dict().items()}
-    expected = logits_of(config, weights, torch.tensor(ids))
+    named = {path.removeprefix("body."): tensor for path, tensor in weights.items()}
+    expected = logits_of(config, named, torch.tensor(ids))
     expected_loss = F.cross_entropy(expected.flatten(0, 1), torch.tensor(targets).flatten())
     expected_loss.backward()
 

@@ -7,13 +7,14 @@ from tinytx import ops
 from tinytx.core import Tape
 from tinytx.layers import Block, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.testing import first_wrong_op
 from tinytx.testing.walk import _operations
 
 
 @pytest.fixture
 def model():
-    return GPT(GPTConfig(vocab_size=7, max_len=5, d_model=6, n_heads=2, n_layers=2), rng=np.random.default_rng(0))
+    return NextToken(GPT(GPTConfig(vocab_size=7, max_len=5, d_model=6, n_heads=2, n_layers=2), rng=np.random.default_rng(0)))
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def test_names_the_operation(model, ids, monkeypatch, name, position, tensor):
 
     monkeypatch.setattr(ops, f"{name}_backward", wrong)
     found = first_wrong_op(model, ids)
-    path = {"attention": "blocks.0.attention.f", "layer_norm": "blocks.0.attention.norm"}
+    path = {"attention": "body.blocks.0.attention.f", "layer_norm": "body.blocks.0.attention.norm"}
     assert found.op == name and found.tensor == tensor and found.index is not None
-    assert found.path == path.get(name, "blocks.0.attention.f.query")
+    assert found.path == path.get(name, "body.blocks.0.attention.f.query")
     assert f"ops.{name}_backward" in str(found) and "2" in found.report[tensor].hint
 
 
@@ -54,7 +55,7 @@ def test_names_a_layer_whose_own_code_is_wrong(model, ids, monkeypatch):
 
     monkeypatch.setattr(Residual, "backward", without_short_cut)
     found = first_wrong_op(model, ids)
-    assert (found.path, found.layer, found.op, found.tensor) == ("blocks.0.attention", "Residual", "", "x")
+    assert (found.path, found.layer, found.op, found.tensor) == ("body.blocks.0.attention", "Residual", "", "x")
 
 
 def test_names_a_shared_parameter(model, ids, monkeypatch):

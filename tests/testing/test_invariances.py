@@ -7,6 +7,7 @@ from broken_scales import Scale
 from tinytx import layers
 from tinytx.core import Layer
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.testing import batch_check, leak_check
 
 RNG = np.random.default_rng(0)
@@ -16,7 +17,7 @@ IDS = RNG.integers(0, V, (B, T))
 
 
 def gpt():
-    return GPT(GPTConfig(vocab_size=V, max_len=9, d_model=D, n_heads=H, n_layers=2, d_ff=F), rng=RNG)
+    return NextToken(GPT(GPTConfig(vocab_size=V, max_len=9, d_model=D, n_heads=H, n_layers=2, d_ff=F), rng=RNG))
 
 
 def attention(**options):
@@ -68,7 +69,7 @@ def test_causal_models_pass(model, x):
 def test_a_leak_is_found_in_one_layer_of_many():
     model = gpt()
     model.blocks[1].attention.f.causal = False
-    message = r"GPT: x changed from position 1 on, and y differs by \S+ at row \d, position 0, index \(\d, 0, \d+\)"
+    message = r"NextToken: x changed from position 1 on, and y differs by \S+ at row \d, position 0, index \(\d, 0, \d+\)"
     with pytest.raises(AssertionError, match=message):
         leak_check(model, IDS)
 

@@ -9,6 +9,7 @@ from broken_scales import BROKEN, ClipsDy, Scale, ScaleByGrad, WritesToDy
 from tinytx import layers
 from tinytx.core import Layer, Parameter, Tape
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.testing import CHECKS, check_layer, parametrize_with_checks
 
 RNG = np.random.default_rng(0)
@@ -53,7 +54,7 @@ def feed_forward(**options):
 
 
 def gpt(**options):
-    return GPT(GPTConfig(vocab_size=V, max_len=9, d_model=D, n_heads=H, d_ff=F, **options), rng=RNG)
+    return NextToken.around(GPT, GPTConfig(vocab_size=V, max_len=9, d_model=D, n_heads=H, d_ff=F, **options), rng=RNG)
 
 
 X = floats(B, T, D)

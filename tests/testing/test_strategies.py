@@ -15,6 +15,7 @@ from tinytx.extras import MissingExtra
 from tinytx.layers import MultiHeadAttention
 from tinytx.models import GPT, GPTConfig
 from tinytx.ops import attention
+from tinytx.tasks import NextToken
 from tinytx.testing import check_layer, leak_check, padding_check, promises, strategies
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, max_side=4)
@@ -196,7 +197,7 @@ def test_attention_of_any_configuration(data):
 @given(st.data())
 def test_gpt_of_any_configuration(data):
     config = data.draw(strategies.gpt_configs(avoid=(2,)))
-    model = GPT(GPTConfig(**config), rng=np.random.default_rng(0))
+    model = NextToken.around(GPT, GPTConfig(**config), rng=np.random.default_rng(0))
     ids = data.draw(strategies.token_ids((2, 4), config["vocab_size"]))
     check_layer(model, ids, tape=lambda: Tape(seed=0), checks=QUICK)
     leak_check(model, ids)

@@ -5,6 +5,7 @@ import pytest
 
 from tinytx.files import FileError
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.tasks import NextToken
 from tinytx.training import average_checkpoints, load_checkpoint, save_checkpoint
 
 CONFIG = TransformerConfig(9, 9, d_model=8, n_heads=2, d_ff=6, n_encoder_layers=1, n_decoder_layers=2)
@@ -55,9 +56,9 @@ def test_models_that_differ_are_named(tmp_path):
     wrong = "0 and .* differ in n_heads 2 and 4, norm_order 'post' and 'pre', final_norm None and False"
     with pytest.raises(FileError, match=wrong):
         average_checkpoints([folders[0], tmp_path])
-    gpt = GPT(GPTConfig(vocab_size=9, d_model=8, n_heads=2), rng=np.random.default_rng(0))
+    gpt = NextToken(GPT(GPTConfig(vocab_size=9, d_model=8, n_heads=2), rng=np.random.default_rng(0)))
     save_checkpoint(tmp_path, gpt)
-    with pytest.raises(FileError, match="differ in model 'Transformer' and 'GPT'"):
+    with pytest.raises(FileError, match="differ in task None and 'next_token', model 'transformer' and 'gpt'"):
         average_checkpoints([folders[0], tmp_path])
 
 

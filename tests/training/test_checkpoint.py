@@ -9,6 +9,7 @@ import pytest
 from tinytx.core import Layer
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
+from tinytx.tasks import NextToken
 from tinytx.training import AdamW, Trainer, WarmupCosine, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 
@@ -21,7 +22,7 @@ def new_trainer(model):
 
 
 def new_model(dtype=np.float32, **changes):
-    return GPT(dataclasses.replace(CONFIG, **changes), rng=np.random.default_rng(0), dtype=dtype)
+    return NextToken.around(GPT, dataclasses.replace(CONFIG, **changes), rng=np.random.default_rng(0), dtype=dtype)
 
 
 def train_until(trainer, steps):
@@ -116,16 +117,19 @@ METAS = {
     "unknown model": {"model": "skynet"},
     "model a list": {"model": ["gpt"]},
     "no model": {"model": None},
-    "other format": {"format": 2},
+    "other format": {"format": 3},
+    "unknown task": {"task": "singing"},
+    "task a list": {"task": ["next_token"]},
+    "no task": {"task": None},
 }
 ARRAYS = {
-    "missing": {"model.norm.bias": None},
+    "missing": {"model.body.norm.bias": None},
     "unexpected": {"model.extra": np.zeros(3, np.float32)},
-    "misshapen": {"model.token.weight": np.zeros((11, 13), np.float32)},
-    "integers": {"model.token.weight": np.zeros((11, 12), np.int64)},
-    "complex": {"model.token.weight": np.zeros((11, 12), np.complex64)},
-    "half precision": {"model.token.weight": np.zeros((11, 12), np.float16)},
-    "two precisions": {"model.token.weight": np.zeros((11, 12), np.float64)},
+    "misshapen": {"model.body.token.weight": np.zeros((11, 13), np.float32)},
+    "integers": {"model.body.token.weight": np.zeros((11, 12), np.int64)},
+    "complex": {"model.body.token.weight": np.zeros((11, 12), np.complex64)},
+    "half precision": {"model.body.token.weight": np.zeros((11, 12), np.float16)},
+    "two precisions": {"model.body.token.weight": np.zeros((11, 12), np.float64)},
     "stranger": {"extra.weight": np.zeros(3, np.float32)},
 }
 HOSTILE = {"config": CONFIGS, "meta": METAS, "arrays": ARRAYS}
@@ -230,9 +234,9 @@ def assert_refused(tmp_path, model, changed):
 def test_faults_are_named_all_at_once(tmp_path, good):
     """Catches a loader that stops at the first fault."""
     three, thirteen = np.zeros(3, np.float32), np.zeros(13, np.float32)
-    wrong = {"model.norm.bias": None, "model.extra": three, "model.norm.weight": thirteen}
+    wrong = {"model.body.norm.bias": None, "model.extra": three, "model.body.norm.weight": thirteen}
     save_arrays(tmp_path / NAME, *altered(good, arrays=wrong))
-    with pytest.raises(FileError, match=r"missing norm\.bias.*unexpected extra.*norm\.weight has shape \(13,\)"):
+    with pytest.raises(FileError, match=r"missing body\.norm\.bias.*unexpected extra.*body\.norm\.weight has shape \(13,\)"):
         load_checkpoint(tmp_path)
 
 

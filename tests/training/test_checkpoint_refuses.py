@@ -11,6 +11,7 @@ import pytest
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.layers import Linear
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
+from tinytx.tasks import NextToken
 from tinytx.training import SGD, AdamW, Lookahead, load_checkpoint, save_checkpoint
 from tinytx.training import checkpoint as checkpoint_file
 from tinytx.training.checkpoint import NAME, fingerprint
@@ -19,7 +20,7 @@ CONFIG = GPTConfig(vocab_size=5, max_len=4, d_model=8, n_heads=2, n_layers=2)
 
 
 def gpt(dtype=np.float32):
-    return GPT(CONFIG, rng=np.random.default_rng(0), dtype=dtype)
+    return NextToken(GPT(CONFIG, rng=np.random.default_rng(0), dtype=dtype))
 
 
 def assert_refused(folder, model, message, error=ValueError, **options):
@@ -96,9 +97,9 @@ def test_a_model_that_is_not_what_its_config_says(tmp_path):
     """Catches weights that no model of the saved config has a place for."""
     wider, mixed, fewer, more = gpt(), gpt(), gpt(), gpt()
     wider.head = Linear(8, 9, rng=np.random.default_rng(0))
-    mixed.norm.weight.data = mixed.norm.weight.data.astype(np.float64)
-    fewer.blocks = fewer.blocks[:1]
-    more.extra = {"w": more.token}
+    mixed.body.norm.weight.data = mixed.body.norm.weight.data.astype(np.float64)
+    fewer.body.blocks = fewer.body.blocks[:1]
+    more.extra = {"w": more.body.token}
     more.extra["v"] = Linear(2, 2, rng=np.random.default_rng(0))
     assert_refused(tmp_path, wider, "not what its config says.*unexpected head.weight")
     assert_refused(tmp_path, mixed, r"not what its config says.*\['float32', 'float64'\]")
@@ -111,7 +112,7 @@ def test_an_optimizer_of_another_model(tmp_path, wrap):
     """Catches a state that the model's own optimiser will not take when the run goes on."""
     assert_refused(tmp_path, gpt(), "was made for another model", optimizer=wrap(AdamW(gpt(), 0.1)))
     model = gpt()
-    assert_refused(tmp_path, model, "was made for another model", optimizer=SGD(model.token, 0.1))
+    assert_refused(tmp_path, model, "was made for another model", optimizer=SGD(model.body.token, 0.1))
     save_checkpoint(tmp_path, model, optimizer=wrap(AdamW(model, 0.1)))
 
 

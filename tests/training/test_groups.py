@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from optimizer_twins import LR, Toy, adam, random_gradients, run, take
 
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.training import LAMB, SGD, Adam, AdamW, Lookahead, RAdam, Ranger
 from tinytx.training.optimizers.groups import Settings, settings_of
 
@@ -82,7 +83,7 @@ def test_refused(groups, message):
 
 def test_many_paths_are_cut_short():
     """Catches a message of four hundred names."""
-    model = GPT(GPTConfig(vocab_size=5, d_model=8, n_heads=2), rng=np.random.default_rng(0))
+    model = NextToken(GPT(GPTConfig(vocab_size=5, d_model=8, n_heads=2), rng=np.random.default_rng(0)))
     with pytest.raises(ValueError, match=r"token\.weight, .*, \.\.\. \(\d+ in all\)$") as caught:
         AdamW(model, LR, groups=[("embedding.*", {})])
     assert len(str(caught.value)) < 400

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.training import AdamW, Trainer, interruption
 from tinytx.training.interruption import held_back
 from tinytx.training.threads import Workers
@@ -48,7 +49,7 @@ def blas_threads():
 
 def new_trainer(seed=0, threads=2):
     config = GPTConfig(vocab_size=11, max_len=8, d_model=16, n_heads=2, n_layers=2, dropout=0.2)
-    model = GPT(config, rng=np.random.default_rng(seed))
+    model = NextToken(GPT(config, rng=np.random.default_rng(seed)))
     return Trainer(model, AdamW(model, 1e-2), threads=threads)
 
 

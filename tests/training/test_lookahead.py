@@ -9,6 +9,7 @@ from optimizer_twins import run as run_twin
 
 from tinytx.core import Tape
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.training import (
     SGD,
     Adam,
@@ -199,7 +200,7 @@ def trainer_of(model, threads=2):
 
 def tiny_gpt(dtype=np.float32, dropout=0.2):
     config = GPTConfig(vocab_size=11, max_len=7, d_model=12, n_heads=3, n_layers=2, dropout=dropout)
-    return GPT(config, rng=np.random.default_rng(0), dtype=dtype)
+    return NextToken(GPT(config, rng=np.random.default_rng(0), dtype=dtype))
 
 
 def train_until(trainer, steps):
@@ -241,10 +242,10 @@ def test_gradient_centralization_would_change_nothing_for_an_embedding():
     model = tiny_gpt(np.float64, dropout=0.0)
     for parameter in model.parameters():
         parameter.data += 0.3 * np.random.default_rng(0).standard_normal(parameter.data.shape)
-    untied = GPT(dataclasses.replace(model.config, tied_head=False), rng=np.random.default_rng(0), dtype=np.float64)
+    untied = NextToken.around(GPT, dataclasses.replace(model.config, tied_head=False), rng=np.random.default_rng(0), dtype=np.float64)
     untied.load_state_dict(model.state_dict() | {"head.weight": untied.head.weight.data})
     tape, ids = Tape(), np.random.default_rng(1).integers(11, size=(4, 7))
     untied.loss(ids, ids[:, ::-1], tape)
     untied.loss_backward(tape)
-    assert abs(untied.token.weight.grad).max() > 1e-3
-    np.testing.assert_allclose(untied.token.weight.grad.mean(1), 0, atol=1e-15)
+    assert abs(untied.body.token.weight.grad).max() > 1e-3
+    np.testing.assert_allclose(untied.body.token.weight.grad.mean(1), 0, atol=1e-15)

@@ -9,12 +9,13 @@ import pytest
 from tinytx import Tape
 from tinytx.cli import main
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.training import AdamW, profiler
 from tinytx.training.profiler import Row, by_class, profile, time_update
 
 
 def make():
-    model = GPT(GPTConfig(vocab_size=11, max_len=8, d_model=8, n_heads=2, n_layers=2), rng=np.random.default_rng(0))
+    model = NextToken(GPT(GPTConfig(vocab_size=11, max_len=8, d_model=8, n_heads=2, n_layers=2), rng=np.random.default_rng(0)))
     ids = np.random.default_rng(1).integers(0, 11, (3, 8))
     return model, ids
 
@@ -26,7 +27,7 @@ def test_bytes_are_the_tapes_and_layers_with_parameters_take_time():
     tape = Tape()
     model.loss(ids, ids, tape)
     assert sum(row.kept for row in rows.values()) == sum(size for _, _, size in tape.kept()) > 0
-    for path in ("token", "blocks.0.attention.f", "blocks.1.feed_forward.f.contract", "norm", "head"):
+    for path in ("body.token", "body.blocks.0.attention.f", "body.blocks.1.feed_forward.f.contract", "body.norm", "head"):
         assert rows[path].forward > 0 and rows[path].backward > 0
 
 
@@ -50,7 +51,7 @@ def test_the_model_is_not_touched():
 def test_the_command_prints_a_row_for_each_layer(capsys):
     assert main(["profile", "--d-model", "8", "--n-heads", "2", "--n-layers", "1", "--steps", "1"]) == 0
     printed = capsys.readouterr().out
-    assert "blocks.0.attention.f.query" in printed and "keeping" in printed
+    assert "body.blocks.0.attention.f.query" in printed and "keeping" in printed
 
 
 def test_sums_by_class():
@@ -58,7 +59,7 @@ def test_sums_by_class():
     model, ids = make()
     rows = profile(model, ids, ids, steps=1)
     sums = {row.path: row for row in by_class(rows)}
-    assert sums["LayerNorm"].layer == "5 x" and sums["GPT"].layer == "1 x"
+    assert sums["LayerNorm"].layer == "5 x" and sums["NextToken"].layer == "1 x"
     for field in ("forward", "backward", "kept"):
         total = sum(getattr(row, field) for row in rows)
         assert sum(getattr(row, field) for row in sums.values()) == pytest.approx(total)
@@ -70,7 +71,7 @@ def test_sums_by_class():
 def test_one_slow_step_does_not_count(monkeypatch):
     """Catches a mean: another program's moment would be charged to a layer."""
     model, ids = make()
-    loss, calls = GPT.loss, []
+    loss, calls = NextToken.loss, []
 
     def slow(self, *batch, **options):
         calls.append(None)
@@ -78,7 +79,7 @@ def test_one_slow_step_does_not_count(monkeypatch):
             time.sleep(0.2)
         return loss(self, *batch, **options)
 
-    monkeypatch.setattr(GPT, "loss", slow)
+    monkeypatch.setattr(NextToken, "loss", slow)
     assert sum(row.forward for row in profile(model, ids, ids, steps=5)) < 0.04
     assert len(calls) == 6
 

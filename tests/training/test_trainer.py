@@ -10,6 +10,7 @@ import transformer_cases
 from tinytx.core import Layer, Parameter, Tape
 from tinytx.extras import MissingExtra
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.training import SGD, AdamW, NotFiniteError, Trainer
 from tinytx.training.shards import ShardParameter, share_gradients
 
@@ -19,7 +20,7 @@ CUTS = [(threads, accumulate) for threads in (1, 2, 3) for accumulate in (1, 2)]
 
 def tiny_gpt(dropout=0.3):
     config = GPTConfig(vocab_size=11, max_len=7, d_model=12, n_heads=3, n_layers=2, dropout=dropout)
-    return GPT(config, rng=np.random.default_rng(0), dtype=np.float64)
+    return NextToken(GPT(config, rng=np.random.default_rng(0), dtype=np.float64))
 
 
 def uneven_batch(n_rows=5, seed=1):
@@ -241,7 +242,7 @@ def test_weights_assigned_anew_reach_every_thread():
     """Catches replicas that keep the old array when somebody assigns to ``Parameter.data``."""
     model, batch = tiny_gpt(), uneven_batch()
     trainer = frozen(model, threads=2)
-    model.token.weight.data = 3 * model.token.weight.data
+    model.body.token.weight.data = 3 * model.body.token.weight.data
     assert trainer.step(*batch) == pytest.approx(frozen(model, threads=1).step(*batch), abs=1e-12)
 
 

@@ -10,6 +10,7 @@ import transformer_cases
 
 from tinytx.core import Layer, Parameter
 from tinytx.models import GPT, GPTConfig
+from tinytx.tasks import NextToken
 from tinytx.training import SGD, AdamW, Lookahead, NotFiniteError, Trainer
 from tinytx.training.optimizers.base import Optimizer
 
@@ -18,7 +19,7 @@ NAN = math.nan
 
 def gpt():
     config = GPTConfig(vocab_size=11, max_len=7, d_model=12, n_heads=3, n_layers=1)
-    return GPT(config, rng=np.random.default_rng(0), dtype=np.float64)
+    return NextToken(GPT(config, rng=np.random.default_rng(0), dtype=np.float64))
 
 
 def batch_of(n_rows=4):
@@ -154,14 +155,14 @@ def test_evaluation_of_nothing():
 def test_an_optimizer_of_another_model():
     """Catches a model that never changes while another one, of the same shapes, is trained."""
     model, other = gpt(), gpt()
-    with pytest.raises(ValueError, match=r"Trainer: SGD was made for another model.*GPT's blocks\.0.*in all.*Make an"):
+    with pytest.raises(ValueError, match=r"Trainer: SGD was made for another model.*NextToken's body\.blocks\.0.*in all.*Make an"):
         Trainer(model, SGD(other, 0.1))
     with pytest.raises(ValueError, match="AdamW|Lookahead was made for another model"):
         Trainer(model, Lookahead(AdamW(other, 0.1)))
     with pytest.raises(ValueError, match="SGD was made for another model"):
         Trainer(model, SGD(model.replicate(), 0.1))  # the same values, but other parameters
     with pytest.raises(ValueError, match=r"another model.*\(\d+ in all\)"):
-        Trainer(model, SGD(model.token, 0.1))  # one of its layers
+        Trainer(model, SGD(model.body.token, 0.1))  # one of its layers
 
 
 def test_an_optimizer_of_another_model_put_in_later():
@@ -225,7 +226,7 @@ def test_a_parameter_that_took_anothers_place():
 def test_an_error_says_what_was_looked_at():
     """Catches advice for the learning rate where weights are NaN already, and "nothing was updated" in such a model."""
     trainer = trainer_of(threads=1)
-    trainer.model.token.weight.data[2, 3] = NAN
+    trainer.model.body.token.weight.data[2, 3] = NAN
     for call in (lambda: trainer.step(*batch_of()), lambda: trainer.evaluate([batch_of()])):
         with pytest.raises(NotFiniteError, match=r"loss is nan.*Not finite are already token\.weight: go back") as caught:
             call()

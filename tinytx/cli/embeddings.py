@@ -81,7 +81,7 @@ def _words(arguments):
     elif arguments.side is not None:
         raise ValueError(f"--side is for a transformer, and {arguments.dir} holds another model, which has one side")
     else:
-        stack, tokenizer = getattr(found.model, "encoder", found.model), found.tokenizer
+        stack, tokenizer = getattr(found.model, "body", getattr(found.model, "encoder", None)), found.tokenizer
     own = np.delete(np.arange(tokenizer.vocab_size), tokenizer.special_ids)
     lower = getattr(tokenizer, "lower", False)
     return [tokenizer.names[i] for i in own], stack.token.weight.data[own], lower

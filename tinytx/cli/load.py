@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from tinytx.cli.advice import command
 from tinytx.data import CharTokenizer, Tokenizer, tokenizer_from_dict
-from tinytx.models import GPT, Bert, Transformer
+from tinytx.models import Bert, Transformer
+from tinytx.tasks import NextToken
 from tinytx.training import load_checkpoint
 from tinytx.wording import counted
 
@@ -22,7 +23,7 @@ class Translator(NamedTuple):
 class Writer(NamedTuple):
     """A trained GPT and its tokenizer."""
 
-    model: GPT
+    model: NextToken
     tokenizer: CharTokenizer
 
 

@@ -7,6 +7,7 @@ from tinytx.cli.settings import MOST_ROWS
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.models.bert import IGNORE
 from tinytx.settings import Settings, extended, setting
+from tinytx.tasks import NextToken
 from tinytx.training import Adam, AdamW, load_checkpoint
 from tinytx.training.profiler import by_class, profile, time_update
 from tinytx.wording import counted
@@ -73,7 +74,7 @@ def run(arguments):
     _print(("class", "layers"), sorted(by_class(rows), key=key or ORDERS["time"], reverse=True), total)
     update = time_update(optimizer, model, *batch, steps=settings.steps)
     shapes = ", ".join(str(array.shape) for array in batch)
-    print(f"\nA {type(model).__name__} on arrays of shapes {shapes}, in one thread; medians of", end=" ")
+    print(f"\nA {type(getattr(model, 'body', model)).__name__} on arrays of shapes {shapes}, in one thread; medians of", end=" ")
     print(counted(settings.steps, "step"))
     print(f"A step's forward and backward: {total * 1e3:.2f} ms, keeping {sum(row.kept for row in rows):,} bytes")
     print(f"{type(optimizer).__name__}'s update: {update * 1e3:.2f} ms")
@@ -85,7 +86,7 @@ def _new(settings):
     shape = {name: getattr(settings, name) for name in ("max_len", "d_model", "n_heads", "dropout")}
     rng, v, n = np.random.default_rng(0), settings.vocab_size, settings.n_layers
     if settings.model == "gpt":
-        model = GPT(GPTConfig(vocab_size=v, n_layers=n, **shape), rng=rng)
+        model = NextToken(GPT(GPTConfig(vocab_size=v, n_layers=n, **shape), rng=rng))
     elif settings.model == "bert":
         model = Bert(BertConfig(vocab_size=v, n_layers=n, **shape), rng=rng)
     else:

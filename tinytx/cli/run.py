@@ -5,7 +5,7 @@ The file of a model holds what is its own: settings, data, model, evaluation and
     settings, before = begin(arguments, lambda given: SETTINGS, "gpt")  # flags, over those of --resume
     ...                                                             # data, tokenizers, the model's config
     compare_data(before, text=digest(text))
-    model = build(GPT, config, settings, before)
+    model = build(partial(NextToken.around, GPT), config, settings, before)
     trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
     run = Run("gpt", settings, trainer, before, arguments, text=digest(text), tokenizer=...)
     run.announce("Text: ...", "Model: ...")                         # from here on there is a folder
@@ -44,8 +44,8 @@ from tinytx.viz import loss_curve
 from tinytx.wording import counted
 
 
-def build(cls, config, settings, before):
-    """Return a model of class ``cls``, new or with the weights of the run that goes on.
+def build(make, config, settings, before):
+    """Return ``make(config, rng=, dtype=)``, new or with the weights of the run that goes on.
 
     Raises ValueError if anything but the ``free`` settings of its config has changed since, or the dtype.
     """
@@ -57,7 +57,7 @@ def build(cls, config, settings, before):
         changed = [name for name in now if name not in free and now[name] != then[name]]
         if changed:
             raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
-    model = cls(config, rng=np.random.default_rng(settings.seed), dtype=dtype)
+    model = make(config, rng=np.random.default_rng(settings.seed), dtype=dtype)
     if before:
         model.load_state_dict(before.model.state_dict())
     return model
@@ -251,7 +251,7 @@ class Run:
 
     def draw(self, measured=None):
         """Draw the losses so far; return the names of the pictures that there are."""
-        kind = type(self.trainer.model).__name__.replace("Bert", "BERT")
+        kind = type(getattr(self.trainer.model, "body", self.trainer.model)).__name__.replace("Bert", "BERT")
         title = f"{kind}, validation loss {measured['val_loss']:.3f}" if measured else kind
         if not (self.folder / METRICS).exists():
             return []

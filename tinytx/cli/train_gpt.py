@@ -1,5 +1,7 @@
 """``python -m tinytx train gpt``: a character-level GPT from a text file."""
 
+from functools import partial
+
 import numpy as np
 
 from tinytx.cli.advice import command
@@ -21,6 +23,7 @@ from tinytx.decoding import generate
 from tinytx.models import GPT, GPTConfig
 from tinytx.progress import tracked
 from tinytx.settings import Settings, extended, setting
+from tinytx.tasks import NextToken
 from tinytx.wording import counted
 
 
@@ -79,7 +82,7 @@ def run(arguments):
     inputs, targets = windows(validation, settings.max_len)
     compare_data(before, text=digest(*texts))
     config = GPTConfig(vocab_size=tokenizer.vocab_size, **settings.fields_of(GPTConfig))
-    model = build(GPT, config, settings, before)
+    model = build(partial(NextToken.around, GPT), config, settings, before)
     trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
     run = Run("gpt", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
     named = origin(settings, before, "data", "valid")

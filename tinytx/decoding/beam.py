@@ -68,7 +68,8 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
     Examples
     --------
     >>> from tinytx.models import GPT, GPTConfig
-    >>> model = GPT(GPTConfig(vocab_size=9, max_len=8), rng=np.random.default_rng(0))
+    >>> from tinytx.tasks import NextToken
+    >>> model = NextToken(GPT(GPTConfig(vocab_size=9, max_len=8), rng=np.random.default_rng(0)))
     >>> decoded = beam_search(model, np.array([[1, 2, 3]]), 4, beam_size=5, n_best=2, stop=0)
     >>> decoded.scores.shape
     (1, 2)

@@ -15,7 +15,7 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
 
     Parameters
     ----------
-    model : GPT or Transformer
+    model : NextToken or Transformer
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
         What to continue, T >= 1; of a longer one than ``max_len`` the end is used. Prompts of different lengths each
         get what they would get alone (`tinytx.decoding.sessions.begin` says how). For an encoder-decoder, the sources.
@@ -93,7 +93,8 @@ def greedy(model, ids, n_tokens, *, stop=None, pad=None, trace=False):
     Examples
     --------
     >>> from tinytx.models import GPT, GPTConfig
-    >>> model = GPT(GPTConfig(vocab_size=9, max_len=8), rng=np.random.default_rng(0))
+    >>> from tinytx.tasks import NextToken
+    >>> model = NextToken(GPT(GPTConfig(vocab_size=9, max_len=8), rng=np.random.default_rng(0)))
     >>> decoded = greedy(model, np.array([[1, 2, 3]]), 4, trace=True)
     >>> decoded.ids.shape, [step.fed.shape for step in decoded.steps]
     ((1, 4), [(1, 3), (1, 1), (1, 1), (1, 1)])

@@ -33,7 +33,7 @@ class Continuation:
     ----------
     model : layer
         ``model(ids (B, T), cache=cache)`` returns logits (B, T, V), ``model.config`` has ``vocab_size`` and
-        ``max_len``: `tinytx.models.GPT`.
+        ``max_len``: `tinytx.tasks.NextToken`.
     ids : integers (B, T)
     slide : bool
         When ``max_len`` positions are full, forget all but the last half of them and go on, for ever. Then of a longer
@@ -131,7 +131,7 @@ def begin(place, model, ids, n_tokens, *, slide=False):
     ----------
     place : str
         For messages.
-    model : GPT or Transformer
+    model : NextToken or Transformer
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
     n_tokens : int
         Tokens that will be asked for.
@@ -203,7 +203,7 @@ class Ending:
     ----------
     place : str
         For messages.
-    model : GPT or Transformer
+    model : NextToken or Transformer
     vocab_size : int
     stop : int or sequence of int, optional
         If None, the model's ``config.stop_id``, or nothing where it has none. ``()`` is nothing.

@@ -1,4 +1,4 @@
-"""Models: one file for each paper, with a config and the wiring of layers."""
+"""Models: one file for each paper, with a config and a body, which turns ids into vectors."""
 
 from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.gpt import GPT, GPTConfig

@@ -1,19 +1,16 @@
-"""GPT: a decoder-only language model (Radford et al. 2019, as nanoGPT writes it)."""
+"""GPT: causal blocks over token and position embeddings (Radford et al. 2019, as nanoGPT writes it)."""
 
 import math
 
 import numpy as np
 
-from tinytx import ops
-from tinytx.core import Layer, pieces
-from tinytx.layers import Block, Dropout, Embedding, LayerNorm, LearnedPositions, Linear, TiedLinear
+from tinytx.core import Layer
+from tinytx.layers import Block, Dropout, Embedding, LayerNorm, LearnedPositions
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
 from tinytx.models.config import MOST_LAYERS, check_heads
 from tinytx.settings import Settings, setting
-
-LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
 
 
 class GPTConfig(Settings):
@@ -40,7 +37,7 @@ class GPTConfig(Settings):
 
 
 class GPT(Layer):
-    """A stack of causal blocks over token and position embeddings, and a linear map to the vocabulary.
+    """A stack of causal blocks over token and position embeddings: ids to a vector for each position.
 
     Parameters
     ----------
@@ -52,16 +49,18 @@ class GPT(Layer):
 
     Examples
     --------
-    >>> model = GPT(GPTConfig(vocab_size=65), rng=np.random.default_rng(0))
-    >>> model(np.zeros((2, 5), int)).shape
-    (2, 5, 65)
+    >>> body = GPT(GPTConfig(vocab_size=65), rng=np.random.default_rng(0))
+    >>> body(np.zeros((2, 5), int)).shape
+    (2, 5, 128)
     """
+
+    init = staticmethod(normal(0.02))
 
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config = config
-        d, init = config.d_model, normal(0.02)
-        self.token = Embedding(config.vocab_size, d, rng=rng, dtype=dtype, init=init)
-        self.position = LearnedPositions(config.max_len, d, rng=rng, dtype=dtype, init=init)
+        d = config.d_model
+        self.token = Embedding(config.vocab_size, d, rng=rng, dtype=dtype, init=self.init)
+        self.position = LearnedPositions(config.max_len, d, rng=rng, dtype=dtype, init=self.init)
         self.dropout = Dropout(config.dropout)
         self.blocks = [
             Block(
@@ -74,19 +73,20 @@ class GPT(Layer):
                 activation=config.activation,
                 rng=rng,
                 dtype=dtype,
-                init=init,
+                init=self.init,
                 init_output=normal(0.02 / math.sqrt(2 * config.n_layers)),
             )
             for _ in range(config.n_layers)
         ]
         self.norm = LayerNorm(d, dtype=dtype) if config.norm_order == "pre" else None
-        if config.tied_head:
-            self.head = TiedLinear(self.token.weight)
-        else:
-            self.head = Linear(d, config.vocab_size, bias=False, rng=rng, dtype=dtype, init=init)
 
-    def forward(self, ids, tape=None, *, cache=None, hidden=False):
-        """Return the logits of each position's next token.
+    @property
+    def output_table(self):
+        """The parameter (V, D) that the output layer shares, or None where it has its own."""
+        return self.token.weight if self.config.tied_head else None
+
+    def forward(self, ids, tape=None, *, cache=None):
+        """Return what the blocks make of each position.
 
         Parameters
         ----------
@@ -94,12 +94,10 @@ class GPT(Layer):
         tape : Tape, optional
         cache : KeyValueCache, optional
             Holds the positions before ``ids``, which are added to it.
-        hidden : bool
-            Whether to stop in front of the head.
 
         Returns
         -------
-        array (B, T, V), or (B, T, D) in front of the head
+        array (B, T, D)
 
         Raises
         ------
@@ -117,47 +115,13 @@ class GPT(Layer):
         x = self.dropout(x, tape)
         for block in self.blocks:
             x = block(x, tape, cache=cache)
-        if self.norm:
-            x = self.norm(x, tape)
-        return x if hidden else self.head(x, tape)
+        return self.norm(x, tape) if self.norm else x
 
-    def backward(self, dlogits, tape):
-        """Add the gradients of all parameters; ids have none, so nothing is returned."""
-        self._hidden_backward(self.head.backward(dlogits, tape), tape)
-
-    def _hidden_backward(self, dx, tape):
+    def backward(self, dx, tape):
+        """Add the gradients of `forward`; ids have none, so nothing is returned."""
         if self.norm:
             dx = self.norm.backward(dx, tape)
         for block in reversed(self.blocks):
             dx = block.backward(dx, tape)
         dx = self.dropout.backward(dx, tape)
         self.token.backward(self.position.backward(dx, tape), tape)
-
-    def loss(self, ids, targets, tape=None, *, count=None):
-        """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`.
-
-        More than ``LOGITS`` logits are made in chunks and not kept: `tinytx.ops.linear_cross_entropy`.
-        """
-        if np.size(ids) * self.config.vocab_size > LOGITS:
-            x = self(ids, tape, hidden=True)
-            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, count=count, **pieces(tape))
-        else:
-            loss, saved = ops.cross_entropy(self(ids, tape), targets, count=count)
-        if tape is not None:
-            tape.push(self, saved)
-        return loss
-
-    def loss_backward(self, tape):
-        """Add the gradients of `loss`."""
-        saved = tape.pop(self)
-        if hasattr(saved, "logits"):
-            self.backward(ops.cross_entropy_backward(1.0, saved), tape)
-        else:
-            dx, dmatrix = ops.linear_cross_entropy_backward(1.0, saved)
-            self.head.add_matrix_grad(dmatrix)
-            self._hidden_backward(dx, tape)
-
-    @staticmethod
-    def count(ids, targets):
-        """Return by how many targets `loss` divides."""
-        return ops.count_targets(targets)

@@ -4,8 +4,6 @@ Late in training the weights wander around a minimum, pushed by the noise of bat
 that walk lies nearer to the middle than any of them, at no cost while training.
 """
 
-from dataclasses import asdict
-
 import numpy as np
 
 from tinytx.arguments import check_list
@@ -45,31 +43,33 @@ def average_checkpoints(folders):
     --------
     >>> from tempfile import TemporaryDirectory
     >>> from tinytx.models import GPT, GPTConfig
+    >>> from tinytx.tasks import NextToken
     >>> from tinytx.training import save_checkpoint
     >>> config = GPTConfig(vocab_size=5, d_model=8, n_heads=2, n_layers=1)
     >>> with TemporaryDirectory() as one, TemporaryDirectory() as two:
     ...     for seed, folder in enumerate((one, two)):
-    ...         path = save_checkpoint(folder, GPT(config, rng=np.random.default_rng(seed)))
+    ...         path = save_checkpoint(folder, NextToken(GPT(config, rng=np.random.default_rng(seed))))
     ...     model, meta = average_checkpoints([one, two])
     """
     check_list("average_checkpoints", "folders", folders, of="folders")
     folders = list(folders)
     if not folders:
         raise ValueError("average_checkpoints: no folders given, expected at least one")
-    model, _, meta = load_checkpoint(folders[0])
+    model, _, first = load_checkpoint(folders[0])
+    meta = first
     sums = {name: array.astype(np.float64) for name, array in model.state_dict().items()}
     for folder in folders[1:]:
         other, _, meta = load_checkpoint(folder)
-        _check_same(model, other, folders[0], folder)
+        _check_same(first, meta, folders[0], folder)
         for name, array in other.state_dict().items():
             sums[name] += array
     model.load_state_dict({name: total / len(folders) for name, total in sums.items()})
     return model, meta
 
 
-def _check_same(model, other, folder, other_folder):
-    """Raise FileError unless two models are of one kind and one config."""
-    one, two = ({"model": type(m).__name__} | asdict(m.config) for m in (model, other))
+def _check_same(meta, other_meta, folder, other_folder):
+    """Raise FileError unless two checkpoints are of one task, one model and one config."""
+    one, two = ({"task": m["task"], "model": m["model"]} | m["config"] for m in (meta, other_meta))
     differing = [
         f"{name} {one.get(name)!r} and {two.get(name)!r}" for name in one | two if one.get(name) != two.get(name)
     ]

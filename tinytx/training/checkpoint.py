@@ -3,6 +3,7 @@
 import platform
 import re
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from tinytx.core import check_arrays
 from tinytx.extras import MissingExtra, require
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.models import MODELS
+from tinytx.tasks import TASKS
+from tinytx.tasks.task import Task
+from tinytx.training.old_checkpoint import TASK_OF, upgraded
 
-FORMAT = 1
+FORMAT = 2
 NAME = "checkpoint.npz"
-OWN = ("format", "model", "config")  # names of meta that belong to the checkpoint
+OWN = ("format", "task", "model", "config")  # names of meta that belong to the checkpoint
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
 
@@ -26,10 +30,10 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
     ----------
     folder : str or Path
     model : Layer
-        One of `tinytx.models.MODELS`.
+        One of `tinytx.tasks.TASKS`, around one of `tinytx.models.MODELS`.
     optimizer : Optimizer, optional
     **meta : what `tinytx.files.save_arrays` takes
-        Tokenizer, settings, step, ... Not ``format`` and ``config``, which are the checkpoint's own. A ``fingerprint``
+        Tokenizer, settings, step, ... Not those of ``OWN``, which are the checkpoint's own. A ``fingerprint``
         takes the place of the one that is saved without it.
 
     Returns
@@ -44,23 +48,21 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
     OSError
         If the file cannot be written; an older one still stands.
     """
-    kind = next((name for name, (cls, _) in MODELS.items() if type(model) is cls), None)
-    if kind is None:
-        raise TypeError(f"save_checkpoint: model is a {type(model).__name__}, expected one of {', '.join(MODELS)}")
+    kinds = _kinds(model)
     taken = [name for name in OWN if name in meta]
     if taken:
         raise ValueError(f"save_checkpoint: {taken[0]} is a name of the checkpoint's own: call it my_{taken[0]}, say")
     weights = model.state_dict()
     try:
         _dtype(weights)
-        _check_arrays(type(model), model.config, weights)
+        _check_arrays(_maker(**kinds), model.config, weights)
     except ValueError as error:
         raise ValueError(f"save_checkpoint: the model is not what its config says: {error}") from error
     arrays = {f"model.{name}": array for name, array in weights.items()}
     if optimizer is not None:
         optimizer.check_model("save_checkpoint", model)
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
-    meta = {"format": FORMAT, "model": kind, "config": asdict(model.config), "fingerprint": fingerprint(), **meta}
+    meta = {"format": FORMAT, **kinds, "config": asdict(model.config), "fingerprint": fingerprint(), **meta}
     path = Path(folder) / NAME
     save_arrays(path, arrays, meta)
     return path
@@ -72,7 +74,7 @@ def load_checkpoint(folder):
     Returns
     -------
     model : Layer
-        Made anew from its config, with the weights of the file.
+        The task, made anew around a body of the config, with the weights of the file.
     optimizer_state : dict of str to array
         For ``Optimizer.load_state_dict``; empty if none was saved.
     meta : dict
@@ -86,10 +88,13 @@ def load_checkpoint(folder):
     if not path.is_file():
         raise FileError(f"load_checkpoint: there is no {NAME} in {folder}: name the folder of a run")
     arrays, meta = load_arrays(path)
-    if meta.get("format") != FORMAT or meta.get("model") not in list(MODELS):
+    if meta.get("format") == 1 and meta.get("model") in list(TASK_OF):
+        arrays, meta = upgraded(arrays, meta)
+    kinds = {name: meta.get(name) for name in ("task", "model")}
+    if meta.get("format") != FORMAT or kinds["model"] not in list(MODELS) or kinds["task"] not in [None, *TASKS]:
         raise FileError(
-            f"load_checkpoint: {path} has format {meta.get('format')!r:.80} and model {meta.get('model')!r:.80}, "
-            f"expected format {FORMAT} and one of {', '.join(MODELS)}"
+            f"load_checkpoint: {path} has format {meta.get('format')!r:.80}, task {kinds['task']!r:.80} and model "
+            f"{kinds['model']!r:.80}, expected format {FORMAT}, one of {', '.join(TASKS)} and one of {', '.join(MODELS)}"
         )
     parts = {"model": {}, "optimizer": {}}
     for name, array in arrays.items():
@@ -97,16 +102,32 @@ def load_checkpoint(folder):
         if part not in parts:
             raise FileError(f"load_checkpoint: {path}: {name:.80} belongs neither to the model nor to the optimizer")
         parts[part][rest] = array
-    cls, config = MODELS[meta["model"]]
     try:
-        config = config(**meta["config"])
+        config, make = MODELS[kinds["model"]][1](**meta["config"]), _maker(**kinds)
         _check_size(config, parts["model"])
-        _check_arrays(cls, config, parts["model"])
-        model = cls(config, rng=np.random.default_rng(0), dtype=_dtype(parts["model"]))
+        _check_arrays(make, config, parts["model"])
+        model = make(config, rng=np.random.default_rng(0), dtype=_dtype(parts["model"]))
         model.load_state_dict(parts["model"])
     except (TypeError, ValueError, KeyError) as error:
         raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {_cut(error)}") from error
     return model, parts["optimizer"], meta
+
+
+def _kinds(model):
+    """Return {"task": name, "model": name}: how a checkpoint says what a model is."""
+    task, body = (model, model.body) if isinstance(model, Task) else (None, model)
+    kind = next((name for name, (cls, _) in MODELS.items() if type(body) is cls), None)
+    asked = next((name for name, cls in TASKS.items() if type(task) is cls), None)
+    if kind is None or task is not None and asked is None:
+        facts = f"expected one of {', '.join(TASKS)} around one of {', '.join(MODELS)}"
+        raise TypeError(f"save_checkpoint: model is a {type(model).__name__} with a body {type(body).__name__}, {facts}")
+    return {"task": asked, "model": kind}
+
+
+def _maker(task, model):
+    """Return the function (config, rng=, dtype=) that makes a task around a body of these kinds."""
+    body = MODELS[model][0]
+    return partial(TASKS[task].around, body) if task else body
 
 
 def _check_size(config, arrays):
@@ -133,14 +154,14 @@ class _Zeros:
     uniform = normal
 
 
-def _check_arrays(cls, config, arrays):
+def _check_arrays(make, config, arrays):
     """Raise ValueError unless arrays have the names and shapes that a config asks for, before its model is made.
 
     A model of one layer says what each layer has. How many there are must be what the arrays' names say, so that no
     more is made than they hold.
     """
     counts = {name: 1 for name in vars(config) if re.fullmatch(r"n_(\w+_)?layers", name)}
-    shapes = {name: array.shape for name, array in cls(replace(config, **counts), rng=_Zeros()).state_dict().items()}
+    shapes = {name: array.shape for name, array in make(replace(config, **counts), rng=_Zeros()).state_dict().items()}
     parts = {name: re.match(r"(.*?\.)0(\..*)", name) for name in shapes}
     stacks = {part[1] for part in parts.values() if part}
     found = {re.match(r"(.*?\.)(\d+)\.", name) for name in arrays}
@@ -152,7 +173,7 @@ def _check_arrays(cls, config, arrays):
         part = parts[name]
         names = [f"{part[1]}{n}{part[2]}" for stack, n in sorted(numbers) if stack == part[1]] if part else [name]
         expected |= dict.fromkeys(names, shape)
-    check_arrays(cls.__name__, expected, arrays)
+    check_arrays(type(config).__name__, expected, arrays)
 
 
 def _cut(text, most=2500):

@@ -47,7 +47,7 @@ class Trainer:
     Parameters
     ----------
     model : Layer
-        With the three methods above (`tinytx.models.GPT`, ...).
+        With the three methods above: a task (`tinytx.tasks`), or a model of your own.
     optimizer : Optimizer
         Made for the same model.
     clip : float or None
@@ -97,7 +97,7 @@ class Trainer:
         Parameters
         ----------
         *batch : arrays whose first axis is the batch's rows
-            What the model's ``loss`` takes: for a GPT, ids and targets (B, T).
+            What the model's ``loss`` takes: for `tinytx.tasks.NextToken`, ids and targets (B, T).
 
         Returns
         -------

@@ -10,6 +10,7 @@ others, and speaks for them too (Jain and Wallace 2019, arXiv:1902.10186).
 from tinytx.core import Tape
 from tinytx.layers import MultiHeadAttention
 from tinytx.ops.attention import attention_weights
+from tinytx.tasks.task import Task
 
 
 class _Watcher(Tape):
@@ -38,7 +39,7 @@ def attention_maps(model, *inputs):
     Parameters
     ----------
     model : Layer
-        Called as ``model(*inputs, tape)``: any with a `tinytx.layers.MultiHeadAttention` in it.
+        Called as ``model(*inputs, tape)``: any with a `tinytx.layers.MultiHeadAttention` in it. Of a task, the body.
     *inputs : arrays
         Ids (B, T) for a GPT; source ids (B, S) and the decoder's input (B, T) for a Transformer.
 
@@ -61,6 +62,7 @@ def attention_maps(model, *inputs):
     >>> {path: p.shape for path, p in attention_maps(model, np.array([[1, 2, 3]])).items()}
     {'blocks.0.attention.f': (1, 2, 3, 3)}
     """
+    model = model.body if isinstance(model, Task) else model
     watcher = _Watcher(model)
     model(*inputs, watcher)
     if not watcher.maps:

@@ -1,0 +1,54 @@
+"""Next token: at each position, say the token that follows (GPT)."""
+
+from tinytx import ops
+from tinytx.tasks.task import Task
+
+
+class NextToken(Task):
+    """A causal body, and a linear map from each of its vectors to the logits of the next token.
+
+    Parameters
+    ----------
+    body : Layer
+        ``body(ids, tape, cache=cache)`` returns (B, T, D): `tinytx.models.GPT`.
+    rng : numpy.random.Generator, optional
+        Draws the head of a body that shares no table with it; the one that drew the body.
+
+    Raises
+    ------
+    ValueError
+        If the head is to be drawn, and ``rng`` is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinytx.models import GPT, GPTConfig
+    >>> model = NextToken(GPT(GPTConfig(vocab_size=65), rng=np.random.default_rng(0)))
+    >>> model(np.zeros((2, 5), int)).shape
+    (2, 5, 65)
+    """
+
+    def __init__(self, body, *, rng=None):
+        super().__init__(body)
+        self.head = self._output_layer(body.config.vocab_size, rng)
+
+    def forward(self, ids, tape=None, *, cache=None):
+        """Return the logits (B, T, V) of each position's next token; ``cache`` holds the positions before ``ids``."""
+        return self.head(self.body(ids, tape, cache=cache), tape)
+
+    def backward(self, dlogits, tape):
+        """Add the gradients of all parameters; ids have none, so nothing is returned."""
+        self.body.backward(self.head.backward(dlogits, tape), tape)
+
+    def loss(self, ids, targets, tape=None, *, count=None):
+        """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`."""
+        return self._words_loss(self._vectors(ids, tape=tape), targets, tape, count=count)
+
+    def loss_backward(self, tape):
+        """Add the gradients of `loss`."""
+        self.body.backward(self._words_loss_backward(tape), tape)
+
+    @staticmethod
+    def count(ids, targets):
+        """Return by how many targets `loss` divides."""
+        return ops.count_targets(targets)

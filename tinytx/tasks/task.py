@@ -1,0 +1,85 @@
+"""Task: what all tasks share, above all a loss over words whose logits need not exist all at once."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.core import Layer, pieces
+from tinytx.layers import Linear, TiedLinear
+
+LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
+
+
+class Task(Layer):
+    """A body and what is asked of it; a subclass writes ``loss``, ``loss_backward``, ``count`` and ``measure``.
+
+    A task is a layer: its body and its head are children, and `tinytx.training.Trainer` trains it.
+
+    Parameters
+    ----------
+    body : Layer
+        Turns ids into vectors (..., D): `tinytx.models`. It has a ``config`` with ``d_model``; ``init``, how a matrix
+        starts; and ``output_table``, the parameter (V, D) that its output layer shares, or None where it has its own.
+    """
+
+    def __init__(self, body):
+        self.body = body
+
+    @classmethod
+    def around(cls, body, config, *, rng, **options):
+        """Return the task around a new body, both drawn from one generator.
+
+        Parameters
+        ----------
+        body : type
+            Of `tinytx.models`.
+        config : the body's
+        rng : numpy.random.Generator
+        **options
+            Of the body beside: ``dtype``.
+        """
+        return cls(body(config, rng=rng, **options), rng=rng)
+
+    @property
+    def config(self):
+        """The body's."""
+        return self.body.config
+
+    def _vectors(self, *inputs, tape, **options):
+        """Return what the body makes of ids; a tape's messages then name layers by their path in the task."""
+        if tape is not None and tape.root is None:
+            tape.root = self
+        return self.body(*inputs, tape, **options)
+
+    def _output_layer(self, vocab_size, rng):
+        """Return the linear map from the body's vectors to logits: tied to the body's table, or drawn from ``rng``."""
+        if self.body.output_table is not None:
+            return TiedLinear(self.body.output_table)
+        if rng is None:
+            raise ValueError(
+                f"{type(self).__name__}: this {type(self.body).__name__}'s output layer shares no table, so it has "
+                "weights of its own to draw: give rng, the generator that drew the body's"
+            )
+        dtype = self.body.parameters()[0].data.dtype
+        return Linear(self.config.d_model, vocab_size, bias=False, rng=rng, dtype=dtype, init=self.body.init)
+
+    def _words_loss(self, x, targets, tape, **options):
+        """Return the cross-entropy of ``targets`` (...) given the body's vectors x (..., D).
+
+        More than ``LOGITS`` logits are made in chunks and not kept: `tinytx.ops.linear_cross_entropy`.
+        """
+        if np.size(targets) * self.head.matrix.shape[1] > LOGITS:
+            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, **options, **pieces(tape))
+        else:
+            loss, saved = ops.cross_entropy(self.head(x, tape), targets, **options)
+        if tape is not None:
+            tape.push(self, saved)
+        return loss
+
+    def _words_loss_backward(self, tape):
+        """Add the head's gradients of `_words_loss`; return dx (..., D)."""
+        saved = tape.pop(self)
+        if hasattr(saved, "logits"):
+            return self.head.backward(ops.cross_entropy_backward(1.0, saved), tape)
+        dx, dmatrix = ops.linear_cross_entropy_backward(1.0, saved)
+        self.head.add_matrix_grad(dmatrix)
+        return dx

@@ -1,0 +1,28 @@
+"""Checkpoints of format 1, in which a model had its head and its loss inside it: read as those of format 2."""
+
+import re
+
+TASK_OF = {"bert": None, "gpt": "next_token", "transformer": None}  # what each kind of model was trained for
+HEADS = {"gpt": ("head.",)}  # paths that are the task's; all others are the body's
+
+
+def upgraded(arrays, meta):
+    """Return (arrays, meta) as format 2 has them.
+
+    Parameters
+    ----------
+    arrays : dict of str to array
+        ``model.PATH`` and ``optimizer.SLOT.PATH``; a path now begins with ``body.``, where it is not the task's.
+    meta : dict
+        Of format 1, with a ``model`` in `TASK_OF`.
+    """
+    task = TASK_OF[meta["model"]]
+    if task is None:
+        return arrays, meta | {"format": 2, "task": task}
+    heads = HEADS[meta["model"]]
+
+    def renamed(match):
+        return match[1] + (match[2] if match[2].startswith(heads) else f"body.{match[2]}")
+
+    names = {name: re.sub(r"^(model\.|optimizer\.(?:fast\.)?\w+\.)(.+)$", renamed, name) for name in arrays}
+    return {names[name]: array for name, array in arrays.items()}, meta | {"format": 2, "task": task}
