@@ -1,10 +1,10 @@
-"""Text to batches, in three rooms that import nothing from each other; it knows arrays, and no layers.
+"""From text to batches, in three packages that import nothing from each other, and know arrays but no layers.
 
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`; documents: `prose`.
-- ``tokenizers``: text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
+- ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces` and `tutorial` are the kinds; `vocabularies` chooses among them; `graphemes` says what a character is.
-- ``batches``: ids to arrays. `windows` of one long text; `encoded_pairs` and `pair_batches`; `rows`, `sentence_pairs`,
-  `masking` and `masked_batches` for BERT.
+- ``batches``: from ids to arrays. `windows` of one long text; `encoded_pairs` and `pair_batches`; for BERT `rows`,
+  `sentence_pairs`, `masking` and `masked_batches`.
 
 `reading` reads text files for all of them.
 """

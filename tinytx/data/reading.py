@@ -1,20 +1,20 @@
-"""Text files, read by one rule: UTF-8, and what a line is. All three rooms of this package may read one."""
+"""Reads text files: UTF-8, with one rule for the ends of lines, for all of this package."""
 
 import codecs
 import re
 from pathlib import Path
 
-_MARK = "\ufeff"  # the byte order mark, decoded
+_MARK = "\ufeff"  # the byte order mark as a character
 _OTHER_ENCODINGS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",  # after UTF-32, whose mark begins alike
+    codecs.BOM_UTF16_LE: "UTF-16",  # after UTF-32, whose mark begins with the same bytes
     codecs.BOM_UTF16_BE: "UTF-16",
-}  # first bytes that give it away
+}  # the first bytes of a file in each encoding
 
 
 class DataError(ValueError):
-    """A text cannot be used; the message says which, why, and what would help."""
+    """A text cannot be used; the message says which one, why, and what to do."""
 
 
 def read_text(path):
@@ -39,13 +39,13 @@ def read_text(path):
 
 
 def read_utf8(path, place):
-    """Return the text of a UTF-8 file, as `read_text` does: all readers of this package agree on what a line is.
+    """Return the text of a UTF-8 file, as `read_text` does; all readers of this package use this function.
 
     Parameters
     ----------
     path : str or Path
     place : str
-        Who reads, for the message.
+        The calling function, for the message.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read_utf8(path, place):
     if Path(path).is_dir():
         raise DataError(f"{place}: {path} is a folder: name one text file in it")
     if Path(path).exists() and not Path(path).is_file():
-        raise DataError(f"{place}: {path} is a device or a pipe, which may have no end: name a text file")
+        raise DataError(f"{place}: {path} is a device or a pipe: name a text file")
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError as error:
@@ -64,14 +64,14 @@ def read_utf8(path, place):
         raise DataError(f"{place}: {path} cannot be read: {error.strerror}") from error
     text = unified(_decode(content, path, place))
     if not text:
-        raise DataError(f"{place}: {path} is empty: there is nothing to learn from")
+        raise DataError(f"{place}: {path} is empty: name a file with some text")
     return text
 
 
 def unified(text):
-    r"""Return a text whose lines all end with ``\n``, without byte order marks where lines begin.
+    r"""Return a text in which all lines end with ``\n`` and no line begins with a byte order mark.
 
-    Files that were joined have a mark in the middle, too.
+    A file made of several files can have a mark in the middle.
 
     >>> unified("\ufeffa\r\nb\r\ufeffc")
     'a\nb\nc'
@@ -81,7 +81,7 @@ def unified(text):
 
 
 def lines_of(text):
-    """Return the lines of a text that is `unified`; the last one may lack its newline.
+    """Return the lines of a `unified` text; the last line may lack its newline.
 
     >>> lines_of("a\\n\\nb\\n") == lines_of("a\\n\\nb") == ["a", "", "b"]
     True
@@ -90,11 +90,11 @@ def lines_of(text):
 
 
 def _decode(content, path, place):
-    """Return bytes as text, or say what they may be where they are not UTF-8."""
+    """Return bytes as text; if they are not UTF-8, raise DataError with a guess of the encoding."""
     encoding = next((name for mark, name in _OTHER_ENCODINGS.items() if content.startswith(mark)), None)
     nul = content.find(b"\0")
     if nul >= 0 and encoding is None:
-        encoding = "UTF-16 or UTF-32 without a byte order mark, or no text"
+        encoding = "UTF-16 or UTF-32 without a byte order mark, or not a text"
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -102,7 +102,7 @@ def _decode(content, path, place):
     else:
         if nul < 0:
             return text
-        at, reason = nul, ", which no text has"
+        at, reason = nul, ", which does not occur in texts"
     line = len(re.findall(rb"\r\n?|\n", content[:at])) + 1
     raise DataError(
         f"{place}: {path} is not UTF-8: byte 0x{content[at]:02x} at offset {at} in line {line}{reason}; "

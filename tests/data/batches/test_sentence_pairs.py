@@ -124,7 +124,7 @@ def test_rows_are_cut_and_segments_fit(make):
     "documents, match",
     [
         ([], "none of 0 documents has two sentences"),
-        (corpus(1, 1, 1), "none of 3 documents has two sentences, so there is no pair; take a text of several"),
+        (corpus(1, 1, 1), "none of 3 documents has two sentences, so there is no pair; take a text with"),
         ([*corpus(2), [[5], []]], "sentence 1 of document 1 has no token; leave it out"),
     ],
 )
@@ -140,7 +140,7 @@ def test_too_short_rows(make):
 
 
 def test_nothing_from_elsewhere():
-    with pytest.raises(ValueError, match="next_sentence_pairs: 2 sentences, and none of them is from elsewhere"):
+    with pytest.raises(ValueError, match="next_sentence_pairs: none of 2 sentences is left to draw at random"):
         next_sentence_pairs(corpus(2), **OPTIONS)
     assert len(next_sentence_pairs(corpus(2, 0, 1), **OPTIONS).rows) == 1
     assert len(next_sentence_pairs(corpus(3), **OPTIONS).rows) == 2

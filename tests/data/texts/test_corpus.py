@@ -22,5 +22,5 @@ def test_its_topics_are_in_the_order_of_their_names(monkeypatch):
 
 def test_a_python_without_topics_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
-    with pytest.raises(DataError, match="without pydoc_data"):
+    with pytest.raises(DataError, match="has no pydoc_data"):
         builtin_corpus()

@@ -99,7 +99,7 @@ def test_read_aligned(write):
 @pytest.mark.parametrize(
     "source, target, match",
     [
-        (b"a\nb\n", b"c\n", r"source has 2 lines and \S*target has 1: line 2 stands in one of them only; take"),
+        (b"a\nb\n", b"c\n", r"source has 2 lines and \S*target has 1: line 2 has no counterpart; take"),
         (b"a\n", b"b\n\n", "source has 1 lines .*target has 2"),
         (b"a\n\n", b"b\nc\n", r"source and \S*target: line 2: the source is empty beside 'c'.*--skip-empty"),
         (b"a\n", b"\xff\n", r"read_aligned: \S*target is not UTF-8: byte 0xff at offset 0 in line 1"),

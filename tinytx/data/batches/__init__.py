@@ -1,1 +1,1 @@
-"""Ids to what a model is trained on: rows, masks, and batches by step."""
+"""From ids to arrays for training: rows, masks, batches."""

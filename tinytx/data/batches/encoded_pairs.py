@@ -1,4 +1,4 @@
-"""Pairs of texts as pairs of ids, those that are too long for the model left out and counted."""
+"""Turns pairs of texts into pairs of ids, and leaves out those that are too long for the model."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class EncodedPairs(NamedTuple):
     skipped : list of int
         Positions in the given pairs, from 0, of those left out.
     report : str
-        One line for the user: how many pairs, how many left out and why.
+        One line for the user: the number of pairs, how many were left out and why.
     """
 
     sources: list

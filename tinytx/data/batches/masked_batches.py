@@ -1,8 +1,8 @@
 """Batches of a masked language model, with or without pairs of sentences.
 
-A row's mask is a function of (seed, epoch, row), or of (seed, row) where it is to stay the same, and the order of rows
-one of (seed, epoch). So a run that resumes at step 500 asks for batch 500 and gets it, and a row's mask depends neither
-on the rows beside it nor on the size of the batch.
+A row's mask depends on (seed, epoch, row), or on (seed, row) if it stays the same in all epochs; the order of rows
+depends on (seed, epoch). So a run that resumes at step 500 gets the same batch 500, and a row's mask does not depend
+on the other rows of its batch or on the batch's size.
 """
 
 import numpy as np
@@ -17,33 +17,33 @@ _MASKS, _ORDER = 1, 2  # two streams of random numbers from one seed
 class MaskedBatches:
     """The batches of a masked language model, by step or by epoch: ``batches(step)`` is what a model's loss takes.
 
-    In each epoch every row occurs once, in an order of its own, in batches of sizes as equal as can be; or, with
-    ``drop_last``, as many as fill whole batches, the others being left out.
+    In each epoch every row occurs once, in a new random order, and batches have nearly equal sizes. With ``drop_last``
+    all batches are full, and the remaining rows are left out.
 
     Parameters
     ----------
     rows : list of integer arrays (n,), none empty
-        Token ids, special ones included where the model wants them; padding is added here.
+        Token ids, with the special tokens that the model needs; padding is added here.
     segments : list of integer arrays (n,), optional
-        Which part of a pair each token is of, 0 or 1. With ``labels``, as `next_sentence_pairs` returns them:
-        ``MaskedBatches(*pairs, ...)``.
+        The part of the pair that each token belongs to, 0 or 1. Given together with ``labels``; for the result of
+        `next_sentence_pairs` write ``MaskedBatches(*pairs, ...)``.
     labels : integers (rows,), optional
     tokenizer : Tokenizer
         Gives mask and padding, V, the special ids, and where words start.
     batch_size : int
-        B, the most rows in a batch.
+        B, the largest number of rows in a batch.
     seed : int, not negative
-        Order and masks.
+        Determines order and masks.
     dynamic : bool
-        Mask a row differently in each epoch. Else its mask is the same in all: what a validation loss needs.
+        Mask a row differently in each epoch. False: the same mask in all epochs, for a validation loss.
     rate, replace
         As for `mask_words`.
     never : iterable of int, optional
-        As for `mask_words`; the default is all special ids, the unknown word's among them.
+        As for `mask_words`; the default is all special ids, including the unknown word's.
     whole_words : bool
-        Choose all pieces of a word together.
+        Choose all tokens of a word together.
     drop_last : bool
-        Make batches of exactly ``batch_size`` rows. Which rows are left out is another matter in each epoch.
+        Make batches of exactly ``batch_size`` rows. Each epoch leaves out other rows.
 
     Raises
     ------
@@ -94,10 +94,10 @@ class MaskedBatches:
             raise ValueError(f"MaskedBatches: {len(self.rows)} rows do not fill a batch of {batch_size}")
         self._starts = [tokenizer.word_starts(row) for row in self.rows] if whole_words else None
         self._pad_id = pad_id
-        self._plan_of = (None, None)  # the epoch last asked for, and its plan
+        self._plan_of = (None, None)  # the latest epoch, and its plan
 
     def __len__(self):
-        """Return the number of batches in an epoch: the same in every one."""
+        """Return the number of batches in an epoch, which is the same in all epochs."""
         whole, rest = divmod(len(self.rows), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -111,12 +111,12 @@ class MaskedBatches:
         Returns
         -------
         ids, targets : int64 arrays (B, T)
-            T is the length of the longest row in the batch. Targets are ``IGNORE_INDEX`` where nothing is asked. In a
-            small batch chance may choose no word: then the one is asked that came nearest to it, since a loss is a mean
-            over something.
+            T is the length of the longest row in the batch. Targets are ``IGNORE_INDEX`` where no word is hidden. If in
+            a small batch no word is drawn, the word with the smallest random number is hidden: a loss is a mean over at
+            least one target.
         segments : int64 array (B, T)
         labels : int64 array (B,)
-            The last two only of a corpus of pairs.
+            The last two only for pairs of sentences.
         """
         epoch, position = divmod(step, len(self))
         rows = self._plan(epoch)[position]
@@ -156,23 +156,23 @@ class MaskedBatches:
             order = self._rng(_ORDER, epoch).permutation(len(self.rows))
             used = len(self) * self.batch_size if self.drop_last else len(self.rows)
             plan = np.array_split(order[:used], len(self))
-            self._plan_of = epoch, plan  # in one assignment: threads may ask
+            self._plan_of = epoch, plan  # one assignment, since several threads may call
         return plan
 
 
 def _special_id(tokenizer, role):
-    found = getattr(tokenizer, f"{role}_id")
-    if found is None:
+    special_id = getattr(tokenizer, f"{role}_id")
+    if special_id is None:
         raise ValueError(
             f"MaskedBatches: the tokenizer's special tokens {tokenizer.special} have none for {role}; "
             "build it with special=BERT_SPECIAL"
         )
-    return found
+    return special_id
 
 
 def _check_parts(rows, segments, labels):
     if (segments is None) != (labels is None):
-        raise ValueError("MaskedBatches: segments and labels come together, or neither")
+        raise ValueError("MaskedBatches: expected both segments and labels, or neither")
     if segments is None:
         return
     if not len(segments) == len(labels) == len(rows):

@@ -1,4 +1,4 @@
-"""Masked language modelling: words are hidden, and the model is to name them (Devlin et al. 2018, arXiv 1810.04805).
+"""Masked language modelling: words are hidden, and the model predicts them (Devlin et al. 2018, arXiv 1810.04805).
 
 Each token is chosen with probability 15 %, independently. Of the chosen ones
 
@@ -6,11 +6,11 @@ Each token is chosen with probability 15 %, independently. Of the chosen ones
 - 10 % by a random ordinary word,
 - 10 % stay as they are,
 
-and all of them are targets: where nothing is masked the model cannot know that nothing is asked, so it has to have an
-opinion about every word. Special tokens and padding are never chosen, and never put in. Other papers, other settings:
+and all of them are targets. A word without a mask may be a target too, so the model has to learn something about every
+word. Special tokens and padding are never chosen, and never used as random words. Settings of other papers:
 
-- whole words (BERT's later models): all pieces of a word are chosen together, and replaced each for itself;
-- another mask in each epoch (RoBERTa, Liu et al. 2019, arXiv 1907.11692), or one for good: `MaskedBatches` does both;
+- whole words (BERT's later models): all tokens of a word are chosen together, and each is replaced independently;
+- a new mask in each epoch (RoBERTa, Liu et al. 2019, arXiv 1907.11692), or the same in all: `MaskedBatches` does both;
 - the from-scratch tutorial (`tinytx.data.TutorialTokenizer`) replaces every chosen word by the mask: ``replace=(1, 0, 0)``.
 """
 
@@ -30,18 +30,18 @@ def mask_words(ids, *, rng, mask_id, vocab_size, never=(), rate=0.15, replace=RE
     ids : integers (..., T)
         Each in 0..V-1.
     rng : numpy.random.Generator
-        Gives three numbers for each token, whether it is chosen or not.
+        Three numbers are drawn for each token, chosen or not.
     mask_id : int
-        What the mask token is; it is one of ``never``, named there or not.
+        The mask token. It counts as one of ``never``.
     vocab_size : int
         V.
     never : iterable of int
-        Ids that are never chosen and never put in: special tokens, padding.
+        Ids that are never chosen and never used as random words: special tokens, padding.
     rate : float in 0..1
         The probability that a token, or a word, is chosen.
     replace : three floats in 0..1 of sum 1
-        Shares of the chosen ones: masked, replaced by a random word, kept. The random word is the right one now and
-        then, once in V.
+        Shares of the chosen ones: masked, replaced by a random word, kept. With probability 1/V the random word is the
+        original one.
     word_starts : bool array (..., T), optional
         Where words start (`Tokenizer.word_starts`): whole words are chosen. Without it each token is a word.
 
@@ -54,8 +54,8 @@ def mask_words(ids, *, rng, mask_id, vocab_size, never=(), rate=0.15, replace=RE
     Raises
     ------
     TypeError, ValueError
-        If ids are not integers of 0..V-1, a number is out of its range, ``word_starts`` has another shape, or no id
-        is left to be put in.
+        If ids are not integers of 0..V-1, a number is out of its range, ``word_starts`` has another shape, or there is
+        no ordinary id for random words.
 
     Examples
     --------
@@ -69,12 +69,12 @@ def mask_words(ids, *, rng, mask_id, vocab_size, never=(), rate=0.15, replace=RE
 
 
 class Masking:
-    """The settings of `mask_words`, checked once, and the mask that given random numbers make.
+    """The settings of `mask_words`, checked once; ``masked`` applies them with given random numbers.
 
     Parameters
     ----------
     place : str
-        Who asks, for messages.
+        The calling function, for messages.
     mask_id, vocab_size, never, rate, replace
         As for `mask_words`, with the same errors.
     """
@@ -93,12 +93,12 @@ class Masking:
             raise ValueError(f"{place}: never is {never.tolist()}, expected ids of 0..{vocab_size - 1}")
         self.ordinary = np.delete(np.arange(vocab_size), never)
         if replace[1] and not len(self.ordinary):
-            raise ValueError(f"{place}: all {vocab_size} ids are in never, and no random word is left")
+            raise ValueError(f"{place}: all {vocab_size} ids are in never, so there is no random word")
         self.place, self.mask_id, self.vocab_size, self.never = place, mask_id, vocab_size, never
         self.rate, self.replace = rate, replace
 
     def checked(self, ids, where=""):
-        """Return ids as int64, or say which is none, and where."""
+        """Return ids as int64; raise ValueError with the first id out of range and its position."""
         ids = np.asarray(ids)
         if ids.dtype.kind not in "iu" and ids.size:
             raise TypeError(f"{self.place}: ids{where} have dtype {ids.dtype}, expected integers")
@@ -114,7 +114,7 @@ class Masking:
     def masked(self, ids, u, word_starts=None, *, at_least_one=False):
         """Return (inputs, targets), int64 (..., T), for ids (..., T) and uniform numbers u (3, ..., T) of [0, 1).
 
-        With ``at_least_one``, where chance chooses none, the word that came nearest to it is chosen.
+        With ``at_least_one``, if no word is chosen, the word with the smallest number in ``u[0]`` is.
         """
         choice, kind, word = u
         special = np.isin(ids, self.never)
@@ -135,6 +135,6 @@ class Masking:
 
 
 def _of_first_piece(values, starts):
-    """Return for each piece the value (..., T) at the start of its word; a row's first piece always starts one."""
+    """Return for each token the value (..., T) at the start of its word; a row's first token always starts one."""
     positions = np.where(starts, np.arange(starts.shape[-1]), 0)
     return np.take_along_axis(values, np.maximum.accumulate(positions, axis=-1), axis=-1)

@@ -1,11 +1,11 @@
-"""Batches of pairs: of like lengths, bounded by tokens, each epoch in an order of its own.
+"""Batches of pairs of similar lengths, bounded by the number of tokens, in a new order in each epoch.
 
-Rows of one array have one length, and the shorter ones are filled up with padding, for which the model computes and
-learns nothing. So pairs are sorted by length and cut into buckets of at most ``max_padding`` padding. Inside a bucket
-pairs are shuffled in each epoch, and cut into batches; then the batches are shuffled.
+All rows of an array have one length, so shorter rows are padded, and computing on padding is wasted time. So pairs are
+sorted by length and cut into buckets with at most ``max_padding`` padding. In each epoch the pairs of a bucket are
+shuffled and cut into batches; then the batches are shuffled.
 
-The buckets, and how many batches each gives, depend on the lengths alone: every epoch has the same number of batches,
-and batch ``step`` of a run is a function of (seed, step). A run that resumes at step 500 asks for batch 500.
+The buckets, and the number of batches of each, depend on the lengths alone. So every epoch has the same number of
+batches, and batch ``step`` of a run depends on (seed, step): a run that resumes at step 500 gets the same batch 500.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from tinytx.data.batches.rows import pad
 
 
 class PairBatch(NamedTuple):
-    """One batch. The model reads ``target[:, :-1]`` and is to say ``target[:, 1:]``, each token from those before it.
+    """One batch. The model reads ``target[:, :-1]`` and predicts ``target[:, 1:]``, each token from those before it.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class PairBatch(NamedTuple):
     target : int64 array (B, T + 1)
         Each row begins with the start token, and ends with the stop token and padding.
     pairs : int64 array (B,)
-        Which pair each row is, as a position in the lists of all.
+        The position of each row's pair in the lists of all pairs.
     """
 
     source: np.ndarray
@@ -42,20 +42,20 @@ class PairBatches:
     targets : list of integer arrays (T + 1,), with start and stop
         As `encode_pairs` returns them.
     max_tokens : int
-        The most ids in ``source``, and in ``target``, of one batch, padding counted.
+        The largest number of ids in ``source``, and in ``target``, of one batch, padding included.
     pad_id : int
-        What fills rows up, in source and target: no token of a pair.
+        The id of padding, in source and target; it must not be a token of a pair.
     seed : int, not negative
-        The order. For validation any will do: a mean over an epoch does not depend on it.
+        Determines the order. A mean over an epoch, as in validation, does not depend on it.
     max_padding : float in 0..1
-        The most padding in an epoch, as a share of all ids. Less means smaller buckets: less mixing and more small
-        batches. 0 puts only pairs of the same two lengths together.
+        The largest share of padding among all ids of an epoch. A smaller one makes smaller buckets, so less mixing and
+        more small batches. With 0 all pairs of a batch have the same two lengths.
 
     Raises
     ------
     ValueError
-        If there are no pairs, or not as many sources as targets, a row is empty, a pair has ``pad_id`` among its
-        tokens or is alone longer than ``max_tokens``, or a number is out of its range.
+        If there are no pairs, or not as many sources as targets, a row is empty, contains ``pad_id`` or is longer than
+        ``max_tokens``, or a number is out of its range.
 
     Examples
     --------
@@ -78,10 +78,10 @@ class PairBatches:
         self.max_tokens, self.pad_id, self.seed = max_tokens, pad_id, seed
         self._lengths = np.array([list(map(len, sources)), list(map(len, targets))])  # (2, pairs)
         self._buckets = [(bucket, self._n_batches(bucket)) for bucket in _buckets(self._lengths, max_padding)]
-        self._plan_of = (None, None)  # the epoch last asked for, and its plan
+        self._plan_of = (None, None)  # the latest epoch, and its plan
 
     def __len__(self):
-        """Return the number of batches in an epoch: the same in every one."""
+        """Return the number of batches in an epoch, which is the same in all epochs."""
         return sum(n for _, n in self._buckets)
 
     def batch(self, step):
@@ -111,7 +111,7 @@ class PairBatches:
         return 1 - int(self._lengths.sum()) / padded
 
     def _n_batches(self, bucket):
-        """Return into how many batches a bucket is cut, none above max_tokens whichever pairs it gets."""
+        """Return the number of batches of a bucket, such that none exceeds max_tokens, whichever pairs it gets."""
         pairs_in_batch = self.max_tokens // int(self._lengths[:, bucket].max())
         return -(-len(bucket) // pairs_in_batch)
 
@@ -124,7 +124,7 @@ class PairBatches:
             rng = np.random.default_rng([self.seed, epoch])
             plan = [part for bucket, n in self._buckets for part in np.array_split(rng.permutation(bucket), n)]
             plan = [plan[i] for i in rng.permutation(len(plan))]
-            self._plan_of = epoch, plan  # in one assignment: threads may ask
+            self._plan_of = epoch, plan  # one assignment, since several threads may call
         return plan
 
 
@@ -146,9 +146,10 @@ def _check_rows(sources, targets, max_tokens, pad_id):
 
 
 def _buckets(lengths, max_padding):
-    """Cut the pairs, sorted by length, into runs that have at most max_padding padding.
+    """Sort the pairs by length and cut them into buckets with at most max_padding padding.
 
-    Sources' lengths rise; targets' lengths rise and fall in turn, so that neighbours differ by little in both.
+    Sources are sorted by rising length; among sources of one length targets rise, and among those of the next length
+    they fall, so that neighbours differ little in both.
 
     Parameters
     ----------

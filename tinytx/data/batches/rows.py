@@ -13,8 +13,8 @@ def framed(first, second=None, *, cls_id, sep_id, max_len=None):
     first, second : integer arrays (n,)
     cls_id, sep_id : int
     max_len : int, optional
-        The most tokens in the row. What is too long loses tokens at the end, one by one: the longer sentence loses one,
-        and of two equally long ones the second.
+        The largest number of tokens in the row. Too long sentences lose tokens at their ends, one by one: each time the
+        longer sentence loses one, or the second if both have the same length.
 
     Returns
     -------
@@ -47,15 +47,15 @@ def _cut(sentences, room):
     if len(sentences) == 1:
         return [sentences[0][:room]]
     first, second = sentences
-    n_first = max(room - len(second), (room + 1) // 2)  # what the second leaves, or the larger half
+    n_first = max(room - len(second), (room + 1) // 2)  # what the second leaves free, or the larger half
     first = first[:n_first]
     return [first, second[: room - len(first)]]
 
 
 def joined(sentences, max_len=20):
-    """Return one sequence for each sentence: it and those after it, until there are enough words (rule 3).
+    """Return one row for each sentence: it and the sentences after it, until the row is full.
 
-    Every word is thus in several sequences, at several positions, and no row is padded.
+    So every word occurs in several rows, at several positions, and no row is padded (the BERT tutorial's rule 3).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def joined(sentences, max_len=20):
     Returns
     -------
     rows : list of int64 arrays (T,)
-        All views of one array. Shorter than ``max_len``, all of the corpus, only where that is shorter itself.
+        Views of one array. Rows are shorter than ``max_len`` only if the whole corpus is.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def joined(sentences, max_len=20):
 
 
 def pad(rows, pad_id):
-    """Return rows of different lengths as one array, filled up at the end.
+    """Return rows of different lengths as one array, padded at the end.
 
     Parameters
     ----------

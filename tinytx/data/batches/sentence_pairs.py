@@ -1,14 +1,14 @@
-"""Pairs of sentences, and the question whether they belong together: BERT's second task, and ALBERT's.
+"""Pairs of sentences for the second task of BERT and of ALBERT: do the two sentences belong together?
 
-A row is ``[CLS] A [SEP] B [SEP]``; its segments are 0 up to the first ``[SEP]``, and 1 after it. The label is what a
-classifier is to read off ``[CLS]``:
+A row is ``[CLS] A [SEP] B [SEP]``; its segments are 0 up to the first ``[SEP]``, and 1 after it. A classifier predicts
+the label from the vector at ``[CLS]``:
 
-- next sentence (Devlin et al. 2018, arXiv 1810.04805): 0 if B is the sentence after A, 1 if it comes from elsewhere,
+- next sentence (Devlin et al. 2018, arXiv 1810.04805): 0 if B is the sentence after A, 1 if it is a random one,
   each with probability one half;
 - sentence order (Lan et al. 2019, arXiv 1909.11942): 0 if B is the sentence after A, 1 if the two were swapped. Here
-  the topic, which gives the first task away, tells nothing.
+  the topic, from which the first task can be guessed, does not help.
 
-Every sentence but the last of a document is the A, or in a swapped pair the B, of one pair. Documents are lists of
+Every sentence except the last of its document begins one pair: as A, or as B of a swapped pair. Documents are lists of
 encoded sentences: ``[[tokenizer.encode(sentence) for sentence in document] for document in documents(text)]``.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from tinytx.data.batches.rows import framed
 
-_NEXT, _ORDER = 3, 4  # two streams of random numbers from one seed, neither of them a mask's
+_NEXT, _ORDER = 3, 4  # streams of random numbers from one seed; masks use 1 and 2
 
 
 class SentencePairs(NamedTuple):
@@ -38,19 +38,19 @@ class SentencePairs(NamedTuple):
 
 
 def next_sentence_pairs(documents, *, seed, cls_id, sep_id, max_len):
-    """Return pairs of a sentence with the next one (label 0), or with one from another document (label 1).
+    """Return pairs of a sentence with the next one (label 0), or with a random one of another document (label 1).
 
-    Where there is one document only, the other sentence is any of it but these two. A text that occurs twice may be
-    drawn for one that it equals.
+    If there is only one document, the random sentence is any of it except the sentence and the next one. If the next
+    sentence's text occurs twice, its copy may be drawn.
 
     Parameters
     ----------
     documents : list of lists of integer arrays (n,), no sentence empty
     seed : int, not negative
-        Which pairs get which label, and the random sentences.
+        Determines the labels and the random sentences.
     cls_id, sep_id : int
     max_len : int
-        The most tokens in a row, as for `framed`.
+        The largest number of tokens in a row, as for `framed`.
 
     Returns
     -------
@@ -66,10 +66,10 @@ def next_sentence_pairs(documents, *, seed, cls_id, sep_id, max_len):
     pairs, labels = [], []
     for start, stop in pairwise(starts.tolist()):
         for i in range(start, stop - 1):
-            near, far = (i, i + 2) if len(starts) == 2 else (start, stop)  # nothing between is from elsewhere
+            near, far = (i, i + 2) if len(starts) == 2 else (start, stop)  # sentences near..far - 1 are not drawn
             if len(sentences) == far - near:
                 raise ValueError(
-                    f"next_sentence_pairs: {len(sentences)} sentences, and none of them is from elsewhere; "
+                    f"next_sentence_pairs: none of {len(sentences)} sentences is left to draw at random; "
                     "take a longer text"
                 )
             is_random = rng.random() < 0.5
@@ -99,7 +99,7 @@ def sentence_order_pairs(documents, *, seed, cls_id, sep_id, max_len):
 
 
 def _flat(place, documents):
-    """Return all sentences in one list, and where documents start in it, the end included."""
+    """Return all sentences in one list, and the positions at which documents start and the last one ends."""
     for d, document in enumerate(documents):
         for s, sentence in enumerate(document):
             if not len(sentence):
@@ -108,8 +108,8 @@ def _flat(place, documents):
     lengths = [len(document) for document in documents]
     if max(lengths, default=0) < 2:
         raise ValueError(
-            f"{place}: none of {len(lengths)} documents has two sentences, so there is no pair; take a text of several "
-            "sentences, with blank lines between documents only"
+            f"{place}: none of {len(lengths)} documents has two sentences, so there is no pair; take a text with "
+            "several sentences between blank lines"
         )
     return [sentence for document in documents for sentence in document], np.cumsum([0, *lengths])
 

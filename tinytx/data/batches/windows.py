@@ -1,4 +1,4 @@
-"""From one long row of token ids to the (inputs, targets) that a language model is trained and judged on.
+"""Cuts one long row of token ids into the (inputs, targets) for training and validating a language model.
 
 Targets are the inputs' successors: ``targets[b, t]`` is the token that follows ``inputs[b, : t + 1]``.
 """
@@ -8,13 +8,13 @@ import numpy as np
 from tinytx.arguments import check_number, check_whole
 from tinytx.wording import counted
 
-IGNORE_INDEX = -100  # a target that no loss counts
+IGNORE_INDEX = -100  # losses ignore this target
 
 
 def split(ids, train_fraction=0.9):
     """Return (train, validation): the first part of the ids, and the rest.
 
-    The text is cut once and not shuffled, or the validation part would hold the neighbours of what was learned.
+    The text is cut once and not shuffled: otherwise validation would contain neighbours of the training text.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def split(ids, train_fraction=0.9):
 def random_batch(ids, *, max_len, batch_size, seed, step):
     """Return random windows of the ids: the batch of one training step.
 
-    It is a function of its arguments alone. A run that resumes at step 500 asks for batch 500 and gets the one that
-    the first run would have had, without a generator's state in the checkpoint.
+    It depends on its arguments alone. A run that resumes at step 500 gets the same batch 500 as the first run, and no
+    state of a generator has to be saved.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def random_batch(ids, *, max_len, batch_size, seed, step):
 
 
 def windows(ids, max_len):
-    """Return the consecutive windows that cover all of the ids: what a validation loss is the mean over.
+    """Return consecutive windows that cover all ids; a validation loss is the mean over them.
 
     Every token but the first is a target exactly once.
 
@@ -91,7 +91,7 @@ def windows(ids, max_len):
     Returns
     -------
     inputs, targets : int64 array (W, T), W = ceil((n - 1) / T)
-        The last window is filled up with input 0 and target ``IGNORE_INDEX``.
+        The end of the last window is filled with input 0 and target ``IGNORE_INDEX``.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _one_row(place, ids):
 
 
 def _int64(place, ids):
-    """Return ids as int64; the larger ones of uint64 would become negative."""
+    """Return ids as int64; raise ValueError for an id of uint64 that int64 cannot hold."""
     if ids.dtype == np.uint64 and ids.size and ids.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{place}: id {ids.max()} is larger than int64 can hold; ids count from 0 to V - 1")
     return ids.astype(np.int64)

@@ -1,1 +1,1 @@
-"""Where texts come from: files and generated corpora, read, cut and divided as str."""
+"""Texts as str: corpora from files, generated corpora, documents and sentences."""

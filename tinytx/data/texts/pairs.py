@@ -4,8 +4,8 @@ Rules of reading, the same for both kinds of file:
 
 - Lines end at ``\\n``, ``\\r\\n`` or ``\\r`` and nowhere else (`tinytx.data.read_text`). The file is UTF-8.
 - White space around a text is removed; inside it nothing is changed, neither spaces nor case nor Unicode's form.
-- A line that is no pair is an error, which names file, line, value and remedy. Only empty sides can be left out instead
-  (``skip_empty=True``; aligned corpora have them), and over-long pairs by `encode_pairs`; a report counts either.
+- A line that is not a pair is an error, which names file, line, value and remedy. Pairs with an empty side, which some
+  corpora have, can be left out (``skip_empty=True``); `encode_pairs` leaves out long pairs. Reports count both.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class Pairs(NamedTuple):
     skipped : list of int
         The numbers of the lines left out, from 1.
     report : str
-        One line for the user: how many pairs, from where, how many left out and why.
+        One line for the user: the number of pairs, their origin, how many were left out and why.
     """
 
     pairs: list
@@ -96,8 +96,8 @@ def read_aligned(source_path, target_path, *, skip_empty=False):
     if len(sources) != len(targets):
         raise DataError(
             f"read_aligned: {source_path} has {len(sources):,} lines and {target_path} has {len(targets):,}: "
-            f"line {min(len(sources), len(targets)) + 1} stands in one of them only; take two files whose lines "
-            "translate each other, one by one"
+            f"line {min(len(sources), len(targets)) + 1} has no counterpart; take two files in which each "
+            "line translates the same line of the other"
         )
     rows = [(source.strip(), target.strip()) for source, target in zip(sources, targets, strict=True)]
     files = f"{source_path} and {target_path}"
@@ -109,7 +109,7 @@ def _lines(path, place):
 
 
 def _without_empty(rows, origin, place, skip_empty):
-    """Return the rows as `Pairs`, those with an empty side left out or an error."""
+    """Return the rows as `Pairs`; leave out those with an empty side, or raise DataError."""
     skipped = [number for number, row in enumerate(rows, start=1) if not all(row)]
     if skipped and not skip_empty:
         source, target = rows[skipped[0] - 1]
@@ -120,7 +120,7 @@ def _without_empty(rows, origin, place, skip_empty):
         )
     pairs = [row for row in rows if all(row)]
     if not pairs:
-        raise DataError(f"{place}: all {len(rows)} lines have an empty side: there is nothing to learn from")
+        raise DataError(f"{place}: all {len(rows)} lines have an empty side: name another file or other columns")
     report = f"{counted(len(pairs), 'pair')} from {origin}"
     if skipped:
         report += f"; left out for an empty side: {len(skipped):,}, the first in line {skipped[0]}"
@@ -130,16 +130,16 @@ def _without_empty(rows, origin, place, skip_empty):
 def split_pairs(pairs, train_fraction=0.9, seed=0):
     """Return (train, validation): two lists with no source and no target in common.
 
-    A corpus has many a text twice: a sentence with three translations, a date in four forms. Were they divided, the
-    model would be judged on what it has learned by heart. So pairs that share a text, or that others link, form a
-    group, and the groups, in random order, go to validation as long as they fit. Groups of Tatoeba have at most 42 of
-    its 76,037 pairs.
+    In a corpus a text often occurs several times: a sentence with three translations, a date in four forms. If these
+    were divided, validation would measure what the model has memorised. So pairs that share a text, directly or through
+    other pairs, form a group. Groups in random order go to validation while they fit. The largest group of Tatoeba has
+    42 of its 76,037 pairs.
 
     Parameters
     ----------
     pairs : list of (source, target)
     train_fraction : float in 0..1
-        The share of the first part. It comes out exact unless groups are too large to fit.
+        The share of the first part: exact unless groups are too large to fit.
     seed : int, not negative
 
     Returns
@@ -167,13 +167,13 @@ def split_pairs(pairs, train_fraction=0.9, seed=0):
 def _groups(pairs):
     """Return lists of positions in pairs: the connected parts of the graph whose edges are the pairs.
 
-    Each text leads, from one to the next, to the text that stands for its group (union-find; Tarjan 1975).
+    From each text, links lead to the text that represents its group (union-find; Tarjan 1975).
     """
     leads_to = {}
 
     def root(text):
         while leads_to.setdefault(text, text) != text:
-            leads_to[text] = text = leads_to[leads_to[text]]  # and the way gets shorter
+            leads_to[text] = text = leads_to[leads_to[text]]  # this also shortens the path
         return text
 
     for source, target in pairs:

@@ -1,1 +1,1 @@
-"""Text to ids and back: a tokenizer for each way to cut a text."""
+"""From text to ids and back: one tokenizer for each way to cut a text."""
