@@ -2,22 +2,13 @@
 
 Where to start reading:
 
-<<<<<<< HEAD
 1. ``tinytx/ops/linear.py``: what dy and dx mean, and the derivation that all others use. Then ``softmax.py``,
    ``layer_norm.py``, ``cross_entropy.py`` and ``attention.py`` there. Each file holds the derivation of one
    operation, its forward and its backward; ``plain.py`` has all of them in a few lines of plain NumPy each.
 2. ``tinytx/core.py``: Parameter, Tape and Layer, which connect operations.
 3. ``tinytx/layers``: layers own parameters and call operations in order. ``tinytx/models``: one file for each paper.
+   ``tinytx/tasks``: what a model is trained for, with head and loss.
 4. ``tinytx/testing``: how a backward is checked. ``tinytx/training`` and ``tinytx/decoding``: train a model and use it.
-=======
-1. ``tinytx/ops/linear.py``: what dy and dx mean, and the one derivation that all others use; then ``softmax.py``,
-   ``layer_norm.py``, ``cross_entropy.py`` and ``attention.py`` beside it. Each file holds the derivation of one
-   operation, its forward and its backward; ``plain.py`` has them all in a few lines of plain NumPy.
-2. ``tinytx/core.py``: Parameter, Tape and Layer, which put operations together.
-3. ``tinytx/layers``: own the parameters and order the operations. ``tinytx/models``: one file for each paper;
-   ``tinytx/tasks``: what they are trained for.
-4. ``tinytx/testing``: how a backward is checked. ``tinytx/training`` and ``tinytx/decoding``: what a model is used for.
->>>>>>> feb389b (Next token is a task: head, loss and count leave GPT, which turns ids into vectors)
 
 ``dy`` is short for ∂loss/∂y, the gradient of the loss with respect to y, wherever it occurs.
 
