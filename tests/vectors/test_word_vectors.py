@@ -48,7 +48,7 @@ def test_visible():
 
 def test_wrong_vectors(tmp_path):
     for wrong in (np.zeros((2, 3)), np.zeros(3), np.zeros((3, 3, 3))):
-        with pytest.raises(ValueError, match=r"write_projector: an array of shape .* for 3 words, expected \(3, D\)"):
+        with pytest.raises(ValueError, match=r"write_projector: the array for 3 words has shape .*, expected \(3, D\)"):
             write_projector(tmp_path, ["a", "b", "c"], wrong)
     with pytest.raises(ValueError, match="row 1, that of 'b', has a NaN or an infinity"):
         write_projector(tmp_path, ["a", "b"], [[1, 2], [3, np.nan]])
@@ -96,7 +96,7 @@ def test_wrong_numbers(tmp_path):
         nearest(np.eye(3), list("abc"), "a", 2.5)
     with pytest.raises(ValueError, match="write_projector: decimals is -1"):
         write_projector(tmp_path, ["a"], [[1.0]], decimals=-1)
-    with pytest.raises(TypeError, match="write_projector: an array of dtype <U1, expected numbers"):
+    with pytest.raises(TypeError, match="write_projector: the array has dtype <U1, expected numbers"):
         write_projector(tmp_path, ["a"], [["b"]])
 
 
@@ -104,10 +104,10 @@ def test_an_unknown_word():
     words = ["parlement", "Commission", "parlements", "le", "Parlement"]
     vectors = np.eye(5)
     with pytest.raises(
-        ValueError, match=r"nearest: 'parlment' is none of the 5 words; spelled like it: 'parlement', 'parl"
+        ValueError, match=r"nearest: 'parlment' is not among the 5 words; spelled like it: 'parlement', 'parl"
     ):
         nearest(vectors, words, "parlment")
     with pytest.raises(ValueError, match="spelled like it: 'Commission'"):
         nearest(vectors, words, "commission")
-    with pytest.raises(ValueError, match="'xyzzy' is none of the 5 words; and none of them is spelled like it"):
+    with pytest.raises(ValueError, match="'xyzzy' is not among the 5 words; no word is spelled like it"):
         nearest(vectors, words, "xyzzy")

@@ -89,7 +89,7 @@ def test_no_global_state(tmp_path, monkeypatch):
 
 def test_wrong_arguments(tmp_path):
     words, y = words_and_map(3)
-    with pytest.raises(ValueError, match=r"word_map: an array of shape \(3, 3\) for 3 words, expected \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"word_map: the array for 3 words has shape \(3, 3\), expected \(3, 2\)"):
         draw(words, np.zeros((3, 3)), tmp_path / "map.png")
     with pytest.raises(ValueError, match=r"color has shape \(2,\), expected one value for each of 3 words"):
         draw(words, y, tmp_path / "map.png", color=[1, 2])

@@ -126,7 +126,7 @@ def test_few_words_and_words_on_one_spot(tmp_path):
 
 def test_wrong_arguments(tmp_path):
     y, vectors = arrays()
-    with pytest.raises(ValueError, match=r"word_page: an array of shape \(8, 4\) for 8 words, expected \(8, 2\)"):
+    with pytest.raises(ValueError, match=r"word_page: the array for 8 words has shape \(8, 4\), expected \(8, 2\)"):
         word_page(WORDS, vectors, y, tmp_path / "words.html")
     with pytest.raises(ValueError, match="word_page: color has shape"):
         word_page(WORDS, y, vectors, tmp_path / "words.html", color=[1])

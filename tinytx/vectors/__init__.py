@@ -1,4 +1,4 @@
-"""Vectors as points: which are near one another, their map in the plane, and the words that they stand for."""
+"""Vectors as points: nearest neighbours, maps in the plane, and the words that the vectors stand for."""
 
 from tinytx.vectors.neighbours import neighbours, neighbours_kept, unit_rows
 from tinytx.vectors.projection import pca, tsne_map

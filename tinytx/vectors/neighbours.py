@@ -1,17 +1,17 @@
-"""Who stands next to whom, among points in any number of dimensions."""
+"""Nearest neighbours among points in any number of dimensions."""
 
 import numpy as np
 
 from tinytx.arguments import check_whole
 from tinytx.ops.affinities import scaled, squared_distances
 
-CHUNK = 1 << 23  # distances that exist at a time, about: 64 MB of float64
+CHUNK = 1 << 23  # about the largest number of distances in memory: 64 MB of float64
 
 
 def unit_rows(x):
-    """Return x (N, D) with each row divided by its length: products of rows are cosines then.
+    """Return x (N, D) with each row divided by its length, so that products of rows are cosines.
 
-    A row of zeros, which has no direction, stays: its cosine with every other is 0.
+    A row of zeros has no direction and stays as it is: its cosine with every other is 0.
 
     Raises
     ------
@@ -20,18 +20,18 @@ def unit_rows(x):
     """
     x = check_points("unit_rows", x)
     largest = np.abs(x).max(axis=1, keepdims=True, initial=0)
-    x = x / np.where(largest > 0, largest, 1)  # no square overflows, and none vanishes
+    x = x / np.where(largest > 0, largest, 1)  # so that no square overflows or underflows
     length = np.sqrt((x * x).sum(axis=1, keepdims=True))
     return x / np.where(length > 0, length, 1)
 
 
 def check_points(place, x, name="x"):
-    """Return x as a float array (N, D); numbers that are no floats become float64.
+    """Return x as a float array (N, D); other numbers become float64.
 
     Raises
     ------
     TypeError, ValueError
-        If x is no matrix of finite numbers; naming the first row that has a NaN or an infinity.
+        If x is no matrix of finite numbers. The message names the first row with a NaN or an infinity.
     """
     x = np.asarray(x)
     if x.dtype.kind not in "biuf":
@@ -50,14 +50,14 @@ def neighbours(x, n=10):
     Parameters
     ----------
     x : array (N, D)
-        Of `unit_rows` the nearest are those with the largest cosine.
+        For rows from `unit_rows` the nearest points are those with the largest cosine.
     n : int
-        How many, 1 to N - 1.
+        The number of neighbours, 1 to N - 1.
 
     Returns
     -------
     ids : integers (N, n)
-        Rows of x, the nearest first; of equally near ones the first of x.
+        Rows of x, the nearest first; equally near ones in the order of x.
 
     Raises
     ------
@@ -66,13 +66,13 @@ def neighbours(x, n=10):
     """
     x, n = check_points("neighbours", x), check_whole("neighbours", "n", n)
     if n >= len(x):
-        raise ValueError(f"neighbours: n is {n}, and each of {len(x)} points has {len(x) - 1} others")
+        raise ValueError(f"neighbours: n is {n}, expected at most {len(x) - 1}, the number of other points")
     columns, step = scaled(x), max(1, CHUNK // len(x))
     return np.concatenate([_nearest(columns, at, min(at + step, len(x)), n) for at in range(0, len(x), step)])
 
 
 def _nearest(columns, first, last, n):
-    """Return the ids for some points."""
+    """Return the neighbours of the points first..last - 1."""
     distances = np.empty((last - first, columns.shape[1]))
     squared_distances(distances, columns, first, last)
     distances[np.arange(last - first), np.arange(first, last)] = np.inf
@@ -84,13 +84,13 @@ def smallest(values, n):
     border = np.partition(values, n - 1, axis=1)[:, n - 1 : n]
     ids = np.empty((len(values), n), np.int64)
     for out, row, last in zip(ids, values, border, strict=True):
-        some = np.flatnonzero(row <= last)
-        out[...] = some[np.argsort(row[some], kind="stable")[:n]]
+        near = np.flatnonzero(row <= last)
+        out[...] = near[np.argsort(row[near], kind="stable")[:n]]
     return ids
 
 
 def neighbours_kept(x, y, n=10):
-    """Return how much of each point's neighbourhood a map keeps, on average: 1 is all, and n / (N - 1) is chance.
+    """Return the mean share of each point's neighbours that are neighbours on the map: 1 is all, n / (N - 1) is chance.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def neighbours_kept(x, y, n=10):
     y : array (N, 2)
         The map.
     n : int
-        How many neighbours count, 1 to N - 1.
+        The number of neighbours, 1 to N - 1.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def neighbours_kept(x, y, n=10):
     Raises
     ------
     TypeError, ValueError
-        If one is no matrix of finite numbers, they are of different lengths, or there are not n neighbours.
+        If x or y is no matrix of finite numbers, their lengths differ, or there are fewer than n neighbours.
     """
     x, y = check_points("neighbours_kept", x), check_points("neighbours_kept", y, "y")
     if len(x) != len(y):

@@ -1,4 +1,4 @@
-"""Points in many dimensions laid out in the plane: by the two directions in which they spread most, or by t-SNE."""
+"""Maps of points in the plane: principal components, and t-SNE."""
 
 import math
 
@@ -10,25 +10,25 @@ from tinytx.ops.tsne import Saved
 from tinytx.shapes import check_float
 from tinytx.vectors.neighbours import check_points
 
-SPREAD = 1e-4  # a map's standard deviation at the start: so small that every pair counts alike, and none is in the way
-LOOK = 100  # iterations from one look at the loss to the next: it costs many times what a gradient does
+SPREAD = 1e-4  # standard deviation of a map at the start: small, so that all pairs have nearly the same weight
+LOOK = 100  # iterations between two computations of the loss, which takes many times as long as a gradient
 
 
 def pca(x, n=2):
-    """Return points by their principal components: the directions, orthogonal to one another, of largest variance.
+    """Return the principal components of points: coordinates along orthogonal directions of largest variance.
 
     Parameters
     ----------
     x : array (N, D), float32 or float64
     n : int
-        How many components, at most the smaller of N and D.
+        The number of components, at most the smaller of N and D.
 
     Returns
     -------
     coordinates : array (N, n), the dtype of x
-        Centred. Of a component's two signs the one is taken that makes its largest entry positive.
+        Centred. The sign of each direction is such that its largest entry is positive.
     share : float64 array (n,)
-        The part of all variance that each component has: what a map shows of the whole.
+        The part of the total variance that each component explains.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def pca(x, n=2):
     if check_whole("pca", "n", n) > min(x.shape):
         raise ValueError(f"pca: x has shape {x.shape}, expected (N, D) with both at least n = {n}")
     largest = float(np.abs(x).max()) or 1.0
-    centred = x / largest  # no square overflows, and none vanishes
+    centred = x / largest  # so that no square overflows or underflows
     centred = np.asarray(centred, np.float64) - centred.mean(axis=0, dtype=np.float64)
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
     rows = np.arange(n)
@@ -60,24 +60,24 @@ def tsne_map(
     run=map,
     update=None,
 ):
-    """Return a map of points on which those near one another in D dimensions stand together.
+    """Return a map of points in the plane by t-SNE: points that are near in D dimensions are near on the map.
 
-    Distances between clusters, and their sizes, mean little on it: see `neighbours_kept` for how far it can be trusted.
+    Distances between clusters, and their sizes, mean little. `neighbours_kept` measures how reliable a map is.
 
     Parameters
     ----------
     x : array (N, D), float32 or float64, both at least 2
-        Word vectors are best given as `tinytx.vectors.unit_rows`: near is then what has a large cosine.
+        For word vectors use `tinytx.vectors.unit_rows`: then words with a large cosine are near.
     perplexity : float
-        How many neighbours each point has, as it were: see `tinytx.ops.affinities`.
+        The effective number of neighbours of each point: see `tinytx.ops.affinities`.
     iterations : int
-        Steps of the descent. In the first quarter the pull is exaggerated.
+        Steps of the descent.
     exaggeration : float
-        By how much.
+        The factor of the affinities in the first quarter of the steps.
     learning_rate : float, optional
         The default is max(N / exaggeration / 4, 50) (Belkina et al. 2019).
     seed : int
-        Of the small noise that parts points which the principal components put on one spot.
+        Of the small noise that separates points with the same principal components.
     run : function (f, firsts, lasts)
         Calls f for each block of rows: `map`, or ``Workers(2).run``. The map is the same to the bit.
     update : function (text), optional
@@ -130,7 +130,7 @@ def tsne_map(
 
 
 def _start(x, seed):
-    """Return the principal components, shrunk to the spread of a start, and noise of a hundredth of that."""
+    """Return the principal components, scaled to SPREAD, with noise of a hundredth of that."""
     y, _ = pca(x)
     noise = np.random.default_rng(seed).normal(size=y.shape).astype(x.dtype)
     spread = float(y[:, 0].std(dtype=np.float64)) or 1.0
@@ -140,11 +140,11 @@ def _start(x, seed):
 def _step(y, velocity, gains, dy, learning_rate, momentum):
     """Return y after a step of gradient descent; velocity and gains are changed in place.
 
-    Each coordinate has a gain: it grows by 0.2 while the gradient goes on pointing the way of the movement, and shrinks
-    by a fifth, down to 0.01, where it turns around (Jacobs 1988).
+    Each coordinate has a gain. It grows by 0.2 while the step goes on in the direction of the velocity; when the
+    direction turns, it shrinks by a fifth, to 0.01 at the least (Jacobs 1988).
     """
     number = y.dtype.type
-    onward = np.sign(dy) != np.sign(velocity)  # signs: a product of small numbers would be 0
+    onward = np.sign(dy) != np.sign(velocity)  # compares signs, since a product of small numbers would be 0
     gains[...] = np.maximum(np.where(onward, gains + number(0.2), gains * number(0.8)), number(0.01))
     velocity *= number(momentum)
     velocity -= number(learning_rate) * gains * dy
@@ -153,12 +153,11 @@ def _step(y, velocity, gains, dy, learning_rate, momentum):
 
 
 def _hold(y, velocity):
-    """Keep y from shrinking below the spread of the start, in place.
+    """Scale y up, in place, if it has shrunk below the spread of the start.
 
-    Where points hardly cluster, an exaggerated pull is stronger than the push in every direction: y would shrink by a
-    constant factor at each step, to 1e-22 and less. What differs between directions is how fast, and so they sort
-    themselves, the smoothest first. That is worth having, and the size is not: a map so small takes hundreds of steps
-    to grow again.
+    If points hardly form clusters, exaggerated attraction exceeds repulsion in every direction, and y shrinks by a
+    constant factor at each step, to 1e-22 and less. Directions shrink at different rates, which sorts them usefully;
+    but so small a map would need hundreds of steps to grow again.
     """
     spread = float(np.sqrt(np.mean(np.square(y, dtype=np.float64))))
     if 0 < spread < SPREAD:

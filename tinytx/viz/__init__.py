@@ -1,4 +1,4 @@
-"""Pictures, with matplotlib (the extra ``train``), imported only when one is drawn; and a map of words as a page."""
+"""Pictures, drawn with matplotlib (the extra ``train``, imported only then), and a map of words as an HTML page."""
 
 from tinytx.viz.attention import attention_maps
 from tinytx.viz.attention_pictures import alignment_picture, attention_picture

@@ -1,8 +1,8 @@
-"""Pictures of attention: all layers and heads of a model, or one map, large, as an alignment of two texts.
+"""Pictures of attention: all layers and heads of a model, or one large map as an alignment of two texts.
 
-In both, a row is a position that looks, and a column one that is looked at. A row bears the word that its position is
-there for: one that sees only what came before writes the next word, and any other stands for its own. So a decoder's
-rows are what it writes, and its columns what it has read, ``<start>`` first.
+In both, rows are queries and columns are keys. Each row is labelled with a word: in causal attention the next word,
+which the position predicts; elsewhere the position's own word. So a decoder's rows are the words that it writes, and
+its columns are the words that it has read, beginning with ``<start>``.
 """
 
 import math
@@ -21,48 +21,48 @@ CELL, GAP, LINE = 0.15, 0.12, 0.25  # inches: a weight, the space between panels
 SMALLEST, LARGEST = 1.1, 8.0  # inches: the side of a panel
 TALL, CHARACTER = 0.7, 0.6  # a letter's height as a share of its cell; its width as a share of its height
 LETTER = 0.0125  # inches: a bold letter's width for each point
-NARROW = 3.0  # inches: a title is wrapped to the width of what is below it, and to no less
-LEAST_FONT = 4  # points: where letters would be smaller, every second or third word is left out
+NARROW = 3.0  # inches: a title is wrapped to the picture's width, but not to less than this
+LEAST_FONT = 4  # points: if letters would be smaller, only every second or third word is written
 LONGEST = 16  # columns of a word on an axis
 MOST_PIXELS = 12_000  # along a side of a picture
 NEXT = "…"
 
 
 class _Group(NamedTuple):
-    """The maps that stand together in a picture, and the words along them."""
+    """Maps of one kind, drawn together, and the words along them."""
 
     title: str
-    axes: str  # what is down and across
+    axes: str  # explains rows and columns
     layers: list  # of arrays (H, T, S)
     queries: list
     keys: list
 
     @property
     def width(self):
-        """Of a panel, in inches."""
+        """The width of a panel, in inches."""
         return _side(len(self.keys))
 
     @property
     def panel_height(self):
-        """Of a panel, in inches."""
+        """The height of a panel, in inches."""
         return _side(len(self.queries))
 
     @property
     def cell(self):
-        """The room for a word, in inches."""
+        """The space for one word, in inches."""
         return min(CELL, self.width / len(self.keys), self.panel_height / len(self.queries))
 
     @property
     def height(self):
-        """Of the group with its title and words, in inches."""
+        """The height of the group with its title and words, in inches."""
         return 3.3 * LINE + len(self.layers) * (self.panel_height + GAP) + _word_height(self.keys, self.cell)
 
 
 def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, row=0, title=None):
     """Draw the weights of all layers and heads as one PNG: a line of panels for each layer, a panel for each head.
 
-    Layers of the same kind stand together: for a Transformer encoder, decoder and cross-attention, for a GPT all.
-    White is a weight of 0 and dark blue one of 1; shades go with the square root, so that small weights can be seen.
+    Layers of the same kind are drawn together: those of a Transformer's encoder, decoder and cross-attention; all of a
+    GPT. White is a weight of 0 and dark blue one of 1. Shades follow the square root, so small weights are visible.
 
     Parameters
     ----------
@@ -71,20 +71,20 @@ def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, r
     maps : dict of str to array (B, H, T, S)
         From `tinytx.viz.attention_maps`.
     words : list of str
-        What the model read: a word for each position; of an encoder-decoder, the source's. Fewer words than positions
-        leave out those behind, which are padding.
+        The words that the model read (of an encoder-decoder, the source's), one for each position. Positions after the
+        last word are padding and are not drawn.
     target_words : list of str, optional
-        What the decoder read, ``<start>`` first; needed where there is a decoder.
+        The words that the decoder read, beginning with ``<start>``; required for an encoder-decoder.
     next_word : str
-        What the last position of a decoder writes, such as ``<stop>``, where it is known.
+        The word that the last position predicts, such as ``<stop>``, if it is known.
     row : int
-        Which row of the batch.
+        The row of the batch to draw.
     title : str, optional
 
     Raises
     ------
     TypeError
-        If one str stands for a list of words.
+        If one str is given in place of a list of words.
     ValueError
         If there are no maps, no such row, more words than positions, no words for a decoder, or a weight is not finite.
     MissingExtra
@@ -114,37 +114,30 @@ def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, r
 
 
 def alignment_picture(path, weights, source_words, target_words, title=None):
-    """Draw one map large, as a PNG: which source words each target word comes from.
+    """Draw one large map as a PNG: for each target word, the source words that it attends to.
 
-    White is a weight of 0, and dark blue the largest of all.
+    White is a weight of 0, and dark blue the largest weight.
 
     Parameters
     ----------
     path : str or Path
         Written atomically.
     weights : array (T, S)
-        Of one head, or the mean of several. The row of a word is that of the position that wrote it, whose input was
-        the word before: row 0, fed ``<start>``, wrote the first.
+        Of one head, or the mean of several. A word's row is the position that predicted it, whose input was the word
+        before: row 0 read ``<start>`` and predicted the first word.
     source_words : list of S str
     target_words : list of T str
-        What was written.
+        The words that the model wrote.
     title : str, optional
 
     Raises
     ------
-    TypeError
-        If one str stands for a list of words.
     ValueError
         If weights and words do not fit, or a weight is not finite.
-    MissingExtra
-        If matplotlib is not installed.
-    OSError
-        If the file cannot be written.
 
-    Warns
+    Notes
     -----
-    PictureWarning
-        If no font has a character of the words or the title.
+    Other errors and warnings are those of `attention_picture`.
     """
     weights = np.asarray(weights)
     check_list("alignment_picture", "source_words", source_words)
@@ -152,7 +145,7 @@ def alignment_picture(path, weights, source_words, target_words, title=None):
     if weights.shape != (len(target_words), len(source_words)) or not weights.size:
         raise ValueError(
             f"alignment_picture: weights have shape {weights.shape}, expected {(len(target_words), len(source_words))} "
-            "from so many target and source words"
+            "from the numbers of target and source words"
         )
     _check_weights("alignment_picture", "weights", weights)
     cell = min(1.7 * CELL, 3 * LARGEST / max(weights.shape))
@@ -189,7 +182,7 @@ def _groups(maps, words, target_words, next_word, row):
         read = keys = words
         if kind.startswith("decoder") and any(other.startswith("encoder") for other in maps):
             if target_words is None:
-                raise ValueError(f"attention_picture: {path} belongs to a decoder: give target_words, what it read")
+                raise ValueError(f"attention_picture: {path} belongs to a decoder: give target_words, which it read")
             read = target_words
             keys = words if "cross_attention" in kind else target_words
         t, s = weights.shape[2:]
@@ -200,7 +193,7 @@ def _groups(maps, words, target_words, next_word, row):
             )
         shown = weights[row, :, : len(read), : len(keys)]
         _check_weights("attention_picture", path, shown)
-        writes = keys is not read or not np.triu(shown, 1).any()  # who sees nothing behind itself writes the next word
+        writes = keys is not read or not np.triu(shown, 1).any()  # no weight on later positions: predicts a word
         queries = [*read[1:], next_word] if writes else list(read)
         group = groups.setdefault(kind, _Group(*_titles(kind, writes), [], queries, list(keys)))
         group.layers.append(shown)
@@ -214,7 +207,7 @@ def _check_weights(place, name, weights):
 
 
 def _titles(kind, writes):
-    """Return a group's title, from the path of its layers, and what stands along its panels."""
+    """Return a group's title, from the path of its layers, and the explanation of rows and columns."""
     name = {"encoder": "Encoder", "decoder": "Decoder"}.get(kind.partition(".")[0])
     title = f"{name}: attention to itself" if name else "Attention"
     if "cross_attention" in kind:
@@ -228,39 +221,39 @@ def _side(n_words):
 
 
 def _font(cell):
-    """Return the size of letters beside cells so high, in points."""
+    """Return the font size beside cells of this height, in points."""
     return max(TALL * 72 * min(cell, 1.7 * CELL), LEAST_FONT)
 
 
 def _text_width(words, cell):
-    """Return the room that words need, in inches."""
+    """Return the width that words need, in inches."""
     return max(style.columns(_shown(word)) for word in words) * CHARACTER * _font(cell) / 72 + 0.1
 
 
 def _is_upright(words):
-    """Return whether words stand upright below or above a panel, as single characters do; others are turned."""
+    """Return whether words below or above a panel are upright, as single characters are; others are rotated."""
     return all(style.columns(_shown(word)) <= 1 for word in words)
 
 
 def _word_height(words, cell):
-    """Return the room that words below or above a panel need, in inches."""
+    """Return the height that words below or above a panel need, in inches."""
     return 1.4 * _font(cell) / 72 + 0.05 if _is_upright(words) else _text_width(words, cell)
 
 
 def _shown(word):
-    """Return a word as it stands on an axis: spaces are visible, and very long words cut."""
+    """Return a word as an axis shows it: with visible spaces, and cut if it is very long."""
     word = visible(re.sub(r"\s", "␣", word))
     return word if style.columns(word) <= LONGEST else f"{word[: LONGEST - 1]}…"
 
 
 def _wrapped(title, width):
-    """Return the lines of a title over something so wide."""
+    """Return the lines of a title over a picture of this width."""
     columns = int(max(width, NARROW) / (LETTER * style.TITLE / 1.15))
     return [part for line in style.drawable(title or "").split("\n") for part in textwrap.wrap(line, columns)]
 
 
 def _draw_group(canvas, group, left, top, texts):
-    """Draw a title, and a line of panels for each layer; words stand at the first panel and below the last."""
+    """Draw a title, and a line of panels for each layer; words stand beside the first panel and below the last line."""
     w, h = group.width, group.panel_height
     canvas.text(GAP, top + 1.1 * LINE, group.title, fontsize=style.LABEL, fontweight="bold")
     canvas.text(GAP, top + 1.8 * LINE, group.axes, fontsize=style.SMALL)
@@ -278,7 +271,7 @@ def _draw_group(canvas, group, left, top, texts):
 
 
 class _Canvas:
-    """A figure on which things are placed in inches from the top left corner."""
+    """A figure whose parts are placed in inches from its top left corner."""
 
     def __init__(self, purpose, width, height):
         self.width, self.height = width, height
@@ -299,7 +292,7 @@ class _Canvas:
             self.text(GAP, (i + 0.9) * LINE, line, fontsize=style.TITLE, fontweight="bold", **texts)
 
     def scale(self, panel, x, y, ticks):
-        """Draw what the shades of a panel mean, as a bar whose top left corner is at (x, y)."""
+        """Draw a bar that explains the shades of a panel; its top left corner is at (x, y)."""
         axis = self.axis(x, y, 1.5, 0.1)
         self.figure.colorbar(panel, cax=axis, orientation="horizontal", ticks=ticks).outline.set_color(style.FAINT)
         axis.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks], fontsize=style.SMALL - 1.5, color=style.TEXT)
@@ -307,7 +300,7 @@ class _Canvas:
         axis.set_xlabel("attention weight", fontsize=style.SMALL, color=style.TEXT, labelpad=1)
 
     def save(self, path):
-        """Write the PNG without margins, of fewer dots to the inch where it would be huge."""
+        """Write the PNG without margins, with fewer dots per inch if it would be very large."""
         dpi = min(style.DPI, MOST_PIXELS / max(self.width, self.height))
         style.save(self.figure, path, dpi, bbox_inches="tight", pad_inches=GAP)
 
@@ -323,7 +316,7 @@ def _draw_map(axis, weights, gamma=0.5, largest=1.0):
 
 
 def _label(axis, queries, keys, cell, texts):
-    """Write words along both sides of a panel whose cells are so wide."""
+    """Write words along both sides of a panel with cells of this width."""
     every = math.ceil(LEAST_FONT / (TALL * 72 * cell))
     for side, words, rotation in ((axis.yaxis, queries, 0), (axis.xaxis, keys, 0 if _is_upright(keys) else 90)):
         side.set_ticks(range(0, len(words), every), [_shown(word) for word in words[::every]], **texts)

@@ -1,4 +1,4 @@
-"""The loss curve: one look that tells whether a run learned, overfitted or diverged; or which of several did best."""
+"""The loss curve of a run, which shows whether it learned, overfitted or diverged; or the curves of several runs."""
 
 from itertools import cycle
 from typing import NamedTuple
@@ -7,12 +7,12 @@ import numpy as np
 
 from tinytx.viz import style
 
-WIDE = 10  # losses whose largest is so many times the smallest get a logarithmic axis
-_DASHES = ("-", "--", ":", "-.")  # one for each time that the colours begin again
+WIDE = 10  # the axis is logarithmic if the largest loss is more than this many times the smallest
+_DASHES = ("-", "--", ":", "-.")  # the next one each time the colours repeat
 
 
 class _Run(NamedTuple):
-    """What is drawn of one run: three series of (steps, values), each of which may be empty."""
+    """The data of one run: three series of (steps, values), each of which may be empty."""
 
     name: str
     color: str
@@ -35,18 +35,18 @@ def loss_curve(metrics, path, title=None, *, reference=None, unit="token", dropo
     ----------
     metrics : list of dict, or dict of str to list of dict
         Records as ``read_json_lines`` returns them, with ``step`` and any of ``train_loss``, ``val_loss`` (nats per
-        token) and ``learning_rate``. What is absent, None or not finite is left out; a step that a resumed run took
-        again counts as it went the last time. Several runs: the records of each, by its name.
+        token) and ``learning_rate``. A value that is absent, None or not finite is left out; of a step that occurs
+        several times (in a resumed run) the last record counts. Several runs: the records of each, by its name.
     path : str or Path
-        Written atomically: a page that shows it while the run goes on never shows half a picture.
+        Written atomically: a program that shows it during the run never reads half a picture.
     title : str, optional
     reference : (str, dict of int to float), optional
-        Somebody else's losses, to compare with: whose they are, and the loss by step. Drawn as crosses.
+        Losses from elsewhere, to compare with: their name, and the loss by step. Drawn as crosses.
     unit : str
-        What the loss is a mean over, for the axis: ``"character"``, ``"hidden word"``.
+        The loss is a mean over these: ``"character"``, ``"hidden word"``. For the axis.
     dropout, label_smoothing : float
-        As the model was trained, to be said in the picture. The training loss is higher by the dropout, which
-        validation has not; label smoothing raises both.
+        The settings of the run, for the legend and the axis. Dropout raises only the training loss, label smoothing
+        both losses.
 
     Raises
     ------
@@ -93,10 +93,10 @@ def loss_curve(metrics, path, title=None, *, reference=None, unit="token", dropo
 
 
 def _runs(metrics):
-    """Return the runs that are drawn."""
+    """Return the runs to draw."""
     named = metrics if isinstance(metrics, dict) else {"": metrics}
     if not named:
-        raise ValueError("loss_curve: there is no run: name at least one")
+        raise ValueError("loss_curve: there is no run: give at least one")
     runs, looks = [], cycle((dash, color) for dash in _DASHES for color in style.SERIES)
     for (name, records), (dash, color) in zip(named.items(), looks):
         series = [_series(records, key) for key in ("train_loss", "val_loss", "learning_rate")]
@@ -122,8 +122,8 @@ def _series(metrics, key):
 def _moving_mean(values, reach):
     """Return the mean of each value and ``reach`` neighbours on either side: centred, so it does not lag.
 
-    At the start, where a loss falls steeply, it takes as few from the right as there are on the left; at the end it
-    takes those that there are.
+    At the start, where a loss falls steeply, it takes as many values on the right as there are on the left. At the end
+    it takes all that remain.
     """
     index = np.arange(len(values))
     first = np.maximum(index - reach, 0)
@@ -133,12 +133,12 @@ def _moving_mean(values, reach):
 
 
 def _reach(losses):
-    """Return over how many losses on either side the moving mean goes: it covers a fortieth of the run."""
+    """Return the number of losses on either side in the moving mean: it covers a fortieth of the run."""
     return len(losses) // 80
 
 
 def _draw_one(axis, runs, dropout):
-    """Draw a run's losses, as measured and their mean, and return the legend's entries."""
+    """Draw a run's losses and their moving mean, and return the legend's entries."""
     (_, _, _, (steps, losses), validation, _), entries = runs[0], []
     if _reach(losses):
         thin = axis.plot(steps, losses, color=style.TRAINING, linewidth=0.6, alpha=0.4)[0]
@@ -154,7 +154,7 @@ def _draw_one(axis, runs, dropout):
 
 
 def _draw_several(axis, runs, dropout):
-    """Draw the runs, each in its colour, and return the legend's entries: the runs, and what line and dot mean."""
+    """Draw the runs, each in its colour; return the legend's entries: the runs, and the meaning of line and dot."""
     entries = []
     for run in runs:
         last = f": validation {run.validation[1][-1]:.3f}" if len(run.validation[0]) else ""
@@ -190,7 +190,7 @@ def _write_last(axis, steps, losses):
 
 
 def _scale(axis, runs, reference):
-    """Make the axis logarithmic where the losses differ by more than `WIDE` times: half of a linear one is empty."""
+    """Make the axis logarithmic if losses differ by more than a factor of `WIDE`: a linear one would be half empty."""
     drawn = [values for run in runs for _, values in (run.train, run.validation)]
     drawn = np.concatenate([*drawn, list(reference[1].values()) if reference else []])
     if drawn.min() > 0 and drawn.max() > WIDE * drawn.min():

@@ -1,8 +1,8 @@
-"""One style and one colour language for all pictures: a colour means the same in each of them.
+"""One style for all pictures: a colour means the same in each of them.
 
-Blue is ours, what is right, and the text that a model learns from; red is what is wrong or worse; amber is validation;
-black is somebody else's. Series that are none of these (several runs, groups of words) take `SERIES`, which has neither
-red nor amber; numbers take `WEIGHTS` or `SCALE`, with the scale beside them.
+Blue is tinytx, right results and training; red is wrong or worse results; amber is validation; black is a reference
+from elsewhere. Other series (several runs, groups of words) use `SERIES`, which has neither red nor amber. Numbers use
+`WEIGHTS` or `SCALE`, with a scale beside the picture.
 """
 
 import unicodedata
@@ -18,24 +18,24 @@ WRONG, VALIDATION, REFERENCE = "#d1495b", "#c27c0e", "#222222"
 NEUTRAL, TEXT, FAINT, GRID = "#7a7a7a", "#333333", "#bbbbbb", "#e6e6e6"
 SERIES = (OURS, "#7a5bb5", "#3f8f3f", "#c2569b", "#2a9d8f", "#8c6d4f", "#6b7785", "#6fb3d9", "#8a8f2a", "#1f3f66")
 WEIGHTS = ("#ffffff", "#8fb8de", "#1f3f66")  # shades from 0 to the largest
-SCALE = ("#5b3a9b", "#3b6fb6", "#1f968b", "#6aa84f", "#d9a400")  # from the first to the last, read on dark and light
+SCALE = ("#5b3a9b", "#3b6fb6", "#1f968b", "#6aa84f", "#d9a400")  # legible on dark and light backgrounds
 TITLE, LABEL, SMALL = 12, 10, 8  # points: a picture's title, the names of panels and axes, numbers and notes
 DPI = 150
 
 _EAST_ASIA = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH"}
-_NAMED = 12  # characters that a message names
+_NAMED = 12  # the largest number of characters that a message names
 _PURPOSE = "drawing text"
 
 
 class PictureWarning(UserWarning):
-    """A picture was drawn, and something in it cannot be read; the message says what, and what helps."""
+    """A picture was drawn, but a part of it cannot be read; the message says which part and what to do."""
 
 
 # ---------------------------------------------------------------------------------------- texts
 
 
 def drawable(text):
-    r"""Return a text without what cannot be drawn: control characters and half surrogates are written as escapes.
+    r"""Return a text that can be drawn: control characters and half surrogates are written as escapes.
 
     >>> print(drawable("a\x1b[1m $b$"))
     a\x1b[1m $b$
@@ -44,7 +44,7 @@ def drawable(text):
 
 
 def columns(text):
-    """Return how many columns a text takes, as letters of one width have it: a mark none, a Chinese character two.
+    """Return the width of a text in columns of a fixed-width font: a mark has 0, a Chinese character 2.
 
     >>> columns("cafe\\u0301"), columns("猫"), columns("")
     (4, 2, 0)
@@ -56,20 +56,20 @@ def columns(text):
 
 
 def plain(*texts):
-    """Return the options of matplotlib's texts under which a user's texts are drawn as they are.
+    """Return the options with which matplotlib draws a user's texts unchanged.
 
-    Dollar signs are no mathematics, and characters that matplotlib's own font lacks come from another font, where one
-    is installed. Where none is, one `PictureWarning` names them and the font to install: boxes stand for them.
+    Dollar signs do not start formulas. Characters that matplotlib's own font lacks are drawn in another installed font;
+    if no font has them, boxes are drawn, and one `PictureWarning` names the characters and the font to install.
 
     Parameters
     ----------
     *texts : str or None
-        All that the options are for, as `drawable` returns them.
+        All texts that are drawn with these options, as `drawable` returns them.
 
     Returns
     -------
     dict
-        Options of any function of matplotlib that takes those of its ``Text``.
+        Options of matplotlib's ``Text``.
     """
     families, missing = [], {}
     for character in sorted(set().union(*filter(None, texts)) - {"\n"}):
@@ -93,7 +93,7 @@ def plain(*texts):
 
 
 def font_for(character):
-    """Return the name of a free font that has a character: that of its script.
+    """Return the name of a free font for a character's script.
 
     >>> [font_for(c) for c in "दは한ก😀"]
     ['Noto Sans Devanagari', 'Noto Sans CJK JP', 'Noto Sans CJK JP', 'Noto Sans Thai', 'Noto Emoji']
@@ -105,7 +105,7 @@ def font_for(character):
 
 
 def _has(family, character):
-    """Return whether an installed font has a character; without a family, matplotlib's own."""
+    """Return whether an installed font (without a family, matplotlib's own) has a character."""
     fonts = require("matplotlib.font_manager", "train", _PURPOSE)
     if family is not None and family not in fonts.get_font_names():
         return False
@@ -116,7 +116,7 @@ def _has(family, character):
 
 
 def new_figure(purpose, width, height, **options):
-    """Return a figure of so many inches that belongs to no global state: there is no pyplot in this package.
+    """Return a figure of a size in inches. It does not use pyplot, so no global state changes.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def new_figure(purpose, width, height, **options):
 
 @contextmanager
 def quiet():
-    """Keep matplotlib from warning of each character that no font has: `plain` said it, in one line."""
+    """Suppress matplotlib's warning of each missing character: `plain` has warned of all in one line."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
@@ -141,16 +141,16 @@ def save(figure, path, dpi=DPI, **options):
 
 
 def write_title(axes, text, **options):
-    """Write a title over axes, bold and at the left; ``options`` are `plain`'s for a text of a user."""
+    """Write a title over axes, bold and at the left; ``options`` are those of `plain` if the text is a user's."""
     axes.set_title(text, loc="left", fontsize=TITLE, fontweight="bold", color=TEXT, **options)
 
 
 def write_heading(figure, text, below=None):
-    """Write the title of a figure of many panels, and a line below it; the layout is ``constrained``."""
-    lines = f"{text}\n" if below else text  # an empty line keeps the room
+    """Write the title of a figure of many panels, with a line below it; the layout is ``constrained``."""
+    lines = f"{text}\n" if below else text  # an empty line reserves the space
     title = figure.suptitle(lines, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=TEXT)
     if below:
-        figure.draw_without_rendering()  # settles where the title is
+        figure.draw_without_rendering()  # computes the title's position
         low = title.get_window_extent().y0 / figure.bbox.height
         figure.text(0.01, low, below, fontsize=LABEL, color=TEXT, va="bottom", in_layout=False)
 
@@ -162,9 +162,9 @@ def write_legend(axes, entries, *, options=None, **place):
     ----------
     axes : matplotlib Axes
     entries : list of (str, artist)
-        A name, which may begin with an underscore, and what it names.
+        A name, which may begin with an underscore, and the artist that it explains.
     options : dict, optional
-        From `plain`, where names are a user's.
+        From `plain`, if the names are a user's.
     **place
         Further arguments of ``Axes.legend``.
     """
@@ -177,7 +177,7 @@ def write_legend(axes, entries, *, options=None, **place):
 
 
 def tidy(axes):
-    """Take away what carries no information, and keep a faint grid to read values by."""
+    """Remove the frame, and draw a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(which="both", color=FAINT, labelcolor=TEXT)

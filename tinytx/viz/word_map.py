@@ -10,7 +10,7 @@ from tinytx.terminal import visible
 from tinytx.vectors.word_vectors import check_words
 from tinytx.viz import style
 
-COLORS = list(style.SERIES)  # of groups; more groups than these begin again
+COLORS = list(style.SERIES)  # of groups; with more groups than colours they repeat
 RANK = "rank by frequency (0: the most frequent word)"
 STOPS = list(style.SCALE)
 _PURPOSE = "drawing the map of words"
@@ -18,33 +18,33 @@ _PLACES = [(1, 0, "left", "center"), (-1, 0, "right", "center"), (0, 1, "center"
 
 
 def word_map(words, y, path, *, title=None, color=None, color_name=RANK, labels=600, size=12.0):
-    """Draw where words stand on a map, and write the picture as a PNG.
+    """Draw words as dots on a map, and write the picture as a PNG.
 
-    Every word is a dot. Labels are written beside their dots, for one word after the other, as long as they find room.
+    Labels are written beside their dots, one word after the other, where there is space.
 
     Parameters
     ----------
     words : list of str, length N
-        The most frequent first: they get their labels first.
+        The most frequent first: labels are written in this order.
     y : array (N, 2)
         The map, from `tinytx.vectors.tsne_map` or `tinytx.vectors.pca`.
     path : str or Path
         Written atomically.
     title : str, optional
     color : N numbers or N names, optional
-        What the dots' colours show: numbers make a scale from the least to the largest, strings (clusters, parts of
-        speech) a legend. The default is the rank, 0 for the first word.
+        The dots' colours: numbers make a scale from the smallest to the largest, strings (clusters, parts of speech) a
+        legend. The default is the rank, 0 for the first word.
     color_name : str
-        What ``color`` is, for the legend.
+        The meaning of ``color``, for the legend.
     labels : int
-        How many words may get a label.
+        The largest number of labels.
     size : float
         The width and height of the picture, in inches of 150 pixels.
 
     Returns
     -------
     labelled : list of str
-        The words whose labels found room.
+        The words that got a label.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def word_map(words, y, path, *, title=None, color=None, color_name=RANK, labels=
     if title:
         style.write_title(axes, title, **texts)
     with style.quiet():
-        canvas.draw()  # the layout is settled now, so a label's place in the picture is known
+        canvas.draw()  # this fixes the layout, so the positions of labels are known
         figure.set_layout_engine("none")
         labelled = _draw_labels(axes, canvas.get_renderer(), shown, y, colors, texts)
     style.save(figure, path)
@@ -97,7 +97,7 @@ def check_color(place, color, n):
 
 
 def groups_of(names):
-    """Return (the different names, most frequent first; the place of each name among them), N integers."""
+    """Return (the distinct names, most frequent first; the position among them of each of the N names)."""
     different, ids, counts = np.unique(names, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     places = np.empty(len(order), int)
@@ -106,7 +106,7 @@ def groups_of(names):
 
 
 def _draw_dots(axes, y, color, color_name, texts):
-    """Draw the dots and what explains their colours, and return each dot's."""
+    """Draw the dots and the legend of their colours; return the colour of each dot."""
     if isinstance(color, list):
         names, ids = groups_of(color)
         colors = np.array(COLORS)[ids % len(COLORS)]
@@ -123,7 +123,7 @@ def _draw_dots(axes, y, color, color_name, texts):
 
 
 def _draw_labels(axes, renderer, shown, y, colors, texts):
-    """Write labels one after the other, each where it covers none before, and return whose found room."""
+    """Write labels one after the other, where they cover no earlier label; return the indices of those written."""
     to_rgb = require("matplotlib.colors", "train", _PURPOSE).to_rgba_array
     border = axes.get_window_extent(renderer)
     boxes, drawn = np.empty((0, 4)), []

@@ -1,4 +1,4 @@
-"""A map of words as one HTML page: to zoom in, to search, to see who is near whom. It loads nothing from anywhere."""
+"""A map of words as one HTML page with zoom, search and nearest neighbours. The page loads nothing else."""
 
 import html
 import json
@@ -12,32 +12,32 @@ from tinytx.vectors import neighbours, unit_rows
 from tinytx.vectors.word_vectors import check_words
 from tinytx.viz.word_map import COLORS, RANK, STOPS, check_color, groups_of
 
-GRID = 100_000  # steps from one side of the map to the other: more than a screen has pixels, at a zoom of 50
+GRID = 100_000  # steps across the map: more than the pixels of a screen at a zoom of 50
 
 
 def word_page(words, y, vectors, path, *, title="Words", note="", color=None, color_name=RANK, n=10):
     """Write a map of words as one HTML page.
 
-    Wheel, drag and keys move it; a word under the pointer, or found by the search, shows its nearest neighbours among
-    the words of the map. Everything is in the file, and the page forbids itself to load more. ``page.html#word`` opens
-    it at a word.
+    The wheel, dragging and keys move the map. A word under the pointer, or one found by the search, shows its nearest
+    neighbours among the words of the map. The file contains everything, and the page's policy forbids loading more.
+    ``page.html#word`` opens it at a word.
 
     Parameters
     ----------
     words : list of str, length N, 2 or more
-        The most frequent first: they get their labels first.
+        The most frequent first: labels are written in this order.
     y : array (N, 2)
         The map, from `tinytx.vectors.tsne_map` or `tinytx.vectors.pca`.
     vectors : array (N, D)
-        What neighbours are found by: their cosines.
+        Neighbours are the words whose vectors have the largest cosines.
     path : str or Path
         Written atomically.
     title, note : str
-        What stands above the map; ``note`` is the place for how it was made, and how far it can be trusted.
+        Written above the map; the note may say how the map was made, and how reliable it is.
     color, color_name
         As for `tinytx.viz.word_map`.
     n : int
-        How many neighbours are shown, at most N - 1.
+        The number of neighbours to show, at most N - 1.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def word_page(words, y, vectors, path, *, title="Words", note="", color=None, co
 
 
 def as_script(data):
-    r"""Return data as JSON that may stand inside a ``<script>``: nothing in it can end the element, or begin one.
+    r"""Return data as JSON that is safe inside ``<script>``: nothing in it can end or begin an element.
 
     >>> as_script(["</script>"])
     '["\\u003c/script\\u003e"]'
@@ -68,21 +68,21 @@ def as_script(data):
 
 
 def fill(template, parts):
-    """Return the template with each ``{{NAME}}`` replaced, once; what is put in is not looked at again.
+    """Return the template with each ``{{NAME}}`` replaced once; braces inside the values are not replaced.
 
     >>> fill("{{A}} {{B}}", {"A": "{{B}}", "B": "b"})
     '{{B}} b'
     """
-    before, *pieces = template.split("{{")
+    before, *rest = template.split("{{")
     filled = [before]
-    for piece in pieces:
-        name, _, after = piece.partition("}}")
+    for part in rest:
+        name, _, after = part.partition("}}")
         filled += parts[name], after
     return "".join(filled)
 
 
 def _positions(y):
-    """Return both coordinates as whole numbers of a grid with the map's longer side for its side, y downwards."""
+    """Return both coordinates as whole numbers of 0..GRID along the map's longer side; y points down."""
     y = np.asarray(y, np.float64)
     y = y / (np.abs(y).max(initial=0) or 1)
     y = (y - y.min(axis=0)) * [1, -1]
@@ -92,7 +92,7 @@ def _positions(y):
 
 
 def _colors(color):
-    """Return names and palette, or numbers and the ends of their scale."""
+    """Return the groups' names and colours, or numbers and the ends of their scale."""
     if isinstance(color, list):
         groups, ids = groups_of(color)
         return {"groups": groups, "color": ids.tolist(), "palette": COLORS}
