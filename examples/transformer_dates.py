@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytx.cli.advice import command
 from tinytx.data import PairBatches, build_tokenizers, date_fields, date_pairs, encode_pairs, pad, split_pairs
 from tinytx.decoding import greedy
 from tinytx.files import read_json_lines, sweep
@@ -26,6 +25,7 @@ from tinytx.models import Transformer, TransformerConfig
 from tinytx.progress import tracked
 from tinytx.training import Adam, Trainer, WarmupCosine, fit, load_checkpoint, save_checkpoint
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
+from tinytx.wording import command
 
 MODEL = {"d_model": 64, "n_heads": 2, "d_ff": 128, "n_encoder_layers": 1, "n_decoder_layers": 1, "max_len": 48}
 MODEL |= {"norm_order": "pre", "tied": "two-way", "dropout": 0.0, "label_smoothing": 0.0, "loss_form": "cross_entropy"}

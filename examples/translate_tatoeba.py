@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytx.cli.advice import command
 from tinytx.data import PairBatches, build_tokenizers, date_pairs, encode_pairs, read_pairs, split_pairs
 from tinytx.decoding import beam_search, greedy
 from tinytx.files import atomic_write, read_json_lines, sweep
@@ -23,6 +22,7 @@ from tinytx.models import Transformer, TransformerConfig
 from tinytx.progress import tracked
 from tinytx.training import Adam, Trainer, WarmupInverseSqrt, average_checkpoints, fit, load_checkpoint, save_checkpoint
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
+from tinytx.wording import command
 
 MODEL = {"d_model": 256, "n_heads": 4, "d_ff": 512, "n_encoder_layers": 2, "n_decoder_layers": 2}
 MODEL |= {"norm_order": "pre", "max_len": 64} | (REGIME := {"dropout": 0.1, "label_smoothing": 0.1})

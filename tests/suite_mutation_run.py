@@ -58,6 +58,8 @@ NEAREST = {
     "settings.py": ["test_settings.py"],
     "cli/settings.py": ["cli/test_run_settings.py", "cli/test_train_transformer.py"],
     "cli/bert_rows.py": ["cli/test_train_bert.py"],
+    "pipelines/fill.py": ["cli/test_fill.py"],
+    "pipelines/translate.py": ["cli/test_translate.py"],
     "testing/walk.py": ["testing/test_first_wrong_op.py"],
     "testing/tensor_comparison.py": ["testing/test_gradcheck.py", "testing/test_gradcheck_targets.py"],
     "testing/promises.py": ["testing/test_layer_checks.py", "layers/test_properties_of_layers.py"],
@@ -78,6 +80,7 @@ WIDER = {
     "testing": ["testing", "test_properties.py", "layers", "bug_zoo"],
     "vectors": ["vectors", "viz", "cli"],
     "viz": ["viz", "cli"],
+    "pipelines": ["pipelines", "cli"],
     "cli": ["cli", "examples"],
 }
 

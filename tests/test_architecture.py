@@ -25,6 +25,7 @@ FLOORS = [
     {"models"},
     {"tasks"},
     {"training", "decoding", "testing", "hub", "viz"},
+    {"pipelines"},
     {"cli"},
     {"", "__main__"},  # the package itself, which gathers names
 ]

@@ -96,10 +96,12 @@ def check_flag(place, name, value):
     return bool(value)
 
 
-def check_text(place, name, value):
-    """Return ``value``; raise TypeError unless it is a str."""
+def check_text(place, name, value, empty=True):
+    """Return ``value``; raise TypeError unless it is a str, and ValueError if it is an empty one that may not be."""
     if not isinstance(value, str):
         raise TypeError(f"{place}: {name} is {_quoted(value)}, expected a str")
+    if not (value or empty):
+        raise ValueError(f"{place}: {name} is empty, expected at least one character")
     return value
 
 

@@ -40,7 +40,7 @@ def setting(default=dataclasses.MISSING, help="", **details):
         What it means: a phrase that begins with a small letter and ends without a full stop.
     **details
         ``minimum``, ``maximum``: the smallest and the largest value. ``above``, ``below``: numbers that the value must
-        exceed, or stay under. ``choices``: the allowed texts. ``free=True``: a run that goes on may change this setting
+        exceed, or stay under. ``choices``: the allowed texts; ``empty=False``: any text but the empty one. ``free=True``: a run that goes on may change this setting
         of a model, because no weight depends on it. Others are kept in ``field.metadata`` for those who know them.
     """
     return dataclasses.field(default=default, metadata={"help": help, **details})
@@ -125,7 +125,8 @@ def _checked(settings, field, value):
     if kind is bool:
         return check_flag(*place)
     if kind is str:
-        return check_choice(*place, details["choices"]) if details.get("choices") else check_text(*place)
+        choices = details.get("choices")
+        return check_choice(*place, choices) if choices else check_text(*place, empty=details.get("empty", True))
     if kind is int:
         return check_whole(*place, details.get("minimum", -math.inf), details.get("maximum", LARGEST))
     return check_number(*place, _range(details), lambda x: math.isfinite(x) and _is_inside(x, **details))

@@ -7,11 +7,11 @@ import shutil
 import pytest
 
 from tinytx import cli
-from tinytx.cli.advice import command
 from tinytx.files import read_json_lines
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
+from tinytx.wording import command
 
 QUOTED = "it's a run"  # a folder that a shell would cut in three
 

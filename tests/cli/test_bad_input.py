@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from tinytx.cli.load import load_run
+from tinytx.pipelines import Filler, load_run
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_words_in_another_form_of_unicode(tinytx, tiny_bert, tmp_path, no_pictur
     data = tmp_path / "data.txt"
     data.write_text("le café est là .\nle thé est là .\n\n" * 20, encoding="utf-8")
     assert tinytx("train bert --data", data, tiny_bert, "--steps 1 --out", tmp_path / "run").code == 0
-    assert "café" in load_run(tmp_path / "run", ("bert",)).tokenizer.names
+    assert "café" in load_run(tmp_path / "run", Filler).tokenizer.names
     result = tinytx(["fill", str(tmp_path / "run"), unicodedata.normalize("NFD", "le café <mask> là")])
     assert (result.code, result.err) == (0, "")
 
@@ -67,10 +67,10 @@ def test_words_in_another_form_of_unicode(tinytx, tiny_bert, tmp_path, no_pictur
         ("translate TRANSFORMER one --picture x.jpg", "what is written is PNG: name it x.png"),
         ("explain TRANSFORMER one --picture nowhere/x.png", "expected a file in a folder that exists"),
         ("explain GPT 12 --picture x.svg", "name it x.png"),
-        ("sample GPT --temperature -1", "--temperature is -1, expected a number of at least 0"),
+        ("sample GPT --temperature -1", "sample: --temperature is -1.0, expected a finite number of at least 0"),
         ("sample GPT --temperature nan", "--temperature is nan"),
-        ("sample GPT --top-k 0", "--top-k is 0, expected at least 1; leave it out"),
-        ("sample GPT --top-p 2", "--top-p is 2, expected a number in (0, 1]"),
+        ("sample GPT --top-k 0", "--top-k is 0, expected a whole number of at least 1"),
+        ("sample GPT --top-p 2", "--top-p is 2.0, expected a number in (0, 1]"),
         ("train bert --mask-rate 2", "--mask-rate is 2.0, expected a number in [0, 1]"),
     ],
 )

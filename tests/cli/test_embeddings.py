@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tinytx.cli.load import load_run
+from tinytx.pipelines import Filler, Translator, Writer, load_run
 from tinytx.vectors import nearest
 
 
@@ -21,7 +21,7 @@ def test_files_and_neighbours_of_a_bert(tinytx, filler, tmp_path):
     command = ("embeddings", filler[0], "--words 5 --decimals 3 --nearest CAT dog --out", tmp_path / "out")
     code, out, err = tinytx(*command)
     assert (code, err) == (0, "")
-    model, tokenizer = load_run(filler[0], ("bert",))
+    model, tokenizer = load_run(filler[0], Filler)
     words, vectors = read(tmp_path / "out")
     assert words == tokenizer.names[:5]
     np.testing.assert_allclose(vectors, model.encoder.token.weight.data[:5], atol=5.1e-4)
@@ -37,7 +37,7 @@ def test_the_folder_of_the_run_is_the_default(tinytx, finished, tmp_path):
     folder = shutil.copytree(finished[0], tmp_path / "run")
     code, out, _ = tinytx("embeddings", folder)
     assert code == 0
-    model, tokenizer = load_run(folder, ("gpt",))
+    model, tokenizer = load_run(folder, Writer)
     words, vectors = read(folder / "embeddings")
     assert len(words) == tokenizer.vocab_size and words[:2] == [r"\n", r"\x20"]
     np.testing.assert_allclose(vectors, model.body.token.weight.data, atol=1e-3)
@@ -49,7 +49,7 @@ def test_both_sides_of_a_transformer(tinytx, translator, tmp_path, side, word):
     """Catches the encoder's table beside the decoder's words."""
     command = ("embeddings", translator[0], "--side", side, "--nearest", word, "--out", tmp_path)
     assert tinytx(*command).code == 0
-    model, *tokenizers = load_run(translator[0], ("transformer",))
+    model, *tokenizers = load_run(translator[0], Translator)
     stack, tokenizer = {"source": (model.encoder, tokenizers[0]), "target": (model.decoder, tokenizers[1])}[side]
     words, vectors = read(tmp_path)
     assert words == tokenizer.names[4:]

@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from tinytx.cli.load import load_run
-from tinytx.cli.page import WIDTH, grid, words
 from tinytx.decoding import greedy
 from tinytx.files import load_arrays, save_arrays
+from tinytx.pipelines import Translator, Writer, load_run
+from tinytx.pipelines.page import WIDTH, grid, words
 from tinytx.training.checkpoint import NAME
 
 
@@ -40,7 +40,7 @@ def rows(page, number, header):
 
 
 def ids_of(translator):
-    model, source, target = load_run(translator[0], ("transformer",))
+    model, source, target = load_run(translator[0], Translator)
     return model, source.encode("one two")[None], np.array([[1, *target.encode("deux un trois"), 2]])
 
 
@@ -114,7 +114,7 @@ def test_decoding_step_by_step(translation, translator):
     table = rows(translation, 5, "step ids fed fed says p so far")
     fed, says = [row[2] for row in table], [row[4] for row in table]
     assert fed == ["<start>", *says[:-1]]
-    names = load_run(translator[0], ("transformer",)).target_tokenizer.tokens(decoded.ids[0])
+    names = load_run(translator[0], Translator).target_tokenizer.tokens(decoded.ids[0])
     assert says == names
     np.testing.assert_allclose(
         [float(row[5]) for row in table], [np.exp(s.log_probs[0]) for s in decoded.steps], atol=1e-4
@@ -147,7 +147,7 @@ def test_a_source_as_long_as_the_model_reads(tinytx, translator):
 def test_the_page_of_a_gpt(writing, finished):
     """Catches a shift the wrong way, a mask that is not causal, a loss that is not the model's."""
     assert (writing.code, writing.err) == (0, "")
-    model, tokenizer = load_run(finished[0], ("gpt",))
+    model, tokenizer = load_run(finished[0], Writer)
     ids = tokenizer.encode("1 time")[None]
     table = rows(writing, 1, "position reads id is to say id")
     assert [(row[1], row[4]) for row in table] == [("1", "_"), ("_", "t"), ("t", "i"), ("i", "m"), ("m", "e")]
@@ -177,13 +177,13 @@ def test_unknown_words_are_noted(tinytx, translator):
 @pytest.mark.parametrize(
     "arguments, named",
     [
-        (([""],), "TEXT is empty"),
-        ((["  "],), "TEXT holds no token"),
+        (([""],), "text is empty"),
+        ((["  "],), "the text holds no token"),
         ((["one", "--target", ""],), "--target is empty"),
-        ((["one " * 10],), "TEXT has 10 tokens"),
-        ((["one", "--target", "un " * 9],), "--target has 9 tokens"),
+        ((["one " * 10],), "the text has 10 tokens"),
+        ((["one", "--target", "un " * 9],), "the target has 9 tokens"),
         (("one --tokens 0",), "--tokens is 0"),
-        (("one --tokens 10",), "--tokens is 10"),
+        (("one --tokens 10",), "tokens is 10"),
     ],
 )
 def test_what_cannot_be_explained(refused, translator, arguments, named):
@@ -194,11 +194,11 @@ def test_what_cannot_be_explained(refused, translator, arguments, named):
 @pytest.mark.parametrize(
     "arguments, named",
     [
-        ("1 --target 2", "--target is for a transformer"),
-        ("1", "TEXT has 1 token, expected 2"),
-        ("123456789", "TEXT has 9 tokens"),
+        ("1 --target 2", "target is for a translator"),
+        ("1", "the text has 1 token, expected 2"),
+        ("123456789", "the text has 9 tokens"),
         ("Q1", "'Q'"),
-        ("12345678 --tokens 2", "--tokens is 2, expected 1 to 1"),
+        ("12345678 --tokens 2", "tokens is 2, expected a whole number of at least 1 and at most 1, the room"),
     ],
 )
 def test_what_a_gpt_cannot_explain(refused, finished, arguments, named):

@@ -6,9 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from tinytx.cli.fill import encode_hidden, likely
-from tinytx.cli.load import load_run
 from tinytx.files import load_arrays, save_arrays
+from tinytx.pipelines import Filler, load_run
 from tinytx.training.checkpoint import NAME
 
 
@@ -20,7 +19,7 @@ def folder(filler):
 @pytest.fixture(scope="module")
 def run(folder):
     """Model and tokenizer of the run."""
-    return load_run(folder, ("bert",))
+    return load_run(folder, Filler)
 
 
 def test_words_and_how_likely_they_are(tinytx, folder, run):
@@ -39,6 +38,9 @@ def test_words_and_how_likely_they_are(tinytx, folder, run):
     expected = [f"  {tokenizer.names[i]:<{width}}  {p[i]:6.1%}  {b}".rstrip() for i, b in zip(best, bars, strict=True)]
     assert lines == expected and bars[0]
     assert last == f"-> the {tokenizer.names[best[0]]} sees the dog ."
+    filled = run.fill("The <mask> sees the dog.", top=3)
+    assert filled.text == last[3:]
+    assert filled.guesses == [[(tokenizer.names[i], float(p[i])) for i in best]]
 
 
 def test_several_words_and_several_texts(tinytx, folder, monkeypatch):
@@ -57,15 +59,16 @@ def test_a_frame_where_the_model_had_one(tinytx, tiny_bert, tales, tmp_path, no_
     """Catches a text without the [CLS] and [SEP] that it was trained with, and positions that they shift."""
     flags = f"{tiny_bert} --pairs next --max-len 12 --steps 1 --out"
     assert tinytx("train bert --data", tales, flags, tmp_path / "run").code == 0
-    model, tokenizer = load_run(tmp_path / "run", ("bert",))
-    ids = encode_hidden(model, tokenizer, "the <mask> sees", "text 1")
+    filler = load_run(tmp_path / "run", Filler)
+    model, tokenizer = filler
+    ids = filler.encode("the <mask> sees")
     whole = [[tokenizer.cls_id, *ids, tokenizer.sep_id]]
     p = model.fill(whole, [2])[0, 0]
-    ((best,),) = likely(model, tokenizer, ids, 1)
+    ((best,),) = filler.likely(ids, 1)
     assert best == (int(p.argmax()), float(p.max()))
-    assert len(encode_hidden(model, tokenizer, "the " * 9 + "<mask>", "")) == 10
+    assert len(filler.encode("the " * 9 + "<mask>")) == 10
     with pytest.raises(ValueError, match="at most 10"):
-        encode_hidden(model, tokenizer, "the " * 10 + "<mask>", "")
+        filler.encode("the " * 10 + "<mask>")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +78,8 @@ def test_a_frame_where_the_model_had_one(tinytx, tiny_bert, tales, tmp_path, no_
         ((["<mask>", "the <masc>"],), "text 2 hides no word"),
         ((["<mask>", " "],), "text 2 is empty"),
         ((["<mask> " + "the " * 8],), "text 1 has 9 tokens, and the model reads at most 8"),
-        (("<mask> --top 0",), "--top is 0, expected 1 to the size of the vocabulary, 14"),
-        (("<mask> --top 15",), "--top is 15"),
+        (("<mask> --top 0",), "fill: --top is 0, expected a whole number of at least 1"),
+        (("<mask> --top 15",), "top is 15, expected a whole number of at least 1 and at most 14"),
         (("- -",), "can be read once"),
     ],
 )

@@ -1,5 +1,8 @@
 """The command line as a whole: help, usage errors, and errors of one line."""
 
+import subprocess
+import sys
+
 import pytest
 
 import tinytx as tinytx_package
@@ -65,7 +68,7 @@ def test_errors_of_a_command_are_one_line(tinytx, monkeypatch, error, message):
     def fails(arguments):
         raise error
 
-    monkeypatch.setattr(cli.sample, "run", fails)
+    monkeypatch.setattr("tinytx.cli.sample.run", fails)
     assert tinytx("sample somewhere") == (2, "", message + "\n")
 
 
@@ -75,7 +78,7 @@ def test_ctrl_c_outside_the_loop(tinytx, monkeypatch):
     def interrupted(arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.sample, "run", interrupted)
+    monkeypatch.setattr("tinytx.cli.sample.run", interrupted)
     assert tinytx("sample somewhere") == (130, "", "tinytx: interrupted\n")
 
 
@@ -85,7 +88,7 @@ def test_our_own_faults_keep_their_traceback(tinytx, monkeypatch):
     def buggy(arguments):
         raise AttributeError("a bug")
 
-    monkeypatch.setattr(cli.sample, "run", buggy)
+    monkeypatch.setattr("tinytx.cli.sample.run", buggy)
     with pytest.raises(AttributeError):
         tinytx("sample somewhere")
 
@@ -129,6 +132,12 @@ def test_flags_under_their_names_in_python(flag):
     assert cli._parser().parse_args(["train", "gpt", *flag.split()]).n_layers == 2
     arguments = cli._parser().parse_args(["train", "gpt", "--out", "my_run", "--data=a_b", "--no_tied_head"])
     assert (arguments.out, arguments.data, arguments.tied_head) == ("my_run", "a_b", False)
+
+
+def test_help_imports_no_model():
+    """Catches a command line that takes seconds to say what it can do."""
+    code = "import sys, tinytx.cli as cli; cli._parser().format_help(); print([m for m in sys.modules if 'tinytx.mod' in m])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_version(tinytx):

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from tinytx.cli.load import load_run
 from tinytx.files import load_arrays, read_json_lines, save_arrays
 from tinytx.metrics import exact_match
+from tinytx.pipelines import Writer, load_run
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
 
@@ -128,7 +128,7 @@ def test_a_text_of_its_own_validates(tinytx, tiny, book, tmp_path, no_pictures):
     assert result.code == 0
     n = len(book.read_text())
     assert f"{n:,} to train on, {9 * 13} to validate" in result.out
-    assert "?" in load_run(tmp_path / "run", ("gpt",)).tokenizer.characters
+    assert "?" in load_run(tmp_path / "run", Writer).tokenizer.characters
     again = tinytx("train --resume", tmp_path / "run", "--steps 4")
     assert again.code == 0 and "not the text" not in again.err
     valid.write_text("One times 8?\n" * 9)

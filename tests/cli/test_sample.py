@@ -93,7 +93,7 @@ def test_folder_without_a_model(refused, folder):
 
 @pytest.mark.parametrize(
     "options, named",
-    [({"tokenizer": None}, "CharTokenizer"), ({"vocab_size": 9}, "9"), ({"vocab_size": 3}, "3")],
+    [({"tokenizer": None}, "tokenizer_from_dict: None"), ({"vocab_size": 9}, "9"), ({"vocab_size": 3}, "3")],
 )
 def test_tokenizer_that_does_not_fit(refused, save, options, named):
     """Catches a file whose tokenizer is missing or of another vocabulary: ids without a character, half-way."""

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tinytx.cli.bert_rows import hold_out, make_rows, make_tokenizer, validation_batches
-from tinytx.cli.load import load_run
 from tinytx.cli.train_bert import Settings, defaults_of, examples, measure
 from tinytx.data import documents, tutorial_words
 from tinytx.files import load_arrays, save_arrays
 from tinytx.models import BertConfig
 from tinytx.models.bert import IGNORE
+from tinytx.pipelines import Filler, load_run
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
@@ -66,7 +66,7 @@ def test_what_it_suggests_works(tinytx, filler, tmp_path, monkeypatch, command):
 
 def test_the_report_is_of_the_model_that_was_saved(filler, tales):
     """Catches figures of other rows, of words that are not hidden, or of a model under dropout."""
-    model, tokenizer = load_run(filler[0], ("bert",))
+    model, tokenizer = load_run(filler[0], Filler)
     settings = Settings(**load_checkpoint(filler[0])[2]["settings"])
     _, rest = hold_out(documents(tales.read_text()), 0.9)
     batches = validation_batches(settings, tokenizer, make_rows(settings, tokenizer, rest))
@@ -85,7 +85,7 @@ def test_the_report_is_of_the_model_that_was_saved(filler, tales):
 
 def test_validation_masks_are_the_same_each_time(filler, tales):
     """Catches a validation loss that moves with its masks, and rows of the training part in it."""
-    tokenizer = load_run(filler[0], ("bert",)).tokenizer
+    tokenizer = load_run(filler[0], Filler).tokenizer
     settings = Settings(max_len=8)
     train, rest = hold_out(documents(tales.read_text()), 0.9)
     rows = make_rows(settings, tokenizer, rest)
@@ -172,7 +172,7 @@ def test_pairs_are_measured(tinytx, tiny_bert, tales, tmp_path, no_pictures):
     """Catches a share of pairs told right that is of other labels, and a loss without its second part."""
     flags = f"{tiny_bert} --pairs order --max-len 16 --steps 2 --out"
     assert tinytx("train bert --data", tales, flags, tmp_path / "run").code == 0
-    model, tokenizer = load_run(tmp_path / "run", ("bert",))
+    model, tokenizer = load_run(tmp_path / "run", Filler)
     settings = Settings(**load_checkpoint(tmp_path / "run")[2]["settings"])
     _, rest = hold_out(documents(tales.read_text()), 0.9)
     batches = validation_batches(settings, tokenizer, make_rows(settings, tokenizer, rest))
@@ -185,7 +185,7 @@ def test_pairs_are_measured(tinytx, tiny_bert, tales, tmp_path, no_pictures):
 
 def test_examples_hide_words(filler, tales):
     """Catches an example that hides a full stop, or tells another word than the one that stood there."""
-    model, tokenizer = load_run(filler[0], ("bert",))
+    model, tokenizer = load_run(filler[0], Filler)
     sentences = [tokenizer.encode(line) for line in tales.read_text().splitlines() if line]
     for ids, word, guesses in examples(model, tokenizer, sentences, 0, 20):
         assert (ids == tokenizer.mask_id).sum() == 1 and tokenizer.names[word].isalpha() and len(guesses) == 3

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from tinytx.cli.load import load_run
-from tinytx.cli.translate import AT_A_TIME, Found, decode, translate_all
 from tinytx.decoding import beam_search, greedy
 from tinytx.files import load_arrays, save_arrays
+from tinytx.pipelines import Translator, load_run
+from tinytx.pipelines.translate import AT_A_TIME
 from tinytx.training.checkpoint import NAME
 
 
@@ -21,7 +21,7 @@ def folder(translator):
 @pytest.fixture(scope="module")
 def run(folder):
     """Model and tokenizers of the run."""
-    return load_run(folder, ("transformer",))
+    return load_run(folder, Translator)
 
 
 def greedily(run, text):
@@ -62,11 +62,10 @@ def test_many_lines(tinytx, folder, run, typed, numbers):
     assert tinytx("translate", folder, "-").out.splitlines() == [greedily(run, text) for text in texts]
 
 
-def test_translate_all_keeps_the_order(run, numbers):
+def test_many_texts_keep_their_order(run, numbers):
     """Catches translations of sentences sorted by length that are not put back."""
-    model, source, target = run
     texts = [source for source, _ in numbers][::-3]
-    assert translate_all(model, target, [source.encode(text) for text in texts]) == [greedily(run, t) for t in texts]
+    assert run.translate(texts) == [greedily(run, text) for text in texts]
 
 
 def test_beam_search_and_its_n_best(tinytx, folder, run):
@@ -86,7 +85,7 @@ def test_beam_search_and_its_n_best(tinytx, folder, run):
 def test_places_that_nothing_fills_are_left_out(run):
     """Catches empty translations among the n best, where the model cannot say so many."""
     model, source, _ = run
-    (found,) = decode(model, [source.encode("one")], 1, {"beam_size": 20, "alpha": 0.0, "n_best": 20})
+    (found,) = run.decode([source.encode("one")], 1, {"beam_size": 20, "alpha": 0.0, "n_best": 20})
     assert 1 < len(found) <= model.config.target_vocab_size
     assert all(len(one.ids) == 1 and np.isfinite(one.score) for one in found)
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
@@ -94,10 +93,10 @@ def test_places_that_nothing_fills_are_left_out(run):
 
 def test_an_empty_source(run):
     """Catches an array without a token that reaches the model."""
-    model, source, _ = run
-    found = decode(model, [source.encode(text) for text in ("", "one", "")], 5)
+    source = run.source_tokenizer
+    found = run.decode([source.encode(text) for text in ("", "one", "")], 5)
     assert [len(one) for one in found] == [1, 1, 1]
-    assert isinstance(found[0][0], Found) and len(found[0][0].ids) == 0 and len(found[1][0].ids) > 0
+    assert found[0][0].text == "" and len(found[0][0].ids) == 0 and len(found[1][0].ids) > 0
 
 
 def test_unknown_words_are_noted_and_read_as_unk(tinytx, folder, run):
@@ -130,11 +129,11 @@ def test_a_translation_that_is_cut_off_is_noted(tinytx, folder):
         (("- -",), "can be read once"),
         (("one --n-best 2",), "--n-best is for a beam search"),
         (("one --length-penalty 1",), "--length-penalty is for a beam search"),
-        (("one --beam 0",), "beam_size is 0"),
+        (("one --beam 0",), "--beam is 0"),
         (("one --beam 2 --n-best 3",), "n_best is 3"),
-        (("one --beam 2 --n-best 0",), "n_best is 0"),
-        (("one --beam 2 --length-penalty -1",), "alpha is -1"),
-        (("one --beam 2 --length-penalty nan",), "alpha is nan"),
+        (("one --beam 2 --n-best 0",), "--n-best is 0"),
+        (("one --beam 2 --length-penalty -1",), "--length-penalty is -1"),
+        (("one --beam 2 --length-penalty nan",), "--length-penalty is nan"),
         (("one --max-tokens 0",), "--max-tokens is 0"),
         (("one --max-tokens 10",), "max_len, 9"),
         (("one two --picture x.png",), "--picture draws one sentence, and there are 2"),

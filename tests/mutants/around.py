@@ -25,12 +25,12 @@ TABLE = {
     "vectors/word_vectors.py": [
         ("a word is its own nearest", "distances[i] = np.inf", "pass"),
     ],
-    "cli/fill.py": [
+    "pipelines/fill.py": [
         ("a text one token too long is let through",
-         "0 if tokenizer.cls_id is None else 2", "0 if tokenizer.cls_id is None else 1"),
+         "0 if self.tokenizer.cls_id is None else 2", "0 if self.tokenizer.cls_id is None else 1"),
     ],
-    "cli/translate.py": [
-        ("the alignment is drawn of other words than were fed", "found.ids[:-1]", "found.ids[1:]"),
+    "pipelines/translate.py": [
+        ("the alignment is drawn of other words than were fed", "translation.ids[:-1]", "translation.ids[1:]"),
     ],
     "cli/settings.py": [
         ("data that is cut elsewhere is taken for the same", 'total.update(b"\\xff" if', 'total.update(b"" if'),

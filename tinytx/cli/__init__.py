@@ -1,41 +1,32 @@
-"""The command line: ``python -m tinytx COMMAND``.
-
-``train``   train a model, GPT by default
-``sample``  let a trained GPT write
-``translate``  let a trained Transformer translate
-``fill``  let a trained BERT fill in hidden words
-``embeddings``  a trained model's words: files, neighbours, a map
-``explain``  one example's way through a trained model
-``plot``  the losses of runs, as a picture
-``gradcheck``  check a backward of yours, or of ours
-``profile``  time and bytes of each layer
-"""
+"""The command line: ``python -m tinytx COMMAND``. A command's file is imported when the command is used."""
 
 import sys
 import warnings
 from pickle import UnpicklingError
 
 from tinytx import terminal
-from tinytx.cli import (
-    embeddings,
-    explain,
-    fill,
-    gradcheck,
-    plot,
-    profile,
-    sample,
-    train_bert,
-    train_gpt,
-    train_transformer,
-    translate,
-)
 from tinytx.cli.parser import Parser, Version
 from tinytx.progress import announce_compiling, say, working
 
 # What says that something outside the program is not as it should be: a traceback would not help anybody. The last
 # two are what is left of a torn file that a library keeps for itself.
 BAD_INPUT = (ValueError, OSError, ImportError, ArithmeticError, MemoryError, EOFError, UnpicklingError)
-TRAINERS = {"gpt": train_gpt, "transformer": train_transformer, "bert": train_bert}
+COMMANDS = {
+    "train": "train a model (train gpt is the default)",
+    "sample": "let a trained GPT write",
+    "translate": "let a trained Transformer translate",
+    "fill": "let a trained BERT fill in hidden words",
+    "embeddings": "a trained model's words: files for a projector, nearest words, a map",
+    "explain": "one example's way through a trained model: ids, masks, loss, decoding",
+    "plot": "draw the losses of a run, or of several to compare them",
+    "gradcheck": "check a backward against finite differences",
+    "profile": "time and bytes of each layer",
+}
+TRAINERS = {
+    "gpt": "a character-level GPT",
+    "transformer": "an encoder-decoder that translates: dates to ISO form, or pairs of yours",
+    "bert": "an encoder that fills in hidden words",
+}
 
 
 def main(argv=None):
@@ -70,16 +61,9 @@ def _parser():
     )
     parser.add_argument("--version", action=Version, nargs=0, help="tinytx's, and that of what it computes with")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    train = commands.add_parser("train", help="train a model (train gpt is the default)")
-    models = train.add_subparsers(metavar="MODEL", required=True)
-    for name, module in TRAINERS.items():
-        module.add_parser(models, name)
-    sample.add_parser(commands, "sample")
-    translate.add_parser(commands, "translate")
-    fill.add_parser(commands, "fill")
-    embeddings.add_parser(commands, "embeddings")
-    explain.add_parser(commands, "explain")
-    plot.add_parser(commands, "plot")
-    gradcheck.add_parser(commands, "gradcheck")
-    profile.add_parser(commands, "profile")
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, module=None if name == "train" else f"tinytx.cli.{name}")
+    models = commands.choices["train"].add_subparsers(metavar="MODEL", required=True)
+    for name, text in TRAINERS.items():
+        models.add_parser(name, help=text, module=f"tinytx.cli.train_{name}")
     return parser

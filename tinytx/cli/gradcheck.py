@@ -23,16 +23,14 @@ Examples:
 """
 
 
-def add_parser(commands, name):
-    """Add this command to the command line."""
-    parser = commands.add_parser(
-        name,
-        help="check a backward against finite differences",
-        description="Check a hand-written backward, entry by entry, with error bars. Exit code 0: PASS; 1: anything "
-        "else; 2: bad input.",
-        epilog=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    parser.description = (
+        "Check a hand-written backward, entry by entry, with error bars. Exit code 0: PASS; 1: anything "
+        "else; 2: bad input."
     )
+    parser.epilog = HELP
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("object", metavar="package.module:object", help="what to check, see below")
     parser.add_argument("--shapes", nargs="+", metavar="N,N", help="shapes of the float inputs, drawn at random")
     parser.add_argument("--mode", choices=MODES, default="auto", help="which entries to look at (default: auto)")

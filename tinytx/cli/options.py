@@ -3,7 +3,26 @@
 import argparse
 import dataclasses
 
-from tinytx.settings import kind_of
+from tinytx.settings import Settings, kind_of
+
+
+class Flags(Settings):
+    """Base of a command's settings: messages name each by its flag.
+
+    ``metavar`` of a setting is what the help calls its value.
+    """
+
+    command = "tinytx"
+
+    @classmethod
+    def called(cls, name):
+        """Return (command, flag) as messages call a setting."""
+        return cls.command, flag_of(name)
+
+    @classmethod
+    def of(cls, arguments):
+        """Return the settings of the flags that were given."""
+        return cls(**given(arguments, cls))
 
 
 def add_options(parser, cls, others=None):
@@ -32,7 +51,7 @@ def add_options(parser, cls, others=None):
         elif "choices" in field.metadata:
             flag |= {"choices": field.metadata["choices"]}
         else:
-            flag |= {"type": kind, "metavar": field.name.upper()}
+            flag |= {"type": kind, "metavar": field.metadata.get("metavar", field.name.upper())}
         parser.add_argument(flag_of(field.name), **flag)
 
 

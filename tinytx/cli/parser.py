@@ -2,16 +2,29 @@
 
 import argparse
 import difflib
+import importlib
 import sys
 
 from tinytx.progress import say
-from tinytx.training.checkpoint import fingerprint
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, name what is nearest to a word mistyped, and send the reader to the help."""
+    """argparse whose errors are one line, name what is nearest to a word mistyped, and send the reader to the help.
+
+    Parameters
+    ----------
+    module : str, optional
+        A command's module, whose ``add_arguments(parser)`` is called when the command is used: others are not imported.
+    """
+
+    def __init__(self, *args, module=None, **options):
+        super().__init__(*args, **options)
+        self._module = module
 
     def parse_known_args(self, args=None, namespace=None):
+        if self._module:
+            importlib.import_module(self._module).add_arguments(self)
+            self._module = None
         args = [self._with_dashes(arg) for arg in (sys.argv[1:] if args is None else args)]
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:  # said here, by the innermost command: the outermost does not know that command's flags
@@ -41,6 +54,8 @@ class Version(argparse.Action):
     """Print the versions that results depend on, for whoever reports a fault."""
 
     def __call__(self, parser, namespace, values, option_string=None):
+        from tinytx.training.checkpoint import fingerprint  # imports the models: only where it is asked for
+
         facts = fingerprint()
         blas = ", ".join(facts["blas"]) or "unknown without threadpoolctl"
         own = sys.modules[__name__.partition(".")[0]].__version__

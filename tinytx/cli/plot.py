@@ -13,14 +13,10 @@ PICTURE = "loss.png"  # of one run, in its folder
 COMPARISON = "losses.png"  # of several
 
 
-def add_parser(commands, name):
-    """Add this command to the command line."""
-    parser = commands.add_parser(
-        name,
-        help="draw the losses of a run, or of several to compare them",
-        description="Draw the losses of one run, finished or not, or of several in one picture.",
-        epilog=f"Example: python -m tinytx {name} runs/gpt runs/gpt-2 --out losses.png",
-    )
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    parser.description = "Draw the losses of one run, finished or not, or of several in one picture."
+    parser.epilog = "Example: python -m tinytx plot runs/gpt runs/gpt-2 --out losses.png"
     parser.add_argument("dirs", metavar="DIR", nargs="+", help=f"folder of a run, which holds {METRICS}")
     default = f"(default: {PICTURE} in DIR; of several {COMPARISON}, here)"
     parser.add_argument("--out", metavar="FILE.png", help=f"the picture {default}")

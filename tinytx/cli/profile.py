@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tinytx.cli.options import add_options, flag_of, given
+from tinytx.cli.options import Flags, add_options, flag_of, given
 from tinytx.cli.settings import MOST_ROWS
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.models.bert import IGNORE
-from tinytx.settings import Settings, extended, setting
+from tinytx.settings import extended, setting
 from tinytx.tasks import NextToken
 from tinytx.training import Adam, AdamW, load_checkpoint
 from tinytx.training.profiler import by_class, profile, time_update
@@ -22,9 +22,10 @@ ORDERS = {  # by what the table is sorted, the most first
 HIDDEN = 0.15  # share of a BERT's words that are asked for
 
 
-class ProfileSettings(Settings):
+class ProfileFlags(Flags):
     """The kind of the model, the batch, and how the table is made."""
 
+    command = "profile"
     model: str = setting("gpt", "kind of a new model", choices=("gpt", "transformer", "bert"))
     vocab_size: int = setting(65, "tokens in the vocabulary", minimum=4)
     max_len: int = setting(64, "positions in a sequence", minimum=2)
@@ -33,25 +34,18 @@ class ProfileSettings(Settings):
     steps: int = setting(10, "steps to take medians of", minimum=1)
     sort: str = setting("model", "order of the layers: the model's, or the most first", choices=tuple(ORDERS))
 
-    @classmethod
-    def called(cls, name):
-        """Return (place, flag)."""
-        return "profile", flag_of(name)
-
 
 OWN = ("vocab_size", "max_len", "n_layers")  # that mean something else, or have no default, in a config
-SETTINGS = extended(ProfileSettings, GPTConfig, without=(*OWN, "d_ff", "tied_head", "norm_order", "activation"))
+SETTINGS = extended(ProfileFlags, GPTConfig, without=(*OWN, "d_ff", "tied_head", "norm_order", "activation"))
 
 
-def add_parser(commands, name):
-    """Add this command to the command line."""
-    parser = commands.add_parser(
-        name,
-        help="time and bytes of each layer",
-        description="Time a model's layers, forward and backward, in one thread, count what each keeps for backward, "
-        "and time the optimiser. The model is a new one, or that of a run's folder.",
-        epilog="Example: python -m tinytx profile --d-model 384 --n-heads 6 --n-layers 6 --max-len 256 --sort time",
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    parser.description = (
+        "Time a model's layers, forward and backward, in one thread, count what each keeps for backward, "
+        "and time the optimiser. The model is a new one, or that of a run's folder."
     )
+    parser.epilog = "Example: python -m tinytx profile --d-model 384 --n-heads 6 --n-layers 6 --max-len 256 --sort time"
     parser.add_argument("dir", metavar="DIR", nargs="?", help="folder of a run, whose model is timed")
     add_options(parser, SETTINGS)
     parser.set_defaults(run=run)

@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytx.cli.advice import command
 from tinytx.cli.best import FOLDER, Best
 from tinytx.cli.paths import check_folder
 from tinytx.cli.plot import PICTURE, curve_details
@@ -41,7 +40,7 @@ from tinytx.training.loop import METRICS, read_metrics
 from tinytx.training.threads import processors
 from tinytx.training.trainer import NotFiniteError
 from tinytx.viz import loss_curve
-from tinytx.wording import counted
+from tinytx.wording import command, counted
 
 
 def build(make, config, settings, before):

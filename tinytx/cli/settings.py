@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinytx.arguments import INT64
-from tinytx.cli.advice import command
 from tinytx.cli.best import FOLDER
-from tinytx.cli.options import add_options, flag_of, given, without_effect
+from tinytx.cli.options import Flags, add_options, flag_of, given, without_effect
 from tinytx.core import Layer
 from tinytx.lock import locked
 from tinytx.progress import say
-from tinytx.settings import Settings, setting
+from tinytx.settings import setting
 from tinytx.training import load_checkpoint
 from tinytx.training.threads import processors
+from tinytx.wording import command
 
 MOST_THREADS = max(64, 4 * processors())  # a checkpoint may be a stranger's, and ask for all memory there is
 MOST_ROWS = 2**16  # of a batch
@@ -28,7 +28,7 @@ MOST_TOKENS = 2**22  # of a batch
 RENAMED = {"eps": "adam_eps"}  # settings that had another name in checkpoints of earlier versions
 
 
-class RunSettings(Settings):
+class RunSettings(Flags):
     """The settings that every run has.
 
     A recipe's class adds those of its data, its model and its optimiser by `tinytx.settings.extended`. Beside what
@@ -37,6 +37,7 @@ class RunSettings(Settings):
     the other setting has one of these values.
     """
 
+    command = "train"
     steps: int = setting(2000, "optimiser steps in all", minimum=1)
     clip: float = setting(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0)
     accumulate: int = setting(1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS)
@@ -54,11 +55,6 @@ class RunSettings(Settings):
         maximum=MOST_THREADS,
     )
     dtype: str = setting("float32", "precision", choices=("float32", "float64"))
-
-    @classmethod
-    def called(cls, name):
-        """Return (place, flag): messages name a setting as it is typed."""
-        return "train", flag_of(name)
 
     def fields_of(self, config):
         """Return {field: value} of the settings that a config's class has too."""
@@ -96,30 +92,26 @@ class Before(NamedTuple):
     flags: dict
 
 
-def add_train_parser(commands, name, settings, run, *, data, help, description, example, others=None):
-    """Add ``train NAME`` to the command line.
+def add_train_arguments(parser, name, settings, run, *, data, description, example, others=None):
+    """Add the arguments of ``train NAME``.
 
     Parameters
     ----------
-    commands : what ``add_subparsers`` returned
+    parser : Parser
     name : str
     settings : class of RunSettings
         Its fields become flags.
     run : function (arguments) -> exit code
     data : str
         The flags that name the data, for the usage line.
-    help, description, example : str
-        One line; what it does; an example's arguments.
+    description, example : str
+        What it does; an example's arguments.
     others : dict, optional
         {name: class} of settings with other defaults.
     """
-    parser = commands.add_parser(
-        name,
-        help=help,
-        usage=f"%(prog)s [--out DIR | --resume DIR] {data} [--FLAG VALUE ...]",
-        description=f"{description} Ctrl-C saves; --resume goes on.",
-        epilog=f"Example: python -m tinytx train {name} {example}",
-    )
+    parser.usage = f"%(prog)s [--out DIR | --resume DIR] {data} [--FLAG VALUE ...]"
+    parser.description = f"{description} Ctrl-C saves; --resume goes on."
+    parser.epilog = f"Example: python -m tinytx train {name} {example}"
     folder = f"folder for the run's files (default: the next free runs/{name}, runs/{name}-2, ...)"
     parser.add_argument("--out", metavar="DIR", help=folder)
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in DIR; flags given now win over its own")

@@ -1,9 +1,9 @@
 """Texts from the command line: words that were given, and the lines of standard input where ``-`` stands."""
 
 import sys
-import unicodedata
 
 from tinytx.data.reading import lines_of, unified
+from tinytx.pipelines.texts import known_form
 
 
 def given_texts(words, noun, tokenizer):
@@ -15,7 +15,7 @@ def given_texts(words, noun, tokenizer):
     noun : str
         What one of them is called in messages: "sentence", "text".
     tokenizer : Tokenizer
-        That will read them: each text is returned in its `known_form`.
+        That will read them: each text is returned in its `tinytx.pipelines.texts.known_form`.
 
     Raises
     ------
@@ -43,28 +43,3 @@ def given_texts(words, noun, tokenizer):
         else:
             found.append((f"{noun} {number}", word.strip()))
     return [(place, known_form(tokenizer, text)) for place, text in found]
-
-
-def known_form(tokenizer, text):
-    """Return a text in that form of Unicode of which a tokenizer knows most; all forms look alike to a reader.
-
-    é is one character or two, by keyboard, program and system: NFC or NFD (Unicode Standard Annex 15).
-    """
-    forms = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))]
-    return min(forms, key=lambda form: len(tokenizer.unknown(form)))  # of equals the first: as it was given
-
-
-def encode_known(tokenizer, text, place):
-    """Return the ids of a text for a trained model, whose vocabulary is what it is.
-
-    Raises
-    ------
-    ValueError
-        If it holds what the vocabulary does not, and the tokenizer has no ``<unk>`` for it.
-    """
-    unknown = [] if tokenizer.unk_id is not None else list(dict.fromkeys(tokenizer.unknown(text)))
-    if unknown:
-        known = "".join(name for i, name in enumerate(tokenizer.names) if i not in tokenizer.special_ids)
-        shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-        raise ValueError(f"{place} has {shown}, which the model was not trained on; it knows {known!r:.200}")
-    return tokenizer.encode(text)

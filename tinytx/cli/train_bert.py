@@ -8,7 +8,6 @@ with word pieces, pairs of sentences and 80/10/10, in a size for a laptop. Any f
 import numpy as np
 
 from tinytx import ops
-from tinytx.cli.advice import command
 from tinytx.cli.bert_rows import (
     PAIRS,
     hold_out,
@@ -18,14 +17,12 @@ from tinytx.cli.bert_rows import (
     read_documents,
     validation_batches,
 )
-from tinytx.cli.fill import likely, room_of
-from tinytx.cli.load import read_tokenizer
 from tinytx.cli.rates import OptimizerSettings, make_optimizer
 from tinytx.cli.run import Run, build, make_trainer
 from tinytx.cli.settings import (
     MOST_ROWS,
     RunSettings,
-    add_train_parser,
+    add_train_arguments,
     begin,
     compare_data,
     digest,
@@ -35,10 +32,11 @@ from tinytx.data.tokenizers.graphemes import count_letters
 from tinytx.metrics import perplexity
 from tinytx.models import Bert, BertConfig
 from tinytx.models.bert import IGNORE
+from tinytx.pipelines import Filler
 from tinytx.progress import tracked
 from tinytx.settings import Settings, extended, setting
 from tinytx.terminal import visible
-from tinytx.wording import counted
+from tinytx.wording import command, counted
 
 FROM_DATA = ("n_segments", "next_sentence", "pad_id")  # settings of a BertConfig that the data decides
 
@@ -93,15 +91,14 @@ PAPER = extended(
 RECIPES = {"quick": QUICK, "tutorial": TUTORIAL, "bert": PAPER}
 
 
-def add_parser(commands, name):
-    """Add this command to the command line."""
-    add_train_parser(
-        commands,
-        name,
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    add_train_arguments(
+        parser,
+        "bert",
         QUICK,
         run,
         data="[--recipe quick|tutorial|bert] [--data FILE] [--valid FILE]",
-        help="an encoder that fills in hidden words",
         description="Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few "
         "minutes. --recipe tutorial is the from-scratch tutorial (30,000 steps: hours); --recipe bert has word pieces "
         "and next-sentence pairs.",
@@ -116,7 +113,7 @@ def run(arguments):
     texts, (found, *valid) = read_documents(settings)
     train, rest = (found, *valid) if valid else hold_out(found, settings.train_fraction)
     if before:
-        tokenizer = read_tokenizer(before.folder, before.meta, before.model.config)
+        tokenizer = Filler.of(before.model, before.meta, before.folder).tokenizer
     else:
         tokenizer = make_tokenizer(settings, train)
     rows = make_rows(settings, tokenizer, train)
@@ -204,11 +201,12 @@ def measure(model, batches):
 
 
 def examples(model, tokenizer, sentences, seed, n=3):
-    """Return n texts with a hidden word, and what the model says: (ids with the hidden word, the word, `likely`'s).
+    """Return n texts with a hidden word, and what the model says: (ids with the hidden word, the word, guesses).
 
     Sentences that the model reads whole come first, and whole words of letters are hidden, as long as there are such.
     """
-    rng, room, found = np.random.default_rng([seed, n]), room_of(model, tokenizer), []
+    filler, rng, found = Filler(model, tokenizer), np.random.default_rng([seed, n]), []
+    room = filler.room
     order = [i for i in rng.permutation(len(sentences)) if 6 <= len(sentences[i]) <= room] or range(len(sentences))
     for i in sorted(order, key=lambda i: tokenizer.unk_id in sentences[i])[:n]:
         ids = sentences[i][:room].copy()
@@ -218,7 +216,7 @@ def examples(model, tokenizer, sentences, seed, n=3):
         words = [t for t in np.flatnonzero(whole) if count_letters(names[t]) > 3]
         t = rng.choice(words or np.arange(len(ids)))
         word, ids[t] = int(ids[t]), tokenizer.mask_id
-        found.append((ids, word, likely(model, tokenizer, ids, 3)[0]))
+        found.append((ids, word, filler.likely(ids, 3)[0]))
     return found
 
 

@@ -4,27 +4,25 @@ from functools import partial
 
 import numpy as np
 
-from tinytx.cli.advice import command
 from tinytx.cli.rates import OptimizerSettings, make_optimizer
 from tinytx.cli.run import Run, build, make_trainer
-from tinytx.cli.sample import default_prompt
 from tinytx.cli.settings import (
     MOST_ROWS,
     RunSettings,
-    add_train_parser,
+    add_train_arguments,
     begin,
     compare_data,
     digest,
     origin,
 )
-from tinytx.cli.texts import encode_known
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
-from tinytx.decoding import generate
 from tinytx.models import GPT, GPTConfig
+from tinytx.pipelines import Writer
+from tinytx.pipelines.texts import encode_known
 from tinytx.progress import tracked
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import NextToken
-from tinytx.wording import counted
+from tinytx.wording import command, counted
 
 
 class TextSettings(Settings):
@@ -47,15 +45,14 @@ SETTINGS = extended(  # nanoGPT's recipe for a laptop
 )  # fmt: skip
 
 
-def add_parser(commands, name):
-    """Add this command to the command line."""
-    add_train_parser(
-        commands,
-        name,
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    add_train_arguments(
+        parser,
+        "gpt",
         SETTINGS,
         run,
         data="[--data FILE] [--valid FILE]",
-        help="a character-level GPT",
         description="Train a character-level GPT (other models: train transformer, train bert). Without flags: "
         "nanoGPT's laptop recipe on built-in text, a minute or two.",
         example="--data book.txt --steps 5000 --dropout 0.1 --out runs/book",
@@ -119,10 +116,9 @@ def _report(run, model, tokenizer, val_loss):
     """Print the loss and a sample of a finished run; return commands to try next."""
     steps = run.trainer.optimizer.t
     print(f"\nValidation loss {val_loss:.4f} nats per character after {counted(steps, 'step')}, {run.seconds:.0f} s")
-    start = tokenizer.encode(default_prompt(tokenizer))
     rng = np.random.default_rng(run.settings.seed)
-    tokens = list(tracked(generate(model, start[None], 300, temperature=0.8, rng=rng), "character", 300))
-    print(f"\n--- a sample ---\n{tokenizer.decode(np.concatenate(tokens)).strip()}\n----------------\n")
+    _, *texts = tracked(Writer(model, tokenizer).write(n_tokens=300, temperature=0.8, rng=rng), "character", 301)
+    print(f"\n--- a sample ---\n{''.join(texts).strip()}\n----------------\n")
     prompt = ["--prompt", "The "] if set("The ") <= set(tokenizer.characters) else []
     return [
         command("sample", run.folder, *prompt),

@@ -3,28 +3,26 @@
 import math
 
 from tinytx import ops
-from tinytx.cli.advice import command
-from tinytx.cli.load import read_tokenizers
 from tinytx.cli.pair_parts import read_parts
 from tinytx.cli.rates import OptimizerSettings, make_optimizer
 from tinytx.cli.run import Run, build, make_trainer
 from tinytx.cli.settings import (
     MOST_TOKENS,
     RunSettings,
-    add_train_parser,
+    add_train_arguments,
     begin,
     compare_data,
     digest,
     origin,
 )
-from tinytx.cli.translate import translate_all
 from tinytx.data import PairBatches, build_tokenizers, encode_pairs
 from tinytx.extras import MissingExtra
 from tinytx.metrics import corpus_bleu, exact_match, perplexity
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.pipelines import Translator
 from tinytx.progress import tracked
 from tinytx.settings import Settings, extended, setting
-from tinytx.wording import counted
+from tinytx.wording import command, counted
 
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
 DATES_ONLY = {"pairs": (None,), "source": (None,)}
@@ -81,15 +79,14 @@ OWN_PAIRS = extended(
 )  # fmt: skip
 
 
-def add_parser(commands, name):
-    """Add this command to the command line."""
-    add_train_parser(
-        commands,
-        name,
+def add_arguments(parser):
+    """Add the arguments of this command."""
+    add_train_arguments(
+        parser,
+        "transformer",
         DATES,
         run,
         data="[--pairs FILE.tsv | --source FILE --target FILE] [--valid FILE.tsv] [--test FILE.tsv]",
-        help="an encoder-decoder that translates: dates to ISO form, or pairs of yours",
         description="Train the Transformer of 'Attention is all you need'. Without flags it learns to write dates such "
         "as 'september 27, 1994' as 1994-09-27, from generated ones, in a few minutes.",
         example="--pairs fra-eng.tsv --tokenizer word --d-model 128 --out runs/french",
@@ -137,7 +134,7 @@ def run(arguments):
     def measure():
         batches = list(checks())
         losses = {"val_loss": run.evaluate(batch[:2] for batch in batches), "perplexity": _perplexity(model, batches)}
-        hypotheses.extend(translate_all(model, tokenizers[1], encoded[2].sources[: settings.report_pairs]))
+        hypotheses.extend(Translator(model, *tokenizers).translate_ids(encoded[2].sources[: settings.report_pairs]))
         references = _references(settings, held_out)
         bleu = corpus_bleu(hypotheses, references).score
         return losses | {"exact_match": exact_match(hypotheses, references), "bleu": bleu}
@@ -162,7 +159,7 @@ def _tied(settings):
 def _tokenizers(settings, train, before):
     """Return (source tokenizer, target tokenizer), made of the pairs to train on or as the checkpoint holds them."""
     if before:
-        return read_tokenizers(before.folder, before.meta, before.model.config)
+        return Translator.of(before.model, before.meta, before.folder)[1:]
     options = {
         "char": {},
         "word": {"max_words": settings.vocab_size, "min_count": settings.min_count, "lower": settings.lower},

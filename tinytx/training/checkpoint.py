@@ -2,7 +2,7 @@
 
 import platform
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +30,8 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
     ----------
     folder : str or Path
     model : Layer
-        One of `tinytx.tasks.TASKS`, around one of `tinytx.models.MODELS`.
+        One of `tinytx.tasks.TASKS`, around one of `tinytx.models.MODELS`; or one of your own, which the checkpoint
+        names by its class: made by ``Class(config, rng=rng, dtype=dtype)``, with a dataclass as its ``config``.
     optimizer : Optimizer, optional
     **meta : what `tinytx.files.save_arrays` takes
         Tokenizer, settings, step, ... Not those of ``OWN``, which are the checkpoint's own. A ``fingerprint``
@@ -48,14 +49,15 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
     OSError
         If the file cannot be written; an older one still stands.
     """
-    kinds = _kinds(model)
+    kinds, make = _kinds(model)
     taken = [name for name in OWN if name in meta]
     if taken:
         raise ValueError(f"save_checkpoint: {taken[0]} is a name of the checkpoint's own: call it my_{taken[0]}, say")
     weights = model.state_dict()
     try:
         _dtype(weights)
-        _check_arrays(_maker(**kinds), model.config, weights)
+        if kinds["model"] in MODELS:
+            _check_arrays(make, model.config, weights)
     except ValueError as error:
         raise ValueError(f"save_checkpoint: the model is not what its config says: {error}") from error
     arrays = {f"model.{name}": array for name, array in weights.items()}
@@ -68,8 +70,14 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
     return path
 
 
-def load_checkpoint(folder):
+def load_checkpoint(folder, *, own=None):
     """Read what `save_checkpoint` wrote.
+
+    Parameters
+    ----------
+    folder : str or Path
+    own : dict, optional
+        Models and tasks that are in no table, by the names of their classes: {"Body": (Body, BodyConfig), "Asked": Asked}.
 
     Returns
     -------
@@ -90,11 +98,14 @@ def load_checkpoint(folder):
     arrays, meta = load_arrays(path)
     if meta.get("format") == 1 and meta.get("model") in list(TASK_OF):
         arrays, meta = upgraded(arrays, meta)
-    kinds = {name: meta.get(name) for name in ("task", "model")}
-    if meta.get("format") != FORMAT or kinds["model"] not in list(MODELS) or kinds["task"] not in [None, *TASKS]:
+    models = MODELS | {name: pair for name, pair in (own or {}).items() if isinstance(pair, tuple)}
+    tasks = {None: None} | TASKS | {name: cls for name, cls in (own or {}).items() if isinstance(cls, type)}
+    task, kind = meta.get("task"), meta.get("model")
+    if meta.get("format") != FORMAT or kind not in list(models) or task not in list(tasks):
         raise FileError(
-            f"load_checkpoint: {path} has format {meta.get('format')!r:.80}, task {kinds['task']!r:.80} and model "
-            f"{kinds['model']!r:.80}, expected format {FORMAT}, one of {', '.join(TASKS)} and one of {', '.join(MODELS)}"
+            f"load_checkpoint: {path} has format {meta.get('format')!r:.80}, task {task!r:.80} and model {kind!r:.80}, "
+            f"expected format {FORMAT}, one of {', '.join(TASKS)} and one of {', '.join(MODELS)}, or classes of your own "
+            "in own="
         )
     parts = {"model": {}, "optimizer": {}}
     for name, array in arrays.items():
@@ -103,9 +114,11 @@ def load_checkpoint(folder):
             raise FileError(f"load_checkpoint: {path}: {name:.80} belongs neither to the model nor to the optimizer")
         parts[part][rest] = array
     try:
-        config, make = MODELS[kinds["model"]][1](**meta["config"]), _maker(**kinds)
-        _check_size(config, parts["model"])
-        _check_arrays(make, config, parts["model"])
+        body, config = models[kind]
+        config, make = config(**meta["config"]), _maker(tasks[task], body)
+        if kind in MODELS:
+            _check_size(config, parts["model"])
+            _check_arrays(make, config, parts["model"])
         model = make(config, rng=np.random.default_rng(0), dtype=_dtype(parts["model"]))
         model.load_state_dict(parts["model"])
     except (TypeError, ValueError, KeyError) as error:
@@ -114,20 +127,19 @@ def load_checkpoint(folder):
 
 
 def _kinds(model):
-    """Return {"task": name, "model": name}: how a checkpoint says what a model is."""
-    task, body = (model, model.body) if isinstance(model, Task) else (None, model)
-    kind = next((name for name, (cls, _) in MODELS.items() if type(body) is cls), None)
-    asked = next((name for name, cls in TASKS.items() if type(task) is cls), None)
-    if kind is None or task is not None and asked is None:
-        facts = f"expected one of {', '.join(TASKS)} around one of {', '.join(MODELS)}"
-        raise TypeError(f"save_checkpoint: model is a {type(model).__name__} with a body {type(body).__name__}, {facts}")
-    return {"task": asked, "model": kind}
+    """Return ({"task": name, "model": name}, as a checkpoint says what a model is; the function that makes it)."""
+    task, body = (type(model), model.body) if isinstance(model, Task) else (None, model)
+    if not is_dataclass(getattr(body, "config", None)):
+        expected = f"expected one of {', '.join(MODELS)}, or one of your own whose config is a dataclass"
+        raise TypeError(f"save_checkpoint: the config of {type(body).__name__} is no dataclass, {expected}")
+    kind = next((name for name, (cls, _) in MODELS.items() if type(body) is cls), type(body).__name__)
+    asked = task and next((name for name, cls in TASKS.items() if task is cls), task.__name__)
+    return {"task": asked, "model": kind}, _maker(task, type(body))
 
 
-def _maker(task, model):
-    """Return the function (config, rng=, dtype=) that makes a task around a body of these kinds."""
-    body = MODELS[model][0]
-    return partial(TASKS[task].around, body) if task else body
+def _maker(task, body):
+    """Return the function (config, rng=, dtype=) that makes a body of a class, in a task of a class if there is one."""
+    return partial(task.around, body) if task else body
 
 
 def _check_size(config, arrays):

@@ -1,0 +1,114 @@
+"""A trained BERT says which words it would put where one is hidden."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.arguments import check_whole
+from tinytx.core import Layer
+from tinytx.data import Tokenizer, framed
+from tinytx.pipelines.load import read_tokenizer
+from tinytx.pipelines.texts import unknown_note
+from tinytx.wording import counted
+
+HIDDEN = re.compile(r"<mask>|\[MASK\]", re.IGNORECASE)  # how a hidden word is written, whatever the tokenizer calls it
+
+
+class Filled(NamedTuple):
+    """What a model says about a text.
+
+    Attributes
+    ----------
+    text : str
+        The text with the likeliest words in place of the hidden ones.
+    guesses : list of lists of (word, probability)
+        For each hidden word the likeliest, the likeliest first.
+    """
+
+    text: str
+    guesses: list
+
+
+class Filler(NamedTuple):
+    """A trained BERT, or a model of yours with ``fill(ids, positions)``, and its tokenizer.
+
+    Examples
+    --------
+    >>> Filler(model, tokenizer).fill("the [MASK] sat", top=3).guesses  # doctest: +SKIP
+    """
+
+    model: Layer
+    tokenizer: Tokenizer
+    kind = "bert"
+
+    @classmethod
+    def of(cls, model, meta, place):
+        """Return the pipeline of a checkpoint; raise ValueError if its tokenizer does not fit the model."""
+        config = model.config
+        tokenizer = read_tokenizer(place, meta.get("tokenizer"), config.vocab_size, config, "pad_id")
+        if tokenizer.mask_id is None or (tokenizer.cls_id is None) != (tokenizer.sep_id is None):
+            expected = "expected one that hides a word, and both of [CLS] and [SEP] or neither"
+            raise ValueError(f"{place}: the tokenizer's special tokens are {tokenizer.special}, {expected}")
+        return cls(model, tokenizer)
+
+    @property
+    def room(self):
+        """How many tokens a text may have: all that the model reads, without the frame that it was trained with."""
+        return self.model.config.max_len - (0 if self.tokenizer.cls_id is None else 2)
+
+    def fill(self, text, top=5):
+        """Return the `Filled` text.
+
+        Parameters
+        ----------
+        text : str
+            With ``<mask>`` or ``[MASK]`` for each hidden word.
+        top : int
+            Words that are guessed for each.
+
+        Raises
+        ------
+        ValueError
+            If nothing is hidden, the text is longer than the model reads, or the model says NaN.
+        """
+        return self.filled(self.encode(text), top)
+
+    def encode(self, text, place="the text"):
+        """Return the ids (T,) of a text in which some words are hidden; errors as for `fill`."""
+        tokenizer = self.tokenizer
+        parts = [tokenizer.encode(part) for part in HIDDEN.split(text)]
+        if len(parts) == 1:
+            hidden = tokenizer.names[tokenizer.mask_id]
+            raise ValueError(f'{place} hides no word: write {hidden} for each, as in "the {hidden} of it": {text!r:.60}')
+        ids = parts[0]
+        for part in parts[1:]:
+            ids = np.concatenate([ids, [tokenizer.mask_id], part])
+        if len(ids) > self.room:
+            facts = f"{place} has {counted(len(ids), 'token')}, and the model reads at most {self.room}"
+            raise ValueError(f"{facts}: cut it, {text!r:.60}")
+        return ids.astype(np.int64)
+
+    def unknown(self, text):
+        """Return a list of at most one line, about words of a text that the model does not know."""
+        return unknown_note(self.tokenizer, " ".join(HIDDEN.sub(" ", text).split()))
+
+    def filled(self, ids, top=5):
+        """Return the `Filled` text of ids (T,), which are without ``[CLS]`` and ``[SEP]``."""
+        names, hidden = self.tokenizer.names, ids == self.tokenizer.mask_id
+        guesses = self.likely(ids, top)
+        ids = ids.copy()
+        ids[hidden] = [words[0][0] for words in guesses]
+        said = [[(names[i], p) for i, p in words] for words in guesses]
+        return Filled(self.tokenizer.decode(ids), said)
+
+    def likely(self, ids, top):
+        """Return for each hidden word of ids (T,) the likeliest, a list of (id, probability), the likeliest first."""
+        top, tokenizer = check_whole("fill", "top", top, most=self.model.config.vocab_size), self.tokenizer
+        if tokenizer.cls_id is not None:
+            ids, _ = framed(ids, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id)
+        p = self.model.fill(ids[None], np.flatnonzero(ids == tokenizer.mask_id))[0]  # (n_hidden, V)
+        if not np.isfinite(p).all():
+            raise ValueError("the model's probabilities are NaN: its training diverged; train again with a smaller --lr")
+        best = np.argsort(-p, axis=-1, kind="stable")[:, :top]
+        return [[(int(i), float(row[i])) for i in some] for some, row in zip(best, p, strict=True)]

@@ -1,0 +1,64 @@
+"""Trained models from the folders of their runs, with their tokenizers, and a clear word where they do not fit."""
+
+from tinytx.data import tokenizer_from_dict
+from tinytx.training import load_checkpoint
+from tinytx.wording import command, counted
+
+
+def load_run(folder, *pipelines, own=None):
+    """Return a run's trained model as the pipeline that uses it.
+
+    Parameters
+    ----------
+    folder : str or Path
+    *pipelines : classes
+        Those that the caller can use: `Writer`, `Translator`, `Filler`.
+    own : dict, optional
+        {name: (class of a model, class of its config)} for models that are not in `tinytx.models.MODELS`: the first
+        of ``pipelines`` takes them.
+
+    Raises
+    ------
+    ValueError
+        If there is no checkpoint, it holds a model for another pipeline, or its tokenizers do not fit the model.
+    """
+    model, _, meta = load_checkpoint(folder, own=own)
+    kind = meta["model"]
+    fitting = [pipeline for pipeline in pipelines if kind == pipeline.kind or kind in (own or {})]
+    if not fitting:
+        use = {"bert": "fill", "gpt": "sample", "transformer": "translate"}.get(kind)
+        use = f"; for it there is {command(use, folder)}" if use else ""
+        kinds = " or a ".join(pipeline.kind for pipeline in pipelines)
+        raise ValueError(f"{folder} holds a {kind}, expected a {kinds}{use}")
+    return fitting[0].of(model, meta, folder)
+
+
+def read_tokenizer(place, state, size, config, *roles, whose="the tokenizer"):
+    """Return the tokenizer of a checkpoint.
+
+    Parameters
+    ----------
+    place : str or Path
+        For messages.
+    state : what ``Tokenizer.to_dict`` returned, or anything else that a file may hold
+    size : int
+        The model's number of tokens.
+    config : config of the model
+    *roles : str
+        Of "pad_id", "start_id", "stop_id": ids that must be those of the config.
+    whose : str
+
+    Raises
+    ------
+    ValueError
+        If it is no tokenizer, or not that of the model.
+    """
+    tokenizer = tokenizer_from_dict(state)
+    if tokenizer.vocab_size != size:
+        facts = f"{whose} has {counted(tokenizer.vocab_size, 'token')}"
+        raise ValueError(f"{place}: {facts}, expected {size} from the model")
+    for name in roles:
+        if getattr(tokenizer, name) != getattr(config, name):
+            facts = f"{name} of {whose} is {getattr(tokenizer, name)}"
+            raise ValueError(f"{place}: {facts}, expected {getattr(config, name)} from the model")
+    return tokenizer

@@ -1,0 +1,46 @@
+"""Texts for a trained model, whose vocabulary is what it is."""
+
+import unicodedata
+
+
+def known_form(tokenizer, text):
+    """Return a text in that form of Unicode of which a tokenizer knows most; all forms look alike to a reader.
+
+    é is one character or two, by keyboard, program and system: NFC or NFD (Unicode Standard Annex 15).
+    """
+    forms = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))]
+    return min(forms, key=lambda form: len(tokenizer.unknown(form)))  # of equals the first: as it was given
+
+
+def encode_known(tokenizer, text, place):
+    """Return the ids of a text.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    text : str
+    place : str
+        What the message calls the text.
+
+    Raises
+    ------
+    ValueError
+        If it holds what the vocabulary does not, and the tokenizer has no ``<unk>`` for it.
+    """
+    unknown = [] if tokenizer.unk_id is not None else list(dict.fromkeys(tokenizer.unknown(text)))
+    if unknown:
+        known = "".join(name for i, name in enumerate(tokenizer.names) if i not in tokenizer.special_ids)
+        shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        raise ValueError(f"{place} has {shown}, which the model was not trained on; it knows {known!r:.200}")
+    return tokenizer.encode(text)
+
+
+def unknown_note(tokenizer, text):
+    """Return a list of at most one line: which pieces of a text are unknown, and as what they are read."""
+    unknown = list(dict.fromkeys(tokenizer.unknown(text)))
+    if not unknown:
+        return []
+    shown = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+    hint = "" if tokenizer.unknown(text.lower()) else "; in lower case, all of it is known"
+    read_as = tokenizer.names[tokenizer.unk_id]
+    return [f"Note: not in the vocabulary, read as {read_as}: {shown} in {text!r:.60}{hint}"]

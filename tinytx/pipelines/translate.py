@@ -1,0 +1,138 @@
+"""A trained encoder-decoder translates: greedily, or by beam search."""
+
+from contextlib import closing
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.core import Layer
+from tinytx.data import Tokenizer
+from tinytx.decoding import beam_search, greedy
+from tinytx.pipelines.load import read_tokenizer
+from tinytx.pipelines.texts import encode_known, known_form
+from tinytx.progress import progress
+from tinytx.wording import counted
+
+AT_A_TIME = 64  # texts that are decoded together
+LENGTH_PENALTY = 0.6  # Vaswani et al. 2017, section 6.1
+
+
+class Translation(NamedTuple):
+    """One translation of a text.
+
+    Attributes
+    ----------
+    text : str
+    ids : int64 array (T,)
+        ``<stop>`` included where ``ended``.
+    score : float
+        By which a beam search orders them.
+    ended : bool
+    """
+
+    text: str
+    ids: np.ndarray
+    score: float
+    ended: bool
+
+
+class Translator(NamedTuple):
+    """A trained Transformer, or a model of yours with its ``encode`` and ``decode``, and its tokenizers.
+
+    Examples
+    --------
+    >>> Translator(model, source_tokenizer, target_tokenizer).translate(["may 3, 1994"])  # doctest: +SKIP
+    ['1994-05-03']
+    """
+
+    model: Layer
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    kind = "transformer"
+
+    @classmethod
+    def of(cls, model, meta, place):
+        """Return the pipeline of a checkpoint; raise ValueError if its tokenizers do not fit the model."""
+        tokenizers = []
+        for side in ("source", "target"):
+            state, size = meta.get(f"{side}_tokenizer"), getattr(model.config, f"{side}_vocab_size")
+            ids, whose = ("pad_id", "start_id", "stop_id"), f"the {side}'s tokenizer"
+            tokenizers.append(read_tokenizer(place, state, size, model.config, *ids, whose=whose))
+        return cls(model, *tokenizers)
+
+    def translate(self, texts):
+        """Return the greedy translations, a list of str, of texts."""
+        texts = [known_form(self.source_tokenizer, text) for text in texts]
+        return self.translate_ids([self.encode(text, f"text {n}") for n, text in enumerate(texts, start=1)])
+
+    def encode(self, text, place="the text"):
+        """Return the ids of a source; raise ValueError if the model cannot read so many."""
+        ids, most = encode_known(self.source_tokenizer, text, place), self.model.config.max_len
+        if len(ids) > most:
+            facts = f"{place} has {counted(len(ids), 'token')}"
+            raise ValueError(f"{facts}, and the model reads at most {most}: cut it, {text!r:.60}")
+        return ids
+
+    def decode(self, sources, n_tokens=None, beam=None):
+        """Translate a few sources together.
+
+        Parameters
+        ----------
+        sources : list of B int arrays (S,)
+            The translation of an empty one is empty.
+        n_tokens : int, optional
+            Of a translation at most; ``max_len`` if not given.
+        beam : dict, optional
+            ``beam_size``, ``alpha``, ``n_best`` of `tinytx.decoding.beam_search`; without it, greedy.
+
+        Returns
+        -------
+        list of B lists of Translation, the best first
+        """
+        found = [[] if len(source) else [Translation("", source, 0.0, True)] for source in sources]
+        rows = [row for row, source in enumerate(sources) if len(source)]
+        if not rows:
+            return found
+        search, options = (beam_search, beam) if beam else (greedy, {})
+        n_tokens = self.model.config.max_len if n_tokens is None else n_tokens
+        decoded = search(self.model, [sources[row] for row in rows], n_tokens, **options)
+        n = len(rows)
+        ids = decoded.ids.reshape(n, -1, decoded.ids.shape[-1])  # (B, n_best, T)
+        lengths, ended, scores = (a.reshape(n, -1) for a in (decoded.lengths, decoded.ended, decoded.scores))
+        for b, i in np.argwhere(lengths > 0).tolist():
+            own = ids[b, i, : lengths[b, i]]
+            text = self.target_tokenizer.decode(own)
+            found[rows[b]].append(Translation(text, own, float(scores[b, i]), bool(ended[b, i])))
+        return found
+
+    def translate_ids(self, sources):
+        """Return the greedy translations, a list of str, of many sources; those of like lengths are decoded together.
+
+        Standard error shows how many are done.
+        """
+        order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
+        texts = [""] * len(sources)
+        with closing(progress(len(sources), unit="translation", stays=False)) as bar:
+            for start in range(0, len(order), AT_A_TIME):
+                rows = order[start : start + AT_A_TIME]
+                for row, (best,) in zip(rows, self.decode([sources[row] for row in rows]), strict=True):
+                    texts[row] = best.text
+                bar.update(n=len(rows))
+        return texts
+
+    def draw(self, path, source, translation):
+        """Draw how much each word of a translation looked at each of the source: the mean of the last layer's heads.
+
+        Parameters
+        ----------
+        path : str or Path
+        source : int array (S,)
+        translation : Translation
+        """
+        from tinytx.viz import alignment_picture, attention_maps  # draws with matplotlib: only where it is asked for
+
+        fed = np.concatenate([[self.model.config.start_id], translation.ids[:-1]])  # position t, fed this, said word t
+        maps = attention_maps(self.model, source[None], fed[None])
+        last = [weights for layer, weights in maps.items() if "cross_attention" in layer][-1]  # (1, H, T, S)
+        names = self.source_tokenizer.tokens(source), self.target_tokenizer.tokens(translation.ids)
+        alignment_picture(path, last[0].mean(axis=0), *names, "Cross-attention, the mean of the last layer's heads")
