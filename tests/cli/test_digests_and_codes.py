@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tinytx.cli import main
+from tinytx.cli.rates import make_optimizer
 from tinytx.cli.settings import digest
-from tinytx.cli.train_transformer import Settings, _optimizer, _perplexity
+from tinytx.cli.train_transformer import DATES, _peak, _perplexity
 from tinytx.data import PairBatch
 from tinytx.layers import Linear
 from tinytx.models import Transformer, TransformerConfig
@@ -33,8 +34,9 @@ def test_only_a_pass_is_a_success(tmp_path, monkeypatch, capsys, forward, backwa
 @pytest.mark.parametrize("lr", [2e-3, 5e-4])
 def test_the_rate_given_is_the_largest(lr):
     """Catches a factor where the peak is meant; both schedules rise to it."""
-    settings = Settings(schedule="inverse-sqrt", lr=lr, warmup=50, d_model=64, decay_steps=1000)
-    optimizer = _optimizer(Linear(2, 2, rng=np.random.default_rng(0)), settings)
+    settings = DATES(schedule="inverse-sqrt", lr=lr, warmup=50, d_model=64, decay_steps=1000)
+    layer = Linear(2, 2, rng=np.random.default_rng(0))
+    optimizer = make_optimizer(layer, settings, peak=_peak(settings))
     assert math.isclose(max(optimizer.lr(step) for step in range(200)), lr, rel_tol=1e-12)
 
 

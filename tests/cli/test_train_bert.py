@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tinytx.cli.bert_rows import hold_out, make_rows, make_tokenizer, validation_batches
-from tinytx.cli.train_bert import Settings, defaults_of, examples, measure
+from tinytx.cli.train_bert import QUICK, TUTORIAL, examples, measure
 from tinytx.data import documents, tutorial_words
 from tinytx.files import load_arrays, save_arrays
 from tinytx.models import BertConfig
@@ -67,7 +67,7 @@ def test_what_it_suggests_works(tinytx, filler, tmp_path, monkeypatch, command):
 def test_the_report_is_of_the_model_that_was_saved(filler, tales):
     """Catches figures of other rows, of words that are not hidden, or of a model under dropout."""
     model, tokenizer = load_run(filler[0], Filler)
-    settings = Settings(**load_checkpoint(filler[0])[2]["settings"])
+    settings = QUICK(**load_checkpoint(filler[0])[2]["settings"])
     _, rest = hold_out(documents(tales.read_text()), 0.9)
     batches = validation_batches(settings, tokenizer, make_rows(settings, tokenizer, rest))
     right, surprise = [], []
@@ -86,7 +86,7 @@ def test_the_report_is_of_the_model_that_was_saved(filler, tales):
 def test_validation_masks_are_the_same_each_time(filler, tales):
     """Catches a validation loss that moves with its masks, and rows of the training part in it."""
     tokenizer = load_run(filler[0], Filler).tokenizer
-    settings = Settings(max_len=8)
+    settings = QUICK(max_len=8)
     train, rest = hold_out(documents(tales.read_text()), 0.9)
     rows = make_rows(settings, tokenizer, rest)
     one, two = (validation_batches(settings, tokenizer, rows) for _ in range(2))
@@ -127,11 +127,11 @@ def test_the_recipe_of_the_tutorial_is_the_tutorials(tinytx, tales, tmp_path, no
     model, state, meta = load_checkpoint(tmp_path / "run")
     assert BertConfig.tutorial(14, n_layers=1) == model.config
     assert meta["tokenizer"]["words"][0] == "the" and meta["tokenizer"]["special"] == ["<ignore>", "<oov>", "<mask>"]
-    settings = Settings(**meta["settings"])
+    settings = QUICK(**meta["settings"])
     assert (settings.optimizer, settings.weight_decay, settings.decay_all) == ("adam", 1e-4, True)
     assert (settings.clip, settings.always_mask, settings.mask_unknown) == (0.0, True, True)
     assert [r["learning_rate"] for r in records(tmp_path / "run") if "learning_rate" in r] == [2e-3, 2e-3]
-    assert defaults_of("tutorial")["steps"] == 30_000 and defaults_of("tutorial")["batch_size"] == 128
+    assert (TUTORIAL().steps, TUTORIAL().batch_size) == (30_000, 128)
 
 
 def test_the_recipe_of_the_paper(tinytx, tales, tmp_path, no_pictures):
@@ -151,7 +151,7 @@ def test_the_recipe_of_the_paper(tinytx, tales, tmp_path, no_pictures):
 def test_words_and_pairs(tales, pairs, n_rows):
     """Catches pairs that need [CLS] and [SEP] where the vocabulary has none, and frames that nobody asked for."""
     train, rest = hold_out(documents(tales.read_text()), 0.9)
-    settings = Settings(pairs=pairs, max_len=16)
+    settings = QUICK(pairs=pairs, max_len=16)
     tokenizer = make_tokenizer(settings, train)
     rows = make_rows(settings, tokenizer, rest)
     assert len(rows.parts[0]) == n_rows and len(rows.sentences) == 8
@@ -161,7 +161,7 @@ def test_words_and_pairs(tales, pairs, n_rows):
 def test_single_texts_of_word_pieces_are_framed(tales):
     """Catches rows that are longer than the model reads."""
     pytest.importorskip("tokenizers")
-    settings = Settings(tokenizer="wordpieces", vocab_size=60, max_len=10)
+    settings = QUICK(tokenizer="wordpieces", vocab_size=60, max_len=10)
     found = documents(tales.read_text())
     tokenizer = make_tokenizer(settings, found)
     (rows,) = make_rows(settings, tokenizer, found).parts
@@ -173,7 +173,7 @@ def test_pairs_are_measured(tinytx, tiny_bert, tales, tmp_path, no_pictures):
     flags = f"{tiny_bert} --pairs order --max-len 16 --steps 2 --out"
     assert tinytx("train bert --data", tales, flags, tmp_path / "run").code == 0
     model, tokenizer = load_run(tmp_path / "run", Filler)
-    settings = Settings(**load_checkpoint(tmp_path / "run")[2]["settings"])
+    settings = QUICK(**load_checkpoint(tmp_path / "run")[2]["settings"])
     _, rest = hold_out(documents(tales.read_text()), 0.9)
     batches = validation_batches(settings, tokenizer, make_rows(settings, tokenizer, rest))
     ((ids, _, segments, labels),) = batches
@@ -280,7 +280,7 @@ def test_files_that_cannot_be_used(refused, tiny_bert, tmp_path_factory, name, n
         ("--mask-rate 0", "no word is hidden"),
         ("--lr -1", "--lr is -1"),
         ("--lr nan", "--lr is nan"),
-        ("--beta2 1", "betas[1] is 1"),
+        ("--beta2 1", "--beta2 is 1.0, expected a number in [0, 1)"),
         ("--eps 0", "eps is 0"),
         ("--train-fraction 1.5", "--train-fraction is 1.5"),
         ("--train-fraction 0", "into 0 and 100"),
