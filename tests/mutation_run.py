@@ -1,188 +1,34 @@
-"""Does gradcheck find every mistake? Each of `mutants.GRADIENTS` is made in the library's source, by itself, and checked.
+"""Are planted mistakes found? Each mutant is made in the library's source, by itself, and examined.
 
-    python tests/mutation_run.py                     # all of them, beside torch.autograd.gradcheck if there is torch
-    python tests/mutation_run.py --only softmax --no-torch
+    python tests/mutation_run.py gradcheck --only softmax --no-torch    # wrong backwards; all of them take two minutes
+    python tests/mutation_run.py tests --only attention                 # mistakes of all kinds; all take about an hour
 
-No file is changed: the mutated text runs as a module of its own. Exit code 1 if a mutant is not found, or if its text
-no longer occurs in the source: the table must not rot.
+Exit code 1 if mutants survive, or if a mutant's text does not occur exactly once in the source.
 """
 
 import argparse
-import ast
-import contextlib
 import importlib
-import json
 import sys
-import types
-import warnings
-from pathlib import Path
 
-import numpy as np
-from mutant_problems import PROBLEMS
-from mutants import GRADIENTS, mutated
-
-import tinytx
-import tinytx.kernel
-from tinytx.core import Tape
-from tinytx.testing import gradcheck
-from tinytx.testing.problem import make_problem
-from tinytx.testing.report import FAIL, VERDICTS
-
-PACKAGE = Path(tinytx.__file__).parent
-
-
-# ---------------------------------------------------------------------------------------- making a mutant
-
-
-def load(mutant):
-    """Return the changed file as a module that nothing else imports.
-
-    Kernels that the change does not touch are the library's compiled ones; the others run as plain Python, since to
-    compile them would take longer than to run them.
-    """
-    path = PACKAGE / mutant.file
-    source = path.read_text(encoding="utf-8")
-    real = importlib.import_module("tinytx." + mutant.file.removesuffix(".py").replace("/", "."))
-    changed = mutated(source, mutant)
-    before, after = _functions(source), _functions(changed)
-
-    def kernel(function):
-        name = function.__name__
-        same = before[None] == after[None] and before[name] == after[name]
-        return getattr(real, name) if same else np.errstate(all="ignore")(function)
-
-    module = types.ModuleType(real.__name__ + "_mutant")
-    original, tinytx.kernel.kernel = tinytx.kernel.kernel, kernel
-    try:
-        exec(compile(changed, f"{path} ({mutant.name})", "exec"), vars(module))
-    finally:
-        tinytx.kernel.kernel = original
-    return module
-
-
-def _functions(source):
-    """Return {name: what a top-level function says}, and under None the rest of the file."""
-    tree = ast.parse(source)
-    found = {node.name: ast.dump(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return found | {None: [ast.dump(node) for node in tree.body if not isinstance(node, ast.FunctionDef)]}
-
-
-# ---------------------------------------------------------------------------------------- checking it
-
-
-def torch_verdict(target, inputs, settings):
-    """Return what torch.autograd.gradcheck says at its default tolerances about the same forward and backward."""
-    try:
-        import torch
-    except ImportError:
-        return "-"
-    tape = settings.get("tape", Tape)
-    problem = make_problem(target, inputs, settings.get("backward"), settings.get("options"), tape)
-
-    def take(tensors):
-        for name, tensor in zip(problem.tensors, tensors):
-            problem.tensors[name][...] = tensor.detach().numpy()
-
-    class Ours(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, *tensors):
-            ctx.save_for_backward(*tensors)
-            take(tensors)
-            return tuple(torch.from_numpy(np.array(y, np.float64)) for y in problem.forward())
-
-        @staticmethod
-        def backward(ctx, *dy):
-            take(ctx.saved_tensors)
-            gradients = problem.gradients([np.array(part.numpy()) for part in dy])
-            return tuple(None if g is None else torch.from_numpy(np.array(g)) for g in gradients.values())
-
-    tensors = [torch.tensor(array, requires_grad=True) for array in problem.tensors.values()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        passed = torch.autograd.gradcheck(Ours.apply, tensors, raise_exception=False)
-    return "PASS" if passed else "FAIL"
-
-
-def examine(mutant, with_torch=True):
-    """Return a row of the table: our verdict, the worst tensor, its index and hint, and PyTorch's verdict."""
-    problem = PROBLEMS[mutant.problem](load(mutant))
-    with np.errstate(all="ignore"):
-        report = gradcheck(problem.target, *problem.inputs, **problem.settings)
-        theirs = torch_verdict(*problem) if with_torch else "-"
-    worst = max(report.tensors, key=lambda t: (VERDICTS.index(t.verdict), abs(t.analytic - t.numeric)))
-    return {
-        "file": mutant.file,
-        "mutant": mutant.name,
-        "category": mutant.category,
-        "problem": mutant.problem,
-        "verdict": report.verdict,
-        "tensor": worst.name if report.verdict == FAIL else "",
-        "index": list(worst.index) if worst.index else None,
-        "hint": worst.hint,
-        "torch": theirs,
-    }
-
-
-def examine_sound(name, with_torch=True):
-    """Return both verdicts on a problem of the table without any mistake: to say FAIL each time would find all, too."""
-    files = {mutant.file for mutant in GRADIENTS if mutant.problem == name}
-    module = types.ModuleType("sound")
-    vars(module).update(vars(importlib.import_module("tinytx." + files.pop().removesuffix(".py").replace("/", "."))))
-    problem = PROBLEMS[name](module)
-    ours = gradcheck(problem.target, *problem.inputs, **problem.settings).verdict
-    return ours, torch_verdict(*problem) if with_torch else "-"
-
-
-def table(rows):
-    """Return the rows as text."""
-    header = ("file", "mutant", "category", "ours", "torch", "worst tensor", "hint")
-    cells = [header]
-    for row in rows:
-        where = f"{row['tensor']} {tuple(row['index'] or ())}"
-        cells.append((row["file"], row["mutant"], row["category"], row["verdict"], row["torch"], where, row["hint"]))
-    width = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, width)).rstrip() for row in cells)
+from mutants import rotten
 
 
 def main():
-    """Examine the mutants and print the table."""
+    """Examine the mutants of one kind and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("examiner", choices=("gradcheck", "tests"), help="what has to find them")
     parser.add_argument("--only", default="", help="part of a mutant's file, name, category or problem")
-    parser.add_argument("--no-torch", action="store_true", help="leave the comparison with PyTorch out")
-    parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
+    parser.add_argument("--near", action="store_true", help="tests: run the nearest only")
+    parser.add_argument("--no-torch", action="store_true", help="gradcheck: leave the comparison with PyTorch out")
+    parser.add_argument("--json", action="store_true", help="gradcheck: print one JSON object in place of the table")
     arguments = parser.parse_args()
-    some = [m for m in GRADIENTS if arguments.only in f"{m.file} {m.name} {m.category} {m.problem}"]
-    rows = []
-    for mutant in _progress(some):
-        rows.append(examine(mutant, not arguments.no_torch))
-    sound = {m.problem: examine_sound(m.problem, not arguments.no_torch) for m in some}
-    survivors = [row for row in rows if row["verdict"] != FAIL]
-    if arguments.json:
-        print(json.dumps({"mutants": rows, "survivors": len(survivors), "sound": sound}))
-    else:
-        print(table(rows))
-        print(f"\n{len(rows)} mutants, {len(rows) - len(survivors)} found, {len(survivors)} survive")
-        print(f"torch.autograd.gradcheck: {_count(rows, 'FAIL')} found, {_count(rows, 'PASS')} passed as right")
-        ours = sum(verdict == "PASS" for verdict, _ in sound.values())
-        print(f"the same {len(sound)} problems without a mistake: {ours} PASS; PyTorch: {_passed(sound)} PASS")
-        print(*(f"  {name}: {verdicts}" for name, verdicts in sound.items() if verdicts[0] != "PASS"), sep="\n")
-    return 1 if survivors else 0
-
-
-def _count(rows, verdict):
-    return sum(row["torch"] == verdict for row in rows)
-
-
-def _passed(sound):
-    return sum(verdict == "PASS" for _, verdict in sound.values())
-
-
-def _progress(mutants):
-    with contextlib.suppress(ImportError):
-        from tqdm import tqdm
-
-        return tqdm(mutants, unit="mutant")
-    return mutants
+    module = importlib.import_module(f"mutants.by_{arguments.examiner}")  # by_tests must not find tinytx imported
+    mutants = [m for m in module.MUTANTS if arguments.only in f"{m.file} {m.name} {m.category} {m.problem}"]
+    messages = rotten(module.MUTANTS)
+    if messages or not mutants:
+        print("\n".join(messages) or f"no mutant has {arguments.only!r} in its file, name, category or problem")
+        return 1
+    return module.run(mutants, arguments)
 
 
 if __name__ == "__main__":

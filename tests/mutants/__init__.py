@@ -3,21 +3,26 @@
 A table is {file: rows}, the files below tinytx/. A row is (name, old, new): in the file the text ``old``, which must
 occur exactly once, becomes ``new``. There are two kinds of table:
 
-- ``GRADIENTS``: wrong backwards, which gradcheck must find (``mutation_run.py``). Their rows also name a category and
+- ``GRADIENTS``: wrong backwards, which gradcheck must find (`by_gradcheck`). Their rows also name a category and
   the problem that is checked: (name, category, problem, old, new).
-- ``SUITE``: mistakes of all kinds, which the tests must find (``suite_mutation_run.py``).
+- ``SUITE``: mistakes of all kinds, which the tests must find (`by_tests`).
+
+``python tests/mutation_run.py`` examines them.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mutants import around, data, gradients, models, ops, testing, training
+
+SOURCE = Path(__file__).resolve().parents[2] / "tinytx"
 
 
 @dataclass(frozen=True)
 class Mutant:
     """One change of the library's source.
 
-    ``problem``, a name in `mutant_problems.PROBLEMS`, is what gradcheck checks then; "" where the tests are to find it.
+    ``problem``, a name in `problems.PROBLEMS`, is what gradcheck checks then; "" where the tests are to find it.
     """
 
     name: str
@@ -40,6 +45,17 @@ def mutated(source, mutant):
     if count != 1:
         raise ValueError(f"mutant {mutant.name!r}: {mutant.old!r} occurs {count} times in {mutant.file}, expected once")
     return source.replace(mutant.old, mutant.new)
+
+
+def rotten(mutants):
+    """Return a message for each mutant whose text does not occur exactly once in the source."""
+    messages = []
+    for mutant in mutants:
+        try:
+            mutated((SOURCE / mutant.file).read_text(encoding="utf-8"), mutant)
+        except (OSError, ValueError) as error:
+            messages.append(str(error))
+    return messages
 
 
 GRADIENTS = [

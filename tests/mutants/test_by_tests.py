@@ -1,12 +1,13 @@
-"""The table of `suite_mutation_run` and what chooses the tests; the whole run takes an hour."""
+"""The table of `by_tests` and how it chooses tests; the whole run takes an hour."""
 
 import ast
 import subprocess
 import sys
 
 import pytest
-from mutants import GRADIENTS, SUITE, Mutant, mutated
-from suite_mutation_run import TOP, rotten, steps_of
+
+from mutants import GRADIENTS, SUITE, Mutant, mutated, rotten
+from mutants.by_tests import TOP, steps_of
 
 
 def test_the_table_is_not_rotten():
@@ -40,7 +41,7 @@ def test_it_finds_a_mistake_in_a_copy():
     """One mutant from the table to the test that finds it; the library stays as it is."""
     path = TOP / "tinytx/metrics/perplexity.py"
     before = path.read_bytes(), path.stat().st_mtime_ns
-    command = [sys.executable, str(TOP / "tests/suite_mutation_run.py"), "--near", "--only", "negative counts"]
+    command = [sys.executable, str(TOP / "tests/mutation_run.py"), "tests", "--near", "--only", "negative counts"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "perplexity.py: negative counts are let through  <- metrics/test_perplexity.py::test_" in result.stdout

@@ -1,4 +1,4 @@
-"""The problems on which `mutation_run` tries its mutants: each is a function of the changed module.
+"""The problems on which `by_gradcheck` tries its mutants: each is a function of the changed module.
 
 Sizes are pairwise distinct and every parameter is random; "square" ones have two equal sizes, where a transposed product
 still has the right shape.

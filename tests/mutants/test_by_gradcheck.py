@@ -1,13 +1,13 @@
-"""Some of the mutants of `mutation_run`, and the machinery that makes them; the whole table takes two minutes."""
+"""Some of the mutants of `by_gradcheck`, and the machinery that makes them; the whole table takes two minutes."""
 
 import ast
 
 import numpy as np
 import pytest
-from mutant_problems import PROBLEMS
-from mutants import GRADIENTS, Mutant, mutated
-from mutation_run import PACKAGE, examine, examine_sound, load, table
 
+from mutants import GRADIENTS, SOURCE, Mutant, mutated
+from mutants.by_gradcheck import examine, examine_sound, load, table
+from mutants.problems import PROBLEMS
 from tinytx import ops
 
 SOME = [
@@ -45,7 +45,7 @@ def test_the_same_without_the_mistake_passes(file, name):
 @pytest.mark.parametrize("mutant", GRADIENTS, ids=lambda mutant: f"{mutant.file}-{mutant.name}")
 def test_the_table_is_not_rotten(mutant):
     """Every old text occurs once, every new text is Python, and every problem exists."""
-    source = (PACKAGE / mutant.file).read_text(encoding="utf-8")
+    source = (SOURCE / mutant.file).read_text(encoding="utf-8")
     assert ast.dump(ast.parse(mutated(source, mutant))) != ast.dump(ast.parse(source))
     assert mutant.problem in PROBLEMS
 
