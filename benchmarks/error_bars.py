@@ -16,6 +16,7 @@ import sys
 import numpy as np
 
 from tinytx import ops
+from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.testing.numeric import derivative, look_closely, rounding_noise
 from tinytx.testing.rounding import cotangent, rms
 
@@ -103,7 +104,7 @@ def ours_block(*arrays):
     return block(
         *arrays,
         norm=lambda *a: ops.layer_norm(*a)[0],
-        attention=lambda *a: ops.attention(*a, causal=True)[0],
+        attention=lambda *a: ops.attention(*a, pattern=CAUSAL)[0],
         gelu=lambda x: ops.gelu_tanh(x)[0],
         loss=lambda *a: ops.cross_entropy(*a)[0],
     )
@@ -119,7 +120,7 @@ BLOCK_SHAPES = [(2, 3, 6), (6,), (6,), (6, 6), (6, 6), (6, 6), (6, 5)]
 FUNCTIONS = {
     "layer norm": (lambda *a: ops.layer_norm(*a)[0], twin_layer_norm, [(2, 3, 5), (5,), (5,)], 1),
     "softmax": (lambda x: ops.softmax(x)[0], twin_softmax, [(2, 3, 7)], 1),
-    "attention": (lambda *a: ops.attention(*a, causal=True)[0], twin_attention, [(2, 2, 3, 4)] * 3, 3),
+    "attention": (lambda *a: ops.attention(*a, pattern=CAUSAL)[0], twin_attention, [(2, 2, 3, 4)] * 3, 3),
     "gelu": (lambda x: ops.gelu(x)[0], twin_gelu, [(3, 4, 5)], 1),
     "gelu_tanh": (lambda x: ops.gelu_tanh(x)[0], twin_gelu_tanh, [(3, 4, 5)], 1),
     "cross-entropy": (

@@ -18,6 +18,7 @@ from tinytx.layers import (
     SinusoidalPositions,
     TiedLinear,
 )
+from tinytx.ops.attention_patterns import CAUSAL, FULL
 
 SCALES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
@@ -124,7 +125,7 @@ def attention(d, mask="", dropout=0.0, causal=False):
     b, h = min(b, 2), min(h, 3)
     if causal and t > s and d.chance():
         t, s = s, t
-    settings = {"causal": causal, "dropout": dropout, "key": 12345 if dropout else None}
+    settings = {"pattern": CAUSAL if causal else FULL, "dropout": dropout, "key": 12345 if dropout else None}
     if mask == "padding":
         settings["mask"] = np.arange(s) < d.rng.integers(0, s + 1, (b, 1, 1, 1))
     if mask == "random":

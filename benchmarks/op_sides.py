@@ -10,6 +10,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.ops import plain
+from tinytx.ops.attention_patterns import CAUSAL
 
 P, KEY = 0.1, 42  # of dropout
 
@@ -60,7 +61,7 @@ OURS = {
     "gelu_tanh": (ops.gelu_tanh, ops.gelu_tanh_backward),
     "relu": (ops.relu, ops.relu_backward),
     "softmax": (ops.softmax, ops.softmax_backward),
-    "attention": (partial(ops.attention, causal=True), ops.attention_backward),
+    "attention": (partial(ops.attention, pattern=CAUSAL), ops.attention_backward),
     "dropout": (partial(ops.dropout, p=P, key=KEY), ops.dropout_backward),
     "embedding": (ops.embedding, ops.embedding_backward),
     "cross_entropy": (ops.cross_entropy, ops.cross_entropy_backward),
@@ -74,7 +75,7 @@ def numpy_dropout(x):
 
 
 NUMPY = {name: (getattr(plain, name), getattr(plain, f"{name}_backward")) for name in OURS}
-NUMPY["attention"] = (partial(plain.attention, causal=True), plain.attention_backward)
+NUMPY["attention"] = (partial(plain.attention, pattern=CAUSAL), plain.attention_backward)
 NUMPY["dropout"] = (numpy_dropout, plain.dropout_backward)
 NUMPY["cross_entropy"] = (plain.cross_entropy, plain.cross_entropy_backward)
 

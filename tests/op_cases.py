@@ -4,6 +4,7 @@ import numpy as np
 from cases import OpCase, features
 
 from tinytx import ops
+from tinytx.ops.attention_patterns import CAUSAL, Band, Prefix, Strided
 
 
 def linear(make, bias=True):
@@ -135,16 +136,38 @@ def scale(make):
     return OpCase(ops.scale, ops.scale_backward, {"x": make.array(*make.sizes(3))}, batch=("x",), factor=0.3)
 
 
-def attention(make, mask="", **options):
+def attention(make, mask="", bias="", groups=False, **options):
     b, h, t, s, k = make.sizes(5)
-    arrays = {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)}
+    g, w = (h, k + 1) if groups else (h, k)
+    h = 2 * h if groups else h
+    arrays = {"q": make.array(b, h, t, k), "k": make.array(b, g, s, k), "v": make.array(b, g, s, w)}
+    if bias:
+        sizes = {"b": b, "h": h, "t": t, "s": s, "1": 1}
+        arrays["bias"] = make.array(*(sizes[letter] for letter in bias))
     if mask == "padding":
         options["mask"] = np.arange(s) < make.integers(0, s, (b, 1, 1, 1))
     if mask == "random":
         options["mask"] = make.mask(b, h, t, s)
     if "dropout" in options:
         options |= {"key": make.integers(0, 2**63 - 1), "first_row": make.integers(0, 9)}
-    return OpCase(ops.attention, ops.attention_backward, arrays, batch=("q", "k", "v"), **options)
+    batch = ("q", "k", "v", "bias")[: 4 if bias.startswith("b") else 3]
+    return OpCase(ops.attention, ops.attention_backward, arrays, batch=batch, **options)
+
+
+def attention_and_log_sum_exp(make, **options):
+    """Both outputs behind each other: y (B, H, T, W), L (B, H, T) -> (B, H, T, W + 1)."""
+    case = attention(make, log_sum_exp=True, **options)
+
+    def forward(*arrays, **settings):
+        (y, lse), saved = ops.attention(*arrays, **settings)
+        return np.concatenate([y, lse[..., None]], axis=3), saved
+
+    def backward(dy, saved):
+        arrays = isinstance(dy, np.ndarray) and dy.ndim == 4
+        return ops.attention_backward((dy[..., :-1], dy[..., -1]) if arrays else (dy, dy), saved)
+
+    case.op, case.op_backward = forward, backward
+    return case
 
 
 def tsne(make, exaggeration=1.0):
@@ -187,9 +210,22 @@ OPS = {
     "tsne": tsne,
     "tsne exaggerated": lambda make: tsne(make, exaggeration=12.0),
     "attention": attention,
-    "attention causal": lambda make: attention(make, causal=True),
+    "attention causal": lambda make: attention(make, pattern=CAUSAL),
     "attention padding": lambda make: attention(make, "padding"),
     "attention masked": lambda make: attention(make, "random"),
-    "attention causal, masked": lambda make: attention(make, "random", causal=True),
-    "attention dropout": lambda make: attention(make, dropout=0.3, causal=True),
+    "attention causal, masked": lambda make: attention(make, "random", pattern=CAUSAL),
+    "attention dropout": lambda make: attention(make, dropout=0.3, pattern=CAUSAL),
+    "attention window": lambda make: attention(make, pattern=Band(1, 2)),
+    "attention strided": lambda make: attention(make, pattern=CAUSAL & (Band(1, 0) | Strided(3))),
+    "attention prefix": lambda make: attention(make, "padding", pattern=CAUSAL | Prefix(2)),
+    "attention bias": lambda make: attention(make, bias="bhts", scale=0.7),
+    "attention bias of positions": lambda make: attention(make, "padding", bias="1hts", scale=1.3, pattern=CAUSAL),
+    "attention bias of keys": lambda make: attention(make, bias="b11s", scale=0.7),
+    "attention bias of queries and keys": lambda make: attention(make, bias="11ts", groups=True, scale=0.4),
+    "attention groups": lambda make: attention(make, groups=True, pattern=CAUSAL),
+    "attention groups, bias, dropout": lambda make: attention(
+        make, "random", bias="1hts", groups=True, scale=0.7, dropout=0.3
+    ),
+    "attention log-sum-exp": lambda make: attention_and_log_sum_exp(make, scale=0.7, groups=True),
+    "attention log-sum-exp, bias": lambda make: attention_and_log_sum_exp(make, bias="bh1s", scale=0.7),
 }

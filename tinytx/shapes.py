@@ -120,10 +120,15 @@ def check_mask(place, mask, full):
         raise TypeError(f"{place}: mask cannot be made an array of booleans: {error}") from None
     if mask.dtype != bool:
         raise TypeError(f"{place}: mask is {mask.dtype}, expected bool: True where an element is allowed")
-    axes = zip(mask.shape[::-1], full[::-1], strict=False)  # from the last axis to the first
-    if mask.ndim > len(full) or any(n not in (1, size) for n, size in axes):
-        raise ValueError(f"{place}: mask has shape {mask.shape}, expected one that broadcasts to {tuple(full)}")
+    check_broadcast(place, "mask", mask, full)
     return mask
+
+
+def check_broadcast(place, name, array, full):
+    """Raise ValueError unless ``array`` broadcasts to the shape ``full``."""
+    axes = zip(array.shape[::-1], full[::-1], strict=False)  # from the last axis to the first
+    if array.ndim > len(full) or any(n not in (1, size) for n, size in axes):
+        raise ValueError(f"{place}: {name} has shape {array.shape}, expected one that broadcasts to {tuple(full)}")
 
 
 def contiguous(x):

@@ -12,6 +12,7 @@ from tinytx.core import Layer, Tape
 from tinytx.layers import Embedding, LayerNorm, Linear, TiedLinear
 from tinytx.layers.init import normal
 from tinytx.models import BertConfig, TransformerConfig
+from tinytx.ops.attention_patterns import CAUSAL, Band
 
 
 class Problem(NamedTuple):
@@ -76,11 +77,12 @@ TARGETS_OF_IDS = np.array([[1, -100, -100, 0], [-100, -100, 2, -100]])
 D, H, F = 6, 2, 9
 
 
-def attention(m, *, t=4, s=5, mask=None, block=2, keys=2, **settings):
+def attention(m, *, t=4, s=5, mask=None, bias=None, groups=1, block=2, keys=2, **settings):
     """Few queries and keys in a tile, so that several tiles add to one gradient."""
     m.BLOCK, m.KEYS = block, keys
-    inputs = _draw(2, 3, t, 2), _draw(2, 3, s, 2, seed=1), _draw(2, 3, s, 2, seed=2)
-    return pair(lambda q, k, v: m.attention(q, k, v, mask=mask, **settings), m.attention_backward, *inputs)
+    inputs = _draw(2, 3 * groups, t, 2), _draw(2, 3, s, 2, seed=1), _draw(2, 3, s, 2, seed=2)
+    inputs += () if bias is None else (_draw(*bias, seed=3),)
+    return pair(lambda *inputs: m.attention(*inputs, mask=mask, **settings), m.attention_backward, *inputs)
 
 
 def cross_entropy(m, smoothing=0.0):
@@ -247,7 +249,12 @@ PROBLEMS = {
     "softmax": softmax,
     "softmax masked": lambda m: softmax(m, MASK[:3]),
     "attention": attention,
-    "attention causal": lambda m: attention(m, causal=True),
+    "attention causal": lambda m: attention(m, pattern=CAUSAL),
+    "attention window": lambda m: attention(m, pattern=Band(1, 1)),
+    "attention bias": lambda m: attention(m, bias=(1, 1, 4, 5), scale=0.6),
+    "attention bias of keys": lambda m: attention(m, bias=(2, 3, 1, 5), scale=0.6),
+    "attention groups": lambda m: attention(m, groups=2),
+    "attention log-sum-exp": lambda m: attention(m, log_sum_exp=True),
     "attention masked": lambda m: attention(m, mask=MASK),
     "attention dropout": lambda m: attention(m, dropout=0.4, key=11),
     "attention square": lambda m: attention(m, s=4, block=4, keys=4),

@@ -7,6 +7,7 @@ from op_cases import OPS
 from properties import SAME, assert_same, cotangent
 
 from tinytx import ops
+from tinytx.ops.attention_patterns import CAUSAL
 
 
 def by_steps(f, array, dy, h=1e-4):
@@ -99,13 +100,13 @@ def test_attention_with_axes_of_one(axis, order):
     sizes[axis] = 1
     rng = np.random.default_rng(0)
     q, k, v, dy = (rng.normal(size=sizes) for _ in range(4))
-    y, saved = ops.attention(*(np.asarray(a, order=order) for a in (q, k, v)), causal=True)
+    y, saved = ops.attention(*(np.asarray(a, order=order) for a in (q, k, v)), pattern=CAUSAL)
     gradients = ops.attention_backward(np.asarray(dy, order=order), saved)
     for at, gradient in enumerate(gradients):
         arrays = [q, k, v]
 
         def f(array):
-            return ops.attention(*arrays[:at], array, *arrays[at + 1 :], causal=True)[0]
+            return ops.attention(*arrays[:at], array, *arrays[at + 1 :], pattern=CAUSAL)[0]
 
         np.testing.assert_allclose(gradient, by_steps(f, arrays[at], dy), rtol=0, atol=1e-8)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from properties import assert_same
 
 from tinytx.ops import attention, attention_backward, attention_weights, dropout
+from tinytx.ops.attention_patterns import CAUSAL, FULL, Documents, Prefix
 
 # the attribute `tinytx.ops.attention` is the function
 module = importlib.import_module("tinytx.ops.attention")
@@ -27,7 +28,7 @@ def qkv(b, h, t, s, k, dtype=np.float64, seed=0):
 
 def options_of(kind, b, h, t, s, rng):
     """Return attention's options for a kind of mask, and the whole mask (B, H, T, S) that they amount to."""
-    options, whole = {"causal": "causal" in kind}, np.ones((b, h, t, s), bool)
+    options, whole = {"pattern": CAUSAL if "causal" in kind else FULL}, np.ones((b, h, t, s), bool)
     if kind == "padding":
         options["mask"] = np.arange(s) < rng.integers(0, s + 1, (b, 1, 1, 1))
         options["mask"][0] = False  # a whole sequence of padding
@@ -36,7 +37,7 @@ def options_of(kind, b, h, t, s, rng):
         options["mask"][-1, -1, t // 2] = False  # a query that sees nothing
     if "mask" in options:
         whole = whole & options["mask"]
-    return options, whole & np.tri(t, s, s - t, dtype=bool) if options["causal"] else whole
+    return options, whole & np.tri(t, s, s - t, dtype=bool) if options["pattern"] is CAUSAL else whole
 
 
 def by_the_book(q, k, v, allowed):
@@ -105,9 +106,9 @@ def test_heads_are_shared_out(b, h, parts, monkeypatch):
         counts.append(len(groups))
         return [f(group) for group in groups[::-1]]
 
-    y, saved = attention(q, k, v, causal=True, parts=parts, run=backwards)
+    y, saved = attention(q, k, v, pattern=CAUSAL, parts=parts, run=backwards)
     dq, dk, dv = attention_backward(dy, saved, parts=parts, run=backwards)
-    assert_same(dict(y=y, dq=dq, dk=dk, dv=dv), results(q, k, v, dy, causal=True), "in parts", 1e-13)
+    assert_same(dict(y=y, dq=dq, dk=dk, dv=dv), results(q, k, v, dy, pattern=CAUSAL), "in parts", 1e-13)
     assert counts == [b * min(h, parts * math.ceil(math.ceil(h / 4) / parts))] * 2  # a tile has room for 4 heads
 
 
@@ -116,7 +117,7 @@ def test_heads_are_shared_out(b, h, parts, monkeypatch):
 def test_nothing_to_attend_to(sizes, parts):
     """Catches a division by the number of heads, and outputs left as memory was where there is no key."""
     q, k, v = qkv(*sizes, 4)
-    y, saved = attention(q, k, v, causal=True, parts=parts)
+    y, saved = attention(q, k, v, pattern=CAUSAL, parts=parts)
     gradients = attention_backward(np.ones_like(y), saved, parts=parts)
     assert y.shape == q.shape and not y.any()
     assert [g.shape for g in gradients] == [q.shape, k.shape, v.shape] and not any(g.any() for g in gradients)
@@ -150,14 +151,14 @@ def test_a_score_that_is_no_number_is_not_lost(bad, at, monkeypatch):
     assert np.isnan(found["y"]).all() and np.isnan(found["dq"]).all()
 
 
-@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("pattern", [FULL, CAUSAL])
 @pytest.mark.parametrize(("t", "s"), [(130, 3), (200, 0), (3, 0), (0, 3)])
-def test_queries_that_see_nothing_in_whole_tiles(t, s, causal):
+def test_queries_that_see_nothing_in_whole_tiles(t, s, pattern):
     """Catches an empty tile: the first of 130 queries see none of 3 keys, and no query sees any of 0 keys."""
     q, k, v = qkv(2, 2, t, s, 4)
-    y, saved = attention(q, k, v, causal=causal)
+    y, saved = attention(q, k, v, pattern=pattern)
     dq, dk, dv = attention_backward(np.ones_like(y), saved)
-    blind = t if s == 0 else max(0, t - s) if causal else 0
+    blind = t if s == 0 else max(0, t - s) if pattern is CAUSAL else 0
     assert not y[:, :, :blind].any() and not dq[:, :, :blind].any()
     assert dk.shape == k.shape and dv.shape == v.shape and y.shape == q.shape
 
@@ -192,9 +193,9 @@ def test_a_future_nan_stays_in_the_future(array):
     q, key, v = qkv(b, h, n, n, k)
     dy = np.ones_like(q)
     dy[:, :, 4:] = 0
-    expected = results(q, key, v, dy, causal=True)
+    expected = results(q, key, v, dy, pattern=CAUSAL)
     {"key": key, "v": v}[array][:, :, 4] = np.nan
-    y, saved = attention(q, key, v, causal=True)
+    y, saved = attention(q, key, v, pattern=CAUSAL)
     np.testing.assert_array_equal(y[:, :, :4], expected["y"][:, :, :4])
     assert np.isnan(y[:, :, 4:]).all()
     np.testing.assert_array_equal(attention_backward(dy, saved)[0][:, :, :4], expected["dq"][:, :, :4])
@@ -218,7 +219,7 @@ def test_large_scores_are_finite(size):
     q, k, v = (rng.normal(size=(2, 2, 20, 3)).astype(np.float32) for _ in range(3))
     q *= np.float32(math.sqrt(size))
     k *= np.float32(math.sqrt(size))
-    y, saved = attention(q, k, v, causal=True)
+    y, saved = attention(q, k, v, pattern=CAUSAL)
     assert np.isfinite(y).all()
     np.testing.assert_allclose(attention_weights(saved).sum(-1), 1, rtol=1e-5)
     assert np.abs(y).max() <= np.abs(v).max() * 1.0001
@@ -234,8 +235,8 @@ def test_layout_is_kept_and_does_not_matter(layout):
 
     q, k, v = qkv(2, 3, 5, 4, 6)
     dy = np.random.default_rng(1).normal(size=q.shape)
-    expected = results(q, k, v, dy, causal=True)
-    actual = results(*map(laid_out, (q, k, v, dy)), causal=True)
+    expected = results(q, k, v, dy, pattern=CAUSAL)
+    actual = results(*map(laid_out, (q, k, v, dy)), pattern=CAUSAL)
     assert_same(actual, expected, f"layout {layout}", 1e-13)
     assert actual["y"].strides == laid_out(q).strides and actual["dk"].strides == laid_out(k).strides
 
@@ -253,7 +254,7 @@ def test_memory_is_linear_in_the_length():
         tracemalloc.stop()
         return top
 
-    for options in ({"causal": True}, {"dropout": 0.1, "key": 1}):
+    for options in ({"pattern": CAUSAL}, {"dropout": 0.1, "key": 1}):
         peak(64, **options)  # compile
         short, long = peak(3072, **options), peak(6144, **options)  # tiles are as large as they get
         assert long < 2.2 * short
@@ -288,7 +289,7 @@ def test_dropout_of_a_shard_is_that_of_the_whole_batch():
     """Catches a mask that depends on how many threads shared the batch."""
     arrays = qkv(5, 2, 6, 6, 4)
     dy = np.random.default_rng(3).normal(size=arrays[0].shape)
-    options = {"dropout": 0.3, "key": 7, "causal": True}
+    options = {"dropout": 0.3, "key": 7, "pattern": CAUSAL}
     whole = results(*arrays, dy, **options)
     part = results(*(array[2:4] for array in (*arrays, dy)), first_row=2, **options)
     assert_same(part, {name: array[2:4] for name, array in whole.items()}, "shard", 1e-13)
@@ -301,7 +302,7 @@ def test_dropout_of_a_shard_is_that_of_the_whole_batch():
     ("change", "message"),
     [
         ({"q": np.zeros((2, 3, 5, 8))}, r"q \(2, 3, 5, 8\) and k \(2, 3, 7, 4\) do not fit"),
-        ({"q": np.zeros((2, 1, 5, 4))}, "do not fit"),
+        ({"q": np.zeros((2, 4, 5, 4))}, "k .* has 3 heads, which do not divide the 4 of q"),
         ({"q": np.zeros((3, 5, 4))}, "do not fit"),
         ({"v": np.zeros((2, 3, 6, 4))}, r"v has shape \(2, 3, 6, 4\), expected \(2, 3, 7, 4\)"),
         ({"mask": np.zeros((2, 3, 5, 7))}, "mask is float64, expected bool"),
@@ -311,6 +312,10 @@ def test_dropout_of_a_shard_is_that_of_the_whole_batch():
         ({"mask": np.zeros((2, 1, 2, 7), bool)}, r"mask has shape \(2, 1, 2, 7\), expected one that broadcasts"),
         ({"mask": np.zeros((4, 2, 3, 5, 7), bool)}, r"mask has shape \(4, 2, 3, 5, 7\), expected one that broadcasts"),
         ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"bias": np.zeros((5, 7))}, r"bias has shape \(5, 7\), expected \(B, H, T, S\)"),
+        ({"bias": np.zeros((2, 2, 5, 7))}, r"bias has shape \(2, 2, 5, 7\), expected one that broadcasts"),
+        ({"pattern": Documents(np.zeros((2, 5), int))}, r"ids have shape \(2, 5\), expected \(2, 7\) or \(1, 7\)"),
+        ({"pattern": Prefix([1, 2, 3])}, "length has 3 numbers, expected one for each of 2 rows"),
     ],
 )
 def test_refuses_what_does_not_fit(change, message):

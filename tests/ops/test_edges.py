@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinytx import ops
+from tinytx.ops.attention_patterns import CAUSAL, FULL
 from tinytx.shapes import contiguous, rows
 
 DTYPES = [np.float32, np.float64]
@@ -113,14 +114,14 @@ def test_one_id_gives_one_row(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("causal", [False, True])
-def test_attention_of_width_0(causal, dtype):
+@pytest.mark.parametrize("pattern", [FULL, CAUSAL])
+def test_attention_of_width_0(pattern, dtype):
     """Catches 1 / sqrt(0): the result is empty, and the weights are equal, since every score is a sum over nothing."""
     q = empty(2, 3, 4, 0, dtype=dtype)
-    y, saved = ops.attention(q, q, q, causal=causal)
+    y, saved = ops.attention(q, q, q, pattern=pattern)
     assert y.shape == q.shape
     assert all(gradient.shape == q.shape for gradient in ops.attention_backward(y, saved))
-    allowed = np.tri(4, dtype=dtype) if causal else np.ones((4, 4), dtype)
+    allowed = np.tri(4, dtype=dtype) if pattern is CAUSAL else np.ones((4, 4), dtype)
     np.testing.assert_allclose(
         ops.attention_weights(saved), np.broadcast_to(allowed / allowed.sum(1, keepdims=True), (2, 3, 4, 4)), rtol=1e-6
     )

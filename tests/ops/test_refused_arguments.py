@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinytx import ops
+from tinytx.ops.attention_patterns import CAUSAL
 
 X, W = np.linspace(-1, 1, 6).reshape(2, 3), np.linspace(-1, 2, 12).reshape(3, 4)
 Q = np.linspace(-1, 1, 24).reshape(2, 2, 2, 3)
@@ -30,7 +31,10 @@ CALLS = {
     "select_rows": dict(x=X, rows=[1, 0, 1]),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
     "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False),
-    "attention": dict(q=Q, k=Q, v=Q, mask=np.ones((2, 1, 1, 2), bool), causal=True, dropout=0.1, key=2, first_row=1),
+    "attention": dict(
+        q=Q, k=Q, v=Q, bias=Q[:, :, :, :2], mask=np.ones((2, 1, 1, 2), bool), pattern=CAUSAL, scale=0.5,
+        dropout=0.1, key=2, first_row=1, log_sum_exp=True,
+    ),  # fmt: skip
     "cross_entropy": dict(logits=X, targets=[0, 2], ignore_index=-1, label_smoothing=0.1, count=3),
     "linear_cross_entropy": dict(
         x=X, weight=W, targets=[0, 3], ignore_index=-1, label_smoothing=0.1, count=3, chunk=5
@@ -77,12 +81,12 @@ MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths":
 FLOAT_NAMES = ("x", "weight", "bias", "table", "q", "k", "v", "logits", "y", "p")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets"), IDS)
-KINDS |= dict.fromkeys(("eps", "factor", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
+KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
 KINDS |= dict.fromkeys(("first_row", "start", "max_len", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
-KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "causal": NUMBERS | {"0": 0, "None": None}}
-KINDS["causal"] = {kind: value for kind, value in KINDS["causal"].items() if kind != "a boolean"}
+KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
+KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
-KINDS["doubled"] = KINDS["causal"]
+KINDS["log_sum_exp"] = KINDS["doubled"]
 
 ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")
@@ -99,6 +103,7 @@ RANGES = [
     ("dropout", "key", (-1, 2**64)),
     ("dropout", "first_row", (-1, 2**63)),
     ("attention", "dropout", (-0.1, 1, np.nan)),
+    ("attention", "scale", (0, -1, np.nan, np.inf, 1e-300)),
     ("attention", "key", (-1, 2**64)),
     ("attention", "first_row", (-1, 2**63)),
     ("add_positions", "start", (-1, 4, 2**80)),

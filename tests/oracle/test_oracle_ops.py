@@ -5,6 +5,9 @@ import pytest
 from cases import Seeded, cast, signs
 from op_cases import OPS
 
+from tinytx import ops
+from tinytx.ops.attention_patterns import CAUSAL, FULL
+
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 pytestmark = pytest.mark.oracle
@@ -24,15 +27,17 @@ def softmax(x, mask):
     return F.softmax(x.masked_fill(~mask & mask.any(-1, keepdim=True), -torch.inf), -1) * mask
 
 
-def attention(q, k, v, mask=None, causal=False, dropout=0.0, key=None, first_row=0):
-    scores = q @ k.mT / q.shape[-1] ** 0.5
-    mask = torch.tensor(True if mask is None else mask).broadcast_to(scores.shape)
-    if causal:
-        mask = mask & torch.ones(scores.shape[2:], dtype=torch.bool).tril(k.shape[2] - q.shape[2])
+def attention(
+    q, k, v, bias=None, *, mask=True, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0, log_sum_exp=False
+):
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
+    scores = q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale) + (0 if bias is None else bias)
+    (b, _, t, s) = scores.shape
+    mask = torch.tensor(mask & pattern.allowed(slice(0, b), slice(s - t, s), slice(0, s))).broadcast_to(scores.shape)
     p = softmax(scores, mask.numpy())
     if key is not None:
         p = p * kept(p, dropout, key, first_row * p.shape[1] * p.shape[2])
-    return p @ v
+    return torch.cat([p @ v, scores.logsumexp(3, keepdim=True)], 3) if log_sum_exp else p @ v
 
 
 def kept(x, p, key, first_row):
@@ -143,7 +148,24 @@ def test_long_attention_equals_scaled_dot_product_attention(shape, dtype):
     expected = F.scaled_dot_product_attention(*tensors, is_causal=True)
     expected.backward(torch.tensor(dy))
     case = OPS["attention causal"](Seeded(0))
-    y, saved = case.op(q, k, v, causal=True)
+    y, saved = case.op(q, k, v, pattern=CAUSAL)
     assert_close(y, expected.detach().numpy(), RTOL[dtype], "y")
     for name, gradient, tensor in zip("qkv", case.op_backward(dy, saved), tensors, strict=True):
         assert_close(gradient, tensor.grad.numpy(), RTOL[dtype], name)
+
+
+@pytest.mark.parametrize("shared", [(), (0,), (0, 1), (2,), (1, 2)])
+def test_attention_with_bias_and_groups_equals_scaled_dot_product_attention(shared):
+    """PyTorch takes the bias as a mask of floats; axes in ``shared`` have size 1. Many tiles, and c is not 1/sqrt(K)."""
+    b, h, g, t, s, k, w = 2, 6, 3, 70, 150, 8, 5
+    rng, rtol = np.random.default_rng(0), 1e-10
+    shapes = [(b, h, t, k), (b, g, s, k), (b, g, s, w), [1 if a in shared else n for a, n in enumerate((b, h, t, s))]]
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    dy = rng.normal(size=(b, h, t, w))
+    q, k, v, bias = tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
+    expected = F.scaled_dot_product_attention(q, k, v, bias.expand(b, h, t, s), scale=0.7, enable_gqa=True)
+    expected.backward(torch.tensor(dy))
+    y, saved = ops.attention(*arrays, scale=0.7)
+    assert_close(y, expected.detach().numpy(), rtol, "y")
+    for name, gradient, tensor in zip("qkvb", ops.attention_backward(dy, saved), tensors, strict=True):
+        assert_close(gradient, tensor.grad.numpy(), rtol, name)

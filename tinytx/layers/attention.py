@@ -7,6 +7,7 @@ from tinytx.arguments import INT64, check_flag, check_probability, check_sizes, 
 from tinytx.core import Layer, pieces
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
+from tinytx.ops.attention_patterns import CAUSAL, FULL
 
 
 class MultiHeadAttention(Layer):
@@ -84,7 +85,7 @@ class MultiHeadAttention(Layer):
         if tape is not None:
             key = tape.dropout_key() if self.p else None
             options = {"dropout": self.p, "key": key, "first_row": tape.first_row, **pieces(tape)}
-        y, saved = ops.attention(q, k, v, mask=mask, causal=self.causal, **options)
+        y, saved = ops.attention(q, k, v, mask=mask, pattern=CAUSAL if self.causal else FULL, **options)
         if tape is not None:
             tape.push(self, (saved, memory is None))
         return self.output(self._merge(y), tape)

@@ -2,7 +2,7 @@
 
 `tinytx.ops.attention` computes one tile at a time and never has all weights together. This file holds no arithmetic on
 arrays: only which batch rows, heads, queries and keys make a tile, and which tiles one thread takes. Nothing here
-changes a result.
+changes a result. Heads are numbered by their group, which shares keys and values, and by their place in the group.
 """
 
 from functools import lru_cache
@@ -11,65 +11,99 @@ from typing import NamedTuple
 
 
 class Tile(NamedTuple):
-    """Some batch rows, some heads, a block of queries, a block of keys."""
+    """Some batch rows, one head of some groups, a block of queries, a block of keys."""
 
     batch: slice
-    heads: slice
+    groups: slice
+    head: int
     queries: slice
     keys: slice
 
     @property
     def q(self):
-        """The tile's part of an array (B, H, T, ...)."""
-        return self.batch, self.heads, self.queries
+        """The tile's part of an array (B, G, H/G, T, ...)."""
+        return self.batch, self.groups, self.head, self.queries
 
     @property
     def k(self):
-        """The tile's part of an array (B, H, S, ...)."""
-        return self.batch, self.heads, self.keys
+        """The tile's part of an array (B, G, S, ...)."""
+        return self.batch, self.groups, self.keys
 
 
-@lru_cache(64)
-def groups_of_tiles(shape, s, causal, parts, sizes):
-    """Return the groups: each is a list of rows of tiles, and a row of tiles is one block of queries against all keys.
+class Row(NamedTuple):
+    """The tiles of one block of queries, one for each block of keys that it may see; at least one, if an empty one.
 
-    A group has all queries of some heads, so that what one group writes, no other touches: groups can run in threads
-    beside each other.
+    ``begins`` says that backward may write the gradients of keys and values here: it comes to this row before all
+    others that have the same keys, and the row has all keys. Where no row begins, backward starts from zeros.
+    """
+
+    tiles: list
+    begins: bool
+
+
+def lists_of_rows(shape, s, pattern, parts, sizes, batch_together=False):
+    """Return lists of rows of tiles; what one list writes, no other touches, so that lists can run side by side.
+
+    A list has all queries of some groups of heads, in the order of the queries; backward takes them from the end.
 
     Parameters
     ----------
-    shape : tuple (B, H, T)
+    shape : tuple (B, G, H/G, T)
     s : int
         S, the number of keys.
-    causal : bool
-        Whether query t sees the keys up to S - T + t only: tiles in which no query sees a key are left out.
+    pattern : Pattern
+        Tiles in which no query may see a key are left out.
     parts : int
-        Threads. Where the weights have more elements than a tile, each batch row's heads are cut into a multiple of
-        ``parts`` groups, so that the threads end together; or into one group a head, if there are too few heads.
+        Threads. Where the weights have more elements than a tile, the groups of each batch row are cut into a multiple
+        of ``parts`` lists, so that the threads end together; or into one list a group, if there are too few groups.
     sizes : tuple of int
-        Queries in a tile, at least and at most (an eighth of the sequence, within these bounds); keys in a tile, at
-        most; elements in a tile of several heads, at most.
+        Queries in a tile, at least and at most (an eighth of the sequence or of the window, within these bounds); keys
+        in a tile, at most; elements in a tile of several heads, at most.
+    batch_together : bool
+        Whether a list has all rows of the batch: they add to the same gradient.
 
     Returns
     -------
-    list of list of list of Tile
+    list of list of Row
     """
-    (b, h, t), (shortest, longest, most_keys, elements) = shape, sizes
-    n_queries = min(longest, max(shortest, t // 8))
-    size = max(1, min(n_queries, t) * min(most_keys, s))
-    most = max(1, elements // size)  # heads that a tile has room for
-    n = max(1, -(-h // most))
-    if b * h * t * s > elements:
-        n = min(h, -(-n // parts) * parts)
-    batch = max(1, min(b, most // max(1, h))) if n == 1 else 1
-    rows = []
+    make = _lists.__wrapped__ if pattern.per_row else _lists
+    return make(shape, s, pattern, parts, sizes, batch_together)
+
+
+@lru_cache(64)
+def _lists(shape, s, pattern, parts, sizes, batch_together):
+    (b, g, heads, t), (shortest, longest, most_keys, elements) = shape, sizes
+    window = s if None in (pattern.left, pattern.right) else pattern.left + pattern.right + 1
+    n_queries = min(longest, max(shortest, min(t, window) // 8))
+    size = max(1, min(n_queries, t) * min(most_keys, s, window + n_queries))
+    most = max(1, elements // size)  # groups that a tile has room for
+    n = max(1, -(-g // most))
+    if b * g * heads * t * min(s, window) > elements:
+        n = min(g, -(-n // parts) * parts)
+    batch = max(1, min(b, most // max(1, g))) if n == 1 else 1
+    chunks = [slice(b0, min(b0 + batch, b)) for b0 in range(0, b, batch)]
+    blocks = {chunk.start: _blocks(chunk, t, s, pattern, n_queries, most_keys) for chunk in chunks if t}
+    whole = all(sum(part.stop - part.start for part in made[-1][1]) == s for made in blocks.values())
+
+    def rows(chunk, groups):
+        return [
+            Row([Tile(chunk, groups, head, at, part) for part in keys], whole and (head, at.stop) == (heads - 1, t))
+            for head in range(heads)
+            for at, keys in blocks.get(chunk.start, ())
+        ]
+
+    groups = [slice(g0, g1) for g0, g1 in pairwise(g * i // n for i in range(n + 1))]
+    if batch_together:
+        return [[row for chunk in chunks for row in rows(chunk, part)] for part in groups]
+    return [rows(chunk, part) for chunk in chunks for part in groups]
+
+
+def _blocks(chunk, t, s, pattern, n_queries, most_keys):
+    """Return [(queries, [keys, ...]), ...]: the blocks of queries, and what each may see, in slices."""
+    blocks = []
     for t0 in range(0, t, n_queries):
         t1 = min(t0 + n_queries, t)
-        seen = max(0, min(s, t1 + s - t)) if causal else s
-        starts = range(0, max(seen, 1), most_keys)
-        rows.append((slice(t0, t1), [slice(s0, min(s0 + most_keys, seen)) for s0 in starts]))
-    return [
-        [[Tile(slice(b0, b0 + batch), slice(h0, h1), at, part) for part in keys] for at, keys in rows]
-        for b0 in range(0, b, batch)
-        for h0, h1 in pairwise(h * i // n for i in range(n + 1))
-    ]
+        spans = pattern.spans(chunk, t0 + s - t, t1 + s - t, s)
+        keys = [slice(s0, min(s0 + most_keys, last)) for first, last in spans for s0 in range(first, last, most_keys)]
+        blocks.append((slice(t0, t1), keys or [slice(0, 0)]))
+    return blocks

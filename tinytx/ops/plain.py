@@ -18,6 +18,7 @@ import math
 
 import numpy as np
 
+from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.dropout import dropout as hashed_dropout
 from tinytx.ops.gelu import A, C
 
@@ -190,28 +191,44 @@ def softmax_backward(dy, saved):
     return saved * (dy - np.sum(dy * saved, axis=-1, keepdims=True))  # (3)
 
 
-def attention(q, k, v, *, mask=None, causal=False, dropout=0.0, key=None, first_row=0):
-    """Return softmax(q k^T / sqrt(K)) v for each head; q is (B, H, T, K), k and v are (B, H, S, K)."""
-    (_, h, t, width), s = q.shape, k.shape[2]
-    allowed = np.True_ if mask is None else mask
-    if causal:
-        allowed = allowed & np.tri(t, s, s - t, dtype=bool)  # query t sees the keys up to S - T + t
-    c = q.dtype.type(1 / math.sqrt(width))
-    a = c * (q @ k.swapaxes(2, 3))  # (1)
-    p, _ = softmax(a, None if allowed is np.True_ else allowed)  # (2)
+def attention(
+    q, k, v, bias=None, *, mask=None, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0, log_sum_exp=False
+):
+    """Return softmax(scale q k^T + bias) v for each head; q is (B, H, T, K), k (B, G, S, K), v (B, G, S, W)."""
+    (b, h, t, width), (_, g, s, _) = q.shape, k.shape
+    k, v = np.repeat(k, h // g, axis=1), np.repeat(v, h // g, axis=1)  # (B, H, S, K), (B, H, S, W)
+    rule = pattern.allowed(slice(0, b), slice(s - t, s), slice(0, s))  # query t stands at place S - T + t
+    allowed = rule[:, None] if rule.ndim == 3 else rule
+    allowed = allowed if mask is None else allowed & mask
+    c = q.dtype.type(1 / math.sqrt(width) if scale is None else scale)
+    a = c * (q @ k.swapaxes(2, 3)) + (0 if bias is None else bias)  # (1)
+    p, _ = softmax(a, allowed)  # (2)
     kept = q.dtype.type(1)  # m / (1 - p) of dropout
     if dropout and key is not None:
         kept, _ = hashed_dropout(np.ones(p.shape, q.dtype), dropout, key, first_row * h * t)
-    return (p * kept) @ v, (q, k, v, p, kept, c)  # (3)
+    y, saved = (p * kept) @ v, (q, k, v, bias, p, kept, c, g, log_sum_exp)  # (3)
+    if not log_sum_exp:
+        return y, saved
+    m = np.max(a, axis=-1, initial=-np.inf, where=allowed, keepdims=True)
+    z = np.sum(np.exp(a - np.where(m > -np.inf, m, 0)), axis=-1, where=allowed)
+    return (y, m[..., 0] + np.log(z)), saved
 
 
 def attention_backward(dy, saved):
-    """Return (dq, dk, dv)."""
-    q, k, v, p, kept, c = saved
+    """Return (dq, dk, dv), and dbias if there was a bias."""
+    q, k, v, bias, p, kept, c, g, log_sum_exp = saved
+    dy, dl = dy if log_sum_exp else (dy, None)
     dv = (p * kept).swapaxes(2, 3) @ dy  # (4)
     dp = (dy @ v.swapaxes(2, 3)) * kept  # (5)
     da = softmax_backward(dp, p)  # (6)
-    return c * (da @ k), c * (da.swapaxes(2, 3) @ q), dv  # (7), (8)
+    if log_sum_exp:
+        da = da + p * dl[..., None]  # (12)
+    dq, dk = c * (da @ k), c * (da.swapaxes(2, 3) @ q)  # (7), (8)
+    dk, dv = (x.reshape(len(x), g, -1, *x.shape[2:]).sum(axis=2) for x in (dk, dv))  # over the heads of a group
+    if bias is None:
+        return dq, dk, dv
+    shared = tuple(axis for axis in range(4) if bias.shape[axis] < da.shape[axis])
+    return dq, dk, dv, da.sum(axis=shared, keepdims=True)  # (11)
 
 
 # ---------------------------------------------------------------------------------------- losses
