@@ -14,6 +14,8 @@ import turns
 from sides import SHAPES, make_model
 from threadpoolctl import threadpool_limits
 
+from tinytx import workers
+
 POSITIONS = 1024  # room in the cache and in the table of positions: 124,439,808 parameters for gpt2
 PROMPT, FIRST = 16, 8  # tokens given, and new ones that have to agree
 
@@ -86,8 +88,10 @@ def child(side, arguments):
     del model
     generate()
 
+    pool = workers.Pool(arguments.threads)
+
     def answer(_):
-        with threadpool_limits(arguments.threads, "blas"):
+        with workers.use(pool) if side == "ours" else threadpool_limits(arguments.threads, "blas"):
             began = time.perf_counter()
             tokens = generate()
             rate = tokens.size / (time.perf_counter() - began)

@@ -20,7 +20,7 @@ import op_sides
 import turns
 from sides import SHAPES, Shape
 
-from tinytx.training.threads import Workers
+from tinytx import workers
 
 SECONDS = 0.3  # of a turn
 SIDES = ("ours", "torch", "numpy")
@@ -46,7 +46,7 @@ def child(side, shape, threads):
     """Answer {"op", "repeats"} with milliseconds of forward and backward."""
     rows, width = shape.batch * shape.max_len, shape.d_model
     x, weight = (np.ones(sizes, np.float32) for sizes in ((rows, width), (width, 4 * width)))
-    workers = Workers(threads)
+    pool = workers.Pool(threads)
     if side == "torch":
         import torch
 
@@ -72,7 +72,8 @@ def child(side, shape, threads):
         if side == "torch":
             spent = sequence(*sequences[0], request["repeats"])
         else:
-            spent = max(workers.run(lambda s: sequence(*s, request["repeats"]), sequences), key=sum)
+            with workers.use(pool):
+                spent = max(workers.map(lambda s: sequence(*s, request["repeats"]), sequences), key=sum)
         return dict(zip(("forward", "backward"), spent * 1e3))
 
     turns.serve(answer)
@@ -80,8 +81,7 @@ def child(side, shape, threads):
 
 def long_child(side, length, threads):
     """Answer with milliseconds of attention of one sequence, and MB of memory before and at the peak."""
-    in_threads = {"parts": threads, "run": Workers(threads).run}
-    pair, convert = [partial(f, **in_threads) for f in op_sides.OURS["attention"]], lambda case: case
+    pair, convert, pool = op_sides.OURS["attention"], lambda case: case, workers.Pool(threads)
     if side == "torch":
         import torch
 
@@ -89,7 +89,8 @@ def long_child(side, length, threads):
         pair, convert = op_sides.torch_side()["attention"], partial(op_sides.torch_case, "attention")
 
     def run(case):
-        return sequence(pair, case, lambda: None, 1)
+        with workers.use(pool):
+            return sequence(pair, case, lambda: None, 1)
 
     short, case = (convert(op_sides.make_case("attention", Shape(65, t, 384, 6, 6, 1))) for t in (64, length))
     run(short)  # loads machine code, which is no memory of the operation's

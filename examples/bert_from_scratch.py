@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.data import MaskedBatches, TutorialTokenizer, builtin_corpus, joined, read_text
 from tinytx.files import read_json_lines
 from tinytx.models import Bert, BertConfig
@@ -28,7 +29,6 @@ from tinytx.progress import progress, say
 from tinytx.training import Adam, Trainer, fit, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
-from tinytx.training.threads import Workers
 from tinytx.vectors import nearest, tsne_map, unit_rows, write_projector
 from tinytx.viz import loss_curve, word_map, word_page
 
@@ -117,7 +117,8 @@ def report_words(folder, model, tokenizer, iterations):
         print(f"  {word:>14}: " + ", ".join(f"{w} {cosine:.2f}" for w, cosine in nearest(vectors, words, word, 5)))
     bar, points = progress(iterations, unit="iteration"), unit_rows(vectors)
     options = {"perplexity": min(30, (len(words) - 1) / 3), "iterations": iterations}
-    y, loss = tsne_map(points, run=Workers().run, update=bar.update, **options)
+    with workers.use():
+        y, loss = tsne_map(points, update=bar.update, **options)
     bar.close()
     title = f"{len(words):,} words of BERT from scratch, by t-SNE"
     word_map(words, y, folder / "words.png", title=title)

@@ -11,6 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tinytx import workers
 from tinytx.core import Tape
 
 # ---------------------------------------------------------------------------------------- sizes and values
@@ -212,3 +213,16 @@ def arrays_in(thing):
     elif isinstance(thing, tuple | list):
         for child in thing:
             yield from arrays_in(child)
+
+
+class Backwards(workers.Pool):
+    """Makes the last call first, and notes how many calls each `tinytx.workers.map` had."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.calls = []
+
+    def map(self, f, *arguments):
+        calls = list(zip(*arguments))
+        self.calls.append(len(calls))
+        return [f(*call) for call in calls[::-1]][::-1]

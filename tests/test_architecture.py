@@ -19,7 +19,8 @@ ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
     {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording", "progress"},
-    {"ops", "parameter", "blas", "settings"},
+    {"workers"},
+    {"ops", "parameter", "settings"},
     {"core", "vectors"},
     {"layers"},
     {"models"},
@@ -29,7 +30,7 @@ FLOORS = [
     {"cli"},
     {"", "__main__"},  # the package itself, which gathers names
 ]
-FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 3, "metrics": 3}
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 4, "metrics": 4}
 STANDS_APART = {
     "data": {"arguments", "extras", "files", "wording"},
     "metrics": {"arguments"},
@@ -37,6 +38,7 @@ STANDS_APART = {
     "settings": {"arguments"},
     "core": {"members", "parameter"},
     "progress": {"kernel", "terminal"},
+    "workers": {"extras"},
 } | {
     name: set() for name in ("arguments", "kernel", "shapes", "extras", "members", "terminal", "lock", "wording")
 }

@@ -25,7 +25,7 @@ import numpy as np
 from tinytx.members import members
 from tinytx.parameter import Parameter, gradients_for
 
-__all__ = ["Layer", "Parameter", "Tape", "TapeError", "check_arrays", "gradients_for", "pieces"]
+__all__ = ["Layer", "Parameter", "Tape", "TapeError", "check_arrays", "gradients_for"]
 
 
 class TapeError(RuntimeError):
@@ -48,19 +48,14 @@ class Tape:
     first_row : int
         The index, in the whole batch, of the first row that this tape sees. Two threads that share a batch get the
         masks of their own rows, so that the result does not depend on how many threads there are.
-    run : function (f, items, ...)
-        Calls f for each item, as `map` does: attention hands it groups of heads, a linear map the pieces of a large
-        product. A trainer that cannot cut a batch into shards hands in one that uses its threads here.
-    threads : int
-        How many calls ``run`` makes side by side.
 
     Notes
     -----
     A tape belongs to one thread. Layers hold no state, so any number of tapes can use one model at a time.
     """
 
-    def __init__(self, *, seed=None, step=0, first_row=0, run=map, threads=1):
-        self.seed, self.step, self.first_row, self.run, self.threads = seed, step, first_row, run, threads
+    def __init__(self, *, seed=None, step=0, first_row=0):
+        self.seed, self.step, self.first_row = seed, step, first_row
         self.root = None  # the outermost layer called, for names in messages
         self._stack = []
         self._sites = 0
@@ -101,6 +96,14 @@ class Tape:
         if not self._stack:
             self.root = None
         return saved
+
+    def replace(self, old, new, first):
+        """Put the array ``new`` in the place of ``old`` in the entries from number ``first`` on, whoever saved it.
+
+        So a layer spares the memory of an array that it can make from another: after its forward it puts the other in
+        its place, and before its backward it makes the array and puts it back.
+        """
+        self._stack[first:] = [(layer, _replaced(saved, old, new)) for layer, saved in self._stack[first:]]
 
     def dropout_key(self):
         """Return the 64-bit key of the next dropout mask, or None where the tape has no seed.
@@ -154,11 +157,6 @@ class Tape:
         return "\n".join(f"{a:<{width[0]}}  {b:<{width[1]}}  {c:>{width[2]}}".rstrip() for a, b, c in rows)
 
 
-def pieces(tape):
-    """Return what operations take that share out their work among a tape's threads: ``parts`` and ``run``."""
-    return {} if tape is None else {"parts": tape.threads, "run": tape.run}
-
-
 def _arrays(saved, name="saved"):
     """Yield (name, array) of the arrays in what a layer saved."""
     if isinstance(saved, np.ndarray):
@@ -169,6 +167,18 @@ def _arrays(saved, name="saved"):
     elif isinstance(saved, (tuple, list)):
         for value in saved:
             yield from _arrays(value, name)
+
+
+def _replaced(saved, old, new):
+    """Return what a layer saved, with the array ``new`` in place of ``old``."""
+    if saved is old:
+        return new
+    if isinstance(saved, dict):
+        return {name: _replaced(value, old, new) for name, value in saved.items()}
+    if isinstance(saved, (tuple, list)):
+        values = [_replaced(value, old, new) for value in saved]
+        return saved._make(values) if hasattr(saved, "_make") else type(saved)(values)
+    return saved
 
 
 def _owner(array):

@@ -6,11 +6,11 @@ TABLE = {
          "product(dy_rows, weight.T", "product(dy_rows, weight"),
         ("dx has the wrong sign", "sign", "linear", "product(dy_rows, weight.T", "product(-dy_rows, weight.T"),
         ("dW divided by the rows", "factor", "linear",
-         "product(x_rows.T, dy_rows, **pieces)  #", "product(x_rows.T, dy_rows, **pieces) / len(x_rows)  #"),
+         "product(x_rows.T, dy_rows)  #", "product(x_rows.T, dy_rows) / len(x_rows)  #"),
         ("dW transposed", "transposed", "linear square", "product(x_rows.T, dy_rows", "product(dy_rows.T, x_rows"),
         ("db a mean", "factor", "linear", "np.ones(len(dy_rows), dy.dtype) @ dy_rows", "dy_rows.mean(axis=0)"),
         ("db of the last row", "missing term", "linear", "np.ones(len(dy_rows), dy.dtype) @ dy_rows", "dy_rows[-1]"),
-        ("half of a tied table's", "factor", "linear tied", "x_rows, **pieces).T", "x_rows, **pieces).T / 2"),
+        ("half of a tied table's", "factor", "linear tied", "x_rows).T", "x_rows).T / 2"),
     ],
     "ops/embedding.py": [
         ("assigned, not added", "= for +=", "embedding", "dweight[v, d] += dy", "dweight[v, d] = dy"),

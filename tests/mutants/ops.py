@@ -87,14 +87,14 @@ TABLE = {
         ("the mean divides by D - 1", "mu = total / x.dtype.type(d)", "mu = total / x.dtype.type(max(d - 1, 1))"),
     ],
     "ops/linear.py": [
-        ("a product in pieces forgets the last rows", "len(a) * i // parts for i", "len(a) // parts * i for i"),
+        ("a product in pieces forgets the last rows", "len(a) * i // n for i", "len(a) // n * i for i"),
     ],
     "ops/linear_cross_entropy.py": [
-        ("each chunk divides by its own targets", "targets[at], count=saved.count,", "targets[at],"),
+        ("each chunk divides by its own targets", "targets[at], **options)", 'targets[at], **options | {"count": None})'),
         ("a chunk smaller than one row makes no chunk at all",
          "max(1, saved.chunk // max(1, saved.weight.shape[1]))", "saved.chunk // max(1, saved.weight.shape[1])"),
         ("the chunked loss forgets label smoothing",
-         '"label_smoothing": smoothing}', '"label_smoothing": 0.0}'),
+         "ignore_index, smoothing)", "ignore_index, 0.0)"),
     ],
     "ops/positions.py": [
         ("wave lengths of the sinusoids are spread over D - 1",

@@ -11,7 +11,7 @@ TABLE = {
         ("a dict is not walked", "elif isinstance(thing, dict):", "elif isinstance(thing, dict) and False:"),
         ("two parameters of one path: the last remains", "if path in paths:", "if False:"),
     ],
-    "training/interruption.py": [
+    "workers/interruption.py": [
         ("Ctrl-C is lost", "        held.check()", "        pass"),
         ("a handler that was put in place meanwhile is lost",
          "if signal.getsignal(number) == self._handle:", "if True:"),
@@ -61,8 +61,9 @@ TABLE = {
          "self._given[shard] * len(self._shards) + shard",
          "self._given[shard] * len(self._shards) + len(self._shards) - 1 - shard"),
     ],
-    "training/threads.py": [
+    "workers/pool.py": [
         ("an error in a thread is lost", "other.result()", "pass"),
+        ("a worker shares out its own work again", "_in_use.set(_SERIAL)", "_in_use.set(self)"),
     ],
     "training/schedules.py": [
         ("the warm-up starts with a step of 0", "(step + 1) / (self.warmup + 1)", "step / self.warmup"),

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from tinytx import workers
 from tinytx.ops import affinities, tsne
 from tinytx.ops.affinities import _conditional, scaled, squared_distances
-from tinytx.training.threads import Workers
 
 
 def conditional(x, perplexity):
@@ -119,7 +119,9 @@ def test_scale_and_place_do_not_matter():
 
 def test_threads_change_no_bit():
     x = points(300)
-    np.testing.assert_array_equal(affinities(x, 12, run=Workers(2).run), affinities(x, 12))
+    with workers.use(workers.Pool(2)):
+        p = affinities(x, 12)
+    np.testing.assert_array_equal(p, affinities(x, 12))
 
 
 def test_wrong_arguments():

@@ -6,11 +6,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from cases import Drawn
+from cases import Backwards, Drawn
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import assert_same
 
+from tinytx import workers
 from tinytx.ops import attention, attention_backward, attention_weights, dropout
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Documents, Prefix
 
@@ -98,18 +99,14 @@ def test_does_not_depend_on_its_tiles(kind, t, s, block, keys, tile, p, monkeypa
 def test_heads_are_shared_out(b, h, parts, monkeypatch):
     """Catches threads that find too few groups, or one over; and heads that are in two groups or in none."""
     monkeypatch.setattr(module, "TILE", 1000)  # less than all heads' 14 x 15 scores
-    rng, counts = np.random.default_rng(2), []
+    rng, pool = np.random.default_rng(2), Backwards(parts)
     q, k, v = qkv(b, h, 14, 15, 4)
     dy = rng.normal(size=q.shape)
-
-    def backwards(f, groups):
-        counts.append(len(groups))
-        return [f(group) for group in groups[::-1]]
-
-    y, saved = attention(q, k, v, pattern=CAUSAL, parts=parts, run=backwards)
-    dq, dk, dv = attention_backward(dy, saved, parts=parts, run=backwards)
+    with workers.use(pool):
+        y, saved = attention(q, k, v, pattern=CAUSAL)
+        dq, dk, dv = attention_backward(dy, saved)
     assert_same(dict(y=y, dq=dq, dk=dk, dv=dv), results(q, k, v, dy, pattern=CAUSAL), "in parts", 1e-13)
-    assert counts == [b * min(h, parts * math.ceil(math.ceil(h / 4) / parts))] * 2  # a tile has room for 4 heads
+    assert pool.calls == [b * min(h, parts * math.ceil(math.ceil(h / 4) / parts))] * 2  # a tile has room for 4 heads
 
 
 @pytest.mark.parametrize("sizes", [(0, 2, 3, 3), (2, 0, 3, 3), (2, 2, 0, 3), (2, 2, 3, 0)])
@@ -117,17 +114,19 @@ def test_heads_are_shared_out(b, h, parts, monkeypatch):
 def test_nothing_to_attend_to(sizes, parts):
     """Catches a division by the number of heads, and outputs left as memory was where there is no key."""
     q, k, v = qkv(*sizes, 4)
-    y, saved = attention(q, k, v, pattern=CAUSAL, parts=parts)
-    gradients = attention_backward(np.ones_like(y), saved, parts=parts)
+    with workers.use(Backwards(parts)):
+        y, saved = attention(q, k, v, pattern=CAUSAL)
+        gradients = attention_backward(np.ones_like(y), saved)
     assert y.shape == q.shape and not y.any()
     assert [g.shape for g in gradients] == [q.shape, k.shape, v.shape] and not any(g.any() for g in gradients)
 
 
 def test_heads_that_fit_into_a_tile_are_not_shared_out():
     """Catches threads woken for less work than waking them takes."""
-    counts = []
-    attention(*qkv(1, 4, 16, 16, 8), parts=2, run=lambda f, groups: counts.append(len(groups)) or list(map(f, groups)))
-    assert counts == [1]
+    pool = Backwards(2)
+    with workers.use(pool):
+        attention(*qkv(1, 4, 16, 16, 8))
+    assert not pool.calls
 
 
 @pytest.mark.parametrize("slope", [-300.0, 300.0])

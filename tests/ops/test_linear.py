@@ -4,7 +4,9 @@ import sys
 
 import numpy as np
 import pytest
+from cases import Backwards
 
+from tinytx import workers
 from tinytx.ops import linear, linear_backward
 
 MODULE = sys.modules[linear.__module__]
@@ -23,25 +25,25 @@ def test_gradient_of_a_transposed_weight_is_laid_out_like_it():
 def test_pieces_in_any_order_make_the_whole(monkeypatch, parts, transposed):
     """Catches a piece left out or made twice: 5 and 7 rows in 8 pieces, the last of them first."""
     monkeypatch.setattr(MODULE, "LARGE", 0)
-    calls = []
-
-    def backwards(f, *pieces):
-        calls.append(list(zip(*pieces)))
-        return [f(*piece) for piece in calls[-1][::-1]]
-
+    pool = Backwards(parts)
     rng = np.random.default_rng(0)
     x, weight, bias, dy = (rng.normal(size=size) for size in ((5, 7), (7, 6), (6,), (5, 6)))
     weight = np.asfortranarray(weight) if transposed else weight
-    (y, saved), (expected, _) = linear(x, weight, bias, parts=parts, run=backwards), linear(x, weight, bias)
-    np.testing.assert_allclose(y, expected, rtol=1e-13)
-    for found, one in zip(linear_backward(dy, saved, parts=parts, run=backwards), linear_backward(dy, saved)):
-        np.testing.assert_allclose(found, one, rtol=1e-13)
-    assert [len(pieces) for pieces in calls] == [parts] * 3
+    expected, saved = linear(x, weight, bias)
+    gradients = linear_backward(dy, saved)
+    with workers.use(pool):
+        np.testing.assert_allclose(linear(x, weight, bias)[0], expected, rtol=1e-13)
+        for found, one in zip(linear_backward(dy, saved), gradients):
+            np.testing.assert_allclose(found, one, rtol=1e-13)
+    assert pool.calls == [parts] * 3
 
 
 def test_small_products_are_made_in_one_piece():
     """Catches threads woken for a product that takes less time than waking them."""
-    linear(np.ones((2, 3)), np.ones((3, 4)), parts=2, run=None)
+    pool = Backwards(2)
+    with workers.use(pool):
+        linear(np.ones((2, 3)), np.ones((3, 4)))
+    assert not pool.calls
 
 
 def test_any_number_of_leading_axes():

@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.ops.tsne import BLOCK, Saved
-from tinytx.training.threads import Workers
 
 
 def problem(n, seed=0, scale=1.0):
@@ -72,10 +71,11 @@ def test_exaggeration_pulls_and_pushes_as_the_equations_say():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_change_no_bit(dtype):
     y, p = (array.astype(dtype) for array in problem(3 * BLOCK + 5))
-    run = Workers(2).run
-    (loss, saved), (same, _) = ops.tsne(y, p), ops.tsne(y, p, run=run)
-    assert loss == same
-    np.testing.assert_array_equal(ops.tsne_backward(1.0, saved), ops.tsne_backward(1.0, saved, run=run))
+    loss, saved = ops.tsne(y, p)
+    dy = ops.tsne_backward(1.0, saved)
+    with workers.use(workers.Pool(2)):
+        assert ops.tsne(y, p)[0] == loss
+        np.testing.assert_array_equal(ops.tsne_backward(1.0, saved), dy)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

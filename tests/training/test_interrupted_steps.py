@@ -11,9 +11,9 @@ import pytest
 
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
-from tinytx.training import AdamW, Trainer, interruption
-from tinytx.training.interruption import held_back
-from tinytx.training.threads import Workers
+from tinytx.training import AdamW, Trainer
+from tinytx.workers import Pool, interruption
+from tinytx.workers.interruption import held_back
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that send signals")
 threadpoolctl = pytest.importorskip("threadpoolctl")
@@ -199,7 +199,7 @@ def test_a_handler_that_was_changed_meanwhile_stays():
 def test_calls_that_nobody_waited_for_are_waited_for_by_the_next(monkeypatch):
     """Catches threads of an interrupted step that add to the gradients of the next."""
     monkeypatch.setattr(interruption, "PATIENCE", 0.0)
-    workers, both, ended = Workers(2), threading.Barrier(2, timeout=10), []
+    pool, both, ended = Pool(2), threading.Barrier(2, timeout=10), []
 
     def call(number):
         both.wait()
@@ -210,10 +210,10 @@ def test_calls_that_nobody_waited_for_are_waited_for_by_the_next(monkeypatch):
         ended.append(number)
 
     with watched(), pytest.raises(KeyboardInterrupt):
-        workers.run(call, range(2))
+        pool.map(call, range(2))
     signal.setitimer(signal.ITIMER_REAL, 0)
     assert not ended
-    assert workers.run(lambda i: len(ended), range(2)) == [1, 1]
+    assert pool.map(lambda i: len(ended), range(2)) == [1, 1]
 
 
 def test_other_threads_hold_nothing():

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from cases import Backwards
 from optimizer_twins import DECAY, LR, Toy, adam, lamb, radam, random_gradients, sgd, take
 
+from tinytx import workers
 from tinytx.training import LAMB, SGD, Adam, AdamW, Lookahead, RAdam, Ranger
 
 BETAS = {"betas": (0.8, 0.95)}
@@ -161,15 +163,12 @@ def test_lamb_where_a_norm_is_0(zero):
 @pytest.mark.parametrize("kind, options", KINDS.values(), ids=KINDS)
 def test_the_order_in_which_threads_update_changes_nothing(kind, options):
     """Catches an update of one parameter that reads another's."""
-
-    def run_backwards(f, names):
-        return [f(name) for name in reversed(list(names))]
-
     one, two = kind(Toy(), LR, **options), kind(Toy(), LR, **options)
     for grads in random_gradients():
         take(one, grads)
         for name, g in grads.items():
             two.named[name].grad = g
-        two.step(run=run_backwards)
+        with workers.use(Backwards(2)):
+            two.step()
     for name, parameter in one.named.items():
         np.testing.assert_array_equal(parameter.data, two.named[name].data)

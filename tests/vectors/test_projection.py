@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from tinytx import workers
 from tinytx.ops import affinities, tsne, tsne_backward
 from tinytx.progress import Lines
-from tinytx.training.threads import Workers
 from tinytx.vectors import projection
 from tinytx.vectors.neighbours import neighbours, neighbours_kept
 from tinytx.vectors.projection import SPREAD, _hold, _step, pca, tsne_map
@@ -132,10 +132,9 @@ def test_neighbourhoods_are_kept_better_than_by_principal_components():
 def test_the_map_depends_on_the_points_and_the_seed_alone():
     x, _ = clusters(10, 3)
     y, loss = tsne_map(x, perplexity=5, iterations=60)
-    for same in (
-        tsne_map(x, perplexity=5, iterations=60),
-        tsne_map(x, perplexity=5, iterations=60, run=Workers(2).run),
-    ):
+    for pool in (workers.Pool(1), workers.Pool(2)):
+        with workers.use(pool):
+            same = tsne_map(x, perplexity=5, iterations=60)
         np.testing.assert_array_equal(same[0], y)
         assert same[1] == loss
     assert np.abs(tsne_map(x, perplexity=5, iterations=60, seed=1)[0] - y).max() > 0

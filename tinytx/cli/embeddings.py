@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from tinytx import workers
 from tinytx.arguments import INT64
 from tinytx.cli.options import Flags, add_options
 from tinytx.cli.paths import check_file, check_folder
@@ -12,7 +13,6 @@ from tinytx.pipelines.embeddings import common, telling_decimals, word_vectors
 from tinytx.progress import progress
 from tinytx.settings import setting
 from tinytx.terminal import visible
-from tinytx.training.threads import Workers
 from tinytx.vectors import nearest, neighbours_kept, tsne_map, unit_rows, write_projector
 from tinytx.viz import word_map, word_page
 from tinytx.wording import counted
@@ -99,12 +99,13 @@ def _check(flags, n):
 
 def _map(flags, folder, words, vectors):
     """Draw the t-SNE map of some words, as a page and as a picture."""
-    x, workers = unit_rows(vectors), Workers()
+    x = unit_rows(vectors)
     print(f"\nMap of {len(words):,} words by t-SNE, perplexity {flags.perplexity:g}", flush=True)
     bar = progress(flags.iterations, unit="iteration")
     options = {"perplexity": flags.perplexity, "iterations": flags.iterations, "seed": flags.seed}
     try:
-        y, loss = tsne_map(x, **options, run=workers.run, update=bar.update)
+        with workers.use():
+            y, loss = tsne_map(x, **options, update=bar.update)
     finally:
         bar.close()
     n = min(10, len(words) - 1)

@@ -37,10 +37,10 @@ from tinytx.terminal import one_line
 from tinytx.training import Trainer, fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 from tinytx.training.loop import METRICS, read_metrics
-from tinytx.training.threads import processors
 from tinytx.training.trainer import NotFiniteError
 from tinytx.viz import loss_curve
 from tinytx.wording import command, counted
+from tinytx.workers import processors
 
 
 def build(make, config, settings, before):

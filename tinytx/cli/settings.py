@@ -19,8 +19,8 @@ from tinytx.lock import locked
 from tinytx.progress import say
 from tinytx.settings import setting
 from tinytx.training import load_checkpoint
-from tinytx.training.threads import processors
 from tinytx.wording import command
+from tinytx.workers import processors
 
 MOST_THREADS = max(64, 4 * processors())  # a checkpoint may be a stranger's, and ask for all memory there is
 MOST_ROWS = 2**16  # of a batch

@@ -14,16 +14,13 @@ so that one algorithm serves a decoder-only model and an encoder-decoder alike. 
 
 import copy
 from collections import deque
-from contextlib import nullcontext
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.arguments import check_whole
-from tinytx.blas import one_thread_if_it_can
 from tinytx.layers import KeyValueCache
 from tinytx.shapes import check_ids
-
-LARGE = 1 << 24  # multiplications of a product, about a millisecond of one thread: from here on several are faster
 
 
 class Continuation:
@@ -54,7 +51,7 @@ class Continuation:
             if self._n_fed + new.shape[1] > self.max_len:
                 self.cache, self._n_fed, new = KeyValueCache(), 0, np.stack(self._last, axis=1)
         self._n_fed += new.shape[1]
-        with blas_for(self.model, new):
+        with workers.use():
             return self.model(new, cache=self.cache)[:, -1]
 
     def restarted(self):
@@ -85,13 +82,13 @@ class Translation:
     def __init__(self, model, source):
         self.model, self.cache = model, KeyValueCache()
         self.max_len, self.vocab_size = model.config.max_len, model.config.target_vocab_size
-        with blas_for(model, source):
+        with workers.use():
             self.memory, self.mask = model.encode(source), model.source_mask(source)
         self.first, self.slides = np.full((len(source), 1), model.config.start_id), False
 
     def logits(self, new):
         """Return the logits (N, V) of what follows ``new`` (N, t)."""
-        with blas_for(self.model, new):
+        with workers.use():
             return self.model.decode(new, self.memory, self.mask, cache=self.cache)[:, -1]
 
     def restarted(self):
@@ -108,16 +105,6 @@ class Translation:
     def select(self, rows):
         """Keep these rows, in this order; each must take the place of one with the same source."""
         self.cache.select(rows)
-
-
-def blas_for(model, ids):
-    """Return a context for a call of the model: BLAS has one thread where its products are small.
-
-    A step of decoding is many small products, and waking BLAS's other threads for each takes longer than they save: on
-    a busy machine 64 translations took a tenth of the time so. Large ones are left to all threads.
-    """
-    d_model = getattr(model.config, "d_model", 0)
-    return one_thread_if_it_can() if ids.size * d_model**2 < LARGE else nullcontext()
 
 
 def begin(place, model, ids, n_tokens, *, slide=False):

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.arguments import INT64, check_flag, check_probability, check_sizes, check_whole
-from tinytx.core import Layer, pieces
+from tinytx.core import Layer
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 from tinytx.ops.attention_patterns import CAUSAL, FULL
@@ -84,7 +84,7 @@ class MultiHeadAttention(Layer):
         options = {}
         if tape is not None:
             key = tape.dropout_key() if self.p else None
-            options = {"dropout": self.p, "key": key, "first_row": tape.first_row, **pieces(tape)}
+            options = {"dropout": self.p, "key": key, "first_row": tape.first_row}
         y, saved = ops.attention(q, k, v, mask=mask, pattern=CAUSAL if self.causal else FULL, **options)
         if tape is not None:
             tape.push(self, (saved, memory is None))
@@ -94,7 +94,7 @@ class MultiHeadAttention(Layer):
         """Return dx, or (dx, dmemory) where the forward had a memory."""
         dy = self._split(self.output.backward(dy, tape))
         saved, to_itself = tape.pop(self)
-        dq, dk, dv = ops.attention_backward(dy, saved, **pieces(tape))
+        dq, dk, dv = ops.attention_backward(dy, saved)
         dv = self.value.backward(self._merge(dv), tape)
         dk = self.key.backward(self._merge(dk), tape)
         dx = self.query.backward(self._merge(dq), tape)

@@ -72,11 +72,21 @@ class FeedForward(Layer):
     def forward(self, x, tape=None):
         """(..., D) -> (..., D)."""
         h = self.expand(x, tape)  # (..., F)
-        y = self.dropout(self.activation(h, tape), tape)
-        # A GELU keeps h, from which backward makes y again: one array of this size for the layer and not two.
-        remade = self.activation.name in KEEP_INPUT and not self.dropout.p
-        return self.contract(y, tape, again=(lambda: self.activation(h)) if remade else None)
+        a = self.dropout(self.activation(h, tape), tape)  # (..., F)
+        first = 0 if tape is None else len(tape)
+        y = self.contract(a, tape)
+        if tape is not None and self._keeps_one():
+            tape.replace(a, h, first)
+            tape.push(self, (h, first))
+        return y
+
+    def _keeps_one(self):
+        """Return whether backward makes a from h, which a GELU keeps: one array of this size and not two."""
+        return self.activation.name in KEEP_INPUT and not self.dropout.p
 
     def backward(self, dy, tape):
+        if self._keeps_one():
+            h, first = tape.pop(self)
+            tape.replace(h, self.activation(h), first)
         dx = self.dropout.backward(self.contract.backward(dy, tape), tape)  # (..., F)
         return self.expand.backward(self.activation.backward(dx, tape), tape)

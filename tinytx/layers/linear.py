@@ -6,7 +6,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.arguments import check_sizes
-from tinytx.core import Layer, Parameter, pieces
+from tinytx.core import Layer, Parameter
 from tinytx.layers.init import uniform_fan_in
 from tinytx.shapes import check_dtype
 
@@ -45,27 +45,19 @@ class Linear(Layer):
         """Add a fresh contribution to the gradient of `matrix`."""
         self.weight.add_grad(dmatrix, fresh=True)
 
-    def forward(self, x, tape=None, *, again=None):
-        """(..., d_in) -> (..., d_out).
-
-        ``again``, a function () -> x, is kept in place of x, where making x a second time is cheaper than its memory.
-        """
-        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None, **pieces(tape))
+    def forward(self, x, tape=None):
+        """(..., d_in) -> (..., d_out)."""
+        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None)
         if tape is not None:
-            tape.push(self, saved if again is None else saved._replace(x=again))
+            tape.push(self, saved)
         return y
 
     def backward(self, dy, tape):
-        dx, dweight, dbias = ops.linear_backward(dy, self.pop(tape), **pieces(tape))
+        dx, dweight, dbias = ops.linear_backward(dy, tape.pop(self))
         self.add_matrix_grad(dweight)
         if self.bias:
             self.bias.add_grad(dbias, fresh=True)
         return dx
-
-    def pop(self, tape):
-        """Return what forward kept on the tape, with x made again where it was not."""
-        saved = tape.pop(self)
-        return saved._replace(x=saved.x()) if callable(saved.x) else saved
 
 
 class TiedLinear(Layer):
@@ -102,13 +94,13 @@ class TiedLinear(Layer):
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., V)."""
-        y, saved = ops.linear(x, self.weight.data.T, self.bias.data if self.bias else None, **pieces(tape))
+        y, saved = ops.linear(x, self.weight.data.T, self.bias.data if self.bias else None)
         if tape is not None:
             tape.push(self, saved)
         return y
 
     def backward(self, dy, tape):
-        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), **pieces(tape))
+        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self))
         self.add_matrix_grad(dmatrix)
         if self.bias:
             self.bias.add_grad(dbias, fresh=True)

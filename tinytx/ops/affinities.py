@@ -28,6 +28,7 @@ import math
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.arguments import check_number
 from tinytx.kernel import exp, kernel
 from tinytx.ops.tsne import blocks
@@ -102,7 +103,7 @@ def _conditional(d, target, first, last):
         _normalise(row, i, b)
 
 
-def affinities(x, perplexity=30.0, *, run=map):
+def affinities(x, perplexity=30.0):
     """Return the nearness of every pair of points, as t-SNE takes it.
 
     Parameters
@@ -110,8 +111,6 @@ def affinities(x, perplexity=30.0, *, run=map):
     x : array (N, D), float32 or float64, N of 3 or more
     perplexity : float, at least 1 and less than N - 1
         The effective number of neighbours of each point; 5 to 50 is usual.
-    run : function (f, firsts, lasts)
-        Calls f for each block of rows: `map`, or one that does so in several threads.
 
     Returns
     -------
@@ -141,9 +140,9 @@ def affinities(x, perplexity=30.0, *, run=map):
         raise ValueError(f"affinities: row {int(np.argmin(finite))} of x has a NaN or an infinity")
     p = np.empty((len(x), len(x)))
     columns = scaled(x)
-    list(run(lambda first, last: squared_distances(p[first:last], columns, first, last), *zip(*blocks(len(x)))))
+    workers.map(lambda first, last: squared_distances(p[first:last], columns, first, last), *zip(*blocks(len(x))))
     target = math.log(perplexity)
-    list(run(lambda first, last: _conditional(p, target, first, last), *zip(*blocks(len(x)))))
+    workers.map(lambda first, last: _conditional(p, target, first, last), *zip(*blocks(len(x))))
     return ((p + p.T) / (2 * len(x))).astype(x.dtype)  # (4)
 
 

@@ -86,6 +86,7 @@ from itertools import chain
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
 from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.attention_saved import checked, flat
@@ -181,12 +182,13 @@ def _product(p, x, *, out, add=False):
         out += y
 
 
-def _lists(saved, parts=1):
+def _lists(saved):
     """Return lists of rows of tiles: what one list writes, no other touches."""
     b, g = saved.k.shape[:2]
     shape = b, g, saved.q.shape[1] // max(1, g), saved.q.shape[2]
     shared = saved.bias is not None and saved.bias.shape[0] < b
-    return lists_of_rows(shape, saved.k.shape[2], saved.pattern, parts, (BLOCK, LONG_BLOCK, KEYS, TILE), shared)
+    sizes = BLOCK, LONG_BLOCK, KEYS, TILE
+    return lists_of_rows(shape, saved.k.shape[2], saved.pattern, workers.count(), sizes, shared)
 
 
 def _scores(saved, tile):
@@ -200,7 +202,7 @@ def _scores(saved, tile):
 
 def attention(
     q, k, v, bias=None, *, mask=None, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0,
-    log_sum_exp=False, parts=1, run=map,
+    log_sum_exp=False,
 ):  # fmt: skip
     """Return softmax(scale q k^T + bias) v for each head.
 
@@ -224,10 +226,6 @@ def attention(
         the whole batch of q's first row.
     log_sum_exp : bool
         Whether to return L of (12) too, the logarithm of each row's sum of e^score: -inf where a query sees no key.
-    parts : int
-        How many calls ``run`` makes side by side: heads are shared out evenly where there are enough, and enough to do.
-    run : function (f, groups)
-        Calls f for each group: `map`, or one that does so in ``parts`` threads.
 
     Returns
     -------
@@ -236,8 +234,8 @@ def attention(
 
     Notes
     -----
-    Beside arrays of q's and k's size, each thread has one tile, backward two, of ``LONG_BLOCK`` x ``KEYS`` elements at
-    most, and the mask's part. A bias with T and S axes is (T, S) elements, and so is its gradient for each of H heads.
+    Heads are shared out among `tinytx.workers`, where there is enough to do. Beside arrays of q's and k's size, each
+    thread has one tile, backward two, of ``LONG_BLOCK`` x ``KEYS`` elements at most, and the mask's part. A bias with T and S axes is (T, S) elements, and so is its gradient for each of H heads.
     """
     saved = checked(q, k, v, bias, mask, pattern, scale, (dropout, key, first_row), log_sum_exp)
     y, largest, inverse = map(saved.heads, (saved.y, saved.largest, saved.inverse))
@@ -259,7 +257,7 @@ def attention(
                 largest[at], inverse[at] = running[0], running[2]
                 y_rows *= running[2][..., None]
 
-    list(run(attend, _lists(saved, parts)))
+    workers.map(attend, _lists(saved))
     return ((saved.y, _log_sum_exp(saved)) if saved.log_sum_exp else saved.y), saved
 
 
@@ -288,22 +286,20 @@ def _tile_backward(saved, tile, dy, inner):
     return p, da
 
 
-def attention_backward(dy, saved, *, parts=1, run=map):
+def attention_backward(dy, saved):
     """Return (dq, dk, dv), laid out in memory like q, k and v; and dbias behind them where there was a bias.
 
     Parameters
     ----------
     dy : array (B, H, T, W), any strides; where the forward returned y and L, a pair of such an array and dL (B, H, T)
     saved : Saved
-    parts, run
-        As for `attention`.
     """
     q, k, v, bias = saved.q, saved.k, saved.v, saved.bias
     if saved.log_sum_exp and not (isinstance(dy, tuple) and len(dy) == 2):
         raise TypeError("attention_backward: dy is not the pair (dy, dL), expected because the forward returned (y, L)")
     dy, dl = dy if saved.log_sum_exp else (dy, None)
     check_gradient("attention_backward", dy, saved.y.shape, q.dtype, "y of shape", saved.y.shape)
-    lists = _lists(saved, parts)
+    lists = _lists(saved)
     begun = any(row.begins for rows in lists for row in rows)
     dq, dk, dv = np.empty_like(q), *(np.empty_like(x) if begun else np.zeros_like(x) for x in (k, v))
     dbias = None if bias is None else np.zeros((len(bias), q.shape[1], *bias.shape[2:]), q.dtype)
@@ -326,7 +322,7 @@ def attention_backward(dy, saved, *, parts=1, run=map):
                     _product(da, k[tile.k], out=dq_heads[tile.q], add=tile is not row.tiles[0])  # (7)
                     _product(da.swapaxes(2, 3), q_heads[tile.q], out=dk[tile.k], add=add)  # (8)
 
-    list(run(attend, lists))
+    workers.map(attend, lists)
     if bias is None:
         return dq, dk, dv
     return dq, dk, dv, dbias.sum(axis=1, keepdims=True) if bias.shape[1] < q.shape[1] else dbias  # (11)

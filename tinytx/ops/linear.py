@@ -44,9 +44,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.shapes import check_float, check_gradient, check_shape, rows
 
-LARGE = 1 << 24  # multiplications from which a product is worth a thread for each piece: some 0.2 ms
+LARGE = 1 << 24  # multiplications from which a product is worth several threads: some 0.2 ms
 
 
 class Saved(NamedTuple):
@@ -57,31 +58,28 @@ class Saved(NamedTuple):
     has_bias: bool
 
 
-def product(a, b, *, parts=1, run=map):
-    """Return a @ b, of which a large one is made in pieces: some rows each.
+def product(a, b):
+    """Return a @ b; the rows of a large one are shared out among `tinytx.workers`.
 
     Parameters
     ----------
     a : array (M, K)
     b : array (K, N)
-    parts : int
-        Number of pieces.
-    run : function (f, starts, stops)
-        Calls f for each piece: `map`, or one that does so in ``parts`` threads, with one BLAS thread in each.
 
     Returns
     -------
     array (M, N)
     """
-    if parts == 1 or len(a) * b.size < LARGE:
+    n = workers.count() if len(a) * b.size >= LARGE else 1
+    if n == 1:
         return a @ b
     y = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    edges = [len(a) * i // parts for i in range(parts + 1)]
-    list(run(lambda start, stop: np.matmul(a[start:stop], b, out=y[start:stop]), edges[:-1], edges[1:]))
+    edges = [len(a) * i // n for i in range(n + 1)]
+    workers.map(lambda start, stop: np.matmul(a[start:stop], b, out=y[start:stop]), edges[:-1], edges[1:])
     return y
 
 
-def linear(x, weight, bias=None, *, parts=1, run=map):
+def linear(x, weight, bias=None):
     """Return x W + b.
 
     Parameters
@@ -89,8 +87,6 @@ def linear(x, weight, bias=None, *, parts=1, run=map):
     x : array (..., d_in), float32 or float64
     weight : array (d_in, d_out), the dtype of x
     bias : array (d_out,), optional
-    parts, run
-        As for `product`.
 
     Returns
     -------
@@ -106,32 +102,29 @@ def linear(x, weight, bias=None, *, parts=1, run=map):
     check_float("linear", x=x, weight=weight, **({} if bias is None else {"bias": bias}))
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: x @ weight")
-    y = product(rows(x), weight, parts=parts, run=run)  # (1)
+    y = product(rows(x), weight)  # (1)
     if bias is not None:
         check_shape("linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
         y += bias
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
-def linear_backward(dy, saved, *, parts=1, run=map):
+def linear_backward(dy, saved):
     """Return (dx, dweight, dbias); dbias is None where there was no bias.
 
     Parameters
     ----------
     dy : array (..., d_out)
     saved : Saved
-    parts, run
-        As for `product`.
     """
     x, weight, has_bias = saved
     shape = (*x.shape[:-1], weight.shape[1])
     check_gradient("linear_backward", dy, shape, x.dtype, "x and weight of shapes", x.shape, "and", weight.shape)
-    pieces = {"parts": parts, "run": run}
     dy_rows, x_rows = rows(dy), rows(x)
-    dx = product(dy_rows, weight.T, **pieces).reshape(x.shape)  # (2)
+    dx = product(dy_rows, weight.T).reshape(x.shape)  # (2)
     if weight.flags.c_contiguous:
-        dweight = product(x_rows.T, dy_rows, **pieces)  # (3)
+        dweight = product(x_rows.T, dy_rows)  # (3)
     else:  # the transpose of a table of embeddings: (3) transposed, laid out in memory as that table is
-        dweight = product(dy_rows.T, x_rows, **pieces).T
+        dweight = product(dy_rows.T, x_rows).T
     dbias = np.ones(len(dy_rows), dy.dtype) @ dy_rows if has_bias else None  # (4): a product sums faster than .sum
     return dx, dweight, dbias

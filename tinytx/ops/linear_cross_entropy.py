@@ -37,13 +37,11 @@ class Saved(NamedTuple):
     targets: np.ndarray  # (...)
     count: int
     chunk: int
-    options: dict  # of `cross_entropy`
-    pieces: dict  # of `linear`
+    ignore_index: int
+    label_smoothing: float
 
 
-def linear_cross_entropy(
-    x, weight, targets, *, ignore_index=-100, label_smoothing=0.0, count=None, chunk=CHUNK, parts=1, run=map
-):
+def linear_cross_entropy(x, weight, targets, *, ignore_index=-100, label_smoothing=0.0, count=None, chunk=CHUNK):
     """Return ``cross_entropy(linear(x, weight), targets)``, some rows at a time.
 
     Parameters
@@ -54,8 +52,6 @@ def linear_cross_entropy(
         As for `tinytx.ops.cross_entropy`.
     chunk : int
         Logits that exist at a time, about; at least one row.
-    parts, run
-        As for `linear`, here and in backward.
 
     Returns
     -------
@@ -78,8 +74,7 @@ def linear_cross_entropy(
     check_shape(place, "targets", targets, x.shape[:-1], "x of shape", x.shape)
     count = divisor(place, targets, ignore_index, count)
     smoothing = check_probability(place, "label_smoothing", label_smoothing)
-    options = {"ignore_index": ignore_index, "label_smoothing": smoothing}
-    saved = Saved(x, weight, targets, count, chunk, options, {"parts": parts, "run": run})
+    saved = Saved(x, weight, targets, count, chunk, ignore_index, smoothing)
     return sum((loss for _, _, (loss, _) in _chunks(saved)), 0.0), saved  # (1)
 
 
@@ -97,7 +92,7 @@ def linear_cross_entropy_backward(dloss, saved):
     dx_rows = rows(dx)
     for at, linear_saved, (_, loss_saved) in _chunks(saved):
         dlogits = cross_entropy_backward(dloss, loss_saved)
-        dx_rows[at], part, _ = linear_backward(dlogits, linear_saved, **saved.pieces)  # (2)
+        dx_rows[at], part, _ = linear_backward(dlogits, linear_saved)  # (2)
         if dweight is None:
             dweight = part
         else:
@@ -108,8 +103,9 @@ def linear_cross_entropy_backward(dloss, saved):
 def _chunks(saved):
     """Yield for each chunk its rows, what `linear` saved, and what `cross_entropy` returned."""
     x, targets = rows(saved.x), saved.targets.reshape(-1)
+    options = {name: getattr(saved, name) for name in ("count", "ignore_index", "label_smoothing")}
     size = max(1, saved.chunk // max(1, saved.weight.shape[1]))
     for start in range(0, len(x), size):
         at = slice(start, start + size)
-        logits, linear_saved = linear(x[at], saved.weight, **saved.pieces)
-        yield at, linear_saved, cross_entropy(logits, targets[at], count=saved.count, **saved.options)
+        logits, linear_saved = linear(x[at], saved.weight)
+        yield at, linear_saved, cross_entropy(logits, targets[at], **options)

@@ -35,6 +35,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.arguments import check_number
 from tinytx.kernel import kernel
 from tinytx.shapes import check_float, check_shape, contiguous
@@ -119,7 +120,7 @@ def _check(y, p):
         raise ValueError("tsne: p is not symmetric with zeros on its diagonal: make it with tinytx.ops.affinities")
 
 
-def tsne(y, p, *, exaggeration=1.0, run=map):
+def tsne(y, p, *, exaggeration=1.0):
     """Return the divergence of a map's neighbourhoods from the right ones.
 
     Parameters
@@ -130,8 +131,6 @@ def tsne(y, p, *, exaggeration=1.0, run=map):
         Symmetric, not negative, 0 on its diagonal, adding up to 1: see `affinities`. It gets no gradient.
     exaggeration : float
         a in (3), how much harder than its share p pulls.
-    run : function (f, firsts, lasts)
-        Calls f for each block of rows: `map`, or one that does so in several threads.
 
     Returns
     -------
@@ -156,11 +155,11 @@ def tsne(y, p, *, exaggeration=1.0, run=map):
     saved = Saved(y, contiguous(p), exaggeration)
     losses, totals = np.empty(len(y), y.dtype), np.empty(len(y), y.dtype)
     arguments = losses, totals, *_columns(y), saved.p, y.dtype.type(exaggeration)
-    list(run(lambda first, last: _forward(*arguments, first, last), *zip(*blocks(len(y)))))
+    workers.map(lambda first, last: _forward(*arguments, first, last), *zip(*blocks(len(y))))
     return float(losses.sum(dtype=np.float64)) + math.log(_sum_of_all(totals)), saved
 
 
-def tsne_backward(dloss, saved, *, run=map):
+def tsne_backward(dloss, saved):
     """Return dy (N, 2).
 
     Parameters
@@ -170,13 +169,11 @@ def tsne_backward(dloss, saved, *, run=map):
     saved : Saved
         What `tsne` returned. A descent that has no use for the loss makes one itself, ``Saved(y, p, exaggeration)``,
         and spares the forward.
-    run
-        As for `tsne`.
     """
     y, p, exaggeration = saved
     dloss = check_number("tsne_backward", "dloss", dloss)
     pull, push, totals = np.empty(y.shape, y.dtype), np.empty(y.shape, y.dtype), np.empty(len(y), y.dtype)
     arguments = pull, push, totals, *_columns(y), p
-    list(run(lambda first, last: _backward(*arguments, first, last), *zip(*blocks(len(y)))))
+    workers.map(lambda first, last: _backward(*arguments, first, last), *zip(*blocks(len(y))))
     z = _sum_of_all(totals)  # (2)
     return y.dtype.type(4 * dloss * exaggeration) * pull - y.dtype.type(4 * dloss / z) * push  # (4)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinytx import ops
-from tinytx.core import Layer, pieces
+from tinytx.core import Layer
 from tinytx.layers import Linear, TiedLinear
 
 LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
@@ -68,7 +68,7 @@ class Task(Layer):
         More than ``LOGITS`` logits are made in chunks and not kept: `tinytx.ops.linear_cross_entropy`.
         """
         if np.size(targets) * self.head.matrix.shape[1] > LOGITS:
-            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, **options, **pieces(tape))
+            loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, **options)
         else:
             loss, saved = ops.cross_entropy(self.head(x, tape), targets, **options)
         if tape is not None:

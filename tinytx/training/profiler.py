@@ -5,8 +5,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+from tinytx import workers
 from tinytx.core import Tape
-from tinytx.training.threads import Workers
 
 
 @dataclass
@@ -97,7 +97,7 @@ def profile(model, *batch, steps=10):
     clock = _Clock()
     for _, layer in layers:  # a copy's own attribute hides the method: the model that was handed in is not touched
         layer.backward = _timed(layer.backward, rows[id(layer)], clock)
-    with Workers(1).one_blas_thread():
+    with workers.use(workers.Pool(1)):
         _step(model, batch, clock, rows)
         times = {key: [] for key in rows}
         for _ in range(steps):
@@ -143,7 +143,7 @@ def time_update(optimizer, model, *batch, steps=10):
     """
     tape, times = Tape(seed=0), []
     model.zero_grad()
-    with Workers(1).one_blas_thread():
+    with workers.use(workers.Pool(1)):
         model.loss(*batch, tape=tape)
         model.loss_backward(tape)
         for _ in range(steps + 1):

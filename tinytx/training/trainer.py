@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.core import Tape, gradients_for
 from tinytx.kernel import kernel
 from tinytx.shapes import contiguous
-from tinytx.training.interruption import held_back
 from tinytx.training.memory import keep_freed_memory
 from tinytx.training.optimizers.groups import some
 from tinytx.training.shards import ShardParameter, share_gradients
-from tinytx.training.threads import Workers
+from tinytx.workers.interruption import held_back
 
 
 class NotFiniteError(ArithmeticError):
@@ -54,7 +54,7 @@ class Trainer:
         Largest global norm of the gradient; a larger gradient is scaled down to it. None or 0: no clipping.
     threads : int, optional
         Shards that run side by side; a batch of one row is a single shard, whose heads and large products they share.
-        The default is `tinytx.training.threads.processors`, or 1 where threadpoolctl is missing.
+        The default is `tinytx.workers.processors`, or 1 where threadpoolctl is missing.
     accumulate : int
         Parts that a batch is cut into, one after the other: the same gradient with a fraction of the memory.
     seed : int
@@ -85,8 +85,8 @@ class Trainer:
         self.model, self.optimizer, self.clip, self.accumulate, self.seed = model, optimizer, clip, accumulate, seed
         self._checked = optimizer
         keep_freed_memory()
-        self._workers = Workers(threads)
-        self.threads = self._workers.count
+        self._pool = workers.Pool(threads)
+        self.threads = self._pool.count
         self._models = [model.replicate(ShardParameter) for _ in range(self.threads)]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
         self.grad_norm = math.nan
@@ -123,7 +123,7 @@ class Trainer:
         count = self.model.count(*batch)
         _check_count(place, count)
         self.optimizer.learning_rates()  # looks at them, before anything is computed
-        with held_back() as interruption:
+        with held_back() as interruption, workers.use(self._pool):
             self.optimizer.zero_grad()
             loss = self._gradients(batch, count)
             self.grad_norm = self._norm()
@@ -132,7 +132,7 @@ class Trainer:
                 raise NotFiniteError(f"{place}: {facts}. {self._remedy()}")
             scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
             interruption.check()
-            self.optimizer.step(scale=scale, run=self._workers.run)
+            self.optimizer.step(scale=scale)
         return loss
 
     def evaluate(self, batches, *, update=None):
@@ -166,7 +166,8 @@ class Trainer:
                 update()
             return loss
 
-        loss = math.fsum(self._workers.run(loss_of, batches))
+        with workers.use(self._pool):
+            loss = math.fsum(workers.map(loss_of, batches))
         if not math.isfinite(loss):
             facts = f"after step {self.optimizer.t} the validation loss is {loss}"
             raise NotFiniteError(f"Trainer: {facts}. {self._remedy()}")
@@ -184,26 +185,20 @@ class Trainer:
         losses = []
         for part in _split(Shard(batch, 0), self.accumulate):
             shards = _split(part, self.threads)
-            if len(shards) < 2:
-                losses += [self._alone(shard, count) for shard in shards]
+            if len(shards) < 2:  # its operations have all workers
+                losses += [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
                 continue
             totals = share_gradients(self.optimizer.named, self._parameters[: len(shards)])
             known = [[*self.optimizer.named.values(), *own.values()] for own in self._parameters]
-            losses += self._workers.run(
+            losses += workers.map(
                 lambda model, known, shard: self._shard(model, known, shard, count), self._models, known, shards
             )
             for total in totals:
                 total.close()
         return math.fsum(losses)
 
-    def _alone(self, shard, count):
-        """One shard for all threads: attention shares out its heads among them, and a large product its rows."""
-        known, shared = self.optimizer.named.values(), {"run": self._workers.run, "threads": self.threads}
-        with self._workers.one_blas_thread():
-            return self._shard(self.model, known, shard, count, **shared)
-
-    def _shard(self, model, known, shard, count, **side_by_side):
-        tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row, **side_by_side)
+    def _shard(self, model, known, shard, count):
+        tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row)
         loss = model.loss(*shard.batch, tape=tape, count=count)
         with gradients_for(known):
             model.loss_backward(tape)
@@ -218,7 +213,7 @@ class Trainer:
             _sum_of_squares(out, contiguous(self.optimizer.named[name].grad).reshape(-1))
             return out[0]
 
-        return math.sqrt(math.fsum(self._workers.run(squares, self.optimizer.named)))
+        return math.sqrt(math.fsum(workers.map(squares, self.optimizer.named)))
 
 
 def _split(shard, parts):

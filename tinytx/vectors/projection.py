@@ -57,7 +57,6 @@ def tsne_map(
     exaggeration=12.0,
     learning_rate=None,
     seed=0,
-    run=map,
     update=None,
 ):
     """Return a map of points in the plane by t-SNE: points that are near in D dimensions are near on the map.
@@ -78,8 +77,6 @@ def tsne_map(
         The default is max(N / exaggeration / 4, 50) (Belkina et al. 2019).
     seed : int
         Of the small noise that separates points with the same principal components.
-    run : function (f, firsts, lasts)
-        Calls f for each block of rows: `map`, or ``Workers(2).run``. The map is the same to the bit.
     update : function (text), optional
         Called after each iteration with the loss: the ``update`` of `tinytx.progress.progress`.
 
@@ -110,7 +107,7 @@ def tsne_map(
     if learning_rate is not None:
         expected = "a finite number above 0"
         check_number("tsne_map", "learning_rate", learning_rate, expected, lambda rate: 0 < rate < math.inf)
-    p = affinities(x, perplexity, run=run)
+    p = affinities(x, perplexity)
     if learning_rate is None:
         learning_rate = max(len(x) / exaggeration / 4, 50)
     y = _start(x, seed)
@@ -118,12 +115,12 @@ def tsne_map(
     loss = None
     for t in range(iterations):
         early = t < iterations // 4
-        dy = tsne_backward(1.0, Saved(y, p, exaggeration if early else 1.0), run=run)
+        dy = tsne_backward(1.0, Saved(y, p, exaggeration if early else 1.0))
         y = _step(y, velocity, gains, dy, learning_rate, 0.5 if early else 0.8)
         if early:
             _hold(y, velocity)
         if t % LOOK == LOOK - 1 or t == iterations - 1:
-            loss = tsne(y, p, run=run)[0]
+            loss = tsne(y, p)[0]
         if update is not None:
             update("" if loss is None else f"loss {loss:.4f}")
     return y, loss

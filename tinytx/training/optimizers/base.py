@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.arguments import check_number
 from tinytx.core import Layer
 from tinytx.shapes import contiguous
@@ -107,15 +108,13 @@ class Optimizer:
             return own
         return self.weight_decay if self.named[name].data.ndim > 1 else 0.0
 
-    def step(self, *, scale=1.0, run=map):
+    def step(self, *, scale=1.0):
         """Update every parameter from its ``grad``.
 
         Parameters
         ----------
         scale : float
             Multiplies the gradients: what clipping asks for.
-        run : function (f, names)
-            Calls f for each name; the trainer hands in one that uses its threads.
 
         Raises
         ------
@@ -124,7 +123,7 @@ class Optimizer:
         """
         rates = self.ready(scale)
         self.t += 1
-        list(run(lambda name: self._update(name, self.named[name], scale, rates[name]), rates))
+        workers.map(lambda name: self._update(name, self.named[name], scale, rates[name]), rates)
 
     def ready(self, scale=1.0):
         """Return the learning rates of the next step, once all that it takes has been looked at; errors as for `step`."""

@@ -14,6 +14,7 @@ model computes between two k-th steps comes from fast weights: evaluate at multi
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.kernel import kernel
 from tinytx.training.optimizers.base import Optimizer
 from tinytx.training.optimizers.radam import RAdam
@@ -98,16 +99,16 @@ class Lookahead(Optimizer):
         """Return the inner optimiser's."""
         return self.optimizer.ready(scale)
 
-    def step(self, *, scale=1.0, run=map):
+    def step(self, *, scale=1.0):
         """Take a fast step, and after every k-th the slow one; arguments and errors as for `Optimizer.step`."""
         self.ready(scale)
         names = [name for name, own in self.settings.items() if not own.frozen]
         if self.t == 0:  # not in __init__: weights may be loaded in between
             for name in names:
                 self.state["slow"][name][...] = self.named[name].data  # (1)
-        self.optimizer.step(scale=scale, run=run)
+        self.optimizer.step(scale=scale)
         if self.t % self.k == 0:
-            list(run(self._go_back, names))
+            workers.map(self._go_back, names)
 
     def _go_back(self, name):
         data = self.named[name].data  # C-contiguous: the inner optimiser has looked

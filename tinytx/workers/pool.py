@@ -1,17 +1,58 @@
 """Threads that share out the processors once, above the matrix products, with BLAS held to one thread in each."""
 
 import contextlib
-import os
+import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
+from functools import cache
 
-from tinytx.blas import one_thread
 from tinytx.extras import MissingExtra
-from tinytx.training.interruption import held_back
+from tinytx.workers.blas import one_thread
+from tinytx.workers.interruption import held_back
+from tinytx.workers.machine import processors
+
+_in_use = contextvars.ContextVar("workers", default=None)  # the `Pool` that `map` uses, or None
 
 
-class Workers:
+@contextlib.contextmanager
+def use(pool=None):
+    """Return a context in which `map` and `count` use a pool, as ``np.errstate`` sets what NumPy says of errors.
+
+    Meanwhile BLAS uses the thread that calls it, and no other.
+
+    Parameters
+    ----------
+    pool : Pool, optional
+        The default is the one in use, or else one of all processors, which is made once. Inside a worker the work is
+        not shared out again: the default leaves it so.
+    """
+    token = _in_use.set(pool or _in_use.get() or _of_all_processors())
+    try:
+        with _in_use.get().one_blas_thread():
+            yield
+    finally:
+        _in_use.reset(token)
+
+
+def map(f, *arguments):  # noqa: A001
+    """Return [f(...), ...] like the built-in ``map``: the calls run in the workers in use, or here one after another.
+
+    A single call runs here, and may itself share out its work. Calls must not depend on which of them comes first.
+    """
+    calls = list(zip(*arguments))
+    pool = _in_use.get()
+    if pool is None or len(calls) < 2:
+        return [f(*call) for call in calls]
+    return pool.map(f, *zip(*calls))
+
+
+def count():
+    """Return how many calls of `map` run side by side: 1 outside of `use`, and inside a worker."""
+    pool = _in_use.get()
+    return pool.count if pool else 1
+
+
+class Pool:
     """A pool of threads.
 
     Parameters
@@ -37,23 +78,25 @@ class Workers:
         self.count = count or (processors() if self._blas else 1)
         self._pool, self._left = ThreadPoolExecutor(self.count), []
 
-    def run(self, f, *arguments):
-        """Return [f(...), ...], as ``map`` takes its arguments.
+    def map(self, f, *arguments):
+        """Return [f(...), ...] like the built-in ``map``; inside f, `map` is serial.
 
         A thread that is done with one call takes the next: many small calls cost no more than a few large ones. Where
         one raises, none is begun any more, and those that were begun are waited for. So it is after Ctrl-C, which takes
-        effect between two calls (`tinytx.training.interruption`).
+        effect between two calls (`tinytx.workers.interruption`).
         Meanwhile BLAS uses the thread that calls it, and no other.
         """
         calls = list(zip(*arguments))
         left, results = iter(range(len(calls))), [None] * len(calls)
 
         def work(check=lambda: None):
+            token = _in_use.set(_SERIAL)
             try:
                 for i in left:  # shared by the threads: each number goes to one of them
                     results[i] = f(*calls[i])
                     check()
             finally:
+                _in_use.reset(token)
                 for _ in left:  # after an error, nothing
                     pass
 
@@ -87,50 +130,18 @@ class Workers:
         return self._blas or contextlib.nullcontext()
 
 
-def processors():
-    """Return how many processors this process should use: the smallest of what it has and of what it was told.
+class _Serial:
+    """What is in use inside a worker: it makes each call in its own thread."""
 
-    It has those that the system lets it run on (``taskset``, ``docker --cpuset-cpus``), and a control group's quota of
-    their time (``docker --cpus``, Kubernetes), rounded down. It is told by the variables OMP_NUM_THREADS,
-    OPENBLAS_NUM_THREADS, MKL_NUM_THREADS and PYTHON_CPU_COUNT; what is no whole number of at least 1 counts as unset.
-    """
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([own, *_quotas(), *_told()]))
+    count, one_blas_thread = 1, contextlib.nullcontext
+
+    def map(self, f, *arguments):
+        return [f(*call) for call in zip(*arguments)]
 
 
-def _told():
-    """Yield the numbers of threads that variables of the environment ask for."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHON_CPU_COUNT"):
-        first = os.environ.get(name, "").split(",")[0].strip()  # OpenMP takes a list, with a number for each level
-        if first.isascii() and first.isdigit() and len(first) < 10 and int(first) > 0:
-            yield int(first)
+_SERIAL = _Serial()
 
 
-def _quotas(root="/sys/fs/cgroup", groups="/proc/self/cgroup"):
-    """Yield how many processors' time the control groups of this process allow, where they limit it (Linux)."""
-    try:
-        lines = Path(groups).read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, _, controllers_and_group = line.partition(":")
-        controllers, _, group = controllers_and_group.partition(":")
-        if controllers and "cpu" not in controllers.split(","):  # "" is version 2, which has all of them
-            continue
-        folder = Path(root, "cpu" if controllers else "", group.lstrip("/"))
-        for level in [folder, *folder.parents]:  # a limit holds for all groups inside
-            if not level.is_relative_to(root):
-                break
-            with contextlib.suppress(OSError, ValueError):
-                yield _quota(level)
-
-
-def _quota(folder):
-    """Return the whole processors of one control group; raise OSError or ValueError where it sets no limit."""
-    if (folder / "cpu.max").exists():
-        quota, period = (folder / "cpu.max").read_text().split()  # version 2: "max 100000" is no limit
-    else:
-        quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-    if int(quota) <= 0:
-        raise ValueError(f"{folder} sets no limit")  # version 1: -1
-    return int(quota) // int(period)
+@cache
+def _of_all_processors():
+    return Pool()

@@ -5,19 +5,18 @@ import time
 
 import pytest
 
-from tinytx.training import threads as threads_file
-from tinytx.training.threads import Workers, processors
+from tinytx.workers import Pool, machine, processors
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_results_are_in_the_order_of_the_calls(count):
-    assert Workers(count).run(lambda a, b: (a, b), range(50), range(50, 100)) == list(zip(range(50), range(50, 100)))
+    assert Pool(count).map(lambda a, b: (a, b), range(50), range(50, 100)) == list(zip(range(50), range(50, 100)))
 
 
 def test_no_calls():
-    assert Workers(2).run(str, []) == []
+    assert Pool(2).map(str, []) == []
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -33,7 +32,7 @@ def test_an_error_waits_for_the_other_calls(here):
         ended.append(number)
 
     with pytest.raises(ValueError, match="call"):
-        Workers(2).run(call, range(2))
+        Pool(2).map(call, range(2))
     assert len(ended) == 1
 
 
@@ -50,17 +49,17 @@ def test_after_an_error_no_call_is_begun():
         time.sleep(0.1)
 
     with pytest.raises(KeyboardInterrupt):
-        Workers(2).run(call, range(50))
+        Pool(2).map(call, range(50))
     assert len(begun) < 5
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_calls_inside_calls_inside_calls(count):
     """Catches a thread that waits for one that is never begun."""
-    workers, found = Workers(count), []
+    workers, found = Pool(count), []
 
     def nested(depth):
-        return 1 if not depth else sum(workers.run(lambda _: nested(depth - 1), range(4)))
+        return 1 if not depth else sum(workers.map(lambda _: nested(depth - 1), range(4)))
 
     thread = threading.Thread(target=lambda: found.append(nested(3)), daemon=True)
     thread.start()
@@ -83,17 +82,17 @@ def two_blas_threads():
 
 def test_two_trainers_in_two_threads_leave_blas_as_they_found_it(two_blas_threads):
     """Catches a limit of the whole process that one takes back while the other needs it, and sets again for good."""
-    one, two = Workers(1), Workers(1)
+    one, two = Pool(1), Pool(1)
     begun, ended = threading.Event(), threading.Event()
 
     def first(_):
         begun.set()
         ended.wait(10)  # until the other, which begins later, is done
 
-    thread = threading.Thread(target=lambda: one.run(first, [0]))
+    thread = threading.Thread(target=lambda: one.map(first, [0]))
     thread.start()
     begun.wait(10)
-    assert two.run(lambda _: blas_threads(), [0]) == [[1] * len(two_blas_threads)]
+    assert two.map(lambda _: blas_threads(), [0]) == [[1] * len(two_blas_threads)]
     assert blas_threads() == [1] * len(two_blas_threads)  # the first still works
     ended.set()
     thread.join()
@@ -102,7 +101,7 @@ def test_two_trainers_in_two_threads_leave_blas_as_they_found_it(two_blas_thread
 
 def test_overlapping_limits(two_blas_threads):
     """Catches an order of ends that is not the reverse of the beginnings': A, B, then A ends, then B."""
-    one, two = Workers(1).one_blas_thread(), Workers(1).one_blas_thread()
+    one, two = Pool(1).one_blas_thread(), Pool(1).one_blas_thread()
     one.__enter__()
     two.__enter__()
     one.__exit__(None, None, None)
@@ -117,17 +116,17 @@ def test_an_error_gives_blas_its_threads_back(two_blas_threads, error):
         raise error
 
     with pytest.raises(error):
-        Workers(2).run(call, range(5))
+        Pool(2).map(call, range(5))
     assert blas_threads() == two_blas_threads
 
 
 def test_many_threads_at_once(two_blas_threads):
     """Catches a count that two threads change at a time."""
-    workers = [Workers(1) for _ in range(4)]
+    workers = [Pool(1) for _ in range(4)]
 
     def work(own):
         for _ in range(200):
-            own.run(lambda i: i, range(2))
+            own.map(lambda i: i, range(2))
 
     threads = [threading.Thread(target=work, args=(own,)) for own in workers]
     for thread in threads:
@@ -145,8 +144,8 @@ def eight(monkeypatch):
     """A machine of eight processors where nothing else is said."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHON_CPU_COUNT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(threads_file.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(threads_file, "_quotas", lambda: [])
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(machine, "_quotas", lambda: [])
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "PYTHON_CPU_COUNT"])
@@ -157,18 +156,18 @@ def eight(monkeypatch):
 def test_variables_that_say_how_many_threads(eight, monkeypatch, name, value, expected):
     monkeypatch.setenv(name, value)
     assert processors() == expected
-    assert Workers().count == expected
+    assert Pool().count == expected
 
 
 def test_the_smallest_counts(eight, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
     assert processors() == 3
-    monkeypatch.setattr(threads_file, "_quotas", lambda: [2, 4])
+    monkeypatch.setattr(machine, "_quotas", lambda: [2, 4])
     assert processors() == 2
-    monkeypatch.setattr(threads_file, "_quotas", lambda: [0])  # half a processor
+    monkeypatch.setattr(machine, "_quotas", lambda: [0])  # half a processor
     assert processors() == 1
-    assert Workers(3).count == 3  # asked for
+    assert Pool(3).count == 3  # asked for
 
 
 def groups_of(tmp_path, lines, files):
@@ -177,7 +176,7 @@ def groups_of(tmp_path, lines, files):
     for name, text in files.items():
         (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "fs" / name).write_text(text + "\n")
-    return list(threads_file._quotas(tmp_path / "fs", tmp_path / "cgroup"))
+    return list(machine._quotas(tmp_path / "fs", tmp_path / "cgroup"))
 
 
 @pytest.mark.parametrize(
@@ -199,4 +198,4 @@ def test_quotas_of_control_groups(tmp_path, lines, files, expected):
 
 
 def test_no_control_groups(tmp_path):
-    assert list(threads_file._quotas(tmp_path, tmp_path / "missing")) == []
+    assert list(machine._quotas(tmp_path, tmp_path / "missing")) == []

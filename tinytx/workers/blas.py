@@ -1,10 +1,8 @@
-"""BLAS held to one thread: where threads of ours share the work out above it, and where its products are small."""
+"""BLAS held to one thread while threads of ours share the work out above it."""
 
 import threading
-from contextlib import nullcontext
-from functools import cache
 
-from tinytx.extras import MissingExtra, require
+from tinytx.extras import require
 
 
 class OneThread:
@@ -17,15 +15,15 @@ class OneThread:
         self._lock, self._inside = threading.Lock(), 0
         self._controller = self._limit = None
 
-    def look(self, purpose="training in several threads"):
-        """Look again which BLAS libraries there are; the ``purpose`` is for the error.
+    def look(self):
+        """Look again which BLAS libraries there are.
 
         Raises
         ------
         MissingExtra
             If threadpoolctl is missing.
         """
-        threadpoolctl = require("threadpoolctl", "train", purpose)
+        threadpoolctl = require("threadpoolctl", "train", "work in several threads")
         with self._lock:
             if not self._inside:
                 self._controller = threadpoolctl.ThreadpoolController()
@@ -53,13 +51,3 @@ class OneThread:
 
 
 one_thread = OneThread()
-
-
-@cache
-def one_thread_if_it_can():
-    """Return `one_thread`, or a context that does nothing where threadpoolctl is missing."""
-    try:
-        one_thread.look("decoding with BLAS in one thread")
-    except MissingExtra:
-        return nullcontext()
-    return one_thread
