@@ -241,7 +241,7 @@ def test_the_trace_tells_the_search():
         ({"alpha": -0.1}, "alpha is -0.1"),
         ({"alpha": math.nan}, "alpha is nan"),
         ({"alpha": math.inf}, "alpha is inf"),
-        ({"alpha": 1e9}, r"alpha is 1000000000.0, and the length penalty of 3 tokens, 1.33\^alpha, is beyond all"),
+        ({"alpha": 1e9}, r"alpha is 1000000000.0, and the length penalty of 3 tokens, 1.33\^alpha, is too large"),
         ({"n_tokens": 0}, "n_tokens is 0"),
         ({"n_tokens": 20}, "n_tokens is 20, but after 2 tokens .* leaves room for 19: ask for fewer"),
         ({"stop": 9}, "stop token 9 .* outside 0..3"),

@@ -1,4 +1,4 @@
-"""Decoding: tokens out of a trained model, decoder-only or encoder-decoder."""
+"""Decoding: a trained model, decoder-only or encoder-decoder, writes tokens."""
 
 from tinytx.decoding.beam import beam_search
 from tinytx.decoding.choose import choose

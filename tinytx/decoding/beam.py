@@ -1,26 +1,26 @@
-"""Beam search: the likeliest sequences, as far as looking at a few at a time can tell.
+"""Beam search: an approximate search for the most likely sequences.
 
-The likeliest sequence need not begin with the likeliest token. Beam search follows the ``beam_size`` likeliest
-beginnings, or hypotheses, of each sentence: all their continuations by one token are compared, and the best
-``beam_size`` of them are followed on.
+The most likely sequence need not begin with the most likely token. Beam search keeps the ``beam_size`` most likely
+beginnings, called hypotheses, of each sentence. At each step it compares all their continuations by one token and keeps
+the best ``beam_size``.
 
-A hypothesis that ends with a stop token, and is among the best ``beam_size`` continuations, is set aside, and the next
-best takes its place. The search for a sentence ends when ``beam_size`` hypotheses are set aside, or none that is still
-followed can come to beat the n best of them. At the limit of tokens the unfinished ones count as well.
+A hypothesis among the best ``beam_size`` that ends with a stop token is finished, and the next best takes its place.
+The search for a sentence ends when ``beam_size`` hypotheses are finished, or when no other can still become better than
+the n best of them. At the limit of tokens, unfinished hypotheses count as well.
 
-Long sequences have small probabilities. So that they are not at a disadvantage, hypotheses Y of source X are ordered by
+Long sequences have small probabilities. To make up for that, hypotheses Y of source X are ordered by
 
     score(Y) = ln p(Y | X) / penalty(|Y|),                               (1)
     penalty(n) = ((5 + n) / 6)^alpha                                     (2)
 
 (Wu et al. 2016, arXiv:1609.08144, section 7, equation 14, without their coverage term), where n counts the stop token.
-alpha = 0 orders by probability; Vaswani et al. 2017 (section 6.1) use a beam of 4 and alpha = 0.6. While they are
-followed, hypotheses have the same length, and (1) orders them as their probabilities do.
+alpha = 0 orders by probability; Vaswani et al. 2017 (section 6.1) use a beam of 4 and alpha = 0.6. Unfinished
+hypotheses have the same length, so (1) orders them by probability.
 
-Beam search can be worse than greedy decoding: the greedy hypothesis may leave the beam for others that look better and
-come to a bad end. Here greedy's own hypothesis is always among the candidates (one more greedy decoding, a small part
-of the work), so that the best score is never below that of greedy; with alpha = 0 neither is the log-probability. With
-alpha > 0 a longer hypothesis of smaller probability may come first: that is what alpha is for.
+Beam search alone can be worse than greedy decoding, because better beginnings may displace the greedy hypothesis and
+end worse. So the greedy hypothesis is always added to the candidates (this needs one more greedy decoding, a small part
+of the work), and the best score is never below that of greedy. With alpha = 0 this holds for the log-probability too;
+with alpha > 0 a longer hypothesis of smaller probability may come first.
 """
 
 import math
@@ -33,35 +33,35 @@ from tinytx.decoding.generate import check_trace, decode_whole
 from tinytx.decoding.results import Decoded, Step, merge
 from tinytx.decoding.sessions import Ending, begin
 
-LARGEST = 300.0  # of a penalty, its natural logarithm: e^709 is the largest number
+LARGEST = 300.0  # the largest logarithm of a penalty; e^709 is the largest float
 
 
 def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=None, pad=None, trace=False):
-    """Search for the likeliest sequences.
+    """Search for the most likely sequences.
 
     Parameters
     ----------
     model, ids, n_tokens, stop, pad
         As for `tinytx.decoding.greedy`.
     beam_size : int
-        Hypotheses to follow at a time, for each row of ``ids``. 1 is greedy.
+        Number of hypotheses for each row of ``ids``. 1 is greedy.
     alpha : float
-        Of the length penalty (2); 0 is none.
+        Exponent of the length penalty (2); 0 is no penalty.
     n_best : int
-        Sequences to return of each row, at most ``beam_size``.
+        Number of sequences to return for each row, at most ``beam_size``.
     trace : bool
         Whether to keep every step, see `Step`. Only for prompts of one length.
 
     Returns
     -------
     Decoded
-        Arrays (B, n_best, ...), best first. Where fewer than ``n_best`` sequences exist, the rest has length 0 and
+        Arrays (B, n_best, ...), best first. If there are fewer than ``n_best`` sequences, the rest have length 0 and
         score -inf.
 
     Raises
     ------
     TypeError
-        If a setting is of another kind.
+        If a setting has a wrong type.
     ValueError
         If a setting is out of range, the penalty of ``n_tokens`` tokens overflows, or as `tinytx.decoding.greedy`.
 
@@ -84,7 +84,7 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
     if alpha * math.log((5 + n_tokens) / 6) > LARGEST:
         raise ValueError(
             f"beam_search: alpha is {alpha}, and the length penalty of {n_tokens} tokens, "
-            f"{(5 + n_tokens) / 6:.3g}^alpha, is beyond all numbers; 0.6 to 1 is usual"
+            f"{(5 + n_tokens) / 6:.3g}^alpha, is too large for a float; 0.6 to 1 is usual"
         )
     ending = Ending("beam_search", model, sessions[0][1].vocab_size, stop, pad)
     for rows, session in sessions:
@@ -96,7 +96,7 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
 
 
 class Pool:
-    """The candidates of each sentence: finished hypotheses, and those that the limit of tokens cut off.
+    """The candidates of each sentence: finished hypotheses, and unfinished ones at the limit of tokens.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Pool:
     Attributes
     ----------
     threshold : float64 array (B,)
-        Score of the n-th best so far, -inf while there are fewer: what another must beat.
+        Score of the n-th best candidate, -inf while there are fewer. A new candidate must have a higher score.
     """
 
     def __init__(self, n_rows, n_best, alpha):
@@ -119,7 +119,7 @@ class Pool:
         return ((5 + n) / 6) ** self.alpha
 
     def add(self, row, ids, log_prob, ended):
-        """Add a hypothesis, a tuple of ids; one that is known already keeps its place."""
+        """Add a hypothesis, a tuple of ids; nothing changes if it is a candidate already."""
         candidates = self._candidates[row]
         if ids not in candidates:
             candidates[ids] = (log_prob / self.penalty(len(ids)), log_prob, ended)
@@ -146,20 +146,20 @@ class Pool:
 
 
 def _search(session, n_tokens, beam_size, ending, pool, trace):
-    """Fill the pool; return the steps if asked to. Hypotheses are kept as back-pointers, so no step copies them."""
+    """Fill the pool; return the steps if ``trace``. Hypotheses are stored as links to parents, and never copied."""
     n_rows = len(session.first)
     new, logits = session.first, session.logits(session.first)
     vocab_size = logits.shape[-1]
     session.repeat(beam_size)
     logits = np.repeat(logits, beam_size, axis=0)  # (N, V), N = B beam_size
-    followed = np.full((n_rows, beam_size), -np.inf)  # ln p of each hypothesis; -inf where there is none
+    followed = np.full((n_rows, beam_size), -np.inf)  # ln p of each hypothesis; -inf if there is none
     followed[:, 0] = 0.0
     rows = np.arange(n_rows)[:, None]
     stops = np.zeros(vocab_size, bool) if ending.table is None else ending.table
     n_finished, open_rows = np.zeros(n_rows, np.int64), np.ones(n_rows, bool)
     history, steps = [], [] if trace else None  # history: (tokens, parents), each (B, beam_size), of every step
     for n in range(1, n_tokens + 1):
-        # Of one hypothesis no more than beam_size go on, and no more than n_stops end.
+        # At most beam_size continuations of a hypothesis go on, and at most n_stops end.
         tokens = largest_columns(logits, beam_size + ending.n_stops)  # (N, C)
         log_probs = logits[np.arange(len(logits))[:, None], tokens] - log_normaliser(logits)
         tokens, log_probs = tokens.reshape(n_rows, -1), log_probs.reshape(n_rows, -1)  # (B, beam_size C)
@@ -178,7 +178,7 @@ def _search(session, n_tokens, beam_size, ending, pool, trace):
             pool.add(row, ids, float(totals[row, i]), True)
         n_finished += finished.sum(axis=1)
 
-        onward = np.argsort(ends, axis=-1, kind="stable")[:, :beam_size]  # the best that do not end
+        onward = np.argsort(ends, axis=-1, kind="stable")[:, :beam_size]  # the best continuations that do not end
         tokens, parents = tokens[rows, onward], parents[rows, onward]
         followed = np.where(ends[rows, onward], -np.inf, totals[rows, onward])
         history.append((tokens, parents))

@@ -1,13 +1,13 @@
-"""One token from the logits of all: the likeliest, or a draw, from all of them or from the likeliest few.
+"""Chooses a token from logits: the most likely one, or a random one of all or of the most likely few.
 
 With temperature t the probability of token i is
 
     p_i = e^(x_i / t) / sum_j e^(x_j / t).                               (1)
 
-Top-k (Fan et al. 2018, arXiv:1805.04833) keeps the k likeliest tokens. Top-p, or nucleus, sampling (Holtzman et al.
-2020, arXiv:1904.09751) keeps the fewest tokens, likeliest first, whose probabilities add up to at least p: few where
-the model is sure, many where it is not. What is kept is scaled to add up to 1. Given both, top-p looks at what top-k
-kept, scaled.
+Top-k (Fan et al. 2018, arXiv:1805.04833) keeps the k most likely tokens. Top-p, or nucleus, sampling (Holtzman et al.
+2020, arXiv:1904.09751) keeps the smallest set of most likely tokens whose probabilities add up to at least p: few
+tokens if the model is certain, many if not. The kept probabilities are scaled to a sum of 1. If both are given, top-p
+is applied to the scaled result of top-k.
 """
 
 import math
@@ -24,13 +24,13 @@ def choose(logits, temperature, top_k=None, rng=None, top_p=None):
     ----------
     logits : array (B, V)
     temperature : float
-        0 takes the likeliest token, the first of equal ones; 1 draws from the model's distribution.
+        0 takes the most likely token, the first of equal ones; 1 draws from the model's distribution.
     top_k : int, optional
-        Draw among the k likeliest tokens only. Which of equal ones are among them is arbitrary.
+        Draw among the k most likely tokens only. Which of several equal ones are kept is arbitrary.
     rng : numpy.random.Generator
         Needed unless temperature is 0.
     top_p : float in (0, 1], optional
-        Draw among the likeliest tokens that hold this much of the probability.
+        Draw among the most likely tokens whose probabilities add up to this.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def choose(logits, temperature, top_k=None, rng=None, top_p=None):
     Raises
     ------
     TypeError
-        If a setting is of another kind.
+        If a setting has a wrong type.
     ValueError
         If a setting is out of range, or a row's largest logit is NaN or infinite.
     """
@@ -68,7 +68,7 @@ def pick(logits, temperature, top_k, top_p, rng):
         return logits.argmax(axis=-1)
     rows = np.arange(len(logits))[:, None]
     tokens = None  # (B, k): the tokens that the columns of ``scaled`` belong to; None is all, in their order
-    with np.errstate(over="ignore"):  # a difference divided by next to nothing is -inf, and its probability 0
+    with np.errstate(over="ignore"):  # with a tiny temperature a difference overflows to -inf, and the probability is 0
         scaled = (logits.astype(np.float64) - largest) / temperature
     if top_k is not None and top_k < scaled.shape[-1]:
         tokens = largest_columns(scaled, top_k)
@@ -80,20 +80,20 @@ def pick(logits, temperature, top_k, top_p, rng):
     weights = np.exp(scaled)
     cumulative = weights.cumsum(axis=-1)
     total = cumulative[:, -1:]
-    if top_p is not None:  # sorted, the nucleus is a prefix: up to the first column where the sum reaches top_p
+    if top_p is not None:  # columns are sorted: the nucleus ends where the sum reaches top_p
         slack = _rounding(weights, logits.dtype, largest, temperature)
         edge = (cumulative < top_p * total - slack).sum(axis=-1, keepdims=True)
         total = cumulative[rows, edge]
-    drawn = np.minimum(rng.random(rows.shape) * total, np.nextafter(total, 0))  # below total, also if rounded
+    drawn = np.minimum(rng.random(rows.shape) * total, np.nextafter(total, 0))  # less than total, even after rounding
     column = (cumulative <= drawn).sum(axis=-1)
     return column if tokens is None else tokens[rows[:, 0], column]
 
 
 def _rounding(weights, dtype, largest, temperature):
-    """Return by how much the sum of each row's weights (N, k) can be off (N, 1), since numbers are rounded.
+    """Return a bound (N, 1) of the rounding error in the sum of each row's weights (N, k).
 
-    Without it, a sum that is top_p to the last digit would be taken for less, and one token too many be kept. A logit x
-    is known to within eps |x| / 2, where |x| is at most |largest| + |largest - x|; its weight is e^((x - largest) / t).
+    Without it, a sum equal to top_p could be rounded down, and one token too many would be kept. A logit x has an error
+    of at most eps |x| / 2, where |x| is at most |largest| + |largest - x|; its weight is e^((x - largest) / t).
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         sizes = np.abs(largest) / temperature - np.log(weights)
@@ -112,7 +112,7 @@ def largest_columns(x, k):
 
 
 def log_normaliser(logits):
-    """Return ln sum_j e^(x_j) of each row, float64 (N, 1): what logits exceed their log-probabilities by.
+    """Return ln sum_j e^(x_j) of each row, float64 (N, 1): the difference of logits and log-probabilities.
 
     Raises
     ------
@@ -124,12 +124,12 @@ def log_normaliser(logits):
 
 
 def _largest(logits):
-    """Return each row's largest logit (N, 1), if it is finite; a NaN anywhere in the row is the largest."""
+    """Return each row's largest logit (N, 1); raise ValueError if it is not finite or the row has a NaN."""
     largest = logits.max(axis=-1, keepdims=True)
     if not np.isfinite(largest).all():
         wrong = largest[~np.isfinite(largest)].tolist()
         raise ValueError(
-            f"decoding: the largest logit is {', '.join(map(str, wrong))}: the model's weights went wrong; go back to "
-            "a checkpoint from before the loss was NaN"
+            f"decoding: the largest logit is {', '.join(map(str, wrong))}: the model's weights are damaged; load a "
+            "checkpoint from before the loss was NaN"
         )
     return largest

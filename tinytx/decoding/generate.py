@@ -1,4 +1,4 @@
-"""One token after the other: as a stream, or whole sequences with their log-probabilities."""
+"""Decodes one token at a time: as a stream of tokens, or as whole sequences with their log-probabilities."""
 
 import numpy as np
 
@@ -8,41 +8,41 @@ from tinytx.decoding.sessions import Ending, begin
 
 
 def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None):
-    """Continue sequences by up to ``n_tokens`` tokens, each yielded as it is chosen.
+    """Continue sequences by up to ``n_tokens`` tokens, and yield each token when it is chosen.
 
-    Keys and values of earlier positions come from a cache, so each token costs one position's work. When ``max_len``
-    positions of a GPT are full, it goes on from the last half of them.
+    Keys and values of earlier positions come from a cache, so each token costs the computation of one position. When
+    all ``max_len`` positions of a GPT are used, it continues from the last half of them.
 
     Parameters
     ----------
     model : NextToken or Transformer
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
-        What to continue, T >= 1; of a longer one than ``max_len`` the end is used. Prompts of different lengths each
-        get what they would get alone (`tinytx.decoding.sessions.begin` says how). For an encoder-decoder, the sources.
+        The prompts, T >= 1; of a prompt longer than ``max_len`` the end is used. Prompts of different lengths get the
+        same tokens as each would alone (see `tinytx.decoding.sessions.begin`). For an encoder-decoder, the sources.
     n_tokens : int
     temperature : float
         Divides the logits before sampling. 0 is greedy: the most likely token each time.
     top_k : int, optional
         Sample among the k most likely tokens only.
     top_p : float in (0, 1], optional
-        Sample among the most likely tokens that hold this much of the probability only.
+        Sample among the most likely tokens whose probabilities add up to this.
     rng : numpy.random.Generator
-        Needed unless greedy.
+        Required unless temperature is 0.
     stop : int or sequence of int, optional
         Tokens that end a sequence. By default the model's ``config.stop_id``, if it has one.
     pad : int, optional
-        What follows in a sequence that has ended while others go on. By default the model's ``config.pad_id``, or else
-        the first stop token.
+        Fills sequences that have ended while others go on. By default the model's ``config.pad_id``, or else the first
+        stop token.
 
     Yields
     ------
     int64 array (B,)
-        The next token of each sequence, stop tokens included; fewer than ``n_tokens`` times if all have ended.
+        The next token of each sequence, stop tokens included. It ends early if all sequences have ended.
 
     Raises
     ------
     ValueError
-        If a setting is out of range or ``ids`` are no such array.
+        If a setting is out of range or ``ids`` are not as above.
     """
     check_settings("generate", temperature, top_k, top_p, rng)
     sessions = begin("generate", model, ids, n_tokens, slide=True)
@@ -55,7 +55,7 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
 
 
 def _together(streams, pad):
-    """Yield the tokens of several streams, each of some rows of the batch, as one of all rows."""
+    """Join streams, each of some rows of the batch, to one stream of all rows."""
     n_rows = sum(len(rows) for rows, _ in streams)
     while True:
         token, n_ended = np.full(n_rows, pad), 0
@@ -76,8 +76,8 @@ def greedy(model, ids, n_tokens, *, stop=None, pad=None, trace=False):
     Parameters
     ----------
     model, ids, n_tokens, stop, pad
-        As for `generate`, but prompt and tokens must fit into ``max_len``: log-probabilities of a text whose beginning
-        is forgotten half-way would not be the model's.
+        As for `generate`, but prompt and tokens must fit into ``max_len``: if the beginning of a text were forgotten,
+        the log-probabilities would not be those of the model.
     trace : bool
         Whether to keep every step, see `Step`. Only for prompts of one length.
 
@@ -105,7 +105,7 @@ def greedy(model, ids, n_tokens, *, stop=None, pad=None, trace=False):
 def sample(
     model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None, trace=False
 ):
-    """Draw a sequence for each row: tokens as `generate` draws them, with the log-probabilities that the model gives.
+    """Draw a sequence for each row as `generate` does, and return it with the model's log-probabilities.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What decoding returns: sequences with their log-probabilities, and on request every step that led to them."""
+"""Results of decoding: sequences with their log-probabilities, and on request every step."""
 
 from dataclasses import dataclass
 
@@ -7,25 +7,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Step:
-    """One step of decoding: what the model was fed, and what was chosen.
+    """One step of decoding: the ids that the model read, and the tokens chosen.
 
-    ``print`` it to see where decoding starts, that one token is fed at a time, and that it is the one just chosen.
+    ``print`` shows where decoding starts, and that the model reads one token at a time, the one chosen last.
 
     Parameters
     ----------
     fed : int64 array (N, t)
-        Ids that the model read in this step: first the prompt, or an encoder-decoder's ``start_id``; afterwards the
-        token that each row chose last, t = 1, since keys and values of all before are in the cache. N is B; in a beam
-        search B · beam_size from the second step on, a sentence's hypotheses beside each other.
+        Ids that the model read in this step: first the prompt, or an encoder-decoder's ``start_id``; then the last
+        token of each row, t = 1, since keys and values of earlier tokens are in the cache. N is B; in a beam search B ·
+        beam_size from the second step on, with the hypotheses of a sentence in consecutive rows.
     chosen : int64 array (B,), or (B, beam_size) in a beam search
-        The token chosen for each row; padding where the row has ended. In a beam search the best continuations over
-        all hypotheses of a sentence, best first.
+        The token chosen for each row; padding if the row has ended. In a beam search the best continuations of all
+        hypotheses of a sentence, best first.
     log_probs : float64 array, shape of ``chosen``
         ln p(chosen token | tokens before it); 0 for padding.
     totals : float64 array, shape of ``chosen``
-        The sum of ``log_probs`` of the sequence up to here; -inf for a place in the beam that nothing fills.
+        The sum of ``log_probs`` of the sequence up to this step; -inf for an empty place in the beam.
     parents : int64 array (B, beam_size), beam search only
-        Which of the sentence's hypotheses each choice continues.
+        The hypothesis of the sentence that each choice continues.
     """
 
     fed: np.ndarray
@@ -37,20 +37,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded sequences. ``...`` is B, and (B, n_best), best first, where a beam search made them.
+    """Decoded sequences. ``...`` stands for B, and after a beam search for (B, n_best), best first.
 
     Parameters
     ----------
     ids : int64 array (..., T)
         New tokens, the stop token included, then padding; T is the longest one's length.
     lengths : int64 array (...)
-        Tokens before the padding. 0 for a place among the n best that nothing fills.
+        Number of tokens before the padding; 0 for an empty place among the n best.
     ended : boolean array (...)
-        Whether the last of them is a stop token; if not, the limit of tokens cut the sequence off.
+        Whether the last token is a stop token; if not, the sequence reached the limit of tokens.
     log_probs : float64 array (...)
-        ln p(ids | prompt or source), natural logarithm, by the model itself: temperature and truncation do not count.
+        ln p(ids | prompt or source) under the model, without temperature, top-k and top-p.
     scores : float64 array (...)
-        By what a beam search orders: ``log_probs`` over the length penalty. Elsewhere ``log_probs``.
+        After a beam search, ``log_probs`` divided by the length penalty; otherwise ``log_probs``.
     steps : list of Step, optional
         With ``trace=True``.
     """
@@ -63,7 +63,7 @@ class Decoded:
     steps: list | None = None
 
     def words(self):
-        """Return each sequence's ids without stop token and padding: a list, of lists where there are n best."""
+        """Return each sequence's ids without stop token and padding, as a list; of lists if there are n best."""
         keep = self.lengths - self.ended
         if self.ids.ndim == 2:
             return [row[:n] for row, n in zip(self.ids, keep, strict=True)]
@@ -71,15 +71,15 @@ class Decoded:
 
 
 def merge(parts, n_rows, pad):
-    """Return one Decoded of ``n_rows`` rows from parts of them.
+    """Join results for parts of the rows to one Decoded of ``n_rows`` rows.
 
     Parameters
     ----------
     parts : list of (integers (B',), Decoded)
-        Which rows each part holds.
+        The rows of each part, and its result.
     n_rows : int
     pad : int
-        Fills the rows of a part that is shorter than another.
+        Fills the ends of shorter rows.
     """
     if len(parts) == 1:
         return parts[0][1]

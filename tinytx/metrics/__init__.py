@@ -1,4 +1,4 @@
-"""Metrics: how good a model's probabilities are, and its texts. They know numbers and strings, and no model."""
+"""Metrics of a model's probabilities and of its texts. They take numbers and strings, and know no model."""
 
 from tinytx.metrics.bleu import Bleu, corpus_bleu
 from tinytx.metrics.exact_match import exact_match

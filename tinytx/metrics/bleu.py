@@ -1,4 +1,4 @@
-r"""BLEU: how many of a translation's n-grams are in a human one, and whether it is long enough.
+r"""BLEU: the share of a translation's n-grams that occur in a human translation, with a penalty for short ones.
 
 Papineni et al. 2002, "BLEU: a method for automatic evaluation of machine translation". Over a whole corpus, for n-grams
 of n = 1..4 words,
@@ -7,14 +7,14 @@ of n = 1..4 words,
     bp   = 1 if c >= r else exp(1 - r/c)                                                                         (2)
     bleu = 100 bp exp( (1/4) \sum_{n=1}^{4} ln p_n )                                                             (3)
 
-total_n counts the n-grams of the hypotheses; matches_n those found in the reference of the same sentence, each at most
-as often as it stands there; c and r are the lengths of hypotheses and references, in words.
+total_n counts the n-grams of the hypotheses. matches_n counts those that occur in the reference of the same sentence,
+each at most as often as there. c and r are the lengths of hypotheses and references, in words.
 
-One p_n = 0 would make the whole 0. The k-th such n, in their order, gets instead (Chen and Cherry 2014, method 3)
+If one p_n were 0, bleu would be 0. So the k-th n with matches_n = 0 gets (Chen and Cherry 2014, method 3)
 
     p_n  = 1 / (2^k total_n)                                                                                     (4)
 
-A score means something only with its tokenisation, so this is the one that papers report: sacrebleu's default (Post
+Scores can be compared only with the same tokenisation. This is the one that papers report, sacrebleu's default (Post
 2018, arXiv 1804.08771), signature ``case:mixed|eff:no|tok:13a|smooth:exp``. tests/oracle compares to 1e-9.
 """
 
@@ -29,14 +29,14 @@ _ORDERS = (1, 2, 3, 4)
 _ENTITIES = {"&quot;": '"', "&amp;": "&", "&lt;": "<", "&gt;": ">"}  # in this order
 _SPACED = (
     (re.compile(r"([{-~\[-` -&(-+:-@/])"), r" \1 "),  # ASCII's punctuation but ' , - .
-    (re.compile(r"([^0-9])([.,])"), r"\1 \2 "),  # a point or comma after what is no digit
-    (re.compile(r"([.,])([^0-9])"), r" \1 \2"),  # and before what is none
+    (re.compile(r"([^0-9])([.,])"), r"\1 \2 "),  # a point or comma after anything but a digit
+    (re.compile(r"([.,])([^0-9])"), r" \1 \2"),  # or before anything but a digit
     (re.compile(r"([0-9])(-)"), r"\1 \2 "),  # a hyphen after a digit
 )
 
 
 class Bleu(NamedTuple):
-    """A corpus's BLEU, and what it is made of.
+    """A corpus's BLEU, and its parts.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Bleu(NamedTuple):
 
 
 def words_13a(text):
-    """Return the words of a text as mteval-v13a, the script of the NIST evaluations, cuts it.
+    """Return the words of a text by the rules of mteval-v13a, the script of the NIST evaluations.
 
     >>> words_13a("It's 3.5 &quot;miles&quot;, not 1,000-odd.")
     ["It's", '3.5', '"', 'miles', '"', ',', 'not', '1,000', '-', 'odd', '.']
@@ -75,14 +75,14 @@ def words_13a(text):
 def corpus_bleu(hypotheses, references):
     """Return the BLEU of a corpus of translations.
 
-    It is no mean of sentences' scores: matches and lengths are summed over the corpus before they are divided.
+    It is not a mean of sentences' scores: matches and lengths are summed over the corpus, and then divided.
 
     Parameters
     ----------
     hypotheses : list of n str
-        Plain text, as a reader would see it: not cut into words, not lower-cased. May be empty strings.
+        Plain text: not cut into words, not lower-cased. May be empty strings.
     references : list of n, each a str or a list of str
-        One translation by a human, or several: then an n-gram may stand in any, and r takes the length closest to the
+        One human translation, or several. Of several, an n-gram may occur in any, and r takes the length closest to the
         hypothesis's, the shorter of two equally close.
 
     Returns
@@ -92,9 +92,9 @@ def corpus_bleu(hypotheses, references):
     Raises
     ------
     TypeError
-        If a hypothesis or a reference is no str, or one str stands for the list of them.
+        If a hypothesis or a reference is not a str, or one str is given in place of a list.
     ValueError
-        If there are none, not as many hypotheses as references, or a hypothesis has none.
+        If there are none, not as many hypotheses as references, or a hypothesis without a reference.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def corpus_bleu(hypotheses, references):
     check_list("corpus_bleu", "references", references)
     if not len(references) or len(hypotheses) != len(references):
         raise ValueError(
-            f"corpus_bleu: {len(hypotheses)} hypotheses and {len(references)} references, expected as many, and not 0"
+            f"corpus_bleu: {len(hypotheses)} hypotheses and {len(references)} references, expected as many, at least 1"
         )
     matches, totals = Counter(), Counter()  # order n to a count
     c = r = 0
@@ -130,7 +130,7 @@ def corpus_bleu(hypotheses, references):
 
 
 def _precisions(matches, totals):
-    """Return p_n in per cent: all 0 if no word matches, and 0 where the hypotheses are too short for any n-gram."""
+    """Return p_n in per cent: all 0 if no word matches, and 0 for n longer than all hypotheses."""
     precisions, power = [], 1
     for n in _ORDERS:
         if not totals[n] or not any(matches.values()):
@@ -154,4 +154,4 @@ def _check(position, hypothesis, references):
     for text in (hypothesis, *references):
         if not isinstance(text, str):
             kind = type(text).__name__
-            raise TypeError(f"corpus_bleu: at position {position} is a {kind}, expected str; decode ids to text first")
+            raise TypeError(f"corpus_bleu: text {position} is a {kind}, expected str; decode ids to text first")

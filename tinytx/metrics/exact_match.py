@@ -1,4 +1,4 @@
-"""Exact match: the share of texts that are right to the last character."""
+"""Exact match: the share of texts that equal their references in every character."""
 
 from tinytx.arguments import check_texts
 
@@ -9,7 +9,7 @@ def exact_match(hypotheses, references):
     Parameters
     ----------
     hypotheses, references : list of n str
-        Compared as they are: strip spaces or case first where they are not to count.
+        Compared as they are. If spaces or case do not matter, remove them first.
 
     Returns
     -------
@@ -18,7 +18,7 @@ def exact_match(hypotheses, references):
     Raises
     ------
     TypeError
-        If a text is no str, or a list of them is one.
+        If a text is not a str, or one str is given in place of a list.
     ValueError
         If there are none, or not as many hypotheses as references.
 
@@ -31,6 +31,6 @@ def exact_match(hypotheses, references):
     references = list(check_texts("exact_match", "references", references))
     if not references or len(hypotheses) != len(references):
         raise ValueError(
-            f"exact_match: {len(hypotheses)} hypotheses and {len(references)} references, expected as many, and not 0"
+            f"exact_match: {len(hypotheses)} hypotheses and {len(references)} references, expected as many, at least 1"
         )
     return sum(h == r for h, r in zip(hypotheses, references, strict=True)) / len(references)

@@ -1,9 +1,9 @@
-r"""Perplexity: among how many equally likely tokens the model might as well have guessed.
+r"""Perplexity: the number of equally likely tokens among which a guess would be as hard as the model's.
 
     ppl = exp( (1/N) \sum_{n=1}^{N} -ln p(token n | what precedes it) )                                          (1)
 
-N counts the tokens of the whole text. A mean over batches of the batches' means is another number, which depends on how
-the text was cut: short batches, and those with much padding, weigh too much. So (1) is taken from sums and counts.
+N is the number of tokens of the whole text. The mean of the batches' means would be a different number, which depends
+on how the text was cut: short batches, and those with much padding, would count too much. So (1) uses sums and counts.
 """
 
 import math
@@ -17,10 +17,10 @@ def perplexity(loss_sums, counts):
     Parameters
     ----------
     loss_sums : float, or floats (batches,)
-        The sum of -ln p, in nats, over the tokens of each batch: its mean loss times its count. Without label
-        smoothing, which is no part of the model's surprise.
+        The sum of -ln p, in nats, over the tokens of each batch: its mean loss times its count, without label
+        smoothing.
     counts : int, or integers (batches,)
-        How many tokens each sum is over (``tinytx.ops.cross_entropy.count_targets``); padding is not counted.
+        The number of tokens in each sum (``tinytx.ops.cross_entropy.count_targets``), without padding.
 
     Returns
     -------
@@ -49,6 +49,6 @@ def perplexity(loss_sums, counts):
     if np.isnan(loss_sums).any():
         raise ValueError(f"perplexity: loss_sums[{int(np.isnan(loss_sums).argmax())}] is NaN: the training diverged")
     try:
-        return math.exp(math.fsum(loss_sums.tolist()) / n)  # (1); fsum: in whatever order
+        return math.exp(math.fsum(loss_sums.tolist()) / n)  # (1); fsum does not depend on the order
     except OverflowError:
         return math.inf
