@@ -154,20 +154,25 @@ def attention(make, mask="", bias="", groups=False, **options):
     return OpCase(ops.attention, ops.attention_backward, arrays, batch=batch, **options)
 
 
-def attention_and_log_sum_exp(make, **options):
-    """Both outputs behind each other: y (B, H, T, W), L (B, H, T) -> (B, H, T, W + 1)."""
-    case = attention(make, log_sum_exp=True, **options)
+def both_outputs(case):
+    """Put an operation's two outputs behind each other: y (..., W), L (...) -> (..., W + 1)."""
+    op, op_backward = case.op, case.op_backward
 
     def forward(*arrays, **settings):
-        (y, lse), saved = ops.attention(*arrays, **settings)
-        return np.concatenate([y, lse[..., None]], axis=3), saved
+        (y, lse), saved = op(*arrays, **settings)
+        return np.concatenate([y, lse[..., None]], axis=-1), saved
 
     def backward(dy, saved):
-        arrays = isinstance(dy, np.ndarray) and dy.ndim == 4
-        return ops.attention_backward((dy[..., :-1], dy[..., -1]) if arrays else (dy, dy), saved)
+        return op_backward((dy[..., :-1], dy[..., -1]) if isinstance(dy, np.ndarray) and dy.ndim > 1 else (dy, dy), saved)
 
     case.op, case.op_backward = forward, backward
     return case
+
+
+def merge(make):
+    n, b, t, w = make.sizes(4)
+    arrays = {"ys": make.array(n, b, t, w), "lses": make.array(n, b, t)}
+    return both_outputs(OpCase(ops.merge, ops.merge_backward, arrays))
 
 
 def tsne(make, exaggeration=1.0):
@@ -207,6 +212,7 @@ OPS = {
     "kl_divergence": kl_divergence,
     "kl_divergence smoothed": lambda make: kl_divergence(make, smoothing=0.2),
     "scale": scale,
+    "merge": merge,
     "tsne": tsne,
     "tsne exaggerated": lambda make: tsne(make, exaggeration=12.0),
     "attention": attention,
@@ -226,6 +232,10 @@ OPS = {
     "attention groups, bias, dropout": lambda make: attention(
         make, "random", bias="1hts", groups=True, scale=0.7, dropout=0.3
     ),
-    "attention log-sum-exp": lambda make: attention_and_log_sum_exp(make, scale=0.7, groups=True),
-    "attention log-sum-exp, bias": lambda make: attention_and_log_sum_exp(make, bias="bh1s", scale=0.7),
+    "attention log-sum-exp": lambda make: both_outputs(
+        attention(make, scale=0.7, groups=True, log_sum_exp=True)
+    ),
+    "attention log-sum-exp, bias": lambda make: both_outputs(
+        attention(make, bias="bh1s", scale=0.7, log_sum_exp=True)
+    ),
 }

@@ -115,6 +115,14 @@ TABLE = {
          "start = max(0, min(s_size, first + t))\n            stop = max(start, min(s_size, last + t + 1)) if",
          "start = max(0, min(s_size, first + t - 1))\n            stop = max(start, min(s_size, last + t + 1)) if"),
     ],
+    "ops/merge.py": [
+        ("shares do not add up to 1", "factor", "merge", "shares /= np.where(z == 0, 1, z)", "shares /= 1 + z"),
+        ("the other sets' part forgotten", "missing term", "merge",
+         ' - np.einsum("...k,...k->...", dy, y)', ""),
+        ("dlse forgotten", "missing term", "merge", "(inner + dlse)", "inner"),
+        ("dlse without the share", "factor", "merge", "shares * (inner + dlse)", "shares * inner + dlse"),
+        ("dys without the share", "factor", "merge", "return shares[..., None] * dy,", "return np.broadcast_to(dy, ys.shape),"),
+    ],
     "ops/dropout.py": [
         ("another mask", "mask", "dropout", "(x, saved), saved", "(x, saved), saved._replace(key=key + 1)"),
         ("mask of the next row", "off by one", "dropout", "(x, saved), saved",

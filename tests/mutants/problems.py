@@ -255,6 +255,7 @@ PROBLEMS = {
     "attention bias of keys": lambda m: attention(m, bias=(2, 3, 1, 5), scale=0.6),
     "attention groups": lambda m: attention(m, groups=2),
     "attention log-sum-exp": lambda m: attention(m, log_sum_exp=True),
+    "merge": lambda m: pair(m.merge, m.merge_backward, _draw(3, 2, 5, 4), _draw(3, 2, 5)),
     "attention masked": lambda m: attention(m, mask=MASK),
     "attention dropout": lambda m: attention(m, dropout=0.4, key=11),
     "attention square": lambda m: attention(m, s=4, block=4, keys=4),

@@ -35,6 +35,7 @@ CALLS = {
         q=Q, k=Q, v=Q, bias=Q[:, :, :, :2], mask=np.ones((2, 1, 1, 2), bool), pattern=CAUSAL, scale=0.5,
         dropout=0.1, key=2, first_row=1, log_sum_exp=True,
     ),  # fmt: skip
+    "merge": dict(ys=Q, lses=Q[..., 0]),
     "cross_entropy": dict(logits=X, targets=[0, 2], ignore_index=-1, label_smoothing=0.1, count=3),
     "linear_cross_entropy": dict(
         x=X, weight=W, targets=[0, 3], ignore_index=-1, label_smoothing=0.1, count=3, chunk=5
@@ -78,7 +79,7 @@ NUMBERS = {"an array": np.ones(2), "a list": [0.5], "a text": "0.5", "complex": 
 WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
-FLOAT_NAMES = ("x", "weight", "bias", "table", "q", "k", "v", "logits", "y", "p")
+FLOAT_NAMES = ("x", "weight", "bias", "table", "q", "k", "v", "ys", "lses", "logits", "y", "p")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)

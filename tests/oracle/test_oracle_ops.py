@@ -40,6 +40,10 @@ def attention(
     return torch.cat([p @ v, scores.logsumexp(3, keepdim=True)], 3) if log_sum_exp else p @ v
 
 
+def merge(ys, lses):
+    return torch.cat([(lses.softmax(0)[..., None] * ys).sum(0), lses.logsumexp(0)[..., None]], -1)
+
+
 def kept(x, p, key, first_row):
     """Return our own mask, divided by 1 - p: the one thing that PyTorch cannot be asked for."""
     ones = np.ones(x.shape)
@@ -107,6 +111,7 @@ ORACLES = {
     "tsne": tsne,
     "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,
+    "merge": lambda case: merge,
 }
 
 
