@@ -10,6 +10,7 @@ from tinytx.core import Layer, Tape
 from tinytx.layers import (
     Activation,
     Block,
+    Checkpoint,
     CrossResidual,
     DecoderBlock,
     Dropout,
@@ -155,17 +156,17 @@ def residual(make, **options):
     )
 
 
-def block(make, reach=0.25, twice=False, **options):
+def block(make, reach=0.25, wrap=None, **options):
     h, k = make.sizes(2)
     d = h * features(k)
     b, t, f = make.sizes(3, but=(h, k, d))
 
     def build(dtype):
         layer = Block(d, h, f, rng=rng(), dtype=dtype, **options)
-        return Twice(layer) if twice else layer
+        return wrap(layer) if wrap else layer
 
     tape = seeded_tape if "dropout" in options else Tape
-    return LayerCase(make, build, {"x": make.array(b, t, d)}, reach=reach, tape=tape, shares=twice)
+    return LayerCase(make, build, {"x": make.array(b, t, d)}, reach=reach, tape=tape, shares=wrap is Twice)
 
 
 def cross_residual(make, **options):
@@ -232,7 +233,8 @@ LAYERS = {
     "Block": lambda make: block(make, causal=True),
     "Block post, dropout": lambda make: block(make, norm_order="post", dropout=0.3, activation="gelu"),
     "Block dropout inside, eps": lambda make: block(make, dropout=0.1, feed_forward_dropout=0.3, eps=0.02),
-    "Block used twice": lambda make: block(make, twice=True),
+    "Checkpoint": lambda make: block(make, wrap=Checkpoint, dropout=0.3),
+    "Block used twice": lambda make: block(make, wrap=Twice),
     "CrossResidual pre": cross_residual,
     "CrossResidual post": lambda make: cross_residual(make, norm_order="post"),
     "DecoderBlock": decoder_block,

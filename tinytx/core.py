@@ -58,7 +58,7 @@ class Tape:
         self.seed, self.step, self.first_row = seed, step, first_row
         self.root = None  # the outermost layer called, for names in messages
         self._stack = []
-        self._sites = 0
+        self.sites = 0  # dropout masks drawn so far
 
     def call(self, layer, x, options):
         """Run a layer's forward on this tape: the way that every call of a layer with a tape takes.
@@ -105,6 +105,16 @@ class Tape:
         """
         self._stack[first:] = [(layer, _replaced(saved, old, new)) for layer, saved in self._stack[first:]]
 
+    def fork(self, sites):
+        """Return an empty tape that goes on drawing dropout masks after the first ``sites`` of this one.
+
+        A layer that computes something a second time in backward notes ``tape.sites`` before it draws: a fork of this
+        number of ``sites`` draws the same masks again.
+        """
+        other = copy.copy(self)
+        other._stack, other.sites = [], sites
+        return other
+
     def dropout_key(self):
         """Return the 64-bit key of the next dropout mask, or None where the tape has no seed.
 
@@ -112,8 +122,8 @@ class Tape:
         """
         if self.seed is None:
             return None
-        self._sites += 1
-        name = f"{self.seed} {self.step} {self._sites}".encode()
+        self.sites += 1
+        name = f"{self.seed} {self.step} {self.sites}".encode()
         return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
 
     def check_empty(self):

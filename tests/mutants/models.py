@@ -36,6 +36,10 @@ TABLE = {
         ("the fan out sets the spread of biases",
          "math.sqrt(max(1, len(layer.weight.data)))", "math.sqrt(layer.weight.data.shape[1])"),
     ],
+    "layers/checkpoint.py": [
+        ("layers behind a checkpoint draw its masks again", "tape.sites = fork.sites", "pass"),
+        ("the second forward draws other masks", "fork = tape.fork(sites)", "fork = tape.fork(tape.sites)"),
+    ],
     "layers/feed_forward.py": [
         ("the activations that backward makes again are not dropped",
          "in KEEP_INPUT and not self.dropout.p", "in KEEP_INPUT"),

@@ -18,7 +18,7 @@ TABLE = {
     ],
     "core.py": [
         ("every step draws the same dropout masks",
-         "{self.seed} {self.step} {self._sites}", "{self.seed} {self._sites}"),
+         "{self.seed} {self.step} {self.sites}", "{self.seed} {self.sites}"),
         ("an array that two layers keep is counted twice",
          "counted |= {id(_owner(array)) for _, array in arrays}", "pass"),
         ("a transposed weight is found out half-way through loading",

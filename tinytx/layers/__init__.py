@@ -3,6 +3,7 @@
 from tinytx.layers.attention import MultiHeadAttention
 from tinytx.layers.block import Block, CrossResidual, DecoderBlock, Residual
 from tinytx.layers.cache import KeyValueCache
+from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions
 from tinytx.layers.feed_forward import Activation, FeedForward
@@ -13,6 +14,7 @@ from tinytx.layers.masks import causal_mask, padding_mask
 __all__ = [
     "Activation",
     "Block",
+    "Checkpoint",
     "CrossResidual",
     "DecoderBlock",
     "Dropout",
