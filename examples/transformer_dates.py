@@ -23,6 +23,7 @@ from tinytx.files import read_json_lines, sweep
 from tinytx.metrics import exact_match
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.progress import tracked
+from tinytx.tasks import SequenceToSequence
 from tinytx.training import Adam, Trainer, WarmupCosine, fit, load_checkpoint, save_checkpoint
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
 from tinytx.wording import command
@@ -117,7 +118,7 @@ def main():
     pairs, held_out = split_pairs([pair for pair in date_pairs(arguments.pairs) if pair[1] != SHOWN[1]])
     tokenizers = build_tokenizers(pairs, "characters")
     config = TransformerConfig(*(tokenizer.vocab_size for tokenizer in tokenizers), **MODEL)
-    model = Transformer(config, rng=np.random.default_rng(0))
+    model = SequenceToSequence(Transformer(config, rng=np.random.default_rng(0)))
     n_parameters = sum(parameter.data.size for parameter in model.parameters())
     print(f"{len(pairs):,} dates to train on, such as {pairs[0]}; {len(held_out):,} of other days to judge")
     print(f"{n_parameters:,} parameters; writing to {out}", flush=True)

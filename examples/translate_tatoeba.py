@@ -20,6 +20,7 @@ from tinytx.files import atomic_write, read_json_lines, sweep
 from tinytx.metrics import corpus_bleu
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.progress import tracked
+from tinytx.tasks import SequenceToSequence
 from tinytx.training import Adam, Trainer, WarmupInverseSqrt, average_checkpoints, fit, load_checkpoint, save_checkpoint
 from tinytx.viz import alignment_picture, attention_maps, attention_picture, loss_curve
 from tinytx.wording import command
@@ -67,17 +68,10 @@ def train(model, tokenizer, pairs, validation, steps, out):
         save_checkpoint(recent, model, **meta)
         save_checkpoint(out, model, optimizer=optimizer, **meta)
 
-    return fit(
-        trainer,
-        batch=lambda step: training.batch(step)[:2],
-        steps=steps,
-        tokens=sum(batch.target.size for batch in training.epoch()) // len(training),
-        out=out,
-        log_every=min(10, steps),
-        evaluate=lambda: trainer.evaluate(batch[:2] for batch in judged.epoch()),
-        save=save,
-        eval_every=EVERY,
-    )
+    options = {"steps": steps, "out": out, "log_every": min(10, steps), "eval_every": EVERY, "save": save}
+    options["tokens"] = sum(batch.target.size for batch in training.epoch()) // len(training)
+    options["evaluate"] = lambda: trainer.evaluate(batch[:2] for batch in judged.epoch())
+    return fit(trainer, lambda step: training.batch(step)[:2], **options)
 
 
 def translate(decode, model, tokenizer, sources):
@@ -131,7 +125,8 @@ def main():
     sweep(out)
     pairs, validation, test = read(arguments.pairs)
     tokenizer, _ = build_tokenizers(pairs, "subwords", shared=True, vocab_size=PARTS)
-    model = Transformer(TransformerConfig(*2 * [tokenizer.vocab_size], **MODEL), rng=np.random.default_rng(0))
+    config = TransformerConfig(*2 * [tokenizer.vocab_size], **MODEL)
+    model = SequenceToSequence(Transformer(config, rng=np.random.default_rng(0)))
     size = f"{sum(p.data.size for p in model.parameters()):,} parameters, {tokenizer.vocab_size:,} parts"
     print(f"{len(pairs):,} pairs to train on, {len(validation):,} to validate, {len(test):,} to test; {size}; to {out}")
     if not train(model, tokenizer, pairs, validation, arguments.steps, out):

@@ -14,7 +14,7 @@ from tinytx.layers import Embedding, FeedForward, LearnedPositions, Linear, Mult
 from tinytx.layers.init import normal, xavier_uniform
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.ops import attention, attention_weights, dropout
-from tinytx.tasks import NextToken
+from tinytx.tasks import NextToken, SequenceToSequence
 
 HASHES = [
     ((1, 0, 0), 0x5692161D, 0x8618DC1C),
@@ -77,7 +77,8 @@ INITIAL = {
         [2.46030668e-05, -0.0100834249, 29.1160457],
     ),
     "Transformer": (
-        lambda: Transformer(
+        lambda: SequenceToSequence.around(
+            Transformer,
             TransformerConfig(
                 11, 9, tied="none", d_ff=7, n_encoder_layers=1, n_decoder_layers=2, max_len=6, **SIZES
             ),

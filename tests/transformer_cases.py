@@ -5,6 +5,7 @@ from cases import LayerCase, Seeded
 
 from tinytx.core import Tape
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.tasks import SequenceToSequence
 
 # Pairwise: every value of each option, and every pair of norm order, tying and final norms.
 VARIANTS = {
@@ -62,7 +63,7 @@ def case_of(seed=0, **options):
     source, target = batch_of()
     return LayerCase(
         Seeded(seed),
-        lambda dtype: Transformer(config, rng=np.random.default_rng(0), dtype=dtype),
+        lambda dtype: SequenceToSequence.around(Transformer, config, rng=np.random.default_rng(0), dtype=dtype),
         {},
         before=(source, target[:, :-1]),
         reach=0.01 if config.activation == "relu" else 0.25,

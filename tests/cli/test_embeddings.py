@@ -50,7 +50,7 @@ def test_both_sides_of_a_transformer(tinytx, translator, tmp_path, side, word):
     command = ("embeddings", translator[0], "--side", side, "--nearest", word, "--out", tmp_path)
     assert tinytx(*command).code == 0
     model, *tokenizers = load_run(translator[0], Translator)
-    stack, tokenizer = {"source": (model.encoder, tokenizers[0]), "target": (model.decoder, tokenizers[1])}[side]
+    stack, tokenizer = {"source": (model.body.encoder, tokenizers[0]), "target": (model.body.decoder, tokenizers[1])}[side]
     words, vectors = read(tmp_path)
     assert words == tokenizer.names[4:]
     np.testing.assert_allclose(vectors, stack.token.weight.data[4:], atol=5e-3)

@@ -15,24 +15,25 @@ class Table:
     It keeps the past in the cache that it is handed, as attention does: a wrong row there is a wrong table.
     """
 
+    pads_prompts = False
+
     def __init__(self, vocab_size, max_len=20, seed=0, scale=1.5, impossible=()):
-        self.config = SimpleNamespace(vocab_size=vocab_size, max_len=max_len)
+        self.config, self.vocab_size = SimpleNamespace(max_len=max_len), vocab_size
         self.seed, self.scale, self.impossible = seed, scale, list(impossible)
         self._known = {}
 
-    def __call__(self, ids, cache=None):
-        past = ids[:, None, :, None]
-        if cache is not None:
-            past, _ = cache.extend(self, past, past)
-        past = past[:, 0, :, 0]
-        n_before = past.shape[1] - ids.shape[1]
-        return np.stack([[self.row(row[: n_before + t + 1]) for t in range(ids.shape[1])] for row in past])
+    def begin(self, ids):
+        return ids, ()
+
+    def last_logits(self, new, *, cache):
+        past, _ = cache.extend(self, *[new[:, None, :, None]] * 2)
+        return np.stack([self.row(row) for row in past[:, 0, :, 0]])
 
     def row(self, past):
         """The logits (V,) after these tokens."""
         key = tuple(int(token) for token in past)
         if key not in self._known:
-            logits = np.random.default_rng([self.seed, *key]).normal(scale=self.scale, size=self.config.vocab_size)
+            logits = np.random.default_rng([self.seed, *key]).normal(scale=self.scale, size=self.vocab_size)
             logits[self.impossible] = -np.inf
             self._known[key] = logits
         return self._known[key]
@@ -52,39 +53,35 @@ class Listed(Table):
             self._known = {past: np.log(np.array(p)) for past, p in table.items()}
 
     def row(self, past):
-        return self._known.get(tuple(int(token) for token in past), np.zeros(self.config.vocab_size))
+        return self._known.get(tuple(int(token) for token in past), np.zeros(self.vocab_size))
 
 
 class Pairs:
     """An encoder-decoder around a table: the source, which it reads from the memory, is its prompt."""
 
+    pads_prompts = True
+
     def __init__(self, table, pad_id, start_id, stop_id):
-        self.table, size = table, table.config.vocab_size
-        self.config = SimpleNamespace(
-            target_vocab_size=size, max_len=table.config.max_len, pad_id=pad_id, start_id=start_id, stop_id=stop_id
-        )
+        self.table, self.vocab_size = table, table.vocab_size
+        self.config = SimpleNamespace(max_len=table.config.max_len, pad_id=pad_id, start_id=start_id, stop_id=stop_id)
 
-    def encode(self, source):
-        return source[:, :, None].astype(np.float64)
+    def begin(self, source):
+        first = np.full((len(source), 1), self.config.start_id)
+        return first, (source[:, :, None].astype(np.float64), (source != self.config.pad_id)[:, None, None, :])
 
-    def source_mask(self, source):
-        return (source != self.config.pad_id)[:, None, None, :]
-
-    def decode(self, target, memory, source_mask, cache=None):
-        assert len(target) == len(memory) == len(source_mask)
-        past, _ = cache.extend(self, *[target[:, None, :, None]] * 2)
+    def last_logits(self, new, memory, source_mask, *, cache):
+        assert len(new) == len(memory) == len(source_mask)
+        past, _ = cache.extend(self, *[new[:, None, :, None]] * 2)
         sources = [m[keep, 0] for m, keep in zip(memory, source_mask[:, 0, 0], strict=True)]
-        return np.stack(
-            [self.table.row([*source, *row])[None] for source, row in zip(sources, past[:, 0, :, 0], strict=True)]
-        )
+        return np.stack([self.table.row([*source, *row]) for source, row in zip(sources, past[:, 0, :, 0], strict=True)])
 
 
 def all_sequences(table, prompt, n_tokens, stop):
     """Yield (ids, ln p) of every sequence that ends with ``stop``, or has ``n_tokens`` tokens and none."""
-    others = [token for token in range(table.config.vocab_size) if token != stop]
+    others = [token for token in range(table.vocab_size) if token != stop]
     for n in range(1, n_tokens + 1):
         for beginning in itertools.product(others, repeat=n - 1):
-            for last in [stop] if n < n_tokens else range(table.config.vocab_size):
+            for last in [stop] if n < n_tokens else range(table.vocab_size):
                 ids = (*beginning, last)
                 yield ids, sum(table.log_probs([*prompt, *ids[:i]])[token] for i, token in enumerate(ids))
 

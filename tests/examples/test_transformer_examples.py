@@ -13,6 +13,7 @@ from tinytx.cli import main
 from tinytx.data import build_tokenizers, date_pairs
 from tinytx.decoding import beam_search, greedy
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.tasks import SequenceToSequence
 from tinytx.training import fit, load_checkpoint
 
 pytest.importorskip("matplotlib")
@@ -126,7 +127,7 @@ def test_translations_are_those_of_each_sentence_alone(tatoeba, pairs):
     train, _, test = tatoeba.read(pairs)
     tokenizer, _ = build_tokenizers(train, "subwords", shared=True, vocab_size=300)
     config = TransformerConfig(300, 300, **tatoeba.MODEL)
-    model = Transformer(config, rng=np.random.default_rng(0), init=lambda rng, shape: rng.normal(0, 0.5, shape))
+    model = SequenceToSequence(Transformer(config, rng=np.random.default_rng(0), init=lambda rng, shape: rng.normal(0, 0.5, shape)))
     sources = [source for source, _ in test]
     said, beamed = ((*tatoeba.translate(decode, model, tokenizer, sources),) for decode in (greedy, beam_search))
     for i, source in enumerate(sources):

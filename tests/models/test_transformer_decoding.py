@@ -6,6 +6,7 @@ from transformer_cases import PAD, VARIANTS, batch_of, config_of, model_of
 
 from tinytx.layers import KeyValueCache
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.tasks import SequenceToSequence
 from tinytx.training import load_checkpoint, save_checkpoint
 
 SAME = {"rtol": 0, "atol": 1e-12}
@@ -15,7 +16,7 @@ SAME = {"rtol": 0, "atol": 1e-12}
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_cached_decoding_equals_the_full_forward(variant, chunks):
     """Catches positions counted from the chunk, keys of another layer, and a memory's length taken for positions."""
-    model, (source, target) = model_of(**VARIANTS[variant]), batch_of()
+    model, (source, target) = model_of(**VARIANTS[variant]).body, batch_of()
     memory, mask = model.encode(source), model.source_mask(source)
     cache, parts, start = KeyValueCache(2), [], 0
     for size in chunks:
@@ -27,7 +28,7 @@ def test_cached_decoding_equals_the_full_forward(variant, chunks):
 
 def test_the_memory_is_read_once():
     """Catches keys and values of the memory computed again for every word."""
-    model, (source, target) = model_of(), batch_of()
+    model, (source, target) = model_of().body, batch_of()
     memory, mask, cache = model.encode(source), model.source_mask(source), KeyValueCache()
     model.decode(target[:, :1], memory, mask, cache=cache)
     expected = model.decode(target, memory, mask)[:, 1:]
@@ -37,13 +38,13 @@ def test_the_memory_is_read_once():
 
 def test_selected_rows_go_on_where_they_were():
     """What a beam search does: each step goes on from other rows, some of them twice."""
-    model, (source, _) = model_of(), batch_of()
+    model, (source, _) = model_of().body, batch_of()
     rng = np.random.default_rng(0)
     memory, mask, cache = model.encode(source), model.source_mask(source), KeyValueCache()
     said = np.full((3, 1), 1)
     for rows in ([0, 0, 1, 2, 2], [4, 1, 1, 0, 2], [3, 3], [1, 0, 1]):
-        logits = model.decode(said[:, -1:], memory, mask, cache=cache)[:, -1]
-        np.testing.assert_allclose(logits, model.decode(said, memory, mask)[:, -1], **SAME)
+        vectors = model.decode(said[:, -1:], memory, mask, cache=cache)[:, -1]
+        np.testing.assert_allclose(vectors, model.decode(said, memory, mask)[:, -1], **SAME)
         cache.select(rows)
         memory, mask, said = memory[rows], mask[rows], said[rows]
         said = np.concatenate([said, rng.integers(7, 11, (len(rows), 1))], axis=1)
@@ -53,11 +54,11 @@ def test_selected_rows_go_on_where_they_were():
 
 
 def test_a_checkpoint_brings_the_model_back(tmp_path):
-    model = Transformer(config_of(tied="two-way", norm_order="pre"), rng=np.random.default_rng(0))
+    model = SequenceToSequence(Transformer(config_of(tied="two-way", norm_order="pre"), rng=np.random.default_rng(0)))
     save_checkpoint(tmp_path, model)
     loaded, _, _ = load_checkpoint(tmp_path)
     source, target = batch_of()
-    assert loaded.config == model.config and loaded.decoder.head.weight is loaded.decoder.token.weight
+    assert loaded.config == model.config and loaded.head.weight is loaded.body.decoder.token.weight
     np.testing.assert_array_equal(loaded(source, target), model(source, target))
 
 
@@ -146,13 +147,13 @@ def test_bad_ids_are_named(source, target, error, message):
 
 def test_a_mask_of_another_shape_is_named():
     """Catches (B, S), which would broadcast to queries and keys where B = T: the question that everybody asks."""
-    model, (source, target) = model_of(), batch_of()
+    model, (source, target) = model_of().body, batch_of()
     with pytest.raises(ValueError, match=r"source_mask has shape \(3, 8\), expected \(3, 1, 1, 8\)"):
         model.decode(target, model.encode(source), source != PAD)
 
 
 def test_positions_end_at_max_len():
-    model, (source, target) = model_of(), batch_of()
+    model, (source, target) = model_of().body, batch_of()
     memory, mask, cache = model.encode(source), model.source_mask(source), KeyValueCache()
     model.decode(target, memory, mask, cache=cache)
     with pytest.raises(ValueError, match=r"target has shape \(3, 6\) after 6 cached positions"):

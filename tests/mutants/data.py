@@ -93,7 +93,7 @@ TABLE = {
          "session.first.shape[1] + 1", "session.first.shape[1]"),
         ("a window that slides keeps all but one position", "max(1, self.max_len // 2)", "max(1, self.max_len - 1)"),
         ("beams have the padding mask of another sentence",
-         "np.repeat(self.mask, n, axis=0)", "np.concatenate([self.mask] * n)"),
+         "np.repeat(array, n, axis=0) for", "np.concatenate([array] * n) for"),
     ],
     "decoding/results.py": [
         ("words end with the stop token", "keep = self.lengths - self.ended", "keep = self.lengths"),

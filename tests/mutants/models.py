@@ -68,13 +68,9 @@ TABLE = {
          "math.sqrt(2 * config.n_layers)", "math.sqrt(config.n_layers)"),
     ],
     "models/transformer.py": [
-        ("the start token is counted among the labels",
-         "np.asarray(target)[:, 1:], self", "np.asarray(target), self"),
-        ("padding before the last word is not refused", "pad[:, :-1] & ~pad[:, 1:]", "pad[:, :-2] & ~pad[:, 1:-1]"),
         ("an untied target embedding is not scaled",
          "config.target_vocab_size, config.d_model, scale=scale",
          "config.target_vocab_size, config.d_model, scale=1.0"),
-        ("the plain cross-entropy learns to say padding", "ignore_index=config.pad_id, **options", "**options"),
         ("final_norm=False is not obeyed in pre-norm order",
          "if self.final_norm is None else", "if not self.final_norm else"),
     ],
@@ -97,7 +93,15 @@ TABLE = {
     "tasks/next_token.py": [
         ("a shard's loss is divided by its own targets", "targets, tape, count=count)", "targets, tape)"),
     ],
+    "tasks/sequence_to_sequence.py": [
+        ("the start token is counted among the labels",
+         "np.asarray(target)[:, 1:], self", "np.asarray(target), self"),
+        ("padding before the last word is not refused", "pad[:, :-1] & ~pad[:, 1:]", "pad[:, :-2] & ~pad[:, 1:-1]"),
+        ("the plain cross-entropy learns to say padding", "ignore_index=config.pad_id, **options", "**options"),
+    ],
     "tasks/task.py": [
+        ("prompts are continued from their first token", "self.head(x[:, -1:])[:, 0]", "self.head(x[:, :1])[:, 0]"),
+        ("padding is a word of a perplexity", "asked = targets != self.ignored", "asked = targets == targets"),
         ("the chunked loss gives the head no gradient", "self.head.add_matrix_grad(dmatrix)", "pass"),
     ],
 }  # fmt: skip

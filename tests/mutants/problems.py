@@ -11,8 +11,9 @@ import numpy as np
 from tinytx.core import Layer, Tape
 from tinytx.layers import Embedding, LayerNorm, Linear, TiedLinear
 from tinytx.layers.init import normal
-from tinytx.models import BertConfig, TransformerConfig
+from tinytx.models import BertConfig, Transformer, TransformerConfig
 from tinytx.ops.attention_patterns import CAUSAL, Band
+from tinytx.tasks import SequenceToSequence
 
 
 class Problem(NamedTuple):
@@ -230,8 +231,10 @@ class Loss(Layer):
 
 
 def transformer_loss(m):
+    """Of the module of the body, or of that of the task."""
     target = np.array([[1, 4, 0, 2], [1, 5, 2, 3]])
-    return _sampled(layer(Loss(m.Transformer(CONFIG, rng=_rng())), x=IDS, target=target))
+    task, body = getattr(m, "SequenceToSequence", SequenceToSequence), getattr(m, "Transformer", Transformer)
+    return _sampled(layer(Loss(task(body(CONFIG, rng=_rng()))), x=IDS, target=target))
 
 
 MASK = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 0, 1], [0, 1, 0, 1, 1], [1, 1, 1, 1, 0]], bool)

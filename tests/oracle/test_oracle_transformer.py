@@ -11,6 +11,7 @@ from transformer_cases import PAD, batch_of, config_of  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
 from tinytx.models import Transformer  # noqa: E402
+from tinytx.tasks import SequenceToSequence  # noqa: E402
 from tinytx.training import Adam, Trainer, WarmupInverseSqrt  # noqa: E402
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-10}  # measured in float64: 7e-13
@@ -62,14 +63,15 @@ class Oracle(torch.nn.Module):
     def __init__(self, model):
         super().__init__()
         self.config = config = model.config
-        self.dtype = torch.tensor(model.encoder.token.weight.data).dtype
+        self.dtype = torch.tensor(model.body.encoder.token.weight.data).dtype
         self.transformer = torch.nn.Transformer(
             config.d_model, config.n_heads, config.n_encoder_layers, config.n_decoder_layers, config.d_ff, dropout=0.0,
             activation=config.activation, batch_first=True, norm_first=config.norm_order == "pre", dtype=self.dtype,
         )  # fmt: skip
-        if model.encoder.norm is None:  # torch puts a norm at the end of both stacks, whatever the order
+        if model.body.encoder.norm is None:  # torch puts a norm at the end of both stacks, whatever the order
             self.transformer.encoder.norm = self.transformer.decoder.norm = None
-        own, state = dict(self.transformer.named_parameters()), model.state_dict()
+        own = dict(self.transformer.named_parameters())
+        state = {name.removeprefix("body."): array for name, array in model.state_dict().items()}
         names = [row for row in torch_names(config) if row[0] in own]
         assert {row[0] for row in names} == set(own)
         self.names = names
@@ -105,7 +107,7 @@ class Oracle(torch.nn.Module):
             src_key_padding_mask=source == PAD,
             memory_key_padding_mask=source == PAD,
         )
-        head = self.table("decoder_head_weight")
+        head = self.table("head_weight")
         return y @ (head if self.config.tied == "none" else head.T)
 
     def loss(self, source, target):
@@ -121,6 +123,7 @@ class Oracle(torch.nn.Module):
     def expected(self, gradients):
         """Yield (name, ours in torch's shape, torch's gradient), given ours by name."""
         own = dict(self.transformer.named_parameters())
+        gradients = {name.removeprefix("body."): gradient for name, gradient in gradients.items()}
         for name, ours, made in self.names:
             yield name, made(*(gradients[n] for n in ours)), own[name].grad.numpy()
         for name, table in self.tables.items():
@@ -137,7 +140,7 @@ def assert_close(actual, expected, rtol, what, largest=0.0):
 def random_model(dtype=np.float64, **options):
     """Return a model whose gains are not 1 and whose biases are not 0."""
     rng = np.random.default_rng(0)
-    model = Transformer(config_of(**options), rng=rng, dtype=dtype)
+    model = SequenceToSequence.around(Transformer, config_of(**options), rng=rng, dtype=dtype)
     for parameter in model.parameters():
         parameter.data[...] = 0.6 * rng.normal(size=parameter.data.shape)
     return model

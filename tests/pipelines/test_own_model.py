@@ -5,7 +5,7 @@ import pytest
 
 from tinytx.core import Layer
 from tinytx.data import CharTokenizer
-from tinytx.layers import Embedding, Linear
+from tinytx.layers import Embedding
 from tinytx.models import GPT, GPTConfig
 from tinytx.pipelines import Filler, Writer, load_run
 from tinytx.settings import Settings, setting
@@ -17,23 +17,22 @@ class PairsConfig(Settings):
     """A model of pairs of letters."""
 
     vocab_size: int = setting(help="number of tokens", minimum=1)
-    width: int = setting(8, "width of the table", minimum=1)
+    d_model: int = setting(8, "width of the table", minimum=1)
     max_len: int = setting(16, "tokens in the longest text", minimum=1)
 
 
 class PairsOfLetters(Layer):
-    """Says the next letter from the last one alone."""
+    """A body with which the next letter depends on the last one alone."""
 
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config = config
-        self.token = Embedding(config.vocab_size, config.width, rng=rng, dtype=dtype)
-        self.head = Linear(config.width, config.vocab_size, rng=rng, dtype=dtype)
+        self.token = Embedding(config.vocab_size, config.d_model, rng=rng, dtype=dtype)
 
     def forward(self, ids, tape=None, *, cache=None):
-        return self.head(self.token(ids, tape), tape)
+        return self.token(ids, tape)
 
-    def backward(self, dy, tape):
-        return self.token.backward(self.head.backward(dy, tape), tape)
+    def backward(self, dx, tape):
+        return self.token.backward(dx, tape)
 
 
 OWN = {"PairsOfLetters": (PairsOfLetters, PairsConfig)}
@@ -43,7 +42,7 @@ OWN = {"PairsOfLetters": (PairsOfLetters, PairsConfig)}
 def saved(tmp_path):
     """The model, its tokenizer, and the folder of its checkpoint."""
     tokenizer = CharTokenizer("abcd")
-    model = PairsOfLetters(PairsConfig(4), rng=np.random.default_rng(0))
+    model = NextToken.around(PairsOfLetters, PairsConfig(4), rng=np.random.default_rng(0))
     save_checkpoint(tmp_path, model, optimizer=AdamW(model, 1e-3), tokenizer=tokenizer.to_dict())
     return model, tokenizer, tmp_path
 
@@ -54,7 +53,7 @@ def test_it_writes_after_it_was_loaded_as_before(saved):
     texts = [list(writer.write("ab", 9, rng=np.random.default_rng(3)))
              for writer in (Writer(model, tokenizer), load_run(folder, Writer, own=OWN))]  # fmt: skip
     assert texts[0] == texts[1] and texts[0][0] == "ab" and len("".join(texts[0])) == 11
-    assert load_checkpoint(folder, own=OWN)[2]["config"] == {"vocab_size": 4, "width": 8, "max_len": 16}
+    assert load_checkpoint(folder, own=OWN)[2]["config"] == {"vocab_size": 4, "d_model": 8, "max_len": 16}
 
 
 def test_who_does_not_know_the_class_is_told_how_to_name_it(saved):
@@ -72,7 +71,7 @@ def test_a_tokenizer_of_another_size_is_refused(saved):
 def test_weights_of_another_size_are_refused(saved):
     """Catches a checkpoint whose config is not that of its weights."""
     model, tokenizer, folder = saved
-    model.config = PairsConfig(4, width=9)
+    model.body.config = PairsConfig(4, d_model=9)
     save_checkpoint(folder, model, tokenizer=tokenizer.to_dict())
     with pytest.raises(ValueError, match="config and weights do not fit"):
         load_run(folder, Writer, own=OWN)

@@ -6,6 +6,7 @@ from cases import LayerCase, Seeded
 from properties import check_shards_add_up, model_checks
 
 from tinytx.core import Tape, TapeError
+from tinytx.layers import KeyValueCache
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
 
@@ -141,3 +142,22 @@ def test_bad_targets_are_named():
 def test_a_head_of_its_own_needs_a_generator():
     with pytest.raises(ValueError, match="NextToken: this GPT's output layer shares no table.*give rng"):
         NextToken(GPT(config_of(tied_head=False), rng=np.random.default_rng(0)))
+
+
+def test_measures():
+    """Catches targets that count for nothing, and the loss of a batch that is not weighed by its targets."""
+    model, (ids, targets) = model_of(), (ids_of(3, 5), ids_of(3, 5, seed=4))
+    targets[0, 1:] = -100
+    logits = model(ids)
+    asked = targets != -100
+    right = (logits.argmax(-1) == targets)[asked]
+    measured = model.measure([(ids[:1], targets[:1]), (ids[1:], targets[1:])])
+    assert measured == {"perplexity": pytest.approx(np.exp(model.loss(ids, targets))), "accuracy": right.mean()}
+
+
+def test_last_logits_are_those_of_the_last_position():
+    """Catches logits of the first position; and a prompt that is fed twice."""
+    model, ids, cache = model_of(), ids_of(3, 6), KeyValueCache()
+    first, kept = model.begin(ids[:, :4])
+    np.testing.assert_allclose(model.last_logits(first, *kept, cache=cache), model(ids[:, :4])[:, -1], rtol=1e-12)
+    np.testing.assert_allclose(model.last_logits(ids[:, 4:], *kept, cache=cache), model(ids)[:, -1], rtol=1e-12)

@@ -5,7 +5,7 @@ import pytest
 
 from tinytx.files import FileError
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import NextToken
+from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.training import average_checkpoints, load_checkpoint, save_checkpoint
 
 CONFIG = TransformerConfig(9, 9, d_model=8, n_heads=2, d_ff=6, n_encoder_layers=1, n_decoder_layers=2)
@@ -16,7 +16,7 @@ def saved(tmp_path, n, dtype=np.float32):
     folders, states = [], []
     for seed in range(n):
         rng = np.random.default_rng(seed)
-        model = Transformer(CONFIG, rng=rng, dtype=dtype)
+        model = SequenceToSequence(Transformer(CONFIG, rng=rng, dtype=dtype))
         for parameter in model.parameters():
             parameter.data[...] = rng.normal(size=parameter.data.shape)
         folders.append(tmp_path / str(seed))
@@ -52,7 +52,7 @@ def test_models_that_differ_are_named(tmp_path):
     """Catches a mean of matrices that happen to have one shape."""
     folders, _ = saved(tmp_path, 1)
     other = TransformerConfig(**{**vars(CONFIG), "norm_order": "pre", "final_norm": False, "n_heads": 4})
-    save_checkpoint(tmp_path, Transformer(other, rng=np.random.default_rng(0)))
+    save_checkpoint(tmp_path, SequenceToSequence(Transformer(other, rng=np.random.default_rng(0))))
     wrong = "0 and .* differ in n_heads 2 and 4, norm_order 'post' and 'pre', final_norm None and False"
     with pytest.raises(FileError, match=wrong):
         average_checkpoints([folders[0], tmp_path])

@@ -9,7 +9,7 @@ import pytest
 from tinytx.core import Layer
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import NextToken
+from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.training import AdamW, Trainer, WarmupCosine, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 
@@ -185,7 +185,7 @@ def test_hostile_transformer_is_refused_before_it_takes_memory(tmp_path, field, 
     """Catches sizes that only one of two stacks or vocabularies has, and a table that is computed, not loaded."""
     config = TransformerConfig(11, 11, d_model=12, n_heads=3, d_ff=12, n_encoder_layers=1, n_decoder_layers=1)
     changed = {field: value} | ({"target_vocab_size": value} if field == "source_vocab_size" else {})
-    assert_refused(tmp_path, Transformer(config, rng=np.random.default_rng(0)), changed)
+    assert_refused(tmp_path, SequenceToSequence(Transformer(config, rng=np.random.default_rng(0))), changed)
 
 
 @pytest.mark.parametrize(

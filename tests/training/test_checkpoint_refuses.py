@@ -11,7 +11,7 @@ import pytest
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.layers import Linear
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import NextToken
+from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.training import SGD, AdamW, Lookahead, load_checkpoint, save_checkpoint
 from tinytx.training import checkpoint as checkpoint_file
 from tinytx.training.checkpoint import NAME, fingerprint
@@ -121,8 +121,10 @@ def test_an_optimizer_of_another_model(tmp_path, wrap):
 
 def others():
     rng, size = np.random.default_rng(0), {"d_model": 12, "n_heads": 3, "d_ff": 12}
-    yield Transformer(TransformerConfig(11, 11, n_encoder_layers=3, n_decoder_layers=1, **size), rng=rng)
-    yield Transformer(TransformerConfig(11, 11, n_encoder_layers=1, n_decoder_layers=2, tied="none", **size), rng=rng)
+    yield SequenceToSequence(Transformer(TransformerConfig(11, 11, n_encoder_layers=3, n_decoder_layers=1, **size), rng=rng))
+    yield SequenceToSequence.around(
+        Transformer, TransformerConfig(11, 11, n_encoder_layers=1, n_decoder_layers=2, tied="none", **size), rng=rng
+    )
     yield Bert(BertConfig(11, max_len=9, n_layers=3, **size), rng=rng)
     yield Bert(BertConfig(11, max_len=9, n_layers=1, norm_order="pre", next_sentence=False, **size), rng=rng)
     yield gpt(np.float64)
@@ -146,7 +148,7 @@ def stranger(folder, model, arrays, **config):
 
 SMALL = {"d_model": 1, "n_heads": 1, "d_ff": 1}
 ONE_LAYER = TransformerConfig(11, 11, n_encoder_layers=1, n_decoder_layers=1, **SMALL)
-TRANSFORMER = Transformer(ONE_LAYER, rng=np.random.default_rng(0))
+TRANSFORMER = SequenceToSequence(Transformer(ONE_LAYER, rng=np.random.default_rng(0)))
 DEEP = {"n_encoder_layers": 10_000, "n_decoder_layers": 10_000}
 
 
@@ -154,7 +156,7 @@ DEEP = {"n_encoder_layers": 10_000, "n_decoder_layers": 10_000}
     "arrays",
     [
         {"model.x": np.zeros(200_000, np.float32)},
-        {"model.x": np.zeros(200_000, np.float32), "model.encoder.blocks.9999.x": np.zeros(1, np.float32)},
+        {"model.x": np.zeros(200_000, np.float32), "model.body.encoder.blocks.9999.x": np.zeros(1, np.float32)},
     ],
 )
 def test_one_array_does_not_vouch_for_layers(tmp_path, arrays):
@@ -173,12 +175,12 @@ def test_one_array_does_not_vouch_for_layers(tmp_path, arrays):
 def test_layers_must_be_whole(tmp_path):
     """Catches a layer of one array that vouches for a whole one."""
     arrays = {f"model.{name}": array for name, array in TRANSFORMER.state_dict().items()}
-    arrays |= {f"model.encoder.blocks.{i}.x": np.zeros(1, np.float32) for i in range(1, 300)}
+    arrays |= {f"model.body.encoder.blocks.{i}.x": np.zeros(1, np.float32) for i in range(1, 300)}
     stranger(tmp_path, TRANSFORMER, arrays | {"model.y": np.zeros(10_000, np.float32)}, n_encoder_layers=300)
     made, cls = [], Transformer.__init__
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Transformer, "__init__", lambda self, config, **o: (made.append(config), cls(self, config, **o))[1])
-        with pytest.raises(FileError, match=r"missing encoder\.blocks\.\d+\.attention.*; \.\.\. \(\d,?\d+ in all\)"):
+        with pytest.raises(FileError, match=r"missing body\.encoder\.blocks\.\d+\.attention.*; \.\.\. \(\d,?\d+ in all\)"):
             load_checkpoint(tmp_path)
     assert [config.n_layers for config in made] == [2]  # one of each stack, for the names
 

@@ -11,7 +11,7 @@ from tinytx.core import Layer, Tape
 from tinytx.extras import MissingExtra
 from tinytx.layers import MultiHeadAttention
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import NextToken
+from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.viz import alignment_picture, attention_maps, attention_picture
 
 image = pytest.importorskip("matplotlib.image")
@@ -31,7 +31,7 @@ def wide(rng, shape):
 def transformer(**options):
     sizes = {"d_model": 12, "n_heads": 3, "n_encoder_layers": 2, "n_decoder_layers": 2, "max_len": 9}
     config = TransformerConfig(11, 11, **sizes | options)
-    return Transformer(config, rng=np.random.default_rng(0), dtype=np.float64, init=wide)
+    return SequenceToSequence(Transformer(config, rng=np.random.default_rng(0), dtype=np.float64, init=wide))
 
 
 def gpt(**options):

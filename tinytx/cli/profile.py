@@ -7,7 +7,7 @@ from tinytx.cli.settings import MOST_ROWS
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.models.bert import IGNORE
 from tinytx.settings import extended, setting
-from tinytx.tasks import NextToken
+from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.training import Adam, AdamW, load_checkpoint
 from tinytx.training.profiler import by_class, profile, time_update
 from tinytx.wording import counted
@@ -85,7 +85,8 @@ def _new(settings):
         model = Bert(BertConfig(vocab_size=v, n_layers=n, **shape), rng=rng)
     else:
         depth = {"n_encoder_layers": n, "n_decoder_layers": n}
-        model = Transformer(TransformerConfig(source_vocab_size=v, target_vocab_size=v, **depth, **shape), rng=rng)
+        config = TransformerConfig(source_vocab_size=v, target_vocab_size=v, **depth, **shape)
+        model = SequenceToSequence(Transformer(config, rng=rng))
     return model, AdamW(model, 1e-6)
 
 
@@ -107,7 +108,7 @@ def _batch(model, n):
     """Return a batch of n random rows as a model's ``loss`` takes it, each as long as the model reads."""
     config, rng = model.config, np.random.default_rng(0)
     shape = n, config.max_len
-    if isinstance(model, Transformer):
+    if isinstance(model, SequenceToSequence):
         source = rng.integers(3, config.source_vocab_size, shape)  # the first three are special
         words = rng.integers(3, config.target_vocab_size, (n, config.max_len - 1))
         start, stop = np.full((n, 1), config.start_id), np.full((n, 1), config.stop_id)

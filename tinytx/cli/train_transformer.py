@@ -1,8 +1,8 @@
 """``python -m tinytx train transformer``: the encoder-decoder, on dates or on pairs of your own."""
 
 import math
+from functools import partial
 
-from tinytx import ops
 from tinytx.cli.pair_parts import read_parts
 from tinytx.cli.rates import OptimizerSettings, make_optimizer
 from tinytx.cli.run import Run, build, make_trainer
@@ -17,11 +17,12 @@ from tinytx.cli.settings import (
 )
 from tinytx.data import PairBatches, build_tokenizers, encode_pairs
 from tinytx.extras import MissingExtra
-from tinytx.metrics import corpus_bleu, exact_match, perplexity
+from tinytx.metrics import corpus_bleu, exact_match
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.pipelines import Translator
 from tinytx.progress import tracked
 from tinytx.settings import Settings, extended, setting
+from tinytx.tasks import SequenceToSequence
 from tinytx.wording import command, counted
 
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
@@ -113,7 +114,7 @@ def run(arguments):
     compare_data(before, pairs=data)
     sizes = {f"{s}_vocab_size": t.vocab_size for s, t in zip(("source", "target"), tokenizers, strict=True)}
     config = TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": _tied(settings)})
-    model = build(Transformer, config, settings, before)
+    model = build(partial(SequenceToSequence.around, Transformer), config, settings, before)
     trainer = make_trainer(make_optimizer(model, settings, peak=_peak(settings)), model, settings, before)
     states = {f"{s}_tokenizer": t.to_dict() for s, t in zip(("source", "target"), tokenizers, strict=True)}
     run = Run("transformer", settings, trainer, before, arguments, pairs=data, **states)
@@ -133,7 +134,8 @@ def run(arguments):
 
     def measure():
         batches = list(checks())
-        losses = {"val_loss": run.evaluate(batch[:2] for batch in batches), "perplexity": _perplexity(model, batches)}
+        losses = {"val_loss": run.evaluate(batch[:2] for batch in batches)}
+        losses |= model.measure(tracked(batches, "batch of the perplexity"))
         hypotheses.extend(Translator(model, *tokenizers).translate_ids(encoded[2].sources[: settings.report_pairs]))
         references = _references(settings, held_out)
         bleu = corpus_bleu(hypotheses, references).score
@@ -220,16 +222,6 @@ def _announcement(settings, named, parts, encoded, tokenizers, batches):
 def shorten(text, width=60):
     """Return a text, cut where it is longer than a line can show."""
     return text if len(text) <= width else text[: width - 4] + " ..."
-
-
-def _perplexity(model, batches):
-    """Return the perplexity of the batches' targets: without label smoothing, which is no part of a surprise."""
-    sums, counts = [], []
-    for source, target, _ in tracked(batches, "batch of the perplexity"):
-        logits, labels = model(source, target[:, :-1]), target[:, 1:]
-        sums.append(ops.cross_entropy(logits, labels, ignore_index=model.config.pad_id, count=1)[0])
-        counts.append(model.count(source, target))
-    return perplexity(sums, counts)
 
 
 def _references(settings, pairs):

@@ -15,7 +15,7 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
 
     Parameters
     ----------
-    model : NextToken or Transformer
+    model : NextToken or SequenceToSequence
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
         The prompts, T >= 1; of a prompt longer than ``max_len`` the end is used. Prompts of different lengths get the
         same tokens as each would alone (see `tinytx.decoding.sessions.begin`). For an encoder-decoder, the sources.
@@ -146,7 +146,7 @@ def decode_whole(session, n_tokens, settings, ending, trace=False):
 
     Parameters
     ----------
-    session : Continuation or Translation
+    session : Session
     n_tokens : int
     settings : (temperature, top_k, top_p, rng)
     ending : Ending

@@ -23,14 +23,15 @@ from tinytx.layers import KeyValueCache
 from tinytx.shapes import check_ids
 
 
-class Continuation:
-    """A decoder-only model that continues prompts of one length.
+class Session:
+    """A model that goes on with prompts of one length, or writes the targets of sources.
 
     Parameters
     ----------
-    model : layer
-        ``model(ids (B, T), cache=cache)`` returns logits (B, T, V), ``model.config`` has ``vocab_size`` and
-        ``max_len``: `tinytx.tasks.NextToken`.
+    model : Task
+        ``begin(ids)`` returns the ids to feed first, and a tuple of arrays that stay (a memory and its mask: their first
+        axis is the batch's); ``last_logits(new, *those, cache=cache)`` the logits (B, V) of the token after ``new``.
+        `tinytx.tasks.NextToken`, `tinytx.tasks.SequenceToSequence`.
     ids : integers (B, T)
     slide : bool
         When ``max_len`` positions are full, forget all but the last half of them and go on, for ever. Then of a longer
@@ -38,10 +39,11 @@ class Continuation:
     """
 
     def __init__(self, model, ids, slide=False):
-        self.model, self.cache = model, KeyValueCache()
-        self.max_len, self.vocab_size = model.config.max_len, model.config.vocab_size
-        self.first = ids[:, -self.max_len :] if slide else ids
-        self.slides, self._n_fed = slide, 0
+        self.model, self.cache, self.vocab_size = model, KeyValueCache(), model.vocab_size
+        self.max_len, self.slides = model.config.max_len, slide
+        with workers.use():
+            self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
+        self._n_fed = 0
         self._last = deque(maxlen=max(1, self.max_len // 2))  # what the window keeps, columns (B,): O(1) a token
 
     def logits(self, new):
@@ -52,55 +54,18 @@ class Continuation:
                 self.cache, self._n_fed, new = KeyValueCache(), 0, np.stack(self._last, axis=1)
         self._n_fed += new.shape[1]
         with workers.use():
-            return self.model(new, cache=self.cache)[:, -1]
-
-    def restarted(self):
-        """Return another session that has been fed nothing yet."""
-        return Continuation(self.model, self.first, self.slides)
-
-    def repeat(self, n):
-        """Hold every row n times: ``0 0 1 1 2 2`` for n = 2."""
-        self.cache.select(np.repeat(np.arange(len(self.first)), n))
-
-    def select(self, rows):
-        """Keep these rows, in this order."""
-        self.cache.select(rows)
-
-
-class Translation:
-    """An encoder-decoder that reads sources, once, and writes targets from ``start_id`` on.
-
-    Parameters
-    ----------
-    model : layer
-        ``encode(source)``, ``source_mask(source)`` and ``decode(target, memory, source_mask, cache=cache)`` as those of
-        ``tinytx.models.Transformer``, and its ``config``.
-    source : integers (B, S)
-        Padded with ``pad_id``.
-    """
-
-    def __init__(self, model, source):
-        self.model, self.cache = model, KeyValueCache()
-        self.max_len, self.vocab_size = model.config.max_len, model.config.target_vocab_size
-        with workers.use():
-            self.memory, self.mask = model.encode(source), model.source_mask(source)
-        self.first, self.slides = np.full((len(source), 1), model.config.start_id), False
-
-    def logits(self, new):
-        """Return the logits (N, V) of what follows ``new`` (N, t)."""
-        with workers.use():
-            return self.model.decode(new, self.memory, self.mask, cache=self.cache)[:, -1]
+            return self.model.last_logits(new, *self._kept, cache=self.cache)
 
     def restarted(self):
         """Return another session that has been fed nothing yet, of the same memory."""
         other = copy.copy(self)
-        other.cache = KeyValueCache()
+        other.cache, other._n_fed, other._last = KeyValueCache(), 0, deque(maxlen=self._last.maxlen)
         return other
 
     def repeat(self, n):
-        """Hold every row n times, its source too."""
+        """Hold every row n times, ``0 0 1 1 2 2`` for n = 2: its memory, too."""
         self.cache.select(np.repeat(np.arange(len(self.first)), n))
-        self.memory, self.mask = np.repeat(self.memory, n, axis=0), np.repeat(self.mask, n, axis=0)
+        self._kept = tuple(np.repeat(array, n, axis=0) for array in self._kept)
 
     def select(self, rows):
         """Keep these rows, in this order; each must take the place of one with the same source."""
@@ -118,12 +83,12 @@ def begin(place, model, ids, n_tokens, *, slide=False):
     ----------
     place : str
         For messages.
-    model : NextToken or Transformer
+    model : NextToken or SequenceToSequence
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
     n_tokens : int
         Tokens that will be asked for.
     slide : bool
-        See `Continuation`.
+        See `Session`.
 
     Returns
     -------
@@ -136,14 +101,13 @@ def begin(place, model, ids, n_tokens, *, slide=False):
     """
     n_tokens = check_whole(place, "n_tokens", n_tokens, least=0 if slide else 1)
     groups = _by_length(place, ids)
-    if hasattr(model, "encode"):
-        sessions = [_translation(model, groups)]
-    else:
-        sessions = [(rows, Continuation(model, prompt, slide)) for rows, prompt in groups]
+    if model.pads_prompts:
+        groups, slide = [_padded(model, groups)], False
+    sessions = [(rows, Session(model, prompt, slide)) for rows, prompt in groups]
     for _, session in sessions:
         room = session.max_len - session.first.shape[1] + 1  # the last token is chosen, and never fed
         if n_tokens > room and not session.slides:
-            slides = "" if hasattr(model, "encode") else ", or use generate, which goes on with the end of the text"
+            slides = "" if model.pads_prompts else ", or use generate, which goes on with the end of the text"
             raise ValueError(
                 f"{place}: n_tokens is {n_tokens}, but after {session.first.shape[1]} tokens the model's max_len "
                 f"{session.max_len} leaves room for {room}: ask for fewer{slides}"
@@ -174,13 +138,13 @@ def _by_length(place, ids):
     return [(np.arange(len(ids)), ids)]
 
 
-def _translation(model, groups):
-    """Return (rows, session) of all sources, padded to one length."""
+def _padded(model, groups):
+    """Return (rows, ids) of all sources, padded to one length."""
     n_rows, longest = sum(len(rows) for rows, _ in groups), max(ids.shape[1] for _, ids in groups)
     source = np.full((n_rows, longest), model.config.pad_id, groups[0][1].dtype)
     for rows, ids in groups:
         source[rows, : ids.shape[1]] = ids
-    return np.arange(n_rows), Translation(model, source)
+    return np.arange(n_rows), source
 
 
 class Ending:
@@ -190,7 +154,7 @@ class Ending:
     ----------
     place : str
         For messages.
-    model : NextToken or Transformer
+    model : NextToken or SequenceToSequence
     vocab_size : int
     stop : int or sequence of int, optional
         If None, the model's ``config.stop_id``, or nothing where it has none. ``()`` is nothing.

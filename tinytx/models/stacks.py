@@ -10,9 +10,7 @@ from tinytx.layers import (
     Embedding,
     LayerNorm,
     LearnedPositions,
-    Linear,
     SinusoidalPositions,
-    TiedLinear,
 )
 
 POSITIONS = ("sinusoidal", "learned", "doubled")  # the last: `tinytx.ops.positions`, equation (5)
@@ -142,7 +140,7 @@ class Encoder(_Stack):
 
 
 class Decoder(_Stack):
-    """Causal blocks that also read a memory, over target tokens, and a linear map to the vocabulary.
+    """Causal blocks that also read a memory, over target tokens: ids and memory to vectors.
 
     Parameters
     ----------
@@ -154,21 +152,16 @@ class Decoder(_Stack):
 
     def __init__(self, config, token, **options):
         super().__init__(config, token, DecoderBlock, config.n_decoder_layers, "Transformer: target", **options)
-        if config.tied == "none":
-            self.head = Linear(config.d_model, config.target_vocab_size, bias=False, **options)
-        else:
-            self.head = TiedLinear(token.weight)
 
     def forward(self, target, tape=None, *, memory, memory_mask=None, cache=None):
-        """Ids (B, T), memory (B, S, D), and a mask that broadcasts to (B, H, T, S) -> logits (B, T, V)."""
+        """Ids (B, T), memory (B, S, D), and a mask that broadcasts to (B, H, T, S) -> (B, T, D)."""
         x = self._embed(target, tape, start=cache.length if cache is not None else 0)
         for block in self.blocks:
             x = block(x, tape, memory=memory, memory_mask=memory_mask, cache=cache)
-        return self.head(self.norm(x, tape) if self.norm else x, tape)
+        return self.norm(x, tape) if self.norm else x
 
-    def backward(self, dlogits, tape):
+    def backward(self, dx, tape):
         """Return dmemory: every block reads the memory, so what they say adds up."""
-        dx = self.head.backward(dlogits, tape)
         dx = self.norm.backward(dx, tape) if self.norm else dx
         dmemory = None
         for block in reversed(self.blocks):

@@ -1,29 +1,16 @@
 """The Transformer of "Attention is all you need" (Vaswani et al. 2017, arXiv:1706.03762): encoder and decoder.
 
-Three questions that everybody asks first:
-
-What does the decoder get while training? The target itself, one position late (teacher forcing). A target is
-``start w1 w2 .. wn stop`` and then padding, (B, T + 1). The decoder reads all but its last column and is to say all
-but its first::
-
-    input    start  w1  w2  ..  wn          target[:, :-1]
-    label    w1     w2  ..  wn  stop        target[:, 1:]
-
-so that at every position it has the right words before it, whatever it would have said itself, and the causal mask
-keeps it from the word it is to say. All positions are trained in one pass. `Transformer.loss` does the shifting.
-
-Where does decoding start? From ``start`` alone: its logits say w1, which is appended, and so on until ``stop``.
+A GPT's blocks are causal and read their own text alone. Here a decoder's blocks read a memory as well: what an encoder,
+whose blocks look both ways, makes of the source. `tinytx.tasks.SequenceToSequence` trains it, and says what it is fed.
 
 What does padding do? Nothing. Padded source positions are hidden from every attention (`tinytx.layers.masks`); in a
-target, padding stands at the end, where the causal mask hides it from all words before; as a label it counts for
-nothing.
+target, padding stands at the end, where the causal mask hides it from all words before.
 """
 
 import math
 
 import numpy as np
 
-from tinytx import ops
 from tinytx.core import Layer
 from tinytx.layers import Embedding, padding_mask
 from tinytx.layers.block import NORM_ORDERS
@@ -106,7 +93,7 @@ class TransformerConfig(Settings):
 
 
 class Transformer(Layer):
-    """An encoder, and a decoder that reads what it wrote: source ids and target ids to logits of the next target word.
+    """An encoder and a decoder: source ids and target ids to a vector for each position of the target.
 
     Parameters
     ----------
@@ -119,14 +106,14 @@ class Transformer(Layer):
     Examples
     --------
     >>> config = TransformerConfig(20, 20, d_model=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1)
-    >>> model = Transformer(config, rng=np.random.default_rng(0))
+    >>> body = Transformer(config, rng=np.random.default_rng(0))
     >>> source, target = np.full((2, 5), 7), np.full((2, 3), 8)
-    >>> model(source, target).shape
-    (2, 3, 20)
+    >>> body(source, target).shape
+    (2, 3, 16)
     """
 
     def __init__(self, config, *, rng, dtype=np.float32, init=xavier_uniform):
-        self.config = config
+        self.config, self.init = config, init
         options = {"rng": rng, "dtype": dtype, "init": init}
         scale = math.sqrt(config.d_model) if config.scaled_embedding else 1.0
         source = Embedding(config.source_vocab_size, config.d_model, scale=scale, **options)
@@ -139,6 +126,11 @@ class Transformer(Layer):
     def __call__(self, source, target, tape=None):
         """Return `forward`: a Transformer is the one layer that takes two arrays before the tape."""
         return self.forward(source, target, tape)
+
+    @property
+    def output_table(self):
+        """The parameter (V, D) that the output layer shares, or None where it has its own."""
+        return self.decoder.token.weight if self.config.tied != "none" else None
 
     def source_mask(self, source):
         """Return the mask (B, 1, 1, S) that is True where ``source`` (B, S) is not padding."""
@@ -157,7 +149,7 @@ class Transformer(Layer):
         return self.encoder(source, tape, mask=self.source_mask(source) if source.ndim == 2 else None)
 
     def decode(self, target, memory, source_mask, tape=None, *, cache=None):
-        """Return the logits of each position's next word.
+        """Return what the decoder makes of each position of the target.
 
         Parameters
         ----------
@@ -174,7 +166,7 @@ class Transformer(Layer):
 
         Returns
         -------
-        array (B, T, V)
+        array (B, T, D)
 
         Raises
         ------
@@ -190,66 +182,13 @@ class Transformer(Layer):
         return self.decoder(target, tape, memory=memory, memory_mask=source_mask, cache=cache)
 
     def forward(self, source, target, tape=None):
-        """Return the logits (B, T, V) of source ids (B, S) and target ids (B, T)."""
+        """Return the decoder's vectors (B, T, D) for source ids (B, S) and target ids (B, T)."""
         memory = self.encode(source, tape)
         return self.decode(target, memory, self.source_mask(source), tape)
 
-    def backward(self, dlogits, tape):
+    def backward(self, dx, tape):
         """Add the gradients of all parameters; ids have none, so nothing is returned."""
-        self.encoder.backward(self.decoder.backward(dlogits, tape), tape)
-
-    def loss(self, source, target, tape=None, *, count=None):
-        """Return the mean loss per word of the target, in nats.
-
-        Parameters
-        ----------
-        source : integers (B, S)
-        target : integers (B, T + 1)
-            ``start_id``, words, ``stop_id``, padding: the decoder's input and its labels, see above.
-        tape : Tape, optional
-        count : int, optional
-            By how many words to divide: those of the whole batch, where this is a part of it.
-
-        Raises
-        ------
-        ValueError
-            If a target holds padding before a word, which the words after it would look at; or as for `decode`.
-        """
-        target = self._checked(target)
-        logits, labels, config = self(source, target[:, :-1], tape), target[:, 1:], self.config
-        options = {"label_smoothing": config.label_smoothing, "count": count}
-        if config.loss_form == "kl_divergence":
-            loss, saved = ops.kl_divergence(logits, labels, pad_id=config.pad_id, **options)
-        else:
-            loss, saved = ops.cross_entropy(logits, labels, ignore_index=config.pad_id, **options)
-        if tape is not None:
-            tape.push(self, saved)
-        return loss
-
-    def loss_backward(self, tape):
-        """Add the gradients of `loss`."""
-        kl = self.config.loss_form == "kl_divergence"
-        loss_backward = ops.kl_divergence_backward if kl else ops.cross_entropy_backward
-        self.backward(loss_backward(1.0, tape.pop(self)), tape)
-
-    def count(self, source, target):
-        """Return by how many words `loss` divides: labels that are not padding."""
-        return ops.count_targets(np.asarray(target)[:, 1:], self.config.pad_id)
-
-    def _checked(self, target):
-        """Return target as an array, if it can be shifted and has padding at its end only."""
-        target = np.asarray(target)
-        if target.ndim != 2 or target.shape[1] < 2:
-            raise ValueError(f"Transformer: target has shape {target.shape}, expected (B, T + 1): start, words, stop")
-        pad = target == self.config.pad_id
-        wrong = np.argwhere(pad[:, :-1] & ~pad[:, 1:])
-        if len(wrong):
-            row, position = (int(i) for i in wrong[0])
-            raise ValueError(
-                f"Transformer: target row {row} has padding (id {self.config.pad_id}) at position {position} and "
-                "words behind it: pad targets at the end"
-            )
-        return target
+        self.encoder.backward(self.decoder.backward(dx, tape), tape)
 
     def _name_layers_from_here(self, tape):
         """Let a tape's messages name layers by their path in the whole model."""

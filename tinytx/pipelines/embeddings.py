@@ -27,7 +27,7 @@ def word_vectors(trained, side="source"):
     stack = getattr(model, "body", getattr(model, "encoder", None))
     if tokenizer is None:
         tokenizer = getattr(trained, f"{side}_tokenizer")
-        stack = {"source": model.encoder, "target": model.decoder}[side]
+        stack = {"source": model.body.encoder, "target": model.body.decoder}[side]
     own = np.delete(np.arange(tokenizer.vocab_size), tokenizer.special_ids)
     return [tokenizer.names[i] for i in own], stack.token.weight.data[own], getattr(tokenizer, "lower", False)
 

@@ -110,7 +110,7 @@ def _explain_translator(translator, text, target, tokens):
         _size(f"A Transformer of {config.n_encoder_layers} + {config.n_decoder_layers} layers", config, "pair"),
         *_encoder_page(sources, names[0], n_padding),
         *_decoder_page(targets, names[1], n_padding, own),
-        *_masks_page(model.source_mask(sources), *names),
+        *_masks_page(model.body.source_mask(sources), *names),
         *_loss_page(model, sources, targets, n_padding, target_tokenizer),
         *_decoding_page(decoded, (1, len(ids), config.d_model), n_tokens, target_tokenizer),
     ]

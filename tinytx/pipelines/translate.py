@@ -37,7 +37,7 @@ class Translation(NamedTuple):
 
 
 class Translator(NamedTuple):
-    """A trained Transformer, or a model of yours with its ``encode`` and ``decode``, and its tokenizers.
+    """A trained Transformer, or a task of yours that `tinytx.decoding.greedy` can ask, and its tokenizers.
 
     Examples
     --------

@@ -30,7 +30,7 @@ class NextToken(Task):
 
     def __init__(self, body, *, rng=None):
         super().__init__(body)
-        self.head = self._output_layer(body.config.vocab_size, rng)
+        self.head = self._output_layer(rng)
 
     def forward(self, ids, tape=None, *, cache=None):
         """Return the logits (B, T, V) of each position's next token; ``cache`` holds the positions before ``ids``."""
@@ -52,3 +52,20 @@ class NextToken(Task):
     def count(ids, targets):
         """Return by how many targets `loss` divides."""
         return ops.count_targets(targets)
+
+    def measure(self, batches):
+        """Return ``perplexity`` per token and ``accuracy``, the share of targets that are the likeliest token.
+
+        Parameters
+        ----------
+        batches : iterable of (ids, targets)
+        """
+        return self._words_measured((self.body(ids), targets) for ids, targets in batches)
+
+    def begin(self, ids):
+        """Return what decoding starts from: the ids to feed first (B, T), and nothing that stays."""
+        return ids, ()
+
+    def last_logits(self, new, *, cache):
+        """Return the logits (B, V) of the token after ``new`` (B, t), the ids that ``cache`` does not hold yet."""
+        return self._last_logits(self.body(new, cache=cache))

@@ -5,6 +5,8 @@ import numpy as np
 from tinytx import ops
 from tinytx.core import Layer
 from tinytx.layers import Linear, TiedLinear
+from tinytx.layers.init import uniform_fan_in
+from tinytx.metrics import perplexity
 
 LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
 
@@ -17,9 +19,13 @@ class Task(Layer):
     Parameters
     ----------
     body : Layer
-        Turns ids into vectors (..., D): `tinytx.models`. It has a ``config`` with ``d_model``; ``init``, how a matrix
-        starts; and ``output_table``, the parameter (V, D) that its output layer shares, or None where it has its own.
+        Turns ids into vectors (..., D): `tinytx.models`, or one of your own. It has a ``config`` with ``d_model`` and
+        ``vocab_size``. It may have ``init``, how a matrix starts (else `tinytx.layers.init.uniform_fan_in`), and
+        ``output_table``, the parameter (V, D) that the output layer shares (None: it has its own).
     """
+
+    pads_prompts = False  # whether decoding may pad shorter prompts, since the body hides padding
+    ignored = -100  # a target that counts for nothing
 
     def __init__(self, body):
         self.body = body
@@ -44,23 +50,33 @@ class Task(Layer):
         """The body's."""
         return self.body.config
 
+    @property
+    def vocab_size(self):
+        """How many words there are to say, V."""
+        return self.config.vocab_size
+
     def _vectors(self, *inputs, tape, **options):
         """Return what the body makes of ids; a tape's messages then name layers by their path in the task."""
         if tape is not None and tape.root is None:
             tape.root = self
         return self.body(*inputs, tape, **options)
 
-    def _output_layer(self, vocab_size, rng):
+    def _output_layer(self, rng):
         """Return the linear map from the body's vectors to logits: tied to the body's table, or drawn from ``rng``."""
-        if self.body.output_table is not None:
-            return TiedLinear(self.body.output_table)
+        table = getattr(self.body, "output_table", None)
+        if table is not None:
+            return TiedLinear(table)
         if rng is None:
             raise ValueError(
                 f"{type(self).__name__}: this {type(self.body).__name__}'s output layer shares no table, so it has "
                 "weights of its own to draw: give rng, the generator that drew the body's"
             )
+        return Linear(self.config.d_model, self.vocab_size, bias=False, **self._drawn_like_the_body(rng))
+
+    def _drawn_like_the_body(self, rng):
+        """Return what a head's layers are made with: the body's dtype and its way to draw a matrix."""
         dtype = self.body.parameters()[0].data.dtype
-        return Linear(self.config.d_model, vocab_size, bias=False, rng=rng, dtype=dtype, init=self.body.init)
+        return {"rng": rng, "dtype": dtype, "init": getattr(self.body, "init", uniform_fan_in)}
 
     def _words_loss(self, x, targets, tape, **options):
         """Return the cross-entropy of ``targets`` (...) given the body's vectors x (..., D).
@@ -83,3 +99,21 @@ class Task(Layer):
         dx, dmatrix = ops.linear_cross_entropy_backward(1.0, saved)
         self.head.add_matrix_grad(dmatrix)
         return dx
+
+    def _words_measured(self, batches):
+        """Return perplexity and accuracy over (vectors (..., D), targets (...)) of several batches."""
+        nats, n_right, n = 0.0, 0, 0
+        for x, targets in batches:
+            asked = targets != self.ignored
+            step = max(1, LOGITS // self.vocab_size)
+            x, targets = x[asked], targets[asked]  # (n, D), (n,)
+            for start in range(0, len(x), step):
+                logits, some = self.head(x[start : start + step]), targets[start : start + step]
+                nats += ops.cross_entropy(logits, some, count=1)[0]
+                n_right += int((logits.argmax(axis=-1) == some).sum())
+            n += len(targets)
+        return {"perplexity": perplexity(nats, n), "accuracy": n_right / n}
+
+    def _last_logits(self, x):
+        """Return the logits (B, V) of the last position of vectors x (B, T, D)."""
+        return self.head(x[:, -1:])[:, 0]

@@ -2,8 +2,8 @@
 
 import re
 
-TASK_OF = {"bert": None, "gpt": "next_token", "transformer": None}  # what each kind of model was trained for
-HEADS = {"gpt": ("head.",)}  # paths that are the task's; all others are the body's
+TASK_OF = {"bert": None, "gpt": "next_token", "transformer": "sequence_to_sequence"}  # what each kind of model was trained for
+HEADS = {"gpt": {"head.": "head."}, "transformer": {"decoder.head.": "head."}}  # paths of the task, then and now
 
 
 def upgraded(arrays, meta):
@@ -22,7 +22,9 @@ def upgraded(arrays, meta):
     heads = HEADS[meta["model"]]
 
     def renamed(match):
-        return match[1] + (match[2] if match[2].startswith(heads) else f"body.{match[2]}")
+        slot, path = match.groups()
+        head = next((then for then in heads if path.startswith(then)), None)
+        return f"{slot}body.{path}" if head is None else slot + heads[head] + path.removeprefix(head)
 
     names = {name: re.sub(r"^(model\.|optimizer\.(?:fast\.)?\w+\.)(.+)$", renamed, name) for name in arrays}
     return {names[name]: array for name, array in arrays.items()}, meta | {"format": 2, "task": task}
