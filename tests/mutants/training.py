@@ -104,7 +104,7 @@ TABLE = {
     ],
     "training/optimizers/groups.py": [
         ("the last group that matches wins, not the first",
-         "left = [path for path in left if path not in found]", "pass"),
+         "left = [path for path in left if path not in settings_by_path]", "pass"),
         ("a factor of 0 does not freeze", "for value in (self.lr, self.lr_factor)", "for value in (self.lr,)"),
     ],
     "training/optimizers/lamb.py": [

@@ -64,10 +64,10 @@ def test_paths_as_patterns(chosen):
     "groups, message",
     [
         ([("embedding.*", {})], r"AdamW: group 'embedding\.\*' matches no parameter; their paths are weight, bias"),
-        ([("w*", {}), ("weight", {})], "group 'weight' matches only what earlier groups have taken .weight.: put it b"),
+        ([("w*", {}), ("weight", {})], "group 'weight' matches only parameters of earlier groups .weight.: put it b"),
         ([("Weight", {})], "group 'Weight' matches no parameter"),
         ([("weight", {"decay": 0.1})], "group 'weight' sets 'decay', expected one of lr, lr_factor, weight_decay"),
-        ([("weight", {"lr_factor": -1})], "group 'weight' sets lr_factor to -1, expected a number from 0 on"),
+        ([("weight", {"lr_factor": -1})], "group 'weight' sets lr_factor to -1, expected a finite number from 0"),
         ([("weight", {"lr": "1e-3"})], "sets lr to '1e-3'"),
         ([("weight", {"weight_decay": np.nan})], "sets weight_decay to nan"),
         ([("weight", {"weight_decay": lambda step: 0.1})], "sets weight_decay to <function"),

@@ -193,7 +193,7 @@ def test_state_of_another_optimiser_is_refused_and_changes_nothing():
 
 
 def trainer_of(model, threads=2):
-    groups = [("*.norm.*", {"weight_decay": 0.3}), ("position.*", {"lr_factor": 0.5})]
+    groups = [("*.norm.*", {"weight_decay": 0.3}), ("*position.*", {"lr_factor": 0.5})]
     optimizer = Ranger(model, WarmupCosine(3e-2, 3, 20), weight_decay=0.1, groups=groups)
     return Trainer(model, optimizer, clip=0.5, threads=threads, seed=1)
 

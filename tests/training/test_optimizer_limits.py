@@ -101,7 +101,7 @@ def test_a_row_without_gradient_stays_finite():
 
 def test_a_model_without_parameters(make):
     """Catches an optimiser that trains nothing without a word."""
-    with pytest.raises(ValueError, match="Layer has no parameters, so that there is nothing to train"):
+    with pytest.raises(ValueError, match="Layer has no parameters to train"):
         make(Layer(), LR)
 
 
@@ -176,7 +176,7 @@ def test_data_of_another_shape_is_refused(make, data):
     """Catches moments of another length than the parameter that somebody has put in its place."""
     optimizer = ready(make(Toy(), LR))
     optimizer.named["bias"].data = data
-    with pytest.raises(ValueError, match=r"bias has shape .* expected \(4,\) and float64 from when the optimiser"):
+    with pytest.raises(ValueError, match=r"bias has shape .* expected \(4,\) and float64 as when the optimiser"):
         optimizer.step()
     assert optimizer.t == 0
 

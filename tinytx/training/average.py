@@ -1,7 +1,7 @@
-"""The average of several checkpoints of one run: what Vaswani et al. 2017 (section 6.1) translate with.
+"""The average of several checkpoints of one run, as Vaswani et al. 2017 (section 6.1) use it to translate.
 
-Late in training the weights wander around a minimum, pushed by the noise of batches. The mean of several points of
-that walk lies nearer to the middle than any of them, at no cost while training.
+Late in training, the noise of batches moves the weights around a minimum. The mean of several checkpoints is nearer to
+the minimum than each of them, and it costs nothing during training.
 """
 
 import numpy as np
@@ -25,9 +25,9 @@ def average_checkpoints(folders):
     Returns
     -------
     model : Layer
-        Of the first checkpoint's dtype.
+        With the dtype of the first checkpoint.
     meta : dict
-        The last checkpoint's, with the tokenizers or what else was saved there.
+        The last checkpoint's meta, with the tokenizers and everything else that was saved there.
 
     Raises
     ------
@@ -36,8 +36,8 @@ def average_checkpoints(folders):
     ValueError
         If there are no folders.
     FileError
-        If a checkpoint cannot be read, or has another kind of model or config than the first: naming both folders and
-        every field that differs.
+        If a checkpoint cannot be read, or its kind of model or config differs from the first one's. The message names
+        both folders and every field that differs.
 
     Examples
     --------

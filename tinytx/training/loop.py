@@ -1,4 +1,4 @@
-"""The loop of a run: steps, evaluation, metrics and checkpoints, until it is done or stopped."""
+"""The loop of a run: steps, evaluation, metrics and checkpoints, until the run is finished or interrupted."""
 
 import json
 import signal
@@ -15,43 +15,43 @@ METRICS = "metrics.jsonl"
 
 
 def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, log_every=10, stop=None):
-    """Train until ``steps`` optimiser steps have been taken, or until somebody interrupts.
+    """Train until ``steps`` optimiser steps have been taken, or until the run is interrupted.
 
     Parameters
     ----------
     trainer : Trainer
-        Its optimiser's step counter says where to go on.
+        Training continues at its optimiser's step counter.
     batch : function (int) -> tuple of arrays
-        The batch of a step: a function of the step alone, so that a resumed run sees what a straight one would.
+        The batch of a step. It must depend on the step alone, so that a resumed run gets the same batches.
     steps : int
     tokens : int
-        In a batch, for the rate that is shown.
+        The number of tokens in a batch, for the speed in the display.
     out : Path
-        Folder that gets metrics.jsonl: on each line a record with ``step``, ``train_loss`` (of the step's own batch,
-        before it), ``learning_rate``, ``grad_norm`` (before clipping) and ``tokens_per_second``; and with ``val_loss``
-        where there was an evaluation.
+        The folder for metrics.jsonl. Each line is a record with ``step``, ``train_loss`` (of the step's batch, before
+        the update), ``learning_rate``, ``grad_norm`` (before clipping), ``tokens_per_second``, and ``val_loss`` if the
+        step was followed by an evaluation.
     evaluate : function () -> float, or None
-        The validation loss; None if there is nothing to validate on, and checkpoints are all that ``eval_every`` says.
+        Returns the validation loss. None if there is no validation: then ``eval_every`` only spaces checkpoints.
     save : function ()
         Writes a checkpoint. Called at every evaluation, at the end, on interruption and before an error is raised.
     eval_every, log_every : int
         Steps between evaluations, and between lines of metrics.
     stop : function () -> bool, optional
-        Whether the run ends early: after an evaluation that shows that more steps are of no use.
+        Returns whether to end the run early, because more steps do not help.
 
     Returns
     -------
     bool
-        Whether the run is over: all steps were taken, or ``stop`` ended it. False if a signal stopped it after a whole
-        step: SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal was closed) or SIGBREAK (Ctrl-Break on Windows).
+        Whether the run is finished: all steps were taken, or ``stop`` ended it. False if a signal stopped it after a
+        complete step: SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal was closed) or SIGBREAK (Ctrl-Break on Windows).
 
     Raises
     ------
     Exception
-        What ``batch``, ``evaluate`` or the display raise, such as MemoryError, or BrokenPipeError where nobody reads
-        the output any more: after a checkpoint of the last whole step.
+        Any error of ``batch``, ``evaluate`` or the display, such as MemoryError, or BrokenPipeError if the reader of
+        the output is gone. Before it is raised, a checkpoint of the last complete step is written.
     NotFiniteError
-        Of a loss that is NaN or infinite; the last good checkpoint stands.
+        If a loss is NaN or infinite; the last good checkpoint is kept.
     """
     optimizer = trainer.optimizer
 
@@ -65,7 +65,7 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
             rate, step = optimizer.learning_rate, optimizer.t
             with _saving(save):
                 arrays = batch(step)
-            loss = trainer.step(*arrays)  # if it fails, weights may be those of half a step
+            loss = trainer.step(*arrays)  # not inside _saving: after an error the weights may be half updated
             t = optimizer.t
             record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
             log.measure(record)
@@ -86,7 +86,7 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
 
 @contextmanager
 def _saving(save):
-    """Save before an error leaves the block, in which no weight changes."""
+    """Write a checkpoint before an error leaves the block; the block does not change weights."""
     try:
         yield
     except NotFiniteError:
@@ -97,7 +97,7 @@ def _saving(save):
 
 
 class _Log:
-    """What is written of the steps to the file of metrics, and then shown: who is shown it may be gone."""
+    """Writes records of steps to the file of metrics and then to the display, in this order: the display may fail."""
 
     def __init__(self, path, bar, tokens, step):
         self._path, self._bar, self._tokens = path, bar, tokens
@@ -105,10 +105,10 @@ class _Log:
         self._val_loss = None
 
     def measure(self, record):
-        """Add the rate of the steps since the last record."""
+        """Add the speed since the last record."""
         n_steps, now = record["step"] - self._since, time.perf_counter()
         record["tokens_per_second"] = n_steps * self._tokens / max(now - self._clock, 1e-9)
-        if self._since == self._first:  # kernels are compiled or loaded in the first step: no rate to go by
+        if self._since == self._first:  # the first step does not count: kernels are compiled or loaded in it
             self._since, self._clock = record["step"], now
 
     def write(self, record):
@@ -128,12 +128,12 @@ class _Log:
 
 
 def read_metrics(path):
-    """Return the records of a file of metrics, as `tinytx.files.read_json_lines`, whose steps are whole numbers.
+    """Return the records of a file of metrics, as `tinytx.files.read_json_lines` does, and check their values.
 
     Raises
     ------
     FileError
-        If a step is something else, or anything else is not a number.
+        If a step is not a whole number, or another value is not a number.
     """
     records = read_json_lines(path)
     for line, record in enumerate(records, start=1):
@@ -146,7 +146,7 @@ def read_metrics(path):
 
 
 def forget_after(metrics, step):
-    """Drop the records of steps that a resumed run is going to take again."""
+    """Remove the records of steps that a resumed run takes again."""
     if not metrics.exists():
         return
     records = read_metrics(metrics)

@@ -1,4 +1,4 @@
-"""Freed memory that stays with the process, so that a training step does not ask the system for it again."""
+"""Keeps freed memory in the process, so that a training step need not ask the system for it again."""
 
 import ctypes
 import sys
@@ -9,14 +9,14 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory():
-    """Ask the C library to keep what is freed, for the next array; where it is not glibc, do nothing.
+    """Ask the C library to keep freed memory for the next arrays; do nothing if it is not glibc.
 
-    glibc maps every array above 128 kB anew and gives it back when it is freed; the system clears each page of it before
-    it hands it out again. A step frees and makes hundreds of such arrays, always of the same sizes, which costs 5 to
-    20 % of its time. Numbers do not change, nor does the peak by more than a few per cent; but what a step has used
-    stays with the process when the training is over.
+    glibc asks the system for each array above 128 kB and returns it when it is freed, and the system clears each page
+    that it gives out. A training step makes and frees hundreds of such arrays, always of the same sizes, which takes 5
+    to 20 % of its time. Results do not change, and peak memory changes by a few per cent at most; but the process keeps
+    the memory of a step after training.
 
-    One arena for all threads: the threads of a pool would each keep freed memory of their own.
+    All threads share one arena: otherwise each thread of a pool would keep freed memory of its own.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

@@ -1,4 +1,4 @@
-"""Where a training step spends its time and its memory: layer by layer, forward and backward."""
+"""Measures the time and memory of a training step, layer by layer, forward and backward."""
 
 import statistics
 import time
@@ -11,16 +11,16 @@ from tinytx.core import Tape
 
 @dataclass
 class Row:
-    """What one layer took, in a step.
+    """The time and memory of one layer in a step.
 
     Attributes
     ----------
     path, layer : str
         The layer's path in the model, and its class.
     forward, backward : float
-        Seconds, the median of the steps, without those of the layers inside it.
+        Seconds, the median of the steps, without the layers inside it.
     kept : int
-        Bytes on the tape for its backward, without what another layer keeps anyway.
+        Bytes on the tape for its backward, without arrays that another layer keeps as well.
     """
 
     path: str
@@ -31,7 +31,7 @@ class Row:
 
 
 class _Clock:
-    """Charges the time between two calls to the layer that is innermost then."""
+    """Adds the time between two calls to the innermost layer that is running."""
 
     def __init__(self):
         self._stack, self._last = [], time.perf_counter()
@@ -53,7 +53,7 @@ class _Clock:
 
 
 class _TimedTape(Tape):
-    """A tape that charges each layer's forward."""
+    """A tape that measures each layer's forward."""
 
     def __init__(self, clock, rows):
         super().__init__(seed=0)  # with dropout, as in training
@@ -75,9 +75,9 @@ def profile(model, *batch, steps=10):
     model : Layer
         With ``loss`` and ``loss_backward``; its parameters do not change.
     *batch : arrays
-        What its ``loss`` takes.
+        The arguments of its ``loss``.
     steps : int
-        Of which to take medians, after one that is not counted.
+        Results are medians of so many steps, after a first step that does not count.
 
     Returns
     -------
@@ -90,12 +90,12 @@ def profile(model, *batch, steps=10):
         If ``steps`` is below 1.
     """
     if not steps >= 1:
-        raise ValueError(f"profile: steps is {steps}, expected at least 1: the mean over nothing is no time")
+        raise ValueError(f"profile: steps is {steps}, expected at least 1: a time needs a step")
     model = model.replicate()
     layers = list(model.named_layers())
     rows = {id(layer): Row(path or "(model)", type(layer).__name__) for path, layer in layers}
     clock = _Clock()
-    for _, layer in layers:  # a copy's own attribute hides the method: the model that was handed in is not touched
+    for _, layer in layers:  # set on a copy: the given model stays unchanged
         layer.backward = _timed(layer.backward, rows[id(layer)], clock)
     with workers.use(workers.Pool(1)):
         _step(model, batch, clock, rows)
@@ -114,7 +114,7 @@ def profile(model, *batch, steps=10):
 
 
 def by_class(rows):
-    """Return sums over layers of one class: a Row for each, whose ``path`` is the class and ``layer`` their number."""
+    """Return sums over the layers of each class: Rows whose ``path`` is the class and ``layer`` their number."""
     sums = {name: Row(name, f"{n} x") for name, n in Counter(row.layer for row in rows).items()}
     for row in rows:
         total = sums[row.layer]
@@ -129,12 +129,12 @@ def time_update(optimizer, model, *batch, steps=10):
     Parameters
     ----------
     optimizer : Optimizer
-        Of the model; it takes steps, so that the parameters change.
+        The model's optimiser. It takes steps, so the parameters change.
     model : Layer
     *batch : arrays
-        Whose gradients it uses.
+        The batch for the gradients.
     steps : int
-        Of which to take the median, after one that is not counted.
+        The result is the median of so many steps, after a first step that does not count.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def time_update(optimizer, model, *batch, steps=10):
 
 
 def _step(model, batch, clock, rows):
-    """Run forward and backward once, and return what the tape kept between them."""
+    """Run forward and backward once, and return the tape's entries between them."""
     model.zero_grad()
     tape = _TimedTape(clock, rows)
     clock.enter(rows[id(model)], "forward")

@@ -1,4 +1,4 @@
-"""Learning rates that depend on the step: functions of the step 0, 1, 2, ..."""
+"""Learning-rate schedules: functions of the step 0, 1, 2, ..."""
 
 import math
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class WarmupCosine:
     ----------
     peak : float
     warmup : int
-        Steps that the way up takes; 0 for none.
+        Number of steps of the warm-up; 0 for none.
     total : int
-        The step at which ``floor`` is reached and kept.
+        The step at which the rate reaches ``floor``; it then stays there.
     floor : float
 
     Raises
@@ -53,9 +53,9 @@ class WarmupInverseSqrt:
     Parameters
     ----------
     d_model : int
-        D: the wider a model, the smaller its steps.
+        D; wider models take smaller steps.
     warmup : int
-        Steps that the way up takes, at least 1; the paper's 4,000.
+        Number of steps of the warm-up, at least 1; 4,000 in the paper.
     factor : float
         1 in the paper.
 

@@ -1,6 +1,6 @@
-"""Optimisers, one file for each paper: its equations, numbered beside the lines that compute them.
+"""Optimisers, one file for each paper. Numbers of equations stand beside the lines that compute them.
 
-`base` is what they share, `groups` gives parameters rates and decays of their own.
+`base` holds their common part; `groups` gives some parameters other rates and decays.
 """
 
 from tinytx.training.optimizers.adam import Adam, AdamW

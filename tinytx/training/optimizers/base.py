@@ -1,4 +1,4 @@
-"""What the optimisers share: a step counter, the learning rates, weight decay, and arrays for each parameter."""
+"""The common part of optimisers: step counter, learning rates, weight decay, and arrays for each parameter."""
 
 import math
 
@@ -10,7 +10,7 @@ from tinytx.core import Layer
 from tinytx.shapes import contiguous
 from tinytx.training.optimizers.groups import settings_of, some
 
-# What a setting may be: in words, and as a function
+# Allowed values of a setting: in words, and as a function
 FROM_0 = ("a finite number of at least 0", lambda x: 0 <= x < math.inf)
 ABOVE_0 = ("a finite number above 0", lambda x: 0 < x < math.inf)
 BELOW_1 = ("a number in [0, 1)", lambda x: 0 <= x < 1)
@@ -18,27 +18,27 @@ RATE = ("a finite number of at least 0", lambda x: 0 <= x <= 3e38)  # finite in 
 
 
 class Optimizer:
-    """An optimiser; a subclass names its ``slots`` and writes ``_update``.
+    """Base class of optimisers; a subclass defines ``slots`` and ``_update``.
 
     Parameters
     ----------
     model : Layer
         Its parameters are updated in place.
     lr : float or function (int) -> float
-        The learning rate, or one for each step 0, 1, ... (`tinytx.training.schedules`).
+        The learning rate, or a function of the step 0, 1, ... (`tinytx.training.schedules`).
     weight_decay : float
-        For matrices only: gains and biases have one axis, and pulling them to 0 regularises nothing.
+        For matrices only: decay of gains and biases, which have one axis, does not regularise.
     groups : sequence of (str, dict)
-        Other settings for parameters whose path matches a pattern, the first that does
+        Other settings for parameters whose path matches a pattern; the first match counts
         (`tinytx.training.optimizers.groups`): ``[("*.bias", {"weight_decay": 0.0}), ("token.*", {"lr_factor": 0.1})]``.
 
     Raises
     ------
     TypeError
-        If ``model`` is no layer, or a setting no number.
+        If ``model`` is not a layer, or a setting not a number.
     ValueError
-        If the model has no parameters; if ``lr`` or ``weight_decay`` is negative or not finite, in the model's dtype; if
-        a pattern takes no parameter, or a group's settings cannot be used: naming the group.
+        If the model has no parameters; if ``lr`` or ``weight_decay`` is negative or not finite in the model's dtype; if
+        a group's pattern matches no parameter or its settings are invalid: the message names the group.
     """
 
     slots = ()  # names of the arrays kept for each parameter
@@ -49,7 +49,7 @@ class Optimizer:
             raise TypeError(f"{place}: model is a {type(model).__name__}, expected a Layer, whose parameters are trained")
         self.named = dict(model.named_parameters())
         if not self.named:
-            raise ValueError(f"{place}: {type(model).__name__} has no parameters, so that there is nothing to train")
+            raise ValueError(f"{place}: {type(model).__name__} has no parameters to train")
         self._made_for = {name: (p.data.shape, p.data.dtype) for name, p in self.named.items()}
         self.settings = settings_of(place, self.named, groups)
         if not callable(lr):
@@ -62,7 +62,7 @@ class Optimizer:
         self.state = {slot: {n: np.zeros_like(p.data) for n, p in self.named.items()} for slot in self.slots}
 
     def _check(self, name, value, expected, accept):
-        """Raise TypeError or ValueError unless ``accept`` accepts a setting, rounded to the parameters' dtypes, too."""
+        """Raise TypeError or ValueError unless ``accept`` accepts a setting, also rounded to the parameters' dtypes."""
         place = type(self).__name__
         value = check_number(place, name, value, expected, accept)
         for dtype in {parameter.data.dtype for parameter in self.named.values()}:
@@ -73,7 +73,7 @@ class Optimizer:
 
     @property
     def learning_rate(self):
-        """The learning rate of the next step, for parameters without one of their own.
+        """The learning rate of the next step, for parameters whose group does not set another.
 
         Raises
         ------
@@ -83,12 +83,12 @@ class Optimizer:
         return self._check_rate("the learning rate", self.lr(self.t) if callable(self.lr) else self.lr)
 
     def learning_rates(self):
-        """Return {path: the learning rate of the next step}, without the parameters that are frozen.
+        """Return {path: the learning rate of the next step}, without frozen parameters.
 
         Raises
         ------
         TypeError, ValueError
-            If one is not a finite number of at least 0: naming the step and the parameter.
+            If a rate is not a finite number of at least 0; the message names the step and the parameter.
         """
         lr, rates = self.learning_rate, {}
         for name, own in self.settings.items():
@@ -126,7 +126,7 @@ class Optimizer:
         workers.map(lambda name: self._update(name, self.named[name], scale, rates[name]), rates)
 
     def ready(self, scale=1.0):
-        """Return the learning rates of the next step, once all that it takes has been looked at; errors as for `step`."""
+        """Check everything that the next step needs, and return its learning rates; errors as for `step`."""
         check_number(f"{type(self).__name__}: step {self.t}", "scale", scale, *FROM_0)
         rates, place = self.learning_rates(), type(self).__name__
         for name in rates:
@@ -134,19 +134,19 @@ class Optimizer:
             if (data.shape, data.dtype) != made_for:
                 raise ValueError(
                     f"{place}: {name} has shape {data.shape} and dtype {data.dtype}, expected {made_for[0]} and "
-                    f"{made_for[1]} from when the optimiser was made: make a new one"
+                    f"{made_for[1]} as when the optimiser was made: make a new optimiser"
                 )
             if (grad.shape, grad.dtype) != made_for:
                 raise ValueError(
                     f"{place}: the gradient of {name} has shape {grad.shape} and dtype {grad.dtype}, "
-                    f"expected {data.shape} and {data.dtype}, which the parameter has"
+                    f"expected {data.shape} and {data.dtype} as the parameter"
                 )
-            if not data.flags.c_contiguous:  # flattening would copy it, and the copy would be updated
+            if not data.flags.c_contiguous:  # flattening would make a copy, and the update would change only that
                 raise ValueError(f"{place}: the data of {name} is not C-contiguous: copy it first")
         return rates
 
     def check_model(self, place, model):
-        """Raise ValueError unless this optimiser was made for ``model``: for the very same parameters, by name."""
+        """Raise ValueError unless this optimiser was made for ``model``: the same Parameters under the same names."""
         own = dict(model.named_parameters())
         if own.keys() != self.named.keys() or any(own[name] is not self.named[name] for name in own):
             differing = sorted(n for n in own | self.named if own.get(n) is not self.named.get(n))
@@ -166,9 +166,9 @@ class Optimizer:
         return {"t": np.array(self.t), **arrays}
 
     def load_state_dict(self, arrays):
-        """Copy what `state_dict` returned, or change nothing and raise ValueError naming what does not fit.
+        """Copy the arrays of `state_dict`. If some do not fit, raise ValueError with their names and change nothing.
 
-        NaN and infinity do not fit, nor a step counter below 0.
+        NaN and infinity, or a step counter below 0, do not fit either.
         """
         own = self.state_dict()
         faults = [n for n in {**own, **arrays} if n not in own or n not in arrays or not _alike(own[n], arrays[n])]
@@ -185,11 +185,11 @@ class Optimizer:
         raise NotImplementedError
 
     def _flat(self, name, parameter):
-        """Return data, kept arrays and gradient of a parameter, each flat; and its dtype for scalars."""
+        """Return ([data, arrays of the slots, gradient], each flat; the dtype for scalars) of a parameter."""
         arrays = (parameter.data, *(self.state[slot][name] for slot in self.slots), contiguous(parameter.grad))
         return [array.reshape(-1) for array in arrays], parameter.data.dtype.type
 
 
 def _alike(a, b):
-    """Return whether two arrays have one shape, and numbers of one kind in whatever precision."""
+    """Return whether two arrays have the same shape and the same kind of dtype, in any precision."""
     return a.shape == b.shape and a.dtype.kind == b.dtype.kind

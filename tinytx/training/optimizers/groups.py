@@ -4,24 +4,24 @@ r"""Parameter groups: another learning rate or weight decay for parameters whose
         ("blocks.0.*", {"lr_factor": 0.0}),              # frozen, with its biases
         ("*.bias", {"weight_decay": 0.0}),               # all other biases
         ("token.weight", {"lr_factor": 0.1}),            # a tenth of the schedule's rate
-        ("*", {"weight_decay": 0.01}),                   # everything that is left, gains too
+        ("*", {"weight_decay": 0.01}),                   # all remaining parameters, gains too
     ])
 
-A pattern is matched with the whole path, as `named_parameters` gives it; ``*`` stands for any characters, dots
-included, ``?`` for one and ``[ab]`` for one of a few (`fnmatch.fnmatchcase`). The first pattern that matches wins, and
-the rest of the list is not looked at. A parameter that two layers share has one path, that of the layer defined first.
+A pattern must match the whole path of `named_parameters`. ``*`` matches any characters, dots too, ``?`` one character
+and ``[ab]`` one of several (`fnmatch.fnmatchcase`). The first pattern that matches counts. A parameter that two layers
+share has one path, that of the layer defined first.
 
-The settings of a group, each of which may be left out:
+The settings of a group, all optional:
 
-lr            a number, or a function of the step: in place of the optimiser's, and not multiplied by it
-lr_factor     a number, or a function of the step: multiplies the learning rate, so that a schedule is kept in shape
-weight_decay  a number, taken at its word: it holds for gains and biases too, where the optimiser's own is for matrices
+lr            a number, or a function of the step: replaces the optimiser's learning rate
+lr_factor     a number, or a function of the step: multiplies the learning rate, so the schedule keeps its shape
+weight_decay  a number: applies to gains and biases too, while the optimiser's own applies to matrices only
 
 So ``Adam(model, lr, groups=[("*", {"weight_decay": 1e-4})])`` decays all parameters, as
 ``torch.optim.Adam(parameters, lr, weight_decay=1e-4)`` does.
 
-A number 0 as ``lr`` or ``lr_factor`` freezes: such a parameter keeps its bits, whatever its gradient and decay, and the
-optimiser passes it over. Its gradient is still computed, and counts in the norm by which a trainer clips.
+The number 0 as ``lr`` or ``lr_factor`` freezes parameters: the optimiser skips them, and their values do not change.
+Their gradients are still computed, and count in the norm by which a trainer clips.
 """
 
 import math
@@ -33,7 +33,7 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True)
 class Settings:
-    """What a group says of its parameters; None where it says nothing.
+    """The settings of a group; None means that the group does not change a setting.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ class Settings:
 
     @property
     def plain(self):
-        """Whether the learning rate is the optimiser's own in all steps."""
+        """Whether the learning rate is the optimiser's in all steps."""
         return self.lr is None and not callable(self.lr_factor) and self.lr_factor == 1
 
     def rate(self, lr, step, check):
-        """Return the learning rate of a step, 0, 1, ..., where the optimiser's is ``lr``.
+        """Return the learning rate of a step, 0, 1, ..., given the optimiser's, ``lr``.
 
         ``check(name, value)`` raises an error if a value cannot be a rate or a factor.
         """
@@ -67,12 +67,12 @@ class Settings:
 
 
 def settings_of(place, paths, groups):
-    """Return {path: Settings}: those of the first group whose pattern matches, or none of its own.
+    """Return {path: Settings} of the first group whose pattern matches, or the default settings.
 
     Parameters
     ----------
     place : str
-        Who asks, for the message.
+        The calling class, for the message.
     paths : iterable of str
         Of all parameters.
     groups : sequence of (str, dict)
@@ -80,27 +80,27 @@ def settings_of(place, paths, groups):
     Raises
     ------
     ValueError
-        If a setting is unknown or out of range, or a pattern takes no parameter: naming the group.
+        If a setting is unknown or out of range, or a pattern matches no parameter; the message names the group.
     """
-    found, left = {}, list(paths)
+    settings_by_path, left = {}, list(paths)
     for number, group in enumerate(groups):
         pattern, settings = _checked(place, number, group)
         taken = [path for path in left if fnmatchcase(path, pattern)]
         if not taken:
-            earlier = [path for path in found if fnmatchcase(path, pattern)]
+            earlier = [path for path in settings_by_path if fnmatchcase(path, pattern)]
             why = (
-                f"matches only what earlier groups have taken ({some(earlier)}): put it before them"
+                f"matches only parameters of earlier groups ({some(earlier)}): put it before them"
                 if earlier
-                else f"matches no parameter; their paths are {some(left + list(found))}"
+                else f"matches no parameter; their paths are {some(left + list(settings_by_path))}"
             )
             raise ValueError(f"{place}: group {pattern!r} {why}")
-        found |= dict.fromkeys(taken, settings)
-        left = [path for path in left if path not in found]
-    return {path: found.get(path, Settings()) for path in paths}
+        settings_by_path |= dict.fromkeys(taken, settings)
+        left = [path for path in left if path not in settings_by_path]
+    return {path: settings_by_path.get(path, Settings()) for path in paths}
 
 
 def _checked(place, number, group):
-    """Return the pattern and the Settings of a group as a user writes it."""
+    """Return the pattern and the Settings of a group that a user wrote."""
     if not (isinstance(group, tuple | list) and len(group) == 2 and isinstance(group[0], str)):
         raise ValueError(f"{place}: groups[{number}] is {group!r}, expected a pair (pattern, settings)")
     pattern, settings = group
@@ -111,7 +111,7 @@ def _checked(place, number, group):
         function = callable(value) and name != "weight_decay"
         nothing = value is None and name != "lr_factor"
         if not (function or nothing or isinstance(value, numbers.Real) and 0 <= value < math.inf):
-            raise ValueError(f"{place}: group {pattern!r} sets {name} to {value!r}, expected a number from 0 on")
+            raise ValueError(f"{place}: group {pattern!r} sets {name} to {value!r}, expected a finite number from 0")
     return pattern, Settings(**settings)
 
 
@@ -120,5 +120,5 @@ def _at(value, step):
 
 
 def some(paths, most=8):
-    """Return the first few of many paths, as text."""
+    """Return the first paths as text, and their number if there are more."""
     return ", ".join(paths[:most]) + (f", ... ({len(paths)} in all)" if len(paths) > most else "")

@@ -1,15 +1,15 @@
 r"""Lookahead (Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", arXiv:1907.08610), and Ranger.
 
-Any optimiser takes k steps with the model's own weights p, the fast ones. Then the slow weights s go a part of the way,
-and the fast ones start again from there:
+Any optimiser takes k steps with the model's weights p, the fast weights. Then the slow weights s move a part of the way
+towards them, and the fast weights continue from there:
 
     s = p                                    before the first step                          (1)
     s = s + alpha (p - s)                    after every k-th                               (2)
     p = s                                                                                   (3)
 
-Fast steps that go to and fro cancel in (2), and those that agree are shortened to alpha of their length: alpha = 0.5
-halves the way that a weight drifts. The inner optimiser's moments stay as they are (the paper's "maintain"). What the
-model computes between two k-th steps comes from fast weights: evaluate at multiples of k, where both are the same.
+Fast steps in opposite directions cancel in (2); steps in one direction are shortened by the factor alpha. The inner
+optimiser's moments do not change ("maintain" in the paper). Between multiples of k the model computes with the fast
+weights: evaluate at multiples of k, where both are equal.
 """
 
 import numpy as np
@@ -28,16 +28,16 @@ def _back(p, s, alpha):
 
 
 class Lookahead(Optimizer):
-    """Slow weights around another optimiser, which it is used in place of.
+    """Adds slow weights to another optimiser, and is used in its place.
 
     Parameters
     ----------
     optimizer : Optimizer
-        Takes the fast steps; learning rate, decay and groups are its own.
+        Takes the fast steps, with its own learning rate, decay and groups.
     k : int
-        Fast steps for each slow one.
+        Number of fast steps for each slow one.
     alpha : float in (0, 1]
-        The part of the way that the slow weights go; at 1 nothing remains of Lookahead.
+        The part of the way that the slow weights move; 1 is the optimiser without Lookahead.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Lookahead(Optimizer):
     def __init__(self, optimizer, *, k=5, alpha=0.5):
         place = type(self).__name__
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{place}: optimizer is a {type(optimizer).__name__}, expected an Optimizer to put around")
+            raise TypeError(f"{place}: optimizer is a {type(optimizer).__name__}, expected an Optimizer")
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise ValueError(f"{place}: k is {k!r}, expected a whole number of at least 1")
         self.optimizer, self.k, self.alpha = optimizer, k, alpha
@@ -121,11 +121,11 @@ class Lookahead(Optimizer):
 
 
 class Ranger(Lookahead):
-    """RAdam with Lookahead around it, as Less Wright's Ranger (2019) puts them together and with its defaults.
+    """RAdam inside Lookahead: Less Wright's Ranger (2019), with its defaults.
 
-    Without gradient centralization (Yong et al. 2020), which its file switches on since April 2020. That subtracts its
-    mean from each row of an embedding's gradient, and in a pre-norm Transformer, where every layer sees x through a
-    layer norm, this mean is 0 anyway.
+    Gradient centralization (Yong et al. 2020), which Ranger has since April 2020, is left out. It subtracts from each
+    row of an embedding's gradient its mean, which is 0 in a pre-norm Transformer, where every layer reads x through a
+    layer norm.
 
     Parameters
     ----------
