@@ -38,7 +38,7 @@ TABLE = {
          "for number, row in enumerate(rows, start=1)", "for number, row in enumerate(rows)"),
     ],
     "data/texts/prose.py": [
-        ("two words are a sentence", 'piece.count(" ") >= 2', 'piece.count(" ") >= 1'),
+        ("two words are a sentence", 'part.count(" ") >= 2', 'part.count(" ") >= 1'),
     ],
     "data/batches/rows.py": [
         ("of two long sentences the first is cut more", "(room + 1) // 2", "room // 2"),

@@ -59,7 +59,7 @@ def test_fields_of_one_date():
     fields = date_fields("tuesday, the 27th of september 1994", "1994-09-27")
     places = {"weekday": slice(0, 7), "day": slice(13, 15), "month": slice(21, 30), "year": slice(31, 35)}
     assert fields == places
-    with pytest.raises(ValueError, match="date_fields: 'september 27' is 1994-09-27 in none of the 25 forms"):
+    with pytest.raises(ValueError, match="date_fields: 'september 27' is not 1994-09-27 in one of the 25 forms"):
         date_fields("september 27", "1994-09-27")
 
 

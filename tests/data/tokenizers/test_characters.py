@@ -112,7 +112,7 @@ def test_a_text_in_another_form_of_unicode():
     """Catches a message that shows a mark on top of its quote, and a remedy that does not help: é is known, written as
     one character."""
     tokenizer = CharTokenizer.from_text("Le café")
-    known = r"in Unicode's form NFC all of it is known: give unicodedata.normalize\('NFC', text\)"
+    known = r"in Unicode's form NFC all of it is known: pass unicodedata.normalize\('NFC', text\)"
     with pytest.raises(ValueError, match=rf"character '\\u0301' \(U\+0301 combining acute accent\) at position 4 .*{known}"):
         tokenizer.encode("cafe\u0301")
     with pytest.raises(ValueError, match="character 'é' at position 3 .*form NFD all of it is known"):

@@ -1,11 +1,11 @@
-"""Dates as people write them, and as ISO 8601 has them: a translation task with a right answer, learned in minutes.
+"""Dates as people write them, and in ISO 8601: a translation task with exact answers, learned in minutes.
 
-``september 27, 1994`` becomes ``1994-09-27``. The target's digits stand in the order year, month, day, the source's in
-any: a model has to look them up, and its cross-attention shows where it looked. The generated corpus needs no download.
+``september 27, 1994`` becomes ``1994-09-27``. The target's parts have the order year, month, day; the source's have any
+order. So a model has to look the parts up, and its cross-attention shows where. The generated corpus needs no download.
 
-Everything is lower case. Dates run through the hundred years 1969 to 2068, which two digits tell apart (the window of
-POSIX, 69 being 1969 and 68 being 2068), so that short years are unambiguous; slashes put the month first, as in
-America, and dots and dashes the day, as in Europe. No source has two targets: a test reads all 900,000 of them.
+Everything is lower case. Dates are from 1969 to 2068, so two digits determine a year (POSIX: 69 is 1969, 68 is 2068).
+With slashes the month comes first, as in America; with dots and dashes the day, as in Europe. So no source has two
+targets: a test checks all 900,000 sources.
 """
 
 from datetime import date, timedelta
@@ -85,7 +85,7 @@ def ordinal(n):
 
 
 def date_fields(source, target):
-    """Return where in a written date its parts stand: what an alignment of its digits is judged by.
+    """Return the positions of year, month and day in a written date: an alignment should point at them.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ def date_fields(source, target):
     Returns
     -------
     dict of str to slice
-        ``year``, ``month``, ``day``, and ``weekday`` where there is one. Of ``27th`` the digits.
+        ``year``, ``month``, ``day``, and ``weekday`` if there is one. Of ``27th`` only the digits.
 
     Raises
     ------
     ValueError
-        If the source is the target's date in none of the forms.
+        If the source is not the target's date in one of the forms.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def date_fields(source, target):
     day = date.fromisoformat(target)
     form = next((form for form in FORMS if written(day, form) == source), None)
     if form is None:
-        raise ValueError(f"date_fields: {source!r} is {target} in none of the {len(FORMS)} forms")
+        raise ValueError(f"date_fields: {source!r} is not {target} in one of the {len(FORMS)} forms")
     fields, position = {}, 0
     for between, name, _, _ in Formatter().parse(form):
         position += len(between)
@@ -121,16 +121,16 @@ def date_fields(source, target):
 
 
 def date_pairs(n=50_000, seed=0):
-    """Return n pairs of a written date and the same in ISO 8601, no two of them alike.
+    """Return n distinct pairs of a written date and the same date in ISO 8601.
 
-    They are drawn evenly from all days and all forms. `split_pairs` then keeps a day in one part in all its forms, so
-    that a model is judged on dates that it has seen in no form.
+    They are drawn uniformly from all days and forms. `split_pairs` puts all forms of a day into the same part, so a
+    model is validated on dates that it has seen in no form.
 
     Parameters
     ----------
     n : int
     seed : int, not negative
-        The same seed gives the same pairs; a smaller n gives the first of them.
+        The same seed gives the same pairs; a smaller n gives the first n of them.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def date_pairs(n=50_000, seed=0):
     Raises
     ------
     ValueError
-        If n is negative, or more than there are different sources.
+        If n is negative, or larger than the number of different sources.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def date_pairs(n=50_000, seed=0):
     [('oct 12, 2049', '2049-10-12'), ('10. september 1999', '1999-09-10')]
     """
     n = check_whole("date_pairs", "n", n, least=0)
-    targets = {}  # source to target, in the order drawn; a day gives one source in two forms now and then
+    targets = {}  # source to target, in the order drawn; two forms of a day can give the same source
     n_days = (LAST - FIRST).days + 1
     for draw in np.random.default_rng(seed).permutation(n_days * len(FORMS)).tolist():
         if len(targets) == n:

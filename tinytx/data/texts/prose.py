@@ -1,18 +1,18 @@
-"""A text cut into documents, and these into sentences: what next-sentence pairs are made of.
+"""Cuts a text into documents, and documents into sentences, for next-sentence pairs.
 
-Two layouts are read:
+There are two layouts:
 
 ``"lines"``
-    One sentence on each line, blank lines between documents: the form in which BERT's own data were written.
-    A file without blank lines is one document.
+    One sentence on each line, blank lines between documents: the format of BERT's data. A file without blank lines is
+    one document.
 ``"prose"``
-    Paragraphs between blank lines, wrapped anywhere. Each is a document. A sentence ends at ``. ? !``, or the ``। ؟ ۔``
-    of other scripts, with closing quotes and brackets, before white space and a capital. A paragraph's last piece may
-    end with a colon as well; what ends with nothing is a heading or a listing, and left out, as is what has fewer than
-    three words ("Note:"), and a paragraph that begins with ``>>>``, ``+-`` or ``|``. "Guido v. Rossum" is cut in two:
-    no rule so short is always right.
+    Paragraphs between blank lines; line breaks inside them do not matter. Each paragraph is a document. A sentence ends
+    at ``. ? !``, or ``। ؟ ۔`` of other scripts, with closing quotes and brackets, before white space and a capital. A
+    paragraph's last sentence may also end with a colon. Left out are text without such an end (headings, listings),
+    sentences of fewer than three words ("Note:"), and paragraphs that begin with ``>>>``, ``+-`` or ``|``. A rule as
+    short as this makes mistakes: it cuts "Guido v. Rossum" in two.
 
-In both, a line or sentence without a letter or digit is left out, so that every sentence has a token. White space
+In both, lines and sentences without a letter or digit are left out, so that every sentence has a token. White space
 inside a sentence becomes one space.
 """
 
@@ -20,8 +20,8 @@ import re
 
 from tinytx.data.reading import DataError
 
-_MARK = re.compile(r"\A(?:[*•-]|\d+\.)\s+")  # of an item in a list
-_LISTING = re.compile(r"\s*(?:>>>|\+-|\|)")  # or table
+_MARK = re.compile(r"\A(?:[*•-]|\d+\.)\s+")  # the mark of an item in a list
+_LISTING = re.compile(r"\s*(?:>>>|\+-|\|)")  # the beginning of a listing or table
 _END = re.compile(r"""[.?!।॥؟۔]["'”’»)\]*]*(?=\s+["'“‘«(\[*]*([^\W\d_]))""")
 _ENDED = re.compile(r"""[.?!:…।॥؟۔]["'”’»)\]*]*$""")
 
@@ -33,7 +33,7 @@ def documents(text, layout="lines"):
     ----------
     text : str
     layout : str
-        ``"lines"`` or ``"prose"``, by this page's rules.
+        ``"lines"`` or ``"prose"``, by the rules at the top of this file.
 
     Returns
     -------
@@ -58,14 +58,14 @@ def documents(text, layout="lines"):
     if layout not in ("lines", "prose"):
         raise ValueError(f"documents: layout is {layout!r}, expected 'lines' or 'prose'")
     cut = _sentences_of if layout == "prose" else _lines_of
-    found = [cut(block) for block in re.split(r"\n\s*\n", text)]
-    found = [document for document in found if document]
-    if not found:
+    cut_blocks = [cut(block) for block in re.split(r"\n\s*\n", text)]
+    result = [document for document in cut_blocks if document]
+    if not result:
         hint = (
             "; it may have one sentence on each line: try layout='lines'" if layout == "prose" and text.strip() else ""
         )
         raise DataError(f"documents: there is no sentence in a text of {len(text):,} characters{hint}")
-    return found
+    return result
 
 
 def sentences(text, layout="lines"):
@@ -82,14 +82,14 @@ def _sentences_of(block):
     if _LISTING.match(block):
         return []
     paragraph = " ".join(_MARK.sub("", block.strip()).split())
-    pieces, start = [], 0
+    parts, start = [], 0
     ends = (end for end in _END.finditer(paragraph) if not end[1].islower())  # a script may have no capitals
     for end in ends:
-        pieces.append(paragraph[start : end.end()].strip())
+        parts.append(paragraph[start : end.end()].strip())
         start = end.end()
-    pieces.append(paragraph[start:].strip())
-    return _with_words(piece for piece in pieces if _ENDED.search(piece) and piece.count(" ") >= 2)
+    parts.append(paragraph[start:].strip())
+    return _with_words(part for part in parts if _ENDED.search(part) and part.count(" ") >= 2)
 
 
-def _with_words(pieces):
-    return [piece for piece in pieces if any(map(str.isalnum, piece))]
+def _with_words(sentences):
+    return [sentence for sentence in sentences if any(map(str.isalnum, sentence))]

@@ -1,4 +1,4 @@
-"""A tokenizer with one id for each character: nothing to train, and a vocabulary that can be read at a glance."""
+"""A tokenizer with one id for each character. Nothing has to be trained."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer
 
 
 class CharTokenizer(Tokenizer):
-    """Characters to ids and back.
+    """From characters to ids and back.
 
-    A Python character is one Unicode code point, so a string is an array of 32-bit numbers (UTF-32), and both
-    directions are one look-up in a table: no loop in Python, tens of millions of characters a second.
+    A character of Python is a code point of Unicode, so a string is an array of 32-bit numbers (UTF-32). Both
+    directions look up a table, without a loop in Python: tens of millions of characters a second.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class CharTokenizer(Tokenizer):
     Raises
     ------
     ValueError
-        If there are no characters, or one occurs twice, or one is half of a surrogate pair and so no text.
+        If there are no characters, one occurs twice, or one is half of a surrogate pair.
     """
 
     kind = "characters"
@@ -40,7 +40,7 @@ class CharTokenizer(Tokenizer):
         super().__init__(special, characters)
         self.characters = characters
         self._codes = np.frombuffer(characters.encode("utf-32-le"), "<u4")  # id to code point
-        self._ids = np.full(int(self._codes.max()) + 2, -1)  # code point to id; the last entry stands for all above
+        self._ids = np.full(int(self._codes.max()) + 2, -1)  # code point to id; last: all larger ones
         self._ids[self._codes] = np.arange(len(characters))
 
     @classmethod

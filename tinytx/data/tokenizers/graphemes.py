@@ -1,13 +1,13 @@
-"""What a reader takes for one character, where Unicode has several: a letter with its marks, an emoji of several parts.
+"""Characters that consist of several code points of Unicode: a letter with its marks, an emoji of several parts.
 
-Python's ``\\w`` and `str.isalpha` know letters and no marks: in Hindi, Thai, and pointed Arabic or Hebrew, and wherever
-accents are written apart (Unicode's form NFD), a vowel sign would end a word. So a *character* here is a code point
-with all that goes on with it, by the rules of Unicode's annex 29 (its ``Extend``, and the joiner of emoji):
+Python's ``\\w`` and `str.isalpha` do not count marks as parts of words. So in Hindi, Thai, pointed Arabic and Hebrew,
+and in texts with separate accents (Unicode's form NFD), a mark would end a word. Here a *character* is a code point
+with all code points that extend it, by Unicode's annex 29 (its property ``Extend``, and the joiner of emoji):
 
 - marks (category M): vowel signs, accents, variation selectors;
-- the joiners U+200C and U+200D; between two symbols the latter makes one of them: a family;
-- the five colours of skin, and the tags that spell the flags of regions;
-- two regional indicators are a flag.
+- the joiners U+200C and U+200D; U+200D joins two symbols to one, such as a family;
+- the five colours of skin, and the tags in the flags of regions;
+- two regional indicators, which make a flag.
 """
 
 import re
@@ -17,12 +17,12 @@ from functools import cache
 JOINER = "\u200d"
 _JOINERS = "\u200c\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"
 _FLAG = "[\U0001f1e6-\U0001f1ff]"
-_MARKED = (range(0x300, 0x1F000), range(0xE0100, 0xE01F0))  # where marks are; a test looks everywhere
+_MARKED = (range(0x300, 0x1F000), range(0xE0100, 0xE01F0))  # ranges that contain all marks (a test looks everywhere)
 
 
 @cache
 def extending():
-    """Return what goes on with the code point before it, as it stands between the brackets of a regular expression."""
+    """Return the code points that extend the one before them, as inside the brackets of a regular expression."""
     ranges = []
     for codes in _MARKED:
         for code in codes:
@@ -40,7 +40,7 @@ def word_pattern():
 
 
 def symbol_pattern():
-    """Return the regular expression, as a str, of one character that is neither of a word nor white space."""
+    """Return the regular expression, as a str, of one character that is neither part of a word nor white space."""
     extend = f"[{extending()}]*"
     return rf"(?:{_FLAG}{{2}}|[^\w\s]){extend}(?:(?<={JOINER})[^\w\s{extending()}]{extend})*"
 
@@ -51,7 +51,7 @@ def _extends():
 
 
 def goes_on(text):
-    """Return whether a text begins with something that goes on with the character before it.
+    """Return whether a text begins with a code point that extends the character before it.
 
     >>> goes_on("\\u0301"), goes_on("e"), goes_on("")
     (True, False, False)
@@ -60,7 +60,7 @@ def goes_on(text):
 
 
 def count_letters(word):
-    """Return how many letters a word has, without their marks; 0 if it has anything but letters.
+    """Return the number of letters of a word, without marks; 0 if it has other characters.
 
     >>> count_letters("किताब"), count_letters("cafe\\u0301"), count_letters("R2D2")
     (3, 4, 0)
@@ -70,7 +70,7 @@ def count_letters(word):
 
 
 def shown(text):
-    r"""Return a text in quotes; what does not show by itself is escaped, and named by its number behind them.
+    r"""Return a text in quotes, with invisible characters escaped and named after it.
 
     >>> print(shown("\u0301"), shown("né"), shown("a\u200d"))
     '\u0301' (U+0301 combining acute accent) 'né' 'a\u200d' (U+200D zero width joiner)

@@ -1,11 +1,11 @@
 """A tokenizer with one id for each frequent part of a word: byte pair encoding, by the library ``tokenizers``.
 
-Byte pair encoding (Sennrich, Haddow and Birch 2016, arXiv 1508.07909) begins with single symbols and joins the most
-frequent pair of neighbours to a new one, over and over, until the vocabulary is as large as was asked. Rare words stay
-in parts, and no word is unknown. The symbols are the 256 bytes of UTF-8 (Radford et al. 2019), so that any text can be
-written, and comes back exactly. A space belongs to the word after it: " the".
+Byte pair encoding (Sennrich, Haddow and Birch 2016, arXiv 1508.07909) begins with single symbols and repeatedly joins
+the most frequent pair of neighbours to a new symbol, until the vocabulary has the given size. Rare words are cut into
+parts, and no word is unknown. The first symbols are the 256 bytes of UTF-8 (Radford et al. 2019), so any text can be
+encoded and decoded exactly. A space belongs to the word after it: " the".
 
-The library is an extra. Nothing is downloaded: the vocabulary is trained on the texts given.
+The library is an extra. Nothing is downloaded: the vocabulary is learned from the given texts.
 """
 
 import json
@@ -18,7 +18,7 @@ from tinytx.extras import require
 
 
 class SubwordTokenizer(Tokenizer):
-    """Parts of words to ids and back; `from_texts` trains one.
+    """From parts of words to ids and back; `from_texts` trains a tokenizer.
 
     Parameters
     ----------
@@ -26,10 +26,10 @@ class SubwordTokenizer(Tokenizer):
         The vocabulary, each part's bytes written in the library's 256 printable characters; its position, after the
         special tokens, is its id.
     merges : list of (str, str)
-        The pairs to join, the first one first.
+        The pairs to join, in the order in which they were learned.
     special : tuple of str
-        Special tokens (see `tinytx.data.tokenizers.tokenizer`). ``<unk>`` is never needed here, and stands in ``SPECIAL`` so that
-        their ids are the same in every tokenizer.
+        Special tokens (see `tinytx.data.tokenizers.tokenizer`). ``<unk>`` is never needed here; it is in ``SPECIAL`` so
+        that ids are the same in every tokenizer.
     lower : bool
         Read every text in lower case.
 
@@ -42,7 +42,7 @@ class SubwordTokenizer(Tokenizer):
     Raises
     ------
     ValueError
-        If parts and merges do not fit: a merge gives no part, a part occurs twice, one of the 256 bytes is missing.
+        If parts and merges do not fit: a merge gives no part, a part occurs twice, or one of the 256 bytes is missing.
     MissingExtra
         If ``tokenizers`` is not installed.
     """
@@ -62,7 +62,7 @@ class SubwordTokenizer(Tokenizer):
             raise ValueError(f"SubwordTokenizer: {facts}; train it again")
         try:
             model = tokenizers.models.BPE(vocab=ids, merges=merges)
-        except Exception as error:  # the library has no type for it
+        except Exception as error:  # the library raises this type
             raise ValueError(f"SubwordTokenizer: parts and merges do not fit: {error}; train it again") from error
         self._bpe = _byte_level(model)
         super().__init__(special, [self._bpe.decode([i]) for i in range(len(parts))])
@@ -76,14 +76,14 @@ class SubwordTokenizer(Tokenizer):
         ----------
         texts : iterable of str
         vocab_size : int
-            V, special tokens and the 256 bytes included. Fewer if the texts have no more pairs to join.
+            V, including special tokens and the 256 bytes. It is smaller if the texts have no more pairs to join.
         special, lower
             As for the class.
 
         Raises
         ------
         TypeError
-            If a text is no str, or ``texts`` is one itself.
+            If a text is not a str, or ``texts`` is one str.
         ValueError
             If V is too small for the special tokens and bytes.
         MissingExtra
@@ -112,12 +112,12 @@ class SubwordTokenizer(Tokenizer):
         return np.array(pieces, np.int64)
 
     def word_starts(self, ids):
-        """Return where words start, bool (n,): a piece without a space before it goes on with the word."""
+        """Return where words start, bool (n,): a token without a space at its beginning continues the word."""
         ids = self._checked(ids)
         return np.array([i < len(self.special) or self.names[i][:1].isspace() for i in ids.tolist()], bool)
 
     def _text(self, ids):
-        text, run = "", []  # bytes of one character may lie in two parts: ids are decoded together
+        text, run = "", []  # the bytes of one character may be in two tokens, so runs of ids are decoded together
         for i in ids.tolist():
             if i < len(self.special):
                 text, run = text + self._bpe.decode(run) + self.special[i], []
@@ -134,7 +134,7 @@ def _library():
 
 
 def _byte_level(model):
-    """Return the library's tokenizer around a model: text to bytes, cut at spaces, and back; nothing else."""
+    """Return the library's tokenizer with a model: it only turns text into bytes, cuts at spaces, and reverses this."""
     tokenizers = _library()
     library = tokenizers.Tokenizer(model)
     library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -1,12 +1,12 @@
-"""What all tokenizers have in common: special tokens, the names of ids, and the checks of what is handed in.
+"""The base class of tokenizers: special tokens, the names of ids, and checks of arguments.
 
-Special tokens stand at the head of the vocabulary unless a tokenizer says otherwise, so that their ids are the same in
-every tokenizer with the same list: with ``SPECIAL``, ``<pad>`` is 0, ``<start>`` 1, ``<stop>`` 2 and ``<unk>`` 3. No
-text encodes to one of them but to ``<unk>``: a text that contains the characters "<stop>" is a text about it.
+Special tokens are the first ids unless a tokenizer says otherwise, so their ids are the same in all tokenizers with the
+same list: with ``SPECIAL``, ``<pad>`` is 0, ``<start>`` 1, ``<stop>`` 2 and ``<unk>`` 3. Encoding a text never gives a
+special token except ``<unk>``: the characters "<stop>" in a text are text.
 
-What a special token is for, its name tells: ``ROLES`` lists the names in use. Pairs of texts need the list ``SPECIAL``;
-BERT (Devlin et al. 2018, arXiv 1810.04805) its own, ``BERT_SPECIAL``: ``[CLS]`` begins a text, ``[SEP]`` ends each of
-its parts, and ``[MASK]`` stands where a word is to be guessed.
+``ROLES`` lists the names of special tokens by their purpose. Pairs of texts need the list ``SPECIAL``. BERT (Devlin et
+al. 2018, arXiv 1810.04805) needs ``BERT_SPECIAL``: ``[CLS]`` begins a text, ``[SEP]`` ends each of its parts, and
+``[MASK]`` replaces a hidden word.
 """
 
 import unicodedata
@@ -32,25 +32,25 @@ ROLES = {
 
 
 class Tokenizer:
-    """Text to ids and back; a tokenizer of one kind says in ``_pieces``, ``_look_up`` and ``_text`` how.
+    """From text to ids and back. Subclasses define ``_pieces``, ``_look_up`` and ``_text``.
 
     Attributes
     ----------
     special : tuple of str
         The special tokens; may be empty.
     special_ids : tuple of int
-        Their ids: 0, 1, ... unless the tokenizer has them elsewhere.
+        Their ids: 0, 1, ... unless the tokenizer places them elsewhere.
     names : list of str
-        The name of each id, special ones too: what a picture of attention writes on its axes.
+        The name of each id, special ones too, as on the axes of a picture of attention.
     vocab_size : int
         V, the number of ids.
     pad_id, start_id, stop_id, unk_id, cls_id, sep_id, mask_id : int or None
-        Ids of the special tokens by what they are for (``ROLES``), None where the tokenizer has no such token.
+        Ids of the special tokens by their purpose (``ROLES``); None if the tokenizer has no such token.
     """
 
-    kind = None  # in the tokenizer's file
-    unit = None  # what an id stands for, in messages
-    fields = {}  # beside special, what to_dict writes and the class takes: attributes, and their types in JSON
+    kind = None  # the class's name in files
+    unit = None  # the part of a text that an id stands for, for messages
+    fields = {}  # {attribute: its type in JSON}: what to_dict writes, and the class takes, beside special
 
     def __init__(self, special, names, special_ids=None):
         check_list(self._place, "special", special)
@@ -82,7 +82,7 @@ class Tokenizer:
         Raises
         ------
         ValueError
-            If the tokenizer has none of that name.
+            If the tokenizer has no special token of that name.
         """
         if name not in self.special:
             remedy = f"build it with special={SPECIAL if name in SPECIAL else (*self.special, name)}"
@@ -99,14 +99,15 @@ class Tokenizer:
         Returns
         -------
         ids : int64 array (n,)
-            Without start and stop: what a task needs of them, it adds.
+            Without start and stop tokens, which a task adds if it needs them.
 
         Raises
         ------
         TypeError
-            If ``text`` is no str.
+            If ``text`` is not a str.
         ValueError
-            If something in it is not in the vocabulary, and ``<unk>`` not either: the first such, and its position.
+            If a part of it is not in the vocabulary, and there is no ``<unk>``; the message has the first such part
+            and its position.
         """
         if not isinstance(text, str):
             raise TypeError(f"{self._place}: text is a {type(text).__name__}, expected a str; encode one at a time")
@@ -128,22 +129,22 @@ class Tokenizer:
         return ids
 
     def _known_form(self, text):
-        """Return how to write a text so that all of it is known, where only Unicode's form is another; or ""."""
+        """Return a remedy for a text that is unknown only because it is in another of Unicode's forms; or ""."""
         for form in ("NFC", "NFD"):
             if not self.unknown(unicodedata.normalize(form, text)):
-                return f"in Unicode's form {form} all of it is known: give unicodedata.normalize({form!r}, text)"
+                return f"in Unicode's form {form} all of it is known: pass unicodedata.normalize({form!r}, text)"
         return ""
 
     def unknown(self, text):
-        """Return the pieces of a text that `encode` reads as ``<unk>``: a list of str, in their order."""
+        """Return the parts of a text that `encode` makes ``<unk>``, in their order: a list of str."""
         pieces = self._pieces(text)
         return [pieces[i] for i in np.flatnonzero(self._look_up(pieces) < 0)]
 
     def decode(self, ids):
         """Return the text that ids stand for.
 
-        ``<stop>`` ends it, whatever follows; ``<pad>`` and ``<start>`` are left out; other special tokens are written
-        by their names, so that an unknown word is seen, and counted as wrong.
+        The text ends at ``<stop>``. ``<pad>`` and ``<start>`` are left out. Other special tokens are written by name,
+        so that an unknown word is visible and counts as wrong.
 
         Parameters
         ----------
@@ -158,7 +159,7 @@ class Tokenizer:
         TypeError
             If ids are not integers.
         ValueError
-            If ids are not one row, or one is outside 0..V-1: the first such one, and its position.
+            If ids are not one row, or one is outside 0..V-1; the message has the first such id and its position.
         """
         ids = self._checked(ids)
         if self.stop_id is not None and (ids == self.stop_id).any():
@@ -171,7 +172,7 @@ class Tokenizer:
         return [self.names[i] for i in self._checked(ids).tolist()]
 
     def word_starts(self, ids):
-        """Return where words start: what masking whole words has to know.
+        """Return the positions where words start, for masking whole words.
 
         Parameters
         ----------
@@ -180,8 +181,7 @@ class Tokenizer:
         Returns
         -------
         starts : bool array (n,)
-            False where a piece goes on with the word before it. Everything starts a word unless the tokenizer cuts
-            words into pieces.
+            False if the token continues the word before it. If the tokenizer does not cut words, all are True.
         """
         return np.ones(self._checked(ids).shape, bool)
 
@@ -218,7 +218,7 @@ class Tokenizer:
         """
         types = {"special": list} | cls.fields
         if isinstance(state, dict):
-            state = {"special": []} | state  # files written before there were special tokens
+            state = {"special": []} | state  # old files have no special tokens
             if state.get("kind") == cls.kind and all(isinstance(state.get(name), t) for name, t in types.items()):
                 try:
                     return cls(**{name: state[name] for name in types})
@@ -227,7 +227,7 @@ class Tokenizer:
         raise ValueError(f"{cls.__name__}: {state!r:.80} is not what {cls.__name__}.to_dict returns")
 
     def _check_vocabulary(self, name, entries, remedy):
-        """Raise ValueError where a vocabulary is empty, or has an entry twice."""
+        """Raise ValueError if a vocabulary is empty or contains an entry twice."""
         if not entries:
             raise ValueError(f"{self._place}: no {name}, expected at least one")
         entry, count = Counter(entries).most_common(1)[0]
@@ -235,27 +235,27 @@ class Tokenizer:
             raise ValueError(f"{self._place}: {entry!r} occurs {count} times; {remedy}")
 
     def _check_encodable(self, text):
-        """Raise ValueError where a text has half of a surrogate pair, which no UTF-8 has."""
+        """Raise ValueError if a text contains half of a surrogate pair, which UTF-8 cannot encode."""
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(f"{self._place}: {text[error.start]!r} at position {error.start} is no text") from error
 
-    # What a tokenizer of one kind says.
+    # To be defined by subclasses.
 
     def _pieces(self, text):
-        """Return the sequence of pieces of a text, each of which has an id or is unknown."""
+        """Return the parts of a text, in order, each with an id or unknown."""
         raise NotImplementedError
 
     def _look_up(self, pieces):
-        """Return the ids (n,) of pieces, int64, not counting special tokens, and -1 for unknown ones."""
+        """Return the ids (n,) of parts, int64, counted without special tokens; -1 for unknown parts."""
         raise NotImplementedError
 
     def _text(self, ids):
-        """Return the text of ids (n,), special tokens among them written by name."""
+        """Return the text of ids (n,), with special tokens written by name."""
         raise NotImplementedError
 
 
 def _plain(value):
-    """Return a value in JSON's types: lists, also inside of lists, in place of tuples."""
+    """Return a value in JSON's types: tuples, also inside lists, become lists."""
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

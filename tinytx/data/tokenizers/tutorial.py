@@ -1,14 +1,14 @@
-"""The words and sequences of the from-scratch BERT tutorial (Whiax/BERT-Transformer-Pytorch), rule by rule.
+"""The tokenizer of the from-scratch BERT tutorial (Whiax/BERT-Transformer-Pytorch). Its rules for words and rows:
 
 1. A text is lower-cased, spaces are put around each of ``, ? ; . : / * ! + - ( ) [ ] { } " ' &``, and it is cut at
    white space. So ``n'est-ce`` is five words, and a currency sign stays with its number.
 2. The vocabulary: the 40,000 most frequent words, then ``<ignore>``, ``<oov>`` and ``<mask>``, at the end. Of equally
    frequent words the first in the order of code points comes first (the tutorial: the first in the text).
-3. A sequence (`joined`): a sentence joined with those after it until there are 20 words, cut to 20. Every sentence begins one;
-   after the last sentence comes the first. ``<ignore>`` fills up what is shorter still, which only a tiny corpus is.
-4. Every word of it, ``<oov>`` too, is masked with 15 %, always by ``<mask>``: `MaskedBatches` with
+3. A row (`joined`): a sentence and those after it, until there are 20 words, cut to 20. Every sentence begins a row;
+   the first sentence follows the last. Rows of a tiny corpus, which may be shorter, are padded with ``<ignore>``.
+4. Every word of a row, also ``<oov>``, is masked with probability 15 %, always by ``<mask>``: `MaskedBatches` with
    ``replace=(1, 0, 0)`` and ``never=[tokenizer.pad_id]``. (The tutorial masks ``<ignore>`` too, but does not count it.)
-5. Every batch has 128 sequences; what does not fill one is left out of the epoch: ``drop_last=True``.
+5. Every batch has 128 rows; rows that do not fill a batch are left out of the epoch: ``drop_last=True``.
 
 The first 2,999 lines of Europarl's French give 7,666 words, 7,669 ids.
 """
@@ -28,7 +28,7 @@ def tutorial_words(text, *, lower=True):
     ----------
     text : str
     lower : bool
-        Put it in lower case first, as the tutorial does.
+        Convert it to lower case first, as the tutorial does.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def tutorial_words(text, *, lower=True):
 
 
 class TutorialTokenizer(WordTokenizer):
-    """Words to ids and back, by rules 1 and 2; between two words of a text that comes back is one space.
+    """From words to ids and back, by rules 1 and 2. Decoded words are joined by one space.
 
     Parameters and attributes are those of `WordTokenizer`. The special tokens have the last ids: ``<ignore>`` is
     ``pad_id``, ``<oov>`` is ``unk_id`` and ``<mask>`` is ``mask_id``.

@@ -1,4 +1,4 @@
-"""Tokenizers by name: two for a corpus of pairs, and the one that a file describes."""
+"""Chooses tokenizers by name: two for a corpus of pairs, or the one that a file describes."""
 
 from tinytx.arguments import check_pairs
 from tinytx.data.tokenizers.characters import CharTokenizer
@@ -17,21 +17,21 @@ def build_tokenizers(pairs, kind, *, shared=False, **options):
     Parameters
     ----------
     pairs : list of (source, target)
-        Those to train on: words of the validation part are to be unknown, as they are in the world.
+        The training part only, so that new words of the validation part are unknown, as in use.
     kind : str
         One of ``TOKENIZERS``: ``"characters"``, ``"words"``, ``"subwords"``.
     shared : bool
-        One vocabulary of both sides, the same object returned twice. Related languages share many a subword, and
-        tied embeddings need it (Vaswani et al. 2017, section 5.1).
+        Build one vocabulary of both sides, and return the same object twice. Related languages share many subwords, and
+        tied embeddings need one vocabulary (Vaswani et al. 2017, section 5.1).
     **options
         For ``from_texts`` of that kind: ``lower``, ``max_words``, ``min_count``, ``vocab_size``, ``special``.
 
     Raises
     ------
     TypeError
-        If one is no pair of two str.
+        If an item is not a pair of two str.
     ValueError
-        If there is no such kind, or the pairs hold no token.
+        If there is no such kind, or the pairs contain no token.
     """
     if kind not in TOKENIZERS:
         raise ValueError(f"build_tokenizers: kind is {kind!r}, expected one of {', '.join(TOKENIZERS)}")
@@ -49,9 +49,9 @@ def tokenizer_from_dict(state):
     Raises
     ------
     ValueError
-        If ``state`` describes none.
+        If ``state`` does not describe a tokenizer.
     MissingExtra
-        If it is one of subwords or word pieces, and ``tokenizers`` is not installed.
+        If it describes subwords or word pieces, and ``tokenizers`` is not installed.
     """
     kind = state.get("kind") if isinstance(state, dict) else None
     if not isinstance(kind, str) or kind not in _KINDS:

@@ -1,13 +1,13 @@
-"""BERT's tokenizer: words in lower case, rare ones in pieces (WordPiece), by the library ``tokenizers``.
+"""BERT's tokenizer: words in lower case, with rare words cut into pieces (WordPiece), by the library ``tokenizers``.
 
 A text is cleaned as BERT's authors did (Devlin et al. 2018, arXiv 1810.04805; Schuster and Nakajima 2012): control
-characters go, with ``lower`` capitals and accents too; it is cut at white space, around each punctuation mark, and
-around each Chinese character. A word is then the longest piece of the vocabulary that it begins with, and so on with
-the rest; pieces that go on with a word are marked: ``trans ##form ##ers``. A word that cannot be put together is
-``[UNK]``, whole.
+characters are removed, with ``lower`` also capitals and accents. It is cut at white space, around each punctuation
+mark, and around each Chinese character. From each word the longest piece of the vocabulary is taken that the word
+begins with, then the longest for the rest, and so on. Pieces inside a word are marked: ``trans ##form ##ers``. If no
+piece fits, the whole word is ``[UNK]``.
 
-The vocabulary is trained on the texts given (as the library does it: by merging the most frequent pair of pieces), or
-read from a ``vocab.txt``, such as published models have. The library is an extra, and nothing is downloaded.
+The vocabulary is learned from the given texts (as the library does: by merging the most frequent pair of pieces), or
+read from a ``vocab.txt`` of a published model. The library is an extra, and nothing is downloaded.
 """
 
 from collections import Counter
@@ -22,24 +22,24 @@ from tinytx.data.tokenizers.words import text_of
 from tinytx.extras import require
 
 GOES_ON = "##"
-_UNKNOWN = "\0"  # no text has it after the cleaning
-_MAX_CHARACTERS = 1000  # the library's: rarer ones make a word unknown
+_UNKNOWN = "\0"  # cleaned texts do not contain it
+_MAX_CHARACTERS = 1000  # as in the library: words with other characters are unknown
 
 
 class WordPieceTokenizer(Tokenizer):
-    """Words and pieces of words to ids and back; `from_texts` trains one, `from_vocab` reads one.
+    """From words and pieces of words to ids and back; `from_texts` trains a tokenizer, `from_vocab` reads one.
 
     Parameters
     ----------
     pieces : list of str
-        The vocabulary without the special tokens, in the order of ids; pieces that go on with a word begin with "##".
+        The vocabulary without the special tokens, in the order of ids; pieces inside a word begin with "##".
     special : tuple of str
         Special tokens (see `tinytx.data.tokenizers.tokenizer`); without ``[UNK]`` an unknown word is an error.
     special_ids : tuple of int, optional
         Their ids, if not the first ones: published vocabularies have ``[UNK]`` at 100.
     lower : bool
-        Take capitals and accents away, as the "uncased" models do. Accents are all marks of Unicode's category Mn: from
-        Hindi, Thai, or pointed Arabic and Hebrew it takes vowels, and these need ``lower=False``.
+        Remove capitals and accents, as the "uncased" models do. Accents are all marks of Unicode's category Mn, among
+        them vowels of Hindi, Thai, pointed Arabic and Hebrew: use ``lower=False`` for these.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class WordPieceTokenizer(Tokenizer):
     Raises
     ------
     ValueError
-        If there are no pieces, one occurs twice, or special tokens have ids that cannot be.
+        If there are no pieces, a piece occurs twice, or ids of special tokens are invalid.
     MissingExtra
         If ``tokenizers`` is not installed.
     """
@@ -65,7 +65,7 @@ class WordPieceTokenizer(Tokenizer):
         super().__init__(special, pieces, special_ids)
         self.pieces, self.lower = pieces, bool(lower)
         self._ids = {piece: i for i, piece in enumerate(pieces)}
-        vocab = self._ids | {_UNKNOWN: len(pieces)}  # special tokens are not in it: no text encodes to one
+        vocab = self._ids | {_UNKNOWN: len(pieces)}  # without special tokens, so no text encodes to one
         self._library = _bert(_library().models.WordPiece(vocab=vocab, unk_token=_UNKNOWN), lower)
 
     @classmethod
@@ -76,16 +76,16 @@ class WordPieceTokenizer(Tokenizer):
         ----------
         texts : iterable of str
         vocab_size : int
-            V, special tokens and single characters included. Fewer if the texts have no more pairs to join.
+            V, including special tokens and single characters. It is smaller if the texts have no more pairs to join.
         special, lower
             As for the class.
 
         Raises
         ------
         TypeError
-            If a text is no str, or ``texts`` is one itself.
+            If a text is not a str, or ``texts`` is one str.
         ValueError
-            If the texts have no word, or V is too small for the special tokens and the characters.
+            If the texts contain no word, or V is too small for the special tokens and the characters.
         MissingExtra
             If ``tokenizers`` is not installed.
         """
@@ -104,7 +104,7 @@ class WordPieceTokenizer(Tokenizer):
         library.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
         trainer = tokenizers.trainers.WordPieceTrainer(
             vocab_size=size, special_tokens=characters, show_progress=False
-        )  # characters named as special tokens get ids in this order, and else in that of a hash
+        )  # as special tokens, characters get ids in this order; otherwise in the order of a hash
         library.train_from_iterator((" ".join(repeat(word, count)) for word, count in words.items()), trainer)
         vocab = library.get_vocab(with_added_tokens=False)
         return cls(sorted(vocab, key=vocab.get), special, lower=lower)
@@ -117,9 +117,9 @@ class WordPieceTokenizer(Tokenizer):
         ----------
         path : str or Path
         special : tuple of str
-            Which lines are special tokens.
+            The lines that are special tokens.
         lower : bool
-            As the model was trained: True for "uncased".
+            The setting of the model: True for "uncased".
 
         Raises
         ------
@@ -135,8 +135,8 @@ class WordPieceTokenizer(Tokenizer):
             if not line or line in first:
                 fault = f"occurs in line {first[line]} already" if line else "is empty"
                 raise DataError(
-                    f"WordPieceTokenizer: {path}: line {number}: {line!r} {fault}; ids are numbers of lines, "
-                    "so take the file as it was published"
+                    f"WordPieceTokenizer: {path}: line {number}: {line!r} {fault}; ids are line numbers, "
+                    "so use the file as it was published"
                 )
             first[line] = number
         missing = [name for name in special if name not in first]
@@ -148,7 +148,7 @@ class WordPieceTokenizer(Tokenizer):
         return cls(pieces, special, [first[name] - 1 for name in special], lower=lower)
 
     def word_starts(self, ids):
-        """Return where words start, bool (n,): not at pieces with "##"."""
+        """Return where words start, bool (n,): False at pieces with "##"."""
         return np.array([not name.startswith(GOES_ON) for name in self.tokens(ids)], bool)
 
     def _pieces(self, text):
@@ -178,7 +178,7 @@ def _library():
 
 
 def _bert(model, lower):
-    """Return the library's tokenizer around a model: BERT's cleaning and cutting."""
+    """Return the library's tokenizer with a model, BERT's cleaning and BERT's cutting."""
     tokenizers = _library()
     library = tokenizers.Tokenizer(model)
     library.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=bool(lower))
@@ -187,7 +187,7 @@ def _bert(model, lower):
 
 
 def _words(library, texts):
-    """Return how often each word occurs, cleaned and cut as the library does it."""
+    """Return the number of times that each word occurs, cleaned and cut by the library."""
     return Counter(
         word
         for text in texts
@@ -196,7 +196,7 @@ def _words(library, texts):
 
 
 def _frequent(words):
-    """Return the words without rare characters, and the pieces to begin with: characters, with "##" inside a word."""
+    """Return the words without rare characters, and the first pieces: characters, with "##" if inside a word."""
     counts = Counter()
     for word, count in words.items():
         counts.update(dict.fromkeys(word, count))

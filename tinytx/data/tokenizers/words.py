@@ -1,20 +1,20 @@
-"""A tokenizer with one id for each frequent word: its rules can be told in five lines, and its tokens read.
+"""A tokenizer with one id for each frequent word.
 
 A text is cut, from left to right, into
 
-1. a word (letters, digits, underscores) that an apostrophe or a hyphen ties to the next: ``l'``, ``don'``, ``peut-``;
-2. digits that a comma or a point ties to the next: ``1,`` ``3.``;
-3. another word;
-4. any other character that is no white space, alone: ``.`` ``?`` ``€``.
+1. a word (letters, digits, underscores) with an apostrophe or hyphen before the next word: ``l'``, ``don'``, ``peut-``;
+2. digits with a comma or point before the next digit: ``1,`` ``3.``;
+3. any other word;
+4. a single other character, except white space: ``.`` ``?`` ``€``.
 
-A letter, digit or symbol has its marks with it (`tinytx.data.tokenizers.graphemes`): ``दूध`` is one word, a family of emoji one
-character. Put together again, there is one space between two tokens, but none after 1 and 2, none before ``. , ; : ! ?
-% … ) ] }`` and their likes of other scripts (``। ، ؟ 。``), and none after ``( [ { ¿ ¡``. So ``l'heure est-elle 3.5 ?``
-comes back as ``l'heure est-elle 3.5?``: spaces may change, and cutting the result gives the same words again.
+Marks belong to their letter, digit or symbol (`tinytx.data.tokenizers.graphemes`): ``दूध`` is one word, a family of
+emoji one character. When tokens are joined, there is one space between two tokens, but none after 1 and 2, none before
+``. , ; : ! ? % … ) ] }`` and similar marks of other scripts (``। ، ؟ 。``), and none after ``( [ { ¿ ¡``. So ``l'heure
+est-elle 3.5 ?`` becomes ``l'heure est-elle 3.5?``: spaces may change, but cutting the result gives the same words.
 
-Letters with and without marks of their own are different: where a text may have both ``é`` and ``e`` with U+0301, bring
-it to Unicode's form NFC first. Thai, Chinese and Japanese put no space between words, so that a word is here all up to
-the next space: take subwords.
+``é`` and ``e`` with U+0301 are different characters: if a text may contain both, convert it to Unicode's form NFC
+first. Thai, Chinese and Japanese have no spaces between words, so all text up to the next space would be one word: use
+subwords.
 """
 
 import re
@@ -27,20 +27,20 @@ from tinytx.arguments import check_list, check_texts
 from tinytx.data.tokenizers.graphemes import JOINER, goes_on, symbol_pattern, word_pattern
 from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer
 
-_TIE = re.compile(r"\w.*['’.,-]\Z")  # a piece of rule 1 or 2
+_TIE = re.compile(r"\w.*['’.,-]\Z")  # a token of rule 1 or 2
 _NO_SPACE_BEFORE = frozenset(".,;:!?%…)]}।॥،؛؟۔。、，．；：！？）］｝」』")
 _NO_SPACE_AFTER = frozenset("([{¿¡（［｛「『")
 
 
 @cache
 def _piece():
-    """Return the rules as a regular expression; it is made when it is first asked for (10 ms)."""
+    """Return the rules as a regular expression, compiled at the first call (10 ms)."""
     word = word_pattern()
     return re.compile(rf"{word}['’-](?=\w)|\d+[.,](?=\d)|{word}|{symbol_pattern()}")
 
 
 def words_of(text):
-    """Return the list of words, by this page's rules.
+    """Return the list of words, by the rules at the top of this file.
 
     >>> words_of("L'heure est-elle 3.5, peut-être ?")
     ["L'", 'heure', 'est-', 'elle', '3.', '5', ',', 'peut-', 'être', '?']
@@ -49,21 +49,21 @@ def words_of(text):
 
 
 def text_of(words):
-    """Return the text of a list of words, by this page's rules.
+    """Return the text of a list of words, by the rules at the top of this file.
 
     >>> text_of(["L'", "heure", "est-", "elle", "3.", "5", ",", "peut-", "être", "?"])
     "L'heure est-elle 3.5, peut-être?"
     """
     text, tied = "", True
     for word in words:
-        apart = text.endswith(JOINER) or goes_on(word)  # a mark without a letter must not get one
+        apart = text.endswith(JOINER) or goes_on(word)  # a mark must not be joined to the word before it
         text += word if (tied or word in _NO_SPACE_BEFORE) and not (text and apart) else f" {word}"
         tied = word in _NO_SPACE_AFTER or bool(_TIE.match(word))
     return text
 
 
 class WordTokenizer(Tokenizer):
-    """Words to ids and back.
+    """From words to ids and back.
 
     Parameters
     ----------
@@ -84,15 +84,15 @@ class WordTokenizer(Tokenizer):
     Raises
     ------
     TypeError
-        If a word is no str, or ``words`` is one itself.
+        If a word is not a str, or ``words`` is one str.
     ValueError
-        If there are no words, or one occurs twice.
+        If there are no words, or a word occurs twice.
     """
 
     kind = "words"
     unit = "word"
     fields = {"lower": bool, "words": list}
-    cut, join = staticmethod(words_of), staticmethod(text_of)  # the rules; a subclass may have others
+    cut, join = staticmethod(words_of), staticmethod(text_of)  # subclasses may have other rules
     special_last = False
 
     def __init__(self, words, special=SPECIAL, *, lower=False):
@@ -113,16 +113,16 @@ class WordTokenizer(Tokenizer):
         ----------
         texts : iterable of str
         max_words : int, optional
-            Keep so many words, the most frequent ones; equally frequent ones in the order of their code points.
+            The largest number of words: the most frequent ones, equally frequent ones in the order of code points.
         min_count : int
-            Keep words that occur at least so often.
+            Keep words that occur at least this often.
         special, lower
             As for the class.
 
         Raises
         ------
         TypeError
-            If a text is no str, or ``texts`` is one itself.
+            If a text is not a str, or ``texts`` is one str.
         ValueError
             If no word is left.
         """
