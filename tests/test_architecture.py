@@ -20,7 +20,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
     {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording", "progress"},
     {"workers"},
-    {"ops", "parameter", "settings"},
+    {"ops", "parameter", "settings", "state"},
     {"core", "vectors"},
     {"layers"},
     {"models"},

@@ -211,6 +211,10 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, x, tape=None, **options):
+        state = options.get("state")
+        if state is not None and not state.inside:  # the outermost call is a forward, which begins at the first slot
+            with state.forward():
+                return self(x, tape, **options)
         return self.forward(x, **options) if tape is None else tape.call(self, x, options)
 
     def named_layers(self):

@@ -12,7 +12,7 @@ from tinytx.tasks import NextToken
 class Table:
     """A decoder-only model whose next token depends on all tokens before it, by a random but fixed table.
 
-    It keeps the past in the cache that it is handed, as attention does: a wrong row there is a wrong table.
+    It keeps the past in the state that it is given, as attention does: a wrong row there is a wrong table.
     """
 
     pads_prompts = False
@@ -25,8 +25,9 @@ class Table:
     def begin(self, ids):
         return ids, ()
 
-    def last_logits(self, new, *, cache):
-        past, _ = cache.extend(self, *[new[:, None, :, None]] * 2)
+    def last_logits(self, new, *, state):
+        with state.forward():
+            past, _ = state.next().extend(*[new[:, None, :, None]] * 2)
         return np.stack([self.row(row) for row in past[:, 0, :, 0]])
 
     def row(self, past):
@@ -69,9 +70,10 @@ class Pairs:
         first = np.full((len(source), 1), self.config.start_id)
         return first, (source[:, :, None].astype(np.float64), (source != self.config.pad_id)[:, None, None, :])
 
-    def last_logits(self, new, memory, source_mask, *, cache):
+    def last_logits(self, new, memory, source_mask, *, state):
         assert len(new) == len(memory) == len(source_mask)
-        past, _ = cache.extend(self, *[new[:, None, :, None]] * 2)
+        with state.forward():
+            past, _ = state.next().extend(*[new[:, None, :, None]] * 2)
         sources = [m[keep, 0] for m, keep in zip(memory, source_mask[:, 0, 0], strict=True)]
         return np.stack([self.table.row([*source, *row]) for source, row in zip(sources, past[:, 0, :, 0], strict=True)])
 

@@ -5,7 +5,8 @@ import pytest
 from cases import Seeded
 
 from tinytx.core import Tape
-from tinytx.layers import KeyValueCache, MultiHeadAttention
+from tinytx.layers import MultiHeadAttention
+from tinytx.state import State
 
 
 def layer_of(d=6, h=2, seed=0, **options):
@@ -50,25 +51,27 @@ def test_a_key_bias_has_no_gradient():
 
 @pytest.mark.parametrize("chunks", [[1] * 11, [5, 6], [4, 1, 1, 5], [11]])
 @pytest.mark.parametrize("capacity", [1, 4, 64])
-def test_cached_keys_and_values_are_as_good_as_new(chunks, capacity):
-    """Catches a cache that overwrites, or forgets when it grows, and a causal mask aligned at the top."""
+def test_kept_keys_and_values_are_as_good_as_new(chunks, capacity, monkeypatch):
+    """Catches a state that overwrites, or forgets when it grows, and a causal mask aligned at the top."""
     layer, x = layer_of(causal=True), Seeded(1).array(3, 11, 6)
-    cache, parts, start = KeyValueCache(capacity), [], 0
+    monkeypatch.setattr("tinytx.state.CAPACITY", capacity)
+    state, parts, start = State(), [], 0
     for size in chunks:
-        assert cache.length == start
-        parts.append(layer(x[:, start : start + size], cache=cache))
+        assert state.length == start
+        parts.append(layer(x[:, start : start + size], state=state))
         start += size
     np.testing.assert_allclose(np.concatenate(parts, 1), layer(x), rtol=0, atol=1e-12)
 
 
-def test_layers_do_not_share_a_place_in_the_cache():
+def test_layers_have_slots_of_their_own():
     one, two, x = layer_of(causal=True), layer_of(causal=True, seed=7), Seeded(1).array(2, 4, 6)
-    cache = KeyValueCache()
+    state = State()
     for t in range(4):
-        y = [layer(x[:, t : t + 1], cache=cache) for layer in (one, two)]
+        with state.forward():
+            y = [layer(x[:, t : t + 1], state=state) for layer in (one, two)]
     np.testing.assert_allclose(y[0][:, 0], one(x)[:, 3], rtol=0, atol=1e-12)
     np.testing.assert_allclose(y[1][:, 0], two(x)[:, 3], rtol=0, atol=1e-12)
-    assert cache.length == 4
+    assert state.length == 4
 
 
 @pytest.mark.parametrize("n_heads", [0, -1, 4, 7])

@@ -6,8 +6,8 @@ from cases import LayerCase, Seeded
 from properties import model_checks
 
 from tinytx.core import Tape
-from tinytx.layers import KeyValueCache
 from tinytx.models import GPT, GPTConfig
+from tinytx.state import State
 
 VARIANTS = {
     "pre, gelu_tanh": {},
@@ -91,14 +91,14 @@ def test_rows_of_a_batch_are_independent():
 def test_cached_decoding_equals_the_full_forward(chunks, norm_order):
     """Catches positions counted from the chunk, and keys of another layer."""
     model, ids = model_of(norm_order=norm_order), ids_of(3, 9)
-    cache, parts, start = KeyValueCache(2), [], 0
+    state, parts, start = State(), [], 0
     for size in chunks:
-        parts.append(model(ids[:, start : start + size], cache=cache))
+        parts.append(model(ids[:, start : start + size], state=state))
         start += size
     np.testing.assert_allclose(np.concatenate(parts, 1), model(ids), rtol=0, atol=1e-12)
-    assert cache.length == 9
+    assert state.length == 9
     with pytest.raises(ValueError, match=r"\(3, 1\) after 9 cached positions.* max_len = 9"):
-        model(ids[:, :1], cache=cache)
+        model(ids[:, :1], state=state)
 
 
 # ---------------------------------------------------------------------------------------- starting

@@ -1,11 +1,11 @@
-"""Decoding with a Transformer: word by word with a cache, rows selected, and what is refused."""
+"""Decoding with a Transformer: word by word with a state, rows selected, and what is refused."""
 
 import numpy as np
 import pytest
 from transformer_cases import PAD, VARIANTS, batch_of, config_of, model_of
 
-from tinytx.layers import KeyValueCache
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.state import State
 from tinytx.tasks import SequenceToSequence
 from tinytx.training import load_checkpoint, save_checkpoint
 
@@ -18,21 +18,21 @@ def test_cached_decoding_equals_the_full_forward(variant, chunks):
     """Catches positions counted from the chunk, keys of another layer, and a memory's length taken for positions."""
     model, (source, target) = model_of(**VARIANTS[variant]).body, batch_of()
     memory, mask = model.encode(source), model.source_mask(source)
-    cache, parts, start = KeyValueCache(2), [], 0
+    state, parts, start = State(), [], 0
     for size in chunks:
-        parts.append(model.decode(target[:, start : start + size], memory, mask, cache=cache))
+        parts.append(model.decode(target[:, start : start + size], memory, mask, state=state))
         start += size
     np.testing.assert_allclose(np.concatenate(parts, 1), model(source, target), **SAME)
-    assert cache.length == 6
+    assert state.length == 6
 
 
 def test_the_memory_is_read_once():
     """Catches keys and values of the memory computed again for every word."""
     model, (source, target) = model_of().body, batch_of()
-    memory, mask, cache = model.encode(source), model.source_mask(source), KeyValueCache()
-    model.decode(target[:, :1], memory, mask, cache=cache)
+    memory, mask, state = model.encode(source), model.source_mask(source), State()
+    model.decode(target[:, :1], memory, mask, state=state)
     expected = model.decode(target, memory, mask)[:, 1:]
-    actual = model.decode(target[:, 1:], np.full_like(memory, np.nan), mask, cache=cache)
+    actual = model.decode(target[:, 1:], np.full_like(memory, np.nan), mask, state=state)
     np.testing.assert_allclose(actual, expected, **SAME)
 
 
@@ -40,16 +40,16 @@ def test_selected_rows_go_on_where_they_were():
     """What a beam search does: each step goes on from other rows, some of them twice."""
     model, (source, _) = model_of().body, batch_of()
     rng = np.random.default_rng(0)
-    memory, mask, cache = model.encode(source), model.source_mask(source), KeyValueCache()
+    memory, mask, state = model.encode(source), model.source_mask(source), State()
     said = np.full((3, 1), 1)
     for rows in ([0, 0, 1, 2, 2], [4, 1, 1, 0, 2], [3, 3], [1, 0, 1]):
-        vectors = model.decode(said[:, -1:], memory, mask, cache=cache)[:, -1]
+        vectors = model.decode(said[:, -1:], memory, mask, state=state)[:, -1]
         np.testing.assert_allclose(vectors, model.decode(said, memory, mask)[:, -1], **SAME)
-        cache.select(rows)
+        state.select(rows)
         memory, mask, said = memory[rows], mask[rows], said[rows]
         said = np.concatenate([said, rng.integers(7, 11, (len(rows), 1))], axis=1)
     np.testing.assert_allclose(
-        model.decode(said[:, -1:], memory, mask, cache=cache)[:, -1], model.decode(said, memory, mask)[:, -1], **SAME
+        model.decode(said[:, -1:], memory, mask, state=state)[:, -1], model.decode(said, memory, mask)[:, -1], **SAME
     )
 
 
@@ -154,10 +154,10 @@ def test_a_mask_of_another_shape_is_named():
 
 def test_positions_end_at_max_len():
     model, (source, target) = model_of().body, batch_of()
-    memory, mask, cache = model.encode(source), model.source_mask(source), KeyValueCache()
-    model.decode(target, memory, mask, cache=cache)
+    memory, mask, state = model.encode(source), model.source_mask(source), State()
+    model.decode(target, memory, mask, state=state)
     with pytest.raises(ValueError, match=r"target has shape \(3, 6\) after 6 cached positions"):
-        model.decode(target, memory, mask, cache=cache)
+        model.decode(target, memory, mask, state=state)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,15 @@ TABLE = {
         ("the blocks' norms have the default eps",
          "norm = LayerNorm(d_model, eps=eps, dtype=dtype)", "norm = LayerNorm(d_model, dtype=dtype)"),
         ("the decoder looks at the source's padding",
-         "memory=memory, mask=memory_mask, cache=cache", "memory=memory, cache=cache"),
+         "memory=memory, mask=memory_mask, state=state", "memory=memory, state=state"),
     ],
-    "layers/cache.py": [
-        ("a cache that grows forgets its last position",
-         "grown[:, :, :length] = old[:, :, :length]", "grown[:, :, : length - 1] = old[:, :, : length - 1]"),
+    "state.py": [
+        ("a slot that grows forgets its last position",
+         "array[:, :, : self.length] = old", "array[:, :, : self.length - 1] = old[:, :, :-1]"),
         ("beams read the memory of another sentence",
-         "self._memories[layer] = keys[rows], values[rows]", "self._memories[layer] = keys, values"),
+         "slot.arrays = tuple(array[rows] for array in slot.arrays)",
+         "slot.arrays = tuple(array[rows] for array in slot.arrays) if slot.length else slot.arrays"),
+        ("a forward that fails leaves what it wrote", "for slot, (slot.arrays, slot.length) in", "for slot, _ in"),
     ],
     "layers/dropout.py": [
         ("positions are not counted among the rows that came before a shard",

@@ -28,7 +28,7 @@ class PairsOfLetters(Layer):
         self.config = config
         self.token = Embedding(config.vocab_size, config.d_model, rng=rng, dtype=dtype)
 
-    def forward(self, ids, tape=None, *, cache=None):
+    def forward(self, ids, tape=None, *, state=None):
         return self.token(ids, tape)
 
     def backward(self, dx, tape):

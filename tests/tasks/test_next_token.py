@@ -6,8 +6,8 @@ from cases import LayerCase, Seeded
 from properties import check_shards_add_up, model_checks
 
 from tinytx.core import Tape, TapeError
-from tinytx.layers import KeyValueCache
 from tinytx.models import GPT, GPTConfig
+from tinytx.state import State
 from tinytx.tasks import NextToken
 
 
@@ -157,7 +157,7 @@ def test_measures():
 
 def test_last_logits_are_those_of_the_last_position():
     """Catches logits of the first position; and a prompt that is fed twice."""
-    model, ids, cache = model_of(), ids_of(3, 6), KeyValueCache()
+    model, ids, state = model_of(), ids_of(3, 6), State()
     first, kept = model.begin(ids[:, :4])
-    np.testing.assert_allclose(model.last_logits(first, *kept, cache=cache), model(ids[:, :4])[:, -1], rtol=1e-12)
-    np.testing.assert_allclose(model.last_logits(ids[:, 4:], *kept, cache=cache), model(ids)[:, -1], rtol=1e-12)
+    np.testing.assert_allclose(model.last_logits(first, *kept, state=state), model(ids[:, :4])[:, -1], rtol=1e-12)
+    np.testing.assert_allclose(model.last_logits(ids[:, 4:], *kept, state=state), model(ids)[:, -1], rtol=1e-12)

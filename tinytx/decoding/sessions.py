@@ -9,7 +9,7 @@ Greedy, sampling and beam search see a session, never a model::
     session.restarted()      another session, at the beginning
 
 so that one algorithm serves a decoder-only model and an encoder-decoder alike. A session remembers what it was fed
-(in a `tinytx.layers.KeyValueCache`): each id is fed once.
+(in a `tinytx.state.State`): each id is fed once.
 """
 
 import copy
@@ -19,8 +19,8 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.arguments import check_whole
-from tinytx.layers import KeyValueCache
 from tinytx.shapes import check_ids
+from tinytx.state import State
 
 
 class Session:
@@ -30,7 +30,7 @@ class Session:
     ----------
     model : Task
         ``begin(ids)`` returns the ids to feed first, and a tuple of arrays that stay (a memory and its mask: their first
-        axis is the batch's); ``last_logits(new, *those, cache=cache)`` the logits (B, V) of the token after ``new``.
+        axis is the batch's); ``last_logits(new, *those, state=state)`` the logits (B, V) of the token after ``new``.
         `tinytx.tasks.NextToken`, `tinytx.tasks.SequenceToSequence`.
     ids : integers (B, T)
     slide : bool
@@ -39,7 +39,7 @@ class Session:
     """
 
     def __init__(self, model, ids, slide=False):
-        self.model, self.cache, self.vocab_size = model, KeyValueCache(), model.vocab_size
+        self.model, self.state, self.vocab_size = model, State(), model.vocab_size
         self.max_len, self.slides = model.config.max_len, slide
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
@@ -51,25 +51,25 @@ class Session:
         if self.slides:
             self._last.extend(new.T)
             if self._n_fed + new.shape[1] > self.max_len:
-                self.cache, self._n_fed, new = KeyValueCache(), 0, np.stack(self._last, axis=1)
+                self.state, self._n_fed, new = State(), 0, np.stack(self._last, axis=1)
         self._n_fed += new.shape[1]
         with workers.use():
-            return self.model.last_logits(new, *self._kept, cache=self.cache)
+            return self.model.last_logits(new, *self._kept, state=self.state)
 
     def restarted(self):
         """Return another session that has been fed nothing yet, of the same memory."""
         other = copy.copy(self)
-        other.cache, other._n_fed, other._last = KeyValueCache(), 0, deque(maxlen=self._last.maxlen)
+        other.state, other._n_fed, other._last = State(), 0, deque(maxlen=self._last.maxlen)
         return other
 
     def repeat(self, n):
         """Hold every row n times, ``0 0 1 1 2 2`` for n = 2: its memory, too."""
-        self.cache.select(np.repeat(np.arange(len(self.first)), n))
+        self.state.select(np.repeat(np.arange(len(self.first)), n))
         self._kept = tuple(np.repeat(array, n, axis=0) for array in self._kept)
 
     def select(self, rows):
         """Keep these rows, in this order; each must take the place of one with the same source."""
-        self.cache.select(rows)
+        self.state.select(rows)
 
 
 def begin(place, model, ids, n_tokens, *, slide=False):

@@ -2,7 +2,6 @@
 
 from tinytx.layers.attention import MultiHeadAttention
 from tinytx.layers.block import Block, CrossResidual, DecoderBlock, Residual
-from tinytx.layers.cache import KeyValueCache
 from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions
@@ -20,7 +19,6 @@ __all__ = [
     "Dropout",
     "Embedding",
     "FeedForward",
-    "KeyValueCache",
     "LayerNorm",
     "LearnedPositions",
     "Linear",

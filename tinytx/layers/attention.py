@@ -54,7 +54,7 @@ class MultiHeadAttention(Layer):
         self.value = Linear(d_model, d_model, init=init, **linear)
         self.output = Linear(d_model, d_model, init=init_output or init, **linear)
 
-    def forward(self, x, tape=None, *, memory=None, mask=None, cache=None):
+    def forward(self, x, tape=None, *, memory=None, mask=None, state=None):
         """Attend from x to ``memory``, or to x itself.
 
         Parameters
@@ -65,7 +65,7 @@ class MultiHeadAttention(Layer):
             What keys and values are made of; without it, x.
         mask : boolean array that broadcasts to (B, H, T, S), optional
             True where attention is allowed.
-        cache : KeyValueCache, optional
+        state : State, optional
             Keys and values of earlier positions, to which this call's are added; of a memory, those of the first
             call, which are used again. Decoding only.
 
@@ -76,11 +76,11 @@ class MultiHeadAttention(Layer):
         q = self._split(self.query(x, tape))  # (B, H, T, K)
         if memory is None:
             k, v = self._keys_and_values(x, tape)  # (B, H, S, K)
-            k, v = (k, v) if cache is None else cache.extend(self, k, v)
-        elif cache is None:
+            k, v = (k, v) if state is None else state.next().extend(k, v)
+        elif state is None:
             k, v = self._keys_and_values(memory, tape)
         else:
-            k, v = cache.memory(self, lambda: self._keys_and_values(memory, tape))
+            k, v = state.next().once(lambda: self._keys_and_values(memory, tape))
         options = {}
         if tape is not None:
             key = tape.dropout_key() if self.p else None

@@ -125,9 +125,9 @@ class Block(_Parts):
     def __init__(self, d_model, n_heads, d_ff, *, causal=False, **options):
         super().__init__(d_model, n_heads, d_ff, causal=causal, reads_memory=False, **options)
 
-    def forward(self, x, tape=None, *, mask=None, cache=None):
-        """(B, T, D) -> (B, T, D); ``mask`` and ``cache`` as for `MultiHeadAttention`."""
-        return self.feed_forward(self.attention(x, tape, mask=mask, cache=cache), tape)
+    def forward(self, x, tape=None, *, mask=None, state=None):
+        """(B, T, D) -> (B, T, D); ``mask`` and ``state`` as for `MultiHeadAttention`."""
+        return self.feed_forward(self.attention(x, tape, mask=mask, state=state), tape)
 
     def backward(self, dy, tape):
         return self.attention.backward(self.feed_forward.backward(dy, tape), tape)
@@ -146,7 +146,7 @@ class DecoderBlock(_Parts):
     def __init__(self, d_model, n_heads, d_ff, **options):
         super().__init__(d_model, n_heads, d_ff, causal=True, reads_memory=True, **options)
 
-    def forward(self, x, tape=None, *, memory, memory_mask=None, cache=None):
+    def forward(self, x, tape=None, *, memory, memory_mask=None, state=None):
         """Return (B, T, D).
 
         Parameters
@@ -157,11 +157,11 @@ class DecoderBlock(_Parts):
             What cross-attention reads: the encoder's output.
         memory_mask : boolean array that broadcasts to (B, H, T, S), optional
             True where the memory may be looked at.
-        cache : KeyValueCache, optional
+        state : State, optional
             As for `MultiHeadAttention`.
         """
-        x = self.attention(x, tape, cache=cache)
-        x = self.cross_attention(x, tape, memory=memory, mask=memory_mask, cache=cache)
+        x = self.attention(x, tape, state=state)
+        x = self.cross_attention(x, tape, memory=memory, mask=memory_mask, state=state)
         return self.feed_forward(x, tape)
 
     def backward(self, dy, tape):

@@ -60,7 +60,7 @@ def causal_mask(n_queries, n_keys=None):
     n_queries : int
         T.
     n_keys : int, optional
-        S; without it T. Where there are more keys than queries, the earlier ones are in a cache: the last query sees
+        S; without it T. Where there are more keys than queries, the earlier ones are in a state: the last query sees
         all keys.
 
     Returns

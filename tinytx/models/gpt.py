@@ -85,14 +85,14 @@ class GPT(Layer):
         """The parameter (V, D) that the output layer shares, or None where it has its own."""
         return self.token.weight if self.config.tied_head else None
 
-    def forward(self, ids, tape=None, *, cache=None):
+    def forward(self, ids, tape=None, *, state=None):
         """Return what the blocks make of each position.
 
         Parameters
         ----------
         ids : integers (B, T)
         tape : Tape, optional
-        cache : KeyValueCache, optional
+        state : State, optional
             Holds the positions before ``ids``, which are added to it.
 
         Returns
@@ -105,7 +105,7 @@ class GPT(Layer):
             If an id is not in the vocabulary, or the positions exceed ``max_len``.
         """
         ids = np.asarray(ids)
-        start = cache.length if cache is not None else 0
+        start = state.length if state is not None else 0
         if ids.ndim != 2 or ids.size == 0 or start + ids.shape[1] > self.config.max_len:
             raise ValueError(
                 f"GPT: ids have shape {ids.shape} after {start} cached positions, expected (B, T), at least (1, 1), and "
@@ -114,7 +114,7 @@ class GPT(Layer):
         x = self.position(self.token(ids, tape), tape, start=start)  # (B, T, D)
         x = self.dropout(x, tape)
         for block in self.blocks:
-            x = block(x, tape, cache=cache)
+            x = block(x, tape, state=state)
         return self.norm(x, tape) if self.norm else x
 
     def backward(self, dx, tape):

@@ -153,11 +153,11 @@ class Decoder(_Stack):
     def __init__(self, config, token, **options):
         super().__init__(config, token, DecoderBlock, config.n_decoder_layers, "Transformer: target", **options)
 
-    def forward(self, target, tape=None, *, memory, memory_mask=None, cache=None):
+    def forward(self, target, tape=None, *, memory, memory_mask=None, state=None):
         """Ids (B, T), memory (B, S, D), and a mask that broadcasts to (B, H, T, S) -> (B, T, D)."""
-        x = self._embed(target, tape, start=cache.length if cache is not None else 0)
+        x = self._embed(target, tape, start=state.length if state is not None else 0)
         for block in self.blocks:
-            x = block(x, tape, memory=memory, memory_mask=memory_mask, cache=cache)
+            x = block(x, tape, memory=memory, memory_mask=memory_mask, state=state)
         return self.norm(x, tape) if self.norm else x
 
     def backward(self, dx, tape):

@@ -148,21 +148,21 @@ class Transformer(Layer):
         source = np.asarray(source)
         return self.encoder(source, tape, mask=self.source_mask(source) if source.ndim == 2 else None)
 
-    def decode(self, target, memory, source_mask, tape=None, *, cache=None):
+    def decode(self, target, memory, source_mask, tape=None, *, state=None):
         """Return what the decoder makes of each position of the target.
 
         Parameters
         ----------
         target : integers (B, T)
-            What was said so far, from ``start_id`` on; with a cache, only the words that it does not hold yet.
+            What was said so far, from ``start_id`` on; with a state, only the words that it does not hold yet.
         memory : array (B, S, D)
             From `encode`.
         source_mask : boolean array (B, 1, 1, S)
             From `source_mask`.
         tape : Tape, optional
-        cache : KeyValueCache, optional
+        state : State, optional
             Holds keys and values of the words before ``target``, which are added to it, and of the memory, which are
-            computed at the first call only: a new memory needs a new cache.
+            computed at the first call only: a new memory needs a new state.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class Transformer(Layer):
         check_shape("Transformer", "memory", memory, expected, b, "rows of target and d_model")
         mask_shape = (b, 1, 1, memory.shape[1])
         check_shape("Transformer", "source_mask", source_mask, mask_shape, "memory of shape", memory.shape)
-        return self.decoder(target, tape, memory=memory, memory_mask=source_mask, cache=cache)
+        return self.decoder(target, tape, memory=memory, memory_mask=source_mask, state=state)
 
     def forward(self, source, target, tape=None):
         """Return the decoder's vectors (B, T, D) for source ids (B, S) and target ids (B, T)."""

@@ -10,7 +10,7 @@ class NextToken(Task):
     Parameters
     ----------
     body : Layer
-        ``body(ids, tape, cache=cache)`` returns (B, T, D): `tinytx.models.GPT`.
+        ``body(ids, tape, state=state)`` returns (B, T, D): `tinytx.models.GPT`.
     rng : numpy.random.Generator, optional
         Draws the head of a body that shares no table with it; the one that drew the body.
 
@@ -32,9 +32,9 @@ class NextToken(Task):
         super().__init__(body)
         self.head = self._output_layer(rng)
 
-    def forward(self, ids, tape=None, *, cache=None):
-        """Return the logits (B, T, V) of each position's next token; ``cache`` holds the positions before ``ids``."""
-        return self.head(self.body(ids, tape, cache=cache), tape)
+    def forward(self, ids, tape=None, *, state=None):
+        """Return the logits (B, T, V) of each position's next token; ``state`` holds the positions before ``ids``."""
+        return self.head(self.body(ids, tape, state=state), tape)
 
     def backward(self, dlogits, tape):
         """Add the gradients of all parameters; ids have none, so nothing is returned."""
@@ -66,6 +66,6 @@ class NextToken(Task):
         """Return what decoding starts from: the ids to feed first (B, T), and nothing that stays."""
         return ids, ()
 
-    def last_logits(self, new, *, cache):
-        """Return the logits (B, V) of the token after ``new`` (B, t), the ids that ``cache`` does not hold yet."""
-        return self._last_logits(self.body(new, cache=cache))
+    def last_logits(self, new, *, state):
+        """Return the logits (B, V) of the token after ``new`` (B, t), the ids that ``state`` does not hold yet."""
+        return self._last_logits(self.body(new, state=state))

@@ -130,9 +130,9 @@ class SequenceToSequence(Task):
         first = np.full((len(source), 1), self.config.start_id)
         return first, (self.body.encode(source), self.body.source_mask(source))
 
-    def last_logits(self, new, memory, source_mask, *, cache):
-        """Return the logits (B, V) of the word after ``new`` (B, t), the ids that ``cache`` does not hold yet."""
-        return self._last_logits(self.body.decode(new, memory, source_mask, cache=cache))
+    def last_logits(self, new, memory, source_mask, *, state):
+        """Return the logits (B, V) of the word after ``new`` (B, t), the ids that ``state`` does not hold yet."""
+        return self._last_logits(self.body.decode(new, memory, source_mask, state=state))
 
     def _checked(self, target):
         """Return target as an array, if it can be shifted and has padding at its end only."""

@@ -1,4 +1,4 @@
-"""The cache of decoding: memories computed once, and rows that a search keeps, repeats and puts in order."""
+"""The state of decoding: memories computed once, and rows that a search keeps, repeats and puts in order."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from cases import Seeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinytx.layers import KeyValueCache, MultiHeadAttention
+from tinytx.layers import MultiHeadAttention
+from tinytx.state import State
 
 
 def layer_of(seed=0, **options):
@@ -23,29 +24,31 @@ def test_keys_of_a_memory_are_computed_once():
     expected, calls = layer(x, memory=memory), []
     forward = layer.key.forward
     layer.key.forward = lambda *arguments: calls.append(1) or forward(*arguments)
-    cache = KeyValueCache()
-    parts = [layer(x[:, t : t + 1], memory=memory, cache=cache) for t in range(4)]
+    state = State()
+    parts = [layer(x[:, t : t + 1], memory=memory, state=state) for t in range(4)]
     np.testing.assert_allclose(np.concatenate(parts, 1), expected, rtol=0, atol=1e-14)
     assert len(calls) == 1
-    assert cache.length == 0
+    assert state.length == 0
 
 
 def test_layers_have_memories_of_their_own():
     one, two, memory, x = layer_of(), layer_of(7), Seeded(1).array(2, 5, 6), Seeded(2).array(2, 1, 6)
-    cache = KeyValueCache()
+    state = State()
     for _ in range(2):
-        for layer in (one, two):
-            np.testing.assert_array_equal(layer(x, memory=memory, cache=cache), layer(x, memory=memory))
+        with state.forward():
+            np.testing.assert_array_equal(one(x, memory=memory, state=state), one(x, memory=memory))
+            np.testing.assert_array_equal(two(x, memory=memory, state=state), two(x, memory=memory))
 
 
 def run(rows_at, x, memory):
     """Attend position by position; before each, keep the rows that ``rows_at`` names. Return the last outputs."""
-    itself, cross, cache = layer_of(causal=True), layer_of(7), KeyValueCache(1)
+    itself, cross, state = layer_of(causal=True), layer_of(7), State()
     for t in range(x.shape[1]):
         if t in rows_at:
-            cache.select(rows_at[t])
+            state.select(rows_at[t])
             x, memory = x[rows_at[t]], memory[rows_at[t]]
-        y = itself(x[:, t : t + 1], cache=cache) + cross(x[:, t : t + 1], memory=memory, cache=cache)
+        with state.forward():
+            y = itself(x[:, t : t + 1], state=state) + cross(x[:, t : t + 1], memory=memory, state=state)
     return y, itself(x)[:, -1:] + cross(x[:, -1:], memory=memory)
 
 
@@ -69,23 +72,23 @@ def test_rows_may_be_booleans():
 
 
 def test_selecting_from_nothing_is_nothing():
-    KeyValueCache().select([0, 3])
+    State().select([0, 3])
 
 
 @pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
-        ([0, 2], ValueError, r"KeyValueCache: row 2 at position \(1,\) is outside 0\.\.1"),
+        ([0, 2], ValueError, r"State: row 2 at position \(1,\) is outside 0\.\.1"),
         ([-1], ValueError, r"row -1 at position \(0,\)"),
         ([0.0], TypeError, "expected integers"),
-        ([[0]], ValueError, r"rows have shape \(1, 1\), expected one axis; the cache holds 2"),
+        ([[0]], ValueError, r"rows have shape \(1, 1\), expected one axis; the state holds 2"),
         ([True], ValueError, r"rows have shape \(1,\)"),
         (0, ValueError, r"rows have shape \(\)"),
     ],
 )
 def test_bad_rows_are_named_and_change_nothing(rows, error, message):
-    layer, x, cache = layer_of(causal=True), Seeded(1).array(2, 3, 6), KeyValueCache()
-    layer(x[:, :2], cache=cache)
+    layer, x, state = layer_of(causal=True), Seeded(1).array(2, 3, 6), State()
+    layer(x[:, :2], state=state)
     with pytest.raises(error, match=message):
-        cache.select(rows)
-    np.testing.assert_allclose(layer(x[:, 2:], cache=cache), layer(x)[:, 2:], rtol=0, atol=1e-14)
+        state.select(rows)
+    np.testing.assert_allclose(layer(x[:, 2:], state=state), layer(x)[:, 2:], rtol=0, atol=1e-14)

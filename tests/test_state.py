@@ -1,0 +1,99 @@
+"""What a model remembers between calls: slots in the order of calls, rows, shards, files."""
+
+import numpy as np
+import pytest
+
+from tinytx.core import Layer
+from tinytx.layers import Block, MultiHeadAttention
+from tinytx.state import State
+
+
+def block():
+    return Block(8, 2, 12, causal=True, rng=np.random.default_rng(0), dtype=np.float64)
+
+
+class Shared(Layer):
+    """One block used twice, as ALBERT does."""
+
+    def __init__(self):
+        self.block = block()
+
+    def forward(self, x, tape=None, *, state=None):
+        return self.block(self.block(x, tape, state=state), tape, state=state)
+
+
+def test_a_shared_causal_block_used_twice_equals_the_full_forward():
+    """Catches keys and values that two uses of one layer write into one array."""
+    layer, x, state = Shared(), np.random.default_rng(1).normal(size=(2, 5, 8)), State()
+    parts = [layer(part, state=state) for part in (x[:, :3], x[:, 3:4], x[:, 4:])]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), layer(x), rtol=0, atol=1e-14)
+    assert state.length == 5
+
+
+def test_a_layer_called_outside_of_a_forward_is_told_so():
+    with pytest.raises(RuntimeError, match="no forward is going on"):
+        State().next()
+
+
+def held(state):
+    return {name: array.tobytes() for name, array in state.state_dict().items()}
+
+
+def test_a_forward_that_fails_changes_nothing():
+    """Catches half a forward in the state: positions that some layers hold and others do not."""
+    layer, x, state = Shared(), np.random.default_rng(1).normal(size=(2, 4, 8)), State()
+    whole, calls = layer.block, []
+
+    def broken(*arguments, **settings):
+        calls.append(1)
+        if len(calls) % 2 == 0:
+            raise KeyError("the second use")
+        return whole(*arguments, **settings)
+
+    for at in (np.s_[:, :3], np.s_[:, 3:]):
+        before, layer.block = held(state), broken
+        with pytest.raises(KeyError, match="the second use"):
+            layer(x[at], state=state)
+        assert held(state) == before
+        layer.block = whole
+        y = layer(x[at], state=state)
+    np.testing.assert_allclose(y, layer(x)[:, 3:], rtol=0, atol=1e-14)
+
+
+def test_shards_go_on_as_the_whole_does():
+    """Catches rows of another shard, room that is kept as if it were positions, and parts in another order."""
+    layer, x, state = Shared(), np.random.default_rng(1).normal(size=(5, 4, 8)), State()
+    layer(x[:, :2], state=state)
+    before, parts = held(state), [state.part(0, 2), state.part(2, 3), state.part(3, 5)]
+    y = [layer(x[rows, 2:3], state=part) for rows, part in zip((np.s_[:2], np.s_[2:3], np.s_[3:]), parts)]
+    assert held(state) == before
+    state.join(parts)
+    y = [np.concatenate(y), layer(x[:, 3:], state=state)]
+    np.testing.assert_allclose(np.concatenate(y, axis=1), layer(x)[:, 2:], rtol=0, atol=1e-14)
+
+
+def test_saved_and_loaded():
+    layer, x, state, other = Shared(), np.random.default_rng(1).normal(size=(2, 4, 8)), State(), State()
+    layer(x[:, :3], state=state)
+    other.load_state_dict(state.state_dict())
+    assert held(other) == held(state) and other.length == 3
+    np.testing.assert_array_equal(layer(x[:, 3:], state=other), layer(x[:, 3:], state=state))
+
+
+@pytest.mark.parametrize("names", [[], ["lengths", "1.0"], ["lengths", "0.1"], ["0.0", "0.1"]])
+def test_other_arrays_are_refused(names):
+    state = State()
+    layer, x = block(), np.ones((1, 2, 8))
+    layer(x, state=state)
+    before = held(state)
+    with pytest.raises(ValueError, match="not those of a state"):
+        state.load_state_dict({name: np.ones(1, int) for name in names})
+    assert held(state) == before
+
+
+def test_what_does_not_change_is_made_once():
+    layer = MultiHeadAttention(8, 2, rng=np.random.default_rng(0), dtype=np.float64)
+    x, memory, state = np.ones((2, 1, 8)), np.random.default_rng(1).normal(size=(2, 3, 8)), State()
+    y = layer(x, memory=memory, state=state)
+    np.testing.assert_array_equal(layer(x, memory=0 * memory, state=state), y)
+    assert state.length == 0

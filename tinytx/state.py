@@ -1,0 +1,159 @@
+"""What a model remembers between calls: keys and values of earlier positions, recurrent states, memories.
+
+Layers hold nothing that belongs to one call. A model that is called again and again, as in decoding, gets a `State`;
+layers hand it on: ``block(x, tape, state=state)``. Whichever layer remembers something asks for the next slot; the
+n-th of these calls in a forward gets the n-th slot, so that a layer used at two places has a slot for each.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from tinytx.shapes import check_ids
+
+CAPACITY = 64  # positions for which a slot makes room at first
+
+
+class Slot:
+    """What one call remembers.
+
+    Attributes
+    ----------
+    arrays : tuple of arrays
+        Their first axis is the batch's rows. Empty before the first forward. A recurrent layer reads them and assigns
+        others; it does not write into them, so that a forward that fails changes nothing.
+    length : int
+        Positions that `extend` has added.
+    """
+
+    def __init__(self, arrays=(), length=0):
+        self.arrays, self.length = tuple(arrays), length
+
+    def extend(self, *new):
+        """Add arrays (B, H, T, K) of new positions; return those of all positions (B, H, S, K), as views.
+
+        Arrays grow by doubling: a position costs its own copy, and not that of all before it.
+        """
+        stop = self.length + new[0].shape[2]
+        if not self.arrays or stop > self.arrays[0].shape[2]:
+            size = max(CAPACITY, 2 * stop)
+            grown = [np.empty((*array.shape[:2], size, array.shape[3]), array.dtype) for array in new]
+            for array, old in zip(grown, self.held()):
+                array[:, :, : self.length] = old
+            self.arrays = tuple(grown)
+        for array, added in zip(self.arrays, new, strict=True):
+            array[:, :, self.length : stop] = added
+        self.length = stop
+        return self.held()
+
+    def once(self, make):
+        """Return what does not change between calls: the arrays of ``make()``, which is called the first time only."""
+        if not self.arrays:
+            self.arrays = tuple(make())
+        return self.arrays
+
+    def held(self):
+        """Return the arrays without the room that `extend` keeps for more."""
+        return tuple(array[:, :, : self.length] for array in self.arrays) if self.length else self.arrays
+
+
+class State:
+    """The slots of a model, for the rows of one batch. A new one is empty.
+
+    Parameters
+    ----------
+    slots : iterable of Slot
+    """
+
+    def __init__(self, slots=()):
+        self._slots, self._next = list(slots), None
+
+    @property
+    def length(self):
+        """Positions held; those of a memory, which do not grow, do not count."""
+        return max((slot.length for slot in self._slots), default=0)
+
+    @property
+    def inside(self):
+        """Whether a forward is going on."""
+        return self._next is not None
+
+    @contextmanager
+    def forward(self):
+        """Return the context of one forward, which begins at the first slot; an error in it changes nothing.
+
+        The outermost call of a layer that is given a state opens it.
+        """
+        before, self._next = [(slot.arrays, slot.length) for slot in self._slots], 0
+        try:
+            yield
+        except BaseException:
+            del self._slots[len(before) :]
+            for slot, (slot.arrays, slot.length) in zip(self._slots, before):
+                pass
+            raise
+        finally:
+            self._next = None
+
+    def next(self):
+        """Return the slot of this call: of the n-th in a forward, the n-th."""
+        if self._next is None:
+            raise RuntimeError("State: no forward is going on: call the layer itself, or open state.forward()")
+        if self._next == len(self._slots):
+            self._slots.append(Slot())
+        self._next += 1
+        return self._slots[self._next - 1]
+
+    def select(self, rows):
+        """Keep these rows of the batch, in this order: what a search does with the hypotheses that it follows.
+
+        Parameters
+        ----------
+        rows : integers (B',), each in 0..B-1, or booleans (B,)
+            A row may occur several times, or not at all.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``rows`` are no such array; then nothing is changed.
+        """
+        held = [array for slot in self._slots for array in slot.arrays]
+        if not held:
+            return
+        size, rows = len(held[0]), np.asarray(rows)
+        if rows.ndim != 1 or rows.dtype == bool and len(rows) != size:
+            raise ValueError(f"State: rows have shape {rows.shape}, expected one axis; the state holds {size}")
+        rows = np.flatnonzero(rows) if rows.dtype == bool else check_ids("State", rows, size, what="row")
+        for slot in self._slots:
+            slot.arrays = tuple(array[rows] for array in slot.arrays)
+
+    def part(self, start, stop):
+        """Return the state of rows ``start`` .. ``stop - 1``, for a shard of the batch; this one does not change."""
+        return State(Slot((array[start:stop] for array in slot.held()), slot.length) for slot in self._slots)
+
+    def join(self, parts):
+        """Take over the states of the shards of a batch, in the order of their rows."""
+        slots = zip(*(part._slots for part in parts), strict=True)
+        self._slots = [Slot(map(np.concatenate, zip(*(s.held() for s in own))), own[0].length) for own in slots]
+
+    def state_dict(self):
+        """Return {name: array}: "lengths" of the slots, and the arrays as "slot.number"."""
+        arrays = {f"{n}.{i}": array for n, slot in enumerate(self._slots) for i, array in enumerate(slot.held())}
+        return {"lengths": np.array([slot.length for slot in self._slots], np.int64), **arrays}
+
+    def load_state_dict(self, arrays):
+        """Take over what `state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If the names are not those of slots 0, 1, ... and of their arrays 0, 1, ...; then nothing is changed.
+        """
+        lengths = np.asarray(arrays.get("lengths", ()))
+        found = [[] for _ in lengths]
+        for n, own in enumerate(found):
+            while f"{n}.{len(own)}" in arrays:
+                own.append(arrays[f"{n}.{len(own)}"])
+        if lengths.ndim != 1 or "lengths" not in arrays or 1 + sum(map(len, found)) != len(arrays):
+            raise ValueError(f"State: {len(arrays)} arrays named {', '.join(arrays):.200} are not those of a state")
+        self._slots = [Slot(own, int(length)) for own, length in zip(found, lengths)]
