@@ -61,7 +61,7 @@ def prepare(data, lines, max_words):
     return tokenizer, MaskedBatches(rows, tokenizer=tokenizer, batch_size=BATCH, seed=SEED, **options)
 
 
-def begin(folder, tokenizer, threads, **sizes):
+def new_trainer(folder, tokenizer, threads, **sizes):
     """Return the trainer; of the run in the folder, if there is one."""
     config = BertConfig.tutorial(tokenizer.vocab_size, dropout=DROPOUT, feed_forward_dropout=DROPOUT, **sizes)
     model, state = Bert(config, rng=np.random.default_rng(SEED)), None
@@ -144,7 +144,7 @@ def main():
     folder = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer, batches = prepare(arguments.data, arguments.lines, arguments.max_words)
-    trainer = begin(folder, tokenizer, arguments.threads, n_layers=arguments.layers)
+    trainer = new_trainer(folder, tokenizer, arguments.threads, n_layers=arguments.layers)
     n_parameters = sum(parameter.data.size for parameter in trainer.model.parameters())
     print(f"{len(batches.rows):,} sequences, {tokenizer.vocab_size:,} words, {n_parameters:,} parameters")
     if not train(trainer, batches, folder, tokenizer.words, arguments.steps, arguments.minutes):

@@ -58,7 +58,7 @@ def prepare(data, layout, vocab_size):
     return tokenizer, batches(training, dynamic=True), batches(held_out, dynamic=False)
 
 
-def begin(folder, tokenizer, arguments):
+def new_trainer(folder, tokenizer, arguments):
     """Return the trainer; of the run in the folder, if there is one."""
     sizes = {"d_model": arguments.width, "n_heads": 4, "n_layers": arguments.layers}
     config = BertConfig(tokenizer.vocab_size, LENGTH, pad_id=tokenizer.pad_id, **sizes)
@@ -110,7 +110,7 @@ def main():
     folder = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer, batches, judged = prepare(arguments.data, arguments.layout, arguments.vocab_size)
-    trainer = begin(folder, tokenizer, arguments)
+    trainer = new_trainer(folder, tokenizer, arguments)
     model = trainer.model
     n_parameters = sum(parameter.data.size for parameter in model.parameters())
     sizes = f"{len(batches.rows):,} pairs to train on, {len(judged.rows):,} to judge by"

@@ -31,7 +31,7 @@ from tinytx.arguments import check_number, check_whole
 from tinytx.decoding.choose import largest_columns, log_normaliser
 from tinytx.decoding.generate import check_trace, decode_whole
 from tinytx.decoding.results import Decoded, Step, merge
-from tinytx.decoding.sessions import Ending, begin
+from tinytx.decoding.sessions import Ending, sessions_of
 
 LARGEST = 300.0  # the largest logarithm of a penalty; e^709 is the largest float
 
@@ -79,7 +79,7 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
     expected = "a finite number of at least 0 (0 is no penalty)"
     check_number("beam_search", "alpha", alpha, expected, lambda alpha: 0 <= alpha < math.inf)
     parts, greedy_settings = [], (0, None, None, None)
-    sessions = begin("beam_search", model, ids, n_tokens)
+    sessions = sessions_of("beam_search", model, ids, n_tokens)
     check_trace("beam_search", trace, sessions)
     if alpha * math.log((5 + n_tokens) / 6) > LARGEST:
         raise ValueError(

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytx.decoding.choose import check_settings, log_normaliser, pick
 from tinytx.decoding.results import Decoded, Step, merge
-from tinytx.decoding.sessions import Ending, begin
+from tinytx.decoding.sessions import Ending, sessions_of
 
 
 def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None):
@@ -18,7 +18,7 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
     model : NextToken or SequenceToSequence
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
         The prompts, T >= 1; of a prompt longer than ``max_len`` the end is used. Prompts of different lengths get the
-        same tokens as each would alone (see `tinytx.decoding.sessions.begin`). For an encoder-decoder, the sources.
+        same tokens as each would alone (see `tinytx.decoding.sessions.sessions_of`). For an encoder-decoder, the sources.
     n_tokens : int
     temperature : float
         Divides the logits before sampling. 0 is greedy: the most likely token each time.
@@ -45,7 +45,7 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
         If a setting is out of range or ``ids`` are not as above.
     """
     check_settings("generate", temperature, top_k, top_p, rng)
-    sessions = begin("generate", model, ids, n_tokens, slide=True)
+    sessions = sessions_of("generate", model, ids, n_tokens, slide=True)
     ending = Ending("generate", model, sessions[0][1].vocab_size, stop, pad)
     streams = [
         (rows, (chosen for _, _, chosen, _ in _steps(session, n_tokens, (temperature, top_k, top_p, rng), ending)))
@@ -128,7 +128,7 @@ def sample(
 
 def _whole(place, model, ids, n_tokens, settings, stop, pad, trace):
     check_settings(place, *settings)
-    sessions = begin(place, model, ids, n_tokens)
+    sessions = sessions_of(place, model, ids, n_tokens)
     check_trace(place, trace, sessions)
     ending = Ending(place, model, sessions[0][1].vocab_size, stop, pad)
     parts = [(rows, decode_whole(session, n_tokens, settings, ending, trace)) for rows, session in sessions]

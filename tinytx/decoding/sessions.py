@@ -72,7 +72,7 @@ class Session:
         self.state.select(rows)
 
 
-def begin(place, model, ids, n_tokens, *, slide=False):
+def sessions_of(place, model, ids, n_tokens, *, slide=False):
     """Return the sessions that decode ``ids``, each with the rows that are its.
 
     An encoder-decoder gets one session: shorter sources are padded, and padding is masked. A decoder-only model has no
