@@ -18,7 +18,7 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
     model : NextToken or SequenceToSequence
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
         The prompts, T >= 1; of a prompt longer than ``max_len`` the end is used. Prompts of different lengths get the
-        same tokens as each would alone (see `tinytx.decoding.sessions.sessions_of`). For an encoder-decoder, the sources.
+        same tokens as each would alone (see `sessions_of`). For an encoder-decoder, the sources.
     n_tokens : int
     temperature : float
         Divides the logits before sampling. 0 is greedy: the most likely token each time.

@@ -1,15 +1,15 @@
-"""A model in the middle of decoding: the little that the algorithms need to know of it.
+"""Sessions: a model that is decoding, with the methods that decoding algorithms need.
 
-Greedy, sampling and beam search see a session, never a model::
+Greedy decoding, sampling and beam search use a session and not a model::
 
-    session.first            ids to feed first, (B, T)
-    session.logits(new)      feed ids (N, t); get the logits (N, V) of the token after them
-    session.repeat(n)        every row n times, beside each other
-    session.select(rows)     go on with these rows, in this order
-    session.restarted()      another session, at the beginning
+    session.first            the first ids to read, (B, T)
+    session.logits(new)      reads ids (N, t); returns the logits (N, V) of the token after them
+    session.repeat(n)        repeats every row n times, in consecutive rows
+    session.select(rows)     continues with these rows, in this order
+    session.restarted()      returns another session, at the beginning
 
-so that one algorithm serves a decoder-only model and an encoder-decoder alike. A session remembers what it was fed
-(in a `tinytx.state.State`): each id is fed once.
+So one algorithm works for decoder-only models and for encoder-decoders. A session remembers what it has read in a
+`tinytx.state.State`: each id is read once.
 """
 
 import copy
@@ -24,18 +24,18 @@ from tinytx.state import State
 
 
 class Session:
-    """A model that goes on with prompts of one length, or writes the targets of sources.
+    """A model that continues prompts of one length, or writes the targets of sources.
 
     Parameters
     ----------
     model : Task
-        ``begin(ids)`` returns the ids to feed first, and a tuple of arrays that stay (a memory and its mask: their first
-        axis is the batch's); ``last_logits(new, *those, state=state)`` the logits (B, V) of the token after ``new``.
-        `tinytx.tasks.NextToken`, `tinytx.tasks.SequenceToSequence`.
+        ``begin(ids)`` returns the first ids to read, and a tuple of constant arrays (a memory and its mask, with batch
+        as first axis). ``last_logits(new, *constants, state=state)`` returns the logits (B, V) of the token after
+        ``new``. `tinytx.tasks.NextToken`, `tinytx.tasks.SequenceToSequence`.
     ids : integers (B, T)
     slide : bool
-        When ``max_len`` positions are full, forget all but the last half of them and go on, for ever. Then of a longer
-        prompt the end is used.
+        When all ``max_len`` positions are used, continue without end from the last half of them. Of a prompt longer
+        than ``max_len`` the end is used.
     """
 
     def __init__(self, model, ids, slide=False):
@@ -44,10 +44,10 @@ class Session:
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
         self._n_fed = 0
-        self._last = deque(maxlen=max(1, self.max_len // 2))  # what the window keeps, columns (B,): O(1) a token
+        self._last = deque(maxlen=max(1, self.max_len // 2))  # tokens that the window keeps, columns (B,); O(1) for each token
 
     def logits(self, new):
-        """Return the logits (N, V) of what follows ``new`` (N, t)."""
+        """Return the logits (N, V) of the token after ``new`` (N, t)."""
         if self.slides:
             self._last.extend(new.T)
             if self._n_fed + new.shape[1] > self.max_len:
@@ -57,27 +57,27 @@ class Session:
             return self.model.last_logits(new, *self._kept, state=self.state)
 
     def restarted(self):
-        """Return another session that has been fed nothing yet, of the same memory."""
+        """Return another session with the same memory, which has read nothing yet."""
         other = copy.copy(self)
         other.state, other._n_fed, other._last = State(), 0, deque(maxlen=self._last.maxlen)
         return other
 
     def repeat(self, n):
-        """Hold every row n times, ``0 0 1 1 2 2`` for n = 2: its memory, too."""
+        """Repeat every row n times, and its memory too: ``0 0 1 1 2 2`` for n = 2."""
         self.state.select(np.repeat(np.arange(len(self.first)), n))
         self._kept = tuple(np.repeat(array, n, axis=0) for array in self._kept)
 
     def select(self, rows):
-        """Keep these rows, in this order; each must take the place of one with the same source."""
+        """Keep these rows, in this order; each new row must have the source of the row that it replaces."""
         self.state.select(rows)
 
 
 def sessions_of(place, model, ids, n_tokens, *, slide=False):
-    """Return the sessions that decode ``ids``, each with the rows that are its.
+    """Return the sessions that decode ``ids``, each with its rows of the batch.
 
     An encoder-decoder gets one session: shorter sources are padded, and padding is masked. A decoder-only model has no
-    such mask, and padding would shift its positions; so prompts are grouped by length, one session for each length.
-    Each prompt then gets exactly what it gets alone, at the price of one call of the model per length and step.
+    such mask, and padding would shift its positions; so there is one session for each length of prompt. Then each
+    prompt gets the same result as alone, but each step calls the model once for each length.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def sessions_of(place, model, ids, n_tokens, *, slide=False):
     model : NextToken or SequenceToSequence
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
     n_tokens : int
-        Tokens that will be asked for.
+        The number of tokens to decode.
     slide : bool
         See `Session`.
 
@@ -105,9 +105,9 @@ def sessions_of(place, model, ids, n_tokens, *, slide=False):
         groups, slide = [_padded(model, groups)], False
     sessions = [(rows, Session(model, prompt, slide)) for rows, prompt in groups]
     for _, session in sessions:
-        room = session.max_len - session.first.shape[1] + 1  # the last token is chosen, and never fed
+        room = session.max_len - session.first.shape[1] + 1  # the last token is chosen, but not read
         if n_tokens > room and not session.slides:
-            slides = "" if model.pads_prompts else ", or use generate, which goes on with the end of the text"
+            slides = "" if model.pads_prompts else ", or use generate, which continues from the end of the text"
             raise ValueError(
                 f"{place}: n_tokens is {n_tokens}, but after {session.first.shape[1]} tokens the model's max_len "
                 f"{session.max_len} leaves room for {room}: ask for fewer{slides}"
@@ -116,7 +116,7 @@ def sessions_of(place, model, ids, n_tokens, *, slide=False):
 
 
 def _by_length(place, ids):
-    """Return [(rows, ids (B', T))], one for each length of prompt."""
+    """Return [(rows, ids (B', T))], one item for each length of prompt."""
     if not isinstance(ids, np.ndarray) and not np.isscalar(ids):
         prompts = [np.asarray(prompt) for prompt in ids]
         for row, prompt in enumerate(prompts):
@@ -148,7 +148,7 @@ def _padded(model, groups):
 
 
 class Ending:
-    """Which tokens end a sequence, and what fills the rows that have ended while others go on.
+    """The tokens that end a sequence, and the token that fills ended rows while others go on.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ class Ending:
     model : NextToken or SequenceToSequence
     vocab_size : int
     stop : int or sequence of int, optional
-        If None, the model's ``config.stop_id``, or nothing where it has none. ``()`` is nothing.
+        If None, the model's ``config.stop_id``, if it has one. ``()`` means no stop token.
     pad : int, optional
         If None, the model's ``config.pad_id``, or else the first stop token.
 
@@ -170,7 +170,7 @@ class Ending:
     Raises
     ------
     ValueError, TypeError
-        If one is no id of the vocabulary.
+        If one is not an id of the vocabulary.
     """
 
     def __init__(self, place, model, vocab_size, stop, pad):
