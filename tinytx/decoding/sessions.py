@@ -44,7 +44,7 @@ class Session:
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
         self._n_fed = 0
-        self._last = deque(maxlen=max(1, self.max_len // 2))  # tokens that the window keeps, columns (B,); O(1) for each token
+        self._last = deque(maxlen=max(1, self.max_len // 2))  # the window: columns (B,); O(1) for each token
 
     def logits(self, new):
         """Return the logits (N, V) of the token after ``new`` (N, t)."""
