@@ -36,9 +36,10 @@ def make_batches(data, lines):
 def ours(config, threads):
     """Return the library's Trainer; like PyTorch's Adam it decays biases and gains, too."""
     from tinytx.models import Bert
+    from tinytx.tasks import HiddenWords
     from tinytx.training import Adam, Trainer
 
-    model = Bert(config, rng=np.random.default_rng(SEED))
+    model = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED))
     return Trainer(model, Adam(model, LR, groups=[("*", {"weight_decay": DECAY})]), clip=None, threads=threads)
 
 
@@ -48,11 +49,12 @@ def torch(config, threads, tuned=False):
     from torch_bert import Tutorial, TutorialTrainer
 
     from tinytx.models import Bert
+    from tinytx.tasks import HiddenWords
 
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)
     model = Tutorial(config, config.dropout, fused=tuned)
-    model.load_ours(Bert(config, rng=np.random.default_rng(SEED)).state_dict())
+    model.load_ours(HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED)).state_dict())
     return TutorialTrainer(model, LR, DECAY, hidden_only=tuned)
 
 

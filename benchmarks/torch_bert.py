@@ -63,11 +63,11 @@ class Tutorial(nn.Module):
         return self.head(self.hidden(ids))
 
     def load_ours(self, arrays):
-        """Take the weights of a `tinytx.models.Bert`: its ``state_dict()``."""
-        theirs = {"embeddings.weight": arrays["encoder.token.weight"], "head.weight": arrays["head.weight"].T}
-        theirs |= {f"norm.{kind}": arrays[f"encoder.norm.{kind}"] for kind in ("weight", "bias")}
+        """Take the weights of a `tinytx.models.Bert` in `tinytx.tasks.HiddenWords`: its ``state_dict()``."""
+        theirs = {"embeddings.weight": arrays["body.encoder.token.weight"], "head.weight": arrays["head.weight"].T}
+        theirs |= {f"norm.{kind}": arrays[f"body.encoder.norm.{kind}"] for kind in ("weight", "bias")}
         for i in range(len(self.layers)):
-            block = f"encoder.blocks.{i}."
+            block = f"body.encoder.blocks.{i}."
             for kind in ("weight", "bias"):
                 three = [arrays[f"{block}attention.f.{name}.{kind}"].T for name in ("query", "key", "value")]
                 theirs[f"layers.{i}.qkv.{kind}"] = np.concatenate(three)

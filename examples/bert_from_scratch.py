@@ -26,6 +26,7 @@ from tinytx.data import MaskedBatches, TutorialTokenizer, builtin_corpus, joined
 from tinytx.files import read_json_lines
 from tinytx.models import Bert, BertConfig
 from tinytx.progress import progress, say
+from tinytx.tasks import HiddenWords
 from tinytx.training import Adam, Trainer, fit, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
@@ -64,7 +65,7 @@ def prepare(data, lines, max_words):
 def new_trainer(folder, tokenizer, threads, **sizes):
     """Return the trainer; of the run in the folder, if there is one."""
     config = BertConfig.tutorial(tokenizer.vocab_size, dropout=DROPOUT, feed_forward_dropout=DROPOUT, **sizes)
-    model, state = Bert(config, rng=np.random.default_rng(SEED)), None
+    model, state = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED)), None
     if (folder / NAME).exists():
         model, state, meta = load_checkpoint(folder)
         if model.config != config or meta["words"] != tokenizer.words:
@@ -110,7 +111,7 @@ def report_loss(folder):
 def report_words(folder, model, tokenizer, iterations):
     """Write the words' vectors, print neighbours of ten words, and draw the map."""
     words = tokenizer.words[:SHOWN]
-    vectors = model.encoder.token.weight.data[: len(words)]
+    vectors = model.body.encoder.token.weight.data[: len(words)]
     write_projector(folder, words, vectors, decimals=2)
     print("\nNearest words, by their vectors' cosine:")
     for word in [word for word in words[min(CLOSED, len(words) // 10) :] if word.isalpha() and len(word) > 3][:10]:

@@ -19,9 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytx import ops
 from tinytx.data import (
-    IGNORE_INDEX,
     MaskedBatches,
     WordPieceTokenizer,
     builtin_corpus,
@@ -32,6 +30,7 @@ from tinytx.data import (
 from tinytx.files import read_json_lines
 from tinytx.models import Bert, BertConfig
 from tinytx.progress import tracked
+from tinytx.tasks import HiddenWords
 from tinytx.training import AdamW, Trainer, WarmupCosine, fit, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
@@ -62,7 +61,7 @@ def new_trainer(folder, tokenizer, arguments):
     """Return the trainer; of the run in the folder, if there is one."""
     sizes = {"d_model": arguments.width, "n_heads": 4, "n_layers": arguments.layers}
     config = BertConfig(tokenizer.vocab_size, LENGTH, pad_id=tokenizer.pad_id, **sizes)
-    model, state = Bert(config, rng=np.random.default_rng(SEED)), None
+    model, state = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED)), None
     if (folder / NAME).exists():
         model, state, meta = load_checkpoint(folder)
         if model.config != config or meta["tokenizer"] != tokenizer.to_dict():
@@ -73,18 +72,6 @@ def new_trainer(folder, tokenizer, arguments):
         adam.load_state_dict(state)
         print(f"Going on from step {adam.t:,}")
     return Trainer(model, adam, clip=1.0, threads=arguments.threads, seed=SEED)
-
-
-def judge(model, batches):
-    """Return the loss per hidden word, the share of these said right, and the share of pairs told apart."""
-    loss, words, texts = 0.0, [], []
-    for ids, targets, segments, labels in tracked(batches.epoch(), "batch judged", len(batches)):
-        hidden, chosen = model(ids, segments=segments), targets != IGNORE_INDEX
-        logits, answers = model.mlm_logits(hidden[chosen]), targets[chosen]  # (n, V), (n,)
-        loss += ops.cross_entropy(logits, answers, count=1)[0]  # their sum
-        words += list(logits.argmax(axis=1) == answers)
-        texts += list(model.next_sentence_logits(hidden).argmax(axis=1) == labels)
-    return loss / len(words), np.mean(words), np.mean(texts)
 
 
 def baseline(training, judged):
@@ -126,15 +113,16 @@ def main():
     if not fit(trainer, batches, evaluate=evaluate, save=save, **options):
         print(f"\nStopped after step {trainer.optimizer.t:,}; saved. The same command goes on")
         sys.exit(130)
-    loss, right, told = judge(model, judged)
+    measured = model.measure(tracked(judged.epoch(), "batch judged", len(judged)))
     title = "BERT: hidden words and next sentences"
     unit, dropout = "hidden word, and per pair", model.config.dropout
     loss_curve(read_json_lines(folder / METRICS), folder / "loss.png", title, unit=unit, dropout=dropout)
     print(f"\nOn {len(judged.rows):,} pairs of documents held out, after {trainer.optimizer.t:,} steps:")
-    print(f"  loss per hidden word      {loss:.3f} nats (perplexity {np.exp(loss):.1f})")
+    loss, right = np.log(measured["perplexity"]), measured["accuracy"]
+    print(f"  loss per hidden word      {loss:.3f} nats (perplexity {measured['perplexity']:.1f})")
     print(f"  hidden words said right   {right:.1%} (always the most frequent one: {baseline(batches, judged):.1%})")
     guess = max(np.bincount(judged.labels)) / len(judged.labels)
-    print(f"  next sentences told apart {told:.1%} (always the same answer: {guess:.1%})")
+    print(f"  next sentences told apart {measured['pair_accuracy']:.1%} (always the same answer: {guess:.1%})")
     print(f"Wrote {NAME}, {METRICS} and loss.png to {folder}")
 
 

@@ -5,6 +5,7 @@ from cases import LayerCase, Seeded
 
 from tinytx.core import Layer, Tape
 from tinytx.models import Bert, BertConfig
+from tinytx.tasks import HiddenWords
 
 # Every value of each option; the last two are changes of the tutorial's.
 VARIANTS = {
@@ -49,11 +50,11 @@ class Whole(Layer):
         self.model = model
 
     def forward(self, ids, tape=None, *, segments=None):
-        hidden = self.model(ids, tape, segments=segments)
-        words = self.model.mlm_logits(hidden, tape)
+        hidden = self.model.body(ids, tape, segments=segments)
+        words = self.model.word_logits(hidden, tape)
         if not self.model.next_sentence:
             return words.reshape(len(ids), -1)
-        return np.concatenate([words.reshape(len(ids), -1), self.model.next_sentence_logits(hidden, tape)], axis=1)
+        return np.concatenate([words.reshape(len(ids), -1), self.model.text_logits(hidden, tape)], axis=1)
 
     def backward(self, dy, tape):
         dhidden, size = 0, dy.shape[1]
@@ -61,7 +62,7 @@ class Whole(Layer):
             size -= 2
             dhidden = self.model.next_sentence.backward(dy[:, size:], tape)
         dwords = dy[:, :size].reshape(len(dy), -1, V)
-        self.model.backward(dhidden + self.model.head.backward(dwords, tape), tape)
+        self.model.body.backward(dhidden + self.model.word_logits_backward(dwords, tape), tape)
 
 
 def case_of(variant="paper", seed=0, **options):
@@ -70,7 +71,7 @@ def case_of(variant="paper", seed=0, **options):
     ids, _, segments, *_ = *batch_of(config), None
     return LayerCase(
         Seeded(seed),
-        lambda dtype: Whole(Bert(config, rng=np.random.default_rng(0), dtype=dtype)),
+        lambda dtype: Whole(HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=dtype)),
         {},
         before=(ids,),
         reach=0.01 if config.activation == "relu" else 0.25,
@@ -83,7 +84,7 @@ def case_of(variant="paper", seed=0, **options):
 def model_of(variant="paper", seed=0, **options):
     """Return a float64 model at random parameters, biases and gains included."""
     config = config_of(variant, **options)
-    model, make = Bert(config, rng=np.random.default_rng(0), dtype=np.float64), Seeded(seed)
+    model, make = HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=np.float64), Seeded(seed)
     for parameter in model.parameters():
         shape = parameter.data.shape
         parameter.data = make.array(*shape, scale=1 / np.sqrt(shape[0]) if len(shape) == 2 else 1.0)

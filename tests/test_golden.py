@@ -14,7 +14,7 @@ from tinytx.layers import Embedding, FeedForward, LearnedPositions, Linear, Mult
 from tinytx.layers.init import normal, xavier_uniform
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.ops import attention, attention_weights, dropout
-from tinytx.tasks import NextToken, SequenceToSequence
+from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
 
 HASHES = [
     ((1, 0, 0), 0x5692161D, 0x8618DC1C),
@@ -73,7 +73,7 @@ INITIAL = {
         [2.46030668e-05, -0.0192263108, 26.0191935],
     ),
     "Bert": (
-        lambda: Bert(BertConfig(11, max_len=5, n_layers=2, d_ff=7, **SIZES), rng=rng()),
+        lambda: HiddenWords.around(Bert, BertConfig(11, max_len=5, n_layers=2, d_ff=7, **SIZES), rng=rng()),
         [2.46030668e-05, -0.0100834249, 29.1160457],
     ),
     "Transformer": (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import NextToken, SequenceToSequence
+from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
 from tinytx.training import AdamW, Trainer
 
 SIZES = {"d_model": 8, "n_heads": 2, "d_ff": 12, "dropout": 0.1}
@@ -25,7 +25,7 @@ def bert():
     ids[1, 4:] = 0
     targets = np.where(np.arange(6) % 3 == 1, ids, -100)
     config = BertConfig(11, max_len=6, n_layers=1, **SIZES)
-    return Bert(config, rng=rng()), (ids, targets, np.arange(6) // 3 * np.ones((4, 1), int), np.arange(4) % 2)
+    return HiddenWords.around(Bert, config, rng=rng()), (ids, targets, np.arange(6) // 3 * np.ones((4, 1), int), np.arange(4) % 2)
 
 
 def transformer():

@@ -24,9 +24,9 @@ def test_files_and_neighbours_of_a_bert(tinytx, filler, tmp_path):
     model, tokenizer = load_run(filler[0], Filler)
     words, vectors = read(tmp_path / "out")
     assert words == tokenizer.names[:5]
-    np.testing.assert_allclose(vectors, model.encoder.token.weight.data[:5], atol=5.1e-4)
+    np.testing.assert_allclose(vectors, model.body.encoder.token.weight.data[:5], atol=5.1e-4)
     lines = out.splitlines()[-2:]
-    table = model.encoder.token.weight.data[:11]
+    table = model.body.encoder.token.weight.data[:11]
     for word, line in zip(("cat", "dog"), lines, strict=True):
         found = ", ".join(f"{other} {cosine:.2f}" for other, cosine in nearest(table, tokenizer.names[:11], word, 8))
         assert line == f"{word}  {found}"

@@ -24,7 +24,9 @@ def make_old(folder, data):
     if meta["model"] == "transformer":
         old |= {"tied": meta["config"]["tied"]}
     del meta["best"]
-    arrays = {re.sub(r"\bbody\.", "", name): array for name, array in arrays.items()}
+    moved = {r"\bbody\.": "", r"\bhead\.": "head.decoder.", r"\btransform\.": "head.", r"\bhead\.linear\.": "head.transform."}
+    for now, then in moved.items():
+        arrays = {re.sub(now, then, name): array for name, array in arrays.items()}
     del meta["task"]
     save_arrays(folder / NAME, arrays, meta | {"settings": old, "format": 1})
 

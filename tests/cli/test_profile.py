@@ -15,7 +15,7 @@ def rows(out):
 
 @pytest.mark.parametrize(
     "model, path",
-    [("gpt", "body.blocks.0.attention.f"), ("transformer", "body.decoder.blocks.0.cross_attention.f"), ("bert", "encoder.blocks.0.attention.f")],
+    [("gpt", "body.blocks.0.attention.f"), ("transformer", "body.decoder.blocks.0.cross_attention.f"), ("bert", "body.encoder.blocks.0.attention.f")],
 )
 def test_every_model_is_timed(tinytx, model, path):
     """Catches a batch that a model's loss does not take."""

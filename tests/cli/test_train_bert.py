@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tinytx.cli.bert_rows import hold_out, make_rows, make_tokenizer, validation_batches
-from tinytx.cli.train_bert import QUICK, TUTORIAL, examples, measure
+from tinytx.cli.train_bert import QUICK, TUTORIAL, examples
 from tinytx.data import documents, tutorial_words
 from tinytx.files import load_arrays, save_arrays
 from tinytx.models import BertConfig
-from tinytx.models.bert import IGNORE
 from tinytx.pipelines import Filler, load_run
+from tinytx.tasks.hidden_words import IGNORE
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
@@ -177,9 +177,9 @@ def test_pairs_are_measured(tinytx, tiny_bert, tales, tmp_path, no_pictures):
     _, rest = hold_out(documents(tales.read_text()), 0.9)
     batches = validation_batches(settings, tokenizer, make_rows(settings, tokenizer, rest))
     ((ids, _, segments, labels),) = batches
-    said = model.next_sentence_logits(model(ids, segments=segments))
+    said = model.text_logits(model.body(ids, segments=segments))
     last = records(tmp_path / "run")[-1]
-    assert last["pair_accuracy"] == np.mean(said.argmax(axis=1) == labels) == measure(model, batches)["pair_accuracy"]
+    assert last["pair_accuracy"] == np.mean(said.argmax(axis=1) == labels) == model.measure(batches)["pair_accuracy"]
     assert last["val_loss"] > math.log(last["perplexity"]) + 0.1
 
 
@@ -237,7 +237,7 @@ def test_decay_of_all_parameters(tinytx, tiny_bert, tales, tmp_path, no_pictures
     gains = []
     for which in ("--decay-all", "--no-decay-all"):
         assert tinytx("train bert --data", tales, which, flags, tmp_path / which).code == 0
-        gains.append(load_checkpoint(tmp_path / which)[0].encoder.norm.weight.data.mean())
+        gains.append(load_checkpoint(tmp_path / which)[0].body.encoder.norm.weight.data.mean())
     assert gains[0] < 0.8 and gains[1] > 0.99  # each step takes a tenth
 
 

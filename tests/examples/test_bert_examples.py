@@ -5,10 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tinytx.models import Bert, BertConfig
 from tinytx.training import load_checkpoint
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
@@ -76,20 +74,3 @@ def test_pretraining(run, tmp_path):
     for what in ("loss per hidden word", "hidden words said right", "next sentences told apart"):
         assert what in printed
     assert (tmp_path / "run" / "loss.png").stat().st_size > 1000
-
-
-def test_pretraining_judges_as_the_model_does(example, tmp_path):
-    """The loss that it prints is `Bert.loss`'s, without the second task; a share is one of what was hidden."""
-    pytest.importorskip("tokenizers")
-    example, file = example("bert_pretraining"), tmp_path / "text.txt"
-    file.write_text(TEXT, encoding="utf-8")
-    tokenizer, _, judged = example.prepare(file, "prose", 60)
-    config = BertConfig(tokenizer.vocab_size, example.LENGTH, d_model=8, n_heads=2, n_layers=1, dropout=0.0)
-    model = Bert(config, rng=np.random.default_rng(0), dtype=np.float64)
-    loss, right, told = example.judge(model, judged)
-    batches = list(judged.epoch())
-    total = sum((targets >= 0).sum() for _, targets, *_ in batches)
-    expected = [model.loss(*batch[:3], np.full_like(batch[3], -100), count=(total, 1)) for batch in batches]
-    assert loss == pytest.approx(sum(expected), rel=1e-12)
-    assert 0 <= right <= 1 and round(right * total) == pytest.approx(right * total)
-    assert 0 <= told <= 1 and round(told * len(judged.rows)) == pytest.approx(told * len(judged.rows))

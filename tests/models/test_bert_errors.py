@@ -1,4 +1,4 @@
-"""What BERT says to bad input: the place, the value, the remedy."""
+"""What BERT and its task say to bad input: the place, the value, the remedy."""
 
 import numpy as np
 import pytest
@@ -45,14 +45,14 @@ BAD = {
 def test_bad_ids_are_named(changes, error, message):
     given = {"ids": IDS} | changes
     with pytest.raises(error, match=message):
-        model_of()(np.asarray(given.pop("ids")), **given)
+        model_of().body(np.asarray(given.pop("ids")), **given)
 
 
 BAD = {
-    "target": ({"targets": IDS + 11}, ValueError, r"Bert: target 11 at position \(0, 0\)"),
-    "targets' shape": ({"targets": IDS[:1]}, ValueError, r"Bert: targets has shape \(1, 3\), expected \(2, 3\)"),
-    "label": ({"labels": np.array([0, 2])}, ValueError, r"Bert: label 2 at position \(1,\)"),
-    "labels' shape": ({"labels": np.array([0])}, ValueError, r"Bert: labels has shape \(1,\), expected \(2,\)"),
+    "target": ({"targets": IDS + 11}, ValueError, r"HiddenWords: target 11 at position \(0, 0\)"),
+    "targets' shape": ({"targets": IDS[:1]}, ValueError, r"HiddenWords: targets has shape \(1, 3\), expected \(2, 3\)"),
+    "label": ({"labels": np.array([0, 2])}, ValueError, r"HiddenWords: label 2 at position \(1,\)"),
+    "labels' shape": ({"labels": np.array([0])}, ValueError, r"HiddenWords: labels has shape \(1,\), expected \(2,\)"),
     "no labels": ({"labels": None}, ValueError, "labels are missing, and next_sentence is True"),
 }
 
@@ -71,10 +71,10 @@ def test_what_a_model_has_no_use_for_is_refused():
     with pytest.raises(ValueError, match="labels are given, and next_sentence is False"):
         model.loss(IDS, IDS, None, np.array([0, 1]))
     with pytest.raises(ValueError, match="next_sentence is False"):
-        model.next_sentence_logits(model(IDS))
+        model.text_logits(model.body(IDS))
 
 
 @pytest.mark.parametrize(("positions", "match"), [([3], r"position 3 at"), ([[0, 1]], r"positions has shape \(1, 2\)")])
 def test_positions_to_fill_that_do_not_exist(positions, match):
-    with pytest.raises(ValueError, match=f"Bert: {match}"):
+    with pytest.raises(ValueError, match=f"HiddenWords: {match}"):
         model_of().fill(IDS, positions)

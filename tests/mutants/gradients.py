@@ -310,12 +310,17 @@ TABLE = {
         ("words get twice what they should", "factor", "Encoder of BERT",
          "self.token.backward(dx, tape)", "self.token.backward(2 * dx, tape)"),
     ],
-    "models/heads.py": [
-        ("norm passed over", "wrong operand", "MaskedWordHead",
-         "self.norm.backward(self.decoder.backward(dy, tape), tape)",
-         "(dx := self.decoder.backward(dy, tape), self.norm.backward(dx, tape))[0]"),
-        ("activation passed over", "missing term", "MaskedWordHead",
-         "self.activation.backward(dx, tape), tape)", "(self.activation.backward(dx, tape), dx)[1], tape)"),
+    "models/transformer.py": [
+        ("what the decoder says of the memory halved", "factor", "Transformer loss",
+         "self.encoder.backward(self.decoder.backward(dx, tape), tape)",
+         "self.encoder.backward(self.decoder.backward(dx, tape) / 2, tape)"),
+    ],
+    "tasks/heads.py": [
+        ("norm passed over", "wrong operand", "Transform",
+         "self.norm.backward(dy, tape), tape), tape)", "(self.norm.backward(dy, tape), dy)[1], tape), tape)"),
+        ("activation passed over", "missing term", "Transform",
+         "self.activation.backward(self.norm.backward(dy, tape), tape)",
+         "(dx := self.norm.backward(dy, tape), self.activation.backward(dx, tape))[0]"),
         ("tanh passed over", "missing term", "TextHead",
          "self.tanh.backward(self.classifier.backward(dy, tape), tape)",
          "(dx := self.classifier.backward(dy, tape), self.tanh.backward(dx, tape))[0]"),
@@ -323,18 +328,12 @@ TABLE = {
          "return ops.select_rows_backward(dx, tape.pop(self))",
          "return ops.select_rows_backward(dx, tape.pop(self))[:, ::-1]"),
     ],
-    "models/bert.py": [
-        ("what is said of the text forgotten", "missing term", "Bert loss", "else dhidden + dtext", "else dhidden"),
-        ("what is said of the words forgotten", "= for +=", "Bert loss", "else dhidden + dtext", "else dtext"),
-        ("what is said of the text subtracted", "sign", "Bert loss", "else dhidden + dtext", "else dhidden - dtext"),
-        ("words divided by the texts", "wrong constant", "Bert loss",
-         "ops.cross_entropy_backward(1.0, words)",
-         "ops.cross_entropy_backward(1.0, words._replace(count=texts.count))"),
-    ],
-    "models/transformer.py": [
-        ("what the decoder says of the memory halved", "factor", "Transformer loss",
-         "self.encoder.backward(self.decoder.backward(dx, tape), tape)",
-         "self.encoder.backward(self.decoder.backward(dx, tape) / 2, tape)"),
+    "tasks/hidden_words.py": [
+        ("what is said of the text forgotten", "missing term", "HiddenWords loss", "else dhidden + dtext", "else dhidden"),
+        ("what is said of the words forgotten", "= for +=", "HiddenWords loss", "else dhidden + dtext", "else dtext"),
+        ("what is said of the text subtracted", "sign", "HiddenWords loss", "else dhidden + dtext", "else dhidden - dtext"),
+        ("words get twice what they should", "factor", "HiddenWords loss",
+         "self._words_loss_backward(tape), tape)", "2 * self._words_loss_backward(tape), tape)"),
     ],
     "tasks/sequence_to_sequence.py": [
         ("the other form's backward", "wrong operand", "Transformer loss",

@@ -54,16 +54,9 @@ TABLE = {
         ("the layer's eps gets lost", "self.bias.data, self.eps)", "self.bias.data)"),
     ],
     "models/bert.py": [
-        ("fill reads the rows of another text", "+ t * np.arange(b)[:, None]", "+ n * np.arange(b)[:, None]"),
-        ("the second loss of a shard is divided by the shard's own texts", "labels, count=n_texts)", "labels)"),
-        ("texts without a label are counted", "ops.count_targets(labels, IGNORE) if", "len(labels) if"),
         ("padding is masked, asked for or not", "if config.masks_padding and ids.ndim == 2", "if ids.ndim == 2"),
-        ("the head's norm has another eps than the encoder's",
-         "activation=config.activation, eps=config.eps", "activation=config.activation, eps=1e-5"),
         ("the tutorial pads with its mask token", '"pad_id": vocab_size - 3', '"pad_id": vocab_size - 1'),
         ("pairs with one kind of segment are let through", "self.n_segments < 2:", "self.n_segments < 1:"),
-        ("the first loss of a shard is divided by the shard's own words",
-         "targets.reshape(-1)[masked], count=n_words)", "targets.reshape(-1)[masked])"),
     ],
     "models/gpt.py": [
         ("weights into the residual stream are too wide by the root of 2",
@@ -81,9 +74,6 @@ TABLE = {
          "config.dropout if embedding_dropout is None else embedding_dropout", "embedding_dropout or config.dropout"),
         ("the tutorial's sinusoids are the paper's", 'doubled=config.positions == "doubled"', "doubled=False"),
     ],
-    "models/heads.py": [
-        ("the text's head reads the first text's words", "t * np.arange(b))", "np.arange(b))"),
-    ],
     "models/config.py": [
         ("a special id one too large is let through", "getattr(config, name), 0, size - 1)", "getattr(config, name), 0, size)"),
     ],
@@ -91,6 +81,18 @@ TABLE = {
         ("the end of a range that is open counts", "above < x < below", "above <= x <= below"),
         ("a class of several forgets the defaults that were given", "defaults.get(name, default)", "default"),
         ("the second setting of a name counts, not the first", "if name not in annotations and name", "if name"),
+    ],
+    "tasks/heads.py": [
+        ("the text's head reads the first text's words", "t * np.arange(b))", "np.arange(b))"),
+    ],
+    "tasks/hidden_words.py": [
+        ("fill reads the rows of another text", "+ t * np.arange(b)[:, None]", "+ n * np.arange(b)[:, None]"),
+        ("the second loss of a shard is divided by the shard's own texts", "labels, count=n_texts)", "labels)"),
+        ("texts without a label are counted", "ops.count_targets(labels, IGNORE) if", "len(labels) if"),
+        ("the head's norm has another eps than the encoder's",
+         "activation=config.activation, eps=config.eps", "activation=config.activation, eps=1e-5"),
+        ("the first loss of a shard is divided by the shard's own words",
+         "targets.reshape(-1)[masked], tape, count=n_words)", "targets.reshape(-1)[masked], tape)"),
     ],
     "tasks/next_token.py": [
         ("a shard's loss is divided by its own targets", "targets, tape, count=count)", "targets, tape)"),

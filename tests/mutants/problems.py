@@ -11,7 +11,7 @@ import numpy as np
 from tinytx.core import Layer, Tape
 from tinytx.layers import Embedding, LayerNorm, Linear, TiedLinear
 from tinytx.layers.init import normal
-from tinytx.models import BertConfig, Transformer, TransformerConfig
+from tinytx.models import Bert, BertConfig, Transformer, TransformerConfig
 from tinytx.ops.attention_patterns import CAUSAL, Band
 from tinytx.tasks import SequenceToSequence
 
@@ -202,17 +202,16 @@ def bert_encoder(m):
 
 
 def head(m, kind):
-    """BERT's heads; the table of embeddings is a parameter of its own."""
+    """The parts of BERT's heads."""
     options = {"rng": _rng(), "dtype": np.float32, "init": normal(1.0)}
     if kind == "text":
         return layer(m.TextHead(D, 3, **options), 2, 3, D)
-    table = Embedding(7, D, rng=_rng()).weight
-    return layer(m.MaskedWordHead(table, activation="gelu", eps=1e-5, **options), 2, 3, D)
+    return layer(m.Transform(D, activation="gelu", eps=1e-5, **options), 2, 3, D)
 
 
 def bert_loss(m):
     batch = {"targets": TARGETS_OF_IDS, "segments": IDS % 2, "labels": np.array([1, 0])}
-    return _sampled(layer(Loss(m.Bert(BERT, rng=_rng())), x=IDS, **batch))
+    return _sampled(layer(Loss(m.HiddenWords.around(Bert, BERT, rng=_rng())), x=IDS, **batch))
 
 
 class Loss(Layer):
@@ -293,9 +292,9 @@ PROBLEMS = {
     "DecoderBlock post": lambda m: decoder_block(m, "post"),
     "Encoder": lambda m: stack(m.Encoder, 1),
     "Encoder of BERT": bert_encoder,
-    "MaskedWordHead": lambda m: head(m, "words"),
+    "Transform": lambda m: head(m, "words"),
     "TextHead": lambda m: head(m, "text"),
-    "Bert loss": bert_loss,
+    "HiddenWords loss": bert_loss,
     "Decoder": lambda m: stack(m.Decoder, memory=_draw(2, 5, 4)),
     "Transformer loss": transformer_loss,
 }

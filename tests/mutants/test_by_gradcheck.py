@@ -21,7 +21,7 @@ SOME = [
     ("layers/block.py", "short cut forgotten, post-norm"),
     ("layers/block.py", "x and memory exchanged"),
     ("models/stacks.py", "dmemory of the last layer only"),
-    ("models/bert.py", "what is said of the text forgotten"),
+    ("tasks/hidden_words.py", "what is said of the text forgotten"),
 ]
 
 

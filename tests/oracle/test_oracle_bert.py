@@ -17,36 +17,37 @@ from torch_bert import Tutorial  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
 from tinytx.models import Bert, BertConfig  # noqa: E402
+from tinytx.tasks import HiddenWords  # noqa: E402
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-10}
 V, T, PAD = 23, 10, 4
 NAMES = {  # transformers' name of a part -> ours; {} is the layer's number
-    "bert.embeddings.word_embeddings": "encoder.token",
-    "bert.embeddings.token_type_embeddings": "encoder.segment",
-    "bert.embeddings.position_embeddings": "encoder.position",
-    "bert.embeddings.LayerNorm": "encoder.embedding_norm",
-    "bert.encoder.layer.{}.attention.self.query": "encoder.blocks.{}.attention.f.query",
-    "bert.encoder.layer.{}.attention.self.key": "encoder.blocks.{}.attention.f.key",
-    "bert.encoder.layer.{}.attention.self.value": "encoder.blocks.{}.attention.f.value",
-    "bert.encoder.layer.{}.attention.output.dense": "encoder.blocks.{}.attention.f.output",
-    "bert.encoder.layer.{}.attention.output.LayerNorm": "encoder.blocks.{}.attention.norm",
-    "bert.encoder.layer.{}.intermediate.dense": "encoder.blocks.{}.feed_forward.f.expand",
-    "bert.encoder.layer.{}.output.dense": "encoder.blocks.{}.feed_forward.f.contract",
-    "bert.encoder.layer.{}.output.LayerNorm": "encoder.blocks.{}.feed_forward.norm",
+    "bert.embeddings.word_embeddings": "body.encoder.token",
+    "bert.embeddings.token_type_embeddings": "body.encoder.segment",
+    "bert.embeddings.position_embeddings": "body.encoder.position",
+    "bert.embeddings.LayerNorm": "body.encoder.embedding_norm",
+    "bert.encoder.layer.{}.attention.self.query": "body.encoder.blocks.{}.attention.f.query",
+    "bert.encoder.layer.{}.attention.self.key": "body.encoder.blocks.{}.attention.f.key",
+    "bert.encoder.layer.{}.attention.self.value": "body.encoder.blocks.{}.attention.f.value",
+    "bert.encoder.layer.{}.attention.output.dense": "body.encoder.blocks.{}.attention.f.output",
+    "bert.encoder.layer.{}.attention.output.LayerNorm": "body.encoder.blocks.{}.attention.norm",
+    "bert.encoder.layer.{}.intermediate.dense": "body.encoder.blocks.{}.feed_forward.f.expand",
+    "bert.encoder.layer.{}.output.dense": "body.encoder.blocks.{}.feed_forward.f.contract",
+    "bert.encoder.layer.{}.output.LayerNorm": "body.encoder.blocks.{}.feed_forward.norm",
     "bert.pooler.dense": "next_sentence.pooler",
-    "cls.predictions.transform.dense": "head.transform",
-    "cls.predictions.transform.LayerNorm": "head.norm",
-    "cls.predictions": "head.decoder",  # its bias; its weight is the table of embeddings
+    "cls.predictions.transform.dense": "transform.linear",
+    "cls.predictions.transform.LayerNorm": "transform.norm",
+    "cls.predictions": "head",  # its bias; its weight is the table of embeddings
     "cls.seq_relationship": "next_sentence.classifier",
 }
 TUTORIAL = {  # the same for `Tutorial`
-    "embeddings": "encoder.token",
-    "layers.{}.out": "encoder.blocks.{}.attention.f.output",
-    "layers.{}.norm1": "encoder.blocks.{}.attention.norm",
-    "layers.{}.linear1": "encoder.blocks.{}.feed_forward.f.expand",
-    "layers.{}.linear2": "encoder.blocks.{}.feed_forward.f.contract",
-    "layers.{}.norm2": "encoder.blocks.{}.feed_forward.norm",
-    "norm": "encoder.norm",
+    "embeddings": "body.encoder.token",
+    "layers.{}.out": "body.encoder.blocks.{}.attention.f.output",
+    "layers.{}.norm1": "body.encoder.blocks.{}.attention.norm",
+    "layers.{}.linear1": "body.encoder.blocks.{}.feed_forward.f.expand",
+    "layers.{}.linear2": "body.encoder.blocks.{}.feed_forward.f.contract",
+    "layers.{}.norm2": "body.encoder.blocks.{}.feed_forward.norm",
+    "norm": "body.encoder.norm",
     "head": "head",
 }
 
@@ -67,9 +68,9 @@ def ours_in_their_shape(arrays, path, parameter, our_path):
     """Return what we have in the place of their parameter: transposed for a linear map, stacked for q, k and v."""
     if our_path is None:
         block, kind = path.split(".")[1], path.rpartition(".")[2]
-        three = [arrays[f"encoder.blocks.{block}.attention.f.{name}.{kind}"] for name in ("query", "key", "value")]
+        three = [arrays[f"body.encoder.blocks.{block}.attention.f.{name}.{kind}"] for name in ("query", "key", "value")]
         return np.concatenate([array.T for array in three])
-    table = our_path.startswith("encoder.") and our_path.split(".")[1] in ("token", "segment", "position")
+    table = our_path.startswith("body.encoder.") and our_path.split(".")[2] in ("token", "segment", "position")
     return arrays[our_path] if table or parameter.ndim == 1 else arrays[our_path].T
 
 
@@ -134,7 +135,7 @@ def take_weights(module, model, names):
 def test_bert_equals_transformers(n_layers, dtype):
     """Losses and every gradient, weights moved by name: distinct sizes, padding, two segments, eps 1e-12, erf GELU."""
     config = BertConfig(V, max_len=14, d_model=12, n_heads=3, n_layers=n_layers, d_ff=20, dropout=0.0, pad_id=PAD)
-    model = randomised(Bert(config, rng=np.random.default_rng(0), dtype=dtype))
+    model = randomised(HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=dtype))
     theirs = transformers.BertConfig(
         vocab_size=V, hidden_size=12, num_hidden_layers=n_layers, num_attention_heads=3, intermediate_size=20,
         max_position_embeddings=14, type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12, pad_token_id=PAD,
@@ -152,12 +153,12 @@ def test_bert_equals_transformers(n_layers, dtype):
     sentence_loss = F.cross_entropy(out.seq_relationship_logits, torch.tensor(labels))
     (masked_loss + sentence_loss).backward()
 
-    rtol, hidden = RTOL[dtype], model(ids, segments=segments)
-    words = model.mlm_logits(hidden)
+    rtol, hidden = RTOL[dtype], model.body(ids, segments=segments)
+    words = model.word_logits(hidden)
     seen = ids != PAD  # what stands at a padded position, nobody asks
     assert_close(words[seen], out.prediction_logits.detach().numpy()[seen], rtol, "logits of words")
     assert_close(
-        model.next_sentence_logits(hidden), out.seq_relationship_logits.detach().numpy(), rtol, "logits of texts"
+        model.text_logits(hidden), out.seq_relationship_logits.detach().numpy(), rtol, "logits of texts"
     )
     unlabelled = np.full_like(labels, -100)
     only_words = model.loss(ids, targets, segments, unlabelled)
@@ -178,7 +179,7 @@ def test_bert_equals_transformers(n_layers, dtype):
 def test_missing_segments_are_those_of_transformers():
     """Catches segments left out of the sum where none are given: both take segment 0."""
     config = BertConfig(V, max_len=14, d_model=12, n_heads=3, n_layers=1, d_ff=20, dropout=0.0, pad_id=PAD)
-    model, ids = randomised(Bert(config, rng=np.random.default_rng(0), dtype=np.float64)), batch_of()[0]
+    model, ids = randomised(HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=np.float64)), batch_of()[0]
     theirs = transformers.BertConfig(
         vocab_size=V, hidden_size=12, num_hidden_layers=1, num_attention_heads=3, intermediate_size=20,
         max_position_embeddings=14, pad_token_id=PAD, attn_implementation="eager",
@@ -187,7 +188,7 @@ def test_missing_segments_are_those_of_transformers():
     take_weights(oracle, model, NAMES)
     with torch.no_grad():
         expected = oracle.bert(torch.tensor(ids), attention_mask=torch.tensor(ids != PAD).long()).last_hidden_state
-    assert_close(model(ids)[ids != PAD], expected.numpy()[ids != PAD], 1e-10, "hidden")
+    assert_close(model.body(ids)[ids != PAD], expected.numpy()[ids != PAD], 1e-10, "hidden")
 
 
 # ---------------------------------------------------------------------------------------- the tutorial
@@ -197,7 +198,7 @@ def test_missing_segments_are_those_of_transformers():
 def test_the_tutorials_configuration_equals_a_model_in_plain_pytorch(dtype):
     sizes = {"d_model": 12, "n_heads": 3, "d_ff": 20, "n_layers": 2, "max_len": T}
     config = BertConfig.tutorial(V, dropout=0.0, feed_forward_dropout=0.0, pad_id=PAD, **sizes)
-    model = randomised(Bert(config, rng=np.random.default_rng(0), dtype=dtype))
+    model = randomised(HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=dtype))
     oracle = Tutorial(config).to(torch.float64 if dtype == np.float64 else torch.float32)
     take_weights(oracle, model, TUTORIAL)
     ids, targets, _, _ = batch_of()
@@ -209,7 +210,7 @@ def test_the_tutorials_configuration_equals_a_model_in_plain_pytorch(dtype):
     loss = model.loss(ids, targets, tape=tape)
     model.loss_backward(tape)
     tape.check_empty()
-    assert_close(model.mlm_logits(model(ids)), logits.detach().numpy(), RTOL[dtype], "logits")
+    assert_close(model(ids), logits.detach().numpy(), RTOL[dtype], "logits")
     assert loss == pytest.approx(expected.item(), rel=RTOL[dtype])
     assert_equal_gradients(model, oracle, TUTORIAL, RTOL[dtype])
 
@@ -217,7 +218,7 @@ def test_the_tutorials_configuration_equals_a_model_in_plain_pytorch(dtype):
 def test_the_tutorials_size_and_initial_values():
     """Catches biases that start at 0, another fan and another count: 11,827,200 parameters at 40,003 words."""
     config = BertConfig.tutorial(40_003)
-    model, oracle = Bert(config, rng=np.random.default_rng(0)), Tutorial(config)
+    model, oracle = HiddenWords.around(Bert, config, rng=np.random.default_rng(0)), Tutorial(config)
     assert sum(parameter.data.size for parameter in model.parameters()) == 11_827_200
     assert sum(parameter.numel() for parameter in oracle.parameters()) == 11_827_200
     for path, parameter, our_path in pairs(oracle, TUTORIAL, config.n_layers):

@@ -9,7 +9,7 @@ import pytest
 from tinytx.core import Layer
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import NextToken, SequenceToSequence
+from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
 from tinytx.training import AdamW, Trainer, WarmupCosine, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 
@@ -212,7 +212,7 @@ def test_hostile_transformer_is_refused_before_it_takes_memory(tmp_path, field, 
 def test_hostile_bert_is_refused_before_it_takes_memory(tmp_path, field, value):
     """Catches a table of segments that nothing in the file vouches for, and parts that it has no weights for."""
     config = BertConfig(11, max_len=9, d_model=12, n_heads=3, d_ff=12, n_layers=1)
-    assert_refused(tmp_path, Bert(config, rng=np.random.default_rng(0)), {field: value})
+    assert_refused(tmp_path, HiddenWords.around(Bert, config, rng=np.random.default_rng(0)), {field: value})
 
 
 def assert_refused(tmp_path, model, changed):

@@ -11,7 +11,7 @@ import pytest
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.layers import Linear
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import NextToken, SequenceToSequence
+from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
 from tinytx.training import SGD, AdamW, Lookahead, load_checkpoint, save_checkpoint
 from tinytx.training import checkpoint as checkpoint_file
 from tinytx.training.checkpoint import NAME, fingerprint
@@ -125,8 +125,8 @@ def others():
     yield SequenceToSequence.around(
         Transformer, TransformerConfig(11, 11, n_encoder_layers=1, n_decoder_layers=2, tied="none", **size), rng=rng
     )
-    yield Bert(BertConfig(11, max_len=9, n_layers=3, **size), rng=rng)
-    yield Bert(BertConfig(11, max_len=9, n_layers=1, norm_order="pre", next_sentence=False, **size), rng=rng)
+    yield HiddenWords.around(Bert, BertConfig(11, max_len=9, n_layers=3, **size), rng=rng)
+    yield HiddenWords.around(Bert, BertConfig(11, max_len=9, n_layers=1, norm_order="pre", next_sentence=False, **size), rng=rng)
     yield gpt(np.float64)
 
 

@@ -5,9 +5,9 @@ import numpy as np
 from tinytx.cli.options import Flags, add_options, flag_of, given
 from tinytx.cli.settings import MOST_ROWS
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
-from tinytx.models.bert import IGNORE
 from tinytx.settings import extended, setting
-from tinytx.tasks import NextToken, SequenceToSequence
+from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
+from tinytx.tasks.hidden_words import IGNORE
 from tinytx.training import Adam, AdamW, load_checkpoint
 from tinytx.training.profiler import by_class, profile, time_update
 from tinytx.wording import counted
@@ -68,7 +68,7 @@ def run(arguments):
     _print(("class", "layers"), sorted(by_class(rows), key=key or ORDERS["time"], reverse=True), total)
     update = time_update(optimizer, model, *batch, steps=settings.steps)
     shapes = ", ".join(str(array.shape) for array in batch)
-    print(f"\nA {type(getattr(model, 'body', model)).__name__} on arrays of shapes {shapes}, in one thread; medians of", end=" ")
+    print(f"\nA {type(model.body).__name__} on arrays of shapes {shapes}, in one thread; medians of", end=" ")
     print(counted(settings.steps, "step"))
     print(f"A step's forward and backward: {total * 1e3:.2f} ms, keeping {sum(row.kept for row in rows):,} bytes")
     print(f"{type(optimizer).__name__}'s update: {update * 1e3:.2f} ms")
@@ -82,7 +82,7 @@ def _new(settings):
     if settings.model == "gpt":
         model = NextToken(GPT(GPTConfig(vocab_size=v, n_layers=n, **shape), rng=rng))
     elif settings.model == "bert":
-        model = Bert(BertConfig(vocab_size=v, n_layers=n, **shape), rng=rng)
+        model = HiddenWords.around(Bert, BertConfig(vocab_size=v, n_layers=n, **shape), rng=rng)
     else:
         depth = {"n_encoder_layers": n, "n_decoder_layers": n}
         config = TransformerConfig(source_vocab_size=v, target_vocab_size=v, **depth, **shape)
@@ -114,7 +114,7 @@ def _batch(model, n):
         start, stop = np.full((n, 1), config.start_id), np.full((n, 1), config.stop_id)
         return source, np.concatenate([start, words, stop], axis=1)
     ids = rng.integers(0, config.vocab_size, shape)
-    if not isinstance(model, Bert):
+    if not isinstance(model, HiddenWords):
         return ids, np.roll(ids, -1, axis=1)
     ids = np.maximum(ids, 1)  # no padding
     hidden = rng.random(shape) < HIDDEN

@@ -250,7 +250,7 @@ class Run:
 
     def draw(self, measured=None):
         """Draw the losses so far; return the names of the pictures that there are."""
-        kind = type(getattr(self.trainer.model, "body", self.trainer.model)).__name__.replace("Bert", "BERT")
+        kind = type(self.trainer.model.body).__name__.replace("Bert", "BERT")
         title = f"{kind}, validation loss {measured['val_loss']:.3f}" if measured else kind
         if not (self.folder / METRICS).exists():
             return []

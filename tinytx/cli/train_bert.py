@@ -5,9 +5,10 @@ two; ``tutorial`` the from-scratch tutorial's settings (`tinytx.models.BertConfi
 with word pieces, pairs of sentences and 80/10/10, in a size for a laptop. Any flag given wins over its recipe.
 """
 
+from functools import partial
+
 import numpy as np
 
-from tinytx import ops
 from tinytx.cli.bert_rows import (
     PAIRS,
     hold_out,
@@ -29,12 +30,12 @@ from tinytx.cli.settings import (
     origin,
 )
 from tinytx.data.tokenizers.graphemes import count_letters
-from tinytx.metrics import perplexity
 from tinytx.models import Bert, BertConfig
-from tinytx.models.bert import IGNORE
 from tinytx.pipelines import Filler
 from tinytx.progress import tracked
 from tinytx.settings import Settings, extended, setting
+from tinytx.tasks import HiddenWords
+from tinytx.tasks.hidden_words import IGNORE
 from tinytx.terminal import visible
 from tinytx.wording import command, counted
 
@@ -129,7 +130,7 @@ def run(arguments):
         n_segments=2 if two else 0,
         next_sentence=two,
     )
-    model = build(Bert, config, settings, before)
+    model = build(partial(HiddenWords.around, Bert), config, settings, before)
     trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
     run = Run("bert", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
     named = origin(settings, before, "data", "valid")
@@ -143,7 +144,7 @@ def run(arguments):
     if not finished:
         return 130
     run.conclude(
-        lambda: {"val_loss": run.evaluate(checks[1]), **measure(model, tracked(checks[1], "batch of the accuracy"))},
+        lambda: {"val_loss": run.evaluate(checks[1]), **model.measure(tracked(checks[1], "batch of the accuracy"))},
         lambda measured: _report(run, model, tokenizer, held_out.sentences, measured),
     )
     return 0
@@ -169,35 +170,6 @@ def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
         f"Model: BERT, {counted(settings.n_layers, 'layer')}, {counted(settings.n_heads, 'head')}, "
         f"width {settings.d_model}",
     ]
-
-
-def measure(model, batches):
-    """Return what a model says about hidden words, and about pairs.
-
-    Parameters
-    ----------
-    model : Bert
-    batches : list of tuples of arrays, as `tinytx.data.MaskedBatches` makes them
-
-    Returns
-    -------
-    dict
-        ``perplexity`` of the hidden words, ``accuracy``, the share of them guessed right; and where there are pairs,
-        ``pair_accuracy``, the share of these told right.
-    """
-    sums, n_words, n_right, pairs = [], 0, 0, []
-    for ids, targets, *others in batches:
-        hidden = model(ids, segments=others[0] if others else None)  # (B, T, D)
-        asked = targets != IGNORE
-        if asked.any():
-            logits, labels = model.mlm_logits(hidden[asked]), targets[asked]  # (n, V), (n,)
-            sums.append(ops.cross_entropy(logits, labels, count=1)[0])
-            n_words += len(labels)
-            n_right += int((logits.argmax(axis=-1) == labels).sum())
-        if others:
-            pairs += (model.next_sentence_logits(hidden).argmax(axis=-1) == others[1]).tolist()
-    measured = {"perplexity": perplexity(sum(sums), n_words), "accuracy": n_right / n_words}
-    return measured | ({"pair_accuracy": sum(pairs) / len(pairs)} if pairs else {})
 
 
 def examples(model, tokenizer, sentences, seed, n=3):

@@ -24,7 +24,7 @@ def word_vectors(trained, side="source"):
     lower : bool
     """
     model, tokenizer = trained.model, getattr(trained, "tokenizer", None)
-    stack = getattr(model, "body", getattr(model, "encoder", None))
+    stack = getattr(model.body, "encoder", model.body)
     if tokenizer is None:
         tokenizer = getattr(trained, f"{side}_tokenizer")
         stack = {"source": model.body.encoder, "target": model.body.decoder}[side]

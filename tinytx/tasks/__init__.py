@@ -1,11 +1,13 @@
 """Tasks: what is asked of a body, which turns ids into vectors. A head, a loss, its count, and measures."""
 
+from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.next_token import NextToken
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
 
 TASKS = {  # name in a checkpoint -> task
+    "hidden_words": HiddenWords,
     "next_token": NextToken,
     "sequence_to_sequence": SequenceToSequence,
 }
 
-__all__ = ["NextToken", "SequenceToSequence", "TASKS"]
+__all__ = ["HiddenWords", "NextToken", "SequenceToSequence", "TASKS"]

@@ -6,6 +6,7 @@ from tinytx import ops
 from tinytx.core import Layer
 from tinytx.layers import Linear, TiedLinear
 from tinytx.layers.init import uniform_fan_in
+from tinytx.layers.linear import draw_biases
 from tinytx.metrics import perplexity
 
 LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
@@ -78,12 +79,18 @@ class Task(Layer):
         dtype = self.body.parameters()[0].data.dtype
         return {"rng": rng, "dtype": dtype, "init": getattr(self.body, "init", uniform_fan_in)}
 
+    def _draw_biases(self, rng, *parts):
+        """Draw the biases of a head's parts, those that are not None, if the body's were drawn."""
+        if getattr(self.body, "draws_biases", False):
+            for part in filter(None, parts):
+                draw_biases(part, rng)
+
     def _words_loss(self, x, targets, tape, **options):
         """Return the cross-entropy of ``targets`` (...) given the body's vectors x (..., D).
 
         More than ``LOGITS`` logits are made in chunks and not kept: `tinytx.ops.linear_cross_entropy`.
         """
-        if np.size(targets) * self.head.matrix.shape[1] > LOGITS:
+        if np.size(targets) * self.vocab_size > LOGITS and not self.head.bias:
             loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, **options)
         else:
             loss, saved = ops.cross_entropy(self.head(x, tape), targets, **options)

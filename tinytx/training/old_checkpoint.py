@@ -2,8 +2,18 @@
 
 import re
 
-TASK_OF = {"bert": None, "gpt": "next_token", "transformer": "sequence_to_sequence"}  # what each kind of model was trained for
-HEADS = {"gpt": {"head.": "head."}, "transformer": {"decoder.head.": "head."}}  # paths of the task, then and now
+TASK_OF = {"bert": "hidden_words", "gpt": "next_token", "transformer": "sequence_to_sequence"}  # what each kind of model was trained for
+HEADS = {  # paths of the task, then and now; all others are the body's
+    "bert": {
+        "head.transform.": "transform.linear.",
+        "head.norm.": "transform.norm.",
+        "head.decoder.": "head.",
+        "head.": "head.",
+        "next_sentence.": "next_sentence.",
+    },
+    "gpt": {"head.": "head."},
+    "transformer": {"decoder.head.": "head."},
+}
 
 
 def upgraded(arrays, meta):
@@ -16,10 +26,7 @@ def upgraded(arrays, meta):
     meta : dict
         Of format 1, with a ``model`` in `TASK_OF`.
     """
-    task = TASK_OF[meta["model"]]
-    if task is None:
-        return arrays, meta | {"format": 2, "task": task}
-    heads = HEADS[meta["model"]]
+    task, heads = TASK_OF[meta["model"]], HEADS[meta["model"]]
 
     def renamed(match):
         slot, path = match.groups()

@@ -1,47 +1,41 @@
-"""What stands on an encoder: a head that says hidden words, and one that says something about the whole text."""
+"""Parts of heads: what stands between a body and its output layer, and what says something about a whole text."""
 
 import numpy as np
 
 from tinytx import ops
 from tinytx.core import Layer
-from tinytx.layers import Activation, LayerNorm, Linear, TiedLinear
+from tinytx.layers import Activation, LayerNorm, Linear
 
 
-class MaskedWordHead(Layer):
-    """What BERT says at a masked position: logits of the word behind the mask.
-
-    decoder(norm(activation(transform(x)))), where decoder is the table of embeddings, transposed, and a bias.
+class Transform(Layer):
+    """What BERT does to a hidden word's vector before the output layer: norm(activation(linear(x))).
 
     Parameters
     ----------
-    weight : Parameter (V, D)
-        The embedding's own.
+    d_model : int
     activation : str
     eps : float
+        Of the norm.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
     """
 
-    def __init__(self, weight, *, activation, eps, rng, dtype, init):
-        d = weight.data.shape[1]
-        self.transform = Linear(d, d, rng=rng, dtype=dtype, init=init)
+    def __init__(self, d_model, *, activation, eps, rng, dtype, init):
+        self.linear = Linear(d_model, d_model, rng=rng, dtype=dtype, init=init)
         self.activation = Activation(activation)
-        self.norm = LayerNorm(d, eps=eps, dtype=dtype)
-        self.decoder = TiedLinear(weight, bias=True)
+        self.norm = LayerNorm(d_model, eps=eps, dtype=dtype)
 
     def forward(self, x, tape=None):
-        """(..., D) -> (..., V)."""
-        x = self.activation(self.transform(x, tape), tape)  # (..., D)
-        return self.decoder(self.norm(x, tape), tape)
+        """(..., D) -> (..., D)."""
+        return self.norm(self.activation(self.linear(x, tape), tape), tape)
 
     def backward(self, dy, tape):
-        dx = self.norm.backward(self.decoder.backward(dy, tape), tape)
-        return self.transform.backward(self.activation.backward(dx, tape), tape)
+        return self.linear.backward(self.activation.backward(self.norm.backward(dy, tape), tape), tape)
 
 
 class TextHead(Layer):
-    """What BERT says about a whole text: logits of its classes, read off the first position.
+    """What a body says about a whole text: logits of its classes, read off the first position.
 
     classifier(tanh(pooler(x_0))). The first token is ``[CLS]``, which means nothing by itself; so nothing but this head
     and attention use its vector, and it can become a summary of the others.

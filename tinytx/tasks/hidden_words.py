@@ -1,0 +1,214 @@
+"""Hidden words: say the words that a text hides, from the words on both sides (BERT).
+
+``targets`` names each hidden word at its position, and holds ``IGNORE`` everywhere else::
+
+    ids      [CLS]   the    [MASK]   sat    [SEP]      what the body reads
+    targets  -100    -100   cat      -100   -100       what it is to say
+
+Only the hidden words' rows go through the output layer (`tinytx.ops.select_rows`): where one word in six is hidden, the
+largest array of all, the logits, is a sixth of what it would be, and loss and gradients are the same.
+
+A text can have two parts, ``[CLS] a [SEP] b [SEP]``: ``segments`` says which part a word belongs to, and the vector at
+``[CLS]`` whether b followed a where they were found (``labels``: 0 if it did, 1 if not).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.layers import TiedLinear
+from tinytx.shapes import check_ids, check_shape
+from tinytx.tasks.heads import TextHead, Transform
+from tinytx.tasks.task import Task
+
+IGNORE = -100  # a target where nothing is to be said
+
+
+class _Saved(NamedTuple):
+    rows: tuple  # of `select_rows`: those of the hidden words
+    texts: tuple  # of `cross_entropy`, or None
+
+
+class HiddenWords(Task):
+    """A body that reads whole texts, and a head for each of the two things that it is trained to say.
+
+    Parameters
+    ----------
+    body : Layer
+        ``body(ids, tape, segments=segments)`` returns (B, T, D): `tinytx.models.Bert`. With a table to share, the head is
+        the paper's: a `Transform`, then the table transposed, and a bias; without, it is one matrix. Its config has
+        ``activation``, ``eps``, ``pad_id``, and ``next_sentence``: whether the model also says if a text's second part
+        followed the first.
+    rng : numpy.random.Generator
+        Draws the heads; the one that drew the body.
+
+    Examples
+    --------
+    >>> from tinytx.models import Bert, BertConfig
+    >>> rng = np.random.default_rng(0)
+    >>> model = HiddenWords(Bert(BertConfig(20, d_model=16, n_heads=2, n_layers=1), rng=rng), rng=rng)
+    >>> model(np.full((2, 5), 7)).shape
+    (2, 5, 20)
+    >>> model.fill(np.full((2, 5), 7), [1, 3]).shape
+    (2, 2, 20)
+    """
+
+    def __init__(self, body, *, rng):
+        super().__init__(body)
+        config, options = body.config, self._drawn_like_the_body(rng)
+        self.transform = None
+        if body.output_table is None:
+            self.head = self._output_layer(rng)
+        else:
+            self.transform = Transform(config.d_model, activation=config.activation, eps=config.eps, **options)
+            self.head = TiedLinear(body.output_table, bias=True)
+        self.next_sentence = TextHead(config.d_model, 2, **options) if config.next_sentence else None
+        self._draw_biases(rng, self.transform, self.next_sentence)
+
+    def forward(self, ids, tape=None, *, segments=None):
+        """Return the logits (B, T, V) of the word at each position."""
+        return self.word_logits(self._vectors(ids, tape=tape, segments=segments), tape)
+
+    def backward(self, dlogits, tape):
+        """Add the gradients of all parameters; ids have none, so nothing is returned."""
+        self.body.backward(self.word_logits_backward(dlogits, tape), tape)
+
+    def word_logits(self, x, tape=None):
+        """Return the logits (..., V) of the word at each of the body's vectors x (..., D)."""
+        return self.head(self._transformed(x, tape), tape)
+
+    def word_logits_backward(self, dlogits, tape):
+        """Return dx (..., D)."""
+        return self._transformed_backward(self.head.backward(dlogits, tape), tape)
+
+    def text_logits(self, hidden, tape=None):
+        """Return the logits (B, 2) of the body's texts (B, T, D): the second part followed the first, or did not.
+
+        Raises
+        ------
+        ValueError
+            If the model has no such head.
+        """
+        if not self.next_sentence:
+            raise ValueError("HiddenWords: next_sentence is False in the body's config: there is no head for whole texts")
+        return self.next_sentence(hidden, tape)
+
+    def fill(self, ids, positions, *, segments=None):
+        """Return how probable each word is at some positions.
+
+        Parameters
+        ----------
+        ids : integers (B, T)
+        positions : integers (n,), or (B, n) where each text has its own
+            Each in 0..T-1.
+        segments : integers (B, T), optional
+
+        Returns
+        -------
+        array (B, n, V)
+        """
+        hidden = self.body(ids, segments=segments)
+        b, t, _ = hidden.shape
+        positions = np.atleast_1d(check_ids("HiddenWords", positions, t, what="position"))
+        n = positions.shape[-1]
+        if positions.ndim > 1:
+            check_shape("HiddenWords", "positions", positions, (b, n), "ids of shape", (b, t))
+        rows = np.broadcast_to(positions, (b, n)) + t * np.arange(b)[:, None]
+        logits = self.word_logits(ops.select_rows(hidden, rows.reshape(-1))[0])  # (B·n, V)
+        return ops.softmax(logits)[0].reshape(b, n, self.vocab_size)
+
+    def loss(self, ids, targets, segments=None, labels=None, tape=None, *, count=None):
+        """Return the mean loss per hidden word, plus the mean loss per text, in nats: one of them may be over nothing.
+
+        Parameters
+        ----------
+        ids, targets : integers (B, T)
+            Where a target is ``IGNORE``, nothing is to be said.
+        segments : integers (B, T), optional
+        labels : integers (B,)
+            For a model that says if the second part followed: 0, 1, or ``IGNORE``.
+        tape : Tape, optional
+        count : array (2,), optional
+            `count` of the whole batch, where this is a part of it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a target or label is out of range, shapes do not fit, labels are missing or one too many, or nothing counts.
+        """
+        place = "HiddenWords"
+        n_words, n_texts = (int(n) for n in (self.count(ids, targets, segments, labels) if count is None else count))
+        if count is None and not n_words + n_texts:
+            raise ValueError(f"{place}: all targets are {IGNORE}: a mean over nothing. For a part of a batch give count")
+        targets = check_ids(place, targets, self.vocab_size, what="target", allowed=IGNORE)
+        check_shape(place, "targets", targets, np.shape(ids), "ids of shape", np.shape(ids))
+        labels = self._checked(labels, len(targets))
+        hidden = self._vectors(ids, tape=tape, segments=segments)  # (B, T, D)
+        masked = np.flatnonzero(targets != IGNORE)  # (n,)
+        x, rows = ops.select_rows(hidden, masked)  # (n, D)
+        loss = self._words_loss(self._transformed(x, tape), targets.reshape(-1)[masked], tape, count=n_words)
+        texts = None
+        if self.next_sentence:
+            text_loss, texts = ops.cross_entropy(self.text_logits(hidden, tape), labels, count=n_texts)
+            loss += text_loss
+        if tape is not None:
+            tape.push(self, _Saved(rows, texts))
+        return loss
+
+    def loss_backward(self, tape):
+        """Add the gradients of `loss`."""
+        rows, texts = tape.pop(self)
+        dtext = self.next_sentence.backward(ops.cross_entropy_backward(1.0, texts), tape) if texts else None
+        dx = self._transformed_backward(self._words_loss_backward(tape), tape)  # (n, D)
+        dhidden = ops.select_rows_backward(dx, rows)  # (B, T, D)
+        self.body.backward(dhidden if dtext is None else dhidden + dtext, tape)
+
+    def count(self, ids, targets, segments=None, labels=None):
+        """Return by what `loss` divides, an array (2,): hidden words, and texts with a label."""
+        n_texts = ops.count_targets(labels, IGNORE) if self.next_sentence and labels is not None else 0
+        return np.array([ops.count_targets(targets, IGNORE), n_texts])
+
+    def measure(self, batches):
+        """Return what the model says about hidden words, and about pairs.
+
+        Parameters
+        ----------
+        batches : iterable of (ids, targets), or (ids, targets, segments, labels)
+
+        Returns
+        -------
+        dict
+            ``perplexity`` of the hidden words, ``accuracy``, the share of them said right; and where there are pairs,
+            ``pair_accuracy``, the share of these told right.
+        """
+        told = []
+
+        def words():
+            for ids, targets, *pairs in batches:
+                hidden, asked = self.body(ids, segments=pairs[0] if pairs else None), targets != IGNORE
+                if pairs:
+                    told.extend(self.text_logits(hidden).argmax(axis=-1) == pairs[1])
+                if asked.any():
+                    yield self._transformed(hidden[asked]), targets[asked]
+
+        measured = self._words_measured(words())
+        return measured | ({"pair_accuracy": float(np.mean(told))} if told else {})
+
+    def _transformed(self, x, tape=None):
+        return self.transform(x, tape) if self.transform else x
+
+    def _transformed_backward(self, dx, tape):
+        return self.transform.backward(dx, tape) if self.transform else dx
+
+    def _checked(self, labels, b):
+        """Return labels (B,), if this model has a use for them."""
+        wanted = self.config.next_sentence
+        if wanted == (labels is None):
+            found = "missing" if wanted else "given"
+            raise ValueError(f"HiddenWords: labels are {found}, and next_sentence is {wanted} in the body's config")
+        if not wanted:
+            return None
+        labels = check_ids("HiddenWords", labels, 2, what="label", allowed=IGNORE)
+        check_shape("HiddenWords", "labels", labels, (b,), "targets of", b, "rows")
+        return labels
