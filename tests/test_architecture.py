@@ -18,7 +18,7 @@ from tinytx import ops
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording", "progress"},
+    {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording", "progress", "paths"},
     {"workers"},
     {"ops", "parameter", "settings", "state"},
     {"core", "vectors"},
@@ -27,6 +27,7 @@ FLOORS = [
     {"tasks"},
     {"training", "decoding", "testing", "hub", "viz"},
     {"pipelines"},
+    {"recipes"},
     {"cli"},
     {"", "__main__"},  # the package itself, which gathers names
 ]
@@ -40,7 +41,8 @@ STANDS_APART = {
     "progress": {"kernel", "terminal"},
     "workers": {"extras"},
 } | {
-    name: set() for name in ("arguments", "kernel", "shapes", "extras", "members", "terminal", "lock", "wording")
+    name: set()
+    for name in ("arguments", "kernel", "shapes", "extras", "members", "terminal", "lock", "wording", "paths")
 }
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
 LINES = 350

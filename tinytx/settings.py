@@ -40,8 +40,9 @@ def setting(default=dataclasses.MISSING, help="", **details):
         What it means: a phrase that begins with a small letter and ends without a full stop.
     **details
         ``minimum``, ``maximum``: the smallest and the largest value. ``above``, ``below``: numbers that the value must
-        exceed, or stay under. ``choices``: the allowed texts; ``empty=False``: any text but the empty one. ``free=True``: a run that goes on may change this setting
-        of a model, because no weight depends on it. Others are kept in ``field.metadata`` for those who know them.
+        exceed, or stay under. ``choices``: the allowed texts; ``empty=False``: any text but the empty one.
+        ``free=True``: a run that goes on may change this setting of a model, because no weight depends on it. Others
+        are kept in ``field.metadata`` for those who know them.
     """
     return dataclasses.field(default=default, metadata={"help": help, **details})
 
@@ -64,6 +65,11 @@ class Settings:
     def called(cls, name):
         """Return (place, name) as messages call a setting."""
         return cls.__name__, name
+
+
+def flag_of(name):
+    """Return the flag of a field: ``--like-this`` of ``like_this``."""
+    return "--" + name.replace("_", "-")
 
 
 def extended(base, *others, without=(), **defaults):
@@ -164,3 +170,17 @@ def _documentation(cls):
         filled = textwrap.fill(f"{text[:1].upper()}{text[1:]}.", 112)
         lines += [f"{field.name} : {said}", textwrap.indent(filled, "    ")]
     return "\n".join(lines) + "\n" + RAISES
+
+
+class Flags(Settings):
+    """Base of a command's settings: messages name each by its flag.
+
+    ``metavar`` of a setting is what the help calls its value.
+    """
+
+    command = "tinytx"
+
+    @classmethod
+    def called(cls, name):
+        """Return (command, flag) as messages call a setting."""
+        return cls.command, flag_of(name)

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from tinytx.cli.bert_rows import make_batches, make_rows, make_tokenizer
-from tinytx.cli.train_bert import QUICK
 from tinytx.data import documents
 from tinytx.files import load_arrays
+from tinytx.recipes.bert import SETTINGS
+from tinytx.recipes.bert_rows import make_batches, make_rows, make_tokenizer
 from tinytx.training.checkpoint import NAME
 
 
 def batches_of(tales, **settings):
-    settings = QUICK(max_len=16, batch_size=8, always_mask=True, mask_rate=0.2, **settings)
+    settings = SETTINGS(max_len=16, batch_size=8, always_mask=True, mask_rate=0.2, **settings)
     found = documents(tales.read_text())
     tokenizer = make_tokenizer(settings, found)
     return make_batches(settings, tokenizer, make_rows(settings, tokenizer, found))

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from tinytx.cli.best import FOLDER, Best
 from tinytx.files import load_arrays, read_json_lines, save_arrays
+from tinytx.recipes.best import FOLDER, Best
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tinytx.cli import main
-from tinytx.cli.rates import make_optimizer
-from tinytx.cli.settings import digest
-from tinytx.cli.train_transformer import DATES, _peak, _perplexity
 from tinytx.data import PairBatch
 from tinytx.layers import Linear
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.recipes.rates import make_optimizer
+from tinytx.recipes.settings import digest
+from tinytx.recipes.transformer import SETTINGS, _peak
 from tinytx.tasks import SequenceToSequence
 
 
@@ -35,7 +35,7 @@ def test_only_a_pass_is_a_success(tmp_path, monkeypatch, capsys, forward, backwa
 @pytest.mark.parametrize("lr", [2e-3, 5e-4])
 def test_the_rate_given_is_the_largest(lr):
     """Catches a factor where the peak is meant; both schedules rise to it."""
-    settings = DATES(schedule="inverse-sqrt", lr=lr, warmup=50, d_model=64, decay_steps=1000)
+    settings = SETTINGS(schedule="inverse-sqrt", lr=lr, warmup=50, d_model=64, decay_steps=1000)
     layer = Linear(2, 2, rng=np.random.default_rng(0))
     optimizer = make_optimizer(layer, settings, peak=_peak(settings))
     assert math.isclose(max(optimizer.lr(step) for step in range(200)), lr, rel_tol=1e-12)
@@ -48,5 +48,5 @@ def test_padding_is_no_word_of_a_perplexity():
         Transformer(TransformerConfig(9, 9, label_smoothing=0.0, **settings), rng=np.random.default_rng(0))
     )
     source, target = np.full((2, 3), 5), np.array([[1, 6, 7, 8, 2], [1, 4, 2, 0, 0]])
-    found = _perplexity(model, [PairBatch(source, target, np.arange(2))])
+    found = model.measure([PairBatch(source, target, np.arange(2))])["perplexity"]
     assert math.isclose(found, math.exp(model.loss(source, target)), rel_tol=1e-5)

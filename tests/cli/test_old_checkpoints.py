@@ -21,6 +21,8 @@ def make_old(folder, data):
     if meta["model"] != "bert":  # Adam's epsilon had another name, and there was one optimiser
         old = {"eps" if name == "adam_eps" else name: value for name, value in old.items()}
         old = {name: value for name, value in old.items() if name not in ("optimizer", "decay_all")}
+    if meta["model"] == "bert":
+        old |= {"recipe": "quick"}
     if meta["model"] == "transformer":
         old |= {"tied": meta["config"]["tied"]}
     del meta["best"]

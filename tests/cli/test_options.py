@@ -4,8 +4,9 @@ import argparse
 
 import pytest
 
-from tinytx.cli.options import add_options, given, without_effect
-from tinytx.settings import Settings, extended, setting
+from tinytx.cli.options import add_options, given
+from tinytx.recipes.settings import without_effect
+from tinytx.settings import Settings, setting
 
 
 class Flags(Settings):
@@ -43,15 +44,6 @@ def test_help_shows_defaults_and_survives_a_percent_sign(capsys):
     help_text = " ".join(capsys.readouterr().out.split())
     assert "how many; 100 % of them (default: 3)" in help_text
     assert "how wide --" in help_text  # no "(default: None)"
-
-
-def test_help_shows_the_defaults_of_others():
-    """Catches a recipe whose default the help hides."""
-    parser = argparse.ArgumentParser()
-    add_options(parser, Flags, {"fast": extended(Flags, rate=2.0, kind="b", width=5), "loud": extended(Flags, loud=True)})
-    text = " ".join(parser.format_help().split())
-    for part in ("(default: 3)", "(default: 0.5; fast: 2.0)", "how wide (fast: 5)", "(default: False; loud: True)"):
-        assert part in text
 
 
 def test_what_is_inherited_stands_behind():

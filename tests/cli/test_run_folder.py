@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from tinytx.cli import run as module
-from tinytx.cli import train_gpt
 from tinytx.files import load_arrays, read_json_lines, save_arrays
 from tinytx.lock import locked
+from tinytx.pipelines import Writer
+from tinytx.recipes import run as module
+from tinytx.recipes import train as training
 from tinytx.training import Trainer, load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
@@ -65,7 +66,7 @@ def test_runs_without_a_folder_get_one_each(tmp_path, monkeypatch):
 
 def test_a_failure_gives_the_folder_back(tinytx, copy, monkeypatch, no_pictures):
     """Catches a lock that an error keeps."""
-    monkeypatch.setattr(train_gpt, "build", lambda *_, **__: (_ for _ in ()).throw(ValueError("no model")))
+    monkeypatch.setattr(training, "build", lambda *_, **__: (_ for _ in ()).throw(ValueError("no model")))
     assert "no model" in tinytx("train --resume", copy, "--steps 25").err
     with locked(copy):
         pass
@@ -117,14 +118,14 @@ def test_the_backend_of_a_notebook(tinytx, tiny, book, tmp_path):
 
 
 @pytest.mark.parametrize("error", [MemoryError("Unable to allocate 8 TiB"), RuntimeError("a bug")])
-@pytest.mark.parametrize("place", ["evaluate", "generate"])
+@pytest.mark.parametrize("place", ["evaluate", "write"])
 def test_what_is_measured_or_shown_at_the_end_spoils_nothing(tinytx, tiny, book, tmp_path, monkeypatch, error, place):
     """Catches a finished run without its picture and its advice, because its last validation or its sample failed."""
 
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(*((Trainer, place) if place == "evaluate" else (train_gpt, place)), fails)
+    monkeypatch.setattr(*((Trainer, place) if place == "evaluate" else (Writer, place)), fails)
     code, out, err = tinytx("train --data", book, tiny, "--steps 6 --eval-every 99 --out", tmp_path / "run")
     assert (code, "Traceback" in err) == (0, False)
     assert f"{'Not measured' if place == 'evaluate' else 'No report'}: {error}" in out

@@ -187,7 +187,7 @@ def test_lower_case_is_compared_with_lower_case(tinytx, tiny_transformer, number
 def test_without_threadpoolctl_a_run_says_what_to_install(tinytx, tiny, book, tmp_path, monkeypatch, no_pictures):
     """Catches a run on one of many processors that does not say why; and "1 threads", "1 layers"."""
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    monkeypatch.setattr("tinytx.cli.run.processors", lambda: 4)
+    monkeypatch.setattr("tinytx.recipes.run.processors", lambda: 4)
     flags = tiny.replace("--threads 2", "").replace("--n-heads 2", "--n-heads 1")
     out = tinytx("train --data", book, flags, "--steps 1 --out", tmp_path / "run").out
     assert '1 thread (training in 4 threads needs threadpoolctl: pip install "tinytx[train]")' in out

@@ -9,12 +9,13 @@ import sys
 import numpy as np
 import pytest
 
-from tinytx.cli.bert_rows import hold_out, make_rows, make_tokenizer, validation_batches
-from tinytx.cli.train_bert import QUICK, TUTORIAL, examples
 from tinytx.data import documents, tutorial_words
 from tinytx.files import load_arrays, save_arrays
 from tinytx.models import BertConfig
 from tinytx.pipelines import Filler, load_run
+from tinytx.recipes import tutorial
+from tinytx.recipes.bert import SETTINGS, examples
+from tinytx.recipes.bert_rows import hold_out, make_rows, make_tokenizer, validation_batches
 from tinytx.tasks.hidden_words import IGNORE
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
@@ -67,7 +68,7 @@ def test_what_it_suggests_works(tinytx, filler, tmp_path, monkeypatch, command):
 def test_the_report_is_of_the_model_that_was_saved(filler, tales):
     """Catches figures of other rows, of words that are not hidden, or of a model under dropout."""
     model, tokenizer = load_run(filler[0], Filler)
-    settings = QUICK(**load_checkpoint(filler[0])[2]["settings"])
+    settings = SETTINGS(**load_checkpoint(filler[0])[2]["settings"])
     _, rest = hold_out(documents(tales.read_text()), 0.9)
     batches = validation_batches(settings, tokenizer, make_rows(settings, tokenizer, rest))
     right, surprise = [], []
@@ -86,7 +87,7 @@ def test_the_report_is_of_the_model_that_was_saved(filler, tales):
 def test_validation_masks_are_the_same_each_time(filler, tales):
     """Catches a validation loss that moves with its masks, and rows of the training part in it."""
     tokenizer = load_run(filler[0], Filler).tokenizer
-    settings = QUICK(max_len=8)
+    settings = SETTINGS(max_len=8)
     train, rest = hold_out(documents(tales.read_text()), 0.9)
     rows = make_rows(settings, tokenizer, rest)
     one, two = (validation_batches(settings, tokenizer, rows) for _ in range(2))
@@ -121,37 +122,37 @@ def test_train_40_is_train_20_resume_train_20(tinytx, tiny_bert, tales, tmp_path
 
 def test_the_recipe_of_the_tutorial_is_the_tutorials(tinytx, tales, tmp_path, no_pictures):
     """Catches a default that is told in --help and not taken: the config, the optimiser, the words."""
-    flags = "--recipe tutorial --steps 2 --batch-size 4 --n-layers 1 --threads 1 --log-every 1 --out"
-    code, out, _ = tinytx("train bert --data", tales, flags, tmp_path / "run")
+    flags = "--steps 2 --batch-size 4 --n-layers 1 --threads 1 --log-every 1 --out"
+    code, out, _ = tinytx("train tutorial --data", tales, flags, tmp_path / "run")
     assert code == 0 and "validation reads what was trained on" in out
     model, state, meta = load_checkpoint(tmp_path / "run")
     assert BertConfig.tutorial(14, n_layers=1) == model.config
     assert meta["tokenizer"]["words"][0] == "the" and meta["tokenizer"]["special"] == ["<ignore>", "<oov>", "<mask>"]
-    settings = QUICK(**meta["settings"])
+    settings = SETTINGS(**meta["settings"])
     assert (settings.optimizer, settings.weight_decay, settings.decay_all) == ("adam", 1e-4, True)
     assert (settings.clip, settings.always_mask, settings.mask_unknown) == (0.0, True, True)
     assert [r["learning_rate"] for r in records(tmp_path / "run") if "learning_rate" in r] == [2e-3, 2e-3]
-    assert (TUTORIAL().steps, TUTORIAL().batch_size) == (30_000, 128)
+    assert (tutorial.SETTINGS().steps, tutorial.SETTINGS().batch_size) == (30_000, 128)
 
 
 def test_the_recipe_of_the_paper(tinytx, tales, tmp_path, no_pictures):
     """Catches rows without a frame, segments or labels that get lost, and a run that does not go on with them."""
     pytest.importorskip("tokenizers")
-    flags = "--recipe bert --steps 2 --batch-size 4 --vocab-size 60 --d-model 16 --n-layers 1 --threads 1 --out"
-    code, out, _ = tinytx("train bert --data", tales, flags, tmp_path / "run", "--whole-words --static")
+    flags = "--steps 2 --batch-size 4 --vocab-size 60 --d-model 16 --n-layers 1 --threads 1 --out"
+    code, out, _ = tinytx("train wordpieces --data", tales, flags, tmp_path / "run", "--whole-words --static")
     assert code == 0
     assert "[CLS] " in out and out.count("[SEP]") >= 2 and "Pairs told right: " in out
     assert set(records(tmp_path / "run")[-1]) == {"step", "val_loss", "perplexity", "accuracy", "pair_accuracy"}
     config = load_checkpoint(tmp_path / "run")[0].config
     assert (config.next_sentence, config.n_segments, config.norm_order, config.max_len) == (True, 2, "post", 64)
-    assert tinytx("train bert --resume", tmp_path / "run", "--steps 3").code == 0
+    assert tinytx("train wordpieces --resume", tmp_path / "run", "--steps 3").code == 0
 
 
 @pytest.mark.parametrize("pairs, n_rows", [("none", 8), ("next", 6), ("order", 6)])
 def test_words_and_pairs(tales, pairs, n_rows):
     """Catches pairs that need [CLS] and [SEP] where the vocabulary has none, and frames that nobody asked for."""
     train, rest = hold_out(documents(tales.read_text()), 0.9)
-    settings = QUICK(pairs=pairs, max_len=16)
+    settings = SETTINGS(pairs=pairs, max_len=16)
     tokenizer = make_tokenizer(settings, train)
     rows = make_rows(settings, tokenizer, rest)
     assert len(rows.parts[0]) == n_rows and len(rows.sentences) == 8
@@ -161,7 +162,7 @@ def test_words_and_pairs(tales, pairs, n_rows):
 def test_single_texts_of_word_pieces_are_framed(tales):
     """Catches rows that are longer than the model reads."""
     pytest.importorskip("tokenizers")
-    settings = QUICK(tokenizer="wordpieces", vocab_size=60, max_len=10)
+    settings = SETTINGS(tokenizer="wordpieces", vocab_size=60, max_len=10)
     found = documents(tales.read_text())
     tokenizer = make_tokenizer(settings, found)
     (rows,) = make_rows(settings, tokenizer, found).parts
@@ -173,7 +174,7 @@ def test_pairs_are_measured(tinytx, tiny_bert, tales, tmp_path, no_pictures):
     flags = f"{tiny_bert} --pairs order --max-len 16 --steps 2 --out"
     assert tinytx("train bert --data", tales, flags, tmp_path / "run").code == 0
     model, tokenizer = load_run(tmp_path / "run", Filler)
-    settings = QUICK(**load_checkpoint(tmp_path / "run")[2]["settings"])
+    settings = SETTINGS(**load_checkpoint(tmp_path / "run")[2]["settings"])
     _, rest = hold_out(documents(tales.read_text()), 0.9)
     batches = validation_batches(settings, tokenizer, make_rows(settings, tokenizer, rest))
     ((ids, _, segments, labels),) = batches
@@ -211,7 +212,7 @@ def test_the_built_in_text_is_the_default(tinytx, tmp_path, monkeypatch, no_pict
     flags = "--steps 1 --d-model 8 --n-heads 2 --n-layers 1 --batch-size 4 --threads 1 --max-len 5"
     code, out, _ = tinytx("train bert", flags)
     assert code == 0 and "Text: the Python language reference" in out
-    assert load_checkpoint("runs/bert")[2]["settings"]["recipe"] == "quick"
+    assert load_checkpoint("runs/bert")[2]["settings"]["tokenizer"] == "words"
 
 
 def test_flags_reach_the_model_and_its_optimiser(tinytx, tiny_bert, tales, tmp_path, no_pictures):
@@ -244,8 +245,8 @@ def test_decay_of_all_parameters(tinytx, tiny_bert, tales, tmp_path, no_pictures
 def test_without_the_library_of_word_pieces(refused, monkeypatch):
     """Catches a recipe that cannot be had, without a word about what can."""
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    message = refused("train bert --recipe bert")
-    assert "pip install" in message and "--recipe tutorial" in message
+    message = refused("train wordpieces")
+    assert "pip install" in message and "--tokenizer words" in message
 
 
 BAD = {"latin-1": b"caf\xe9\n", "empty": b"", "blank": b"\n \n", "signs": b"...\n---\n", "one": b"A word.\n"}
@@ -308,7 +309,6 @@ def test_empty_path_is_not_a_missing_flag(refused, tiny_bert, flag):
     [
         ("--steps 40 --d-model 32", "cannot change d_model"),
         ("--steps 40 --pairs next --lower", "cannot change pairs"),
-        ("--steps 40 --recipe tutorial", "cannot change recipe"),
         ("--steps 40 --dtype float64", "cannot change dtype"),
         ("--steps 20", "larger --steps"),
     ],

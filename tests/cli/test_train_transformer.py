@@ -41,7 +41,7 @@ def test_a_run_writes_and_says_what_it_should(translator, pairs_file):
     assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
     *steps, last = records(folder)
     assert [record["step"] for record in steps] == [5, 7, 10, 14, 15, 20]
-    assert set(last) == {"step", "val_loss", "perplexity", "exact_match", "bleu"}
+    assert set(last) == {"step", "val_loss", "perplexity", "accuracy", "exact_match", "bleu"}
     assert f"150 pairs from {pairs_file}" in out and "135 to train on, 8 to validate, 7 held out" in out
     assert "Vocabulary (word): 9 in the source, 9 in the target" in out
     assert f"Validation loss {last['val_loss']:.4f} nats per word after 20 steps" in out
@@ -143,7 +143,7 @@ def test_pairs_of_ones_own_have_other_defaults(tinytx, pairs_file, tmp_path, no_
     """Catches a default that is told in --help and not taken, and one that wins over a flag."""
     pytest.importorskip("tokenizers")
     flags = "--steps 1 --vocab-size 300 --d-model 16 --d-ff 8 --threads 1 --out"
-    assert tinytx("train transformer --pairs", pairs_file, flags, tmp_path / "run").code == 0
+    assert tinytx("train pairs --pairs", pairs_file, flags, tmp_path / "run").code == 0
     meta = load_checkpoint(tmp_path / "run")[2]
     settings, config = meta["settings"], meta["config"]
     assert (settings["tokenizer"], settings["max_tokens"], settings["lr"]) == ("subword", 1000, 1.5e-3)
@@ -261,8 +261,13 @@ def test_empty_sides_can_be_left_out(tinytx, tiny_transformer, numbers, tmp_path
 def test_without_the_library_of_subwords(refused, pairs_file, monkeypatch):
     """Catches a default that cannot be had, without a word about what can."""
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    message = refused("train transformer --pairs", pairs_file)
+    message = refused("train pairs --pairs", pairs_file)
     assert "pip install" in message and "--tokenizer word" in message
+
+
+def test_pairs_that_nobody_named(refused):
+    """Catches a run of a quarter of an hour on dates, where pairs of one's own were meant."""
+    assert "--pairs FILE.tsv" in (message := refused("train pairs")) and "train transformer" in message
 
 
 def test_files_of_different_lengths(refused, tiny_transformer, tmp_path_factory):

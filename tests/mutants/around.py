@@ -32,17 +32,17 @@ TABLE = {
     "pipelines/translate.py": [
         ("the alignment is drawn of other words than were fed", "translation.ids[:-1]", "translation.ids[1:]"),
     ],
-    "cli/settings.py": [
+    "recipes/settings.py": [
         ("data that is cut elsewhere is taken for the same", 'total.update(b"\\xff" if', 'total.update(b"" if'),
     ],
     "cli/gradcheck.py": [
         ("what could not be told exits with success",
          "return 0 if report else 1", 'return 1 if report.verdict == "FAIL" else 0'),
     ],
-    "cli/bert_rows.py": [
+    "recipes/bert_rows.py": [
         ("masks stay the same where they should change", '"dynamic": not settings.static', '"dynamic": settings.static'),
     ],
-    "cli/rates.py": [
+    "recipes/rates.py": [
         ("the inverse square root's peak is not the rate that was given",
          "settings.warmup, peak * root)", "settings.warmup, peak)"),
     ],

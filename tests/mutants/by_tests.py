@@ -56,8 +56,10 @@ NEAREST = {
     "viz/attention_pictures.py": ["viz/test_attention_maps.py"],
     "settings.py": ["test_settings.py"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],
-    "cli/settings.py": ["cli/test_run_settings.py", "cli/test_train_transformer.py"],
-    "cli/bert_rows.py": ["cli/test_train_bert.py"],
+    "recipes/settings.py": ["cli/test_run_settings.py", "cli/test_train_transformer.py"],
+    "recipes/bert_rows.py": ["cli/test_train_bert.py"],
+    "recipes/rates.py": ["cli/test_digests_and_codes.py", "cli/test_rates.py"],
+    "recipes/transformer.py": ["cli/test_digests_and_codes.py", "cli/test_train_transformer.py"],
     "pipelines/fill.py": ["cli/test_fill.py"],
     "pipelines/translate.py": ["cli/test_translate.py"],
     "testing/walk.py": ["testing/test_first_wrong_op.py"],
@@ -82,6 +84,7 @@ WIDER = {
     "vectors": ["vectors", "viz", "cli"],
     "viz": ["viz", "cli"],
     "pipelines": ["pipelines", "cli"],
+    "recipes": ["recipes", "cli"],
     "cli": ["cli", "examples"],
 }
 

@@ -7,12 +7,14 @@ from pickle import UnpicklingError
 from tinytx import terminal
 from tinytx.cli.parser import Parser, Version
 from tinytx.progress import announce_compiling, say, working
+from tinytx.recipes import RECIPES
 
 # What says that something outside the program is not as it should be: a traceback would not help anybody. The last
 # two are what is left of a torn file that a library keeps for itself.
 BAD_INPUT = (ValueError, OSError, ImportError, ArithmeticError, MemoryError, EOFError, UnpicklingError)
 COMMANDS = {
-    "train": "train a model (train gpt is the default)",
+    "train": "train a model by a recipe (train gpt is the default)",
+    "recipes": "what can be trained, and what to expect",
     "sample": "let a trained GPT write",
     "translate": "let a trained Transformer translate",
     "fill": "let a trained BERT fill in hidden words",
@@ -22,17 +24,12 @@ COMMANDS = {
     "gradcheck": "check a backward against finite differences",
     "profile": "time and bytes of each layer",
 }
-TRAINERS = {
-    "gpt": "a character-level GPT",
-    "transformer": "an encoder-decoder that translates: dates to ISO form, or pairs of yours",
-    "bert": "an encoder that fills in hidden words",
-}
 
 
 def main(argv=None):
     """Run a command; return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted, 141 cut off."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in TRAINERS and argv[1].startswith("-")):
+    if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in RECIPES and argv[1].startswith("-")):
         argv.insert(1, "gpt")
     with terminal.safe(), warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")  # without the place in our code
@@ -63,7 +60,7 @@ def _parser():
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, module=None if name == "train" else f"tinytx.cli.{name}")
-    models = commands.choices["train"].add_subparsers(metavar="MODEL", required=True)
-    for name, text in TRAINERS.items():
-        models.add_parser(name, help=text, module=f"tinytx.cli.train_{name}")
+    recipes = commands.choices["train"].add_subparsers(metavar="NAME", required=True)
+    for name, recipe in RECIPES.items():
+        recipes.add_parser(name, help=recipe.help, module="tinytx.cli.train")
     return parser

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from tinytx import workers
 from tinytx.arguments import INT64
-from tinytx.cli.options import Flags, add_options
-from tinytx.cli.paths import check_file, check_folder
+from tinytx.cli.options import add_options, given
 from tinytx.extras import require
+from tinytx.paths import check_file, check_folder
 from tinytx.pipelines import Filler, Translator, Writer, load_run
 from tinytx.pipelines.embeddings import common, telling_decimals, word_vectors
 from tinytx.progress import progress
-from tinytx.settings import setting
+from tinytx.settings import Flags, setting
 from tinytx.terminal import visible
 from tinytx.vectors import nearest, neighbours_kept, tsne_map, unit_rows, write_projector
 from tinytx.viz import word_map, word_page
@@ -58,7 +58,8 @@ def add_arguments(parser):
 
 def run(arguments):
     """Write the files, print the neighbours, draw the map."""
-    flags, trained = EmbeddingsFlags.of(arguments), load_run(arguments.dir, Filler, Writer, Translator)
+    flags = EmbeddingsFlags(**given(arguments, EmbeddingsFlags))
+    trained = load_run(arguments.dir, Filler, Writer, Translator)
     if flags.side is not None and not isinstance(trained, Translator):
         raise ValueError(f"--side is for a transformer, and {arguments.dir} holds another model, which has one side")
     words, vectors, lower = word_vectors(trained, flags.side or "source")

@@ -1,11 +1,11 @@
 """``python -m tinytx explain DIR TEXT``: one example on its way through a trained model, with every word and mask."""
 
-from tinytx.cli.options import Flags, add_options
-from tinytx.cli.paths import check_file
+from tinytx.cli.options import add_options, given
 from tinytx.extras import require
+from tinytx.paths import check_file
 from tinytx.pipelines import Translator, Writer, explain, load_run
 from tinytx.progress import say
-from tinytx.settings import setting
+from tinytx.settings import Flags, setting
 
 
 class ExplainFlags(Flags):
@@ -35,7 +35,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Print the page."""
-    flags = ExplainFlags.of(arguments)
+    flags = ExplainFlags(**given(arguments, ExplainFlags))
     check_file("--picture", flags.picture, ".png")
     if flags.picture is not None:
         require("matplotlib", "train", "drawing attention weights")

@@ -1,10 +1,10 @@
 """``python -m tinytx fill DIR TEXT ...``: a trained BERT says which words it would put where one is hidden."""
 
-from tinytx.cli.options import Flags, add_options
+from tinytx.cli.options import add_options, given
 from tinytx.cli.texts import given_texts
 from tinytx.pipelines import Filler, load_run
 from tinytx.progress import say
-from tinytx.settings import setting
+from tinytx.settings import Flags, setting
 from tinytx.terminal import visible
 
 BAR = 30  # characters of a bar that stands for certainty
@@ -31,7 +31,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Print the likely words of each hidden place, and the text with the likeliest filled in."""
-    top, filler = FillFlags.of(arguments).top, load_run(arguments.dir, Filler)
+    top, filler = FillFlags(**given(arguments, FillFlags)).top, load_run(arguments.dir, Filler)
     texts = [(place, text) for place, text in given_texts(arguments.texts, "text", filler.tokenizer) if text]
     rows = [filler.encode(text, place) for place, text in texts]
     for note in [note for _, text in texts for note in filler.unknown(text)]:

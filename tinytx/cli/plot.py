@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from tinytx.cli.paths import check_file
-from tinytx.data import tokenizer_from_dict
 from tinytx.files import load_arrays
+from tinytx.paths import check_file
+from tinytx.recipes.run import PICTURE, curve_details
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS, read_metrics
 from tinytx.viz import loss_curve
 
-PICTURE = "loss.png"  # of one run, in its folder
 COMPARISON = "losses.png"  # of several
 
 
@@ -37,22 +36,6 @@ def run(arguments):
     else:
         loss_curve(records, out, title=f"{len(folders)} runs", **same)
     print(f"Wrote {out}")
-
-
-def curve_details(name, settings, meta):
-    """Return what `loss_curve` says of a run beside its losses: ``unit``, ``dropout`` and ``label_smoothing``.
-
-    Parameters
-    ----------
-    name : str
-        Of the model, as in ``train NAME``.
-    settings : dict
-    meta : dict
-        What the checkpoint holds, its tokenizers among it.
-    """
-    unit = tokenizer_from_dict(meta.get("target_tokenizer", meta.get("tokenizer"))).unit
-    shares = {key: settings[key] for key in ("dropout", "label_smoothing") if settings.get(key)}
-    return {"unit": f"hidden {unit}" if name == "bert" else unit, **shares}
 
 
 def _records(folder):

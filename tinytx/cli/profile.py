@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tinytx.cli.options import Flags, add_options, flag_of, given
-from tinytx.cli.settings import MOST_ROWS
+from tinytx.cli.options import add_options, given
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
-from tinytx.settings import extended, setting
+from tinytx.recipes.settings import MOST_ROWS
+from tinytx.settings import Flags, extended, flag_of, setting
 from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
 from tinytx.tasks.hidden_words import IGNORE
 from tinytx.training import Adam, AdamW, load_checkpoint
@@ -68,8 +68,8 @@ def run(arguments):
     _print(("class", "layers"), sorted(by_class(rows), key=key or ORDERS["time"], reverse=True), total)
     update = time_update(optimizer, model, *batch, steps=settings.steps)
     shapes = ", ".join(str(array.shape) for array in batch)
-    print(f"\nA {type(model.body).__name__} on arrays of shapes {shapes}, in one thread; medians of", end=" ")
-    print(counted(settings.steps, "step"))
+    steps = counted(settings.steps, "step")
+    print(f"\nA {type(model.body).__name__} on arrays of shapes {shapes}, in one thread; medians of {steps}")
     print(f"A step's forward and backward: {total * 1e3:.2f} ms, keeping {sum(row.kept for row in rows):,} bytes")
     print(f"{type(optimizer).__name__}'s update: {update * 1e3:.2f} ms")
     print("A layer's figures are its own, without the layers inside it.")

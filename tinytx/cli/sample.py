@@ -5,9 +5,9 @@ import sys
 import numpy as np
 
 from tinytx.arguments import INT64
-from tinytx.cli.options import Flags, add_options
+from tinytx.cli.options import add_options, given
 from tinytx.pipelines import Writer, load_run
-from tinytx.settings import setting
+from tinytx.settings import Flags, setting
 
 
 class SampleFlags(Flags):
@@ -30,7 +30,7 @@ class SampleFlags(Flags):
 def add_arguments(parser):
     """Add the arguments of this command."""
     parser.description = "Continue a prompt with a trained GPT."
-    parser.epilog = 'Example: python -m tinytx sample runs/gpt --prompt "The " --tokens 500 --temperature 0.7 --top-k 20'
+    parser.epilog = 'Example: python -m tinytx sample runs/gpt --prompt "The " --temperature 0.7 --top-k 20'
     parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
     add_options(parser, SampleFlags)
     parser.set_defaults(run=run)
@@ -38,7 +38,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Print the prompt and its continuation."""
-    flags = SampleFlags.of(arguments)
+    flags = SampleFlags(**given(arguments, SampleFlags))
     options = {name: getattr(flags, name) for name in ("temperature", "top_k", "top_p", "stop")}
     writer = load_run(arguments.dir, Writer)
     for text in writer.write(flags.prompt, flags.tokens, rng=np.random.default_rng(flags.seed), **options):

@@ -2,15 +2,15 @@
 
 from contextlib import closing
 
-from tinytx.cli.options import Flags, add_options, flag_of
-from tinytx.cli.paths import check_file
+from tinytx.cli.options import add_options, given
 from tinytx.cli.texts import given_texts
 from tinytx.extras import require
+from tinytx.paths import check_file
 from tinytx.pipelines import Translator, load_run
 from tinytx.pipelines.texts import unknown_note
 from tinytx.pipelines.translate import AT_A_TIME, LENGTH_PENALTY
 from tinytx.progress import progress, say
-from tinytx.settings import setting
+from tinytx.settings import Flags, flag_of, setting
 from tinytx.wording import counted
 
 
@@ -47,7 +47,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Print each translation on a line."""
-    flags = TranslateFlags.of(arguments)
+    flags = TranslateFlags(**given(arguments, TranslateFlags))
     beam = _beam(flags)
     check_file("--picture", flags.picture, ".png")
     if flags.picture is not None:

@@ -1,19 +1,4 @@
-"""What every ``train MODEL`` has in common: a folder, a checkpoint to go on from, the loop, and what is left behind.
-
-The file of a model holds what is its own: settings, data, model, evaluation and the closing words. Its ``run`` reads::
-
-    settings, before = begin(arguments, lambda given: SETTINGS, "gpt")  # flags, over those of --resume
-    ...                                                             # data, tokenizers, the model's config
-    compare_data(before, text=digest(text))
-    model = build(partial(NextToken.around, GPT), config, settings, before)
-    trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
-    run = Run("gpt", settings, trainer, before, arguments, text=digest(text), tokenizer=...)
-    run.announce("Text: ...", "Model: ...")                         # from here on there is a folder
-    if not run.fit(batch, tokens=..., evaluate=lambda: run.evaluate(...)):
-        return 130
-    run.conclude(lambda: {"val_loss": run.evaluate(...)}, report)   # report prints, and says what to try next
-    return 0
-"""
+"""A run: a folder, the training loop with its validations and checkpoints, and what is left behind."""
 
 import contextlib
 import dataclasses
@@ -23,58 +8,24 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-
-from tinytx.cli.best import FOLDER, Best
-from tinytx.cli.paths import check_folder
-from tinytx.cli.plot import PICTURE, curve_details
-from tinytx.cli.rates import check_rates, goes_on_with, rate_notes
+from tinytx.data import tokenizer_from_dict
 from tinytx.extras import MissingExtra, require
 from tinytx.files import append_json, sweep
 from tinytx.lock import locked
+from tinytx.paths import check_folder
 from tinytx.progress import progress, say
+from tinytx.recipes.best import FOLDER, Best
+from tinytx.recipes.rates import goes_on_with, rate_notes
 from tinytx.terminal import one_line
-from tinytx.training import Trainer, fit, save_checkpoint
-from tinytx.training.checkpoint import NAME, differences, fingerprint
+from tinytx.training import fit, save_checkpoint
+from tinytx.training.checkpoint import NAME, fingerprint
 from tinytx.training.loop import METRICS, read_metrics
 from tinytx.training.trainer import NotFiniteError
 from tinytx.viz import loss_curve
 from tinytx.wording import command, counted
 from tinytx.workers import processors
 
-
-def build(make, config, settings, before):
-    """Return ``make(config, rng=, dtype=)``, new or with the weights of the run that goes on.
-
-    Raises ValueError if anything but the ``free`` settings of its config has changed since, or the dtype.
-    """
-    dtype = np.dtype(settings.dtype)
-    if before:
-        then = vars(before.model.config) | {"dtype": before.model.parameters()[0].data.dtype}
-        now = vars(config) | {"dtype": dtype}
-        free = {field.name for field in dataclasses.fields(config) if field.metadata.get("free")}
-        changed = [name for name in now if name not in free and now[name] != then[name]]
-        if changed:
-            raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
-    model = make(config, rng=np.random.default_rng(settings.seed), dtype=dtype)
-    if before:
-        model.load_state_dict(before.model.state_dict())
-    return model
-
-
-def make_trainer(optimizer, model, settings, before):
-    """Return the trainer, with the optimiser's state of the run that goes on; note what makes its last bits differ."""
-    if before:
-        optimizer.load_state_dict(before.optimizer_state)
-        if optimizer.t >= settings.steps:
-            raise ValueError(f"the run has taken its {counted(optimizer.t, 'step')}: give a larger --steps to train on")
-    check_rates(optimizer.lr, settings, optimizer.t)
-    options = {"clip": settings.clip or None, "threads": settings.threads, "accumulate": settings.accumulate}
-    trainer = Trainer(model, optimizer, seed=settings.seed, **options)
-    changed = differences(before.meta.get("fingerprint"), fingerprint(trainer.threads)) if before else ""
-    if changed:
-        say(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}")
-    return trainer
+PICTURE = "loss.png"  # of one run, in its folder
 
 
 class Run:
@@ -82,13 +33,12 @@ class Run:
 
     Parameters
     ----------
-    name : str
-        Of the model.
+    name, family : str
+        Of the recipe and of its model.
     settings : RunSettings
     trainer : Trainer
     before : Before, or None
-    arguments : argparse.Namespace
-        ``out``, the folder that was asked for, or None; and ``held``, an ExitStack that keeps its lock.
+    asked : Asked
     **meta : anything that JSON can say
         What each checkpoint holds beside model, optimiser and settings: tokenizers, the data's `digest`.
 
@@ -99,15 +49,16 @@ class Run:
         That `fit` took.
     """
 
-    def __init__(self, name, settings, trainer, before, arguments, **meta):
-        self.name, self.settings, self.trainer, self.meta = name, settings, trainer, meta
+    def __init__(self, name, family, settings, trainer, before, asked, **meta):
+        self.name, self.family = name, family
+        self.settings, self.trainer, self.meta = settings, trainer, meta
         self._then = before.meta["settings"] if before else None
         self.resumed, self.seconds = before is not None, 0.0
         self.best = Best.of(before.meta) if before and settings.keeps_best else Best()
         if self._is_over():
             since = f"no validation of the last {self.best.waited} was better than that of step {self.best.step}"
             raise ValueError(f"{since}: give a larger --patience than {settings.patience}, or 0, to train on")
-        self.folder = before.folder if before else _new_folder(arguments.out, name, arguments.held)
+        self.folder = before.folder if before else _new_folder(asked.out, name, asked.held)
         for folder in (self.folder, self.folder / FOLDER):
             if folder.is_dir():
                 sweep(folder)
@@ -255,7 +206,7 @@ class Run:
         if not (self.folder / METRICS).exists():
             return []
         with self._harmless("No picture"):
-            details = curve_details(self.name, dataclasses.asdict(self.settings), self.meta)
+            details = curve_details(self.family, dataclasses.asdict(self.settings), self.meta)
             loss_curve(read_metrics(self.folder / METRICS), self.folder / PICTURE, title, **details)
             return [PICTURE]
         return []
@@ -295,3 +246,19 @@ def _next_free(name):
         with contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)
             return folder
+
+
+def curve_details(name, settings, meta):
+    """Return what `loss_curve` says of a run beside its losses: ``unit``, ``dropout`` and ``label_smoothing``.
+
+    Parameters
+    ----------
+    name : str
+        Of the model, as in `tinytx.models.MODELS`.
+    settings : dict
+    meta : dict
+        What the checkpoint holds, its tokenizers among it.
+    """
+    unit = tokenizer_from_dict(meta.get("target_tokenizer", meta.get("tokenizer"))).unit
+    shares = {key: settings[key] for key in ("dropout", "label_smoothing") if settings.get(key)}
+    return {"unit": f"hidden {unit}" if name == "bert" else unit, **shares}

@@ -1,25 +1,17 @@
-"""``python -m tinytx train gpt``: a character-level GPT from a text file."""
+"""gpt: a character-level GPT learns a text, by nanoGPT's recipe for a laptop."""
 
 from functools import partial
 
 import numpy as np
 
-from tinytx.cli.rates import OptimizerSettings, make_optimizer
-from tinytx.cli.run import Run, build, make_trainer
-from tinytx.cli.settings import (
-    MOST_ROWS,
-    RunSettings,
-    add_train_arguments,
-    begin,
-    compare_data,
-    digest,
-    origin,
-)
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
 from tinytx.models import GPT, GPTConfig
 from tinytx.pipelines import Writer
 from tinytx.pipelines.texts import encode_known
 from tinytx.progress import tracked
+from tinytx.recipes.rates import OptimizerSettings
+from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest, origin
+from tinytx.recipes.train import Prepared
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import NextToken
 from tinytx.wording import command, counted
@@ -45,23 +37,18 @@ SETTINGS = extended(  # nanoGPT's recipe for a laptop
 )  # fmt: skip
 
 
-def add_arguments(parser):
-    """Add the arguments of this command."""
-    add_train_arguments(
-        parser,
-        "gpt",
-        SETTINGS,
-        run,
-        data="[--data FILE] [--valid FILE]",
-        description="Train a character-level GPT (other models: train transformer, train bert). Without flags: "
-        "nanoGPT's laptop recipe on built-in text, a minute or two.",
-        example="--data book.txt --steps 5000 --dropout 0.1 --out runs/book",
-    )
+FAMILY = "gpt"
+HELP = {
+    "data": "[--data FILE] [--valid FILE]",
+    "description": "Train a character-level GPT. Without flags: nanoGPT's laptop recipe on built-in text, a minute or "
+    "two.",
+    "example": "--data book.txt --steps 5000 --dropout 0.1 --out runs/book",
+}
+ROWS = 64  # sequences of a validation's batch
 
 
-def run(arguments):
-    """Train, and return the exit code."""
-    settings, before = begin(arguments, lambda given: SETTINGS, "gpt")
+def prepare(settings, before):
+    """Return what is `Prepared`: characters of a text, in windows."""
     texts = _read(settings)
     text = "".join(texts)
     tokenizer = CharTokenizer.from_dict(before.meta.get("tokenizer")) if before else CharTokenizer.from_text(text)
@@ -69,41 +56,48 @@ def run(arguments):
     ids = [encode_known(tokenizer, text, place) for text, place in zip(texts, places, strict=False)]
     train, validation = ids if settings.valid else split(*ids, settings.train_fraction)
     shape = {"max_len": settings.max_len, "batch_size": settings.batch_size, "seed": settings.seed}
-    if len(train) <= settings.max_len:
-        needs = f"a row of --max-len {settings.max_len} needs {settings.max_len + 1}"
-        remedy = "take a longer text, a smaller --max-len or a larger --train-fraction"
-        raise ValueError(f"there are {counted(len(train), 'character')} to train on, and {needs}: {remedy}")
-    if len(validation) < 2:
-        remedy = "take a longer text or a smaller --train-fraction, or name another text by --valid"
-        raise ValueError(f"there are {counted(len(validation), 'character')} to validate, expected 2: {remedy}")
+    _check_lengths(settings, len(train), len(validation))
     inputs, targets = windows(validation, settings.max_len)
-    compare_data(before, text=digest(*texts))
-    config = GPTConfig(vocab_size=tokenizer.vocab_size, **settings.fields_of(GPTConfig))
-    model = build(partial(NextToken.around, GPT), config, settings, before)
-    trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
-    run = Run("gpt", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
+
+    def rows(every=1):
+        ins, outs = inputs[::every], targets[::every]
+        return [(ins[i : i + ROWS], outs[i : i + ROWS]) for i in range(0, len(ins), ROWS)]
+
     named = origin(settings, before, "data", "valid")
-    run.announce(
+    lines = [
         f"Text: {settings.data or 'the Python language reference'}{named}, {counted(len(text), 'character')}, "
         f"{tokenizer.vocab_size} distinct; {len(train):,} to train on, {len(validation):,} to validate",
         f"Model: GPT, {counted(settings.n_layers, 'layer')}, {counted(settings.n_heads, 'head')}, "
         f"width {settings.d_model}",
-    )
-
-    def evaluate(every=1):
-        size = 64  # sequences at a time
-        ins, outs = inputs[::every], targets[::every]
-        return run.evaluate([(ins[i : i + size], outs[i : i + size]) for i in range(0, len(ins), size)])
-
-    finished = run.fit(
-        lambda step: random_batch(train, **shape, step=step),
+    ]
+    return Prepared(
+        make=partial(NextToken.around, GPT),
+        config=GPTConfig(vocab_size=tokenizer.vocab_size, **settings.fields_of(GPTConfig)),
+        batch=lambda step: random_batch(train, **shape, step=step),
         tokens=settings.batch_size * settings.max_len,
-        evaluate=lambda: evaluate(max(1, len(inputs) // settings.eval_windows)),
+        some=lambda: rows(max(1, len(inputs) // settings.eval_windows)),
+        whole=rows,
+        digests={"text": digest(*texts)},
+        tokenizers={"tokenizer": tokenizer.to_dict()},
+        lines=lines,
+        kept=tokenizer,
     )
-    if not finished:
-        return 130
-    run.conclude(lambda: {"val_loss": evaluate()}, lambda measured: _report(run, model, tokenizer, **measured))
-    return 0
+
+
+def _check_lengths(settings, n_train, n_validation):
+    """Raise ValueError where a text is too short for one row."""
+    if n_train <= settings.max_len:
+        needs = f"a row of --max-len {settings.max_len} needs {settings.max_len + 1}"
+        remedy = "take a longer text, a smaller --max-len or a larger --train-fraction"
+        raise ValueError(f"there are {counted(n_train, 'character')} to train on, and {needs}: {remedy}")
+    if n_validation < 2:
+        remedy = "take a longer text or a smaller --train-fraction, or name another text by --valid"
+        raise ValueError(f"there are {counted(n_validation, 'character')} to validate, expected 2: {remedy}")
+
+
+def measure(model, prepared):
+    """Return ({}, None): the loss is all that is measured."""
+    return {}, None
 
 
 def _read(settings):
@@ -112,12 +106,13 @@ def _read(settings):
     return [text] if settings.valid is None else [text, read_text(settings.valid)]
 
 
-def _report(run, model, tokenizer, val_loss):
+def report(run, prepared, measured, examples):
     """Print the loss and a sample of a finished run; return commands to try next."""
-    steps = run.trainer.optimizer.t
-    print(f"\nValidation loss {val_loss:.4f} nats per character after {counted(steps, 'step')}, {run.seconds:.0f} s")
+    tokenizer, steps = prepared.kept, counted(run.trainer.optimizer.t, "step")
+    print(f"\nValidation loss {measured['val_loss']:.4f} nats per character after {steps}, {run.seconds:.0f} s")
     rng = np.random.default_rng(run.settings.seed)
-    _, *texts = tracked(Writer(model, tokenizer).write(n_tokens=300, temperature=0.8, rng=rng), "character", 301)
+    writing = Writer(run.trainer.model, tokenizer).write(n_tokens=300, temperature=0.8, rng=rng)
+    _, *texts = tracked(writing, "character", 301)
     print(f"\n--- a sample ---\n{''.join(texts).strip()}\n----------------\n")
     prompt = ["--prompt", "The "] if set("The ") <= set(tokenizer.characters) else []
     return [

@@ -1,15 +1,19 @@
-"""``python -m tinytx train bert``: an encoder that learns by filling in hidden words.
+"""bert: an encoder learns to fill in hidden words of a text, in a size that a laptop trains in minutes.
 
-Three recipes give the defaults. ``quick`` is a small model that guesses words of the built-in text after a minute or
-two; ``tutorial`` the from-scratch tutorial's settings (`tinytx.models.BertConfig.tutorial`); ``bert`` the paper's way,
-with word pieces, pairs of sentences and 80/10/10, in a size for a laptop. Any flag given wins over its recipe.
+The recipes `tinytx.recipes.tutorial` and `tinytx.recipes.wordpieces` have other settings, and the rest from here.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.cli.bert_rows import (
+from tinytx.data import Tokenizer
+from tinytx.data.tokenizers.graphemes import count_letters
+from tinytx.models import Bert, BertConfig
+from tinytx.pipelines import Filler
+from tinytx.progress import tracked
+from tinytx.recipes.bert_rows import (
     PAIRS,
     hold_out,
     make_batches,
@@ -18,21 +22,9 @@ from tinytx.cli.bert_rows import (
     read_documents,
     validation_batches,
 )
-from tinytx.cli.rates import OptimizerSettings, make_optimizer
-from tinytx.cli.run import Run, build, make_trainer
-from tinytx.cli.settings import (
-    MOST_ROWS,
-    RunSettings,
-    add_train_arguments,
-    begin,
-    compare_data,
-    digest,
-    origin,
-)
-from tinytx.data.tokenizers.graphemes import count_letters
-from tinytx.models import Bert, BertConfig
-from tinytx.pipelines import Filler
-from tinytx.progress import tracked
+from tinytx.recipes.rates import OptimizerSettings
+from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest, origin
+from tinytx.recipes.train import Prepared
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import HiddenWords
 from tinytx.tasks.hidden_words import IGNORE
@@ -45,7 +37,6 @@ FROM_DATA = ("n_segments", "next_sentence", "pad_id")  # settings of a BertConfi
 class MaskedTextSettings(Settings):
     """Which text is learned, what its tokens are, and which of them are hidden."""
 
-    recipe: str = setting("quick", "where defaults come from", choices=("quick", "tutorial", "bert"), fixed=True)
     data: str | None = setting(None, "UTF-8 text file; without it, Python's own language reference", file=True)
     valid: str | None = setting(None, "UTF-8 text file that validates, in place of a part of the text", file=True)
     lines: int | None = setting(None, "read only so many lines of it", minimum=1)
@@ -76,41 +67,29 @@ class MaskedTextSettings(Settings):
     eval_rows: int = setting(256, "rows of a validation on the way; the last one reads all", minimum=1)
 
 
-QUICK = extended(
+SETTINGS = extended(
     RunSettings, MaskedTextSettings, BertConfig, OptimizerSettings, without=FROM_DATA,
     max_len=20, d_model=128, n_heads=4, n_layers=4, norm_order="pre",
 )  # fmt: skip
-TUTORIAL = extended(
-    QUICK, BertConfig.tutorial(vocab_size=3), without=("vocab_size", *FROM_DATA),
-    recipe="tutorial", mask_unknown=True, batch_size=128, drop_last=True, train_fraction=1.0, optimizer="adam", lr=2e-3,
-    schedule="constant", warmup=0, weight_decay=1e-4, decay_all=True, clip=0.0, steps=30_000,
-)  # fmt: skip
-PAPER = extended(
-    QUICK, recipe="bert", tokenizer="wordpieces", vocab_size=4000, pairs="next", always_mask=False, max_len=64,
-    batch_size=32, norm_order="post", warmup=400, adam_eps=1e-6, steps=4000,
-)  # fmt: skip
-RECIPES = {"quick": QUICK, "tutorial": TUTORIAL, "bert": PAPER}
+FAMILY = "bert"
+HELP = {
+    "data": "[--data FILE] [--valid FILE]",
+    "description": "Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few "
+    "minutes.",
+    "example": "--data europarl.fr --lines 2999 --steps 2000 --out runs/french",
+}
 
 
-def add_arguments(parser):
-    """Add the arguments of this command."""
-    add_train_arguments(
-        parser,
-        "bert",
-        QUICK,
-        run,
-        data="[--recipe quick|tutorial|bert] [--data FILE] [--valid FILE]",
-        description="Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few "
-        "minutes. --recipe tutorial is the from-scratch tutorial (30,000 steps: hours); --recipe bert has word pieces "
-        "and next-sentence pairs.",
-        example="--recipe tutorial --data europarl.fr --lines 2999 --steps 2000 --out runs/french",
-        others={name: RECIPES[name] for name in ("tutorial", "bert")},
-    )
+class Kept(NamedTuple):
+    """What measures and examples need: the tokenizer, encoded sentences, and the batches of the whole validation."""
+
+    tokenizer: Tokenizer
+    sentences: list
+    batches: list
 
 
-def run(arguments):
-    """Train, and return the exit code."""
-    settings, before = begin(arguments, lambda given: RECIPES.get(given.get("recipe"), QUICK), "bert")
+def prepare(settings, before):
+    """Return what is `Prepared`: rows of sentences in which words are hidden."""
     texts, (found, *valid) = read_documents(settings)
     train, rest = (found, *valid) if valid else hold_out(found, settings.train_fraction)
     if before:
@@ -120,34 +99,28 @@ def run(arguments):
     rows = make_rows(settings, tokenizer, train)
     held_out = make_rows(settings, tokenizer, rest) if rest else rows
     batches = make_batches(settings, tokenizer, rows)
-    checks = [validation_batches(settings, tokenizer, held_out, n) for n in (settings.eval_rows, None)]
-    if not all(any((batch[1] != IGNORE).any() for batch in check) for check in checks):
+    some, whole = (validation_batches(settings, tokenizer, held_out, n) for n in (settings.eval_rows, None))
+    if not all(any((batch[1] != IGNORE).any() for batch in check) for check in (some, whole)):
         raise ValueError("no word is hidden in the rows that validate: take a longer text, or a larger --mask-rate")
-    compare_data(before, text=digest(*texts))
     two = settings.pairs != "none"
     config = BertConfig(
         **settings.fields_of(BertConfig) | {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id},
         n_segments=2 if two else 0,
         next_sentence=two,
     )
-    model = build(partial(HiddenWords.around, Bert), config, settings, before)
-    trainer = make_trainer(make_optimizer(model, settings), model, settings, before)
-    run = Run("bert", settings, trainer, before, arguments, text=digest(*texts), tokenizer=tokenizer.to_dict())
     named = origin(settings, before, "data", "valid")
-    run.announce(*_announcement(settings, named, found, rows, held_out, tokenizer, batches))
-
-    finished = run.fit(
-        batches,
+    return Prepared(
+        make=partial(HiddenWords.around, Bert),
+        config=config,
+        batch=batches,
         tokens=sum(map(len, rows.parts[0])) // len(batches),
-        evaluate=lambda: run.evaluate(checks[0]),
+        some=lambda: some,
+        whole=lambda: whole,
+        digests={"text": digest(*texts)},
+        tokenizers={"tokenizer": tokenizer.to_dict()},
+        lines=_announcement(settings, named, found, rows, held_out, tokenizer, batches),
+        kept=Kept(tokenizer, held_out.sentences, whole),
     )
-    if not finished:
-        return 130
-    run.conclude(
-        lambda: {"val_loss": run.evaluate(checks[1]), **model.measure(tracked(checks[1], "batch of the accuracy"))},
-        lambda measured: _report(run, model, tokenizer, held_out.sentences, measured),
-    )
-    return 0
 
 
 def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
@@ -172,6 +145,11 @@ def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
     ]
 
 
+def measure(model, prepared):
+    """Return (what a model says about hidden words, and about pairs; None)."""
+    return model.measure(tracked(prepared.kept.batches, "batch of the accuracy")), None
+
+
 def examples(model, tokenizer, sentences, seed, n=3):
     """Return n texts with a hidden word, and what the model says: (ids with the hidden word, the word, guesses).
 
@@ -192,14 +170,15 @@ def examples(model, tokenizer, sentences, seed, n=3):
     return found
 
 
-def _report(run, model, tokenizer, sentences, measured):
+def report(run, prepared, measured, shown):
     """Print the losses and filled sentences of a finished run; return commands to try next."""
+    tokenizer, sentences, _ = prepared.kept
     steps, unit = run.trainer.optimizer.t, tokenizer.unit
     print(f"\nValidation loss {measured['val_loss']:.4f} nats after {counted(steps, 'step')}, {run.seconds:.0f} s")
     print(f"Perplexity {measured['perplexity']:.2f} per hidden {unit}; guessed right: {measured['accuracy']:.1%}")
     if "pair_accuracy" in measured:
         print(f"Pairs told right: {measured['pair_accuracy']:.1%} (by chance, about half)")
-    shown = examples(model, tokenizer, sentences, run.settings.seed)
+    shown = examples(run.trainer.model, tokenizer, sentences, run.settings.seed)
     print("\n--- hidden words, and what the model says ---")
     for ids, word, guesses in shown:
         print(tokenizer.decode(ids))
@@ -211,5 +190,5 @@ def _report(run, model, tokenizer, sentences, measured):
     return [
         command("fill", run.folder, example),
         command("embeddings", run.folder, "--tsne", "map.html"),
-        command(*"train bert --data FILE --recipe tutorial".split()),
+        command(*"train tutorial --data FILE".split()),
     ]

@@ -1,26 +1,23 @@
-"""``python -m tinytx train transformer``: the encoder-decoder, on dates or on pairs of your own."""
+"""transformer: an encoder-decoder learns to write dates in ISO form, or to translate pairs of texts.
+
+The recipe `tinytx.recipes.pairs` has other settings, for pairs of the user's own, and the rest from here.
+"""
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
-from tinytx.cli.pair_parts import read_parts
-from tinytx.cli.rates import OptimizerSettings, make_optimizer
-from tinytx.cli.run import Run, build, make_trainer
-from tinytx.cli.settings import (
-    MOST_TOKENS,
-    RunSettings,
-    add_train_arguments,
-    begin,
-    compare_data,
-    digest,
-    origin,
-)
 from tinytx.data import PairBatches, build_tokenizers, encode_pairs
 from tinytx.extras import MissingExtra
 from tinytx.metrics import corpus_bleu, exact_match
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.pipelines import Translator
 from tinytx.progress import tracked
+from tinytx.recipes.pair_parts import read_parts
+from tinytx.recipes.rates import OptimizerSettings
+from tinytx.recipes.settings import MOST_TOKENS, RunSettings, digest, origin
+from tinytx.recipes.train import Prepared
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import SequenceToSequence
 from tinytx.wording import command, counted
@@ -69,80 +66,66 @@ class PairSettings(Settings):
     report_pairs: int = setting(2500, "held-out pairs that are translated at the end, at most", minimum=1)
 
 
-DATES = extended(
+SETTINGS = extended(
     RunSettings, PairSettings, TransformerConfig, OptimizerSettings, without=FROM_DATA,
     d_model=128, n_heads=4, n_encoder_layers=2, n_decoder_layers=1, d_ff=256, dropout=0.0, norm_order="pre",
     label_smoothing=0.0, beta2=0.98, weight_decay=0.0, steps=1500,
 )  # fmt: skip
-OWN_PAIRS = extended(
-    DATES, tokenizer="subword", shared_vocabulary=True, max_tokens=1000, d_model=256, n_decoder_layers=2, d_ff=512,
-    dropout=0.1, label_smoothing=0.1, lr=1.5e-3, warmup=200, report_pairs=1000, steps=6000,
-)  # fmt: skip
+FAMILY = "transformer"
+HELP = {
+    "data": "[--pairs FILE.tsv | --source FILE --target FILE] [--valid FILE.tsv] [--test FILE.tsv]",
+    "description": "Train the Transformer of 'Attention is all you need'. Without flags it learns to write dates such "
+    "as 'september 27, 1994' as 1994-09-27, from generated ones, in a few minutes. For pairs of your own the recipe "
+    "pairs has better defaults.",
+    "example": "--dates 20000 --d-model 64 --out runs/dates",
+}
 
 
-def add_arguments(parser):
-    """Add the arguments of this command."""
-    add_train_arguments(
-        parser,
-        "transformer",
-        DATES,
-        run,
-        data="[--pairs FILE.tsv | --source FILE --target FILE] [--valid FILE.tsv] [--test FILE.tsv]",
-        description="Train the Transformer of 'Attention is all you need'. Without flags it learns to write dates such "
-        "as 'september 27, 1994' as 1994-09-27, from generated ones, in a few minutes.",
-        example="--pairs fra-eng.tsv --tokenizer word --d-model 128 --out runs/french",
-        others={"with pairs of your own": OWN_PAIRS},
-    )
+class Kept(NamedTuple):
+    """What measures and examples need."""
+
+    settings: Settings
+    tokenizers: tuple  # of the source, of the target
+    sources: list  # encoded, of the pairs that are held out and short enough
+    pairs: list  # those pairs
+    validation: Callable  # () -> PairBatch after PairBatch
 
 
-def _recipe(given):
-    """Return the settings with the defaults for dates, or for pairs of the user's own."""
-    return OWN_PAIRS if any(given.get(name) for name in ("pairs", "source", "target")) else DATES
-
-
-def run(arguments):
-    """Train, and return the exit code."""
-    settings, before = begin(arguments, _recipe, "transformer")
+def prepare(settings, before):
+    """Return what is `Prepared`: pairs of texts in batches of like lengths."""
     _check(settings)
     parts = read_parts(settings)
     tokenizers = _tokenizers(settings, parts.train, before)
     encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts[:3]]
     _check_longest(settings, encoded)
     batches = PairBatches(*encoded[0][:2], max_tokens=settings.max_tokens, pad_id=0, seed=settings.seed)
-    checks = _validation(encoded[1], settings)
-    data = digest(*(text for pair in parts.pairs for text in pair))
-    compare_data(before, pairs=data)
-    sizes = {f"{s}_vocab_size": t.vocab_size for s, t in zip(("source", "target"), tokenizers, strict=True)}
-    config = TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": _tied(settings)})
-    model = build(partial(SequenceToSequence.around, Transformer), config, settings, before)
-    trainer = make_trainer(make_optimizer(model, settings, peak=_peak(settings)), model, settings, before)
-    states = {f"{s}_tokenizer": t.to_dict() for s, t in zip(("source", "target"), tokenizers, strict=True)}
-    run = Run("transformer", settings, trainer, before, arguments, pairs=data, **states)
-    named = origin(settings, before, "pairs", "source", "target", "valid", "test")
-    run.announce(*_announcement(settings, named, parts, encoded, tokenizers, batches))
-
-    finished = run.fit(
-        lambda step: batches.batch(step)[:2],
-        tokens=sum(len(row) for side in encoded[0][:2] for row in side) // len(batches),
-        evaluate=lambda: run.evaluate(batch[:2] for batch in checks(settings.eval_pairs)),
-    )
-    if not finished:
-        return 130
+    checks, sides = _validation(encoded[1], settings), [*zip(("source", "target"), tokenizers, strict=True)]
+    sizes = {f"{side}_vocab_size": tokenizer.vocab_size for side, tokenizer in sides}
     skipped = set(encoded[2].skipped)
     held_out = [pair for i, pair in enumerate(parts.held_out) if i not in skipped][: settings.report_pairs]
-    hypotheses = []
+    named = origin(settings, before, "pairs", "source", "target", "valid", "test")
+    return Prepared(
+        make=partial(SequenceToSequence.around, Transformer),
+        config=TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": _tied(settings)}),
+        batch=lambda step: batches.batch(step)[:2],
+        tokens=sum(len(row) for side in encoded[0][:2] for row in side) // len(batches),
+        some=lambda: [batch[:2] for batch in checks(settings.eval_pairs)],
+        whole=lambda: [batch[:2] for batch in checks()],
+        digests={"pairs": digest(*(text for pair in parts.pairs for text in pair))},
+        tokenizers={f"{side}_tokenizer": tokenizer.to_dict() for side, tokenizer in sides},
+        lines=_announcement(settings, named, parts, encoded, tokenizers, batches),
+        kept=Kept(settings, tokenizers, encoded[2].sources[: settings.report_pairs], held_out, checks),
+        peak=_peak(settings),
+    )
 
-    def measure():
-        batches = list(checks())
-        losses = {"val_loss": run.evaluate(batch[:2] for batch in batches)}
-        losses |= model.measure(tracked(batches, "batch of the perplexity"))
-        hypotheses.extend(Translator(model, *tokenizers).translate_ids(encoded[2].sources[: settings.report_pairs]))
-        references = _references(settings, held_out)
-        bleu = corpus_bleu(hypotheses, references).score
-        return losses | {"exact_match": exact_match(hypotheses, references), "bleu": bleu}
 
-    run.conclude(measure, lambda measured: _report(run, tokenizers[1].unit, held_out, hypotheses, measured))
-    return 0
+def measure(model, prepared):
+    """Return (perplexity, exact match and BLEU; translations of the pairs that were held out)."""
+    settings, tokenizers, sources, pairs, validation = prepared.kept
+    surprise = model.measure(tracked(list(validation()), "batch of the perplexity"))
+    hypotheses, references = Translator(model, *tokenizers).translate_ids(sources), _references(settings, pairs)
+    matched, bleu = exact_match(hypotheses, references), corpus_bleu(hypotheses, references).score
+    return surprise | {"exact_match": matched, "bleu": bleu}, hypotheses
 
 
 def _check(settings):
@@ -229,9 +212,10 @@ def _references(settings, pairs):
     return [target.lower() if settings.lower else target for _, target in pairs]
 
 
-def _report(run, unit, pairs, hypotheses, measured):
+def report(run, prepared, measured, hypotheses):
     """Print the losses and some translations of a finished run; return commands to try next."""
-    settings, references = run.settings, _references(run.settings, pairs)
+    settings, (_, target), _, pairs, _ = prepared.kept
+    unit, references = target.unit, _references(settings, pairs)
     own = settings.pairs is not None or settings.source is not None
     smoothed = f" (with label smoothing {settings.label_smoothing:g})" if settings.label_smoothing else ""
     steps, seconds = counted(run.trainer.optimizer.t, "step"), f"{run.seconds:.0f} s"
@@ -252,5 +236,5 @@ def _report(run, unit, pairs, hypotheses, measured):
     return [
         command("translate", run.folder, example),
         command("explain", run.folder, example),
-        command(*"train transformer --pairs FILE.tsv".split()),
+        command(*"train pairs --pairs FILE.tsv".split()),
     ]

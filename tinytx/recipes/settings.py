@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinytx.arguments import INT64
-from tinytx.cli.best import FOLDER
-from tinytx.cli.options import Flags, add_options, flag_of, given, without_effect
 from tinytx.core import Layer
 from tinytx.lock import locked
 from tinytx.progress import say
-from tinytx.settings import setting
+from tinytx.recipes.best import FOLDER
+from tinytx.settings import Flags, flag_of, setting
 from tinytx.training import load_checkpoint
 from tinytx.wording import command
 from tinytx.workers import processors
@@ -26,6 +25,7 @@ MOST_THREADS = max(64, 4 * processors())  # a checkpoint may be a stranger's, an
 MOST_ROWS = 2**16  # of a batch
 MOST_TOKENS = 2**22  # of a batch
 RENAMED = {"eps": "adam_eps"}  # settings that had another name in checkpoints of earlier versions
+FORGOTTEN = {"recipe"}  # a setting of earlier versions, which named where defaults came from
 
 
 class RunSettings(Flags):
@@ -92,79 +92,60 @@ class Before(NamedTuple):
     flags: dict
 
 
-def add_train_arguments(parser, name, settings, run, *, data, description, example, others=None):
-    """Add the arguments of ``train NAME``.
+class Asked(NamedTuple):
+    """What a run is asked to do: flags that were given, its folder or the one to go on with, and what holds locks."""
 
-    Parameters
-    ----------
-    parser : Parser
-    name : str
-    settings : class of RunSettings
-        Its fields become flags.
-    run : function (arguments) -> exit code
-    data : str
-        The flags that name the data, for the usage line.
-    description, example : str
-        What it does; an example's arguments.
-    others : dict, optional
-        {name: class} of settings with other defaults.
-    """
-    parser.usage = f"%(prog)s [--out DIR | --resume DIR] {data} [--FLAG VALUE ...]"
-    parser.description = f"{description} Ctrl-C saves; --resume goes on."
-    parser.epilog = f"Example: python -m tinytx train {name} {example}"
-    folder = f"folder for the run's files (default: the next free runs/{name}, runs/{name}-2, ...)"
-    parser.add_argument("--out", metavar="DIR", help=folder)
-    parser.add_argument("--resume", metavar="DIR", help="go on with the run in DIR; flags given now win over its own")
-    add_options(parser, settings, others)
-    parser.set_defaults(run=_holding(run))
+    flags: dict
+    out: str | None
+    resume: str | None
+    held: contextlib.ExitStack
 
 
-def _holding(run):
-    """Return a command that gives back the folder that ``run`` locked, however ``run`` ends."""
+def without_effect(settings):
+    """Return a line for each setting that was chosen and has no effect beside another (the fields' ``only``)."""
+    lines = []
+    for field in dataclasses.fields(settings):
+        for other, values in field.metadata.get("only", {}).items():
+            beside = getattr(settings, other)
+            if getattr(settings, field.name) != field.default and beside not in values:
+                lines.append(f"{flag_of(field.name)} has no effect where {flag_of(other)} is {beside}")
+    return lines
 
-    def command(arguments):
-        with contextlib.ExitStack() as arguments.held:
-            return run(arguments)
 
-    return command
-
-
-def begin(arguments, settings, name):
+def begin(asked, settings, family):
     """Return (settings, Before or None): flags given now, over those of the run that goes on, over defaults.
 
     Parameters
     ----------
-    arguments : argparse.Namespace
-    settings : function (dict) -> class of RunSettings
-        The class for the settings that are given, whose defaults the others have; all have the same fields.
-    name : str
-        Of the model, as in ``train NAME`` and in `tinytx.models.MODELS`.
+    asked : Asked
+    settings : class of RunSettings
+    family : str
+        Of the model, as in `tinytx.models.MODELS`: recipes of one family have the same fields.
     """
-    fields = dataclasses.fields(settings({}))
-    flags = given(arguments, settings({}))
+    fields, flags = dataclasses.fields(settings), asked.flags
     files = [field.name for field in fields if field.metadata.get("file")]
     flags |= {name: os.path.abspath(flags[name]) for name in files if flags.get(name)}  # found from any folder
-    if arguments.resume is None:
-        return settings(flags)(**flags), None
-    if arguments.out is not None:
+    if asked.resume is None:
+        return settings(**flags), None
+    if asked.out is not None:
         raise ValueError("--resume writes into the folder it names: leave out --out")
-    if Path(arguments.resume).is_dir():  # before its checkpoint is read: another run would replace it
-        arguments.held.enter_context(locked(arguments.resume))
-    before = Before(Path(arguments.resume), *load_checkpoint(arguments.resume), flags)
+    if Path(asked.resume).is_dir():  # before its checkpoint is read: another run would replace it
+        asked.held.enter_context(locked(asked.resume))
+    before = Before(Path(asked.resume), *load_checkpoint(asked.resume), flags)
     kind = before.meta["model"]
-    if kind != name:
+    if kind != family:
         go_on = command("train", kind, "--resume", before.folder)
-        raise ValueError(f"--resume: {before.folder} holds a {kind}, expected a {name}; to go on with it: {go_on}")
+        raise ValueError(f"--resume: {before.folder} holds a {kind}, expected a {family}; to go on with it: {go_on}")
     old = _settings_of(before.meta, {field.name for field in fields})
     if old is None:
         kept = before.meta.get("settings")
-        raise ValueError(f"--resume: the checkpoint has settings {kept!r:.80}, expected those of train {name}")
+        raise ValueError(f"--resume: the checkpoint has settings {kept!r:.80}, expected those of a {family}")
     fixed = [field.name for field in fields if field.metadata.get("fixed")]
     changed = [name for name in fixed if name in flags and flags[name] != old.get(name, flags[name])]
     if changed:
         raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
     try:
-        now = settings(old | flags)(**old | flags)
+        now = settings(**old | flags)
     except TypeError as error:  # a checkpoint may hold anything
         raise ValueError(f"--resume: {error}") from error
     for name in files:
@@ -180,7 +161,7 @@ def _settings_of(meta, known):
     old = meta.get("settings")
     if not isinstance(old, dict):
         return None
-    old = {name if name in known else RENAMED.get(name, name): value for name, value in old.items()}
+    old = {name if name in known else RENAMED.get(name, name): old[name] for name in old if name not in FORGOTTEN}
     return old if old.keys() <= known else None
 
 

@@ -111,7 +111,7 @@ def make_tokenizer(settings, train):
     try:
         return WordPieceTokenizer.from_texts(texts, settings.vocab_size, lower=settings.lower)
     except MissingExtra as error:
-        remedy = "or take --recipe tutorial, or --tokenizer words, which need nothing"
+        remedy = "or take --tokenizer words, which needs nothing, or the recipe bert"
         raise MissingExtra(f"{error}, {remedy}", name=error.name) from error
 
 
