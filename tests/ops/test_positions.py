@@ -49,7 +49,7 @@ def test_rows_from_start_on_are_added():
 
 @pytest.mark.parametrize("start", [-1, 7, 100])
 def test_refuses_positions_outside_the_table(start):
-    with pytest.raises(ValueError, match=f"positions {start}.* table ends at 9"):
+    with pytest.raises(ValueError, match=f"positions {start}.* exceed 0..9"):
         add_positions(np.zeros((3, 4, 2)), np.zeros((10, 2)), start=start)
 
 

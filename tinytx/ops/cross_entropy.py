@@ -7,7 +7,7 @@ Z = sum_v e^(x_v - m),
 
     p_v = e^(x_v - m) / Z,   ln p_v = (x_v - m) - ln Z.                  (0)
 
-The logarithm of a probability that underflowed never appears, and no small number is added to hide it. With label
+So no logarithm of a probability that underflowed is taken, and no small number has to be added. With label
 smoothing epsilon (Szegedy et al. 2015, arXiv:1512.00567) the target is the distribution
 
     q_v = (1 - epsilon) [v = t] + epsilon / V,                           (1)
@@ -17,8 +17,8 @@ where [v = t] is 1 for the target t and 0 for all others. The row's loss is
     l = - sum_v q_v ln p_v
       = ln Z - (1 - epsilon) (x_t - m) - (epsilon / V) sum_v (x_v - m).  (2)
 
-m and Z are kept apart on purpose: m + ln Z would be rounded to m's precision, and a constant added to all logits would
-change the loss. For the derivative, write the first line of (2) without m, as in (0) with m = 0; the q_u add up to 1:
+m and Z are kept apart: m + ln Z would be rounded to m's precision, and adding a constant to all logits would change the
+loss. For the derivative, write the first line of (2) without m, as in (0) with m = 0; the q_u add up to 1:
 
     l = ln sum_u e^(x_u) - sum_u q_u x_u,
     ∂/∂x_v ln sum_u e^(x_u) = e^(x_v) / sum_u e^(x_u) = p_v,
@@ -28,15 +28,15 @@ and therefore
     ∂l/∂x_v = p_v - q_v.                                                 (3)
 
 The loss is the mean over the N rows that count, those whose target is not ignore_index. ``dloss`` is the gradient of
-whatever is differentiated with respect to this loss: 1 if it is the loss itself, so that dx_nv = ∂loss/∂x_nv.
+a larger quantity with respect to this loss: 1 for the loss itself, so that dx_nv = ∂loss/∂x_nv.
 
     loss = (1/N) sum_n l_n,   dx_nv = dloss (p_nv - q_nv) / N.           (4)
 
-N must be the same in both halves of (4). Ignored rows are not read and get gradient 0. Where all rows are ignored
-there is no mean; a part of a batch, which divides by the whole's N, has loss 0 there.
+N must be the same in both halves of (4). Ignored rows are not read and get gradient 0. If all rows are ignored there is
+no mean; but a part of a batch divides by the N of the whole batch, so its loss is then 0.
 
-What is kept: the logits, which exist already, and m and Z for each row. p is one exponential away, and would be a
-second array of (N, V).
+What is kept: the logits, which exist already, and m and Z for each row. p would be a second array of (N, V); it is
+computed again with one exponential.
 
 With numbers
 ------------
@@ -107,26 +107,27 @@ def _backward(dlogits, logits, targets, largest, total, ignore_index, smoothing,
 
 
 def count_targets(targets, ignore_index=-100):
-    """Return how many of ``targets``, integers of any shape, are not ``ignore_index``."""
+    """Return the number of ``targets``, integers of any shape, that are not ``ignore_index``."""
     ignore_index = check_whole("count_targets", "ignore_index", ignore_index, *INT64)
     return int(np.count_nonzero(check_integers("count_targets", targets, "targets") != ignore_index))
 
 
 def divisor(place, targets, ignored, count):
-    """Return what a mean over targets divides by: ``count`` where it is given, or else the targets that count.
+    """Return the divisor of a mean over targets: ``count`` if it is given, else the number of targets that count.
 
     Raises
     ------
     ValueError
-        If none counts: a mean over nothing is no number. A part of a batch, which may be without, gives its ``count``.
+        If no target counts and ``count`` is not given. A part of a batch, in which no target may count, needs
+        ``count``.
     """
     if count is not None:
         return max(1, check_whole(place, "count", count, 0))
     count = count_targets(targets, ignored)
     if not count:
         raise ValueError(
-            f"{place}: none of {np.size(targets)} targets counts, all are {ignored}: a mean over nothing. "
-            "For a part of a batch give count, the number of the whole"
+            f"{place}: none of {np.size(targets)} targets counts, all are {ignored}, so there is no mean. "
+            "For a part of a batch give count, the number in the whole batch"
         )
     return count
 
@@ -144,8 +145,8 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     label_smoothing : float in [0, 1)
         epsilon in (1).
     count : int, optional
-        What (4) divides by, 0 or more. The default is the number of targets that count; a shard of a batch hands in the
-        number of the whole batch, and its loss is then its share of the whole batch's.
+        N in (4), 0 or more. The default is the number of targets that count. A shard of a batch gives the number of the
+        whole batch; its loss is then its share of the whole batch's loss.
 
     Returns
     -------
@@ -156,7 +157,7 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     Raises
     ------
     TypeError
-        If an argument is of another kind.
+        If an argument has a wrong type.
     ValueError
         If a target is neither a class nor ``ignore_index``, shapes do not fit, or no target counts and no ``count`` is
         given.
@@ -189,7 +190,7 @@ def cross_entropy_backward(dloss, saved):
     Parameters
     ----------
     dloss : float
-        The gradient of whatever the loss is part of, with respect to the loss: 1 for the loss itself.
+        The gradient of a larger quantity with respect to the loss: 1 for the loss itself.
     saved : Saved
     """
     logits, targets, largest, total, count, ignore_index, label_smoothing = saved

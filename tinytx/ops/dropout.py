@@ -1,4 +1,4 @@
-r"""Dropout (Srivastava et al. 2014), with masks that are computed and never kept.
+r"""Dropout (Srivastava et al. 2014), with masks that are computed and never stored.
 
 Derivation
 ----------
@@ -10,9 +10,9 @@ so that the expected value of y is x. m does not depend on x, so ∂y/∂x = m /
 
     dx = dy m / (1 - p).                                                 (2)
 
-m is a function of a key and of the element's place: row n of the whole batch, column d. Its bits come from a hash, not
-from a generator with a state, so the backward makes the mask again instead of keeping it, a resumed run draws what the
-straight run would have drawn, and a thread that has only some rows of the batch draws just those rows' bits.
+m depends on a key and on the element's place: row n of the whole batch, column d. Its bits come from a hash and not
+from a generator with a state. So the backward computes the mask again instead of storing it, a resumed run has the same
+masks as an uninterrupted one, and a thread with some rows of the batch computes the bits of those rows only.
 
 The same in plain NumPy: ``dropout`` in ``plain.py``.
 """
@@ -49,7 +49,7 @@ def threshold(p):
 
 
 def check_mask_key(place, key, first_row):
-    """Return what names a mask as two ints; raise TypeError or ValueError for others than the hash can take."""
+    """Return key and first row as ints; raise TypeError or ValueError if the hash cannot take them."""
     return check_whole(place, "key", key, 0, 2**64 - 1), check_whole(place, "first_row", first_row, *ROWS)
 
 
@@ -69,7 +69,7 @@ def dropout(x, p, key, first_row=0):
     -------
     y : array, shape of x
     saved : Saved
-        No mask: the backward makes it again.
+        Without the mask: the backward computes it again.
     """
     check_float("dropout", x=x)
     check_axes("dropout", "x", x, "(..., D)")

@@ -6,8 +6,8 @@ With the one-hot matrix E_nv = [ids_n = v], the rows picked are a product,
 
     y_nd = sum_v E_nv W_vd = W_{ids_n, d},                               (1)
 
-and so the gradient is that of a product, dW = E^T dy by (3) of ``linear.py``. In it row v collects the gradients of all places n that
-picked v:
+and so the gradient is that of a product, dW = E^T dy by (3) of ``linear.py``. In it row v collects the gradients of all
+places n that picked v:
 
     dW_vd = sum_{n : ids_n = v} dy_nd.                                   (2)
 
@@ -57,7 +57,8 @@ def embedding(ids, weight):
     Raises
     ------
     TypeError, ValueError
-        If ids are not integers, one is out of range (with its position and value), or ``weight`` is no such table.
+        If ids are not integers, one is out of range (the message has its position and value), or ``weight`` is not a
+        float array (V, D).
     """
     check_float("embedding", weight=weight)
     check_axes("embedding", "weight", weight, "(V, D)")

@@ -1,4 +1,4 @@
-r"""The Kullback-Leibler divergence between smoothed targets and a softmax: label smoothing that leaves padding out.
+r"""The Kullback-Leibler divergence between smoothed targets and a softmax: label smoothing without padding.
 
 Derivation
 ----------
@@ -6,8 +6,8 @@ For one row x of V logits let p = softmax(x) and m = max_v x_v, Z = sum_v e^(x_v
 
     ln p_v = (x_v - m) - ln Z.                                           (0)
 
-There the smoothed target is spread over all V words. Here, as in the Annotated Transformer (Rush 2018), padding is no
-word to be predicted and never gets any, and the target does not get a second share. The V - 2 other words do:
+There the smoothed target is spread over all V words. Here, as in the Annotated Transformer (Rush 2018), padding gets no
+probability, and the target gets no share of epsilon. Only the V - 2 other words do:
 
     q_t = 1 - epsilon,   q_pad = 0,   q_v = s = epsilon / (V - 2).       (1)
 
@@ -27,7 +27,7 @@ The loss is the mean over the N rows whose target is not padding:
 
     loss = (1/N) sum_n l_n,   dx_nv = dloss (p_nv - q_nv) / N.           (5)
 
-Rows of padding are not read and get gradient 0; where there are no others there is no mean. PyTorch's
+Rows of padding are not read and get gradient 0; if there are no other rows there is no mean. PyTorch's
 ``KLDivLoss(reduction="batchmean")`` divides by all rows, padding or not, so its loss depends on how a batch was padded.
 
 What is kept: the logits, which exist already, and m and Z for each row; q is never formed.
@@ -90,7 +90,7 @@ def _backward(dlogits, logits, targets, largest, total, pad_id, smoothing, sprea
         r = one / total[n]
         for j in range(v):
             dlogits[n, j] = scale * (exp(logits[n, j] - largest[n]) * r - spread)  # (4) and (5)
-        dlogits[n, targets[n]] -= scale * (one - smoothing - spread)  # the two words that (1) excepts
+        dlogits[n, targets[n]] -= scale * (one - smoothing - spread)  # target and padding: (1)
         dlogits[n, pad_id] = scale * (exp(logits[n, pad_id] - largest[n]) * r)
 
 
@@ -106,14 +106,13 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     ----------
     logits : array (..., V), float32 or float64
     targets : integers (...)
-        The right word of each row, or ``pad_id`` where there is none.
+        The right word of each row, or ``pad_id`` in rows of padding.
     pad_id : int in 0..V-1
-        A word of the vocabulary, and the only one that is never expected.
+        The id of padding, which is never a target that counts.
     label_smoothing : float in [0, 1)
-        epsilon in (1), what the V - 2 words share that are neither the target nor padding.
+        epsilon in (1), shared by the V - 2 words that are neither the target nor padding.
     count : int, optional
-        What (5) divides by; the default is the number of targets that are not padding. See
-        `tinytx.ops.cross_entropy`.
+        N in (5); the default is the number of targets that are not padding. See `tinytx.ops.cross_entropy`.
 
     Returns
     -------
@@ -124,9 +123,9 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     Raises
     ------
     TypeError
-        If an argument is of another kind.
+        If an argument has a wrong type.
     ValueError
-        If a target or ``pad_id`` is no word, shapes do not fit, smoothing finds no third word to spread over, or all
+        If a target or ``pad_id`` is not in 0..V-1, shapes do not fit, V is below 3 and label_smoothing is not 0, or all
         targets are padding and no ``count`` is given.
 
     Notes
@@ -140,8 +139,8 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     pad_id = check_whole("kl_divergence", "pad_id", pad_id, 0, v - 1)
     if label_smoothing and v < 3:
         raise ValueError(
-            f"kl_divergence: label_smoothing is {label_smoothing} with V = {v} words: there is none beside the target "
-            "and padding to spread it over"
+            f"kl_divergence: label_smoothing is {label_smoothing} with V = {v} words, expected V of at least 3: the "
+            "target, padding, and a word to spread it over"
         )
     targets = check_ids("kl_divergence", targets, v, what="target")
     check_shape("kl_divergence", "targets", targets, logits.shape[:-1], "logits of shape", logits.shape)
@@ -162,7 +161,7 @@ def kl_divergence_backward(dloss, saved):
     Parameters
     ----------
     dloss : float
-        The gradient of whatever the loss is part of, with respect to the loss: 1 for the loss itself.
+        The gradient of a larger quantity with respect to the loss: 1 for the loss itself.
     saved : Saved
     """
     logits, targets, largest, total, count, pad_id, label_smoothing = saved

@@ -31,10 +31,10 @@ x_j moves the loss through every n_i of its row, and the sums over i become mean
     dx_j = sum_i dn_i (∂n_i/∂x_j) = r (dn_j - (1/D) sum_i dn_i - n_j (1/D) sum_i dn_i n_i)
          = r (dn_j - mean(dn) - n_j mean(dn n)).                         (7)
 
-Two places where it is easy to go wrong. w belongs inside the means of (7), through (5): with w = 1 nobody would
-notice. And eps is inside r, where (6) uses it; 1/sqrt(v) in its place changes every entry.
+Two mistakes are easy to make. By (5), w belongs inside the means of (7); without it (7) is still right for w = 1. And r
+in (6) contains eps; 1/sqrt(v) in its place changes every entry.
 
-What is kept: x, and for each row mu and r, which (7) turns into n again; n itself would be another array of x's size.
+What is kept: x, and mu and r for each row, from which (7) computes n again; n would be another array of x's size.
 
 With numbers
 ------------
@@ -131,7 +131,7 @@ def _backward(dx, dweight, dbias, dy, x, weight, mean, rstd):
 
 
 def check_eps(place, eps):
-    """Return ``eps`` as a float; raise TypeError or ValueError unless it is a number that a variance can be added to."""
+    """Return ``eps`` as a float; raise TypeError or ValueError unless it is a number from 0 to 1e30."""
     return check_number(place, "eps", eps, "a number from 0 to 1e30", lambda eps: 0 <= eps <= 1e30)
 
 
@@ -158,8 +158,8 @@ def layer_norm(x, weight, bias, eps=1e-5):
 
     Notes
     -----
-    The squares of (1) may overflow or vanish: rows are right up to half the largest number of their dtype, and with an
-    ``eps`` of 0 down to its smallest normal one.
+    Squares in (1) may overflow or underflow; such rows are computed with a scale. Results are right for numbers up to
+    half the largest of the dtype and, with an ``eps`` of 0, down to its smallest normal number.
     """
     check_float("layer_norm", x=x, weight=weight, bias=bias)
     check_axes("layer_norm", "x", x, "(..., D)")

@@ -1,10 +1,10 @@
-r"""The linear map y = x W + b. The first page to read: its four equations stand behind every other file here.
+r"""The linear map y = x W + b. The first file to read: all other files here use its equations.
 
 Derivation
 ----------
 ``dy`` is short for the gradient of the loss with respect to y: dy_j = ∂loss/∂y_j says how fast the loss grows when y_j
-grows. The operations that follow this one hand it back. This one turns it into dx = ∂loss/∂x, dW = ∂loss/∂W and
-db = ∂loss/∂b. Every file of this folder means the same by these names.
+grows. The operations after this one compute it. This one turns it into dx = ∂loss/∂x, dW = ∂loss/∂W and
+db = ∂loss/∂b. These names have the same meaning in every file of this folder.
 
 Write the rows of x as a matrix X of shape (N, d_in). Each output is a sum,
 
@@ -47,11 +47,11 @@ import numpy as np
 from tinytx import workers
 from tinytx.shapes import check_float, check_gradient, check_shape, rows
 
-LARGE = 1 << 24  # multiplications from which a product is worth several threads: some 0.2 ms
+LARGE = 1 << 24  # multiplications of a product, about 0.2 ms; larger products use several threads
 
 
 class Saved(NamedTuple):
-    """x and W stand in (2) and (3). Both exist already: keeping them costs a reference."""
+    """(2) and (3) need x and W. Both exist already: keeping them costs only references."""
 
     x: np.ndarray
     weight: np.ndarray
@@ -59,7 +59,7 @@ class Saved(NamedTuple):
 
 
 def product(a, b):
-    """Return a @ b; the rows of a large one are shared out among `tinytx.workers`.
+    """Return a @ b; `tinytx.workers` share the rows of a large product.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ def linear_cross_entropy(x, weight, targets, *, ignore_index=-100, label_smoothi
     targets, ignore_index, label_smoothing, count
         As for `tinytx.ops.cross_entropy`.
     chunk : int
-        Logits that exist at a time, about; at least one row.
+        About the largest number of logits in memory at a time; at least one row.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def linear_cross_entropy_backward(dloss, saved):
     Parameters
     ----------
     dloss : float
-        The gradient of whatever the loss is part of, with respect to the loss: 1 for the loss itself.
+        The gradient of a larger quantity with respect to the loss: 1 for the loss itself.
     saved : Saved
     """
     dloss = check_number("linear_cross_entropy_backward", "dloss", dloss)

@@ -21,8 +21,8 @@ A much copied program takes 2i for i and so doubles the exponent: its column j, 
 
     pos / 10000^(2j / D).                                                (5)
 
-Sine and cosine of a pair then have different wave lengths, and the longest is 10000^2 * 2 pi. We have both, since a
-model trained with one of them is wrong with the other; nothing but the comparison with that program needs (5).
+Sine and cosine of a pair then have different wave lengths, and the longest is 10000^2 * 2 pi. Both are here, because a
+model that was trained with one does not work with the other. Only the comparison with that program needs (5).
 
 The same in plain NumPy: ``add_positions`` in ``plain.py``.
 """
@@ -50,7 +50,7 @@ def add_positions(x, table, start=0):
     x : array (B, T, D), float32 or float64
     table : array (max_len, D), the dtype of x
     start : int
-        The position of x's first element: greater than 0 where earlier ones are in a cache.
+        The position of x's first element: above 0 if earlier positions are in a cache.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def add_positions(x, table, start=0):
     start = check_whole("add_positions", "start", start, *INT64)
     stop = start + x.shape[1]
     if not 0 <= start <= stop <= len(table):
-        raise ValueError(f"add_positions: positions {start}..{stop - 1} asked, but the table ends at {len(table) - 1}")
+        raise ValueError(f"add_positions: positions {start}..{stop - 1} exceed 0..{len(table) - 1}, those of the table")
     return x + table[start:stop], Saved(x.shape, table.shape, start, x.dtype)  # (1)
 
 

@@ -8,8 +8,8 @@ so ∂y/∂x = c, element by element, and
 
     dx = c dy.                                                           (2)
 
-c is a setting and not a parameter: it has no gradient. It is rounded to x's dtype first, because a float64 scalar of
-NumPy's would make a float32 product a float64 one.
+c is a setting and not a parameter: it has no gradient. It is rounded to x's dtype first, because NumPy would make the
+product of a float32 array and a float64 scalar a float64 array.
 
 The same in plain NumPy: ``scale`` in ``plain.py``.
 """

@@ -1,4 +1,4 @@
-r"""Select rows: some positions of all sequences of a batch, gathered into one matrix.
+r"""Select rows: some positions of a batch of sequences, gathered into one matrix.
 
 Derivation
 ----------
@@ -7,13 +7,14 @@ product, as an embedding's are (``embedding.py``) with X in the place of the tab
 
     y_id = sum_n E_in X_nd = X_{rows_i, d}.                              (1)
 
-So dX = E^T dy by (3) of ``linear.py``: a row of X collects the gradients of all places that picked it, and rows that nobody picked get 0:
+So dX = E^T dy by (3) of ``linear.py``: a row of X collects the gradients of all places that picked it, and rows that
+were not picked get 0:
 
     dX_nd = sum_{i : rows_i = n} dy_id.                                  (2)
 
-This is what makes a masked language model cheap. The loss is a sum over masked positions, and a position's logits
-depend on its own row of X alone; so an output layer that reads the n masked rows only gives the same loss and, by (2),
-the same gradients as one that reads all N, from n V logits instead of N V.
+This saves most of the output layer's work in a masked language model. The loss is a sum over masked positions, and a
+position's logits depend on its own row of X alone. So an output layer that reads only the n masked rows gives the same
+loss and, by (2), the same gradients as one that reads all N rows, but computes n V logits instead of N V.
 
 The same in plain NumPy: ``select_rows`` in ``plain.py``.
 """
@@ -33,14 +34,14 @@ class Saved(NamedTuple):
 
 
 def select_rows(x, rows):
-    """Return some rows of x, one below the other.
+    """Return some rows of x as a matrix.
 
     Parameters
     ----------
     x : array (..., D), float32 or float64
     rows : integers (n,), each in 0..N-1
         Rows of x as a matrix (N, D): position t of sequence b of a (B, T, D) is row b·T + t. A row may occur several
-        times, or not at all; there may be none.
+        times, or not at all; n may be 0.
 
     Returns
     -------
@@ -50,7 +51,7 @@ def select_rows(x, rows):
     Raises
     ------
     TypeError, ValueError
-        If ``rows`` are no such array, or one is out of range (with its position and value).
+        If ``rows`` are not integers (n,), or one is out of range (the message has its position and value).
     """
     check_float("select_rows", x=x)
     check_axes("select_rows", "x", x, "(..., N, D)")

@@ -24,8 +24,8 @@ x_j moves the loss through every y_i of its row. With dy_i = ∂loss/∂y_i (see
     dx_j = sum_i dy_i (∂y_i/∂x_j) = dy_j y_j - sum_i dy_i y_i y_j
          = y_j (dy_j - sum_i dy_i y_i).                                  (3)
 
-y is all that (3) needs. Where y_j = 0 so is dx_j, hence masked elements get exactly nothing; and since the y add up to
-1, a row's dx add up to 0: softmax does not see a constant that is added to a whole row.
+(3) needs only y. Where y_j = 0, dx_j = 0 too, so masked elements get exactly 0. Since the y add up to 1, a row's dx add
+up to 0: adding a constant to a whole row does not change its softmax.
 
 With numbers
 ------------
@@ -48,7 +48,7 @@ from tinytx.shapes import check_axes, check_float, check_gradient, check_mask, r
 def _forward(y, x, mask):
     for n in range(x.shape[0]):
         for j in range(x.shape[1]):
-            y[n, j] = x[n, j] if mask[n, j] else x.dtype.type(-np.inf)  # a masked NaN is never read
+            y[n, j] = x[n, j] if mask[n, j] else x.dtype.type(-np.inf)  # a masked NaN is not read
         largest = row_max(y[n], x.shape[1])
         if largest == -np.inf:
             for j in range(x.shape[1]):
@@ -84,7 +84,7 @@ def softmax(x, mask=None):
     Returns
     -------
     y : array, shape of x
-        0 where masked; a row that is masked whole is all 0.
+        0 where masked; all 0 in a row that is masked completely.
     saved : array
         y itself.
     """
