@@ -38,7 +38,7 @@ def main(argv=None):
             announce_compiling()
             with working(argv[0]):
                 code = arguments.run(arguments) or 0
-            sys.stdout.flush()  # a full disk shows here, not when nobody listens any more
+            sys.stdout.flush()  # an error of a full disk is raised here, where it is handled
             return code
         except BrokenPipeError:  # the reader of our output is gone, as in ``... | head``
             return 141

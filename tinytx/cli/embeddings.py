@@ -37,7 +37,7 @@ class EmbeddingsFlags(Flags):
     tsne: str | None = setting(None, "a map as a page, to search and zoom in", metavar="FILE.html")
     picture: str | None = setting(None, "a map as a picture", metavar="FILE.png")
     perplexity: float | None = setting(
-        None, "of the map: neighbours that each word has, as it were; 30, or a third of fewer words, if not given",
+        None, "of the map: the effective number of neighbours of each word; by default 30, or a third of fewer words",
         minimum=1,
     )  # fmt: skip
     iterations: int = setting(1000, "of the map", minimum=1, metavar="N")

@@ -178,7 +178,7 @@ def _loss_page(model, source, target, n_padding, tokenizer):
 
 
 def _decoding_page(decoded, shape, n_tokens, tokenizer):
-    yield heading("5. Decoding: nobody knows the target now, so the decoder reads what it said")
+    yield heading("5. Decoding: the target is unknown now, so the decoder reads its own words")
     yield f"memory = encode(source), (B, S, D) = {shape}: computed once."
     yield "Then, from <start> alone, the likeliest word each time (greedily):\n"
     yield _steps(decoded, tokenizer, "")

@@ -240,7 +240,7 @@ def _new_folder(asked, name, held):
 
 
 def _next_free(name):
-    """Make and return the next free folder of runs/name, runs/name-2, ..., which nobody else makes at the same time."""
+    """Make and return the next free folder of runs/name, runs/name-2, ...; two processes never get the same one."""
     for i in itertools.count(1):
         folder = Path("runs") / (name if i == 1 else f"{name}-{i}")
         with contextlib.suppress(FileExistsError):

@@ -16,19 +16,19 @@ PATIENCE = 2.0  # seconds after which another interruption is not held back: som
 
 
 class HeldBack:
-    """What the handlers of signals have raised and nobody has seen yet."""
+    """An exception that a handler of a signal raised, held back until the work is in a safe state."""
 
     def __init__(self):
         self._error, self._since, self._handlers, self._holds = None, 0.0, {}, False
 
     def check(self):
-        """Raise it, if there is something: call this where everything is whole."""
+        """Raise the exception, if there is one; call this where all state is complete."""
         error, self._error = self._error, None
         if error is not None:
             raise error
 
     def begin(self):
-        """Take the place of the handlers that may raise."""
+        """Replace the handlers that may raise."""
         self._holds = True
         for number in _SIGNALS:
             handler = signal.getsignal(number)
@@ -37,7 +37,7 @@ class HeldBack:
                 signal.signal(number, self._handle)
 
     def end(self):
-        """Give the handlers their places back, unless somebody has put others there meanwhile."""
+        """Restore the handlers, unless others were set meanwhile."""
         try:
             for number, handler in self._handlers.items():
                 if signal.getsignal(number) == self._handle:

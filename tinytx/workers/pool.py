@@ -81,10 +81,9 @@ class Pool:
     def map(self, f, *arguments):
         """Return [f(...), ...] like the built-in ``map``; inside f, `map` is serial.
 
-        A thread that is done with one call takes the next: many small calls cost no more than a few large ones. Where
-        one raises, none is begun any more, and those that were begun are waited for. So it is after Ctrl-C, which takes
-        effect between two calls (`tinytx.workers.interruption`).
-        Meanwhile BLAS uses the thread that calls it, and no other.
+        A thread that finishes one call takes the next, so many small calls are as fast as a few large ones. If a call
+        raises an error, no more calls begin, and running calls are waited for. The same holds after Ctrl-C, which takes
+        effect between two calls (`tinytx.workers.interruption`). Meanwhile BLAS uses only the thread that calls it.
         """
         calls = list(zip(*arguments))
         left, results = iter(range(len(calls))), [None] * len(calls)
@@ -92,21 +91,21 @@ class Pool:
         def work(check=lambda: None):
             token = _in_use.set(_SERIAL)
             try:
-                for i in left:  # shared by the threads: each number goes to one of them
+                for i in left:  # shared by the threads: each takes the next number
                     results[i] = f(*calls[i])
                     check()
             finally:
                 _in_use.reset(token)
-                for _ in left:  # after an error, nothing
+                for _ in left:  # empties it, so that no more calls begin after an error
                     pass
 
         with held_back() as interruption, self.one_blas_thread():
             self._wait_for_left()
             others = [self._pool.submit(work) for _ in range(min(self.count, len(calls)) - 1)]
             try:
-                work(interruption.check)  # this thread is one of them
+                work(interruption.check)  # this thread works too
             finally:
-                begun = [other for other in others if not other.cancel()]  # who begins later would find nothing left
+                begun = [other for other in others if not other.cancel()]  # the others never begin
                 self._wait(begun)
         for other in begun:
             other.result()
@@ -115,12 +114,12 @@ class Pool:
     def _wait(self, begun):
         try:
             wait(begun)
-        except BaseException:  # Ctrl-C a second time, of somebody who is too impatient to wait
+        except BaseException:  # Ctrl-C a second time, while waiting
             self._left = begun
             raise
 
     def _wait_for_left(self):
-        """Wait for calls that somebody did not wait for: they may write to what the next ones read."""
+        """Wait for calls that are still running after an interruption: the next calls may read what they write."""
         if self._left and threading.current_thread() is threading.main_thread():
             wait(self._left)
             self._left = []
