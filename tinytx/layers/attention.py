@@ -95,6 +95,9 @@ class MultiHeadAttention(Layer):
         dy = self._split(self.output.backward(dy, tape))
         saved, to_itself = tape.pop(self)
         dq, dk, dv = ops.attention_backward(dy, saved)
+        if to_itself:  # keys and values of earlier positions, from a state, are constants
+            first = dk.shape[2] - dq.shape[2]
+            dk, dv = dk[:, :, first:], dv[:, :, first:]
         dv = self.value.backward(self._merge(dv), tape)
         dk = self.key.backward(self._merge(dk), tape)
         dx = self.query.backward(self._merge(dq), tape)

@@ -20,6 +20,8 @@ class Checkpoint(Layer):
 
     def forward(self, x, tape=None, **settings):
         """As the layer's own; ``settings`` go to it."""
+        if tape is not None and settings.get("state") is not None:
+            raise ValueError("Checkpoint: forward runs twice, and a state would hold its positions twice: give no state")
         if tape is None:
             return self.layer(x, **settings)
         fork = tape.fork(tape.sites)

@@ -40,9 +40,13 @@ class NextToken(Task):
         """Add the gradients of all parameters; ids have none, so nothing is returned."""
         self.body.backward(self.head.backward(dlogits, tape), tape)
 
-    def loss(self, ids, targets, tape=None, *, count=None):
-        """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`."""
-        return self._words_loss(self._vectors(ids, tape=tape), targets, tape, count=count)
+    def loss(self, ids, targets, tape=None, *, count=None, state=None):
+        """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`.
+
+        ``state`` is what the body remembers of the tokens before ``ids``; no gradient goes through it.
+        """
+        remembered = {} if state is None else {"state": state}
+        return self._words_loss(self._vectors(ids, tape=tape, **remembered), targets, tape, count=count)
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""

@@ -1,7 +1,7 @@
 """Training: optimisers, schedules, a step on all processors, the loop around it, checkpoints and their average."""
 
 from tinytx.training.average import average_checkpoints
-from tinytx.training.checkpoint import load_checkpoint, save_checkpoint
+from tinytx.training.checkpoint import load_checkpoint, load_state, save_checkpoint
 from tinytx.training.loop import fit
 from tinytx.training.optimizers import LAMB, SGD, Adam, AdamW, Lookahead, Optimizer, RAdam, Ranger
 from tinytx.training.schedules import WarmupCosine, WarmupInverseSqrt
@@ -23,5 +23,6 @@ __all__ = [
     "average_checkpoints",
     "fit",
     "load_checkpoint",
+    "load_state",
     "save_checkpoint",
 ]

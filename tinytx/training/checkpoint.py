@@ -13,6 +13,7 @@ from tinytx.core import check_arrays
 from tinytx.extras import MissingExtra, require
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.models import MODELS
+from tinytx.state import State
 from tinytx.tasks import TASKS
 from tinytx.tasks.task import Task
 from tinytx.training.old_checkpoint import TASK_OF, upgraded
@@ -23,7 +24,7 @@ OWN = ("format", "task", "model", "config")  # names of meta that belong to the 
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
 
-def save_checkpoint(folder, model, *, optimizer=None, **meta):
+def save_checkpoint(folder, model, *, optimizer=None, state=None, **meta):
     """Write model, optimiser and ``meta`` to ``folder/checkpoint.npz``, atomically.
 
     Parameters
@@ -33,6 +34,8 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
         One of `tinytx.tasks.TASKS`, around one of `tinytx.models.MODELS`; or one of your own, which the checkpoint
         names by its class: made by ``Class(config, rng=rng, dtype=dtype)``, with a dataclass as its ``config``.
     optimizer : Optimizer, optional
+    state : State, optional
+        What the model remembers between steps, for `load_state`.
     **meta : what `tinytx.files.save_arrays` takes
         Tokenizer, settings, step, ... Not those of ``OWN``, which are the checkpoint's own. A ``fingerprint``
         takes the place of the one that is saved without it.
@@ -64,6 +67,8 @@ def save_checkpoint(folder, model, *, optimizer=None, **meta):
     if optimizer is not None:
         optimizer.check_model("save_checkpoint", model)
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
+    if state is not None:
+        arrays |= {f"state.{name}": array for name, array in state.state_dict().items()}
     meta = {"format": FORMAT, **kinds, "config": asdict(model.config), "fingerprint": fingerprint(), **meta}
     path = Path(folder) / NAME
     save_arrays(path, arrays, meta)
@@ -107,11 +112,11 @@ def load_checkpoint(folder, *, own=None):
             f"expected format {FORMAT}, one of {', '.join(TASKS)} and one of {', '.join(MODELS)}, or classes of your own "
             "in own="
         )
-    parts = {"model": {}, "optimizer": {}}
+    parts = {"model": {}, "optimizer": {}, "state": {}}
     for name, array in arrays.items():
         part, _, rest = name.partition(".")
         if part not in parts:
-            raise FileError(f"load_checkpoint: {path}: {name:.80} belongs neither to the model nor to the optimizer")
+            raise FileError(f"load_checkpoint: {path}: {name:.80} belongs to none of {', '.join(parts)}")
         parts[part][rest] = array
     try:
         body, config = models[kind]
@@ -124,6 +129,24 @@ def load_checkpoint(folder, *, own=None):
     except (TypeError, ValueError, KeyError) as error:
         raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {_cut(error)}") from error
     return model, parts["optimizer"], meta
+
+
+def load_state(folder):
+    """Return the `State` that `save_checkpoint` wrote beside a model; a new one if there was none.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or damaged, or its state is.
+    """
+    path, state = Path(folder) / NAME, State()
+    arrays = {name.removeprefix("state."): array for name, array in load_arrays(path)[0].items() if name[:6] == "state."}
+    try:
+        if arrays:
+            state.load_state_dict(arrays)
+    except ValueError as error:
+        raise FileError(f"load_state: {path}: {error}") from error
+    return state
 
 
 def _kinds(model):

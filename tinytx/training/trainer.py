@@ -14,6 +14,7 @@ from tinytx import workers
 from tinytx.core import Tape, gradients_for
 from tinytx.kernel import kernel
 from tinytx.shapes import contiguous
+from tinytx.state import State
 from tinytx.training.memory import keep_freed_memory
 from tinytx.training.optimizers.groups import some
 from tinytx.training.shards import ShardParameter, share_gradients
@@ -27,6 +28,7 @@ class NotFiniteError(ArithmeticError):
 class Shard(NamedTuple):
     batch: tuple  # arrays with the shard's rows
     first_row: int  # of the shard, in the whole batch
+    state: State | None  # of the shard's rows
 
 
 @kernel
@@ -91,13 +93,16 @@ class Trainer:
         self._parameters = [dict(each.named_parameters()) for each in self._models]
         self.grad_norm = math.nan
 
-    def step(self, *batch):
+    def step(self, *batch, state=None):
         """Take one step on a batch: forward, backward, clip, update.
 
         Parameters
         ----------
         *batch : arrays whose first axis is the batch's rows
             What the model's ``loss`` takes: for `tinytx.tasks.NextToken`, ids and targets (B, T).
+        state : State, optional
+            What the model remembers of earlier steps: truncated backpropagation, as no gradient goes through it. The
+            model's ``loss`` takes it, each shard's with the shard's rows; afterwards it holds what this step left.
 
         Returns
         -------
@@ -113,7 +118,7 @@ class Trainer:
             learning rate is not finite or negative; if a parameter gets a gradient that ``named_parameters`` does not
             list.
         NotFiniteError
-            If loss or gradient are not finite. After any of these errors, parameters and optimiser are as before.
+            If loss or gradient are not finite. After any of these errors parameters, optimiser and state are as before.
         """
         place = f"Trainer: step {self.optimizer.t}"
         if self.optimizer is not self._checked:
@@ -125,7 +130,7 @@ class Trainer:
         self.optimizer.learning_rates()  # looks at them, before anything is computed
         with held_back() as interruption, workers.use(self._pool):
             self.optimizer.zero_grad()
-            loss = self._gradients(batch, count)
+            loss, states = self._gradients(Shard(batch, 0, state), count)
             self.grad_norm = self._norm()
             if not math.isfinite(loss + self.grad_norm):
                 facts = f"loss is {loss}, gradient norm {self.grad_norm}; this step was not taken"
@@ -133,6 +138,8 @@ class Trainer:
             scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
             interruption.check()
             self.optimizer.step(scale=scale)
+            if state is not None:
+                state.join(states)
         return loss
 
     def evaluate(self, batches, *, update=None):
@@ -180,11 +187,12 @@ class Trainer:
             return f"Not finite are already {some(spoilt)}: go back to a checkpoint or to other initial values"
         return "All parameters are finite: a smaller learning rate or clipping may help"
 
-    def _gradients(self, batch, count):
-        """Leave the gradient of the batch's loss in the model's parameters; return the loss."""
-        losses = []
-        for part in _split(Shard(batch, 0), self.accumulate):
+    def _gradients(self, whole, count):
+        """Leave the gradient of the batch's loss in the model's parameters; return the loss, and the shards' states."""
+        losses, states = [], []
+        for part in _split(whole, self.accumulate):
             shards = _split(part, self.threads)
+            states += [shard.state for shard in shards]
             if len(shards) < 2:  # its operations have all workers
                 losses += [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
                 continue
@@ -195,11 +203,12 @@ class Trainer:
             )
             for total in totals:
                 total.close()
-        return math.fsum(losses)
+        return math.fsum(losses), states
 
     def _shard(self, model, known, shard, count):
         tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row)
-        loss = model.loss(*shard.batch, tape=tape, count=count)
+        remembered = {} if shard.state is None else {"state": shard.state}
+        loss = model.loss(*shard.batch, tape=tape, count=count, **remembered)
         with gradients_for(known):
             model.loss_backward(tape)
         tape.check_empty()
@@ -221,7 +230,11 @@ def _split(shard, parts):
     n_rows = len(shard.batch[0])
     edges = [n_rows * i // parts for i in range(parts + 1)]
     return [
-        Shard(tuple(array[start:stop] for array in shard.batch), shard.first_row + start)
+        Shard(
+            tuple(array[start:stop] for array in shard.batch),
+            shard.first_row + start,
+            shard.state and shard.state.part(start, stop),
+        )
         for start, stop in zip(edges, edges[1:])
         if start < stop
     ]
