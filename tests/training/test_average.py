@@ -58,7 +58,7 @@ def test_models_that_differ_are_named(tmp_path):
         average_checkpoints([folders[0], tmp_path])
     gpt = NextToken(GPT(GPTConfig(vocab_size=9, d_model=8, n_heads=2), rng=np.random.default_rng(0)))
     save_checkpoint(tmp_path, gpt)
-    with pytest.raises(FileError, match="differ in task None and 'next_token', model 'transformer' and 'gpt'"):
+    with pytest.raises(FileError, match="differ in task 'sequence_to_sequence' and 'next_token', model 'transformer' and 'gpt'"):
         average_checkpoints([folders[0], tmp_path])
 
 

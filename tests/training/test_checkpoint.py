@@ -9,7 +9,7 @@ import pytest
 from tinytx.core import Layer
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
+from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence, TextClasses
 from tinytx.training import AdamW, Trainer, WarmupCosine, load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME, differences, fingerprint
 
@@ -215,12 +215,25 @@ def test_hostile_bert_is_refused_before_it_takes_memory(tmp_path, field, value):
     assert_refused(tmp_path, HiddenWords.around(Bert, config, rng=np.random.default_rng(0)), {field: value})
 
 
-def assert_refused(tmp_path, model, changed):
-    """Write a model's checkpoint, then again with another config: the first can be read, the second cannot."""
+def test_a_tasks_own_settings_come_back(tmp_path):
+    """Catches a task that is made with another number of classes, and one that a stranger's number makes huge."""
+    config = BertConfig(11, max_len=9, d_model=12, n_heads=3, d_ff=12, n_layers=1)
+    model = TextClasses.around(Bert, config, rng=np.random.default_rng(0), settings={"n_classes": 5})
+    path = save_checkpoint(tmp_path, model)
+    loaded, _, meta = load_checkpoint(tmp_path)
+    assert loaded.settings == meta["task_settings"] == {"n_classes": 5}
+    assert_refused(tmp_path, model, {}, task_settings={"n_classes": 10**9})
+    assert_refused(tmp_path, model, {}, task_settings=[1])
+    assert_refused(tmp_path, model, {}, task_settings={"n_lasses": 5})
+    assert path.is_file()
+
+
+def assert_refused(tmp_path, model, changed, **meta_changed):
+    """Write a model's checkpoint, then again with another config or meta: the first can be read, the second cannot."""
     path = save_checkpoint(tmp_path, model)
     assert load_checkpoint(tmp_path)[0].config == model.config
     arrays, meta = load_arrays(path)
-    save_arrays(path, arrays, {**meta, "config": {**meta["config"], **changed}})
+    save_arrays(path, arrays, {**meta, "config": {**meta["config"], **changed}, **meta_changed})
     tracemalloc.start()
     try:
         with pytest.raises(FileError, match=NAME):

@@ -3,11 +3,13 @@
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.next_token import NextToken
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
+from tinytx.tasks.text_classes import TextClasses
 
 TASKS = {  # name in a checkpoint -> task
     "hidden_words": HiddenWords,
     "next_token": NextToken,
     "sequence_to_sequence": SequenceToSequence,
+    "text_classes": TextClasses,
 }
 
-__all__ = ["HiddenWords", "NextToken", "SequenceToSequence", "TASKS"]
+__all__ = ["HiddenWords", "NextToken", "SequenceToSequence", "TASKS", "TextClasses"]

@@ -32,7 +32,7 @@ class Task(Layer):
         self.body = body
 
     @classmethod
-    def around(cls, body, config, *, rng, **options):
+    def around(cls, body, config, *, rng, settings=None, **options):
         """Return the task around a new body, both drawn from one generator.
 
         Parameters
@@ -41,10 +41,17 @@ class Task(Layer):
             Of `tinytx.models`.
         config : the body's
         rng : numpy.random.Generator
+        settings : dict, optional
+            Of the task, see `settings`.
         **options
             Of the body beside: ``dtype``.
         """
-        return cls(body(config, rng=rng, **options), rng=rng)
+        return cls(body(config, rng=rng, **options), rng=rng, **(settings or {}))
+
+    @property
+    def settings(self):
+        """What the task is made with beside body and generator, by name: numbers and texts, as a checkpoint keeps them."""
+        return {}
 
     @property
     def config(self):

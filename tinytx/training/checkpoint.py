@@ -20,7 +20,7 @@ from tinytx.training.old_checkpoint import TASK_OF, upgraded
 
 FORMAT = 2
 NAME = "checkpoint.npz"
-OWN = ("format", "task", "model", "config")  # names of meta that belong to the checkpoint
+OWN = ("format", "task", "task_settings", "model", "config")  # names of meta that belong to the checkpoint
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
 
@@ -120,9 +120,10 @@ def load_checkpoint(folder, *, own=None):
         parts[part][rest] = array
     try:
         body, config = models[kind]
-        config, make = config(**meta["config"]), _maker(tasks[task], body)
+        settings = dict(meta.get("task_settings") or {})
+        config, make = config(**meta["config"]), _maker(tasks[task], body, settings)
         if kind in MODELS:
-            _check_size(config, parts["model"])
+            _check_size(config, settings, parts["model"])
             _check_arrays(make, config, parts["model"])
         model = make(config, rng=np.random.default_rng(0), dtype=_dtype(parts["model"]))
         model.load_state_dict(parts["model"])
@@ -150,26 +151,27 @@ def load_state(folder):
 
 
 def _kinds(model):
-    """Return ({"task": name, "model": name}, as a checkpoint says what a model is; the function that makes it)."""
+    """Return (what a checkpoint says of a model: its task, the task's settings, its body; the function that makes it)."""
     task, body = (type(model), model.body) if isinstance(model, Task) else (None, model)
     if not is_dataclass(getattr(body, "config", None)):
         expected = f"expected one of {', '.join(MODELS)}, or one of your own whose config is a dataclass"
         raise TypeError(f"save_checkpoint: the config of {type(body).__name__} is no dataclass, {expected}")
     kind = next((name for name, (cls, _) in MODELS.items() if type(body) is cls), type(body).__name__)
     asked = task and next((name for name, cls in TASKS.items() if task is cls), task.__name__)
-    return {"task": asked, "model": kind}, _maker(task, type(body))
+    settings = model.settings if task else {}
+    return {"task": asked, "task_settings": settings, "model": kind}, _maker(task, type(body), settings)
 
 
-def _maker(task, body):
+def _maker(task, body, settings):
     """Return the function (config, rng=, dtype=) that makes a body of a class, in a task of a class if there is one."""
-    return partial(task.around, body) if task else body
+    return partial(task.around, body, settings=settings) if task else body
 
 
-def _check_size(config, arrays):
+def _check_size(config, settings, arrays):
     """Raise ValueError, before anything is allocated, where a config asks for far more than the file holds."""
     held = sum(array.size for array in arrays.values())
     d_ff = config.d_ff or config.d_model
-    tables = config.vocab_size + getattr(config, "n_segments", 0)
+    tables = config.vocab_size + getattr(config, "n_segments", 0) + sum(n for n in settings.values() if type(n) is int)
     asked = config.d_model * (tables + config.n_layers * (config.d_model + d_ff))
     positions = config.d_model * config.max_len
     if getattr(config, "positions", "learned") == "learned":
