@@ -53,7 +53,6 @@ def add_arguments(parser):
     nearest = "whose nearest words to print (default: some frequent ones)"
     parser.add_argument("--nearest", nargs="+", metavar="WORD", help=nearest)
     add_options(parser, EmbeddingsFlags)
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

@@ -30,7 +30,6 @@ def add_arguments(parser):
     parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
     parser.add_argument("text", metavar="TEXT", help="the source; for a GPT, the text it reads")
     add_options(parser, ExplainFlags)
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

@@ -26,7 +26,6 @@ def add_arguments(parser):
     texts = "text with a <mask> in it or several; - stands for the lines of standard input"
     parser.add_argument("texts", metavar="TEXT", nargs="+", help=texts)
     add_options(parser, FillFlags)
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

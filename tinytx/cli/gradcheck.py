@@ -36,7 +36,6 @@ def add_arguments(parser):
     parser.add_argument("--mode", choices=MODES, default="auto", help="which entries to look at (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="of inputs, weights and directions (default: 0)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

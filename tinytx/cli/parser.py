@@ -14,7 +14,7 @@ class Parser(argparse.ArgumentParser):
     Parameters
     ----------
     module : str, optional
-        A command's module, whose ``add_arguments(parser)`` is called when the command is used: others are not imported.
+        A command's module with ``add_arguments(parser)`` and ``run(arguments)``, imported when the command is used.
     """
 
     def __init__(self, *args, module=None, **options):
@@ -23,8 +23,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):
         if self._module:
-            importlib.import_module(self._module).add_arguments(self)
-            self._module = None
+            module, self._module = importlib.import_module(self._module), None
+            module.add_arguments(self)
+            self.set_defaults(run=module.run)
         args = [self._with_dashes(arg) for arg in (sys.argv[1:] if args is None else args)]
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:  # said here, by the innermost command: the outermost does not know that command's flags

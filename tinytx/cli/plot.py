@@ -19,7 +19,6 @@ def add_arguments(parser):
     parser.add_argument("dirs", metavar="DIR", nargs="+", help=f"folder of a run, which holds {METRICS}")
     default = f"(default: {PICTURE} in DIR; of several {COMPARISON}, here)"
     parser.add_argument("--out", metavar="FILE.png", help=f"the picture {default}")
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

@@ -48,7 +48,6 @@ def add_arguments(parser):
     parser.epilog = "Example: python -m tinytx profile --d-model 384 --n-heads 6 --n-layers 6 --max-len 256 --sort time"
     parser.add_argument("dir", metavar="DIR", nargs="?", help="folder of a run, whose model is timed")
     add_options(parser, SETTINGS)
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

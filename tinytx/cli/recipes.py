@@ -7,7 +7,6 @@ def add_arguments(parser):
     """Add the arguments of this command."""
     parser.description = "List the recipes: what `train NAME` trains, on which data, how long, and what to expect."
     parser.epilog = "Example: python -m tinytx recipes"
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

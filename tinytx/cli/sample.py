@@ -33,7 +33,6 @@ def add_arguments(parser):
     parser.epilog = 'Example: python -m tinytx sample runs/gpt --prompt "The " --temperature 0.7 --top-k 20'
     parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
     add_options(parser, SampleFlags)
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

@@ -21,9 +21,12 @@ def add_arguments(parser):
     parser.add_argument("--out", metavar="DIR", help=folder)
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in DIR; flags given now win over its own")
     add_options(parser, recipe.SETTINGS)
+    parser.set_defaults(name=name)
 
-    def run(arguments):
-        with contextlib.ExitStack() as held:  # gives back the locks, however the run ends
-            return train(name, recipe, Asked(given(arguments, recipe.SETTINGS), arguments.out, arguments.resume, held))
 
-    parser.set_defaults(run=run)
+def run(arguments):
+    """Train, and return the exit code."""
+    recipe = importlib.import_module(f"tinytx.recipes.{arguments.name}")
+    flags = given(arguments, recipe.SETTINGS)
+    with contextlib.ExitStack() as held:  # gives back the locks, however the run ends
+        return train(arguments.name, recipe, Asked(flags, arguments.out, arguments.resume, held))

@@ -42,7 +42,6 @@ def add_arguments(parser):
     sentences = "what to translate; - stands for the lines of standard input"
     parser.add_argument("sentences", metavar="SENTENCE", nargs="+", help=sentences)
     add_options(parser, TranslateFlags)
-    parser.set_defaults(run=run)
 
 
 def run(arguments):

@@ -25,41 +25,19 @@ from tinytx.wording import counted
 
 
 class Prepared(NamedTuple):
-    """What a recipe made of its settings.
+    """What a recipe made of its settings."""
 
-    Attributes
-    ----------
-    make : function (config, rng=, dtype=) -> Layer
-    config : config of the model
-    batch : function (int) -> tuple of arrays
-        The batch of a step.
-    tokens : int
-        In a batch.
-    some, whole : function () -> list of batches
-        Those of a validation on the way, and of the last one.
-    digests : dict
-        {name: `digest`} of the data.
-    tokenizers : dict
-        {name in the checkpoint: state}.
-    lines : list of str
-        What is learned from, and what learns it; the last is about the model.
-    kept : any
-        What ``measure`` and ``report`` need beside.
-    peak : float, optional
-        The largest learning rate, in place of the settings' ``lr``.
-    """
-
-    make: Callable
-    config: Any
-    batch: Callable
-    tokens: int
-    some: Callable
-    whole: Callable
-    digests: dict
-    tokenizers: dict
-    lines: list
-    kept: Any
-    peak: float | None = None
+    make: Callable  # (config, rng=, dtype=) -> task
+    config: Any  # of the model
+    batch: Callable  # (step) -> tuple of arrays
+    tokens: int  # in a batch
+    some: Callable  # () -> list of batches of a validation on the way
+    whole: Callable  # () -> list of batches of the last validation
+    digests: dict  # {name: `digest`} of the data
+    tokenizers: dict  # {name in the checkpoint: state}
+    lines: list  # of str: what is learned from, and what learns it; the last is about the model
+    kept: Any  # what ``measure`` and ``report`` need besides
+    peak: float | None = None  # the largest learning rate, in place of the settings' ``lr``
 
 
 def train(name, recipe, asked):
