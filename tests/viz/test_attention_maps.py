@@ -90,7 +90,7 @@ def test_maps_are_what_the_paper_computes(name):
     seen = witness.seen
     maps = attention_maps(model, *inputs)
     paths = {id(layer): path for path, layer in model.named_layers()}
-    assert list(maps) == [paths[id(layer)] for layer, _, _ in seen]
+    assert list(maps) == [paths[id(layer)].removeprefix("body.") for layer, _, _ in seen]
     for (layer, x, options), weights in zip(seen, maps.values(), strict=True):
         options = {name: value for name, value in options.items() if name in ("memory", "mask")}
         np.testing.assert_allclose(weights, softmax_of_scores(layer, x, **options), rtol=0, atol=1e-12)
@@ -139,7 +139,7 @@ def test_a_layer_that_is_called_twice_has_two_maps(tmp_path):
 
 def test_a_model_without_attention():
     with pytest.raises(ValueError, match="attention_maps: Linear called no MultiHeadAttention"):
-        attention_maps(CASES["gpt"][0].blocks[0].attention.f.query, np.ones((1, 2, 12)))
+        attention_maps(CASES["gpt"][0].body.blocks[0].attention.f.query, np.ones((1, 2, 12)))
 
 
 # ---------------------------------------------------------------------------------------- pictures
