@@ -68,7 +68,7 @@ def test_causal_models_pass(model, x):
 
 def test_a_leak_is_found_in_one_layer_of_many():
     model = gpt()
-    model.blocks[1].attention.f.causal = False
+    model.body.blocks[1].attention.f.causal = False
     message = r"NextToken: x changed from position 1 on, and y differs by \S+ at row \d, position 0, index \(\d, 0, \d+\)"
     with pytest.raises(AssertionError, match=message):
         leak_check(model, IDS)

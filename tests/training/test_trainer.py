@@ -95,7 +95,7 @@ def test_one_row_on_all_threads_has_the_same_gradient(monkeypatch, logits_in_chu
     """Catches heads or rows that two threads write, and a gradient left in a replica, where a batch cannot be cut."""
     monkeypatch.setattr(sys.modules["tinytx.ops.linear"], "LARGE", 0)
     if logits_in_chunks:
-        monkeypatch.setattr("tinytx.models.gpt.LOGITS", 0)
+        monkeypatch.setattr("tinytx.tasks.task.LOGITS", 0)
     (ids, targets), found = uneven_batch(), []
     for threads in (1, 3):
         model = tiny_gpt()
@@ -172,7 +172,7 @@ def test_loss_that_is_not_finite_changes_nothing():
     model = tiny_gpt()
     trainer = Trainer(model, AdamW(model, 1e-2), threads=2)
     trainer.step(*uneven_batch())
-    model.norm.weight.data[3] = math.nan
+    model.body.norm.weight.data[3] = math.nan
     before = snapshot(trainer)
     with pytest.raises(NotFiniteError, match="step 1: loss is nan"):
         trainer.step(*uneven_batch())
@@ -233,7 +233,7 @@ def test_a_count_is_whatever_adds_up(threads, accumulate):
 def test_evaluate_refuses_what_is_not_finite():
     """Catches a validation loss of NaN that is logged, and followed by a checkpoint over the last good one."""
     model = tiny_gpt()
-    model.norm.weight.data[3] = math.nan
+    model.body.norm.weight.data[3] = math.nan
     with pytest.raises(NotFiniteError, match="after step 0 the validation loss is nan"):
         frozen(model).evaluate([uneven_batch()])
 

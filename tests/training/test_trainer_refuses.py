@@ -181,7 +181,7 @@ def test_a_rate_that_cannot_be_changes_nothing(where, rate):
     """Catches NaN in all weights after a step that reports a good loss, and forward and backward for nothing."""
     model = gpt()
     model.loss = None  # is never called
-    options = {"groups": [("token.*", {"lr_factor": lambda step: rate})]} if where == "group" else {}
+    options = {"groups": [("body.token.*", {"lr_factor": lambda step: rate})]} if where == "group" else {}
     trainer = Trainer(model, AdamW(model, 0.1 if options else lambda step: rate, **options))
     assert_refused(trainer, batch_of(), f"AdamW: step 0: .*(rate|token.weight) is {rate}, expected a finite number")
 
@@ -228,7 +228,7 @@ def test_an_error_says_what_was_looked_at():
     trainer = trainer_of(threads=1)
     trainer.model.body.token.weight.data[2, 3] = NAN
     for call in (lambda: trainer.step(*batch_of()), lambda: trainer.evaluate([batch_of()])):
-        with pytest.raises(NotFiniteError, match=r"loss is nan.*Not finite are already token\.weight: go back") as caught:
+        with pytest.raises(NotFiniteError, match=r"loss is nan.*Not finite are already body\.token\.weight: go back") as caught:
             call()
         assert "nothing was updated" not in str(caught.value)
     with pytest.raises(NotFiniteError, match="All parameters are finite: a smaller learning rate or clipping"):

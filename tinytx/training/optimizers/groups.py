@@ -1,9 +1,9 @@
 r"""Parameter groups: another learning rate or weight decay for parameters whose path matches a pattern.
 
     AdamW(model, schedule, weight_decay=0.1, groups=[
-        ("blocks.0.*", {"lr_factor": 0.0}),              # frozen, with its biases
+        ("body.blocks.0.*", {"lr_factor": 0.0}),         # frozen, with its biases
         ("*.bias", {"weight_decay": 0.0}),               # all other biases
-        ("token.weight", {"lr_factor": 0.1}),            # a tenth of the schedule's rate
+        ("body.token.weight", {"lr_factor": 0.1}),       # a tenth of the schedule's rate
         ("*", {"weight_decay": 0.01}),                   # all remaining parameters, gains too
     ])
 
