@@ -32,7 +32,7 @@ def transformer():
     source, target = rng().integers(4, 9, (4, 5)), rng().integers(4, 8, (4, 5))
     source[1, 3:], target[:, 0], target[2, 3:] = 0, 1, 0
     options = {"tied": "none", "n_encoder_layers": 1, "n_decoder_layers": 1, "max_len": 6, "pad_id": 0}
-    return SequenceToSequence(Transformer(TransformerConfig(9, 8, **options, **SIZES), rng=rng())), (source, target)
+    return SequenceToSequence.around(Transformer, TransformerConfig(9, 8, **options, **SIZES), rng=rng()), (source, target)
 
 
 FIRST_AND_LAST = {gpt: (1.943238, 1.507922), bert: (3.154429, 2.336441), transformer: (2.469128, 1.052907)}

@@ -27,7 +27,7 @@ class BiasMean(Linear):
     """`Linear` with `linear.bias_mean`."""
 
     def backward(self, dy, tape):
-        dx, dweight, dbias = bias_mean(dy, self.pop(tape))
+        dx, dweight, dbias = bias_mean(dy, tape.pop(self))
         self.weight.add_grad(dweight)
         self.bias.add_grad(dbias)
         return dx
