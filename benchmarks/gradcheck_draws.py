@@ -45,11 +45,11 @@ class Draw:
     def chance(self):
         return bool(self.rng.integers(2))
 
-    def layer(self, layer, x, **settings):
+    def layer(self, layer, *inputs, **settings):
         """Return the arguments for a layer, its parameters at this check's scale."""
         for parameter in layer.parameters():
             parameter.data = self.w(*parameter.data.shape)
-        return layer, (x,), {"randomize": False, **settings}
+        return layer, inputs, {"randomize": False, **settings}
 
 
 def pair(op, backward, *inputs):
@@ -195,9 +195,9 @@ def multi_head(d, cross=False, **settings):
     b, t, s, h = 2, *d.sizes(3)
     settings = {"causal": d.chance() and not cross, "dropout": 0.2 * d.chance(), "bias": d.chance(), **settings}
     layer = MultiHeadAttention(2 * h, h, rng=d.rng, **settings)
-    options = {"memory": d.x(b, s, 2 * h)} if cross else {}
-    options |= {"mask": d.rng.random((b, 1, t, s if cross else t)) < 0.8}
-    return d.layer(layer, d.x(b, t, 2 * h), options=options, tape=seeded)
+    inputs = [d.x(b, n, 2 * h) for n in ((t, s) if cross else (t,))]
+    options = {"mask": d.rng.random((b, 1, t, s if cross else t)) < 0.8}
+    return d.layer(layer, *inputs, options=options, tape=seeded)
 
 
 def block(d):

@@ -22,7 +22,7 @@ from tinytx.training import AdamW, Trainer, WarmupCosine
 from tinytx.viz import style
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt  # noqa: E402
+from bug_zoo.models import INFECTIONS, infect, tiny_gpt  # noqa: E402
 
 LENGTH, BATCH, EVERY = 32, 16, 20  # characters, sequences, steps between points of a curve
 SUBTITLE = "A small GPT trained right (blue) and with one fault (red); under its name, what gradcheck says of the fault"
@@ -54,7 +54,7 @@ def train(infection, text, steps, bar):
 def diagnose(infection):
     """Return what the checks say of a fault, in a few words."""
     model, ids, targets = tiny_gpt(infection)
-    report = gradcheck(Loss(model), ids, options={"targets": targets}, mode="sampled", samples=2)
+    report = gradcheck(model.loss, ids, targets, mode="sampled", samples=2)
     if report:
         try:
             leak_check(model, ids)

@@ -135,7 +135,7 @@ class LayerCase(OpCase):
     make : Maker
     build : function (dtype) -> Layer
     inputs : dict of str to array
-        Its first entry is the layer's first argument, if there is no ``before``; the others are handed in by name.
+        Those with a gradient, in order, after the ids of ``before``.
     tape : function () -> Tape
     shares : bool
         Whether a parameter is used at two places.
@@ -170,9 +170,7 @@ class LayerCase(OpCase):
         return layer
 
     def call(self, layer, arrays, tape=None):
-        inputs = {name: arrays[name] for name in self.inputs}
-        first = self.before or (inputs.pop(self.inputs[0]),)
-        return layer(*first, tape, **inputs, **self.options)
+        return layer(*self.before, *(arrays[name] for name in self.inputs), tape, **self.options)
 
     def forward(self, arrays):
         layer, tape = self.bind(arrays), self.tape()
@@ -184,7 +182,7 @@ class LayerCase(OpCase):
         dx = layer.backward(dy, tape)
         tape.check_empty()
         dx = dx if isinstance(dx, tuple) else (dx,)
-        gradients = dict(zip(self.inputs, dx, strict=True)) if self.inputs else {}
+        gradients = dict(zip(self.inputs, dx[len(self.before) :], strict=True)) if self.inputs else {}
         return gradients | {path: parameter.grad for path, parameter in layer.named_parameters()}
 
 

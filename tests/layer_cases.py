@@ -11,7 +11,6 @@ from tinytx.layers import (
     Activation,
     Block,
     Checkpoint,
-    CrossResidual,
     DecoderBlock,
     Dropout,
     Embedding,
@@ -175,7 +174,7 @@ def cross_residual(make, **options):
     b, t, s = make.sizes(3, but=(h, k, d))
     return LayerCase(
         make,
-        lambda dtype: CrossResidual(
+        lambda dtype: Residual(
             MultiHeadAttention(d, h, rng=rng(), dtype=dtype), LayerNorm(d, dtype=dtype), **options
         ),
         {"x": make.array(b, t, d), "memory": make.array(b, s, d)},
@@ -235,8 +234,8 @@ LAYERS = {
     "Block dropout inside, eps": lambda make: block(make, dropout=0.1, feed_forward_dropout=0.3, eps=0.02),
     "Checkpoint": lambda make: block(make, wrap=Checkpoint, dropout=0.3),
     "Block used twice": lambda make: block(make, wrap=Twice),
-    "CrossResidual pre": cross_residual,
-    "CrossResidual post": lambda make: cross_residual(make, norm_order="post"),
+    "Residual with a memory pre": cross_residual,
+    "Residual with a memory post": lambda make: cross_residual(make, norm_order="post"),
     "DecoderBlock": decoder_block,
     "DecoderBlock masked": lambda make: decoder_block(make, masked=True),
     "DecoderBlock post, dropout": lambda make: decoder_block(make, norm_order="post", dropout=0.3, activation="gelu"),

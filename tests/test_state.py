@@ -94,6 +94,6 @@ def test_other_arrays_are_refused(names):
 def test_what_does_not_change_is_made_once():
     layer = MultiHeadAttention(8, 2, rng=np.random.default_rng(0), dtype=np.float64)
     x, memory, state = np.ones((2, 1, 8)), np.random.default_rng(1).normal(size=(2, 3, 8)), State()
-    y = layer(x, memory=memory, state=state)
-    np.testing.assert_array_equal(layer(x, memory=0 * memory, state=state), y)
+    y = layer(x, memory, state=state)
+    np.testing.assert_array_equal(layer(x, 0 * memory, state=state), y)
     assert state.length == 0

@@ -60,14 +60,14 @@ class Tape:
         self._stack = []
         self.sites = 0  # dropout masks drawn so far
 
-    def call(self, layer, x, options):
+    def call(self, layer, inputs, settings):
         """Run a layer's forward on this tape: the way that every call of a layer with a tape takes.
 
         A subclass may watch here what goes into each layer and what comes out (`tinytx.testing` does).
         """
         if self.root is None:
             self.root = layer
-        return layer.forward(x, self, **options)
+        return layer.forward(*inputs, tape=self, **settings)
 
     def push(self, layer, saved):
         """Keep ``saved`` for ``layer``'s backward: once in each forward."""
@@ -202,20 +202,27 @@ class Layer:
     A subclass writes two methods. ``forward(x, tape=None)`` returns y, and pushes on the tape, if there is one, what
     the backward needs. ``backward(dy, tape)`` pops it, adds to the gradients of the layer's parameters and returns dx.
     A layer holds parameters and settings, and never anything that belongs to one call.
+
+    A layer may have several inputs: ``forward(x, memory, tape=None, *, mask=None)``. Inputs come first: arrays that have
+    a gradient, or ids. Backward returns one gradient for each, in their order, None for ids: ``(dx, dmemory)``. Settings
+    such as a mask have no gradient and are given by keyword.
     """
 
-    def forward(self, x, tape=None):
+    def forward(self, *inputs, tape=None, **settings):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, dy, tape):
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
-    def __call__(self, x, tape=None, **options):
-        state = options.get("state")
+    def __call__(self, *inputs, tape=None, **settings):
+        """Run `forward`; the tape, or None, is the last positional argument: ``layer(x, memory, tape, mask=mask)``."""
+        if inputs and (inputs[-1] is None or isinstance(inputs[-1], Tape)):
+            *inputs, tape = inputs
+        state = settings.get("state")
         if state is not None and not state.inside:  # the outermost call is a forward, which begins at the first slot
             with state.forward():
-                return self(x, tape, **options)
-        return self.forward(x, **options) if tape is None else tape.call(self, x, options)
+                return self(*inputs, tape, **settings)
+        return self.forward(*inputs, **settings) if tape is None else tape.call(self, inputs, settings)
 
     def named_layers(self):
         """Yield (path, layer) for this layer, whose path is "", and all below it, each object once."""

@@ -134,8 +134,8 @@ def multi_head(attention, x, memory=None):
 
 X, MEMORY = draw(3, 4, 6), draw(3, 5, 6)
 SELF = Specimen(layer(MultiHeadAttention), (X,))
-CROSS = Specimen(layer(MultiHeadAttention), (X,), options={"memory": MEMORY})
-AS_LONG = CROSS.but(options={"memory": draw(3, 4, 6, seed=1)})
+CROSS = Specimen(layer(MultiHeadAttention), (X, MEMORY))
+AS_LONG = CROSS.but(inputs=(X, draw(3, 4, 6, seed=1)))
 SOME = {"mode": "sampled", "samples": 8}
 
 FAULTS = [

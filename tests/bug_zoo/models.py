@@ -10,7 +10,6 @@ from bug_zoo.linear import bias_mean
 from bug_zoo.masks import OneAhead
 from bug_zoo.sharing import AssigningEmbedding
 from tinytx import ops
-from tinytx.core import Layer
 from tinytx.layers import Activation, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
@@ -82,21 +81,6 @@ def infect(model, infection):
             layer.__class__ = infection.broken
             vars(layer).update(infection.settings)
     return model
-
-
-class Loss(Layer):
-    """A model's loss as a layer, ids to a number: what gradcheck takes."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def forward(self, ids, tape=None, *, targets):
-        return np.asarray(self.model.loss(ids, targets, tape))
-
-    def backward(self, dy, tape):
-        self.model.loss_backward(tape)
-        for parameter in self.model.parameters():
-            parameter.grad = parameter.grad * dy
 
 
 def tiny_gpt(infection=None):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bug_zoo.models import INFECTIONS, Loss, infect, tiny_gpt
+from bug_zoo.models import INFECTIONS, infect, tiny_gpt
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
 from tinytx.testing import gradcheck, leak_check
@@ -17,7 +17,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "bug_zoo.py"
 
 def check(infection=None):
     model, ids, targets = tiny_gpt(infection)
-    return gradcheck(Loss(model), ids, options={"targets": targets}, mode="sampled", samples=1)
+    return gradcheck(model.loss, ids, targets, mode="sampled", samples=1)
 
 
 def test_healthy_gpt_passes():
@@ -27,7 +27,7 @@ def test_healthy_gpt_passes():
 
 @pytest.mark.parametrize("name", [name for name in INFECTIONS if INFECTIONS[name].tensor])
 def test_gradcheck_catches_it_in_a_gpt(name):
-    assert check(INFECTIONS[name])[f"model.{INFECTIONS[name].tensor}"].verdict == "FAIL"
+    assert check(INFECTIONS[name])[INFECTIONS[name].tensor].verdict == "FAIL"
 
 
 @pytest.mark.parametrize("name", [name for name in INFECTIONS if not INFECTIONS[name].tensor])

@@ -37,7 +37,7 @@ def test_is_what_the_paper_says():
     layer, make = layer_of(), Seeded(1)
     x, memory = make.array(3, 5, 6), make.array(3, 4, 6)
     np.testing.assert_allclose(layer(x), by_the_book(layer, x, x), rtol=0, atol=1e-13)
-    np.testing.assert_allclose(layer(x, memory=memory), by_the_book(layer, x, memory), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(layer(x, memory), by_the_book(layer, x, memory), rtol=0, atol=1e-13)
 
 
 def test_a_key_bias_has_no_gradient():

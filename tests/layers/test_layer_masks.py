@@ -35,8 +35,8 @@ def test_later_positions_are_hidden():
 def test_causal_mask_is_what_causal_layers_do(t, s):
     """Catches two definitions of "later", one aligned at the first key and one at the last."""
     x, memory = Seeded(1).array(3, t, 6), Seeded(2).array(3, s, 6)
-    by_mask = layer_of()(x, memory=memory, mask=causal_mask(t, s))
-    np.testing.assert_allclose(layer_of(causal=True)(x, memory=memory), by_mask, rtol=0, atol=1e-14)
+    by_mask = layer_of()(x, memory, mask=causal_mask(t, s))
+    np.testing.assert_allclose(layer_of(causal=True)(x, memory), by_mask, rtol=0, atol=1e-14)
 
 
 def test_both_masks_combine():
@@ -54,7 +54,7 @@ def test_a_query_that_may_look_nowhere_gets_zero():
     """Catches softmax of nothing, 0/0: the output is the output map's bias, gradients are finite, padding gets none."""
     layer, x, memory, tape = layer_of(), Seeded(1).array(2, 3, 6), Seeded(2).array(2, 4, 6), Tape()
     memory[1] = np.nan
-    y = layer(x, tape, memory=memory, mask=padding_mask([[5, 5, 5, 0], [0, 0, 0, 0]], 0))
+    y = layer(x, memory, tape, mask=padding_mask([[5, 5, 5, 0], [0, 0, 0, 0]], 0))
     np.testing.assert_array_equal(y[1], np.broadcast_to(layer.output.bias.data, (3, 6)))
     with np.errstate(invalid="ignore"):
         dx, _ = layer.backward(np.ones_like(y), tape)

@@ -21,11 +21,11 @@ def layer_of(seed=0, **options):
 def test_keys_of_a_memory_are_computed_once():
     """Catches a memory that is read again at every position, and one that counts as positions."""
     layer, memory, x = layer_of(), Seeded(1).array(2, 7, 6), Seeded(2).array(2, 4, 6)
-    expected, calls = layer(x, memory=memory), []
+    expected, calls = layer(x, memory), []
     forward = layer.key.forward
     layer.key.forward = lambda *arguments: calls.append(1) or forward(*arguments)
     state = State()
-    parts = [layer(x[:, t : t + 1], memory=memory, state=state) for t in range(4)]
+    parts = [layer(x[:, t : t + 1], memory, state=state) for t in range(4)]
     np.testing.assert_allclose(np.concatenate(parts, 1), expected, rtol=0, atol=1e-14)
     assert len(calls) == 1
     assert state.length == 0
@@ -36,8 +36,8 @@ def test_layers_have_memories_of_their_own():
     state = State()
     for _ in range(2):
         with state.forward():
-            np.testing.assert_array_equal(one(x, memory=memory, state=state), one(x, memory=memory))
-            np.testing.assert_array_equal(two(x, memory=memory, state=state), two(x, memory=memory))
+            np.testing.assert_array_equal(one(x, memory, state=state), one(x, memory))
+            np.testing.assert_array_equal(two(x, memory, state=state), two(x, memory))
 
 
 def run(rows_at, x, memory):
@@ -48,8 +48,8 @@ def run(rows_at, x, memory):
             state.select(rows_at[t])
             x, memory = x[rows_at[t]], memory[rows_at[t]]
         with state.forward():
-            y = itself(x[:, t : t + 1], state=state) + cross(x[:, t : t + 1], memory=memory, state=state)
-    return y, itself(x)[:, -1:] + cross(x[:, -1:], memory=memory)
+            y = itself(x[:, t : t + 1], state=state) + cross(x[:, t : t + 1], memory, state=state)
+    return y, itself(x)[:, -1:] + cross(x[:, -1:], memory)
 
 
 @given(data=st.data())

@@ -10,9 +10,9 @@ TABLE = {
         ("the inner activations are dropped like the outputs",
          "activation=activation, dropout=feed_forward_dropout", "activation=activation, dropout=dropout"),
         ("the blocks' norms have the default eps",
-         "norm = LayerNorm(d_model, eps=eps, dtype=dtype)", "norm = LayerNorm(d_model, dtype=dtype)"),
+         "Residual(f, LayerNorm(d_model, eps=eps, dtype=dtype)", "Residual(f, LayerNorm(d_model, dtype=dtype)"),
         ("the decoder looks at the source's padding",
-         "memory=memory, mask=memory_mask, state=state", "memory=memory, state=state"),
+         "memory, tape, mask=memory_mask, state=state", "memory, tape, state=state"),
     ],
     "state.py": [
         ("a slot that grows forgets its last position",

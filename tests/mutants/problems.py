@@ -14,6 +14,7 @@ from tinytx.layers.init import normal
 from tinytx.models import Bert, BertConfig, Transformer, TransformerConfig
 from tinytx.ops.attention_patterns import CAUSAL, Band
 from tinytx.tasks import SequenceToSequence
+from tinytx.testing.problem import Loss
 
 
 class Problem(NamedTuple):
@@ -32,13 +33,13 @@ def pair(op, backward, *inputs):
     return Problem(op, inputs, {"backward": backward})
 
 
-def layer(made, *shape, x=None, seed=None, **options):
+def layer(made, *shape, x=None, others=(), seed=None, **options):
     """Return the problem of a layer, every parameter of which is random."""
     rng = np.random.default_rng(7)
     for parameter in made.parameters():
         parameter.data = rng.normal(size=parameter.data.shape) * 0.7
     settings = {"randomize": False, "options": options, "tape": lambda: Tape(seed=seed)}
-    return Problem(made, (_draw(*shape) if x is None else x,), settings)
+    return Problem(made, (_draw(*shape) if x is None else x, *others), settings)
 
 
 class Twice(Layer):
@@ -156,8 +157,8 @@ def residual(m, order):
 
 
 def multi_head(m, memory=None, **settings):
-    options = {} if memory is None else {"memory": memory}
-    return layer(m.MultiHeadAttention(D, H, rng=_rng(), **settings), 2, 3, D, **options)
+    others = () if memory is None else (memory,)
+    return layer(m.MultiHeadAttention(D, H, rng=_rng(), **settings), 2, 3, D, others=others)
 
 
 def feed_forward(m, name="gelu_tanh"):
@@ -171,7 +172,7 @@ def block(m, order="pre"):
 def decoder_block(m, order="pre"):
     """As many queries as keys, so that dx and dmemory have one shape."""
     made = m.DecoderBlock(D, H, F, norm_order=order, rng=_rng())
-    return _sampled(layer(made, 2, 3, D, memory=_draw(2, 3, D, seed=1), memory_mask=MASK[:1, :3]))
+    return _sampled(layer(made, 2, 3, D, others=[_draw(2, 3, D, seed=1)], memory_mask=MASK[:1, :3]))
 
 
 CONFIG = TransformerConfig(
@@ -210,30 +211,15 @@ def head(m, kind):
 
 
 def bert_loss(m):
-    batch = {"targets": TARGETS_OF_IDS, "segments": IDS % 2, "labels": np.array([1, 0])}
-    return _sampled(layer(Loss(m.HiddenWords.around(Bert, BERT, rng=_rng())), x=IDS, **batch))
-
-
-class Loss(Layer):
-    """A model's loss as a layer: ids, and the rest of a batch, to a number."""
-
-    def __init__(self, model):
-        self.model = model
-
-    def forward(self, ids, tape=None, **batch):
-        return np.asarray(self.model.loss(ids, *batch.values(), tape=tape))
-
-    def backward(self, dy, tape):
-        self.model.loss_backward(tape)
-        for parameter in self.model.parameters():
-            parameter.grad = parameter.grad * dy
+    batch = TARGETS_OF_IDS, IDS % 2, np.array([1, 0])
+    return _sampled(layer(Loss(m.HiddenWords.around(Bert, BERT, rng=_rng())), x=IDS, others=batch))
 
 
 def transformer_loss(m):
     """Of the module of the body, or of that of the task."""
     target = np.array([[1, 4, 0, 2], [1, 5, 2, 3]])
     task, body = getattr(m, "SequenceToSequence", SequenceToSequence), getattr(m, "Transformer", Transformer)
-    return _sampled(layer(Loss(task(body(CONFIG, rng=_rng()))), x=IDS, target=target))
+    return _sampled(layer(Loss(task(body(CONFIG, rng=_rng()))), x=IDS, others=[target]))
 
 
 MASK = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 0, 1], [0, 1, 0, 1, 1], [1, 1, 1, 1, 0]], bool)
@@ -295,6 +281,6 @@ PROBLEMS = {
     "Transform": lambda m: head(m, "words"),
     "TextHead": lambda m: head(m, "text"),
     "HiddenWords loss": bert_loss,
-    "Decoder": lambda m: stack(m.Decoder, memory=_draw(2, 5, 4)),
+    "Decoder": lambda m: stack(m.Decoder, others=[_draw(2, 5, 4)]),
     "Transformer loss": transformer_loss,
 }

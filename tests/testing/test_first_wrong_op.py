@@ -5,9 +5,9 @@ import pytest
 
 from tinytx import ops
 from tinytx.core import Tape
-from tinytx.layers import Block, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
-from tinytx.models import GPT, GPTConfig
-from tinytx.tasks import NextToken
+from tinytx.layers import Block, DecoderBlock, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
+from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.testing import first_wrong_op
 from tinytx.testing.walk import _operations
 
@@ -83,6 +83,75 @@ def test_names_a_shared_parameter(model, ids, monkeypatch):
 def test_operations_of_children_are_not_the_layers_own(make, own):
     """Catches a layer that is charged with what its children call: each of them is a stop of the walk itself."""
     rng = np.random.default_rng(0)
-    called = list(_operations(make(rng), rng.normal(size=(2, 3, 4)).astype(np.float32), {}, Tape))
+    called = list(_operations(make(rng), [rng.normal(size=(2, 3, 4)).astype(np.float32)], {}, Tape))
     assert [name for name, *_ in called] == own
     assert all(bool(arguments) for *_, arguments in called)
+
+
+QUICK = {"mode": "directional", "directions": 1}
+
+
+def doubled(monkeypatch, name, position):
+    """Make one of the gradients of an operation twice as large."""
+    right = getattr(ops, f"{name}_backward")
+
+    def wrong(dy, saved, **options):
+        gradients = right(dy, saved, **options)
+        if position is None:
+            return 2 * gradients
+        return tuple(2 * g if i == position else g for i, g in enumerate(gradients))
+
+    monkeypatch.setattr(ops, f"{name}_backward", wrong)
+
+
+def transformer():
+    config = TransformerConfig(7, 7, d_model=6, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, dropout=0.0)
+    rng = np.random.default_rng(2)
+    target = np.concatenate([np.full((2, 1), 1), rng.integers(3, 7, (2, 3))], axis=1)
+    return Transformer(config, rng=rng), rng.integers(3, 7, (2, 5)), target
+
+
+def test_a_transformer_of_two_inputs(monkeypatch):
+    model, source, target = transformer()
+    assert first_wrong_op(model, source, target, **QUICK) is None
+    doubled(monkeypatch, "attention", 2)
+    found = first_wrong_op(model, source, target, **QUICK)
+    assert (found.path, found.op, found.tensor) == ("encoder.blocks.0.attention.f", "attention", "v")
+
+
+def test_a_decoder_that_forgets_half_of_the_memorys_gradient(monkeypatch):
+    """The mistake is in a second input's gradient: no other would show it."""
+    model, source, target = transformer()
+    right = DecoderBlock.backward
+
+    def wrong(self, dy, tape):
+        dx, dmemory = right(self, dy, tape)
+        return dx, 0.5 * dmemory
+
+    monkeypatch.setattr(DecoderBlock, "backward", wrong)
+    found = first_wrong_op(model, source, target, **QUICK)
+    assert (found.path, found.layer, found.op, found.tensor) == ("decoder.blocks.0", "DecoderBlock", "", "memory")
+
+
+def test_a_loss(monkeypatch):
+    """All layers are right: what is wrong is the loss's own operation."""
+    model, source, target = transformer()
+    doubled(monkeypatch, "kl_divergence", None)
+    found = first_wrong_op(SequenceToSequence(model).loss, source, target, **QUICK)
+    assert (found.path, found.layer, found.op) == ("", "SequenceToSequence.loss", "kl_divergence") and "the model" in str(found)
+
+
+def test_a_loss_in_parts(model, ids, monkeypatch):
+    assert first_wrong_op(model.loss, ids[:, :-1], ids[:, 1:], **QUICK) is None
+    doubled(monkeypatch, "linear_cross_entropy", 1)
+    found = first_wrong_op(model.loss, ids[:, :-1], ids[:, 1:], **QUICK)
+    assert (found.layer, found.op, found.tensor) == ("NextToken.loss", "linear_cross_entropy", "weight")
+
+
+def test_a_layer_with_two_inputs(monkeypatch):
+    x, memory = np.random.default_rng(3).normal(size=(2, 2, 4, 6))
+    layer = MultiHeadAttention(6, 2, rng=np.random.default_rng(0))
+    assert first_wrong_op(layer, x, memory, **QUICK) is None
+    doubled(monkeypatch, "attention", 1)
+    found = first_wrong_op(layer, x, memory, **QUICK)
+    assert (found.layer, found.op, found.tensor) == ("MultiHeadAttention", "attention", "k")

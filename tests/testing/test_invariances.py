@@ -127,23 +127,23 @@ class AveragesDx(Scale):
         return dx
 
 
-MEMORY = {"memory": RNG.normal(size=(B, S, D)), "mask": RNG.random((B, 1, T, S)) < 0.5}
+MEMORY, MASK = RNG.normal(size=(B, S, D)), {"mask": RNG.random((B, 1, T, S)) < 0.5}
 
 
 @pytest.mark.parametrize(
-    ("model", "x", "options"),
+    ("model", "inputs", "options"),
     [
-        (gpt(), IDS, {}),
-        (layers.Block(D, H, F, rng=RNG), X, {}),
-        (attention(), X, MEMORY),
-        (attention(), X, {"mask": RNG.random((1, 1, T, T)) < 0.5}),
-        (layers.LearnedPositions(9, D, rng=RNG), X, {"start": 2}),
-        (layers.Linear(D, F, rng=RNG), X[:, 0], {}),
+        (gpt(), [IDS], {}),
+        (layers.Block(D, H, F, rng=RNG), [X], {}),
+        (attention(), [X, MEMORY], MASK),
+        (attention(), [X], {"mask": RNG.random((1, 1, T, T)) < 0.5}),
+        (layers.LearnedPositions(9, D, rng=RNG), [X], {"start": 2}),
+        (layers.Linear(D, F, rng=RNG), [X[:, 0]], {}),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_independent_rows_pass(model, x, options):
-    batch_check(model, x, options=options)
+def test_independent_rows_pass(model, inputs, options):
+    batch_check(model, *inputs, options=options)
 
 
 def test_outputs_that_depend_on_other_rows_are_found():
@@ -165,7 +165,7 @@ def test_a_memory_that_goes_to_another_row_is_found():
             return dx, np.roll(dmemory, 1, axis=0)
 
     with pytest.raises(AssertionError, match="dmemory of a batch, beside those of row 0 alone"):
-        batch_check(ShiftsMemory(D, H, rng=RNG), X, options=MEMORY)
+        batch_check(ShiftsMemory(D, H, rng=RNG), X, MEMORY, options=MASK)
 
 
 def test_one_row_has_no_others():

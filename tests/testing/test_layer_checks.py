@@ -31,14 +31,14 @@ def mask(*shape):
 
 
 class Decoder(Layer):
-    """Ids, and a memory to attend to: backward returns a gradient for the second only."""
+    """Ids, which have no gradient, and a memory to attend to."""
 
     def __init__(self):
         self.token = layers.Embedding(V, D, rng=RNG)
         self.attention = layers.MultiHeadAttention(D, H, rng=RNG)
 
-    def forward(self, ids, tape=None, *, memory):
-        return self.attention(self.token(ids, tape), tape, memory=memory)
+    def forward(self, ids, memory, tape=None):
+        return self.attention(self.token(ids, tape), memory, tape)
 
     def backward(self, dy, tape):
         dx, dmemory = self.attention.backward(dy, tape)
@@ -74,12 +74,12 @@ CASES = [
     (attention(), X),
     (attention(causal=True, bias=False), X),
     (attention(), X, {"mask": mask(B, 1, T, T)}),
-    (attention(), X, {"memory": floats(B, S, D), "mask": mask(B, 1, T, S)}),
+    (attention(), X, floats(B, S, D), {"mask": mask(B, 1, T, S)}),
     (layers.Dropout(0.5), X),
     (layers.Residual(feed_forward(), layers.LayerNorm(D), norm_order="pre"), X),
     (layers.Residual(feed_forward(), layers.LayerNorm(D), norm_order="post"), X),
     (layers.Block(D, H, F, causal=True, rng=RNG), X),
-    (Decoder(), ids(B, T), {"memory": floats(B, S, D)}),
+    (Decoder(), ids(B, T), floats(B, S, D)),
     (gpt(n_layers=2), ids(B, T)),
     (gpt(n_layers=1, norm_order="post", tied_head=False, activation="relu"), ids(B, T)),
 ]
@@ -125,14 +125,14 @@ def test_a_missing_dmemory_is_found():
 
     message = "check_shapes_and_dtypes: .*: the gradient of memory is None"
     with pytest.raises(AssertionError, match=message):
-        check_layer(ForgetsMemory(D, H, rng=RNG), X[:1, :2], options={"memory": floats(1, 3, D)})
+        check_layer(ForgetsMemory(D, H, rng=RNG), X[:1, :2], floats(1, 3, D))
 
 
 def test_writing_to_an_option_is_found():
     class ClosesMask(layers.MultiHeadAttention):
-        def forward(self, x, tape=None, *, mask):
+        def forward(self, x, memory=None, tape=None, *, mask):
             mask[..., -1] = False
-            return super().forward(x, tape, mask=mask)
+            return super().forward(x, memory, tape, mask=mask)
 
     message = r"check_arguments_unmodified: .*: options.mask differs at \(0, 0, 0, 4\): 0.0 against 1.0"
     options = {"mask": np.ones((1, 1, 1, T), bool)}
@@ -198,12 +198,12 @@ def test_the_layer_is_left_alone():
 
 
 def test_ids_can_be_read():
-    memory = {"memory": floats(B, S, D)}
-    cases = [(attention(), X), (attention(), X), (attention(), X, memory), (attention(), X, memory)]
+    masked = {"mask": mask(B, 1, T, T)}
+    cases = [(attention(), X), (attention(), X), (attention(), X, masked), (attention(), X, masked)]
     parameters = parametrize_with_checks(cases, checks=CHECKS[1:2]).args[1]
     assert [parameter.id for parameter in parameters] == [
         "MultiHeadAttention-check_determinism",
         "MultiHeadAttention#2-check_determinism",
-        "MultiHeadAttention(memory)-check_determinism",
-        "MultiHeadAttention(memory)#2-check_determinism",
+        "MultiHeadAttention(mask)-check_determinism",
+        "MultiHeadAttention(mask)#2-check_determinism",
     ]

@@ -188,9 +188,8 @@ def test_attention_of_any_configuration(data):
     config = data.draw(strategies.attention_configs(avoid=sizes.values()))
     layer = MultiHeadAttention(**config | {"causal": False}, rng=np.random.default_rng(0))
     x = data.draw(strategies.tensors((b, t, config["d_model"])))
-    options = {"memory": data.draw(strategies.tensors((b, s, config["d_model"])))}
-    options["mask"] = data.draw(strategies.masks(b, t, s))
-    check_layer(layer, x, options=options, checks=QUICK)
+    memory = data.draw(strategies.tensors((b, s, config["d_model"])))
+    check_layer(layer, x, memory, options={"mask": data.draw(strategies.masks(b, t, s))}, checks=QUICK)
 
 
 @settings(max_examples=5)

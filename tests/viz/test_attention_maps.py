@@ -60,10 +60,10 @@ class Witness(Tape):
         super().__init__()
         self.seen = []
 
-    def call(self, layer, x, options):
+    def call(self, layer, inputs, settings):
         if isinstance(layer, MultiHeadAttention):
-            self.seen.append((layer, x, options))
-        return super().call(layer, x, options)
+            self.seen.append((layer, inputs, settings))
+        return super().call(layer, inputs, settings)
 
 
 def softmax_of_scores(layer, x, memory=None, mask=None):

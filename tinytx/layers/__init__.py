@@ -1,7 +1,7 @@
 """Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
 
 from tinytx.layers.attention import MultiHeadAttention
-from tinytx.layers.block import Block, CrossResidual, DecoderBlock, Residual
+from tinytx.layers.block import Block, DecoderBlock, Residual
 from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions
@@ -14,7 +14,6 @@ __all__ = [
     "Activation",
     "Block",
     "Checkpoint",
-    "CrossResidual",
     "DecoderBlock",
     "Dropout",
     "Embedding",

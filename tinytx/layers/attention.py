@@ -54,15 +54,15 @@ class MultiHeadAttention(Layer):
         self.value = Linear(d_model, d_model, init=init, **linear)
         self.output = Linear(d_model, d_model, init=init_output or init, **linear)
 
-    def forward(self, x, tape=None, *, memory=None, mask=None, state=None):
+    def forward(self, x, memory=None, tape=None, *, mask=None, state=None):
         """Attend from x to ``memory``, or to x itself.
 
         Parameters
         ----------
         x : array (B, T, D)
-        tape : Tape, optional
         memory : array (B, S, D), optional
             What keys and values are made of; without it, x.
+        tape : Tape, optional
         mask : boolean array that broadcasts to (B, H, T, S), optional
             True where attention is allowed.
         state : State, optional

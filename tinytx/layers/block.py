@@ -36,33 +36,20 @@ class Residual(Layer):
         self.dropout = Dropout(dropout)
         self.norm_order = norm_order
 
-    def forward(self, x, tape=None, **options):
-        """(B, T, D) -> (B, T, D); ``options`` go to f."""
+    def forward(self, x, *others, tape=None, **settings):
+        """(B, T, D) -> (B, T, D); f's other inputs, such as a memory, go to f as they are, and so do ``settings``."""
         if self.norm_order == "pre":
-            return x + self.dropout(self.f(self.norm(x, tape), tape, **options), tape)
-        return self.norm(x + self.dropout(self.f(x, tape, **options), tape), tape)
+            return x + self.dropout(self.f(self.norm(x, tape), *others, tape, **settings), tape)
+        return self.norm(x + self.dropout(self.f(x, *others, tape, **settings), tape), tape)
 
     def backward(self, dy, tape):
-        if self.norm_order == "pre":
-            return dy + self.norm.backward(self.f.backward(self.dropout.backward(dy, tape), tape), tape)
-        dy = self.norm.backward(dy, tape)
-        return dy + self.f.backward(self.dropout.backward(dy, tape), tape)
-
-
-class CrossResidual(Residual):
-    """A `Residual` whose f also reads a memory: attention from x to the memory, with a short cut for x alone.
-
-    The memory is neither normalised nor added here, so its gradient comes straight from f.
-    """
-
-    def backward(self, dy, tape):
-        """Return (dx, dmemory)."""
-        if self.norm_order == "pre":
-            df, dmemory = self.f.backward(self.dropout.backward(dy, tape), tape)
-            return dy + self.norm.backward(df, tape), dmemory
-        dy = self.norm.backward(dy, tape)
-        df, dmemory = self.f.backward(self.dropout.backward(dy, tape), tape)
-        return dy + df, dmemory
+        """Return dx, or (dx, *dothers) where f has other inputs: their gradients come straight from f."""
+        if self.norm_order == "post":
+            dy = self.norm.backward(dy, tape)
+        df = self.f.backward(self.dropout.backward(dy, tape), tape)
+        df, *dothers = df if isinstance(df, tuple) else (df,)
+        dx = dy + (self.norm.backward(df, tape) if self.norm_order == "pre" else df)
+        return (dx, *dothers) if dothers else dx
 
 
 class _Parts(Layer):
@@ -87,18 +74,17 @@ class _Parts(Layer):
     ):
         options = {"rng": rng, "dtype": dtype, **init}
 
-        def residual(kind, f):
-            norm = LayerNorm(d_model, eps=eps, dtype=dtype)
-            return kind(f, norm, dropout=dropout, norm_order=norm_order)
+        def residual(f):
+            return Residual(f, LayerNorm(d_model, eps=eps, dtype=dtype), dropout=dropout, norm_order=norm_order)
 
         def attention(**more):
             return MultiHeadAttention(d_model, n_heads, dropout=dropout, **more, **options)
 
-        self.attention = residual(Residual, attention(causal=causal))
+        self.attention = residual(attention(causal=causal))
         if reads_memory:
-            self.cross_attention = residual(CrossResidual, attention())
+            self.cross_attention = residual(attention())
         feed_forward = FeedForward(d_model, d_ff, activation=activation, dropout=feed_forward_dropout, **options)
-        self.feed_forward = residual(Residual, feed_forward)
+        self.feed_forward = residual(feed_forward)
 
 
 class Block(_Parts):
@@ -146,22 +132,22 @@ class DecoderBlock(_Parts):
     def __init__(self, d_model, n_heads, d_ff, **options):
         super().__init__(d_model, n_heads, d_ff, causal=True, reads_memory=True, **options)
 
-    def forward(self, x, tape=None, *, memory, memory_mask=None, state=None):
+    def forward(self, x, memory, tape=None, *, memory_mask=None, state=None):
         """Return (B, T, D).
 
         Parameters
         ----------
         x : array (B, T, D)
-        tape : Tape, optional
         memory : array (B, S, D)
             What cross-attention reads: the encoder's output.
+        tape : Tape, optional
         memory_mask : boolean array that broadcasts to (B, H, T, S), optional
             True where the memory may be looked at.
         state : State, optional
             As for `MultiHeadAttention`.
         """
         x = self.attention(x, tape, state=state)
-        x = self.cross_attention(x, tape, memory=memory, mask=memory_mask, state=state)
+        x = self.cross_attention(x, memory, tape, mask=memory_mask, state=state)
         return self.feed_forward(x, tape)
 
     def backward(self, dy, tape):

@@ -153,19 +153,19 @@ class Decoder(_Stack):
     def __init__(self, config, token, **options):
         super().__init__(config, token, DecoderBlock, config.n_decoder_layers, "Transformer: target", **options)
 
-    def forward(self, target, tape=None, *, memory, memory_mask=None, state=None):
+    def forward(self, target, memory, tape=None, *, memory_mask=None, state=None):
         """Ids (B, T), memory (B, S, D), and a mask that broadcasts to (B, H, T, S) -> (B, T, D)."""
         x = self._embed(target, tape, start=state.length if state is not None else 0)
         for block in self.blocks:
-            x = block(x, tape, memory=memory, memory_mask=memory_mask, state=state)
+            x = block(x, memory, tape, memory_mask=memory_mask, state=state)
         return self.norm(x, tape) if self.norm else x
 
     def backward(self, dx, tape):
-        """Return dmemory: every block reads the memory, so what they say adds up."""
+        """Return (None, dmemory): ids have no gradient; every block reads the memory, so its gradients add up."""
         dx = self.norm.backward(dx, tape) if self.norm else dx
         dmemory = None
         for block in reversed(self.blocks):
             dx, dmemory_here = block.backward(dx, tape)
             dmemory = dmemory_here if dmemory is None else dmemory + dmemory_here
         self._embed_backward(dx, tape)
-        return dmemory
+        return None, dmemory

@@ -144,7 +144,6 @@ class Transformer(Layer):
         ValueError
             If an id is not in the vocabulary, or there are more than ``max_len``.
         """
-        self._name_layers_from_here(tape)
         source = np.asarray(source)
         return self.encoder(source, tape, mask=self.source_mask(source) if source.ndim == 2 else None)
 
@@ -173,13 +172,12 @@ class Transformer(Layer):
         ValueError
             If an id is not in the vocabulary, the positions exceed ``max_len``, or shapes do not fit.
         """
-        self._name_layers_from_here(tape)
         memory, source_mask, b = np.asarray(memory), np.asarray(source_mask), len(np.atleast_1d(target))
         expected = (b, memory.shape[1], self.config.d_model) if memory.ndim == 3 else (b, "S", self.config.d_model)
         check_shape("Transformer", "memory", memory, expected, b, "rows of target and d_model")
         mask_shape = (b, 1, 1, memory.shape[1])
         check_shape("Transformer", "source_mask", source_mask, mask_shape, "memory of shape", memory.shape)
-        return self.decoder(target, tape, memory=memory, memory_mask=source_mask, state=state)
+        return self.decoder(target, memory, tape, memory_mask=source_mask, state=state)
 
     def forward(self, source, target, tape=None):
         """Return the decoder's vectors (B, T, D) for source ids (B, S) and target ids (B, T)."""
@@ -188,9 +186,5 @@ class Transformer(Layer):
 
     def backward(self, dx, tape):
         """Add the gradients of all parameters; ids have none, so nothing is returned."""
-        self.encoder.backward(self.decoder.backward(dx, tape), tape)
-
-    def _name_layers_from_here(self, tape):
-        """Let a tape's messages name layers by their path in the whole model."""
-        if tape is not None and tape.root is None:
-            tape.root = self
+        _, dmemory = self.decoder.backward(dx, tape)
+        self.encoder.backward(dmemory, tape)

@@ -49,10 +49,6 @@ class SequenceToSequence(Task):
         super().__init__(body)
         self.head = self._output_layer(rng)
 
-    def __call__(self, source, target, tape=None):
-        """Return `forward`, which takes two arrays before the tape."""
-        return self.forward(source, target, tape)
-
     @property
     def vocab_size(self):
         return self.config.target_vocab_size

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinytx.core import Tape
 from tinytx.testing.compare import Comparison
-from tinytx.testing.problem import make_problem
+from tinytx.testing.problem import Loss, as_layer, make_problem
 from tinytx.testing.report import Report
 from tinytx.testing.rounding import cotangent, rms
 
@@ -57,16 +57,15 @@ def gradcheck(
     Parameters
     ----------
     target : Layer, or function
-        A layer or model, with ``forward(x, tape)`` and ``backward(dy, tape)``; or a function with
-        ``y, saved = target(*inputs)``, whose ``backward`` is handed in.
+        A layer or model, with ``forward(*inputs, tape)`` and ``backward(dy, tape)``; or ``model.loss``, whose backward
+        is ``loss_backward``; or a function with ``y, saved = target(*inputs)``, whose ``backward`` is handed in.
     *inputs : arrays, floats and other arguments
         Float arrays and Python floats are checked; integers (token ids) and everything else are passed on. float32
         becomes float64. Bind a setting that is a float with `functools.partial`.
     backward : function (dy, saved) -> gradients of the inputs, in order
         For functions only.
     options : dict, optional
-        Keyword arguments of a layer's forward (mask, memory, ...). Float arrays among them are checked too, if the
-        layer's backward returns their gradients after dx.
+        Keyword arguments of a layer's forward that have no gradient: mask, count, ...
     mode : {"auto", "full", "sampled", "directional", "complex"}
         "auto": random directions through each tensor, and every entry of a tensor (of a large one, some) where a
         direction does not agree. "full": every entry. "sampled": ``samples`` entries of each tensor. "directional":
@@ -107,6 +106,7 @@ def gradcheck(
         raise TypeError(f"gradcheck: {advice}")
     if mode not in MODES:
         raise ValueError(f"gradcheck: mode is {mode!r}, expected one of {', '.join(MODES)}")
+    target = as_layer(target)
     problem = make_problem(target, inputs, backward, options, tape)
     rng = np.random.default_rng(seed)
     if randomize and hasattr(problem, "parameters"):
@@ -131,6 +131,8 @@ def gradcheck(
 def name_of(target):
     """Return the name of a layer's class, or of a function."""
     named = getattr(target, "func", target)  # of functools.partial
+    if isinstance(target, Loss):
+        return f"{type(target.owner).__name__}.loss"
     return getattr(named, "__name__", type(named).__name__)
 
 

@@ -27,14 +27,17 @@ class Results(NamedTuple):
     gradients: dict
 
 
-def leak_check(model, x, *, options=None, seed=0):
+def leak_check(model, *inputs, causal=0, options=None, seed=0):
     """Check that a causal model sees no future: changing x from position t on changes no output before t.
 
     Parameters
     ----------
     model : Layer
-    x : array (B, T, ...), T > 1, or token ids (B, T)
-        Ids are replaced by others: below ``model.config.vocab_size`` if there is one, else such as occur in x.
+    *inputs : arrays
+        Of its forward. x is one of them: (B, T, ...), T > 1, or token ids (B, T). Ids are replaced by others: below
+        ``model.config.vocab_size`` if there is one, else such as occur in x.
+    causal : int
+        Which input is x; 1 for the target of an encoder-decoder.
     options : dict, optional
         Keyword arguments of the model's forward.
     seed : int
@@ -46,28 +49,29 @@ def leak_check(model, x, *, options=None, seed=0):
     ValueError
         If there is nothing to compare.
     """
-    problem, _ = prepare(model, x, options, seed=seed)
-    x, y = problem.x, named_outputs(problem.forward())
+    problem, _ = prepare(model, inputs, options, seed=seed)
+    inputs = problem.inputs
+    x, y = inputs[causal], named_outputs(problem.forward())
     if x.ndim < 2 or x.shape[1] < 2 or any(part.shape[:2] != x.shape[:2] for part in y.values()):
         shapes = ", ".join(str(part.shape) for part in y.values())
         raise ValueError(f"leak_check: x has shape {x.shape}, the output {shapes}: expected (B, T, ...) with T > 1")
     other = _others(model, x, np.random.default_rng(seed))
     for t in range(1, x.shape[1]):
         changed = np.concatenate([x[:, :t], other[:, t:]], axis=1)
-        for name, after in named_outputs(problem.on(changed).forward()).items():
+        for name, after in named_outputs(problem.on(*inputs[:causal], changed, *inputs[causal + 1 :]).forward()).items():
             _same(after[:, :t], y[name][:, :t], f"{title(problem)}: x changed from position {t} on, and {name}")
 
 
-def batch_check(model, x, *, options=None, seed=0):
-    """Check that the rows of a batch are independent: a row alone has the same outputs and the same dx.
+def batch_check(model, *inputs, options=None, seed=0):
+    """Check that the rows of a batch are independent: a row alone has the same outputs and the same gradients.
 
     Parameters
     ----------
     model : Layer
-    x : array (B, ...), B > 1, or token ids (B, T)
+    *inputs : arrays (B, ...), B > 1, or token ids (B, T)
     options : dict, optional
-        Keyword arguments of the model's forward. Arrays whose first axis is of size B are cut into rows like x, so let
-        B be no other size.
+        Keyword arguments of the model's forward. Arrays whose first axis is of size B are cut into rows like the inputs,
+        so let B be no other size.
     seed : int
 
     Raises
@@ -77,13 +81,16 @@ def batch_check(model, x, *, options=None, seed=0):
     ValueError
         If there is one row only.
     """
-    problem, dy = prepare(model, x, options, seed=seed)
-    if problem.x.ndim < 1 or len(problem.x) < 2:
-        raise ValueError(f"batch_check: x has shape {problem.x.shape}, expected (B, ...) with B > 1")
+    problem, dy = prepare(model, inputs, options, seed=seed)
+    b = min((len(x) if x.ndim else 0 for x in problem.inputs), default=0)
+    if b < 2 or any(len(x) != b for x in problem.inputs):
+        shapes = ", ".join(str(x.shape) for x in problem.inputs)
+        raise ValueError(f"batch_check: inputs have shape {shapes}, expected (B, ...) with one B > 1")
     whole = _row_results(problem, dy)
-    for row in range(len(problem.x)):
-        cut = {name: _row(value, row, len(problem.x)) for name, value in problem.options.items()}
-        alone = _row_results(problem.on(problem.x[row : row + 1], cut), [part[row : row + 1] for part in dy])
+    for row in range(b):
+        cut = {name: _row(value, row, b) for name, value in problem.options.items()}
+        inputs = [x[row : row + 1] for x in problem.inputs]
+        alone = _row_results(problem.on(*inputs, options=cut), [part[row : row + 1] for part in dy])
         for name, expected in alone.items():
             what = f"{title(problem)}: {name} of a batch, beside those of row {row} alone"
             _same(whole[name][row : row + 1], expected, what, row)
@@ -131,12 +138,12 @@ def padding_check(model, x, lengths, *, make_options, seed=0):
             f"padding_check: lengths {lengths.tolist()} and x of shape {x.shape} do not fit: expected a length of 0 to "
             f"{size} for each row, and at least one below {size}"
         )
-    problem, dy = prepare(model, x, make_options(lengths, size), seed=seed)
+    problem, dy = prepare(model, [x], make_options(lengths, size), seed=seed)
     inside = np.arange(size) < lengths[:, None]  # (B, T)
     dy = [np.where(_wide(inside, part), part, 0.0) if _has_positions(part, inside) else part for part in dy]
     alone = [_alone(problem, dy, row, n, make_options) for row, n in enumerate(lengths)]
-    for garbage, fill in _garbage(model, problem.x, np.random.default_rng(seed)).items():
-        padded = problem.on(np.where(_wide(inside, x), problem.x, fill))
+    for garbage, fill in _garbage(model, problem.inputs[0], np.random.default_rng(seed)).items():
+        padded = problem.on(np.where(_wide(inside, x), problem.inputs[0], fill))
         what = f"{title(problem)}: padding filled with {garbage}"
         _check_outputs(padded, inside, alone, what)
         if garbage != "NaN":
@@ -158,12 +165,13 @@ def _check_gradients(padded, dy, inside, alone, what):
     """Compare dx, and the sums that are the parameters' gradients."""
     padded.layer.zero_grad()
     gradients = padded.backward(dy, padded.record()[1])
-    if gradients.get("x") is not None:
-        dx = gradients["x"]
+    name, *_ = padded.names
+    if gradients.get(name) is not None:
+        dx = gradients[name]
         in_padding = np.where(_wide(inside, dx), 0.0, dx)
         _same(in_padding, np.zeros_like(dx), f"{what}: dx of the padding, expected 0,", limit=0)
         for row, results in enumerate(alone):
-            expected = results.gradients.get("x", dx[row : row + 1, :0])
+            expected = results.gradients.get(name, dx[row : row + 1, :0])
             _same(dx[row : row + 1, : expected.shape[1]], expected, f"{what}: dx beside row {row} alone", row)
     found = {f"the gradient of {name}": gradients[name] for name in padded.parameters}
     sums = {name: np.zeros_like(gradient) for name, gradient in found.items()}
@@ -177,9 +185,10 @@ def _alone(problem, dy, row, n, make_options):
     """Run one sequence without its padding; of one that is all padding, nothing comes out."""
     if not n:
         return Results({}, {})
-    batch = problem.x.shape[:2]
+    (x,) = problem.inputs
+    batch = x.shape[:2]
     options = make_options(np.array([n]), int(n))
-    alone = LayerProblem(problem.layer, [problem.x[row : row + 1, :n]], options, Tape)
+    alone = LayerProblem(problem.layer, [x[row : row + 1, :n]], options, Tape)
     dy = [part[row : row + 1, :n] if part.shape[:2] == batch else part[row : row + 1] for part in dy]
     alone.layer.zero_grad()
     y, tape = alone.record()
@@ -187,12 +196,12 @@ def _alone(problem, dy, row, n, make_options):
 
 
 def _row_results(problem, dy):
-    """Return {name: array} of the outputs, and of the gradients of inputs with a row for each of the batch's."""
+    """Return {name: array} of the outputs, and of the gradients of the inputs."""
     problem.layer.zero_grad()
     y, tape = problem.record()
     gradients = problem.backward(dy, tape)
-    rows = {name: gradients[name] for name, value in problem.inputs.items() if len(value) == len(problem.x)}
-    return named_outputs(y) | {f"d{name}": gradient for name, gradient in rows.items() if gradient is not None}
+    own = {f"d{name}": gradients[name] for name in problem.positions}
+    return named_outputs(y) | {name: gradient for name, gradient in own.items() if gradient is not None}
 
 
 def _row(value, row, rows):

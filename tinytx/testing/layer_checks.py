@@ -9,36 +9,38 @@ import numpy as np
 
 from tinytx.core import Tape
 from tinytx.extras import require
-from tinytx.testing.problem import refuse_class
+from tinytx.testing.gradcheck import name_of
+from tinytx.testing.problem import as_layer, refuse_class
 from tinytx.testing.promises import CHECKS, check_size_one
 from tinytx.testing.report import NothingCompared
 
 HERE = str(Path(__file__).parents[1])
 
 
-def check_layer(layer, x, *, options=None, tape=Tape, checks=CHECKS, expected_failed_checks=None):
+def check_layer(layer, *inputs, options=None, tape=Tape, checks=CHECKS, expected_failed_checks=None):
     """Check everything that a layer owes.
 
     Parameters
     ----------
     layer : Layer
         Not touched: copies are checked, with their parameters moved away from their initial values.
-    x : array
-        Its input: floats (B, T, D) or (B, D), or token ids (B, T), for which backward returns None. Sizes above 1
+    *inputs : arrays
+        Its inputs: floats (B, T, D) or (B, D), or token ids (B, T), for which backward returns None. Sizes above 1
         and pairwise distinct find most.
     options : dict, optional
-        Keyword arguments of its forward. For float arrays among them (memory, ...) backward returns gradients after dx.
+        Keyword arguments of its forward that have no gradient: mask, ...
     tape : function () -> Tape
         ``lambda: Tape(seed=0)`` checks with dropout.
     checks : sequence of functions
-        Some of `CHECKS`, or others that take ``(layer, x, options, tape)``.
+        Some of `CHECKS`, or others that take ``(layer, *inputs, options=options, tape=tape)``.
     expected_failed_checks : dict of str to str, optional
         {name of a check: why the layer fails it}. That it passes is a failure, too.
 
     Returns
     -------
     list of str
-        The names of the checks that ran. `check_size_one` is left out where there are options, whose axes are unknown.
+        The names of the checks that ran. `check_size_one` is left out where there are options or several inputs, whose axes are
+        unknown.
 
     Raises
     ------
@@ -56,12 +58,13 @@ def check_layer(layer, x, *, options=None, tape=Tape, checks=CHECKS, expected_fa
     ['check_gradients', 'check_determinism']
     """
     refuse_class(layer, "check_layer")
+    layer = as_layer(layer)
     expected = _expected(expected_failed_checks or {}, checks)
     ran, failed = [], {}  # failed: message -> the checks that gave it
-    for check in _applicable(checks, x, options):
+    for check in _applicable(checks, inputs, options):
         ran.append(check.__name__)
         try:
-            check(layer, x, options, tape)
+            check(layer, *inputs, options=options, tape=tape)
         except NothingCompared:
             raise
         except Exception as error:  # a layer of the user's may raise anything
@@ -75,9 +78,10 @@ def check_layer(layer, x, *, options=None, tape=Tape, checks=CHECKS, expected_fa
         count = sum(map(len, failed.values()))
         listed = "\n".join(f"{', '.join(name for name, _ in those)}: {text}" for text, those in failed.items())
         cause = next((error for those in failed.values() for _, error in those if error), None)
-        raise AssertionError(f"{type(layer).__name__} fails {count} of {len(ran)} checks\n{listed}") from cause
+        raise AssertionError(f"{name_of(layer)} fails {count} of {len(ran)} checks\n{listed}") from cause
     if checks and not ran:
-        raise NothingCompared(f"{type(layer).__name__}: none of the checks applies to x of shape {np.shape(x)}: nothing was compared")
+        shapes = ", ".join(str(np.shape(x)) for x in inputs)
+        raise NothingCompared(f"{name_of(layer)}: none of the checks applies to inputs of shape {shapes}: nothing was compared")
     return ran
 
 
@@ -88,7 +92,7 @@ def _message(layer, error):
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [f for f in frames if not f.filename.startswith(HERE) and "site-packages" not in f.filename]
     frame = (theirs or frames)[-1]
-    return f"{type(layer).__name__} raised {type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+    return f"{name_of(layer)} raised {type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
 
 
 def _expected(expected, checks):
@@ -105,8 +109,9 @@ def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS, expected_failed_
 
     Parameters
     ----------
-    cases : iterable of (layer, x) or (layer, x, options)
-        Or ``pytest.param(layer, x, id=..., marks=...)``, whose id and marks all checks of that layer get.
+    cases : iterable of (layer, *inputs) or (layer, *inputs, options)
+        ``options`` is a dict. Or ``pytest.param(layer, x, id=..., marks=...)``, whose id and marks all checks of that
+        layer get.
     tape, checks
         As for `check_layer`.
     expected_failed_checks : function (layer) -> dict of str to str, or such a dict for all, optional
@@ -116,14 +121,14 @@ def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS, expected_failed_
     -------
     decorator
         For a test with the parameters ``layer`` and ``check``. Its ids read ``LayerNorm-check_determinism``; a second
-        case of a class is ``LayerNorm#2``, and options are named: ``MultiHeadAttention(memory, mask)``.
+        case of a class is ``LayerNorm#2``, and options are named: ``MultiHeadAttention(mask)``.
 
     Raises
     ------
     MissingExtra
         If pytest is not installed.
     TypeError, ValueError
-        If a case is no pair or triple of a layer, x and options; if there is no test; if an expected failure names no
+        If a case is no layer with its inputs; if there is no test; if an expected failure names no
         check.
 
     Examples
@@ -137,16 +142,16 @@ def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS, expected_failed_
     pytest = require("pytest", "test", "parametrize_with_checks")
     parameters, seen = [], Counter()
     for case in cases:
-        layer, x, options, given_id, marks = _case(case)
-        name = type(layer).__name__ + (f"({', '.join(options)})" if options else "") if given_id is None else given_id
+        layer, inputs, options, given_id, marks = _case(case)
+        name = name_of(layer) + (f"({', '.join(options)})" if options else "") if given_id is None else given_id
         seen[name] += 1
         name += f"#{seen[name]}" if seen[name] > 1 else ""
         expected = expected_failed_checks(layer) if callable(expected_failed_checks) else expected_failed_checks
         expected = _expected(expected or {}, checks)
-        for check in _applicable(checks, x, options):
+        for check in _applicable(checks, inputs, options):
             reason = expected.get(check.__name__)
             xfail = [] if reason is None else [pytest.mark.xfail(strict=True, reason=reason)]
-            bound = _bound(check, x, options, tape)
+            bound = _bound(check, inputs, options, tape)
             parameters.append(pytest.param(layer, bound, id=f"{name}-{check.__name__}", marks=[*marks, *xfail]))
     if not parameters:
         raise NothingCompared("parametrize_with_checks: no case, or no check that applies: nothing would be compared")
@@ -154,28 +159,29 @@ def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS, expected_failed_
 
 
 def _case(case):
-    """Return layer, x, options, id and marks of a case, a tuple or what pytest.param made."""
+    """Return layer, inputs, options, id and marks of a case, a tuple or what pytest.param made."""
     values, given_id, marks = getattr(case, "values", case), getattr(case, "id", None), getattr(case, "marks", ())
-    if callable(values) or not isinstance(values, (tuple, list)) or len(values) not in (2, 3):
+    if callable(values) or not isinstance(values, (tuple, list)) or len(values) < 2 or isinstance(values[1], dict):
         kind = f"{case.__name__}, a class" if isinstance(case, type) else f"a {type(case).__name__}"
-        raise TypeError(f"parametrize_with_checks: a case is {kind}, expected (layer, x) or (layer, x, options)")
-    layer, x, *options = values
+        raise TypeError(f"parametrize_with_checks: a case is {kind}, expected (layer, *inputs) or (layer, *inputs, options)")
+    layer, *inputs = values
     refuse_class(layer, "parametrize_with_checks")
-    return layer, x, options[0] if options else None, given_id, marks
+    options = inputs.pop() if isinstance(inputs[-1], dict) or inputs[-1] is None else None
+    return as_layer(layer), inputs, options, given_id, marks
 
 
-def _applicable(checks, x, options):
+def _applicable(checks, inputs, options):
     """Leave out `check_size_one` where it is not known which axes of what to cut."""
-    x = np.asarray(x)
-    can_cut = not options and x.ndim > (x.dtype.kind == "f")
+    x = np.asarray(inputs[0]) if inputs else np.empty(())
+    can_cut = not options and len(inputs) == 1 and x.ndim > (x.dtype.kind == "f")
     return [check for check in checks if check is not check_size_one or can_cut]
 
 
-def _bound(check, x, options, tape):
+def _bound(check, inputs, options, tape):
     """Return the check of a layer alone."""
 
     @functools.wraps(check)
     def bound(layer):
-        check(layer, x, options, tape)
+        check(layer, *inputs, options=options, tape=tape)
 
     return bound

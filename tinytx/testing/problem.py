@@ -72,6 +72,37 @@ def in_float64(layer):
     return with_dtype(layer, np.float64)
 
 
+class Loss(Layer):
+    """A model's ``loss`` and ``loss_backward`` in the place of a layer's forward and backward."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    def _named(self, kind):
+        return self.owner._named(kind)
+
+    def forward(self, *batch, tape=None, **options):
+        """Return the loss, an array without axes of the parameters' dtype."""
+        kinds = [parameter.data.dtype for parameter in self.owner.parameters()]
+        return np.asarray(self.owner.loss(*batch, tape=tape, **options), kinds[0] if kinds else None)
+
+    def backward(self, dloss, tape):
+        """Add dloss times the gradients of ``loss_backward``, which are those of the loss itself."""
+        own = self.owner.parameters()
+        before = [parameter.grad.copy() for parameter in own]
+        self.owner.zero_grad()
+        self.owner.loss_backward(tape)
+        for parameter, grad in zip(own, before):
+            parameter.grad = grad + parameter.grad * np.asarray(dloss, parameter.data.dtype)
+
+
+def as_layer(target):
+    """Return a `Loss` for the method ``model.loss``, and any other target as it is."""
+    owner = getattr(target, "__self__", None)
+    is_loss = getattr(target, "__name__", "") == "loss" and hasattr(owner, "loss_backward")
+    return Loss(owner) if is_loss else target
+
+
 class Problem:
     """Tensors in float64, and how outputs and gradients follow from them.
 
@@ -110,41 +141,35 @@ class Problem:
 
 
 class LayerProblem(Problem):
-    """A layer's forward(x, tape, **options) and backward(dy, tape).
-
-    Float arrays among the options are tensors too, if the backward returns their gradients after dx, in their order.
-    """
+    """A layer's forward(*inputs, tape, **options), and backward(dy, tape) giving the inputs' gradients in order."""
 
     def __init__(self, layer, inputs, options, make_tape, place="gradcheck", dtype=np.float64):
-        if len(inputs) != 1:
-            raise ValueError(f"{place}: a layer takes one input, got {len(inputs)}: pass others in options={{...}}")
         self.layer = with_dtype(layer, dtype)
         self.make_tape, self.place = make_tape, place
         self.parameters = dict(self.layer.named_parameters())
         self.left = 0  # entries on the tape after backward
+        self.names = _argument_names(self.layer.forward, len(inputs))
         arrays = {n: _array(v, dtype, n, place) if isinstance(v, np.ndarray) else v for n, v in options.items()}
-        self._hold(_array(np.asarray(inputs[0]), dtype, "x", place), arrays)
+        self._hold([_array(np.asarray(x), dtype, name, place) for name, x in zip(self.names, inputs)], arrays)
 
-    def _hold(self, x, options):
-        self.x, self.options = x, options
-        self.inputs = {"x": x} if _is_float(x) else {}
-        self.inputs |= {name: value for name, value in options.items() if _is_float(value)}
-        self.tensors = self.inputs | {name: parameter.data for name, parameter in self.parameters.items()}
+    def _hold(self, inputs, options):
+        self.inputs, self.options = inputs, options
+        self.positions = {name: i for i, name in enumerate(self.names) if _is_float(inputs[i])}
+        self.tensors = {name: inputs[i] for name, i in self.positions.items()}
+        self.tensors |= {name: parameter.data for name, parameter in self.parameters.items()}
 
-    def on(self, x, options=None):
+    def on(self, *inputs, options=None):
         """Return the problem of the same layer object on other arrays, which are taken as they are."""
         other = copy.copy(self)
-        other._hold(x, self.options if options is None else options)
+        other._hold(list(inputs), self.options if options is None else options)
         return other
 
     def put(self, name, array):
         """Put an array, which may be complex, in the place of a tensor."""
         if name in self.parameters:
             self.parameters[name].data = array
-        elif name in self.options:
-            self.options[name] = array
         else:
-            self.x = array
+            self.inputs[self.positions[name]] = array
 
     def forward(self):
         return self.record()[0]
@@ -152,7 +177,7 @@ class LayerProblem(Problem):
     def record(self):
         """Return the outputs, and the tape of the forward that made them."""
         tape = self.make_tape()
-        return outputs(self.layer(self.x, tape, **self.options), self.place), tape
+        return outputs(self.layer(*self.inputs, tape, **self.options), self.place), tape
 
     def gradients(self, dy):
         self.layer.zero_grad()
@@ -169,10 +194,14 @@ class LayerProblem(Problem):
             self._name_misshapen_gradient(dy)
             raise
         returned = _gradients_in_order(returned, self.place)
-        if not _is_float(self.x) and len(returned) > len(self.inputs):
-            returned = returned[1:]  # the None of token ids, which have no gradient
+        if len(returned) > len(self.inputs):
+            raise ValueError(
+                f"{self.place}: backward returned {len(returned)} gradients for {len(self.inputs)} inputs "
+                f"({', '.join(self.names)}): what has a gradient is an input, and not among the options"
+            )
         returned += [None] * (len(self.inputs) - len(returned))
-        return dict(zip(self.inputs, returned)) | {n: p.grad.copy() for n, p in self.parameters.items()}
+        own = {name: parameter.grad.copy() for name, parameter in self.parameters.items()}
+        return {name: returned[i] for name, i in self.positions.items()} | own
 
     def _name_misshapen_gradient(self, dy):
         """Run a backward that has raised once more, on gradients that know their names: what ``+=`` refuses is named."""
@@ -281,7 +310,7 @@ def _argument_names(f, n):
     """Return names for the positional arguments of f."""
     try:
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind in kinds][:n]
+        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind in kinds and p.name != "tape"][:n]
     except (TypeError, ValueError):
         names = []
     return names + [f"input{i}" for i in range(len(names), n)]

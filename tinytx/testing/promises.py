@@ -1,6 +1,6 @@
 """What every layer owes, as one small check for each promise.
 
-Each check stands alone: ``check_zero_dy(layer, x)``; `tinytx.testing.check_layer` runs them all. None touches the
+Each check stands alone: ``check_zero_dy(layer, *inputs)``; `tinytx.testing.check_layer` runs them all. None touches the
 layer: what is checked is a copy in float64, and in float32 where precision is the point, with its parameters moved
 away from their initial values. Arguments are those of `tinytx.testing.gradcheck`; AssertionError is raised with the
 layer's name, what differs, where, and both values.
@@ -10,8 +10,8 @@ import numpy as np
 
 from tinytx.core import Tape, TapeError
 from tinytx.testing.differences import assert_same
-from tinytx.testing.gradcheck import gradcheck
-from tinytx.testing.problem import outputs
+from tinytx.testing.gradcheck import gradcheck, name_of
+from tinytx.testing.problem import as_layer, outputs
 from tinytx.testing.trial import arrays_in, gradients, named_outputs, prepare, run, title
 
 DTYPES = (np.float32, np.float64)
@@ -19,25 +19,25 @@ ROUNDING = 1e-11  # two orders of summation, in float64
 SINGLE = 1e-4  # what float32 may cost
 
 
-def check_gradients(layer, x, options=None, tape=Tape):
+def check_gradients(layer, *inputs, options=None, tape=Tape):
     """Backward is the derivative of forward, by `gradcheck`; at a kink any subgradient will do."""
-    prepare(layer, x, options, tape)  # is there anything to compare?
-    gradcheck(layer, x, options=options, tape=tape, accept_kinks=True).raise_for_failure()
+    prepare(layer, inputs, options, tape)  # is there anything to compare?
+    gradcheck(layer, *inputs, options=options, tape=tape, accept_kinks=True).raise_for_failure()
 
 
-def check_determinism(layer, x, options=None, tape=Tape):
+def check_determinism(layer, *inputs, options=None, tape=Tape):
     """A second forward and backward give the same bits: no hidden state, no unseeded randomness."""
-    problem, dy = prepare(layer, x, options, tape)
+    problem, dy = prepare(layer, inputs, options, tape)
     first = run(problem, dy)
     assert_same(run(problem, dy), first, f"{title(problem)}: run a second time")
 
 
-def check_arguments_unmodified(layer, x, options=None, tape=Tape):
-    """Nothing is written to: x, options, parameters, y, dy, what is on the tape; so read-only x and dy will do."""
+def check_arguments_unmodified(layer, *inputs, options=None, tape=Tape):
+    """Nothing is written to: inputs, options, parameters, y, dy, what is on the tape; so read-only arrays will do."""
     for dtype in DTYPES:
-        problem, dy = prepare(layer, x, options, tape, dtype)
+        problem, dy = prepare(layer, inputs, options, tape, dtype)
         parameters = {name: parameter.data for name, parameter in problem.parameters.items()}
-        watched = dict(arrays_in({"x": problem.x, "options": problem.options, "parameters": parameters}))
+        watched = dict(arrays_in({"inputs": dict(zip(problem.names, problem.inputs)), "options": problem.options, "parameters": parameters}))
         before = {name: array.copy() for name, array in watched.items()}
         y, record = problem.record()
         made = dict(arrays_in({"y": y, "dy": dy, "tape": [saved for _, saved in record._stack]}))
@@ -51,9 +51,9 @@ def check_arguments_unmodified(layer, x, options=None, tape=Tape):
 def _run_read_only(problem, dy):
     locked = {name: _locked(value) for name, value in problem.options.items()}
     try:
-        run(problem.on(_locked(problem.x), locked), [_locked(part) for part in dy])
+        run(problem.on(*map(_locked, problem.inputs), options=locked), [_locked(part) for part in dy])
     except ValueError as error:
-        raise AssertionError(f"{title(problem)}: read-only x, options and dy are refused: {error}") from error
+        raise AssertionError(f"{title(problem)}: read-only inputs, options and dy are refused: {error}") from error
 
 
 def _locked(value):
@@ -63,9 +63,9 @@ def _locked(value):
     return value
 
 
-def check_gradients_accumulate(layer, x, options=None, tape=Tape):
+def check_gradients_accumulate(layer, *inputs, options=None, tape=Tape):
     """A second backward adds to the gradients of the first, exactly as much again: ``+=``, not ``=``."""
-    problem, dy = prepare(layer, x, options, tape)
+    problem, dy = prepare(layer, inputs, options, tape)
     once = run(problem, dy)
     problem.backward(dy, problem.record()[1])
     twice = {f"the gradient of {name}": parameter.grad for name, parameter in problem.parameters.items()}
@@ -74,16 +74,16 @@ def check_gradients_accumulate(layer, x, options=None, tape=Tape):
     assert_same(twice, expected, f"{title(problem)}: after two backwards, beside twice one", shared)
 
 
-def check_zero_dy(layer, x, options=None, tape=Tape):
+def check_zero_dy(layer, *inputs, options=None, tape=Tape):
     """Where dy is 0 all gradients are, exactly."""
-    problem, dy = prepare(layer, x, options, tape)
+    problem, dy = prepare(layer, inputs, options, tape)
     found = _known(gradients(problem, [np.zeros_like(part) for part in dy]))
     assert_same(found, {name: np.zeros_like(g) for name, g in found.items()}, f"{title(problem)}: where dy is 0")
 
 
-def check_linear_in_dy(layer, x, options=None, tape=Tape):
+def check_linear_in_dy(layer, *inputs, options=None, tape=Tape):
     """Backward is linear in dy: it neither squares nor clips nor forgets it."""
-    problem, one = prepare(layer, x, options, tape)
+    problem, one = prepare(layer, inputs, options, tape)
     two = [np.flip(part) for part in one]
     a, b = _known(gradients(problem, one)), _known(gradients(problem, two))
     found = _known(gradients(problem, [2.5 * p - q for p, q in zip(one, two)]))
@@ -97,10 +97,10 @@ def _known(results):
     return {name: array for name, array in results.items() if array is not None}
 
 
-def check_shapes_and_dtypes(layer, x, options=None, tape=Tape):
+def check_shapes_and_dtypes(layer, *inputs, options=None, tape=Tape):
     """What comes in goes out: float32 or float64, and gradients of the shapes of what they are gradients of."""
     for dtype in DTYPES:
-        problem, dy = prepare(layer, x, options, tape, dtype)
+        problem, dy = prepare(layer, inputs, options, tape, dtype)
         y, record = problem.record()
         _check_kinds(problem, dtype, named_outputs(y))  # first: a backward may refuse the dy of a wrong y
         _check_kinds(problem, dtype, gradients(problem, dy, record))
@@ -120,13 +120,13 @@ def _check_kinds(problem, dtype, arrays):
             )
 
 
-def check_non_contiguous(layer, x, options=None, tape=Tape):
-    """The memory layout of x and dy does not matter."""
-    problem, dy = prepare(layer, x, options, tape)
+def check_non_contiguous(layer, *inputs, options=None, tape=Tape):
+    """The memory layout of inputs and dy does not matter."""
+    problem, dy = prepare(layer, inputs, options, tape)
     expected = run(problem, dy)
     for layout in (_every_second, np.asfortranarray, _reversed):
-        found = run(problem.on(layout(problem.x)), [layout(part) for part in dy])
-        assert_same(found, expected, f"{title(problem)}: with x and dy as {layout.__name__} views", ROUNDING)
+        found = run(problem.on(*map(layout, problem.inputs)), [layout(part) for part in dy])
+        assert_same(found, expected, f"{title(problem)}: with inputs and dy as {layout.__name__} views", ROUNDING)
 
 
 def _every_second(array):
@@ -140,22 +140,23 @@ def _reversed(array):
     return np.flip(np.ascontiguousarray(np.flip(array)))
 
 
-def check_size_one(layer, x, options=None, tape=Tape):
+def check_size_one(layer, *inputs, options=None, tape=Tape):
     """A batch of one row, and of one position: no axis of size 1 is squeezed away or broadcast."""
     how = {"mode": "directional", "directions": 1, "accept_kinks": True}
-    whole, _ = prepare(layer, x, options, tape)
-    has_positions = whole.x.ndim == (3 if whole.x.dtype.kind == "f" else 2)  # (B, T, D), or ids (B, T)
+    whole, _ = prepare(layer, inputs, options, tape)
+    x = whole.inputs[0]
+    has_positions = x.ndim == (3 if x.dtype.kind == "f" else 2)  # (B, T, D), or ids (B, T)
     for axes in range(1, 3 if has_positions else 2):
-        small, _ = prepare(layer, whole.x[(slice(1),) * axes], options, tape)
+        small, _ = prepare(layer, [x[(slice(1),) * axes]], options, tape)
         for y, y_whole in zip(small.forward(), whole.forward()):
             if y.ndim != y_whole.ndim:
-                raise AssertionError(f"{title(small)}: x of shape {small.x.shape} gives y of shape {y.shape}")
-        gradcheck(layer, small.x, options=options, tape=tape, **how).raise_for_failure()
+                raise AssertionError(f"{title(small)}: x of shape {small.inputs[0].shape} gives y of shape {y.shape}")
+        gradcheck(layer, *small.inputs, options=options, tape=tape, **how).raise_for_failure()
 
 
-def check_empty_tape(layer, x, options=None, tape=Tape):
+def check_empty_tape(layer, *inputs, options=None, tape=Tape):
     """Backward takes from the tape all that forward put there."""
-    problem, dy = prepare(layer, x, options, tape)
+    problem, dy = prepare(layer, inputs, options, tape)
     record = problem.record()[1]
     try:
         problem.backward(dy, record)
@@ -164,17 +165,17 @@ def check_empty_tape(layer, x, options=None, tape=Tape):
         raise AssertionError(f"{title(problem)}: {error}") from error
 
 
-def check_float32_beside_float64(layer, x, options=None, tape=Tape):
+def check_float32_beside_float64(layer, *inputs, options=None, tape=Tape):
     """In float32 outputs and gradients are those of float64, rounded: nothing overflows or cancels."""
     with np.errstate(all="ignore"):
-        single, double = (run(*prepare(layer, x, options, tape, dtype)) for dtype in DTYPES)
-    assert_same(single, double, f"{type(layer).__name__}: in float32 beside float64", SINGLE)
+        single, double = (run(*prepare(layer, inputs, options, tape, dtype)) for dtype in DTYPES)
+    assert_same(single, double, f"{name_of(as_layer(layer))}: in float32 beside float64", SINGLE)
 
 
-def check_two_tapes(layer, x, options=None, tape=Tape):
+def check_two_tapes(layer, *inputs, options=None, tape=Tape):
     """Forward of A, forward of B, backward of A, backward of B, each on its own tape, are as A and B alone."""
-    a, dy = prepare(layer, x, options, tape)
-    b = a.on(np.random.default_rng(1).permutation(a.x.ravel()).reshape(a.x.shape))
+    a, dy = prepare(layer, inputs, options, tape)
+    b = a.on(*(np.random.default_rng(1).permutation(x.ravel()).reshape(x.shape) for x in a.inputs))
     alone = {"A": run(a, dy), "B": run(b, dy)}
     records = {"A": a.record(), "B": b.record()}
     for name, problem in (("A", a), ("B", b)):
@@ -184,11 +185,11 @@ def check_two_tapes(layer, x, options=None, tape=Tape):
         assert_same(found, alone[name], f"{title(a)}: of two interleaved runs, {name} beside {name} alone")
 
 
-def check_without_tape(layer, x, options=None, tape=Tape):
+def check_without_tape(layer, *inputs, options=None, tape=Tape):
     """Without a tape the output is that of a tape without a seed."""
-    problem, _ = prepare(layer, x, options, tape)
-    bare = outputs(problem.layer(problem.x, **problem.options))
-    taped = outputs(problem.layer(problem.x, Tape(), **problem.options))
+    problem, _ = prepare(layer, inputs, options, tape)
+    bare = outputs(problem.layer(*problem.inputs, **problem.options))
+    taped = outputs(problem.layer(*problem.inputs, Tape(), **problem.options))
     what = f"{title(problem)}: without a tape, beside a tape without a seed"
     assert_same(named_outputs(bare), named_outputs(taped), what)
 

@@ -3,20 +3,21 @@
 import numpy as np
 
 from tinytx.core import Layer, Tape
-from tinytx.testing.gradcheck import no_float_input, no_float_output, randomize_parameters
-from tinytx.testing.problem import LayerProblem, in_float64, refuse_class
+from tinytx.testing.gradcheck import name_of, no_float_input, no_float_output, randomize_parameters
+from tinytx.testing.problem import LayerProblem, as_layer, in_float64, refuse_class
 from tinytx.testing.report import NothingCompared
 from tinytx.testing.rounding import cotangent
 
 
-def prepare(layer, x, options=None, tape=Tape, dtype=np.float64, seed=0):
-    """Return a copy of a layer with its input, not run yet, and a cotangent.
+def prepare(layer, inputs, options=None, tape=Tape, dtype=np.float64, seed=0):
+    """Return a copy of a layer with its inputs, not run yet, and a cotangent.
 
     Parameters
     ----------
     layer : Layer
         Not touched. The copy's parameters are moved away from their initial values.
-    x, options, tape
+    inputs : sequence of arrays
+    options, tape
         As for `tinytx.testing.gradcheck`.
     dtype : float32 or float64
         Of the copy and of everything it is given. The values are the same in both: those of float32.
@@ -37,11 +38,12 @@ def prepare(layer, x, options=None, tape=Tape, dtype=np.float64, seed=0):
     """
     rng = np.random.default_rng(seed)
     refuse_class(layer, "tinytx.testing")
+    layer = as_layer(layer)
     double = in_float64(layer)
     randomize_parameters(double.parameters(), rng)
-    place = type(layer).__name__
-    single = LayerProblem(double, [x], options or {}, tape, place, np.float32)
-    fresh, used = (LayerProblem(single.layer, [single.x], single.options, tape, place, dtype) for _ in range(2))
+    place = name_of(layer)
+    single = LayerProblem(double, inputs, options or {}, tape, place, np.float32)
+    fresh, used = (LayerProblem(single.layer, single.inputs, single.options, tape, place, dtype) for _ in range(2))
     with np.errstate(all="ignore"):
         nothing = no_float_input(used)
         y = [] if nothing else used.forward()
@@ -53,7 +55,7 @@ def prepare(layer, x, options=None, tape=Tape, dtype=np.float64, seed=0):
 
 def title(problem):
     """Return the name of the layer, with which messages begin."""
-    return type(problem.layer).__name__
+    return name_of(problem.layer)
 
 
 def run(problem, dy):

@@ -8,8 +8,8 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.core import Tape
-from tinytx.testing.gradcheck import gradcheck, randomize_parameters
-from tinytx.testing.problem import in_float64
+from tinytx.testing.gradcheck import gradcheck, name_of, randomize_parameters
+from tinytx.testing.problem import as_layer, in_float64
 from tinytx.testing.report import FAIL, Report
 from tinytx.testing.trial import prepare
 
@@ -54,30 +54,30 @@ class Finding:
 
 
 class _Watching(Tape):
-    """A tape that notes every layer called on it with its input, children before their parents."""
+    """A tape that notes every layer called on it with its inputs, children before their parents."""
 
     def __init__(self, calls, **settings):
         super().__init__(**settings)
         self._calls = calls
 
-    def call(self, layer, x, options):
-        y = super().call(layer, x, options)
-        self._calls.append((layer, x, options))
+    def call(self, layer, inputs, settings):
+        y = super().call(layer, inputs, settings)
+        self._calls.append((layer, inputs, settings))
         return y
 
 
-def first_wrong_op(model, x, *, options=None, seed=None, **settings):
+def first_wrong_op(model, *inputs, options=None, seed=None, **settings):
     """Walk a model and name the operation whose backward is wrong.
 
-    The model runs once; then every layer in it is checked by itself, at the very input that it got there, children
+    The model runs once; then every layer in it is checked by itself, at the very inputs that it got there, children
     before parents. So the first that fails has children that are right, and the mistake is its own.
 
     Parameters
     ----------
-    model : Layer
+    model : Layer, or a model's ``loss``
         Not touched: a copy in float64, with its parameters moved away from their initial values, is.
-    x : array
-        Its input.
+    *inputs : arrays
+        Of its forward, or of its loss.
     options : dict, optional
         Keyword arguments of its forward.
     seed : int, optional
@@ -102,21 +102,21 @@ def first_wrong_op(model, x, *, options=None, seed=None, **settings):
     >>> print(first_wrong_op(LayerNorm(4), np.random.default_rng(0).normal(size=(2, 3, 4))))
     None
     """
-    prepare(model, x, options, lambda: Tape(seed=seed))  # is there anything to compare?
-    model = in_float64(model)
+    prepare(model, inputs, options, lambda: Tape(seed=seed))  # is there anything to compare?
+    model = in_float64(as_layer(model))
     randomize_parameters(model.parameters(), np.random.default_rng(0))
-    x, options = _double(x), {name: _double(value) for name, value in (options or {}).items()}
+    inputs, options = [_double(x) for x in inputs], {name: _double(value) for name, value in (options or {}).items()}
     calls, seen = [], set()
     with np.errstate(all="ignore"):
-        model(x, _Watching(calls, seed=seed), **options)
+        model(*inputs, _Watching(calls, seed=seed), **options)
     settings = {"randomize": False, "tape": lambda: Tape(seed=seed), **settings}
-    for layer, x, options in calls:
+    for layer, inputs, options in calls:
         if id(layer) in seen:
             continue
         seen.add(id(layer))
-        report = gradcheck(layer, x, options=options, **settings)
+        report = gradcheck(layer, *inputs, options=options, **settings)
         if report.verdict == FAIL:
-            return _finding(model, layer, x, options, report, settings)
+            return _finding(model, layer, inputs, options, report, settings)
     return None
 
 
@@ -125,18 +125,18 @@ def _double(value):
     return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
-def _finding(model, layer, x, options, report, settings):
+def _finding(model, layer, inputs, options, report, settings):
     """Return the Finding for a layer that fails: the operation in it that does, or the layer."""
     path = next((path for path, found in model.named_layers() if found is layer), "")
     op = ""
-    for name, f, backward, arguments in _operations(layer, x, options, settings["tape"]):
+    for name, f, backward, arguments in _operations(layer, inputs, options, settings["tape"]):
         own = gradcheck(f, *arguments, backward=backward)
         if own.verdict == FAIL:
             op, report = name, own
             break
     worst = next(tensor for tensor in report.tensors if tensor.verdict == FAIL)
     shared = [] if op else _holders(model, layer, worst.name)
-    return Finding(path, type(layer).__name__, op, worst.name, worst.index, shared, report)
+    return Finding(path, name_of(layer), op, worst.name, worst.index, shared, report)
 
 
 def _holders(model, layer, name):
@@ -150,12 +150,12 @@ def _holders(model, layer, name):
     return holders if len(holders) > 1 else []
 
 
-def _operations(layer, x, options, make_tape):
+def _operations(layer, inputs, options, make_tape):
     """Yield (name, f, backward, arguments) of the operations that a layer itself calls through ``ops``."""
     calls = []
     with _noting(calls):
         tape = _OwnOnly(layer, calls, make_tape())
-        tape.call(layer, x, options)
+        tape.call(layer, inputs, options)
     for name, arguments, keywords in calls:
         f, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
         arrays = [value for value in arguments if isinstance(value, np.ndarray)]
@@ -180,9 +180,9 @@ class _OwnOnly(Tape):
         super().__init__(seed=like.seed, step=like.step, first_row=like.first_row)
         self._layer, self._calls = layer, calls
 
-    def call(self, layer, x, options):
+    def call(self, layer, inputs, settings):
         before = len(self._calls)
-        y = super().call(layer, x, options)
+        y = super().call(layer, inputs, settings)
         if layer is not self._layer:
             del self._calls[before:]
         return y

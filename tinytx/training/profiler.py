@@ -59,10 +59,10 @@ class _TimedTape(Tape):
         super().__init__(seed=0)  # with dropout, as in training
         self._clock, self._rows = clock, rows
 
-    def call(self, layer, x, options):
+    def call(self, layer, inputs, settings):
         self._clock.enter(self._rows[id(layer)], "forward")
         try:
-            return super().call(layer, x, options)
+            return super().call(layer, inputs, settings)
         finally:
             self._clock.leave()
 
