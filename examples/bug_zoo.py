@@ -61,7 +61,7 @@ def diagnose(infection):
         except AssertionError:
             return "PASS, but leak_check: FAIL"
         return "PASS"
-    found = report[f"model.{infection.tensor}"]
+    found = report[infection.tensor]
     return f"{found.verdict} at {'.'.join(found.name.split('.')[-2:])}"
 
 

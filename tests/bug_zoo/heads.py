@@ -78,7 +78,7 @@ class Crossed(MultiHeadAttention):
     as many words on both sides the shapes fit, too.
     """
 
-    def forward(self, x, tape=None, *, memory):
+    def forward(self, x, memory, tape=None):
         q, k = self._split(self.query(memory, tape)), self._split(self.key(memory, tape))
         y, saved = ops.attention(q, k, self._split(self.value(x, tape)))
         if tape is not None:

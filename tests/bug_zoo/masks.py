@@ -18,7 +18,7 @@ class OneAhead(MultiHeadAttention):
     """
 
     def forward(self, x, tape=None, **options):
-        return super().forward(x, tape, mask=np.tri(x.shape[1], k=1, dtype=bool))
+        return super().forward(x, tape=tape, mask=np.tri(x.shape[1], k=1, dtype=bool))
 
 
 class MaskedTooLate(MultiHeadAttention):
@@ -74,7 +74,7 @@ class PaddingSeen(MultiHeadAttention):
     """
 
     def forward(self, x, tape=None, *, mask=None):
-        return super().forward(x, tape)
+        return super().forward(x, tape=tape)
 
 
 X = draw(3, 4, 6)

@@ -75,10 +75,10 @@ def test_pytest_param():
 @pytest.mark.parametrize(
     ("cases", "message"),
     [
-        ([Scale], r"a case is Scale, a class, expected \(layer, x\)"),
+        ([Scale], r"a case is Scale, a class, expected \(layer, \*inputs\)"),
         ([(Scale, X)], r"Scale is a class: hand in an instance, such as Scale\(...\)"),
-        ([Scale(5)], r"a case is a Scale, expected \(layer, x\)"),
-        ([(Scale(5),)], r"a case is a tuple, expected \(layer, x\)"),
+        ([Scale(5)], r"a case is a Scale, expected \(layer, \*inputs\)"),
+        ([(Scale(5),)], r"a case is a tuple, expected \(layer, \*inputs\)"),
     ],
 )
 def test_cases_that_are_none(cases, message):

@@ -169,5 +169,5 @@ def test_a_memory_that_goes_to_another_row_is_found():
 
 
 def test_one_row_has_no_others():
-    with pytest.raises(ValueError, match=r"batch_check: x has shape \(1, 5, 6\), expected \(B, ...\) with B > 1"):
+    with pytest.raises(ValueError, match=r"batch_check: inputs have shape \(1, 5, 6\), expected \(B, ...\) with one B > 1"):
         batch_check(layers.LayerNorm(D), X[:1])

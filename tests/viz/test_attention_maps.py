@@ -11,7 +11,6 @@ from tinytx.core import Layer, Tape
 from tinytx.extras import MissingExtra
 from tinytx.layers import MultiHeadAttention
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
-from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.viz import alignment_picture, attention_maps, attention_picture
 
 image = pytest.importorskip("matplotlib.image")
@@ -31,12 +30,12 @@ def wide(rng, shape):
 def transformer(**options):
     sizes = {"d_model": 12, "n_heads": 3, "n_encoder_layers": 2, "n_decoder_layers": 2, "max_len": 9}
     config = TransformerConfig(11, 11, **sizes | options)
-    return SequenceToSequence(Transformer(config, rng=np.random.default_rng(0), dtype=np.float64, init=wide))
+    return Transformer(config, rng=np.random.default_rng(0), dtype=np.float64, init=wide)
 
 
 def gpt(**options):
     config = GPTConfig(vocab_size=11, d_model=12, n_heads=3, n_layers=2, max_len=9, **options)
-    model = NextToken(GPT(config, rng=np.random.default_rng(0), dtype=np.float64))
+    model = GPT(config, rng=np.random.default_rng(0), dtype=np.float64)
     for parameter in model.parameters():
         parameter.data += np.random.default_rng(1).normal(0, 0.5, parameter.data.shape)
     return model

@@ -37,7 +37,8 @@ def check_arguments_unmodified(layer, *inputs, options=None, tape=Tape):
     for dtype in DTYPES:
         problem, dy = prepare(layer, inputs, options, tape, dtype)
         parameters = {name: parameter.data for name, parameter in problem.parameters.items()}
-        watched = dict(arrays_in({"inputs": dict(zip(problem.names, problem.inputs)), "options": problem.options, "parameters": parameters}))
+        named = dict(zip(problem.names, problem.inputs))
+        watched = dict(arrays_in(named | {"options": problem.options, "parameters": parameters}))
         before = {name: array.copy() for name, array in watched.items()}
         y, record = problem.record()
         made = dict(arrays_in({"y": y, "dy": dy, "tape": [saved for _, saved in record._stack]}))
