@@ -123,11 +123,6 @@ class Transformer(Layer):
         self.encoder = Encoder(config, source, config.n_encoder_layers, **options)
         self.decoder = Decoder(config, target, **options)
 
-    def __call__(self, source, target, tape=None):
-        """Return `forward`: a Transformer is the one layer that takes two arrays before the tape."""
-        return self.forward(source, target, tape)
-
-    @property
     def output_table(self):
         """The parameter (V, D) that the output layer shares, or None where it has its own."""
         return self.decoder.token.weight if self.config.tied != "none" else None
