@@ -11,6 +11,7 @@ from tinytx.core import Layer, Tape
 from tinytx.extras import MissingExtra
 from tinytx.layers import MultiHeadAttention
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.viz import alignment_picture, attention_maps, attention_picture
 
 image = pytest.importorskip("matplotlib.image")
@@ -30,12 +31,12 @@ def wide(rng, shape):
 def transformer(**options):
     sizes = {"d_model": 12, "n_heads": 3, "n_encoder_layers": 2, "n_decoder_layers": 2, "max_len": 9}
     config = TransformerConfig(11, 11, **sizes | options)
-    return Transformer(config, rng=np.random.default_rng(0), dtype=np.float64, init=wide)
+    return SequenceToSequence(Transformer(config, rng=np.random.default_rng(0), dtype=np.float64, init=wide))
 
 
 def gpt(**options):
     config = GPTConfig(vocab_size=11, d_model=12, n_heads=3, n_layers=2, max_len=9, **options)
-    model = GPT(config, rng=np.random.default_rng(0), dtype=np.float64)
+    model = NextToken(GPT(config, rng=np.random.default_rng(0), dtype=np.float64))
     for parameter in model.parameters():
         parameter.data += np.random.default_rng(1).normal(0, 0.5, parameter.data.shape)
     return model
@@ -90,9 +91,9 @@ def test_maps_are_what_the_paper_computes(name):
     maps = attention_maps(model, *inputs)
     paths = {id(layer): path for path, layer in model.named_layers()}
     assert list(maps) == [paths[id(layer)].removeprefix("body.") for layer, _, _ in seen]
-    for (layer, x, options), weights in zip(seen, maps.values(), strict=True):
-        options = {name: value for name, value in options.items() if name in ("memory", "mask")}
-        np.testing.assert_allclose(weights, softmax_of_scores(layer, x, **options), rtol=0, atol=1e-12)
+    for (layer, inputs, settings), weights in zip(seen, maps.values(), strict=True):
+        mask = settings.get("mask")
+        np.testing.assert_allclose(weights, softmax_of_scores(layer, *inputs, mask=mask), rtol=0, atol=1e-12)
         np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=0, atol=1e-12)
 
 

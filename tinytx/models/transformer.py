@@ -123,6 +123,7 @@ class Transformer(Layer):
         self.encoder = Encoder(config, source, config.n_encoder_layers, **options)
         self.decoder = Decoder(config, target, **options)
 
+    @property
     def output_table(self):
         """The parameter (V, D) that the output layer shares, or None where it has its own."""
         return self.decoder.token.weight if self.config.tied != "none" else None
