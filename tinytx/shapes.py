@@ -104,7 +104,7 @@ def check_integers(place, ids, name):
     try:
         array = np.asarray(ids)
     except (ValueError, TypeError, OverflowError) as error:  # rows of different lengths
-        raise TypeError(f"{place}: {name} cannot be made an array of integers: {error}") from None
+        raise TypeError(f"{place}: {name} is no array of integers: {error}") from None
     if array.size == 0 and not isinstance(ids, _ARRAYS):  # an empty list, which NumPy makes an array of floats
         return array.astype(np.int64)
     if array.dtype.kind not in "iu":

@@ -1,12 +1,13 @@
 """Bias and its gradient, groups of heads, scale, and the row's log-sum-exp."""
 
 import importlib
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from cases import Backwards
 from properties import assert_same
 
+from tinytx import workers
 from tinytx.ops import attention, attention_backward
 from tinytx.ops.attention_patterns import CAUSAL, FULL
 from tinytx.testing import gradcheck
@@ -49,11 +50,12 @@ def test_gradient_of_a_bias_does_not_depend_on_threads(shape, parts, monkeypatch
     dy = arrays((B, H, 40, W))[0].astype(np.float32)
     inputs = [array.astype(np.float32) for array in inputs]
     expected = results(*inputs, dy, scale=0.6)
-    with ThreadPoolExecutor(parts) as pool:
-        y, saved = attention(*inputs, scale=0.6)
-        shuffled = attention_backward(dy, saved, parts=parts, run=lambda f, lists: pool.map(f, lists[::-1]))
-    for name, gradient in zip(("dq", "dk", "dv", "dbias"), shuffled, strict=True):
-        np.testing.assert_array_equal(gradient, expected[name], err_msg=name)
+    _, saved = attention(*inputs, scale=0.6)
+    for pool in (workers.Pool(parts), Backwards(parts)):
+        with workers.use(pool):
+            gradients = attention_backward(dy, saved)
+        for name, gradient in zip(("dq", "dk", "dv", "dbias"), gradients, strict=True):
+            np.testing.assert_array_equal(gradient, expected[name], err_msg=name)
 
 
 def test_a_bias_of_minus_infinity_is_a_mask():

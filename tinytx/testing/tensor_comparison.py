@@ -26,7 +26,7 @@ from tinytx.testing.rows import rows_added_up
 
 FULL = 400  # entries up to which each is looked at
 PARTS = 8  # into which a direction is cut whose bar could be shorter
-LOOKS = 24  # entries of a tensor that are looked at closely where they disagree, once a verdict is certain
+LOOKS = 8  # entries of a tensor that are looked at closely where they disagree, once a verdict is certain
 NARROW = 3e-11  # part of a slope below which no error bar need be shorter
 NEAR = 20  # entries looked at on both sides of the one that a bisection finds
 ROUNDS = 20  # times that kinks are taken out of a direction
