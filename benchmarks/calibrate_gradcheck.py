@@ -2,11 +2,11 @@
 
     python benchmarks/calibrate_gradcheck.py --checks 10000 --seed 0 --jobs 2
 
-Each check draws an operation or a layer, small pairwise distinct sizes, the scale of its inputs and that of its
-parameters (1e-3 to 1e2 each), and one of gradcheck's modes. FAIL must not occur: exit code 1 if it does. KINK and
-INCONCLUSIVE are counted by cause, and by the largest attention score: a softmax over scores in the hundreds is
-saturated, its gradient is next to 0, and what is left of it is rounding. Check n of a seed is the same in every run:
-``--first`` runs a slice.
+Each check draws a case of the tests' tables of operations and layers, small pairwise distinct sizes, the scale of its
+inputs and that of its parameters (1e-3 to 1e2 each), and one of gradcheck's modes. FAIL must not occur: exit code 1 if
+it does. KINK and INCONCLUSIVE are counted by cause, and by the largest attention score: a softmax over scores in the
+hundreds is saturated, its gradient is next to 0, and what is left of it is rounding. Check n of a seed is the same in
+every run: ``--first`` runs a slice.
 """
 
 import argparse
@@ -14,17 +14,22 @@ import json
 import multiprocessing
 import sys
 from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
-from gradcheck_draws import LAYERS, OPS, SCALES, Draw
 
 from tinytx import ops
-from tinytx.core import Tape
 from tinytx.progress import tracked
 from tinytx.testing import gradcheck
-from tinytx.testing.problem import make_problem
 from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, VERDICTS
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # the tables of operations and layers
+from cases import Seeded  # noqa: E402
+from layer_cases import LAYERS  # noqa: E402
+from op_cases import OPS  # noqa: E402
+
+SCALES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 LAYER_SHARE = 0.2  # of the checks; a layer's is some ten times as long as an operation's
 SCORES = (10, 100, 1000, np.inf)  # bins of the largest attention score
 CAUSES = {  # what a reason contains -> what it means
@@ -37,44 +42,67 @@ CAUSES = {  # what a reason contains -> what it means
 }
 
 
-def largest_score(target, inputs, settings):
-    """Return the largest absolute attention score of a forward, 0 where there is no attention."""
-    found, attention = [0.0], ops.attention
+class Normal(Seeded):
+    """Draws normally distributed arrays."""
 
-    def watched(q, k, v, **options):
-        found.append(float(np.abs(q @ k.swapaxes(2, 3)).max()) / np.sqrt(q.shape[3]))
-        return attention(q, k, v, **options)
+    def array(self, *shape, scale=1.0):
+        return scale * self._rng.normal(size=shape)
+
+
+def problem_of(name, rng, x_scale, w_scale):
+    """Return (target, inputs, settings) of a case: the arguments of gradcheck."""
+    case = (LAYERS if name in LAYERS else OPS)[name](Normal(rng))
+    for path, array in case.arrays.items():
+        array *= x_scale if path in case.batch else w_scale
+    if "relu" in name and rng.random() < 0.5:  # a third of the entries are at the kink
+        case.arrays["x"][rng.random(case.arrays["x"].shape) < 0.3] = 0.0
+    if name not in LAYERS:
+        target = lambda *arrays: case.op(*case.before, *arrays, **case.options)  # noqa: E731
+        return target, tuple(case.arrays.values()), {"backward": case.op_backward}
+    inputs = (*case.before, *(case.arrays[path] for path in case.inputs))
+    return case.bind(case.arrays), inputs, {"options": case.options, "tape": case.tape, "randomize": False}
+
+
+@contextmanager
+def attention_scores():
+    """Yield a list that gets the largest absolute score of each call of attention."""
+    scores, attention = [0.0], ops.attention
+
+    def watched(q, k, v, *others, **options):
+        keys = np.repeat(k, q.shape[1] // k.shape[1], axis=1)  # heads of a group share them
+        scores.append(float(np.abs(q @ keys.swapaxes(2, 3)).max()) / np.sqrt(q.shape[3]))
+        return attention(q, k, v, *others, **options)
 
     ops.attention = watched
     try:
-        tape = settings.get("tape", Tape)
-        make_problem(target, inputs, settings.get("backward"), settings.get("options"), tape).forward()
+        yield scores
     finally:
         ops.attention = attention
-    return max(found)
 
 
 def check(job):
     """Run one check; return its name, scales and what came out of it."""
     seed, n = job
     rng = np.random.default_rng((seed, n))
-    draw = Draw(rng)
+    x_scale, w_scale = rng.choice(SCALES, 2).tolist()
     table = LAYERS if rng.random() < LAYER_SHARE else OPS
     name = str(rng.choice(list(table)))
-    target, inputs, settings = table[name](draw)
-    mode = str(rng.choice(("auto", "sampled", "directional", "full") if table is OPS else ("auto", "sampled", "directional")))
-    if mode == "full" and sum(np.size(array) for array in inputs) > 60:
-        mode = "sampled"
-    samples = 2 if name == "Block" else 4
-    report = gradcheck(target, *inputs, mode=mode, samples=samples, directions=1, seed=n, **settings)
+    modes = ("auto", "sampled", "directional", "full") if table is OPS else ("auto", "sampled", "directional")
+    mode = str(rng.choice(modes))
+    with attention_scores() as scores:
+        target, inputs, settings = problem_of(name, rng, x_scale, w_scale)
+        if mode == "full" and sum(np.size(array) for array in inputs) > 60:
+            mode = "sampled"
+        samples = 2 if "Block" in name else 4
+        report = gradcheck(target, *inputs, mode=mode, samples=samples, directions=1, seed=n, **settings)
     reasons = [f"{t.name}: {t.reason}" for t in report.tensors if t.verdict != PASS] or [report.reason]
     return {
         "n": n,
         "name": name,
         "mode": mode,
-        "x_scale": float(draw.x_scale),
-        "w_scale": float(draw.w_scale),
-        "score": largest_score(target, inputs, settings),
+        "x_scale": x_scale,
+        "w_scale": w_scale,
+        "score": max(scores),
         "verdict": report.verdict,
         "compared": sum(t.checked for t in report.tensors),
         "reason": "" if report.verdict == PASS else "; ".join(reasons),

@@ -18,7 +18,7 @@ from tinytx.layers import Embedding
 from tinytx.testing.numeric import derivative, rounding_noise
 
 DIRECTIONS = 3
-PARTS = 20  # arrays, beyond which a case is a whole model, put together of parts that are tested by themselves
+PARTS = 30  # arrays, beyond which a case is a whole model, put together of parts that are tested by themselves
 RTOL = 1e-9  # of an analytic derivative, beside three error bars
 BLUR = 1e-7  # the largest error bar that still says something, relative to what it is an error of
 FLOAT32 = 2e-5  # how far a float32 gradient may be from the float64 one
@@ -64,6 +64,30 @@ def check_gradient(case, rng):
             assert abs(a - n.value) <= allowed, f"{facts}, ratio {a / (n.value or math.nan):.9g}"
             worst = max(worst, abs(a - n.value) / allowed if allowed else 0.0)
     return worst
+
+
+def check_loss_gradient(model, loss, gradients, step):
+    """Every gradient of a model's loss is the derivative along a random direction, by one central difference.
+
+    Parameters
+    ----------
+    model : Task
+        In float64.
+    loss : function () -> float
+        Of the model, with the dropout that the gradients had.
+    gradients : dict of str to array
+        By parameter.
+    step : float
+    """
+    rng = np.random.default_rng(0)
+    for path, parameter in model.named_parameters():
+        direction, before, losses = rng.normal(size=parameter.data.shape), parameter.data, []
+        for sign in (1, -1):
+            parameter.data = before + sign * step * direction
+            losses.append(loss())
+        parameter.data = before
+        numeric, analytic = (losses[0] - losses[1]) / (2 * step), (gradients[path] * direction).sum()
+        assert abs(numeric - analytic) < 1e-7 * max(1, np.linalg.norm(gradients[path])), path
 
 
 def _slope(case, name, direction, dy):

@@ -30,6 +30,21 @@ class Chain(Layer):
         return dy
 
 
+class Second(Layer):
+    """A layer with an input that may be left out; it says whether it was called with a tape."""
+
+    def forward(self, x, memory=None, tape=None):
+        return tape is not None
+
+
+def test_the_tape_is_last_or_given_by_name():
+    """Catches a tape that is lost behind an input that is None: no dropout, and nothing to go back on."""
+    x, tape = np.ones(2), Tape()
+    layer = Second()
+    assert all([layer(x, tape), layer(x, None, tape), layer(x, x, tape), layer(x, tape=tape), layer(x, None, tape=tape)])
+    assert not any([layer(x), layer(x, None), layer(x, x), layer(x, x, None)])
+
+
 # ---------------------------------------------------------------------------------------- Parameter
 
 

@@ -1,6 +1,5 @@
 """``python -m tinytx train bert``: rows and masks, what a run leaves behind, and how it goes on."""
 
-import json
 import math
 import shlex
 import shutil
@@ -8,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from run_files import content, records
 
 from tinytx.data import documents, tutorial_words
 from tinytx.files import load_arrays, save_arrays
@@ -26,16 +26,6 @@ from tinytx.training.loop import METRICS
 def copy(filler, tmp_path):
     """A copy of the finished run, to go on with."""
     return shutil.copytree(filler[0], tmp_path / "copy")
-
-
-def content(folder):
-    """Arrays and meta of a run's checkpoint, without what depends on the libraries that happen to be loaded."""
-    arrays, meta = load_arrays(folder / NAME)
-    return {name: array.tobytes() for name, array in arrays.items()}, {**meta, "fingerprint": None}
-
-
-def records(folder):
-    return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
 
 
 def test_a_run_writes_and_says_what_it_should(filler, tales):

@@ -1,9 +1,9 @@
 """``python -m tinytx train gpt``: a run, what it leaves behind, and how it goes on."""
 
-import json
 import shutil
 
 import pytest
+from run_files import content, records
 
 from tinytx.files import load_arrays, save_arrays
 from tinytx.training import load_checkpoint
@@ -15,16 +15,6 @@ from tinytx.training.loop import METRICS
 def copy(finished, tmp_path):
     """A copy of the finished run, to go on with."""
     return shutil.copytree(finished[0], tmp_path / "copy")
-
-
-def content(folder):
-    """Arrays and meta of a run's checkpoint, without what depends on the libraries that happen to be loaded."""
-    arrays, meta = load_arrays(folder / NAME)
-    return {name: array.tobytes() for name, array in arrays.items()}, {**meta, "fingerprint": None}
-
-
-def records(folder):
-    return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
 
 
 def test_a_run_writes_and_says_what_it_should(finished):
@@ -116,8 +106,8 @@ def texts(tmp_path_factory):
     """Text files with something wrong, by name."""
     folder = tmp_path_factory.mktemp("texts")
     contents = {"empty": b"", "latin-1": b"caf\xe9 " * 50, "short": b"ten chars."}
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
     return folder
 
 

@@ -1,6 +1,5 @@
 """``python -m tinytx train transformer``: a run on pairs or dates, what it leaves behind, and how it goes on."""
 
-import json
 import math
 import re
 import shlex
@@ -9,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from run_files import content, records
 
 from tinytx.data import date_pairs, tokenizer_from_dict
 from tinytx.files import load_arrays, save_arrays
@@ -21,16 +21,6 @@ from tinytx.training.loop import METRICS
 def copy(translator, tmp_path):
     """A copy of the finished run, to go on with."""
     return shutil.copytree(translator[0], tmp_path / "copy")
-
-
-def content(folder):
-    """Arrays and meta of a run's checkpoint, without what depends on the libraries that happen to be loaded."""
-    arrays, meta = load_arrays(folder / NAME)
-    return {name: array.tobytes() for name, array in arrays.items()}, {**meta, "fingerprint": None}
-
-
-def records(folder):
-    return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
 
 
 def test_a_run_writes_and_says_what_it_should(translator, pairs_file):
@@ -235,8 +225,8 @@ BAD = {
 def test_files_that_cannot_be_used(refused, tiny_transformer, tmp_path_factory, name, named):
     """Catches tracebacks, a message without the line, and a folder made for a run that never begins."""
     folder = tmp_path_factory.mktemp("bad")
-    for each, content in BAD.items():
-        (folder / each).write_bytes(content)
+    for each, data in BAD.items():
+        (folder / each).write_bytes(data)
     assert named in refused("train transformer", tiny_transformer, "--pairs", folder / name)
 
 

@@ -235,7 +235,8 @@ def attention(
     Notes
     -----
     Heads are shared out among `tinytx.workers`, where there is enough to do. Beside arrays of q's and k's size, each
-    thread has one tile, backward two, of ``LONG_BLOCK`` x ``KEYS`` elements at most, and the mask's part. A bias with T and S axes is (T, S) elements, and so is its gradient for each of H heads.
+    thread has one tile, backward two, of ``LONG_BLOCK`` x ``KEYS`` elements at most, and the mask's part. A bias with T
+    and S axes is (T, S) elements, and so is its gradient for each of H heads.
     """
     saved = checked(q, k, v, bias, mask, pattern, scale, (dropout, key, first_row), log_sum_exp)
     y, largest, inverse = map(saved.heads, (saved.y, saved.largest, saved.inverse))

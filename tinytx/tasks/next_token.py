@@ -45,8 +45,7 @@ class NextToken(Task):
 
         ``state`` is what the body remembers of the tokens before ``ids``; no gradient goes through it.
         """
-        remembered = {} if state is None else {"state": state}
-        return self._words_loss(self._vectors(ids, tape=tape, **remembered), targets, tape, count=count)
+        return self._words_loss(self._vectors(ids, tape=tape, state=state), targets, tape, count=count)
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""
