@@ -7,12 +7,11 @@ import pytest
 
 import tinytx as tinytx_package
 from tinytx import cli
+from tinytx.recipes import RECIPES
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["", "train", "train gpt", "train transformer", "train pairs", "train bert", "train tutorial", "train wordpieces"]
-    + ["recipes", "sample", "translate", "fill", "embeddings", "explain", "plot"],
+    "command", ["", *sorted(cli.COMMANDS.keys() - {"gradcheck"}), *(f"train {name}" for name in RECIPES)]
 )
 def test_help_has_an_example(tinytx, command):
     """Catches help that raises (a % in a text), and a command that shows its flags but not how to begin."""

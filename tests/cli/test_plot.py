@@ -6,6 +6,7 @@ import pytest
 
 from tinytx.cli.plot import curve_details
 from tinytx.files import load_arrays
+from tinytx.tasks import TASKS
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
 
@@ -54,7 +55,7 @@ def test_a_run_on_its_way(tinytx, finished, here):
 def test_what_is_said_beside_the_losses(request, name, unit):
     """Catches "nats per token" for a loss per character, and dropout that is not said."""
     meta = load_arrays(request.getfixturevalue(name)[0] / NAME)[1]
-    details = curve_details(meta["model"], meta["settings"], meta)
+    details = curve_details(TASKS[meta["task"]], meta["settings"], meta)
     assert details == {"unit": unit, "dropout": 0.1}
 
 

@@ -191,7 +191,7 @@ def test_without_threadpoolctl_a_run_says_what_to_install(tinytx, tiny, book, tm
     flags = tiny.replace("--threads 2", "").replace("--n-heads 2", "--n-heads 1")
     out = tinytx("train --data", book, flags, "--steps 1 --out", tmp_path / "run").out
     assert '1 thread (training in 4 threads needs threadpoolctl: pip install "tinytx[train]")' in out
-    assert "GPT, 1 layer, 1 head, " in out and "after 1 step," in out
+    assert "GPT, d_model 16, n_heads 1, n_layers 1: " in out and "after 1 step," in out
     assert not re.search(r"\b1 \w+s\b", out.replace("1 times", ""))
     out = tinytx("train --data", book, flags, "--threads 1 --steps 1 --out", tmp_path / "asked").out
     assert " parameters; 1 thread\n" in out

@@ -81,6 +81,6 @@ def test_a_pipeline_asks_for_its_kind(tmp_path):
     config = GPTConfig(4, max_len=4, d_model=4, n_heads=1, n_layers=1)
     model = NextToken(GPT(config, rng=np.random.default_rng(0)))
     save_checkpoint(tmp_path, model, tokenizer=CharTokenizer("abcd").to_dict())
-    with pytest.raises(ValueError, match="holds a gpt, expected a bert; for it there is python -m tinytx sample"):
+    with pytest.raises(ValueError, match="holds gpt for NextToken, expected one for HiddenWords; for it there is python -m tinytx sample"):
         load_run(tmp_path, Filler)
     assert isinstance(load_run(tmp_path, Filler, Writer), Writer)

@@ -1,6 +1,5 @@
 """The table of recipes: each is a file with all its parts, and the list shows what README says."""
 
-import importlib
 import inspect
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import pytest
 
 import tinytx.recipes
 from tinytx.models import MODELS
-from tinytx.recipes import RECIPES
+from tinytx.recipes import RECIPES, load_recipe
 from tinytx.recipes.settings import RunSettings
+from tinytx.tasks import TASKS
 
 FOLDER = Path(tinytx.recipes.__file__).parent
 README = (FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
@@ -18,10 +18,12 @@ README = (FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_has_all_its_parts(name):
     """Catches a file that `train NAME` could not run, before somebody has trained for an hour."""
-    recipe = importlib.import_module(f"tinytx.recipes.{name}")
-    assert recipe.FAMILY in MODELS and set(recipe.HELP) == {"data", "description", "example"}
-    settings = recipe.SETTINGS()
+    recipe = load_recipe(name)
+    assert (recipe.model, recipe.config) in MODELS.values() and recipe.task in TASKS.values()
+    assert recipe.about and recipe.usage and recipe.example and recipe.expect
+    settings = recipe.settings()
     assert isinstance(settings, RunSettings) and settings.notes() == []
+    assert all(hasattr(settings, setting) for setting in [*recipe.data, *recipe.expect.settings])
     for function, names in (
         (recipe.prepare, ["settings", "before"]),
         (recipe.measure, ["model", "prepared"]),
@@ -32,16 +34,16 @@ def test_a_recipe_has_all_its_parts(name):
 
 def test_every_file_that_is_a_recipe_is_in_the_table():
     """Catches a recipe that nobody can find."""
-    files = {path.stem for path in FOLDER.glob("*.py") if "\nSETTINGS = " in path.read_text(encoding="utf-8")}
+    files = {path.stem for path in FOLDER.glob("*.py") if "\nRECIPE = " in path.read_text(encoding="utf-8")}
     assert files == set(RECIPES)
 
 
-@pytest.mark.parametrize("family", sorted(MODELS))
-def test_recipes_of_a_family_have_the_same_settings(family):
-    """Catches a run that another recipe of its family could not go on with; the family's own name is a recipe."""
-    own = [recipe for recipe in (importlib.import_module(f"tinytx.recipes.{name}") for name in RECIPES)
-           if recipe.FAMILY == family]  # fmt: skip
-    assert family in RECIPES and len({tuple(vars(recipe.SETTINGS())) for recipe in own}) == 1
+@pytest.mark.parametrize("kind", sorted(MODELS))
+def test_recipes_of_a_model_and_task_have_the_same_settings(kind):
+    """Catches a run that another recipe of its kind could not go on with; the kind's own name is a recipe."""
+    own = load_recipe(kind)
+    others = [recipe for recipe in map(load_recipe, RECIPES) if (recipe.model, recipe.task) == (own.model, own.task)]
+    assert len({tuple(vars(recipe.settings())) for recipe in others}) == 1
 
 
 def test_the_list_shows_what_readme_says(capsys):
@@ -51,6 +53,9 @@ def test_the_list_shows_what_readme_says(capsys):
     assert main(["recipes"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["train", *RECIPES]
-    for line, recipe in zip(lines[1:], RECIPES.values(), strict=True):
-        assert all(entry in line for entry in recipe[:5])
-        assert "by the file" in recipe.expected or recipe.expected in README
+    for name, line in zip(RECIPES, lines[1:], strict=True):
+        recipe = load_recipe(name)
+        assert all(entry in line for entry in (recipe.system, recipe.paper, recipe.learns, str(recipe.expect)))
+        (row,) = [row for row in README.splitlines() if row.startswith(f"| `python -m tinytx reproduce {name}` |")]
+        figure = f"{recipe.expect.step:,} steps, {recipe.expect.minutes:g} minutes | {recipe.expect} |"
+        assert row.endswith(figure)

@@ -29,12 +29,12 @@ COMMANDS = {
 def main(argv=None):
     """Run a command; return its exit code: 0 done, 2 bad input (one line says what), 130 interrupted, 141 cut off."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ["train"] and (len(argv) == 1 or argv[1] not in RECIPES and argv[1].startswith("-")):
+    if argv[:1] == ["train"] and (len(argv) == 1 or argv[1].startswith("-")):
         argv.insert(1, "gpt")
     with terminal.safe(), warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")  # without the place in our code
         try:
-            arguments = _parser().parse_args(argv)
+            arguments = _parser(argv).parse_args(argv)
             announce_compiling()
             with working(argv[0]):
                 code = arguments.run(arguments) or 0
@@ -50,7 +50,7 @@ def main(argv=None):
             return 130
 
 
-def _parser():
+def _parser(argv=()):
     parser = Parser(
         prog="python -m tinytx",
         description="Transformers with every backward pass written by hand.",
@@ -61,6 +61,7 @@ def _parser():
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, module=None if name == "train" else f"tinytx.cli.{name}")
     recipes = commands.choices["train"].add_subparsers(metavar="NAME", required=True)
-    for name, recipe in RECIPES.items():
-        recipes.add_parser(name, help=recipe.help, module="tinytx.cli.train")
+    own = [name for name in argv[1:2] if argv[0] == "train" and name.endswith(".py")]  # a recipe in a file
+    for name, text in (RECIPES | dict.fromkeys(own, "a recipe of your own")).items():
+        recipes.add_parser(name, help=text, module="tinytx.cli.train").set_defaults(name=name)
     return parser

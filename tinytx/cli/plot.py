@@ -5,6 +5,7 @@ from pathlib import Path
 from tinytx.files import load_arrays
 from tinytx.paths import check_file
 from tinytx.recipes.run import PICTURE, curve_details
+from tinytx.tasks import TASKS, Task
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS, read_metrics
 from tinytx.viz import loss_curve
@@ -47,6 +48,6 @@ def _details(folder):
     """Return the `curve_details` of a run's folder; nothing where its checkpoint is missing or cannot be read."""
     try:
         meta = load_arrays(folder / NAME)[1]
-        return curve_details(meta["model"], meta["settings"], meta)
+        return curve_details(TASKS.get(meta.get("task"), Task), meta["settings"], meta)
     except (ValueError, KeyError, TypeError, AttributeError, ImportError):
         return {}

@@ -1,6 +1,6 @@
 """``python -m tinytx recipes``: what can be trained, and what is to be expected."""
 
-from tinytx.recipes import RECIPES
+from tinytx.recipes import RECIPES, load_recipe
 
 
 def add_arguments(parser):
@@ -11,8 +11,11 @@ def add_arguments(parser):
 
 def run(arguments):
     """Print the table."""
-    titles = ("train", "system", "paper", "data", "minutes", "to expect")
-    rows = [titles, *((name, *recipe[:5]) for name, recipe in RECIPES.items())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows = [("train", "system", "paper", "data", "steps", "minutes", "to expect")]
+    for name in RECIPES:
+        recipe = load_recipe(name)
+        expect = recipe.expect
+        rows.append((name, recipe.system, recipe.paper, recipe.learns, expect.step, f"{expect.minutes:g}", expect))
+    widths = [max(len(str(entry)) for entry in column) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True)).rstrip())
+        print("  ".join(f"{entry!s:<{width}}" for entry, width in zip(row, widths, strict=True)).rstrip())

@@ -1,32 +1,27 @@
-"""``python -m tinytx train NAME``: train by a recipe of `tinytx.recipes`."""
-
-import contextlib
-import importlib
+"""``python -m tinytx train NAME``: train by a recipe of `tinytx.recipes`, or by one in a file of your own."""
 
 from tinytx.cli.options import add_options, given
-from tinytx.recipes import RECIPES
-from tinytx.recipes.settings import Asked
+from tinytx.recipes import RECIPES, load_recipe
 from tinytx.recipes.train import train
 
 
 def add_arguments(parser):
-    """Add the arguments of this command; the last word of the parser's program names the recipe."""
-    name = parser.prog.split()[-1]
-    recipe = importlib.import_module(f"tinytx.recipes.{name}")
-    parser.usage = f"%(prog)s [--out DIR | --resume DIR] {recipe.HELP['data']} [--FLAG VALUE ...]"
+    """Add the arguments of this command for the recipe that the parser's default ``name`` names."""
+    name = parser.get_default("name")
+    recipe = load_recipe(name)
+    parser.usage = f"%(prog)s [--out DIR | --resume DIR] {recipe.usage} [--FLAG VALUE ...]"
     others = ", ".join(f"train {other}" for other in RECIPES if other != name)
-    parser.description = f"{recipe.HELP['description']} Ctrl-C saves; --resume goes on. Other recipes: {others}."
-    parser.epilog = f"Example: python -m tinytx train {name} {recipe.HELP['example']}"
-    folder = f"folder for the run's files (default: the next free runs/{name}, runs/{name}-2, ...)"
-    parser.add_argument("--out", metavar="DIR", help=folder)
+    parser.description = f"{recipe.about} Ctrl-C saves; --resume goes on. Other recipes: {others}."
+    parser.epilog = f"Example: python -m tinytx train {name} {recipe.example}"
+    parser.add_argument("--out", metavar="DIR", help="folder for the run's files (default: the next free runs/NAME)")
     parser.add_argument("--resume", metavar="DIR", help="go on with the run in DIR; flags given now win over its own")
-    add_options(parser, recipe.SETTINGS)
-    parser.set_defaults(name=name)
+    add_options(parser, recipe.settings)
+    parser.set_defaults(recipe=recipe)
 
 
 def run(arguments):
-    """Train, and return the exit code."""
-    recipe = importlib.import_module(f"tinytx.recipes.{arguments.name}")
-    flags = given(arguments, recipe.SETTINGS)
-    with contextlib.ExitStack() as held:  # gives back the locks, however the run ends
-        return train(arguments.name, recipe, Asked(flags, arguments.out, arguments.resume, held))
+    """Train, and return the exit code: 130 where the run was interrupted."""
+    recipe = arguments.recipe
+    flags = given(arguments, recipe.settings)
+    done = train(arguments.name, recipe, flags, out=arguments.out, resume=arguments.resume)
+    return 0 if done.finished else 130

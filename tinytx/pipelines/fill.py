@@ -10,6 +10,7 @@ from tinytx.core import Layer
 from tinytx.data import Tokenizer, framed
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import unknown_note
+from tinytx.tasks import HiddenWords
 from tinytx.wording import counted
 
 HIDDEN = re.compile(r"<mask>|\[MASK\]", re.IGNORECASE)  # how a hidden word is written, whatever the tokenizer calls it
@@ -40,7 +41,7 @@ class Filler(NamedTuple):
 
     model: Layer
     tokenizer: Tokenizer
-    kind = "bert"
+    task = HiddenWords
 
     @classmethod
     def of(cls, model, meta, place):

@@ -4,6 +4,7 @@ from tinytx.data import tokenizer_from_dict
 from tinytx.training import load_checkpoint
 from tinytx.wording import command, counted
 
+USE = {"hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate"}  # task -> command
 
 def load_run(folder, *pipelines, own=None):
     """Return a run's trained model as the pipeline that uses it.
@@ -12,24 +13,24 @@ def load_run(folder, *pipelines, own=None):
     ----------
     folder : str or Path
     *pipelines : classes
-        Those that the caller can use: `Writer`, `Translator`, `Filler`.
+        Those that the caller can use: `Writer`, `Translator`, `Filler`. Each is for the models of one task.
     own : dict, optional
-        {name: (class of a model, class of its config)} for models that are not in `tinytx.models.MODELS`: the first
-        of ``pipelines`` takes them.
+        Models and tasks that are in no table, as for `tinytx.training.load_checkpoint`: the first of ``pipelines``
+        takes a task that none of them is for.
 
     Raises
     ------
     ValueError
-        If there is no checkpoint, it holds a model for another pipeline, or its tokenizers do not fit the model.
+        If there is no checkpoint, its model is for another task, or its tokenizers do not fit the model.
     """
     model, _, meta = load_checkpoint(folder, own=own)
-    kind = meta["model"]
-    fitting = [pipeline for pipeline in pipelines if kind == pipeline.kind or kind in (own or {})]
+    fitting = [pipeline for pipeline in pipelines if isinstance(model, pipeline.task)]
+    if own and not fitting and {meta["model"], meta.get("task")} & own.keys():
+        fitting = pipelines
     if not fitting:
-        use = {"bert": "fill", "gpt": "sample", "transformer": "translate"}.get(kind)
-        use = f"; for it there is {command(use, folder)}" if use else ""
-        kinds = " or a ".join(pipeline.kind for pipeline in pipelines)
-        raise ValueError(f"{folder} holds a {kind}, expected a {kinds}{use}")
+        use = f"; for it there is {command(USE[meta['task']], folder)}" if meta.get("task") in USE else ""
+        tasks = " or ".join(pipeline.task.__name__ for pipeline in pipelines)
+        raise ValueError(f"{folder} holds {meta['model']} for {type(model).__name__}, expected one for {tasks}{use}")
     return fitting[0].of(model, meta, folder)
 
 

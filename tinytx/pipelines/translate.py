@@ -11,6 +11,7 @@ from tinytx.decoding import beam_search, greedy
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import encode_known, known_form
 from tinytx.progress import progress
+from tinytx.tasks import SequenceToSequence
 from tinytx.wording import counted
 
 AT_A_TIME = 64  # texts that are decoded together
@@ -48,7 +49,7 @@ class Translator(NamedTuple):
     model: Layer
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
-    kind = "transformer"
+    task = SequenceToSequence
 
     @classmethod
     def of(cls, model, meta, place):

@@ -9,6 +9,7 @@ from tinytx.data import Tokenizer
 from tinytx.decoding import generate
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import encode_known, known_form
+from tinytx.tasks import NextToken
 
 
 class Writer(NamedTuple):
@@ -21,7 +22,7 @@ class Writer(NamedTuple):
 
     model: Layer
     tokenizer: Tokenizer
-    kind = "gpt"
+    task = NextToken
 
     @classmethod
     def of(cls, model, meta, place):

@@ -1,42 +1,50 @@
 """Recipes: one file for each trained thing, with its settings, its data, what is measured, and the figure to expect."""
 
-from typing import NamedTuple
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from tinytx.recipes.recipe import DataFile, Expect, Prepared, Recipe
+
+RECIPES = {  # name of a file in this package -> what it trains
+    "gpt": "a character-level GPT",
+    "transformer": "an encoder-decoder that writes dates in ISO form",
+    "pairs": "an encoder-decoder that translates pairs of yours",
+    "bert": "an encoder that fills in hidden words",
+    "tutorial": "the same with the settings of the from-scratch tutorial",
+    "wordpieces": "the same with pieces of words and pairs of sentences",
+}
 
 
-class Recipe(NamedTuple):
-    """A recipe as the list shows it; its file in this package has its name."""
+def load_recipe(name):
+    """Return the `Recipe` of a name, or of a Python file of your own that holds one as ``RECIPE``.
 
-    system: str
-    paper: str
-    data: str
-    minutes: str
-    expected: str
-    help: str
+    Parameters
+    ----------
+    name : str
+        One of ``RECIPES``, or the path of a file that ends with .py. The file is run; it may import its neighbours.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
+    """
+    if name in RECIPES:
+        return importlib.import_module(f"tinytx.recipes.{name}").RECIPE
+    path = Path(name)
+    if path.suffix != ".py" or not path.is_file():
+        raise ValueError(f"{name!r} is no recipe: expected one of {', '.join(RECIPES)}, or a Python file with a RECIPE")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    if not hasattr(module, "RECIPE"):
+        raise ValueError(f"{name} holds no RECIPE: set RECIPE = tinytx.recipes.Recipe(...) in it")
+    return module.RECIPE
 
 
-RECIPES = {
-    "gpt": Recipe(
-        "GPT", "nanoGPT; Radford et al. 2019", "built-in text, or --data FILE", "1.5", "validation loss 1.40",
-        "a character-level GPT",
-    ),
-    "transformer": Recipe(
-        "Transformer", "arXiv:1706.03762", "generated dates", "4", "exact match 0.9996",
-        "an encoder-decoder that writes dates in ISO form",
-    ),
-    "pairs": Recipe(
-        "Transformer", "arXiv:1706.03762", "--pairs FILE.tsv", "by the file", "by the file",
-        "an encoder-decoder that translates pairs of yours",
-    ),
-    "bert": Recipe(
-        "BERT", "arXiv:1810.04805", "built-in text, or --data FILE", "4", "26 % guessed right",
-        "an encoder that fills in hidden words",
-    ),
-    "tutorial": Recipe(
-        "BERT", "Whiax, BERT-Transformer-Pytorch", "--data FILE (europarl.fr)", "hours", "by the file",
-        "the same with the settings of the from-scratch tutorial",
-    ),
-    "wordpieces": Recipe(
-        "BERT", "arXiv:1810.04805", "built-in text, or --data FILE", "by the file", "by the file",
-        "the same with pieces of words and pairs of sentences",
-    ),
-}  # fmt: skip
+__all__ = ["DataFile", "Expect", "Prepared", "RECIPES", "Recipe", "load_recipe"]

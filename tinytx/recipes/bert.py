@@ -3,7 +3,6 @@
 The recipes `tinytx.recipes.tutorial` and `tinytx.recipes.wordpieces` have other settings, and the rest from here.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from tinytx.data.tokenizers.graphemes import count_letters
 from tinytx.models import Bert, BertConfig
 from tinytx.pipelines import Filler
 from tinytx.progress import tracked
+from tinytx.recipes import Expect, Prepared, Recipe
 from tinytx.recipes.bert_rows import (
     PAIRS,
     hold_out,
@@ -24,7 +24,6 @@ from tinytx.recipes.bert_rows import (
 )
 from tinytx.recipes.rates import OptimizerSettings
 from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest, origin
-from tinytx.recipes.train import Prepared
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import HiddenWords
 from tinytx.tasks.hidden_words import IGNORE
@@ -71,13 +70,6 @@ SETTINGS = extended(
     RunSettings, MaskedTextSettings, BertConfig, OptimizerSettings, without=FROM_DATA,
     max_len=20, d_model=128, n_heads=4, n_layers=4, norm_order="pre",
 )  # fmt: skip
-FAMILY = "bert"
-HELP = {
-    "data": "[--data FILE] [--valid FILE]",
-    "description": "Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few "
-    "minutes.",
-    "example": "--data europarl.fr --lines 2999 --steps 2000 --out runs/french",
-}
 
 
 class Kept(NamedTuple):
@@ -110,7 +102,6 @@ def prepare(settings, before):
     )
     named = origin(settings, before, "data", "valid")
     return Prepared(
-        make=partial(HiddenWords.around, Bert),
         config=config,
         batch=batches,
         tokens=sum(map(len, rows.parts[0])) // len(batches),
@@ -124,7 +115,7 @@ def prepare(settings, before):
 
 
 def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
-    """Return lines that say what is learned from, and what learns it."""
+    """Return lines that say what is learned from."""
     n, n_documents = sum(map(len, found)), len(found)
     text = f"{settings.data or 'the Python language reference'}{named}"
     line = f"Text: {text}, {counted(n, 'sentence')} in {counted(n_documents, 'document')}; "
@@ -140,8 +131,6 @@ def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
         line,
         f"Vocabulary ({settings.tokenizer}): {tokenizer.vocab_size:,}; {size}",
         f"Such as: {example}",
-        f"Model: BERT, {counted(settings.n_layers, 'layer')}, {counted(settings.n_heads, 'head')}, "
-        f"width {settings.d_model}",
     ]
 
 
@@ -173,9 +162,7 @@ def examples(model, tokenizer, sentences, seed, n=3):
 def report(run, prepared, measured, shown):
     """Print the losses and filled sentences of a finished run; return commands to try next."""
     tokenizer, sentences, _ = prepared.kept
-    steps, unit = run.trainer.optimizer.t, tokenizer.unit
-    print(f"\nValidation loss {measured['val_loss']:.4f} nats after {counted(steps, 'step')}, {run.seconds:.0f} s")
-    print(f"Perplexity {measured['perplexity']:.2f} per hidden {unit}; guessed right: {measured['accuracy']:.1%}")
+    print(f"Perplexity {measured['perplexity']:.2f} per hidden {tokenizer.unit}; guessed right: {measured['accuracy']:.1%}")
     if "pair_accuracy" in measured:
         print(f"Pairs told right: {measured['pair_accuracy']:.1%} (by chance, about half)")
     shown = examples(run.trainer.model, tokenizer, sentences, run.settings.seed)
@@ -192,3 +179,21 @@ def report(run, prepared, measured, shown):
         command("embeddings", run.folder, "--tsne", "map.html"),
         command(*"train tutorial --data FILE".split()),
     ]
+
+
+RECIPE = Recipe(
+    system="BERT",
+    paper="arXiv:1810.04805",
+    learns="built-in text, or --data FILE",
+    model=Bert,
+    config=BertConfig,
+    task=HiddenWords,
+    settings=SETTINGS,
+    prepare=prepare,
+    measure=measure,
+    report=report,
+    expect=Expect(accuracy=(0.26, 0.03), step=2000, minutes=4),
+    about="Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few minutes.",
+    usage="[--data FILE] [--valid FILE]",
+    example="--data europarl.fr --lines 2999 --steps 2000 --out runs/french",
+)

@@ -1,7 +1,5 @@
 """gpt: a character-level GPT learns a text, by nanoGPT's recipe for a laptop."""
 
-from functools import partial
-
 import numpy as np
 
 from tinytx.data import CharTokenizer, builtin_corpus, random_batch, read_text, split, windows
@@ -9,9 +7,9 @@ from tinytx.models import GPT, GPTConfig
 from tinytx.pipelines import Writer
 from tinytx.pipelines.texts import encode_known
 from tinytx.progress import tracked
+from tinytx.recipes import DataFile, Expect, Prepared, Recipe
 from tinytx.recipes.rates import OptimizerSettings
 from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest, origin
-from tinytx.recipes.train import Prepared
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import NextToken
 from tinytx.wording import command, counted
@@ -35,15 +33,6 @@ SETTINGS = extended(  # nanoGPT's recipe for a laptop
     RunSettings, TextSettings, GPTConfig, OptimizerSettings, without=("vocab_size",),
     min_lr=1e-4, beta2=0.99, weight_decay=0.1,
 )  # fmt: skip
-
-
-FAMILY = "gpt"
-HELP = {
-    "data": "[--data FILE] [--valid FILE]",
-    "description": "Train a character-level GPT. Without flags: nanoGPT's laptop recipe on built-in text, a minute or "
-    "two.",
-    "example": "--data book.txt --steps 5000 --dropout 0.1 --out runs/book",
-}
 ROWS = 64  # sequences of a validation's batch
 
 
@@ -64,14 +53,11 @@ def prepare(settings, before):
         return [(ins[i : i + ROWS], outs[i : i + ROWS]) for i in range(0, len(ins), ROWS)]
 
     named = origin(settings, before, "data", "valid")
-    lines = [
+    line = (
         f"Text: {settings.data or 'the Python language reference'}{named}, {counted(len(text), 'character')}, "
-        f"{tokenizer.vocab_size} distinct; {len(train):,} to train on, {len(validation):,} to validate",
-        f"Model: GPT, {counted(settings.n_layers, 'layer')}, {counted(settings.n_heads, 'head')}, "
-        f"width {settings.d_model}",
-    ]
+        f"{tokenizer.vocab_size} distinct; {len(train):,} to train on, {len(validation):,} to validate"
+    )
     return Prepared(
-        make=partial(NextToken.around, GPT),
         config=GPTConfig(vocab_size=tokenizer.vocab_size, **settings.fields_of(GPTConfig)),
         batch=lambda step: random_batch(train, **shape, step=step),
         tokens=settings.batch_size * settings.max_len,
@@ -79,7 +65,7 @@ def prepare(settings, before):
         whole=rows,
         digests={"text": digest(*texts)},
         tokenizers={"tokenizer": tokenizer.to_dict()},
-        lines=lines,
+        lines=[line],
         kept=tokenizer,
     )
 
@@ -108,8 +94,7 @@ def _read(settings):
 
 def report(run, prepared, measured, examples):
     """Print the loss and a sample of a finished run; return commands to try next."""
-    tokenizer, steps = prepared.kept, counted(run.trainer.optimizer.t, "step")
-    print(f"\nValidation loss {measured['val_loss']:.4f} nats per character after {steps}, {run.seconds:.0f} s")
+    tokenizer = prepared.kept
     rng = np.random.default_rng(run.settings.seed)
     writing = Writer(run.trainer.model, tokenizer).write(n_tokens=300, temperature=0.8, rng=rng)
     _, *texts = tracked(writing, "character", 301)
@@ -119,3 +104,29 @@ def report(run, prepared, measured, examples):
         command("sample", run.folder, *prompt),
         command(*"train gpt --data FILE --dropout 0.1 --n-layers 6".split()),
     ]
+
+
+SHAKESPEARE = DataFile(
+    name="tinyshakespeare.txt",
+    address="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+    licence="public domain",
+    size=1_115_394,
+    checksum="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+)
+RECIPE = Recipe(
+    system="GPT",
+    paper="nanoGPT; Radford et al. 2019",
+    learns="built-in text, or --data FILE",
+    model=GPT,
+    config=GPTConfig,
+    task=NextToken,
+    settings=SETTINGS,
+    prepare=prepare,
+    measure=measure,
+    report=report,
+    data={"data": SHAKESPEARE},
+    expect=Expect(val_loss=(1.4, 0.04), step=2000, minutes=1.5),
+    about="Train a character-level GPT. Without flags: nanoGPT's laptop recipe on built-in text, a minute or two.",
+    usage="[--data FILE] [--valid FILE]",
+    example="--data book.txt --steps 5000 --dropout 0.1 --out runs/book",
+)

@@ -1,17 +1,22 @@
 """pairs: an encoder-decoder learns to translate pairs of texts from a file of the user's own."""
 
-from tinytx.recipes import transformer
-from tinytx.recipes.transformer import FAMILY, HELP, measure, report
+from dataclasses import replace
+
+from tinytx.recipes import DataFile, Expect, transformer
 from tinytx.settings import extended
 
 SETTINGS = extended(
     transformer.SETTINGS, tokenizer="subword", shared_vocabulary=True, max_tokens=1000, d_model=256,
     n_decoder_layers=2, d_ff=512, dropout=0.1, label_smoothing=0.1, lr=1.5e-3, warmup=200, report_pairs=1000, steps=6000,
 )  # fmt: skip
-HELP = HELP | {
-    "description": "Train the Transformer of 'Attention is all you need' to translate pairs of texts of your own.",
-    "example": "--pairs fra-eng.tsv --tokenizer word --d-model 128 --out runs/french",
-}
+TATOEBA = DataFile(
+    name="tatoeba.eng-fra.tsv",
+    address="https://tatoeba.org/en/downloads, English, a tab and French on each line",
+    by_hand=True,
+    licence="CC BY 2.0 FR",
+    size=3_996_938,
+    checksum="0054ea2102484f4800d0b2cca57460b6b4a2e05328e6954240601065b001b1a6",
+)
 
 
 def prepare(settings, before):
@@ -22,4 +27,13 @@ def prepare(settings, before):
     return transformer.prepare(settings, before)
 
 
-__all__ = ["FAMILY", "HELP", "SETTINGS", "measure", "prepare", "report"]
+RECIPE = replace(
+    transformer.RECIPE,
+    learns="--pairs FILE.tsv",
+    settings=SETTINGS,
+    prepare=prepare,
+    data={"pairs": TATOEBA},
+    expect=Expect(bleu=(36, 3), step=6000, minutes=15, settings={"pairs": TATOEBA}),
+    about="Train the Transformer of 'Attention is all you need' to translate pairs of texts of your own.",
+    example="--pairs fra-eng.tsv --tokenizer word --d-model 128 --out runs/french",
+)

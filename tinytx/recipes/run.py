@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import re
 import shlex
 import time
 from contextlib import closing
@@ -26,6 +27,7 @@ from tinytx.wording import command, counted
 from tinytx.workers import processors
 
 PICTURE = "loss.png"  # of one run, in its folder
+SIZE = re.compile(r"n_(\w+_)?(layers|heads)|d_\w+")  # names of a config's fields that say how large a model is
 
 
 class Run:
@@ -33,24 +35,33 @@ class Run:
 
     Parameters
     ----------
-    name, family : str
-        Of the recipe and of its model.
+    name : str
+        Of the recipe, as `tinytx.recipes.load_recipe` takes it.
+    recipe : Recipe
     settings : RunSettings
     trainer : Trainer
     before : Before, or None
-    asked : Asked
+    out : str, or None
+        The folder that was asked for.
+    held : contextlib.ExitStack
+        Holds the folder's lock.
     **meta : anything that JSON can say
         What each checkpoint holds beside model, optimiser and settings: tokenizers, the data's `digest`.
 
     Attributes
     ----------
     folder : Path
+    finished : bool
+        Whether all steps were taken.
     seconds : float
         That `fit` took.
+    measured : dict, or None
+        What was measured of the finished run: ``val_loss``, and the recipe's measures.
     """
 
-    def __init__(self, name, family, settings, trainer, before, asked, **meta):
-        self.name, self.family = name, family
+    def __init__(self, name, recipe, settings, trainer, before, out, held, **meta):
+        self.name, self.recipe = name, recipe
+        self.finished, self.measured = False, None
         self.settings, self.trainer, self.meta = settings, trainer, meta
         self._then = before.meta["settings"] if before else None
         self.resumed, self.seconds = before is not None, 0.0
@@ -58,16 +69,18 @@ class Run:
         if self._is_over():
             since = f"no validation of the last {self.best.waited} was better than that of step {self.best.step}"
             raise ValueError(f"{since}: give a larger --patience than {settings.patience}, or 0, to train on")
-        self.folder = before.folder if before else _new_folder(asked.out, name, asked.held)
+        self.folder = before.folder if before else _new_folder(out, Path(name).stem, held)
         for folder in (self.folder, self.folder / FOLDER):
             if folder.is_dir():
                 sweep(folder)
 
     def announce(self, *lines):
-        """Say what is going to happen, and what of the settings is not."""
+        """Say what is learned from, what learns it, and which settings have no effect."""
         model = self.trainer.model
         n_parameters = sum(parameter.data.size for parameter in model.parameters())
-        print(*lines[:-1], f"{lines[-1]}: {counted(n_parameters, 'parameter')}; {self._threads()}", sep="\n")
+        sizes = ", ".join(f"{name} {value}" for name, value in vars(model.config).items() if SIZE.fullmatch(name))
+        size = f"{sizes}: {counted(n_parameters, 'parameter')}"
+        print(*lines, f"Model: {self.recipe.system}, {size}; {self._threads()}", sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
         for note in self.settings.notes() + rate_notes(self.trainer.optimizer.lr, self.settings, self._then):
             say(f"Note: {note}")
@@ -100,11 +113,11 @@ class Run:
         """Train; return whether the run was finished. Parameters as for `tinytx.training.fit`."""
         if not self.resumed:
             self.save()  # a run killed before its first evaluation can be resumed, and a full disk shows at once
-        began, settings, finished = time.perf_counter(), self.settings, False
+        began, settings = time.perf_counter(), self.settings
         try:
             if self.resumed:
                 self._catch_up(evaluate)
-            finished = fit(
+            self.finished = fit(
                 self.trainer,
                 batch,
                 steps=settings.steps,
@@ -116,21 +129,21 @@ class Run:
                 eval_every=settings.eval_every,
                 log_every=settings.log_every,
             )
-            if finished:
+            if self.finished:
                 self._catch_up(evaluate)
         finally:
             self.seconds = time.perf_counter() - began
-            if not finished:
+            if not self.finished:
                 self.draw()
-        if not finished:
+        if not self.finished:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 stopped = f"Stopped after step {self.trainer.optimizer.t}; saved."
                 print(f"\n{stopped} Go on: {command('train', self.name, '--resume', self.folder)}", flush=True)
-        if finished and self._is_over():
+        if self.finished and self._is_over():
             since = f"no validation of {settings.patience} in a row was better than that of step {self.best.step}"
             with contextlib.suppress(OSError):
                 print(f"Ended after step {self.trainer.optimizer.t} of {settings.steps}: {since}", flush=True)
-        return finished
+        return self.finished
 
     def _validate(self, evaluate):
         """Return the loss of a validation on the way; keep the checkpoint if none was better."""
@@ -159,7 +172,7 @@ class Run:
         with closing(progress(len(batches), unit="validation batch", stays=False)) as bar:
             return self.trainer.evaluate(batches, update=bar.update)
 
-    def conclude(self, measure, report):
+    def conclude(self, prepared):
         """Measure the trained model, write what is to be written, and then say it.
 
         The run is a success by now, and its checkpoint is written: what only measures, draws or prints ends with a line
@@ -167,26 +180,26 @@ class Run:
 
         Parameters
         ----------
-        measure : function () -> dict
-            ``val_loss`` and what else is to be added to the last line of metrics.
-        report : function (dict) -> list of str
-            Prints what was measured, and examples; returns commands to try next.
+        prepared : Prepared
 
         Raises
         ------
         NotFiniteError
             If the trained model's loss is NaN or infinite.
         """
-        commands, measured = [], None
+        commands, examples = [], None
         try:
             with self._harmless("Not measured"):
-                measured = measure()
-                append_json(self.folder / METRICS, {"step": self.trainer.optimizer.t, **measured})
+                val_loss = self.evaluate(prepared.whole())
+                measures, examples = self.recipe.measure(self.trainer.model, prepared)
+                self.measured = {"val_loss": val_loss, **measures}
+                append_json(self.folder / METRICS, {"step": self.trainer.optimizer.t, **self.measured})
         finally:
-            drawn = self.draw(measured)
-        if measured is not None:
+            drawn = self.draw()
+        if self.measured is not None:
             with self._harmless("No report"):
-                commands = report(measured)
+                self._print_loss()
+                commands = self.recipe.report(self, prepared, self.measured, examples)
         with self._harmless("No more words"):
             print(f"Wrote {', '.join(str(self.folder / name) for name in (NAME, METRICS, *drawn))}")
             if self.settings.keeps_best and self.best.val_loss is not None:
@@ -199,14 +212,26 @@ class Run:
             print("Try next:", "\n          ".join(commands))
             print(f"Every flag: {command('train', self.name, '--help')}", flush=True)
 
-    def draw(self, measured=None):
+    def _print_loss(self):
+        """Print the loss of the last validation, and after how many steps it is reached."""
+        details = self._details()
+        smoothed = f" (with label smoothing {details['label_smoothing']:g})" if "label_smoothing" in details else ""
+        steps = counted(self.trainer.optimizer.t, "step")
+        loss = f"{self.measured['val_loss']:.4f} nats per {details['unit']}{smoothed}"
+        print(f"\nValidation loss {loss} after {steps}, {self.seconds:.0f} s")
+
+    def _details(self):
+        return curve_details(type(self.trainer.model), dataclasses.asdict(self.settings), self.meta)
+
+    def draw(self):
         """Draw the losses so far; return the names of the pictures that there are."""
-        kind = type(self.trainer.model.body).__name__.replace("Bert", "BERT")
-        title = f"{kind}, validation loss {measured['val_loss']:.3f}" if measured else kind
+        title = self.recipe.system
+        if self.measured:
+            title += f", validation loss {self.measured['val_loss']:.3f}"
         if not (self.folder / METRICS).exists():
             return []
         with self._harmless("No picture"):
-            details = curve_details(self.family, dataclasses.asdict(self.settings), self.meta)
+            details = self._details()
             loss_curve(read_metrics(self.folder / METRICS), self.folder / PICTURE, title, **details)
             return [PICTURE]
         return []
@@ -248,17 +273,16 @@ def _next_free(name):
             return folder
 
 
-def curve_details(name, settings, meta):
+def curve_details(task, settings, meta):
     """Return what `loss_curve` says of a run beside its losses: ``unit``, ``dropout`` and ``label_smoothing``.
 
     Parameters
     ----------
-    name : str
-        Of the model, as in `tinytx.models.MODELS`.
+    task : class of Task
     settings : dict
     meta : dict
         What the checkpoint holds, its tokenizers among it.
     """
-    unit = tokenizer_from_dict(meta.get("target_tokenizer", meta.get("tokenizer"))).unit
-    shares = {key: settings[key] for key in ("dropout", "label_smoothing") if settings.get(key)}
-    return {"unit": f"hidden {unit}" if name == "bert" else unit, **shares}
+    state = meta.get("target_tokenizer", meta.get("tokenizer"))
+    unit = task.unit.format(tokenizer_from_dict(state).unit if state else "token")
+    return {"unit": unit} | {key: settings[key] for key in ("dropout", "label_smoothing") if settings.get(key)}

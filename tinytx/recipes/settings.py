@@ -4,7 +4,6 @@ A checkpoint holds what was chosen and nothing that follows from it: what is wor
 at which the cosine ends, the paper's learning rate, ...) stays open there, and is worked out where it is used.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import os
@@ -15,6 +14,7 @@ from tinytx.arguments import INT64
 from tinytx.core import Layer
 from tinytx.lock import locked
 from tinytx.progress import say
+from tinytx.recipes import RECIPES
 from tinytx.recipes.best import FOLDER
 from tinytx.settings import Flags, flag_of, setting
 from tinytx.training import load_checkpoint
@@ -92,15 +92,6 @@ class Before(NamedTuple):
     flags: dict
 
 
-class Asked(NamedTuple):
-    """What a run is asked to do: flags that were given, its folder or the one to go on with, and what holds locks."""
-
-    flags: dict
-    out: str | None
-    resume: str | None
-    held: contextlib.ExitStack
-
-
 def without_effect(settings):
     """Return a line for each setting that was chosen and has no effect beside another (the fields' ``only``)."""
     lines = []
@@ -112,34 +103,40 @@ def without_effect(settings):
     return lines
 
 
-def begin(asked, settings, family):
+def begin(recipe, flags, out, resume, held):
     """Return (settings, Before or None): flags given now, over those of the run that goes on, over defaults.
 
     Parameters
     ----------
-    asked : Asked
-    settings : class of RunSettings
-    family : str
-        Of the model, as in `tinytx.models.MODELS`: recipes of one family have the same fields.
+    recipe : Recipe
+    flags : dict
+    out, resume : str, or None
+    held : contextlib.ExitStack
+        Holds the lock of the folder of the run that goes on.
     """
-    fields, flags = dataclasses.fields(settings), asked.flags
+    settings = recipe.settings
+    fields = dataclasses.fields(settings)
     files = [field.name for field in fields if field.metadata.get("file")]
-    flags |= {name: os.path.abspath(flags[name]) for name in files if flags.get(name)}  # found from any folder
-    if asked.resume is None:
+    flags = flags | {name: os.path.abspath(flags[name]) for name in files if flags.get(name)}  # found from any folder
+    if resume is None:
         return settings(**flags), None
-    if asked.out is not None:
+    if out is not None:
         raise ValueError("--resume writes into the folder it names: leave out --out")
-    if Path(asked.resume).is_dir():  # before its checkpoint is read: another run would replace it
-        asked.held.enter_context(locked(asked.resume))
-    before = Before(Path(asked.resume), *load_checkpoint(asked.resume), flags)
-    kind = before.meta["model"]
-    if kind != family:
-        go_on = command("train", kind, "--resume", before.folder)
-        raise ValueError(f"--resume: {before.folder} holds a {kind}, expected a {family}; to go on with it: {go_on}")
+    if Path(resume).is_dir():  # before its checkpoint is read: another run would replace it
+        held.enter_context(locked(resume))
+    own = {recipe.model.__name__: (recipe.model, recipe.config), recipe.task.__name__: recipe.task}
+    before = Before(Path(resume), *load_checkpoint(resume, own=own), flags)
+    kind, task = before.meta["model"], type(before.model)
+    body = type(getattr(before.model, "body", None))
+    if (task, body) != (recipe.task, recipe.model):
+        expected = f"expected {recipe.model.__name__} for {recipe.task.__name__}"
+        facts = f"{before.folder} holds {body.__name__} for {task.__name__}, {expected}"
+        go_on = f"; to go on with it: {command('train', kind, '--resume', before.folder)}" if kind in RECIPES else ""
+        raise ValueError(f"--resume: {facts}{go_on}")
     old = _settings_of(before.meta, {field.name for field in fields})
     if old is None:
         kept = before.meta.get("settings")
-        raise ValueError(f"--resume: the checkpoint has settings {kept!r:.80}, expected those of a {family}")
+        raise ValueError(f"--resume: the checkpoint has settings {kept!r:.80}, expected those of a {recipe.system}")
     fixed = [field.name for field in fields if field.metadata.get("fixed")]
     changed = [name for name in fixed if name in flags and flags[name] != old.get(name, flags[name])]
     if changed:

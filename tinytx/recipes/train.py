@@ -1,17 +1,7 @@
-"""Training by a recipe, from its settings to its last words.
+"""Training by a recipe, from its settings to its last words."""
 
-A recipe is a file with ``FAMILY``, the name of its model in `tinytx.models.MODELS`; ``SETTINGS``, a class of
-`RunSettings`; ``HELP``, what ``train NAME --help`` says: its data's flags, a description and an example; and three
-functions::
-
-    prepare(settings, before) -> Prepared                   # data, tokenizers, the model's config
-    measure(model, prepared) -> (dict of measures, examples)
-    report(run, prepared, measured, examples) -> commands   # prints; what to try next
-"""
-
+import contextlib
 import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,60 +14,46 @@ from tinytx.training.checkpoint import differences, fingerprint
 from tinytx.wording import counted
 
 
-class Prepared(NamedTuple):
-    """What a recipe made of its settings."""
-
-    make: Callable  # (config, rng=, dtype=) -> task
-    config: Any  # of the model
-    batch: Callable  # (step) -> tuple of arrays
-    tokens: int  # in a batch
-    some: Callable  # () -> list of batches of a validation on the way
-    whole: Callable  # () -> list of batches of the last validation
-    digests: dict  # {name: `digest`} of the data
-    tokenizers: dict  # {name in the checkpoint: state}
-    lines: list  # of str: what is learned from, and what learns it; the last is about the model
-    kept: Any  # what ``measure`` and ``report`` need besides
-    peak: float | None = None  # the largest learning rate, in place of the settings' ``lr``
-
-
-def train(name, recipe, asked):
-    """Train, and return the exit code: 0, or 130 where the run was interrupted.
+def train(name, recipe, flags, *, out=None, resume=None):
+    """Train a recipe's model, and return its `Run`: its ``folder``, its ``trainer``, and what was ``measured``.
 
     Parameters
     ----------
     name : str
-        Of the recipe.
-    recipe : module
-    asked : Asked
+        As `tinytx.recipes.load_recipe` takes it; the run's folder and the commands to try next are named by it.
+    recipe : Recipe
+    flags : dict
+        Settings that are given now: over those of the run that goes on, over the recipe's defaults.
+    out : str, optional
+        The run's folder; the next free one of runs/NAME, runs/NAME-2, ... if not given.
+    resume : str, optional
+        The folder of the run to go on with.
+
+    Raises
+    ------
+    ValueError
+        If settings, data, or the run to go on with do not fit; nothing is written then.
     """
-    settings, before = begin(asked, recipe.SETTINGS, recipe.FAMILY)
-    prepared = recipe.prepare(settings, before)
-    compare_data(before, **prepared.digests)
-    model = build(prepared.make, prepared.config, settings, before)
-    trainer = make_trainer(make_optimizer(model, settings, peak=prepared.peak), model, settings, before)
-    meta = prepared.digests | prepared.tokenizers
-    run = Run(name, recipe.FAMILY, settings, trainer, before, asked, **meta)
-    run.announce(*prepared.lines)
-    if not run.fit(prepared.batch, tokens=prepared.tokens, evaluate=lambda: run.evaluate(prepared.some())):
-        return 130
-    examples = []
-
-    def measure():
-        val_loss = run.evaluate(prepared.whole())
-        measures, shown = recipe.measure(model, prepared)
-        examples.append(shown)
-        return {"val_loss": val_loss, **measures}
-
-    run.conclude(measure, lambda measured: recipe.report(run, prepared, measured, *examples))
-    return 0
+    with contextlib.ExitStack() as held:  # gives back the locks, however the run ends
+        settings, before = begin(recipe, flags, out, resume, held)
+        prepared = recipe.prepare(settings, before)
+        compare_data(before, **prepared.digests)
+        model = build(recipe, prepared, settings, before)
+        trainer = make_trainer(make_optimizer(model, settings, peak=prepared.peak), model, settings, before)
+        meta = prepared.digests | prepared.tokenizers
+        run = Run(name, recipe, settings, trainer, before, out, held, **meta)
+        run.announce(*prepared.lines)
+        if run.fit(prepared.batch, tokens=prepared.tokens, evaluate=lambda: run.evaluate(prepared.some())):
+            run.conclude(prepared)
+        return run
 
 
-def build(make, config, settings, before):
-    """Return ``make(config, rng=, dtype=)``, new or with the weights of the run that goes on.
+def build(recipe, prepared, settings, before):
+    """Return the task around its model, new or with the weights of the run that goes on.
 
     Raises ValueError if anything but the ``free`` settings of its config has changed since, or the dtype.
     """
-    dtype = np.dtype(settings.dtype)
+    dtype, config = np.dtype(settings.dtype), prepared.config
     if before:
         then = vars(before.model.config) | {"dtype": before.model.parameters()[0].data.dtype}
         now = vars(config) | {"dtype": dtype}
@@ -85,7 +61,8 @@ def build(make, config, settings, before):
         changed = [name for name in now if name not in free and now[name] != then[name]]
         if changed:
             raise ValueError(f"--resume cannot change {', '.join(changed)}: train a new model instead")
-    model = make(config, rng=np.random.default_rng(settings.seed), dtype=dtype)
+    rng = np.random.default_rng(settings.seed)
+    model = recipe.task.around(recipe.model, config, rng=rng, settings=prepared.task_settings, dtype=dtype)
     if before:
         model.load_state_dict(before.model.state_dict())
     return model

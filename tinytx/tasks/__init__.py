@@ -3,6 +3,7 @@
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.next_token import NextToken
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
+from tinytx.tasks.task import Task
 from tinytx.tasks.text_classes import TextClasses
 
 TASKS = {  # name in a checkpoint -> task
@@ -12,4 +13,4 @@ TASKS = {  # name in a checkpoint -> task
     "text_classes": TextClasses,
 }
 
-__all__ = ["HiddenWords", "NextToken", "SequenceToSequence", "TASKS", "TextClasses"]
+__all__ = ["HiddenWords", "NextToken", "SequenceToSequence", "TASKS", "Task", "TextClasses"]

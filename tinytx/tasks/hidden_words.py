@@ -54,6 +54,8 @@ class HiddenWords(Task):
     (2, 2, 20)
     """
 
+    unit = "hidden {}"
+
     def __init__(self, body, *, rng):
         super().__init__(body)
         config, options = body.config, self._drawn_like_the_body(rng)

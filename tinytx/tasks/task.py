@@ -27,6 +27,7 @@ class Task(Layer):
 
     pads_prompts = False  # whether decoding may pad shorter prompts, since the body hides padding
     ignored = -100  # a target that counts for nothing
+    unit = "{}"  # what a loss is a mean over, made of what the tokenizer calls a token
 
     def __init__(self, body):
         self.body = body

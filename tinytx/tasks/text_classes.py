@@ -27,6 +27,8 @@ class TextClasses(Task):
     (2, 3)
     """
 
+    unit = "text"
+
     def __init__(self, body, *, n_classes, rng):
         super().__init__(body)
         self.n_classes = n_classes
