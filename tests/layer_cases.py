@@ -12,6 +12,7 @@ from tinytx.layers import (
     Block,
     Checkpoint,
     DecoderBlock,
+    DotProduct,
     Dropout,
     Embedding,
     FeedForward,
@@ -23,6 +24,7 @@ from tinytx.layers import (
     SinusoidalPositions,
     TiedLinear,
 )
+from tinytx.ops.attention_patterns import CAUSAL, Band
 
 
 def rng():
@@ -126,8 +128,10 @@ def feed_forward(make, reach=0.25, tape=Tape, **options):
     )
 
 
-def attention(make, mask="", cross=False, tape=Tape, **options):
+def attention(make, mask="", cross=False, tape=Tape, core=None, **options):
     h, k = make.sizes(2)
+    if options.pop("groups", False):
+        h, options["n_kv_heads"] = 2 * h, h
     d = h * k
     b, t, s = make.sizes(3, but=(h, k, d))
     inputs = {"x": make.array(b, t, d)} | ({"memory": make.array(b, s, d)} if cross else {})
@@ -137,11 +141,18 @@ def attention(make, mask="", cross=False, tape=Tape, **options):
         call = {"mask": np.arange(s) < make.integers(0, s, (b, 1, 1, 1))}
     return LayerCase(
         make,
-        lambda dtype: MultiHeadAttention(d, h, rng=rng(), dtype=dtype, **options),
+        lambda dtype: MultiHeadAttention(d, h, core=DotProduct(**core or {}), rng=rng(), dtype=dtype, **options),
         inputs,
         tape=tape,
         **call,
     )
+
+
+def dot_product(make, bias=False):
+    b, h, t, s, k = make.sizes(5)
+    inputs = {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)}
+    inputs |= {"bias": make.array(b, h, t, s)} if bias else {}
+    return LayerCase(make, lambda dtype: DotProduct(pattern=Band(1, None), scale=0.7), inputs)
 
 
 def residual(make, **options):
@@ -218,13 +229,18 @@ LAYERS = {
     "FeedForward gelu, dropout": lambda make: feed_forward(make, activation="gelu", dropout=0.3, tape=seeded_tape),
     "MultiHeadAttention": attention,
     "MultiHeadAttention without bias": lambda make: attention(make, bias=False),
-    "MultiHeadAttention causal": lambda make: attention(make, causal=True),
+    "MultiHeadAttention causal": lambda make: attention(make, core={"pattern": CAUSAL}),
+    "MultiHeadAttention groups": lambda make: attention(make, groups=True, d_key=3, core={"scale": 0.4}),
+    "DotProduct": dot_product,
+    "DotProduct with a bias": lambda make: dot_product(make, bias=True),
     "MultiHeadAttention masked": lambda make: attention(make, "random"),
     "MultiHeadAttention padding": lambda make: attention(make, "padding"),
-    "MultiHeadAttention dropout": lambda make: attention(make, causal=True, dropout=0.3, tape=seeded_tape),
+    "MultiHeadAttention dropout": lambda make: attention(
+        make, core={"pattern": CAUSAL, "dropout": 0.3}, tape=seeded_tape
+    ),
     "MultiHeadAttention cross": lambda make: attention(make, cross=True),
     "MultiHeadAttention cross, masked": lambda make: attention(make, "random", cross=True),
-    "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, causal=True),
+    "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, core={"pattern": CAUSAL}),
     "Residual pre": residual,
     "Residual post": lambda make: residual(make, norm_order="post"),
     "Residual pre, dropout": lambda make: residual(make, dropout=0.3),

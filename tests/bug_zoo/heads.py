@@ -13,15 +13,16 @@ from tinytx.layers.init import normal
 class Patched(MultiHeadAttention):
     """Attention as it should be, with the two steps of its backward in which faults were found set apart."""
 
-    core_backward = staticmethod(ops.attention_backward)
+    def core_backward(self, dy, tape):
+        return self.core.backward(dy, tape)
 
     def merge_dk(self, dk):
         return self._merge(dk)
 
     def backward(self, dy, tape):
-        dy = self._split(self.output.backward(dy, tape))
-        saved, _ = tape.pop(self)
-        dq, dk, dv = self.core_backward(dy, saved)
+        dy = self._split(self.output.backward(dy, tape), self.n_heads)
+        tape.pop(self)
+        dq, dk, dv = self.core_backward(dy, tape)
         dx = self.value.backward(self._merge(dv), tape)
         dx = dx + self.key.backward(self.merge_dk(dk), tape)
         return dx + self.query.backward(self._merge(dq), tape)
@@ -45,9 +46,8 @@ class SoftmaxByBatch(Patched):
     Found in numpy-transformer, hidden by a batch of 1.
     """
 
-    @staticmethod
-    def core_backward(dy, saved):
-        dq, dk, dv = ops.attention_backward(dy, saved)
+    def core_backward(self, dy, tape):
+        dq, dk, dv = super().core_backward(dy, tape)
         return dq / len(dq), dk / len(dk), dv
 
 
@@ -79,14 +79,14 @@ class Crossed(MultiHeadAttention):
     """
 
     def forward(self, x, memory, tape=None):
-        q, k = self._split(self.query(memory, tape)), self._split(self.key(memory, tape))
-        y, saved = ops.attention(q, k, self._split(self.value(x, tape)))
+        maps = self.query(memory, tape), self.key(memory, tape), self.value(x, tape)
+        y, saved = ops.attention(*(self._split(part, self.n_heads) for part in maps))
         if tape is not None:
             tape.push(self, saved)
         return self.output(self._merge(y), tape)
 
     def backward(self, dy, tape):
-        dy = self._split(self.output.backward(dy, tape))
+        dy = self._split(self.output.backward(dy, tape), self.n_heads)
         dq, dk, dv = ops.attention_backward(dy, tape.pop(self))
         dx = self.value.backward(self._merge(dv), tape)
         dmemory = self.key.backward(self._merge(dk), tape)
@@ -100,8 +100,9 @@ class KeysForgotten(MultiHeadAttention):
     """
 
     def backward(self, dy, tape):
-        dy = self._split(self.output.backward(dy, tape))
-        dq, dk, dv = ops.attention_backward(dy, tape.pop(self)[0])
+        dy = self._split(self.output.backward(dy, tape), self.n_heads)
+        tape.pop(self)
+        dq, dk, dv = self.core.backward(dy, tape)
         dmemory = self.value.backward(self._merge(dv), tape)
         self.key.backward(self._merge(dk), tape)
         return self.query.backward(self._merge(dq), tape), dmemory

@@ -7,7 +7,8 @@ import numpy as np
 from bug_zoo.heads import layer, with_output
 from bug_zoo.specimen import MUTANT, RIGHT, Specimen, draw, fault
 from tinytx import ops
-from tinytx.layers import Linear, MultiHeadAttention
+from tinytx.layers import DotProduct, Linear, MultiHeadAttention
+from tinytx.ops.attention_patterns import CAUSAL as SEES_NO_FUTURE
 
 
 class OneAhead(MultiHeadAttention):
@@ -28,14 +29,14 @@ class MaskedTooLate(MultiHeadAttention):
     """
 
     def forward(self, x, tape=None):
-        q, k, v = (self._split(part(x, tape)) for part in (self.query, self.key, self.value))
+        q, k, v = (self._split(part(x, tape), self.n_heads) for part in (self.query, self.key, self.value))
         p, _ = ops.softmax(self._scale(q) * q @ k.swapaxes(2, 3))
         if tape is not None:
             tape.push(self, (q, k, v, p))
         return self.output(self._merge(np.tril(p) @ v), tape)
 
     def backward(self, dy, tape):
-        dy = self._split(self.output.backward(dy, tape))
+        dy = self._split(self.output.backward(dy, tape), self.n_heads)
         q, k, v, p = tape.pop(self)
         da = self._scale(q) * ops.softmax_backward(np.tril(dy @ v.swapaxes(2, 3)), p)
         dx = self.value.backward(self._merge(np.tril(p).swapaxes(2, 3) @ dy), tape)
@@ -79,7 +80,7 @@ class PaddingSeen(MultiHeadAttention):
 
 X = draw(3, 4, 6)
 PLAIN = Specimen(layer(MultiHeadAttention), (X,))
-CAUSAL = Specimen(layer(MultiHeadAttention, causal=True), (X,))
+CAUSAL = Specimen(layer(MultiHeadAttention, core=DotProduct(pattern=SEES_NO_FUTURE)), (X,))
 
 FAULTS = [
     fault(
@@ -92,7 +93,7 @@ FAULTS = [
     ),
     fault(
         "a permute forgotten before the heads are joined", CAUSAL,
-        {"target": with_output(PermuteForgotten, causal=True)},
+        {"target": with_output(PermuteForgotten, core=DotProduct(pattern=SEES_NO_FUTURE))},
         found_in="transformer-from-scratch 6", hidden_by=RIGHT, caught_by="leak_check", says="position 0", unseen={},
     ),
     fault(

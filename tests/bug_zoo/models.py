@@ -10,7 +10,7 @@ from bug_zoo.linear import bias_mean
 from bug_zoo.masks import OneAhead
 from bug_zoo.sharing import AssigningEmbedding
 from tinytx import ops
-from tinytx.layers import Activation, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
+from tinytx.layers import Activation, DotProduct, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
 
@@ -70,7 +70,7 @@ INFECTIONS = {  # those first that nobody would see in a loss curve
     "tied weights overwritten": Infection(Embedding, AssigningEmbedding, "body.token.weight"),
     "pre- and post-norm mixed": Infection(Residual, PreThenPost, f"{FEED_FORWARD}.contract.weight"),
     "layer norm's std detached": Infection(LayerNorm, DetachedStd, f"{FEED_FORWARD}.contract.weight"),
-    "causal mask off by one": Infection(MultiHeadAttention, OneAhead, "", {"causal": False}),
+    "causal mask off by one": Infection(MultiHeadAttention, OneAhead, "", {"core": DotProduct()}),
 }
 
 

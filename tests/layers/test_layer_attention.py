@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from cases import Seeded
 
+from tinytx import ops
 from tinytx.core import Tape
-from tinytx.layers import MultiHeadAttention
+from tinytx.layers import DotProduct, MultiHeadAttention
+from tinytx.ops.attention_patterns import CAUSAL, Documents
 from tinytx.state import State
 
 
@@ -42,7 +44,7 @@ def test_is_what_the_paper_says():
 
 def test_a_key_bias_has_no_gradient():
     """Softmax does not see a constant: catches dK that is not the transpose of what it should be."""
-    layer, make, tape = layer_of(causal=True), Seeded(1), Tape()
+    layer, make, tape = layer_of(core=DotProduct(pattern=CAUSAL)), Seeded(1), Tape()
     y = layer(make.array(3, 5, 6), tape)
     layer.backward(make.array(*y.shape), tape)
     largest = np.abs(layer.key.weight.grad).max()
@@ -53,7 +55,7 @@ def test_a_key_bias_has_no_gradient():
 @pytest.mark.parametrize("capacity", [1, 4, 64])
 def test_kept_keys_and_values_are_as_good_as_new(chunks, capacity, monkeypatch):
     """Catches a state that overwrites, or forgets when it grows, and a causal mask aligned at the top."""
-    layer, x = layer_of(causal=True), Seeded(1).array(3, 11, 6)
+    layer, x = layer_of(core=DotProduct(pattern=CAUSAL)), Seeded(1).array(3, 11, 6)
     monkeypatch.setattr("tinytx.state.CAPACITY", capacity)
     state, parts, start = State(), [], 0
     for size in chunks:
@@ -64,7 +66,7 @@ def test_kept_keys_and_values_are_as_good_as_new(chunks, capacity, monkeypatch):
 
 
 def test_layers_have_slots_of_their_own():
-    one, two, x = layer_of(causal=True), layer_of(causal=True, seed=7), Seeded(1).array(2, 4, 6)
+    one, two, x = layer_of(core=DotProduct(pattern=CAUSAL)), layer_of(core=DotProduct(pattern=CAUSAL), seed=7), Seeded(1).array(2, 4, 6)
     state = State()
     for t in range(4):
         with state.forward():
@@ -81,5 +83,40 @@ def test_refuses_heads_that_do_not_divide_the_width(n_heads):
 
 
 def test_refuses_a_dropout_that_is_no_probability():
-    with pytest.raises(ValueError, match="MultiHeadAttention: dropout is 1"):
-        layer_of(dropout=1)
+    with pytest.raises(ValueError, match="DotProduct: dropout is 1"):
+        DotProduct(dropout=1)
+
+
+@pytest.mark.parametrize(("n_kv_heads", "d_key"), [(2, None), (1, 5), (3, 4), (6, 5)])
+def test_groups_and_width_are_those_of_a_layer_with_repeated_keys(n_kv_heads, d_key):
+    """Catches heads of a wrong width, and maps of keys that belong to another group."""
+    layer, x = layer_of(12, 6, n_kv_heads=n_kv_heads, d_key=d_key, core=DotProduct(pattern=CAUSAL)), Seeded(1).array(2, 5, 12)
+    full = layer_of(12, 6, d_key=d_key, core=DotProduct(pattern=CAUSAL))
+    for name in ("query", "key", "value", "output"):
+        for mine, other in zip(getattr(layer, name).parameters(), getattr(full, name).parameters(), strict=True):
+            data = mine.data
+            if name in ("key", "value"):
+                heads = data.reshape(*data.shape[:-1], n_kv_heads, -1)
+                data = np.repeat(heads, 6 // n_kv_heads, axis=-2).reshape(*data.shape[:-1], -1)
+            other.data[...] = data
+    np.testing.assert_allclose(layer(x), full(x), rtol=0, atol=1e-13)
+    assert layer.attention_weights(x).shape == (2, 6, 5, 5)
+
+
+def test_refuses_groups_that_do_not_divide_the_heads():
+    with pytest.raises(ValueError, match="n_kv_heads 4 does not divide n_heads 6"):
+        layer_of(12, 6, n_kv_heads=4)
+
+
+def test_a_core_takes_a_bias_a_scale_and_a_pattern_of_the_batch():
+    """Catches settings that are lost on the way: each changes the result as it does in the operation."""
+    make, tape = Seeded(1), Tape()
+    q, k, v, dy, bias = (make.array(*shape) for shape in ((2, 3, 4, 5),) * 4 + ((1, 3, 4, 4),))
+    core = DotProduct(pattern=CAUSAL, scale=0.3)
+    ids = np.array([[0, 0, 1, 1], [0, 1, 1, 1]])
+    y = core(q, k, v, bias, tape, pattern=Documents(ids))
+    expected, saved = ops.attention(q, k, v, bias, pattern=CAUSAL & Documents(ids), scale=0.3)
+    np.testing.assert_array_equal(y, expected)
+    for gradient, right in zip(core.backward(dy, tape), ops.attention_backward(dy, saved), strict=True):
+        np.testing.assert_array_equal(gradient, right)
+    np.testing.assert_array_equal(core.weights(q, k, v, bias, pattern=Documents(ids)), ops.attention_weights(saved))

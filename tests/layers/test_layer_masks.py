@@ -5,7 +5,8 @@ import pytest
 from cases import Seeded
 
 from tinytx.core import Tape
-from tinytx.layers import MultiHeadAttention, causal_mask, padding_mask
+from tinytx.layers import DotProduct, MultiHeadAttention, causal_mask, padding_mask
+from tinytx.ops.attention_patterns import CAUSAL
 
 
 def layer_of(**options):
@@ -36,7 +37,7 @@ def test_causal_mask_is_what_causal_layers_do(t, s):
     """Catches two definitions of "later", one aligned at the first key and one at the last."""
     x, memory = Seeded(1).array(3, t, 6), Seeded(2).array(3, s, 6)
     by_mask = layer_of()(x, memory, mask=causal_mask(t, s))
-    np.testing.assert_allclose(layer_of(causal=True)(x, memory), by_mask, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(layer_of(core=DotProduct(pattern=CAUSAL))(x, memory), by_mask, rtol=0, atol=1e-14)
 
 
 def test_both_masks_combine():

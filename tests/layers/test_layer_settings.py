@@ -5,6 +5,7 @@ import pytest
 
 from tinytx.layers import (
     Activation,
+    DotProduct,
     Dropout,
     Embedding,
     FeedForward,
@@ -45,11 +46,10 @@ REFUSED = {
     "Dropout: p": (Dropout, [*NO_NUMBERS, -0.1, 1, True]),
     "MultiHeadAttention: d_model": (lambda value: MultiHeadAttention(value, 1, rng=rng()), NO_SIZES),
     "MultiHeadAttention: n_heads": (lambda value: MultiHeadAttention(4, value, rng=rng()), [2.0, "2", None, True, 2**70]),
-    "MultiHeadAttention: dropout": (
-        lambda value: MultiHeadAttention(4, 2, dropout=value, rng=rng()),
-        [*NO_NUMBERS, -0.1, 1],
-    ),
-    "MultiHeadAttention: causal": (lambda value: MultiHeadAttention(4, 2, causal=value, rng=rng()), [1, "yes", None]),
+    "DotProduct: dropout": (lambda value: DotProduct(dropout=value), [*NO_NUMBERS, -0.1, 1]),
+    "DotProduct: pattern": (lambda value: DotProduct(pattern=value), [1, "causal", None, True]),
+    "MultiHeadAttention: n_kv_heads": (lambda value: MultiHeadAttention(4, 2, n_kv_heads=value, rng=rng()), [2.0, "2", 0]),
+    "MultiHeadAttention: d_key": (lambda value: MultiHeadAttention(4, 2, d_key=value, rng=rng()), [2.0, "2", 0]),
     "Activation: unknown name": (Activation, [None, ["gelu"], {}, 3, "GELU"]),
     "Linear: d_out ": (lambda value: FeedForward(3, value, rng=rng()), NO_SIZES),
     "padding_mask: ids": (lambda value: padding_mask(value, 0), [None, [[0.5]], [["a"]], [[0], [1, 2]], np.zeros(3, int)]),

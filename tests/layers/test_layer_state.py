@@ -6,7 +6,8 @@ from cases import Seeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinytx.layers import MultiHeadAttention
+from tinytx.layers import DotProduct, MultiHeadAttention
+from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.state import State
 
 
@@ -42,7 +43,7 @@ def test_layers_have_memories_of_their_own():
 
 def run(rows_at, x, memory):
     """Attend position by position; before each, keep the rows that ``rows_at`` names. Return the last outputs."""
-    itself, cross, state = layer_of(causal=True), layer_of(7), State()
+    itself, cross, state = layer_of(core=DotProduct(pattern=CAUSAL)), layer_of(7), State()
     for t in range(x.shape[1]):
         if t in rows_at:
             state.select(rows_at[t])
@@ -87,7 +88,7 @@ def test_selecting_from_nothing_is_nothing():
     ],
 )
 def test_bad_rows_are_named_and_change_nothing(rows, error, message):
-    layer, x, state = layer_of(causal=True), Seeded(1).array(2, 3, 6), State()
+    layer, x, state = layer_of(core=DotProduct(pattern=CAUSAL)), Seeded(1).array(2, 3, 6), State()
     layer(x[:, :2], state=state)
     with pytest.raises(error, match=message):
         state.select(rows)

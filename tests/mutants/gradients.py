@@ -252,7 +252,7 @@ TABLE = {
          "dx = self.dropout.backward(self.contract.backward(dy, tape), tape)",
          "dx = self.contract.backward(dy, tape)\n        self.dropout.backward(dx, tape)"),
     ],
-    "layers/attention.py": [
+    "layers/attention/multi_head.py": [
         ("the values' path forgotten", "missing term", "MultiHeadAttention",
          "dk += dv", "pass"),
         ("the keys' path subtracted", "sign", "MultiHeadAttention", "dx += dk", "dx -= dk"),
@@ -260,7 +260,7 @@ TABLE = {
          "return dx, dk", "return dx, dv"),
         ("dx and dmemory exchanged", "wrong operand", "MultiHeadAttention square",
          "return dx, dk", "return dk, dx"),
-        ("dk and dv exchanged", "wrong operand", "MultiHeadAttention", "dq, dk, dv = ops", "dq, dv, dk = ops"),
+        ("dk and dv exchanged", "wrong operand", "MultiHeadAttention", "dq, dk, dv = self", "dq, dv, dk = self"),
         ("heads not moved back", "transposed", "MultiHeadAttention", "backward(self._merge(dq), tape)",
          "backward(dq.reshape(self._merge(dq).shape), tape)"),
     ],

@@ -1,9 +1,14 @@
 """Mistakes in layers and models: settings that get lost, paths that only some calls take."""
 
 TABLE = {
-    "layers/attention.py": [
+    "layers/attention/dot_product.py": [
         ("attention's dropout is that of the first rows in every shard",
          '"first_row": tape.first_row', '"first_row": 0'),
+        ("the batch's pattern takes the place of the layer's", "else self.pattern & pattern", "else pattern"),
+        ("the scale is lost", "scale=self.scale, **dropout", "**dropout"),
+    ],
+    "layers/attention/multi_head.py": [
+        ("groups are as many as heads", "groups = self.n_kv_heads", "groups = self.n_heads"),
         ("the output matrix is drawn like the others", "init=init_output or init, **linear", "init=init, **linear"),
     ],
     "layers/block.py": [

@@ -7,6 +7,7 @@ from broken_scales import Scale
 from tinytx import layers
 from tinytx.core import Layer
 from tinytx.models import GPT, GPTConfig
+from tinytx.ops.attention_patterns import FULL
 from tinytx.tasks import NextToken
 from tinytx.testing import batch_check, leak_check
 
@@ -68,7 +69,7 @@ def test_causal_models_pass(model, x):
 
 def test_a_leak_is_found_in_one_layer_of_many():
     model = gpt()
-    model.body.blocks[1].attention.f.causal = False
+    model.body.blocks[1].attention.f.core.pattern = FULL
     message = r"NextToken: x changed from position 1 on, and y differs by \S+ at row \d, position 0, index \(\d, 0, \d+\)"
     with pytest.raises(AssertionError, match=message):
         leak_check(model, IDS)

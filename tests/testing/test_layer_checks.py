@@ -9,6 +9,7 @@ from broken_scales import BROKEN, ClipsDy, Scale, ScaleByGrad, WritesToDy
 from tinytx import layers
 from tinytx.core import Layer, Parameter, Tape
 from tinytx.models import GPT, GPTConfig
+from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.tasks import NextToken
 from tinytx.testing import CHECKS, check_layer, parametrize_with_checks
 
@@ -72,7 +73,7 @@ CASES = [
     (feed_forward(activation="gelu_tanh"), X),
     (feed_forward(activation="relu"), X),
     (attention(), X),
-    (attention(causal=True, bias=False), X),
+    (attention(core=layers.DotProduct(pattern=CAUSAL), bias=False), X),
     (attention(), X, {"mask": mask(B, 1, T, T)}),
     (attention(), X, floats(B, S, D), {"mask": mask(B, 1, T, S)}),
     (layers.Dropout(0.5), X),
@@ -87,7 +88,7 @@ CASES = [
 WITH_DROPOUT = [
     (layers.Dropout(0.5), X),
     (feed_forward(dropout=0.3), X),
-    (attention(dropout=0.3), X),
+    (attention(core=layers.DotProduct(dropout=0.3)), X),
     (layers.Block(D, H, F, causal=True, dropout=0.3, norm_order="post", rng=RNG), X),
 ]
 

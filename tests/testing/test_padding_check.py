@@ -7,6 +7,7 @@ from broken_scales import Scale
 from tinytx import layers
 from tinytx.core import Layer
 from tinytx.models import GPT, GPTConfig
+from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.tasks import NextToken
 from tinytx.testing import padding_check
 
@@ -105,7 +106,7 @@ class FillsScoresWithLittle(FillsScores):
     ("model", "x", "make_options"),
     [
         (attention(), X, key_mask),
-        (attention(causal=True), X, key_mask),
+        (attention(core=layers.DotProduct(pattern=CAUSAL)), X, key_mask),
         (layers.Block(D, H, F, rng=RNG), X, key_mask),
         (layers.LayerNorm(D), X, told_nothing),
         (layers.Embedding(V, D, rng=RNG), IDS, told_nothing),

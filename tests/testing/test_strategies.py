@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from tinytx.core import Layer, Tape
 from tinytx.extras import MissingExtra
-from tinytx.layers import MultiHeadAttention
+from tinytx.layers import DotProduct, MultiHeadAttention
 from tinytx.models import GPT, GPTConfig
 from tinytx.ops import attention
 from tinytx.tasks import NextToken
@@ -186,7 +186,7 @@ def test_attention_of_any_configuration(data):
     sizes = data.draw(strategies.distinct_sizes("B", "T", "S", high=5))
     b, t, s = sizes.values()
     config = data.draw(strategies.attention_configs(avoid=sizes.values()))
-    layer = MultiHeadAttention(**config | {"causal": False}, rng=np.random.default_rng(0))
+    layer = MultiHeadAttention(**config | {"core": DotProduct()}, rng=np.random.default_rng(0))
     x = data.draw(strategies.tensors((b, t, config["d_model"])))
     memory = data.draw(strategies.tensors((b, s, config["d_model"])))
     check_layer(layer, x, memory, options={"mask": data.draw(strategies.masks(b, t, s))}, checks=QUICK)

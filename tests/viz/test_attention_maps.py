@@ -11,6 +11,7 @@ from tinytx.core import Layer, Tape
 from tinytx.extras import MissingExtra
 from tinytx.layers import MultiHeadAttention
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.tasks import NextToken, SequenceToSequence
 from tinytx.viz import alignment_picture, attention_maps, attention_picture
 
@@ -74,7 +75,7 @@ def softmax_of_scores(layer, x, memory=None, mask=None):
         scores = q @ k.swapaxes(1, 2) / math.sqrt(q.shape[2])  # (B, T, S)
         if mask is not None:
             scores = np.where(mask[:, 0], scores, -np.inf)
-        if layer.causal:
+        if layer.core.pattern is CAUSAL:
             scores = np.where(np.tri(scores.shape[1], dtype=bool), scores, -np.inf)
         exp = np.exp(scores - scores.max(axis=2, keepdims=True))
         weights.append(exp / exp.sum(axis=2, keepdims=True))
@@ -138,7 +139,7 @@ def test_a_layer_that_is_called_twice_has_two_maps(tmp_path):
 
 
 def test_a_model_without_attention():
-    with pytest.raises(ValueError, match="attention_maps: Linear called no MultiHeadAttention"):
+    with pytest.raises(ValueError, match="attention_maps: Linear called no layer that has attention_weights"):
         attention_maps(CASES["gpt"][0].body.blocks[0].attention.f.query, np.ones((1, 2, 12)))
 
 

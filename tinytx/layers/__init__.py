@@ -1,6 +1,6 @@
 """Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
 
-from tinytx.layers.attention import MultiHeadAttention
+from tinytx.layers.attention import DotProduct, MultiHeadAttention
 from tinytx.layers.block import Block, DecoderBlock, Residual
 from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.dropout import Dropout
@@ -15,6 +15,7 @@ __all__ = [
     "Block",
     "Checkpoint",
     "DecoderBlock",
+    "DotProduct",
     "Dropout",
     "Embedding",
     "FeedForward",

@@ -3,10 +3,11 @@
 import numpy as np
 
 from tinytx.core import Layer
-from tinytx.layers.attention import MultiHeadAttention
+from tinytx.layers.attention import DotProduct, MultiHeadAttention
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.feed_forward import FeedForward
 from tinytx.layers.layer_norm import LayerNorm
+from tinytx.ops.attention_patterns import CAUSAL, FULL
 
 NORM_ORDERS = ("pre", "post")
 
@@ -77,10 +78,10 @@ class _Parts(Layer):
         def residual(f):
             return Residual(f, LayerNorm(d_model, eps=eps, dtype=dtype), dropout=dropout, norm_order=norm_order)
 
-        def attention(**more):
-            return MultiHeadAttention(d_model, n_heads, dropout=dropout, **more, **options)
+        def attention(pattern=FULL):
+            return MultiHeadAttention(d_model, n_heads, core=DotProduct(pattern=pattern, dropout=dropout), **options)
 
-        self.attention = residual(attention(causal=causal))
+        self.attention = residual(attention(CAUSAL if causal else FULL))
         if reads_memory:
             self.cross_attention = residual(attention())
         feed_forward = FeedForward(d_model, d_ff, activation=activation, dropout=feed_forward_dropout, **options)

@@ -10,7 +10,7 @@ later positions           (T, S)           `causal_mask`, the same for every seq
 both                      (B, 1, T, S)     ``padding_mask(...) & causal_mask(...)``
 ========================  ===============  ==================================================================
 
-Layers ask for the causal one with ``causal=True``, which gives the same result and skips the products that it hides.
+`DotProduct` has the causal one as ``pattern=CAUSAL``, which gives the same result and skips the products that it hides.
 
 A query that may look nowhere (a sentence of nothing but padding) gets 0 from the attention, and never NaN: see
 `tinytx.ops.attention`. What a query at a padded position computes reaches nothing, since nothing looks at it.

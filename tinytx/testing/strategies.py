@@ -25,6 +25,8 @@ import math
 import numpy as np
 
 from tinytx.extras import require
+from tinytx.layers import DotProduct
+from tinytx.ops.attention_patterns import CAUSAL, FULL
 
 st = require("hypothesis.strategies", "test", "tinytx.testing.strategies")
 hnp = require("hypothesis.extra.numpy", "test", "tinytx.testing.strategies")
@@ -178,7 +180,8 @@ def attention_configs(draw, *, avoid=()):
     taken = set(avoid)
     widths = [(h, k) for h in range(2, 8) for k in range(2, 8) if len({h, k, h * k} - taken) == 3]
     heads, width = draw(st.sampled_from(sorted(widths, key=lambda pair: (pair[0] * pair[1], pair))))
-    return {"d_model": heads * width, "n_heads": heads, "causal": draw(st.booleans()), "bias": draw(st.booleans())}
+    core = DotProduct(pattern=draw(st.sampled_from([FULL, CAUSAL])))
+    return {"d_model": heads * width, "n_heads": heads, "core": core, "bias": draw(st.booleans())}
 
 
 @st.composite

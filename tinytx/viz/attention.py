@@ -8,8 +8,6 @@ others, and speaks for them too (Jain and Wallace 2019, arXiv:1902.10186).
 """
 
 from tinytx.core import Tape
-from tinytx.layers import MultiHeadAttention
-from tinytx.ops.attention import attention_weights
 from tinytx.tasks.task import Task
 
 
@@ -21,13 +19,17 @@ class _Watcher(Tape):
         self._paths = {id(layer): path for path, layer in model.named_layers()}
         self.maps = {}
 
-    def push(self, layer, saved):
-        if isinstance(layer, MultiHeadAttention):
+    def call(self, layer, inputs, settings):
+        if hasattr(layer, "attention_weights"):
             path, n = self._paths[id(layer)], 1
             while path in self.maps:  # a layer that is called several times
                 n += 1
                 path = f"{self._paths[id(layer)]}, call {n}"
-            self.maps[path] = attention_weights(saved[0])
+            self.maps[path] = layer.attention_weights(*inputs, **settings)
+        return super().call(layer, inputs, settings)
+
+    def push(self, layer, saved):
+        pass
 
 
 def attention_maps(model, *inputs):
@@ -39,7 +41,7 @@ def attention_maps(model, *inputs):
     Parameters
     ----------
     model : Layer
-        Called as ``model(*inputs, tape)``: any with a `tinytx.layers.MultiHeadAttention` in it. Of a task, the body.
+        Called as ``model(*inputs, tape)``: any with a layer in it that has ``attention_weights``. Of a task, the body.
     *inputs : arrays
         Ids (B, T) for a GPT; source ids (B, S) and the decoder's input (B, T) for a Transformer.
 
@@ -66,5 +68,5 @@ def attention_maps(model, *inputs):
     watcher = _Watcher(model)
     model(*inputs, watcher)
     if not watcher.maps:
-        raise ValueError(f"attention_maps: {type(model).__name__} called no MultiHeadAttention: nothing to show")
+        raise ValueError(f"attention_maps: {type(model).__name__} called no layer that has attention_weights: nothing to show")
     return watcher.maps

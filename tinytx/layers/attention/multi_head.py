@@ -1,0 +1,140 @@
+"""Multi-head attention, of a sequence to itself or to another."""
+
+import numpy as np
+
+from tinytx.arguments import INT64, check_sizes, check_whole
+from tinytx.core import Layer
+from tinytx.layers.attention.dot_product import DotProduct
+from tinytx.layers.init import uniform_fan_in
+from tinytx.layers.linear import Linear
+
+
+class MultiHeadAttention(Layer):
+    """Several attentions side by side, each between maps of its own (Vaswani et al. 2017, 3.2.2).
+
+    Parameters
+    ----------
+    d_model, n_heads : int
+        D and H.
+    core : Layer, optional
+        What happens between the heads: `DotProduct`, of which a new one is made if none is given.
+    n_kv_heads : int, optional
+        G, which divides H: heads of keys and values, each of which H/G heads of queries share (Ainslie et al. 2023,
+        arXiv:2305.13245); H if not given.
+    d_key : int, optional
+        The width K of each head; D / H if not given.
+    bias : bool
+        Whether the four linear maps have one.
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init, init_output : function (rng, shape) -> array
+        For ``query``, ``key``, ``value``, and for ``output``: W^Q, W^K, W^V and W^O in the paper, all heads' beside
+        each other.
+    """
+
+    def __init__(
+        self,
+        d_model,
+        n_heads,
+        *,
+        core=None,
+        n_kv_heads=None,
+        d_key=None,
+        bias=True,
+        rng,
+        dtype=np.float32,
+        init=uniform_fan_in,
+        init_output=None,
+    ):
+        check_sizes("MultiHeadAttention", d_model=d_model)
+        if check_whole("MultiHeadAttention", "n_heads", n_heads, *INT64) < 1 or d_key is None and d_model % n_heads:
+            raise ValueError(f"MultiHeadAttention: n_heads {n_heads} does not divide d_model {d_model}")
+        groups = n_heads if n_kv_heads is None else check_whole("MultiHeadAttention", "n_kv_heads", n_kv_heads)
+        if n_heads % groups:
+            raise ValueError(f"MultiHeadAttention: n_kv_heads {groups} does not divide n_heads {n_heads}")
+        width = d_model // n_heads if d_key is None else check_whole("MultiHeadAttention", "d_key", d_key)
+        self.n_heads, self.n_kv_heads = n_heads, groups
+        linear = {"bias": bias, "rng": rng, "dtype": dtype}
+        self.query = Linear(d_model, n_heads * width, init=init, **linear)
+        self.key = Linear(d_model, groups * width, init=init, **linear)
+        self.value = Linear(d_model, groups * width, init=init, **linear)
+        self.output = Linear(n_heads * width, d_model, init=init_output or init, **linear)
+        self.core = DotProduct() if core is None else core
+
+    def forward(self, x, memory=None, tape=None, *, state=None, **settings):
+        """Attend from x to ``memory``, or to x itself.
+
+        Parameters
+        ----------
+        x : array (B, T, D)
+        memory : array (B, S, D), optional
+            What keys and values are made of; without it, x.
+        tape : Tape, optional
+        state : State, optional
+            Keys and values of earlier positions, to which this call's are added; of a memory, those of the first
+            call, which are used again. Decoding only.
+        **settings
+            The core's: ``mask``, a boolean array that broadcasts to (B, H, T, S), True where attention is allowed.
+
+        Returns
+        -------
+        array (B, T, D)
+        """
+        y = self.core(*self._heads(x, memory, tape, state), tape, **settings)
+        if tape is not None:
+            tape.push(self, memory is None)
+        return self.output(self._merge(y), tape)
+
+    def backward(self, dy, tape):
+        """Return dx, or (dx, dmemory) where the forward had a memory."""
+        dy = self._split(self.output.backward(dy, tape), self.n_heads)
+        to_itself = tape.pop(self)
+        dq, dk, dv = self.core.backward(dy, tape)
+        if to_itself:  # keys and values of earlier positions, from a state, are constants
+            first = dk.shape[2] - dq.shape[2]
+            dk, dv = dk[:, :, first:], dv[:, :, first:]
+        dv = self.value.backward(self._merge(dv), tape)
+        dk = self.key.backward(self._merge(dk), tape)
+        dx = self.query.backward(self._merge(dq), tape)
+        dk += dv
+        if not to_itself:
+            return dx, dk
+        dx += dk
+        return dx
+
+    def attention_weights(self, x, memory=None, *, state=None, **settings):
+        """Return where each query looks, for pictures: (B, H, T, S), without dropout. Arguments as for `forward`.
+
+        Raises
+        ------
+        ValueError
+            If there is a state: keys would be added to it twice.
+        """
+        if state is not None:
+            raise ValueError("MultiHeadAttention: attention_weights got a state, expected none: hand in the whole x")
+        return self.core.weights(*self._heads(x, memory), **settings)
+
+    def _heads(self, x, memory, tape=None, state=None):
+        """Return q (B, H, T, K), k and v (B, G, S, K)."""
+        q = self._split(self.query(x, tape), self.n_heads)
+        if memory is None:
+            k, v = self._keys_and_values(x, tape)
+            return q, *((k, v) if state is None else state.next().extend(k, v))
+        if state is None:
+            return q, *self._keys_and_values(memory, tape)
+        return q, *state.next().once(lambda: self._keys_and_values(memory, tape))
+
+    def _keys_and_values(self, source, tape):
+        groups = self.n_kv_heads
+        return self._split(self.key(source, tape), groups), self._split(self.value(source, tape), groups)
+
+    @staticmethod
+    def _split(x, n_heads):
+        """(B, T, H K) -> (B, H, T, K), a view."""
+        return x.reshape(*x.shape[:2], n_heads, -1).swapaxes(1, 2)
+
+    @staticmethod
+    def _merge(x):
+        """(B, H, T, K) -> (B, T, H K), the inverse of `_split`: first the axes back, then the heads side by side."""
+        x = x.swapaxes(1, 2)
+        return x.reshape(*x.shape[:2], -1)
