@@ -4,14 +4,13 @@ Every parameter is random, biases and layer norm's gain included: a backward tha
 """
 
 import numpy as np
+from blocks import make_block
 from cases import LayerCase, features
 
 from tinytx.core import Layer, Tape
 from tinytx.layers import (
     Activation,
-    Block,
     Checkpoint,
-    DecoderBlock,
     DotProduct,
     Dropout,
     Embedding,
@@ -172,7 +171,7 @@ def block(make, reach=0.25, wrap=None, **options):
     b, t, f = make.sizes(3, but=(h, k, d))
 
     def build(dtype):
-        layer = Block(d, h, f, rng=rng(), dtype=dtype, **options)
+        layer = make_block(d, h, f, rng=rng(), dtype=dtype, **options)
         return wrap(layer) if wrap else layer
 
     tape = seeded_tape if "dropout" in options else Tape
@@ -199,7 +198,7 @@ def decoder_block(make, reach=0.25, masked=False, **options):
     call = {"memory_mask": np.arange(s) < make.integers(0, s, (b, 1, 1, 1))} if masked else {}
     return LayerCase(
         make,
-        lambda dtype: DecoderBlock(d, h, f, rng=rng(), dtype=dtype, **options),
+        lambda dtype: make_block(d, h, f, causal=True, reads_memory=True, rng=rng(), dtype=dtype, **options),
         {"x": make.array(b, t, d), "memory": make.array(b, s, d)},
         reach=reach,
         tape=seeded_tape if "dropout" in options else Tape,

@@ -4,9 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+from blocks import make_block
 
 from tinytx.core import Layer, Parameter, Tape, TapeError
-from tinytx.layers import Block, Dropout, Embedding, LayerNorm, Linear, TiedLinear
+from tinytx.layers import Dropout, Embedding, LayerNorm, Linear, TiedLinear
 
 
 def rng():
@@ -134,7 +135,7 @@ def test_wrong_order_names_both_layers():
 
 
 def test_names_are_paths_from_the_outermost_layer():
-    block, tape = Block(4, 2, 6, rng=rng(), dtype=np.float64), Tape()
+    block, tape = make_block(4, 2, 6, rng=rng(), dtype=np.float64), Tape()
     y = block(np.ones((2, 3, 4)), tape)
     with pytest.raises(TapeError, match=r"attention\.f\.query ran, .* was feed_forward\.dropout"):
         block.attention.f.query.backward(y, tape)
@@ -216,7 +217,7 @@ def test_print_shows_who_kept_what():
 
 
 def test_parameters_have_paths_in_order_of_definition():
-    block = Block(4, 2, 6, rng=rng())
+    block = make_block(4, 2, 6, rng=rng())
     paths = [path for path, _ in block.named_parameters()]
     assert len(paths) == 16 and len(set(paths)) == 16
     assert {"attention.f.query.weight", "attention.norm.bias", "feed_forward.f.contract.bias"} <= set(paths)
@@ -318,7 +319,7 @@ def test_threads_on_one_model_equal_serial():
 
     class Model(Layer):
         def __init__(self):
-            self.blocks = [Block(8, 2, 12, causal=True, dropout=0.2, rng=rng()) for _ in range(2)]
+            self.blocks = [make_block(8, 2, 12, causal=True, dropout=0.2, rng=rng()) for _ in range(2)]
             self.norm, self.dropout = LayerNorm(8), Dropout(0.1)
 
         def forward(self, x, tape=None):

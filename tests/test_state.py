@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from blocks import make_block
 
 from tinytx.core import Layer
-from tinytx.layers import Block, MultiHeadAttention
+from tinytx.layers import MultiHeadAttention
 from tinytx.state import State
 
 
 def block():
-    return Block(8, 2, 12, causal=True, rng=np.random.default_rng(0), dtype=np.float64)
+    return make_block(8, 2, 12, causal=True, rng=np.random.default_rng(0), dtype=np.float64)
 
 
 class Shared(Layer):

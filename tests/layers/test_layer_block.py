@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from blocks import make_block
 from cases import Seeded
 from layer_cases import Twice
 
 from tinytx.core import Layer, Tape
-from tinytx.layers import Block, LayerNorm, Linear, Residual
+from tinytx.layers import LayerNorm, Linear, Residual
 
 
 def rng():
@@ -55,7 +56,7 @@ class Unrolled(Layer):
 @pytest.mark.parametrize("norm_order", ["pre", "post"])
 def test_shared_blocks_equal_unrolled_blocks_with_summed_gradients(norm_order):
     """Catches a second use that overwrites what the first kept, or its gradient."""
-    block = randomised(Block(6, 2, 7, causal=True, norm_order=norm_order, rng=rng(), dtype=np.float64))
+    block = randomised(make_block(6, 2, 7, causal=True, norm_order=norm_order, rng=rng(), dtype=np.float64))
     copies = [block.replicate(), block.replicate()]
     shared, unrolled = Twice(block), Unrolled(*copies)
     make = Seeded(1)
@@ -68,7 +69,7 @@ def test_shared_blocks_equal_unrolled_blocks_with_summed_gradients(norm_order):
 
 def test_dropout_sites_have_masks_of_their_own():
     """Catches one dropout object at two sites, the second mask overwriting the first; and the same mask at both."""
-    block = randomised(Block(40, 2, 7, dropout=0.5, rng=rng(), dtype=np.float64))
+    block = randomised(make_block(40, 2, 7, dropout=0.5, rng=rng(), dtype=np.float64))
     for part in (block.attention.f.output, block.feed_forward.f.contract):
         part.weight.data[...], part.bias.data[...] = 0, 1  # each part's output is 1 before its dropout
     x = np.zeros((4, 3, 40))
@@ -81,7 +82,7 @@ def test_dropout_sites_have_masks_of_their_own():
 
 def test_options_reach_the_attention():
     """Catches a mask that stops at the residual: x_2 must not matter where it is masked."""
-    block = randomised(Block(6, 2, 7, rng=rng(), dtype=np.float64))
+    block = randomised(make_block(6, 2, 7, rng=rng(), dtype=np.float64))
     x = Seeded(1).array(2, 4, 6)
     mask = np.array([True, True, False, True])
     expected = block(x, mask=mask)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from blocks import make_block
 
 from tinytx import Tape
 from tinytx.core import Layer
-from tinytx.layers import Block, Checkpoint
+from tinytx.layers import Checkpoint
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
 from tinytx.training import AdamW, Trainer
@@ -15,7 +16,7 @@ class Chain(Layer):
     """Blocks with dropout one behind the other, each of them wrapped."""
 
     def __init__(self, wrap, n=3):
-        self.blocks = [wrap(Block(8, 2, 12, causal=True, dropout=0.3, rng=np.random.default_rng(i))) for i in range(n)]
+        self.blocks = [wrap(make_block(8, 2, 12, causal=True, dropout=0.3, rng=np.random.default_rng(i))) for i in range(n)]
 
     def forward(self, x, tape=None):
         for block in self.blocks:
@@ -83,7 +84,7 @@ def test_without_a_tape_it_is_the_layer():
 
 def test_a_layer_that_leaves_something_on_the_tape_is_named():
     """Catches a fork that nobody looks at."""
-    layer = Checkpoint(Block(8, 2, 12, rng=np.random.default_rng(0)))
+    layer = Checkpoint(make_block(8, 2, 12, rng=np.random.default_rng(0)))
     layer.layer.backward = lambda dy, tape: dy
     tape = Tape()
     y = layer(np.ones((1, 2, 8), np.float32), tape)

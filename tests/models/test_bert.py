@@ -45,7 +45,7 @@ def test_dropout_is_where_the_tutorial_has_it():
     def rates(config):
         encoder = Bert(config, rng=np.random.default_rng(0)).encoder
         attention, feed_forward = encoder.blocks[0].attention, encoder.blocks[0].feed_forward
-        parts = encoder.dropout, attention.f, attention.dropout, feed_forward.f.dropout, feed_forward.dropout
+        parts = encoder.dropout, attention.f.core, attention.dropout, feed_forward.f.dropout, feed_forward.dropout
         return [part.p for part in parts]
 
     assert rates(BertConfig.tutorial(20)) == [0.0, 0.1, 0.1, 0.1, 0.1]

@@ -144,10 +144,10 @@ def test_a_bad_config_is_refused_before_anything_is_allocated(field, value):
         ([[0, 1, 11]], ValueError, r"token id 11 at position \(0, 2\) is outside 0\.\.10"),
         ([[0, -1, 1]], ValueError, r"token id -1 at position \(0, 1\)"),
         ([[0.0, 1.0]], TypeError, "expected integers"),
-        ([0, 1], ValueError, r"GPT: ids have shape \(2,\)"),
-        (np.zeros((2, 0), int), ValueError, r"GPT: ids have shape \(2, 0\)"),
-        (np.zeros((0, 2), int), ValueError, r"GPT: ids have shape \(0, 2\)"),
-        (np.zeros((2, 10), int), ValueError, r"GPT: ids have shape \(2, 10\) .* max_len = 9"),
+        ([0, 1], ValueError, r"GPT: ids has shape \(2,\)"),
+        (np.zeros((2, 0), int), ValueError, r"GPT: ids has shape \(2, 0\)"),
+        (np.zeros((0, 2), int), ValueError, r"GPT: ids has shape \(0, 2\)"),
+        (np.zeros((2, 10), int), ValueError, r"GPT: ids has shape \(2, 10\) .* max_len = 9"),
     ],
 )
 def test_bad_ids_are_named(ids, error, message):

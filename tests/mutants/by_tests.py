@@ -25,6 +25,7 @@ TOP = Path(__file__).resolve().parents[2]
 COPIED = ("tinytx", "tests", "examples", "benchmarks", "README.md", "setup.cfg", "pyproject.toml")
 SHARE = 0.97  # of the mutants, which the tests must find
 SECONDS = 600  # for the tests of one step: what takes longer hangs, and a mutant that hangs is found
+SECONDS_SOUND = 3600  # for the nearest tests of all files, which the copy without a mistake must pass
 
 # Where tests are not named like the file. The first ones of each line are the nearest.
 NEAREST = {
@@ -117,7 +118,7 @@ class Copy:
                 shutil.copy2(source, target)
         self.sound.mkdir()
 
-    def test(self, paths, words=""):
+    def test(self, paths, words="", seconds=SECONDS):
         """Return (whether the tests found something, which test or why): tests below ``paths``, ``words`` as pytest's -k."""
         log = self.folder / "log"
         with warnings.catch_warnings():
@@ -125,13 +126,13 @@ class Copy:
             child = os.fork()
         if not child:
             self._run_pytest([f"tests/{path}" for path in paths], words, log)
-        limit = time.monotonic() + SECONDS
+        limit = time.monotonic() + seconds
         while not (ended := os.waitpid(child, os.WNOHANG))[0]:
             time.sleep(0.02)
             if time.monotonic() > limit:
                 os.killpg(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-                return True, f"no end after {SECONDS} s"
+                return True, f"no end after {seconds} s"
         out = log.read_text(encoding="utf-8", errors="replace")
         failed = re.search(r"^(?:FAILED|ERROR) (\S+)", out, re.MULTILINE)
         return ended[1] != 0, failed[1].removeprefix("tests/") if failed else out.strip()[-300:]
@@ -191,7 +192,7 @@ def run(mutants, arguments):
         sys.dont_write_bytecode = True
         first = {path for mutant in mutants for path in steps_of(mutant.file)[0][0]}
         words = " or ".join(sorted({steps_of(mutant.file)[0][1] for mutant in mutants}))
-        wrong, what = copy.test(sorted(first), words)
+        wrong, what = copy.test(sorted(first), words, SECONDS_SOUND)
         if wrong:
             print(f"the copy without any mistake fails: {what}")
             return 1

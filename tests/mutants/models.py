@@ -12,10 +12,6 @@ TABLE = {
         ("the output matrix is drawn like the others", "init=init_output or init, **linear", "init=init, **linear"),
     ],
     "layers/block.py": [
-        ("the inner activations are dropped like the outputs",
-         "activation=activation, dropout=feed_forward_dropout", "activation=activation, dropout=dropout"),
-        ("the blocks' norms have the default eps",
-         "Residual(f, LayerNorm(d_model, eps=eps, dtype=dtype)", "Residual(f, LayerNorm(d_model, dtype=dtype)"),
         ("the decoder looks at the source's padding",
          "memory, tape, mask=memory_mask, state=state", "memory, tape, state=state"),
     ],
@@ -59,6 +55,9 @@ TABLE = {
         ("the layer's eps gets lost", "self.bias.data, self.eps)", "self.bias.data)"),
     ],
     "models/bert.py": [
+        ("an embedding dropout of 0 is taken for none given",
+         "config.dropout if config.embedding_dropout is None else config.embedding_dropout",
+         "config.embedding_dropout or config.dropout"),
         ("padding is masked, asked for or not", "if config.masks_padding and ids.ndim == 2", "if ids.ndim == 2"),
         ("the tutorial pads with its mask token", '"pad_id": vocab_size - 3', '"pad_id": vocab_size - 1'),
         ("pairs with one kind of segment are let through", "self.n_segments < 2:", "self.n_segments < 1:"),
@@ -69,15 +68,17 @@ TABLE = {
     ],
     "models/transformer.py": [
         ("an untied target embedding is not scaled",
-         "config.target_vocab_size, config.d_model, scale=scale",
-         "config.target_vocab_size, config.d_model, scale=1.0"),
+         "config.target_vocab_size, d, scale=scale", "config.target_vocab_size, d, scale=1.0"),
         ("final_norm=False is not obeyed in pre-norm order",
          "if self.final_norm is None else", "if not self.final_norm else"),
     ],
     "models/stacks.py": [
-        ("an embedding dropout of 0 is taken for none given",
-         "config.dropout if embedding_dropout is None else embedding_dropout", "embedding_dropout or config.dropout"),
-        ("the tutorial's sinusoids are the paper's", 'doubled=config.positions == "doubled"', "doubled=False"),
+        ("the inner activations are dropped like the outputs", '"dropout": feed_forward_dropout}', '"dropout": p}'),
+        ("the blocks' norms have the default eps",
+         'LayerNorm(d, eps=eps, dtype=draw["dtype"])', 'LayerNorm(d, dtype=draw["dtype"])'),
+        ("attention's weights are never dropped", "DotProduct(pattern=pattern, dropout=p)", "DotProduct(pattern=pattern)"),
+        ("the memory is read as causally as the text", "attention(FULL), feed", "attention(pattern), feed"),
+        ("the tutorial's sinusoids are the paper's", "doubled=doubled, dtype", "dtype"),
     ],
     "models/config.py": [
         ("a special id one too large is let through", "getattr(config, name), 0, size - 1)", "getattr(config, name), 0, size)"),

@@ -9,10 +9,20 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.core import Layer, Tape
-from tinytx.layers import Embedding, LayerNorm, Linear, TiedLinear
+from tinytx.layers import (
+    DotProduct,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    LearnedPositions,
+    Linear,
+    MultiHeadAttention,
+    TiedLinear,
+)
 from tinytx.layers.init import normal
 from tinytx.models import Bert, BertConfig, Transformer, TransformerConfig
-from tinytx.ops.attention_patterns import CAUSAL, Band
+from tinytx.models.stacks import make_blocks
+from tinytx.ops.attention_patterns import CAUSAL, FULL, Band
 from tinytx.tasks import SequenceToSequence
 from tinytx.testing.problem import Loss
 
@@ -166,12 +176,22 @@ def feed_forward(m, name="gelu_tanh"):
 
 
 def block(m, order="pre"):
-    return layer(m.Block(D, H, F, causal=True, norm_order=order, rng=_rng()), 2, 3, D)
+    attention, feed_forward = MultiHeadAttention(D, H, core=DotProduct(pattern=CAUSAL), rng=_rng()), _feed_forward()
+    return layer(m.Block(_short_cut(m, attention, order), _short_cut(m, feed_forward, order)), 2, 3, D)
+
+
+def _feed_forward():
+    return FeedForward(D, F, rng=_rng())
+
+
+def _short_cut(m, f, order):
+    return m.Residual(f, LayerNorm(D), norm_order=order)
 
 
 def decoder_block(m, order="pre"):
     """As many queries as keys, so that dx and dmemory have one shape."""
-    made = m.DecoderBlock(D, H, F, norm_order=order, rng=_rng())
+    attentions = [MultiHeadAttention(D, H, core=DotProduct(pattern=p), rng=_rng()) for p in (CAUSAL, FULL)]
+    made = m.DecoderBlock(*(_short_cut(m, f, order) for f in (*attentions, _feed_forward())))
     return _sampled(layer(made, 2, 3, D, others=[_draw(2, 3, D, seed=1)], memory_mask=MASK[:1, :3]))
 
 
@@ -182,9 +202,10 @@ CONFIG = TransformerConfig(
 FEW = {"mode": "sampled", "samples": 2}  # a whole model has many entries, and a mistake in the wiring spoils them all
 
 
-def stack(kind, *n_layers, **options):
-    made = kind(CONFIG, Embedding(6, 4, rng=_rng()), *n_layers, rng=_rng(), dtype=np.float32, init=normal(1.0))
-    return _sampled(layer(made, x=IDS, **options))
+def stack(m, n_layers, others=(), **options):
+    blocks = make_blocks(CONFIG, n_layers, rng=_rng(), dtype=np.float32, init=normal(1.0), **options)
+    made = m.Stack(Embedding(6, 4, rng=_rng()), blocks, norm=LayerNorm(4), dropout=0.2, max_len=5)
+    return _sampled(layer(made, x=IDS, others=others, seed=1))
 
 
 def _sampled(problem):
@@ -194,10 +215,12 @@ def _sampled(problem):
 BERT = BertConfig(6, max_len=5, d_model=4, n_heads=H, d_ff=5, n_layers=1, eps=1e-5, dropout=0.0, pad_id=3)
 
 
-def bert_encoder(m):
-    made = m.Encoder(
-        BERT, Embedding(6, 4, rng=_rng()), 1, n_segments=2, embedding_norm=True, rng=_rng(), dtype=np.float32,
-        init=normal(1.0),
+def bert_stack(m):
+    """With everything that a stack can have."""
+    draw = {"rng": _rng(), "dtype": np.float32, "init": normal(1.0)}
+    made = m.Stack(
+        Embedding(6, 4, **draw), make_blocks(BERT, 1, **draw), segment=Embedding(2, 4, **draw),
+        position=LearnedPositions(5, 4, **draw), embedding_norm=LayerNorm(4), max_len=5,
     )  # fmt: skip
     return _sampled(layer(made, x=IDS, segments=IDS % 2))
 
@@ -276,11 +299,11 @@ PROBLEMS = {
     "Block post": lambda m: block(m, "post"),
     "DecoderBlock": decoder_block,
     "DecoderBlock post": lambda m: decoder_block(m, "post"),
-    "Encoder": lambda m: stack(m.Encoder, 1),
-    "Encoder of BERT": bert_encoder,
+    "Stack": lambda m: stack(m, 1),
+    "Stack of BERT": bert_stack,
     "Transform": lambda m: head(m, "words"),
     "TextHead": lambda m: head(m, "text"),
     "HiddenWords loss": bert_loss,
-    "Decoder": lambda m: stack(m.Decoder, others=[_draw(2, 5, 4)]),
+    "Stack with a memory": lambda m: stack(m, 2, others=[_draw(2, 5, 4)], pattern=CAUSAL, reads_memory=True),
     "Transformer loss": transformer_loss,
 }

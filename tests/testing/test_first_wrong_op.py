@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from blocks import make_block
 
 from tinytx import ops
 from tinytx.core import Tape
-from tinytx.layers import Block, DecoderBlock, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
+from tinytx.layers import DecoderBlock, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
 from tinytx.tasks import NextToken, task
 from tinytx.testing import first_wrong_op
@@ -77,7 +78,7 @@ def test_names_a_shared_parameter(model, ids, monkeypatch):
         (lambda rng: Linear(4, 6, rng=rng), ["linear"]),
         (lambda rng: LayerNorm(4), ["layer_norm"]),
         (lambda rng: MultiHeadAttention(4, 2, rng=rng), []),
-        (lambda rng: Block(4, 2, 6, rng=rng), []),
+        (lambda rng: make_block(4, 2, 6, rng=rng), []),
     ],
 )
 def test_operations_of_children_are_not_the_layers_own(make, own):

@@ -5,11 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from blocks import make_block
 from gradcheck_cases import Scale, X, draw, rng, square
 
 from tinytx import ops
 from tinytx.core import Parameter
-from tinytx.layers import Block, Embedding, LayerNorm, MultiHeadAttention
+from tinytx.layers import Embedding, LayerNorm, MultiHeadAttention
 from tinytx.testing import gradcheck
 
 # ---------------------------------------------------------------------------------------- what can be checked
@@ -93,7 +94,7 @@ def test_a_second_input():
 
 def test_nothing_is_modified():
     """Neither the layer nor the inputs, in values or dtype; not even by a backward that writes to its dy."""
-    layer, x = Block(6, 2, 9, rng=np.random.default_rng(1)), draw(2, 3, 6).astype(np.float32)
+    layer, x = make_block(6, 2, 9, rng=np.random.default_rng(1)), draw(2, 3, 6).astype(np.float32)
     memory = {"mask": np.ones((2, 1, 3, 3), bool)}
     before = copy.deepcopy((layer.state_dict(), x, memory))
     assert gradcheck(layer, x, options=memory, mode="directional")
@@ -204,5 +205,5 @@ def test_zeros_for_a_small_gradient():
 @pytest.mark.parametrize("scale", [1e-3, 1e-2, 1.0, 10.0])
 def test_right_at_every_scale(scale):
     x = scale * draw(2, 3, 6)
-    for target in (LayerNorm(6), Block(6, 2, 9, causal=True, rng=rng())):
+    for target in (LayerNorm(6), make_block(6, 2, 9, causal=True, rng=rng())):
         assert gradcheck(target, x, mode="sampled", samples=3).verdict == "PASS"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from blocks import make_block
 from broken_scales import Scale
 
 from tinytx import layers
@@ -60,7 +61,7 @@ class CausalMean(Layer):
 
 @pytest.mark.parametrize(
     ("model", "x"),
-    [(gpt(), IDS), (layers.Block(D, H, F, causal=True, rng=RNG), X), (layers.LayerNorm(D), X), (CausalMean(), X)],
+    [(gpt(), IDS), (make_block(D, H, F, causal=True, rng=RNG), X), (layers.LayerNorm(D), X), (CausalMean(), X)],
     ids=lambda value: type(value).__name__,
 )
 def test_causal_models_pass(model, x):
@@ -135,7 +136,7 @@ MEMORY, MASK = RNG.normal(size=(B, S, D)), {"mask": RNG.random((B, 1, T, S)) < 0
     ("model", "inputs", "options"),
     [
         (gpt(), [IDS], {}),
-        (layers.Block(D, H, F, rng=RNG), [X], {}),
+        (make_block(D, H, F, rng=RNG), [X], {}),
         (attention(), [X, MEMORY], MASK),
         (attention(), [X], {"mask": RNG.random((1, 1, T, T)) < 0.5}),
         (layers.LearnedPositions(9, D, rng=RNG), [X], {"start": 2}),

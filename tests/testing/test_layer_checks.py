@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from blocks import make_block
 from broken_scales import BROKEN, ClipsDy, Scale, ScaleByGrad, WritesToDy
 
 from tinytx import layers
@@ -79,7 +80,7 @@ CASES = [
     (layers.Dropout(0.5), X),
     (layers.Residual(feed_forward(), layers.LayerNorm(D), norm_order="pre"), X),
     (layers.Residual(feed_forward(), layers.LayerNorm(D), norm_order="post"), X),
-    (layers.Block(D, H, F, causal=True, rng=RNG), X),
+    (make_block(D, H, F, causal=True, rng=RNG), X),
     (Decoder(), ids(B, T), floats(B, S, D)),
     (gpt(n_layers=2), ids(B, T)),
     (gpt(n_layers=1, norm_order="post", tied_head=False, activation="relu"), ids(B, T)),
@@ -89,7 +90,7 @@ WITH_DROPOUT = [
     (layers.Dropout(0.5), X),
     (feed_forward(dropout=0.3), X),
     (attention(core=layers.DotProduct(dropout=0.3)), X),
-    (layers.Block(D, H, F, causal=True, dropout=0.3, norm_order="post", rng=RNG), X),
+    (make_block(D, H, F, causal=True, dropout=0.3, norm_order="post", rng=RNG), X),
 ]
 
 

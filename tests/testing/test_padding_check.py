@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from blocks import make_block
 from broken_scales import Scale
 
 from tinytx import layers
@@ -107,7 +108,7 @@ class FillsScoresWithLittle(FillsScores):
     [
         (attention(), X, key_mask),
         (attention(core=layers.DotProduct(pattern=CAUSAL)), X, key_mask),
-        (layers.Block(D, H, F, rng=RNG), X, key_mask),
+        (make_block(D, H, F, rng=RNG), X, key_mask),
         (layers.LayerNorm(D), X, told_nothing),
         (layers.Embedding(V, D, rng=RNG), IDS, told_nothing),
         (gpt(), IDS, told_nothing),

@@ -1,15 +1,14 @@
-"""Residual connections, and the block of a transformer."""
-
-import numpy as np
+"""Residual connections, and the blocks of a transformer, which are made of parts handed in."""
 
 from tinytx.core import Layer
-from tinytx.layers.attention import DotProduct, MultiHeadAttention
 from tinytx.layers.dropout import Dropout
-from tinytx.layers.feed_forward import FeedForward
-from tinytx.layers.layer_norm import LayerNorm
-from tinytx.ops.attention_patterns import CAUSAL, FULL
 
 NORM_ORDERS = ("pre", "post")
+
+
+def as_tuple(gradients):
+    """Return what a backward returned as a tuple: one gradient for each input."""
+    return gradients if isinstance(gradients, tuple) else (gradients,)
 
 
 class Residual(Layer):
@@ -47,93 +46,55 @@ class Residual(Layer):
         """Return dx, or (dx, *dothers) where f has other inputs: their gradients come straight from f."""
         if self.norm_order == "post":
             dy = self.norm.backward(dy, tape)
-        df = self.f.backward(self.dropout.backward(dy, tape), tape)
-        df, *dothers = df if isinstance(df, tuple) else (df,)
+        df, *dothers = as_tuple(self.f.backward(self.dropout.backward(dy, tape), tape))
         dx = dy + (self.norm.backward(df, tape) if self.norm_order == "pre" else df)
         return (dx, *dothers) if dothers else dx
 
 
-class _Parts(Layer):
-    """What both kinds of block are made of: attentions and a feed-forward layer, each with its short cut and norm."""
-
-    def __init__(
-        self,
-        d_model,
-        n_heads,
-        d_ff,
-        *,
-        causal,
-        reads_memory,
-        dropout=0.0,
-        feed_forward_dropout=0.0,
-        norm_order="pre",
-        activation="gelu_tanh",
-        eps=1e-5,
-        rng,
-        dtype=np.float32,
-        **init,
-    ):
-        options = {"rng": rng, "dtype": dtype, **init}
-
-        def residual(f):
-            return Residual(f, LayerNorm(d_model, eps=eps, dtype=dtype), dropout=dropout, norm_order=norm_order)
-
-        def attention(pattern=FULL):
-            return MultiHeadAttention(d_model, n_heads, core=DotProduct(pattern=pattern, dropout=dropout), **options)
-
-        self.attention = residual(attention(CAUSAL if causal else FULL))
-        if reads_memory:
-            self.cross_attention = residual(attention())
-        feed_forward = FeedForward(d_model, d_ff, activation=activation, dropout=feed_forward_dropout, **options)
-        self.feed_forward = residual(feed_forward)
-
-
-class Block(_Parts):
-    """Self-attention and then a feed-forward layer, each with its short cut: one layer of a GPT or of an encoder.
+class Block(Layer):
+    """Self-attention and then a feed-forward layer: one layer of a GPT or of an encoder.
 
     Parameters
     ----------
-    d_model, n_heads, d_ff : int
-    causal : bool
-    dropout : float in [0, 1)
-        On attention weights and on the output of both parts.
-    feed_forward_dropout : float in [0, 1)
-        On the feed-forward layer's inner activations.
-    norm_order : {"pre", "post"}
-    activation : str
-    eps : float
-        Of both norms.
-    rng : numpy.random.Generator
-    dtype : float32 or float64
-    init, init_output : function (rng, shape) -> array
-        For weights in general, and for those whose output is added to the short cut.
+    attention, feed_forward : Layer
+        Each with its short cut: `Residual`.
+
+    Examples
+    --------
+    >>> from tinytx.layers import DotProduct, FeedForward, LayerNorm, MultiHeadAttention
+    >>> rng = np.random.default_rng(0)
+    >>> attention = MultiHeadAttention(8, n_heads=2, core=DotProduct(), rng=rng)
+    >>> feed_forward = FeedForward(8, 32, rng=rng)
+    >>> block = Block(Residual(attention, LayerNorm(8)), Residual(feed_forward, LayerNorm(8)))
+    >>> block(np.ones((1, 3, 8), np.float32)).shape
+    (1, 3, 8)
     """
 
-    def __init__(self, d_model, n_heads, d_ff, *, causal=False, **options):
-        super().__init__(d_model, n_heads, d_ff, causal=causal, reads_memory=False, **options)
+    def __init__(self, attention, feed_forward):
+        self.attention, self.feed_forward = attention, feed_forward
 
-    def forward(self, x, tape=None, *, mask=None, state=None):
-        """(B, T, D) -> (B, T, D); ``mask`` and ``state`` as for `MultiHeadAttention`."""
-        return self.feed_forward(self.attention(x, tape, mask=mask, state=state), tape)
+    def forward(self, x, *others, tape=None, **settings):
+        """(B, T, D) -> (B, T, D); the attention's other inputs and its ``settings`` go to it: mask, state."""
+        return self.feed_forward(self.attention(x, *others, tape, **settings), tape)
 
     def backward(self, dy, tape):
+        """Return dx, or (dx, *dothers) where the attention has other inputs."""
         return self.attention.backward(self.feed_forward.backward(dy, tape), tape)
 
 
-class DecoderBlock(_Parts):
-    """Causal self-attention, attention to a memory, a feed-forward layer: one layer of a decoder that reads an encoder.
+class DecoderBlock(Layer):
+    """Self-attention, attention to a memory, a feed-forward layer: one layer of a decoder that reads an encoder.
 
     Parameters
     ----------
-    d_model, n_heads, d_ff : int
-    dropout, feed_forward_dropout, norm_order, activation, eps, rng, dtype, init, init_output
-        As for `Block`; dropout is on the weights of both attentions and on the output of all three parts.
+    attention, cross_attention, feed_forward : Layer
+        Each with its short cut: `Residual`.
     """
 
-    def __init__(self, d_model, n_heads, d_ff, **options):
-        super().__init__(d_model, n_heads, d_ff, causal=True, reads_memory=True, **options)
+    def __init__(self, attention, cross_attention, feed_forward):
+        self.attention, self.cross_attention, self.feed_forward = attention, cross_attention, feed_forward
 
-    def forward(self, x, memory, tape=None, *, memory_mask=None, state=None):
+    def forward(self, x, memory, *others, tape=None, memory_mask=None, state=None):
         """Return (B, T, D).
 
         Parameters
@@ -141,17 +102,20 @@ class DecoderBlock(_Parts):
         x : array (B, T, D)
         memory : array (B, S, D)
             What cross-attention reads: the encoder's output.
+        *others
+            The self-attention's other inputs.
         tape : Tape, optional
         memory_mask : boolean array that broadcasts to (B, H, T, S), optional
             True where the memory may be looked at.
         state : State, optional
             As for `MultiHeadAttention`.
         """
-        x = self.attention(x, tape, state=state)
+        x = self.attention(x, *others, tape, state=state)
         x = self.cross_attention(x, memory, tape, mask=memory_mask, state=state)
         return self.feed_forward(x, tape)
 
     def backward(self, dy, tape):
-        """Return (dx, dmemory)."""
+        """Return (dx, dmemory, *dothers)."""
         dx, dmemory = self.cross_attention.backward(self.feed_forward.backward(dy, tape), tape)
-        return self.attention.backward(dx, tape), dmemory
+        dx, *dothers = as_tuple(self.attention.backward(dx, tape))
+        return dx, dmemory, *dothers

@@ -10,13 +10,13 @@ trains it.
 import numpy as np
 
 from tinytx.core import Layer
-from tinytx.layers import Embedding, padding_mask
+from tinytx.layers import Embedding, LayerNorm, padding_mask
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal, uniform_fan_in
 from tinytx.layers.linear import draw_biases
 from tinytx.models.config import MOST_LAYERS, check_heads, check_special_ids
-from tinytx.models.stacks import POSITIONS, Encoder
+from tinytx.models.stacks import POSITIONS, Stack, make_blocks, make_positions
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_ids, check_shape
 
@@ -99,11 +99,6 @@ class BertConfig(Settings):
         }
         return cls(vocab_size, **settings | changes)
 
-    @property
-    def ends_with_norm(self):
-        """Whether the encoder ends with one more layer norm: in pre-norm order, where nothing else does."""
-        return self.norm_order == "pre"
-
 
 class Bert(Layer):
     """An encoder of texts in one or two parts: ids to a vector for each position.
@@ -124,21 +119,21 @@ class Bert(Layer):
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config = config
         self.init, init_embedding = INITS[config.init]
-        token = Embedding(config.vocab_size, config.d_model, rng=rng, dtype=dtype, init=init_embedding)
-        self.encoder = Encoder(
-            config,
-            token,
-            config.n_layers,
-            "Bert: ids",
-            init_embedding=init_embedding,
-            n_segments=config.n_segments,
-            embedding_norm=config.embedding_norm,
-            embedding_dropout=config.embedding_dropout,
-            feed_forward_dropout=config.feed_forward_dropout,
-            eps=config.eps,
-            rng=rng,
-            dtype=dtype,
-            init=self.init,
+        d, eps, draw = config.d_model, config.eps, {"rng": rng, "dtype": dtype}
+        embedding = {**draw, "init": init_embedding}
+        p = config.dropout if config.embedding_dropout is None else config.embedding_dropout
+        self.encoder = Stack(
+            Embedding(config.vocab_size, d, **embedding),
+            make_blocks(
+                config, config.n_layers, feed_forward_dropout=config.feed_forward_dropout, eps=eps, init=self.init, **draw
+            ),
+            segment=Embedding(config.n_segments, d, **embedding) if config.n_segments else None,
+            position=make_positions(config, **embedding),
+            embedding_norm=LayerNorm(d, eps=eps, dtype=dtype) if config.embedding_norm else None,
+            norm=LayerNorm(d, eps=eps, dtype=dtype) if config.norm_order == "pre" else None,
+            dropout=p,
+            max_len=config.max_len,
+            name="Bert: ids",
         )
         self.draws_biases = config.init == "pytorch"
         if self.draws_biases:

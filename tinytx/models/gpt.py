@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
-from tinytx.core import Layer
-from tinytx.layers import Block, Dropout, Embedding, LayerNorm, LearnedPositions
+from tinytx.layers import Embedding, LayerNorm, LearnedPositions
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
 from tinytx.models.config import MOST_LAYERS, check_heads
+from tinytx.models.stacks import Stack, make_blocks
+from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.settings import Settings, setting
 
 
@@ -36,7 +37,7 @@ class GPTConfig(Settings):
         check_heads(self)
 
 
-class GPT(Layer):
+class GPT(Stack):
     """A stack of causal blocks over token and position embeddings: ids to a vector for each position.
 
     Parameters
@@ -58,70 +59,20 @@ class GPT(Layer):
 
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config = config
-        d = config.d_model
-        self.token = Embedding(config.vocab_size, d, rng=rng, dtype=dtype, init=self.init)
-        self.position = LearnedPositions(config.max_len, d, rng=rng, dtype=dtype, init=self.init)
-        self.dropout = Dropout(config.dropout)
-        self.blocks = [
-            Block(
-                d,
-                config.n_heads,
-                config.d_ff or 4 * d,
-                causal=True,
-                dropout=config.dropout,
-                norm_order=config.norm_order,
-                activation=config.activation,
-                rng=rng,
-                dtype=dtype,
-                init=self.init,
-                init_output=normal(0.02 / math.sqrt(2 * config.n_layers)),
-            )
-            for _ in range(config.n_layers)
-        ]
-        self.norm = LayerNorm(d, dtype=dtype) if config.norm_order == "pre" else None
+        d, draw = config.d_model, {"rng": rng, "dtype": dtype, "init": self.init}
+        token, position = Embedding(config.vocab_size, d, **draw), LearnedPositions(config.max_len, d, **draw)
+        draw["init_output"] = normal(0.02 / math.sqrt(2 * config.n_layers))
+        super().__init__(
+            token,
+            make_blocks(config, config.n_layers, pattern=CAUSAL, **draw),
+            position=position,
+            norm=LayerNorm(d, dtype=dtype) if config.norm_order == "pre" else None,
+            dropout=config.dropout,
+            max_len=config.max_len,
+            name="GPT: ids",
+        )
 
     @property
     def output_table(self):
         """The parameter (V, D) that the output layer shares, or None where it has its own."""
         return self.token.weight if self.config.tied_head else None
-
-    def forward(self, ids, tape=None, *, state=None):
-        """Return what the blocks make of each position.
-
-        Parameters
-        ----------
-        ids : integers (B, T)
-        tape : Tape, optional
-        state : State, optional
-            Holds the positions before ``ids``, which are added to it.
-
-        Returns
-        -------
-        array (B, T, D)
-
-        Raises
-        ------
-        ValueError
-            If an id is not in the vocabulary, or the positions exceed ``max_len``.
-        """
-        ids = np.asarray(ids)
-        start = state.length if state is not None else 0
-        if ids.ndim != 2 or ids.size == 0 or start + ids.shape[1] > self.config.max_len:
-            raise ValueError(
-                f"GPT: ids have shape {ids.shape} after {start} cached positions, expected (B, T), at least (1, 1), and "
-                f"at most max_len = {self.config.max_len} positions in all"
-            )
-        x = self.position(self.token(ids, tape), tape, start=start)  # (B, T, D)
-        x = self.dropout(x, tape)
-        for block in self.blocks:
-            x = block(x, tape, state=state)
-        return self.norm(x, tape) if self.norm else x
-
-    def backward(self, dx, tape):
-        """Add the gradients of `forward`; ids have none, so nothing is returned."""
-        if self.norm:
-            dx = self.norm.backward(dx, tape)
-        for block in reversed(self.blocks):
-            dx = block.backward(dx, tape)
-        dx = self.dropout.backward(dx, tape)
-        self.token.backward(self.position.backward(dx, tape), tape)

@@ -1,4 +1,4 @@
-"""Encoder and decoder: embedded tokens, a stack of blocks, and what ends it; wired by the models that have them."""
+"""What bodies are stacked from: embedded tokens, blocks, perhaps a norm at the end; and the blocks of a config."""
 
 import numpy as np
 
@@ -6,93 +6,157 @@ from tinytx.core import Layer
 from tinytx.layers import (
     Block,
     DecoderBlock,
+    DotProduct,
     Dropout,
-    Embedding,
+    FeedForward,
     LayerNorm,
     LearnedPositions,
+    MultiHeadAttention,
+    Residual,
     SinusoidalPositions,
 )
+from tinytx.layers.block import as_tuple
+from tinytx.ops.attention_patterns import FULL
 
 POSITIONS = ("sinusoidal", "learned", "doubled")  # the last: `tinytx.ops.positions`, equation (5)
 
 
-class _Stack(Layer):
-    """What encoder and decoder share: embedded tokens with positions, blocks, and perhaps a norm at the end.
+def make_blocks(config, n_layers, *, pattern=FULL, reads_memory=False, feed_forward_dropout=0.0, eps=1e-5, **draw):
+    """Return the blocks of a stack, drawn one after the other.
 
     Parameters
     ----------
-    config : TransformerConfig or BertConfig
-    token : Embedding
-    block : type
-        `Block` or `DecoderBlock`.
+    config : GPTConfig, BertConfig or TransformerConfig
+        Of its settings: ``d_model, n_heads, d_ff, dropout, norm_order, activation``.
     n_layers : int
-    what : str
-        Names the ids in messages.
-    rng : numpy.random.Generator
-    dtype : float32 or float64
-    init : function (rng, shape) -> array
-        Of the blocks' matrices, and of learned positions.
-    init_embedding : function (rng, shape) -> array, optional
-        Of positions and segments, where they have another.
-    n_segments : int
-        Kinds of segment, each of which has a vector that is added; 0 for none.
-    embedding_norm : bool
-        Whether a layer norm follows the sum of tokens, segments and positions.
-    embedding_dropout : float in [0, 1), optional
-        If not given, as the config's other dropout.
+    pattern : Pattern
+        Of the self-attention: ``CAUSAL``.
+    reads_memory : bool
+        Whether the blocks are of a decoder, which attends to a memory.
+    feed_forward_dropout : float in [0, 1)
+        On the inner activations of the feed-forward layers.
     eps : float
         Of every layer norm.
-    **options
-        Of each block beside: ``feed_forward_dropout``.
+    **draw
+        ``rng, dtype, init, init_output``, as for `MultiHeadAttention`.
+
+    Returns
+    -------
+    list of Block or DecoderBlock
+    """
+    d, p = config.d_model, config.dropout
+
+    def residual(f):
+        return Residual(f, LayerNorm(d, eps=eps, dtype=draw["dtype"]), dropout=p, norm_order=config.norm_order)
+
+    def attention(pattern):
+        return residual(MultiHeadAttention(d, config.n_heads, core=DotProduct(pattern=pattern, dropout=p), **draw))
+
+    def feed_forward():
+        inner = {"activation": config.activation, "dropout": feed_forward_dropout}
+        return residual(FeedForward(d, config.d_ff or 4 * d, **inner, **draw))
+
+    if reads_memory:
+        return [DecoderBlock(attention(pattern), attention(FULL), feed_forward()) for _ in range(n_layers)]
+    return [Block(attention(pattern), feed_forward()) for _ in range(n_layers)]
+
+
+def make_positions(config, **draw):
+    """Return the layer that adds vectors of positions, as ``config.positions`` says; ``draw``: rng, dtype, init."""
+    if config.positions == "learned":
+        return LearnedPositions(config.max_len, config.d_model, **draw)
+    doubled = config.positions == "doubled"
+    return SinusoidalPositions(config.max_len, config.d_model, doubled=doubled, dtype=draw["dtype"])
+
+
+class Stack(Layer):
+    """Embedded tokens, blocks, perhaps a norm: ids to a vector for each position.
+
+    Parameters
+    ----------
+    token : Embedding
+    blocks : list of Layer
+        Each (B, T, D) -> (B, T, D): `tinytx.layers.Block`, `tinytx.layers.DecoderBlock`.
+    position : Layer, optional
+        Adds vectors of positions.
+    norm : Layer, optional
+        After the last block.
+    segment : Embedding, optional
+        Of the parts of a text.
+    embedding_norm : Layer, optional
+        After the sum of tokens, segments and positions.
+    dropout : float in [0, 1)
+        Of the embedded tokens.
+    max_len : int
+        Positions, at most.
+    name : str
+        Of the ids, in messages.
     """
 
     def __init__(
-        self,
-        config,
-        token,
-        block,
-        n_layers,
-        what,
-        *,
-        rng,
-        dtype,
-        init,
-        init_embedding=None,
-        n_segments=0,
-        embedding_norm=False,
-        embedding_dropout=None,
-        eps=1e-5,
-        **options,
-    ):
-        d, draw, norm = config.d_model, {"rng": rng, "dtype": dtype}, {"eps": eps, "dtype": dtype}
-        options |= {name: getattr(config, name) for name in ("n_heads", "dropout", "norm_order", "activation")}
-        options |= {"d_model": d, "d_ff": config.d_ff or 4 * d, "init": init, "eps": eps}
-        blocks = [block(**options, **draw) for _ in range(n_layers)]
-        draw["init"] = init_embedding or init
-        self.what, self.max_len = what, config.max_len
-        self.token = token
-        self.segment = Embedding(n_segments, d, **draw) if n_segments else None
-        if config.positions == "learned":
-            self.position = LearnedPositions(config.max_len, d, **draw)
-        else:
-            self.position = SinusoidalPositions(config.max_len, d, doubled=config.positions == "doubled", dtype=dtype)
-        self.embedding_norm = LayerNorm(d, **norm) if embedding_norm else None
-        self.dropout = Dropout(config.dropout if embedding_dropout is None else embedding_dropout)
-        self.blocks = blocks
-        self.norm = LayerNorm(d, **norm) if config.ends_with_norm else None
+        self, token, blocks, *, position=None, norm=None, segment=None, embedding_norm=None, dropout=0.0, max_len, name="Stack: ids"
+    ):  # fmt: skip
+        self.max_len, self.name = max_len, name
+        self.token, self.segment, self.position, self.embedding_norm = token, segment, position, embedding_norm
+        self.dropout = Dropout(dropout)
+        self.blocks, self.norm = blocks, norm
 
-    def _embed(self, ids, tape, *, segments=None, start=0):
+    def forward(self, ids, *others, tape=None, segments=None, state=None, **settings):
+        """Return what the blocks make of each position.
+
+        Parameters
+        ----------
+        ids : integers (B, T)
+        *others
+            The blocks' other inputs, the same for each: a memory (B, S, D).
+        tape : Tape, optional
+        segments : integers (B, T), optional
+            Which part of its text each token belongs to, where the stack has segments.
+        state : State, optional
+            Holds the positions before ``ids``, which are added to it.
+        **settings
+            Of the blocks: a mask.
+
+        Returns
+        -------
+        array (B, T, D)
+
+        Raises
+        ------
+        ValueError
+            If an id is not in the vocabulary, or the positions exceed ``max_len``.
+        """
+        start = state.length if state is not None else 0
+        x = self._embed(ids, segments, start, tape)
+        for block in self.blocks:
+            x = block(x, *others, tape, state=state, **settings)
+        return self.norm(x, tape) if self.norm else x
+
+    def backward(self, dx, tape):
+        """Return None, since ids have no gradient; or (None, *dothers).
+
+        Every block reads the other inputs, so their gradients add up.
+        """
+        dx, dothers = self.norm.backward(dx, tape) if self.norm else dx, None
+        for block in reversed(self.blocks):
+            dx, *here = as_tuple(block.backward(dx, tape))
+            dothers = here if dothers is None else [a if b is None else a + b for a, b in zip(dothers, here)]
+        self._embed_backward(dx, tape)
+        return (None, *dothers) if dothers else None
+
+    def _embed(self, ids, segments, start, tape):
         """Ids (B, T), and segments (B, T) if there are such -> (B, T, D)."""
         ids = np.asarray(ids)
         if ids.ndim != 2 or ids.size == 0 or start + ids.shape[1] > self.max_len:
             raise ValueError(
-                f"{self.what} has shape {ids.shape} after {start} cached positions, expected ids of two axes, "
-                f"at least (1, 1), and at most max_len = {self.max_len} positions in all"
+                f"{self.name} has shape {ids.shape} after {start} cached positions, expected (B, T), at least (1, 1), and at "
+                f"most max_len = {self.max_len} positions in all"
             )
         x = self.token(ids, tape)
         if self.segment:
             x = x + self.segment(segments, tape)
-        x = self.position(x, tape, start=start)
+        if self.position:
+            x = self.position(x, tape, start=start)
         if self.embedding_norm:
             x = self.embedding_norm(x, tape)
         return self.dropout(x, tape)
@@ -101,71 +165,8 @@ class _Stack(Layer):
         dx = self.dropout.backward(dx, tape)
         if self.embedding_norm:
             dx = self.embedding_norm.backward(dx, tape)
-        dx = self.position.backward(dx, tape)
+        if self.position:
+            dx = self.position.backward(dx, tape)
         if self.segment:
             self.segment.backward(dx, tape)
         self.token.backward(dx, tape)
-
-
-class Encoder(_Stack):
-    """Blocks that look both ways, over source tokens: ids to memory.
-
-    Parameters
-    ----------
-    config : TransformerConfig or BertConfig
-    token : Embedding
-    n_layers : int
-    what : str
-        Names the ids in messages.
-    **options
-        As for `_Stack`.
-    """
-
-    def __init__(self, config, token, n_layers, what="Transformer: source", **options):
-        super().__init__(config, token, Block, n_layers, what, **options)
-
-    def forward(self, source, tape=None, *, mask=None, segments=None):
-        """Ids (B, S), a mask that broadcasts to (B, H, S, S), perhaps segments (B, S) -> memory (B, S, D)."""
-        x = self._embed(source, tape, segments=segments)
-        for block in self.blocks:
-            x = block(x, tape, mask=mask)
-        return self.norm(x, tape) if self.norm else x
-
-    def backward(self, dmemory, tape):
-        """Return None: ids have no gradient."""
-        dx = self.norm.backward(dmemory, tape) if self.norm else dmemory
-        for block in reversed(self.blocks):
-            dx = block.backward(dx, tape)
-        self._embed_backward(dx, tape)
-
-
-class Decoder(_Stack):
-    """Causal blocks that also read a memory, over target tokens: ids and memory to vectors.
-
-    Parameters
-    ----------
-    config : TransformerConfig
-    token : Embedding
-    **options
-        As for `_Stack`.
-    """
-
-    def __init__(self, config, token, **options):
-        super().__init__(config, token, DecoderBlock, config.n_decoder_layers, "Transformer: target", **options)
-
-    def forward(self, target, memory, tape=None, *, memory_mask=None, state=None):
-        """Ids (B, T), memory (B, S, D), and a mask that broadcasts to (B, H, T, S) -> (B, T, D)."""
-        x = self._embed(target, tape, start=state.length if state is not None else 0)
-        for block in self.blocks:
-            x = block(x, memory, tape, memory_mask=memory_mask, state=state)
-        return self.norm(x, tape) if self.norm else x
-
-    def backward(self, dx, tape):
-        """Return (None, dmemory): ids have no gradient; every block reads the memory, so its gradients add up."""
-        dx = self.norm.backward(dx, tape) if self.norm else dx
-        dmemory = None
-        for block in reversed(self.blocks):
-            dx, dmemory_here = block.backward(dx, tape)
-            dmemory = dmemory_here if dmemory is None else dmemory + dmemory_here
-        self._embed_backward(dx, tape)
-        return None, dmemory

@@ -12,12 +12,13 @@ import math
 import numpy as np
 
 from tinytx.core import Layer
-from tinytx.layers import Embedding, padding_mask
+from tinytx.layers import Embedding, LayerNorm, padding_mask
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import xavier_uniform
 from tinytx.models.config import MOST_LAYERS, check_heads, check_special_ids
-from tinytx.models.stacks import POSITIONS, Decoder, Encoder
+from tinytx.models.stacks import POSITIONS, Stack, make_blocks, make_positions
+from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_shape
 
@@ -114,14 +115,25 @@ class Transformer(Layer):
 
     def __init__(self, config, *, rng, dtype=np.float32, init=xavier_uniform):
         self.config, self.init = config, init
-        options = {"rng": rng, "dtype": dtype, "init": init}
-        scale = math.sqrt(config.d_model) if config.scaled_embedding else 1.0
-        source = Embedding(config.source_vocab_size, config.d_model, scale=scale, **options)
-        target = source
+        d, draw = config.d_model, {"rng": rng, "dtype": dtype, "init": init}
+        scale = math.sqrt(d) if config.scaled_embedding else 1.0
+        source = target = Embedding(config.source_vocab_size, d, scale=scale, **draw)
         if config.tied != "three-way":
-            target = Embedding(config.target_vocab_size, config.d_model, scale=scale, **options)
-        self.encoder = Encoder(config, source, config.n_encoder_layers, **options)
-        self.decoder = Decoder(config, target, **options)
+            target = Embedding(config.target_vocab_size, d, scale=scale, **draw)
+
+        def stack(token, n_layers, name, **options):
+            return Stack(
+                token,
+                make_blocks(config, n_layers, **options, **draw),
+                position=make_positions(config, **draw),
+                norm=LayerNorm(d, dtype=dtype) if config.ends_with_norm else None,
+                dropout=config.dropout,
+                max_len=config.max_len,
+                name=f"Transformer: {name}",
+            )
+
+        self.encoder = stack(source, config.n_encoder_layers, "source")
+        self.decoder = stack(target, config.n_decoder_layers, "target", pattern=CAUSAL, reads_memory=True)
 
     @property
     def output_table(self):

@@ -61,7 +61,7 @@ class MultiHeadAttention(Layer):
         self.output = Linear(n_heads * width, d_model, init=init_output or init, **linear)
         self.core = DotProduct() if core is None else core
 
-    def forward(self, x, memory=None, tape=None, *, state=None, **settings):
+    def forward(self, x, memory=None, *others, tape=None, state=None, **settings):
         """Attend from x to ``memory``, or to x itself.
 
         Parameters
@@ -69,6 +69,8 @@ class MultiHeadAttention(Layer):
         x : array (B, T, D)
         memory : array (B, S, D), optional
             What keys and values are made of; without it, x.
+        *others
+            The core's other inputs: a bias of the scores.
         tape : Tape, optional
         state : State, optional
             Keys and values of earlier positions, to which this call's are added; of a memory, those of the first
@@ -80,16 +82,19 @@ class MultiHeadAttention(Layer):
         -------
         array (B, T, D)
         """
-        y = self.core(*self._heads(x, memory, tape, state), tape, **settings)
+        y = self.core(*self._heads(x, memory, tape, state), *others, tape, **settings)
         if tape is not None:
             tape.push(self, memory is None)
         return self.output(self._merge(y), tape)
 
     def backward(self, dy, tape):
-        """Return dx, or (dx, dmemory) where the forward had a memory."""
+        """Return dx, or (dx, dmemory) where the forward had a memory; and behind them the gradients of other inputs.
+
+        Where there are others and no memory, dmemory is None.
+        """
         dy = self._split(self.output.backward(dy, tape), self.n_heads)
         to_itself = tape.pop(self)
-        dq, dk, dv = self.core.backward(dy, tape)
+        dq, dk, dv, *dothers = self.core.backward(dy, tape)
         if to_itself:  # keys and values of earlier positions, from a state, are constants
             first = dk.shape[2] - dq.shape[2]
             dk, dv = dk[:, :, first:], dv[:, :, first:]
@@ -98,11 +103,11 @@ class MultiHeadAttention(Layer):
         dx = self.query.backward(self._merge(dq), tape)
         dk += dv
         if not to_itself:
-            return dx, dk
+            return dx, dk, *dothers
         dx += dk
-        return dx
+        return (dx, None, *dothers) if dothers else dx
 
-    def attention_weights(self, x, memory=None, *, state=None, **settings):
+    def attention_weights(self, x, memory=None, *others, state=None, **settings):
         """Return where each query looks, for pictures: (B, H, T, S), without dropout. Arguments as for `forward`.
 
         Raises
@@ -112,7 +117,7 @@ class MultiHeadAttention(Layer):
         """
         if state is not None:
             raise ValueError("MultiHeadAttention: attention_weights got a state, expected none: hand in the whole x")
-        return self.core.weights(*self._heads(x, memory), **settings)
+        return self.core.weights(*self._heads(x, memory), *others, **settings)
 
     def _heads(self, x, memory, tape=None, state=None):
         """Return q (B, H, T, K), k and v (B, G, S, K)."""
