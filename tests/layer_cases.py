@@ -9,6 +9,7 @@ from cases import LayerCase, features
 
 from tinytx.core import Layer, Tape
 from tinytx.layers import (
+    LSTM,
     Activation,
     Checkpoint,
     DotProduct,
@@ -154,6 +155,14 @@ def dot_product(make, bias=False):
     return LayerCase(make, lambda dtype: DotProduct(pattern=Band(1, None), scale=0.7), inputs)
 
 
+def lstm(make, begun=False, padded=False):
+    b, t, d, r = make.sizes(4)
+    begun = {"h": make.array(b, r, scale=0.5), "c": make.array(b, r)} if begun else {}
+    mask = np.arange(t) < make.integers(1, t, (b, 1)) if padded else None
+    inputs = {"x": make.array(b, t, d)} | begun
+    return LayerCase(make, lambda dtype: LSTM(d, r, rng=rng(), dtype=dtype), inputs, mask=mask)
+
+
 def residual(make, **options):
     b, t, d, f = make.sizes(4)
     d = features(d)
@@ -240,6 +249,8 @@ LAYERS = {
     "MultiHeadAttention cross": lambda make: attention(make, cross=True),
     "MultiHeadAttention cross, masked": lambda make: attention(make, "random", cross=True),
     "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, core={"pattern": CAUSAL}),
+    "LSTM": lstm,
+    "LSTM begun, padded": lambda make: lstm(make, begun=True, padded=True),
     "Residual pre": residual,
     "Residual post": lambda make: residual(make, norm_order="post"),
     "Residual pre, dropout": lambda make: residual(make, dropout=0.3),

@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from tinytx.layers import Activation, Embedding, FeedForward, LayerNorm, LearnedPositions, Linear, MultiHeadAttention
+from tinytx.layers import (
+    LSTM,
+    Activation,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    LearnedPositions,
+    Linear,
+    MultiHeadAttention,
+)
 from tinytx.layers.init import normal, uniform_fan_in, xavier_uniform
 from tinytx.layers.linear import draw_biases
 
@@ -34,6 +43,7 @@ def test_every_parameter_has_the_dtype_asked_for(dtype):
         LearnedPositions(5, 3, **options),
         FeedForward(3, 5, **options),
         MultiHeadAttention(4, 2, **options),
+        LSTM(3, 4, **options),
         LayerNorm(3, dtype=dtype),
     ]
     for layer in layers:

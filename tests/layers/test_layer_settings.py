@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinytx.layers import (
+    LSTM,
     Activation,
     DotProduct,
     Dropout,
@@ -43,6 +44,9 @@ REFUSED = {
     "LayerNorm: d_model": (LayerNorm, NO_SIZES),
     "LayerNorm: dtype": (lambda value: LayerNorm(3, dtype=value), NO_DTYPES),
     "LayerNorm: eps": (lambda value: LayerNorm(3, eps=value), [*NO_NUMBERS, -1e-5, np.inf]),
+    "LSTM: d_in": (lambda value: LSTM(value, 3, rng=rng()), NO_SIZES),
+    "LSTM: d_state": (lambda value: LSTM(3, value, rng=rng()), NO_SIZES),
+    "LSTM: dtype": (lambda value: LSTM(2, 3, rng=rng(), dtype=value), NO_DTYPES),
     "Dropout: p": (Dropout, [*NO_NUMBERS, -0.1, 1, True]),
     "MultiHeadAttention: d_model": (lambda value: MultiHeadAttention(value, 1, rng=rng()), NO_SIZES),
     "MultiHeadAttention: n_heads": (lambda value: MultiHeadAttention(4, value, rng=rng()), [2.0, "2", None, True, 2**70]),

@@ -35,6 +35,9 @@ CALLS = {
         q=Q, k=Q, v=Q, bias=Q[:, :, :, :2], mask=np.ones((2, 1, 1, 2), bool), pattern=CAUSAL, scale=0.5,
         dropout=0.1, key=2, first_row=1, log_sum_exp=True,
     ),  # fmt: skip
+    "lstm": dict(
+        x=Q[0], weight_x=W, weight_h=W[:1], bias=W[0], h=X[:, :1], c=X[:, 1:2], mask=np.ones((2, 1), bool)
+    ),
     "merge": dict(ys=Q, lses=Q[..., 0]),
     "cross_entropy": dict(logits=X, targets=[0, 2], ignore_index=-1, label_smoothing=0.1, count=3),
     "linear_cross_entropy": dict(
@@ -79,7 +82,7 @@ NUMBERS = {"an array": np.ones(2), "a list": [0.5], "a text": "0.5", "complex": 
 WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
-FLOAT_NAMES = ("x", "weight", "bias", "table", "q", "k", "v", "ys", "lses", "logits", "y", "p")
+FLOAT_NAMES = ("x", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "ys", "lses", "logits", "y", "p")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
@@ -94,7 +97,7 @@ ODD = [
     for op, arguments in CALLS.items()
     for name in arguments
     for kind, value in (NUMBERS if (op, name) == ("dropout", "p") else KINDS[name]).items()
-    if not (name == "bias" and value is None)
+    if not (name in ("bias", "h", "c") and value is None)
 ]
 
 RANGES = [

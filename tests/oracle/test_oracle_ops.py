@@ -44,6 +44,20 @@ def merge(ys, lses):
     return torch.cat([(lses.softmax(0)[..., None] * ys).sum(0), lses.logsumexp(0)[..., None]], -1)
 
 
+def lstm(x, weight_x, weight_h, bias, h, c, mask):
+    """``torch.nn.LSTM``, which takes padded sequences packed."""
+    layer = torch.nn.LSTM(x.shape[2], h.shape[1], batch_first=True, dtype=x.dtype)
+    weights = (weight_x.T, weight_h.T, bias, torch.zeros_like(bias))
+    if mask is not None:
+        lengths = torch.tensor(mask.sum(axis=1))
+        x = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    named = dict(zip((name for name, _ in layer.named_parameters()), weights, strict=True))
+    y, (h, c) = torch.func.functional_call(layer, named, (x, (h[None], c[None])))
+    if mask is not None:
+        y = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=mask.shape[1])[0]
+    return torch.cat([y, h[0][:, None], c[0][:, None]], 1)
+
+
 def kept(x, p, key, first_row):
     """Return our own mask, divided by 1 - p: the one thing that PyTorch cannot be asked for."""
     ones = np.ones(x.shape)
@@ -111,6 +125,7 @@ ORACLES = {
     "tsne": tsne,
     "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,
+    "lstm": lambda case: lstm,
     "merge": lambda case: merge,
 }
 

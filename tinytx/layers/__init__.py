@@ -8,6 +8,7 @@ from tinytx.layers.embedding import Embedding, LearnedPositions, SinusoidalPosit
 from tinytx.layers.feed_forward import Activation, FeedForward
 from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
+from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "FeedForward",
+    "LSTM",
     "LayerNorm",
     "LearnedPositions",
     "Linear",

@@ -21,6 +21,7 @@ from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
 from tinytx.ops.linear import linear, linear_backward
 from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
+from tinytx.ops.lstm import lstm, lstm_backward
 from tinytx.ops.merge import merge, merge_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
 from tinytx.ops.relu import relu, relu_backward
@@ -56,6 +57,8 @@ __all__ = [
     "linear_backward",
     "linear_cross_entropy",
     "linear_cross_entropy_backward",
+    "lstm",
+    "lstm_backward",
     "merge",
     "merge_backward",
     "relu",

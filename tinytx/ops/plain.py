@@ -21,6 +21,7 @@ import numpy as np
 from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.dropout import dropout as hashed_dropout
 from tinytx.ops.gelu import A, C
+from tinytx.ops.plain_recurrent import lstm, lstm_backward  # noqa: F401
 
 # ---------------------------------------------------------------------------------------- products and tables
 
