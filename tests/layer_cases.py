@@ -16,11 +16,14 @@ from tinytx.layers import (
     Dropout,
     Embedding,
     FeedForward,
+    GatedFeedForward,
     LayerNorm,
     LearnedPositions,
     Linear,
     MultiHeadAttention,
+    RelativePositionBias,
     Residual,
+    RMSNorm,
     SinusoidalPositions,
     TiedLinear,
 )
@@ -108,6 +111,22 @@ def layer_norm(make):
     return LayerCase(make, lambda dtype: LayerNorm(d, dtype=dtype, eps=0.01), {"x": make.array(b, t, d)})
 
 
+def rms_norm(make):
+    b, t, d = make.sizes(3)
+    return LayerCase(make, lambda dtype: RMSNorm(d, dtype=dtype, eps=0.01), {"x": make.array(b, t, d)})
+
+
+def relative_bias(make, two_sided=True):
+    h, t, s = make.sizes(3)
+    places = np.arange(s, s + t), np.arange(s + t)
+    return LayerCase(
+        make,
+        lambda dtype: RelativePositionBias(h, n_buckets=8, max_distance=6, two_sided=two_sided, rng=rng(), dtype=dtype),
+        {},
+        before=places,
+    )
+
+
 def one_input(build, reach=0.25, **options):
     """A layer whose parameters, if any, do not depend on x's width."""
 
@@ -117,18 +136,18 @@ def one_input(build, reach=0.25, **options):
     return case
 
 
-def feed_forward(make, reach=0.25, tape=Tape, **options):
+def feed_forward(make, reach=0.25, tape=Tape, kind=FeedForward, **options):
     b, t, d, f = make.sizes(4)
     return LayerCase(
         make,
-        lambda dtype: FeedForward(d, f, rng=rng(), dtype=dtype, **options),
+        lambda dtype: kind(d, f, rng=rng(), dtype=dtype, **options),
         {"x": make.array(b, t, d)},
         reach=reach,
         tape=tape,
     )
 
 
-def attention(make, mask="", cross=False, tape=Tape, core=None, **options):
+def attention(make, mask="", cross=False, scores=False, tape=Tape, core=None, **options):
     h, k = make.sizes(2)
     if options.pop("groups", False):
         h, options["n_kv_heads"] = 2 * h, h
@@ -136,6 +155,7 @@ def attention(make, mask="", cross=False, tape=Tape, core=None, **options):
     b, t, s = make.sizes(3, but=(h, k, d))
     inputs = {"x": make.array(b, t, d)} | ({"memory": make.array(b, s, d)} if cross else {})
     s = s if cross else t
+    inputs |= {"bias": make.array(b, h, t, s)} if scores else {}
     call = {"mask": make.mask(b, h, t, s)} if mask == "random" else {}
     if mask == "padding":
         call = {"mask": np.arange(s) < make.integers(0, s, (b, 1, 1, 1))}
@@ -227,6 +247,9 @@ LAYERS = {
     "SinusoidalPositions": positions(lambda n, d, dtype: SinusoidalPositions(n, d, dtype=dtype)),
     "SinusoidalPositions doubled": positions(lambda n, d, dtype: SinusoidalPositions(n, d, doubled=True, dtype=dtype)),
     "LayerNorm": layer_norm,
+    "RMSNorm": rms_norm,
+    "RelativePositionBias": relative_bias,
+    "RelativePositionBias one-sided": lambda make: relative_bias(make, two_sided=False),
     "Activation gelu": one_input(lambda: Activation("gelu")),
     "Activation gelu_tanh": one_input(lambda: Activation("gelu_tanh")),
     "Activation relu": one_input(lambda: Activation("relu"), reach=0.05),
@@ -235,6 +258,9 @@ LAYERS = {
     "Dropout switched off": one_input(lambda: Dropout(0.4)),
     "FeedForward": feed_forward,
     "FeedForward gelu, dropout": lambda make: feed_forward(make, activation="gelu", dropout=0.3, tape=seeded_tape),
+    "FeedForward without biases": lambda make: feed_forward(make, bias=False),
+    "GatedFeedForward": lambda make: feed_forward(make, kind=GatedFeedForward),
+    "GatedFeedForward dropout": lambda make: feed_forward(make, kind=GatedFeedForward, dropout=0.3, tape=seeded_tape),
     "MultiHeadAttention": attention,
     "MultiHeadAttention without bias": lambda make: attention(make, bias=False),
     "MultiHeadAttention causal": lambda make: attention(make, core={"pattern": CAUSAL}),
@@ -247,6 +273,7 @@ LAYERS = {
         make, core={"pattern": CAUSAL, "dropout": 0.3}, tape=seeded_tape
     ),
     "MultiHeadAttention cross": lambda make: attention(make, cross=True),
+    "MultiHeadAttention cross, bias": lambda make: attention(make, cross=True, scores=True, core={"scale": 0.4}),
     "MultiHeadAttention cross, masked": lambda make: attention(make, "random", cross=True),
     "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, core={"pattern": CAUSAL}),
     "LSTM": lstm,

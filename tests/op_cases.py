@@ -37,6 +37,18 @@ def layer_norm(make):
     return OpCase(ops.layer_norm, ops.layer_norm_backward, arrays, batch=("x",), eps=make.choice(0.1, 1e-2, 1e-5))
 
 
+def rms_norm(make):
+    b, t, d = make.sizes(3)
+    arrays = {"x": make.array(b, t, d), "weight": make.array(d)}
+    return OpCase(ops.rms_norm, ops.rms_norm_backward, arrays, batch=("x",), eps=make.choice(0.1, 1e-2, 1e-5))
+
+
+def gate(make, activation, reach=0.25):
+    shape = make.sizes(3)
+    arrays = {"a": make.array(*shape, scale=2.0), "b": make.array(*shape)}
+    return OpCase(ops.gate, ops.gate_backward, arrays, batch=("a", "b"), reach=reach, activation=activation)
+
+
 def softmax(make, masked=False):
     b, t, s = make.sizes(3)
     mask = make.mask(b, t, s) if masked else None
@@ -215,6 +227,10 @@ OPS = {
     "linear without bias": lambda make: linear(make, bias=False),
     "linear transposed": linear_transposed,
     "layer_norm": layer_norm,
+    "rms_norm": rms_norm,
+    "gate": lambda make: gate(make, "gelu_tanh"),
+    "gate gelu": lambda make: gate(make, "gelu"),
+    "gate relu": lambda make: gate(make, "relu", reach=0.05),
     "softmax": softmax,
     "softmax masked": lambda make: softmax(make, masked=True),
     "gelu": elementwise(ops.gelu, ops.gelu_backward),

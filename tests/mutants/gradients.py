@@ -18,6 +18,22 @@ TABLE = {
         ("last feature forgotten", "off by one", "embedding", "in range(dy.shape[1])", "in range(dy.shape[1] - 1)"),
         ("starts from ones", "wrong constant", "embedding", "dweight = np.zeros(", "dweight = np.ones("),
     ],
+    "ops/rms_norm.py": [
+        ("gain outside the mean", "missing term", "rms_norm",
+         "sum_dn_n += weight[j] * dy[i, j] * n", "sum_dn_n += dy[i, j] * n"),
+        ("gain twice", "factor", "rms_norm", "dx[i, j] = r * (weight[j] * dy", "dx[i, j] = r * weight[j] * (weight[j] * dy"),
+        ("r held constant", "missing term", "rms_norm", " - x[i, j] * r * mean_dn_n)", ")"),
+        ("last term added", "sign", "rms_norm", " - x[i, j] * r * mean_dn_n)", " + x[i, j] * r * mean_dn_n)"),
+        ("D - 1 for D", "wrong constant", "rms_norm", "sum_dn_n / x.dtype.type(d)", "sum_dn_n / x.dtype.type(d - 1)"),
+        ("dw assigned", "= for +=", "rms_norm", "dweight[j] += dy", "dweight[j] = dy"),
+        ("the mean of the row before", "wrong operand", "rms_norm",
+         "        sum_dn_n = x.dtype.type(0)\n", "        sum_dn_n = sum_dn_n if i else x.dtype.type(0)\n"),
+    ],
+    "ops/gate.py": [
+        ("halves exchanged", "wrong operand", "gate", "return f_backward(dy * b, kept), dy * fa", "return dy * fa, f_backward(dy * b, kept)"),
+        ("b's gradient from a as it is", "missing term", "gate", "kept), dy * fa", "kept), dy * a"),
+        ("a's gradient without b", "missing term", "gate", "f_backward(dy * b, kept)", "f_backward(dy, kept)"),
+    ],
     "ops/layer_norm.py": [
         ("gain outside the means", "missing term", "layer_norm", "dn = weight[j] * dy[i, j]", "dn = dy[i, j]"),
         ("mean of dn forgotten", "missing term", "layer_norm", "dy[i, j] - mean_dn - n *", "dy[i, j] - n *"),
@@ -251,6 +267,19 @@ TABLE = {
          "add_matrix_grad(dmatrix)\n", "add_matrix_grad(dmatrix)\n        dx /= 2\n"),
         ("the output layer's own bias forgotten", "missing term", "TiedLinear",
          "(dmatrix)\n        if self.bias:\n            self.bias.add_grad(dbias, fresh=True)", "(dmatrix)"),
+    ],
+    "layers/gated_feed_forward.py": [
+        ("the gate's path forgotten", "missing term", "GatedFeedForward",
+         "return dx + self.gate.backward(da, tape)", "self.gate.backward(da, tape)\n        return dx"),
+        ("gate and expand exchanged", "wrong operand", "GatedFeedForward",
+         "dx = self.expand.backward(db, tape)\n        return dx + self.gate.backward(da, tape)",
+         "dx = self.expand.backward(da, tape)\n        return dx + self.gate.backward(db, tape)"),
+    ],
+    "layers/relative_bias.py": [
+        ("heads and keys exchanged", "transposed", "RelativePositionBias",
+         "dy[0].transpose(1, 2, 0)", "dy[0].transpose(2, 1, 0)"),
+        ("both sides share their buckets", "wrong operand", "RelativePositionBias",
+         "tape.push(self, saved)", "tape.push(self, saved._replace(ids=saved.ids % len(self.starts)))"),
     ],
     "layers/layer_norm.py": [
         ("dw and db exchanged", "wrong operand", "LayerNorm",

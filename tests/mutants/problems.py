@@ -175,6 +175,11 @@ def feed_forward(m, name="gelu_tanh"):
     return layer(m.FeedForward(D, F, activation=name, dropout=0.2, rng=_rng()), 2, 3, D, seed=1)
 
 
+def relative_bias(m):
+    made = m.RelativePositionBias(2, n_buckets=8, max_distance=6, rng=_rng())
+    return layer(made, x=np.arange(3, 5), others=(np.arange(6),))
+
+
 def block(m, order="pre"):
     attention, feed_forward = MultiHeadAttention(D, H, core=DotProduct(pattern=CAUSAL), rng=_rng()), _feed_forward()
     return layer(m.Block(_short_cut(m, attention, order), _short_cut(m, feed_forward, order)), 2, 3, D)
@@ -253,6 +258,8 @@ PROBLEMS = {
     "linear tied": linear_tied,
     "embedding": embedding,
     "layer_norm": lambda m: pair(m.layer_norm, m.layer_norm_backward, _draw(2, 3, 5), _draw(5), _draw(5, seed=1)),
+    "rms_norm": lambda m: pair(m.rms_norm, m.rms_norm_backward, _draw(2, 3, 5), _draw(5)),
+    "gate": lambda m: pair(m.gate, m.gate_backward, _draw(3, 4), _draw(3, 4, seed=1)),
     "relu": lambda m: pair(m.relu, m.relu_backward, _draw(3, 4)),
     "tanh": lambda m: pair(m.tanh, m.tanh_backward, _draw(3, 4)),
     "select_rows": select_rows,
@@ -299,6 +306,8 @@ PROBLEMS = {
     "LSTM": lambda m: layer(m.LSTM(D, F, rng=_rng()), 2, 3, D, others=[_draw(2, F), _draw(2, F, seed=1)]),
     "Residual pre": lambda m: residual(m, "pre"),
     "Residual post": lambda m: residual(m, "post"),
+    "GatedFeedForward": lambda m: layer(m.GatedFeedForward(D, F, dropout=0.2, rng=_rng()), 2, 3, D, seed=1),
+    "RelativePositionBias": relative_bias,
     "Block": block,
     "Block post": lambda m: block(m, "post"),
     "DecoderBlock": decoder_block,

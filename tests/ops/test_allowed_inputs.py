@@ -48,7 +48,7 @@ def test_arrays_of_exact_zeros(name):
     case = OPS[name](Seeded(0))
     dy = cotangent(case, np.random.default_rng(1))
     for array in case.arrays:
-        if (name, array) in (("relu", "x"), ("layer_norm", "x")):
+        if (name, array) in (("relu", "x"), ("gate relu", "a"), ("layer_norm", "x"), ("rms_norm", "x")):
             continue  # a kink, and rows without variance
         exact = case.gradient(case.arrays | {array: 0 * case.arrays[array]}, dy)
         near = case.gradient(case.arrays | {array: 1e-9 * case.arrays[array]}, dy)

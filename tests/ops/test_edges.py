@@ -75,6 +75,7 @@ def test_operations_on_the_last_axis(shape, dtype):
         (ops.softmax, ops.softmax_backward, ()),
         (ops.dropout, ops.dropout_backward, (0.5, 3)),
         (ops.layer_norm, ops.layer_norm_backward, (weight, weight)),
+        (ops.rms_norm, ops.rms_norm_backward, (weight,)),
     ):
         y, saved = op(x, *arguments)
         gradients = op_backward(y, saved)

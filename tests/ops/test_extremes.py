@@ -164,6 +164,21 @@ def test_layer_norm_of_rows_of_any_size(exponent, eps):
     np.testing.assert_allclose(dbias32, dbias64, rtol=0, atol=20 * EPS * np.abs(dbias64).max())
 
 
+@pytest.mark.parametrize("eps", [0.0, 1e-12, 1e-5])
+@pytest.mark.parametrize("exponent", [-124, -100, -66, -51, 0, 40, 62, 64, 90, 125])
+def test_rms_norm_of_rows_of_any_size(exponent, eps):
+    """Catches squares that overflow (1e38) or vanish (1e-38, with an eps of 0) where the values do not."""
+    rng = np.random.default_rng(0)
+    x = (np.round(rng.normal(size=(5, 7)) * 64) / 64 * 2.0**exponent).astype(np.float32)
+    weight, dy = (np.float32(np.round(rng.normal(size=size) * 64) / 64) for size in (7, (5, 7)))
+    (y32, saved32), (y64, saved64) = (ops.rms_norm(x.astype(t), weight.astype(t), eps) for t in ("f4", "f8"))
+    np.testing.assert_allclose(y32, y64, rtol=0, atol=40 * EPS)
+    dx32, dweight32 = ops.rms_norm_backward(dy, saved32)
+    dx64, dweight64 = ops.rms_norm_backward(dy.astype(float), saved64)
+    np.testing.assert_allclose(dx32, dx64, rtol=0, atol=60 * EPS * np.abs(dx64).max() + 3e-45)
+    np.testing.assert_allclose(dweight32, dweight64, rtol=0, atol=100 * EPS * np.abs(dweight64).max() + 1e-36)
+
+
 @pytest.mark.parametrize("exponent", [-1020, -600, -500, 0, 520, 1022])
 def test_layer_norm_in_float64_of_rows_of_any_size(exponent):
     """A row times a power of 2 gives the same result to the bit or so, where eps is 0."""

@@ -14,7 +14,7 @@ import tinytx
 from tinytx import ops
 from tinytx.ops import plain
 
-ROUGH = {"gelu": 1e-6}  # plain.erf is right to 1.5e-7
+ROUGH = {"gelu": 1e-6, "gate gelu": 1e-6}  # plain.erf is right to 1.5e-7
 WITH_BACKWARD = sorted(name for name in ops.__all__ if f"{name}_backward" in ops.__all__)
 
 

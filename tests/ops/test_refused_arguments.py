@@ -20,6 +20,8 @@ P = (1 - np.eye(3)) / 6
 CALLS = {
     "linear": dict(x=X, weight=W, bias=W[0]),
     "layer_norm": dict(x=X, weight=W[:, 0], bias=W[:, 1], eps=1e-5),
+    "rms_norm": dict(x=X, weight=W[:, 0], eps=1e-5),
+    "gate": dict(a=X, b=X, activation="relu"),
     "softmax": dict(x=X, mask=X > 0),
     "gelu": dict(x=X),
     "gelu_tanh": dict(x=X),
@@ -82,7 +84,7 @@ NUMBERS = {"an array": np.ones(2), "a list": [0.5], "a text": "0.5", "complex": 
 WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
-FLOAT_NAMES = ("x", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "ys", "lses", "logits", "y", "p")
+FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "ys", "lses", "logits", "y", "p")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
@@ -91,6 +93,7 @@ KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0"
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
 KINDS["log_sum_exp"] = KINDS["doubled"]
+KINDS["activation"] = NUMBERS
 
 ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")
@@ -102,6 +105,8 @@ ODD = [
 
 RANGES = [
     ("layer_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
+    ("rms_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
+    ("gate", "activation", ("swish", "", None, 3)),
     ("scale", "factor", (np.nan, np.inf, -np.inf, 10**400)),
     ("dropout", "p", (-0.1, 1, 1.5, np.nan, 10**400)),
     ("dropout", "key", (-1, 2**64)),

@@ -19,6 +19,11 @@ def layer_norm(x, weight, bias, eps):
     return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
 
 
+def gate(a, b, activation):
+    f = {"gelu": F.gelu, "gelu_tanh": lambda a: F.gelu(a, approximate="tanh"), "relu": F.relu}[activation]
+    return f(a) * b
+
+
 def softmax(x, mask):
     """A row that is masked whole is 0 here and NaN in PyTorch, where it is computed as if nothing were masked."""
     if mask is None:
@@ -110,6 +115,8 @@ ORACLES = {
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
     "layer_norm": lambda case: layer_norm,
+    "rms_norm": lambda case: lambda x, weight, eps: F.rms_norm(x, x.shape[-1:], weight, eps),
+    "gate": lambda case: gate,
     "softmax": lambda case: softmax,
     "gelu": lambda case: F.gelu,
     "gelu_tanh": lambda case: lambda x: F.gelu(x, approximate="tanh"),

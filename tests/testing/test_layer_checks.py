@@ -134,7 +134,7 @@ def test_writing_to_an_option_is_found():
     class ClosesMask(layers.MultiHeadAttention):
         def forward(self, x, memory=None, tape=None, *, mask):
             mask[..., -1] = False
-            return super().forward(x, memory, tape, mask=mask)
+            return super().forward(x, memory, tape=tape, mask=mask)
 
     message = r"check_arguments_unmodified: .*: options.mask differs at \(0, 0, 0, 4\): 0.0 against 1.0"
     options = {"mask": np.ones((1, 1, 1, T), bool)}

@@ -6,10 +6,13 @@ from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions
 from tinytx.layers.feed_forward import Activation, FeedForward
+from tinytx.layers.gated_feed_forward import GatedFeedForward
 from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
+from tinytx.layers.relative_bias import RelativePositionBias
+from tinytx.layers.rms_norm import RMSNorm
 
 __all__ = [
     "Activation",
@@ -21,10 +24,13 @@ __all__ = [
     "Embedding",
     "FeedForward",
     "LSTM",
+    "GatedFeedForward",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
     "MultiHeadAttention",
+    "RMSNorm",
+    "RelativePositionBias",
     "Residual",
     "SinusoidalPositions",
     "TiedLinear",

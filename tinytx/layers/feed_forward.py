@@ -46,6 +46,8 @@ class FeedForward(Layer):
         As for `Activation`.
     dropout : float in [0, 1)
         On the inner activations.
+    bias : bool
+        Whether the two linear maps have one.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init, init_output : function (rng, shape) -> array
@@ -59,15 +61,17 @@ class FeedForward(Layer):
         *,
         activation="gelu_tanh",
         dropout=0.0,
+        bias=True,
         rng,
         dtype=np.float32,
         init=uniform_fan_in,
         init_output=None,
     ):
-        self.expand = Linear(d_model, d_ff, rng=rng, dtype=dtype, init=init)
+        linear = {"bias": bias, "rng": rng, "dtype": dtype}
+        self.expand = Linear(d_model, d_ff, init=init, **linear)
         self.activation = Activation(activation)
         self.dropout = Dropout(dropout)
-        self.contract = Linear(d_ff, d_model, rng=rng, dtype=dtype, init=init_output or init)
+        self.contract = Linear(d_ff, d_model, init=init_output or init, **linear)
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., D)."""

@@ -16,6 +16,7 @@ from tinytx.ops.attention import attention, attention_backward, attention_weight
 from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
 from tinytx.ops.dropout import dropout, dropout_backward
 from tinytx.ops.embedding import embedding, embedding_backward
+from tinytx.ops.gate import gate, gate_backward
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
@@ -25,6 +26,7 @@ from tinytx.ops.lstm import lstm, lstm_backward
 from tinytx.ops.merge import merge, merge_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
 from tinytx.ops.relu import relu, relu_backward
+from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
 from tinytx.ops.scale import scale, scale_backward
 from tinytx.ops.select_rows import select_rows, select_rows_backward
 from tinytx.ops.softmax import softmax, softmax_backward
@@ -45,6 +47,8 @@ __all__ = [
     "dropout_backward",
     "embedding",
     "embedding_backward",
+    "gate",
+    "gate_backward",
     "gelu",
     "gelu_backward",
     "gelu_tanh",
@@ -63,6 +67,8 @@ __all__ = [
     "merge_backward",
     "relu",
     "relu_backward",
+    "rms_norm",
+    "rms_norm_backward",
     "scale",
     "scale_backward",
     "select_rows",

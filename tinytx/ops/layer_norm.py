@@ -69,7 +69,7 @@ class Saved(NamedTuple):
 
 
 # For each dtype, the variance below which a square has lost digits, and a power of 2 that brings the row back.
-_RANGE = {
+RANGE = {
     np.dtype(np.float32): (np.float32(2.0**-102), np.float32(2.0**100)),
     np.dtype(np.float64): (2.0**-970, 2.0**800),
 }
@@ -169,7 +169,7 @@ def layer_norm(x, weight, bias, eps=1e-5):
     x_rows = rows(x)
     y = np.empty_like(x_rows)
     mean, rstd = np.empty(len(x_rows), x.dtype), np.empty(len(x_rows), x.dtype)
-    _forward(y, mean, rstd, x_rows, contiguous(weight), contiguous(bias), x.dtype.type(eps), *_RANGE[x.dtype])
+    _forward(y, mean, rstd, x_rows, contiguous(weight), contiguous(bias), x.dtype.type(eps), *RANGE[x.dtype])
     return y.reshape(x.shape), Saved(x, weight, mean, rstd)
 
 

@@ -21,6 +21,16 @@ import numpy as np
 from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.dropout import dropout as hashed_dropout
 from tinytx.ops.gelu import A, C
+from tinytx.ops.plain_losses import (  # noqa: F401
+    cross_entropy,
+    cross_entropy_backward,
+    kl_divergence,
+    kl_divergence_backward,
+    linear_cross_entropy,
+    linear_cross_entropy_backward,
+    tsne,
+    tsne_backward,
+)
 from tinytx.ops.plain_recurrent import lstm, lstm_backward  # noqa: F401
 
 # ---------------------------------------------------------------------------------------- products and tables
@@ -156,6 +166,21 @@ def dropout_backward(dy, saved):
     return dy * saved  # (2)
 
 
+def gate(a, b, activation="gelu_tanh"):
+    """Return f(a) b."""
+    fa, saved = _ACTIVATIONS[activation][0](a)
+    return fa * b, (fa, b, saved, activation)  # (1)
+
+
+def gate_backward(dy, saved):
+    """Return (da, db)."""
+    fa, b, saved, activation = saved
+    return _ACTIVATIONS[activation][1](dy * b, saved), dy * fa  # (2), (3)
+
+
+_ACTIVATIONS = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backward), "relu": (relu, relu_backward)}
+
+
 # ---------------------------------------------------------------------------------------- rows
 
 
@@ -174,6 +199,21 @@ def layer_norm_backward(dy, saved):
     dn = weight * dy  # (5)
     dx = r * (dn - dn.mean(axis=-1, keepdims=True) - n * np.mean(dn * n, axis=-1, keepdims=True))  # (7)
     return dx, np.sum(dy * n, axis=rows), np.sum(dy, axis=rows)  # (4)
+
+
+def rms_norm(x, weight, eps=1e-6):
+    """Return w n, where n is x divided by the root of its mean square in each row."""
+    r = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + x.dtype.type(eps))
+    n = x * r  # (1)
+    return weight * n, (n, r, weight)  # (2)
+
+
+def rms_norm_backward(dy, saved):
+    """Return (dx, dweight)."""
+    n, r, weight = saved
+    dn = dy * weight  # (3)
+    dx = r * (dn - n * (dn * n).mean(axis=-1, keepdims=True))  # (4)
+    return dx, (dy * n).reshape(-1, n.shape[-1]).sum(axis=0)  # (3)
 
 
 def softmax(x, mask=None):
@@ -244,85 +284,3 @@ def merge_backward(dy, saved):
     """Return (dys, dlses)."""
     (dy, dlse), (ys, shares, y) = dy, saved
     return shares[..., None] * dy, shares * (np.sum(dy * (ys - y), axis=-1) + dlse)  # (4), (5) and (6)
-
-
-# ---------------------------------------------------------------------------------------- losses
-
-
-def _log_softmax(x):
-    """Return ln p and p of each row: (0) of cross_entropy.py."""
-    shifted = x - x.max(axis=-1, keepdims=True)
-    e = np.exp(shifted)
-    z = e.sum(axis=-1, keepdims=True)
-    return shifted - np.log(z), e / z
-
-
-def _one_hot(targets, v):
-    """Return a matrix with a row [v = t] for each target."""
-    return (np.arange(v) == targets[:, None]).astype(float)
-
-
-def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, count=None):
-    """Return the mean of - sum_v q_v ln p_v over the rows that count."""
-    v, targets = logits.shape[-1], np.ravel(targets)
-    log_p, p = _log_softmax(logits.reshape(-1, v))
-    counts = (targets != ignore_index)[:, None]
-    q = ((1 - label_smoothing) * _one_hot(targets, v) + label_smoothing / v).astype(logits.dtype)  # (1)
-    share = counts / logits.dtype.type(max(np.sum(counts) if count is None else count, 1))  # 1/N, or 0: not counted
-    return -np.sum(share * q * log_p), (p, q, share, logits.shape)  # (2), (4)
-
-
-def cross_entropy_backward(dloss, saved):
-    """Return dlogits."""
-    p, q, share, shape = saved
-    return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (3), (4)
-
-
-def linear_cross_entropy(x, weight, targets, *, chunk=None, **options):
-    """Return the cross-entropy of x W, of which all rows are one chunk."""
-    logits, linear_saved = linear(x, weight)
-    loss, loss_saved = cross_entropy(logits, targets, **options)  # (1)
-    return loss, (linear_saved, loss_saved)
-
-
-def linear_cross_entropy_backward(dloss, saved):
-    """Return (dx, dweight)."""
-    linear_saved, loss_saved = saved
-    dx, dweight, _ = linear_backward(cross_entropy_backward(dloss, loss_saved), linear_saved)  # (2), (3)
-    return dx, dweight
-
-
-def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
-    """Return the mean of sum_v q_v (ln q_v - ln p_v) over the rows whose target is not padding."""
-    v, targets = logits.shape[-1], np.ravel(targets)
-    log_p, p = _log_softmax(logits.reshape(-1, v))
-    counts = (targets != pad_id)[:, None]
-    hit = _one_hot(targets, v)
-    q = ((1 - label_smoothing) * hit + label_smoothing / max(v - 2, 1) * (1 - hit)).astype(logits.dtype)  # (1)
-    q[:, pad_id] = 0
-    log_q = np.log(q, where=q > 0, out=np.zeros_like(q))  # 0 ln 0 = 0
-    share = counts / logits.dtype.type(max(np.sum(counts) if count is None else count, 1))  # 1/N, or 0: padding
-    return np.sum(share * q * (log_q - log_p)), (p, q, share, logits.shape)  # (2), (5)
-
-
-def kl_divergence_backward(dloss, saved):
-    """Return dlogits."""
-    p, q, share, shape = saved
-    return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (4), (5)
-
-
-def tsne(y, p, *, exaggeration=1.0):
-    """Return the divergence of the map y, (N, 2), from the nearness p, (N, N)."""
-    difference = y[:, None] - y[None]  # (N, N, 2)
-    squared = np.sum(difference**2, axis=2)
-    w = (1 - np.eye(len(y))) / (1 + squared)  # (1)
-    log_p = np.log(p, where=p > 0, out=np.zeros_like(p))
-    loss = np.sum(p * (log_p + exaggeration * np.log1p(squared))) + np.log(w.sum())  # (3)
-    return loss, (difference, w, p, exaggeration)
-
-
-def tsne_backward(dloss, saved):
-    """Return dy (N, 2)."""
-    difference, w, p, exaggeration = saved
-    force = exaggeration * p * w - w * w / w.sum()  # (N, N)
-    return 4 * dloss * np.einsum("ij,ijk->ik", force, difference)  # (4)

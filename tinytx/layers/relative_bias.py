@@ -1,0 +1,91 @@
+"""The bias of attention that depends on the distance between query and key alone (Raffel et al. 2019, arXiv:1910.10683)."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.arguments import check_sizes
+from tinytx.core import Layer, Parameter
+from tinytx.layers.init import normal
+from tinytx.shapes import check_dtype
+
+
+def bucket_starts(n_buckets, max_distance):
+    """Return the smallest distance of each bucket: one distance each at first, then wider and wider.
+
+    The first e = n_buckets // 2 buckets have one distance each, 0 .. e - 1. The others divide the distances from e to
+    ``max_distance`` by equal ratios: bucket e + m begins at the first d with d/e >= (max_distance/e)^(m/e'), where e' is
+    how many there are. The last also has all longer distances. Whole numbers decide, so no logarithm is rounded.
+
+    Examples
+    --------
+    >>> bucket_starts(16, 128).tolist()
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91]
+    """
+    exact = n_buckets // 2
+    wide = n_buckets - exact
+    starts, d = list(range(exact)), exact
+    for m in range(wide):
+        while d**wide * exact**m < exact**wide * max_distance**m:
+            d += 1
+        starts.append(d)
+    return np.array(starts)
+
+
+class RelativePositionBias(Layer):
+    """A learned number for each head and bucket of distances, to be added to attention's scores.
+
+    bias_hts = table[bucket(s - t), h]. One layer serves all blocks of a stack, so its gradient is a sum over them.
+
+    Parameters
+    ----------
+    n_heads : int
+    n_buckets : int
+        At least 2; if ``two_sided``, an even number of at least 4: one half for keys up to the query, the other for those after it.
+    max_distance : int
+        From here on, all distances are one bucket. Greater than the number of buckets with one distance.
+    two_sided : bool
+        Whether keys after the query have buckets of their own; if not, their distance counts as 0 (a causal stack).
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+    init : function (rng, shape) -> array
+
+    Attributes
+    ----------
+    weight : Parameter (n_buckets, H)
+    """
+
+    def __init__(
+        self, n_heads, *, n_buckets=32, max_distance=128, two_sided=True, rng, dtype=np.float32, init=normal(0.02)
+    ):
+        place = "RelativePositionBias"
+        check_sizes(place, n_heads=n_heads, n_buckets=n_buckets, max_distance=max_distance)
+        side = n_buckets // 2 if two_sided else n_buckets
+        if side < 2 or two_sided and n_buckets % 2 or max_distance <= side // 2:
+            raise ValueError(
+                f"{place}: n_buckets is {n_buckets} and max_distance {max_distance}, expected at least 2 buckets for each "
+                "side, as many for both, and a max_distance greater than half a side's buckets"
+            )
+        self.two_sided = two_sided
+        self.starts = bucket_starts(side, max_distance)
+        self.weight = Parameter(init(rng, (n_buckets, n_heads)).astype(check_dtype(place, dtype)))
+
+    def buckets(self, queries, keys):
+        """Return the bucket (T, S) of each pair of positions, queries (T,) and keys (S,)."""
+        distance = np.asarray(queries)[:, None] - np.asarray(keys)  # > 0: the key comes before the query
+        ahead = distance < 0
+        distance = np.abs(distance) if self.two_sided else np.maximum(distance, 0)
+        bucket = np.searchsorted(self.starts, distance, side="right") - 1
+        return bucket + len(self.starts) * ahead if self.two_sided else bucket
+
+    def forward(self, queries, keys, tape=None):
+        """Positions (T,) and (S,) -> the bias (1, H, T, S)."""
+        y, saved = ops.embedding(self.buckets(queries, keys), self.weight.data)  # (T, S, H)
+        if tape is not None:
+            tape.push(self, saved)
+        return y.transpose(2, 0, 1)[None]
+
+    def backward(self, dy, tape):
+        """Return (None, None): positions have no gradient."""
+        dy = dy[0].transpose(1, 2, 0)  # (T, S, H)
+        self.weight.add_grad(ops.embedding_backward(dy, tape.pop(self)), fresh=True)
+        return None, None

@@ -1,0 +1,82 @@
+"""Losses in plain NumPy: part of ``plain.py``."""
+
+import numpy as np
+
+
+def _log_softmax(x):
+    """Return ln p and p of each row: (0) of cross_entropy.py."""
+    shifted = x - x.max(axis=-1, keepdims=True)
+    e = np.exp(shifted)
+    z = e.sum(axis=-1, keepdims=True)
+    return shifted - np.log(z), e / z
+
+
+def _one_hot(targets, v):
+    """Return a matrix with a row [v = t] for each target."""
+    return (np.arange(v) == targets[:, None]).astype(float)
+
+
+def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, count=None):
+    """Return the mean of - sum_v q_v ln p_v over the rows that count."""
+    v, targets = logits.shape[-1], np.ravel(targets)
+    log_p, p = _log_softmax(logits.reshape(-1, v))
+    counts = (targets != ignore_index)[:, None]
+    q = ((1 - label_smoothing) * _one_hot(targets, v) + label_smoothing / v).astype(logits.dtype)  # (1)
+    share = counts / logits.dtype.type(max(np.sum(counts) if count is None else count, 1))  # 1/N, or 0: not counted
+    return -np.sum(share * q * log_p), (p, q, share, logits.shape)  # (2), (4)
+
+
+def cross_entropy_backward(dloss, saved):
+    """Return dlogits."""
+    p, q, share, shape = saved
+    return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (3), (4)
+
+
+def linear_cross_entropy(x, weight, targets, *, chunk=None, **options):
+    """Return the cross-entropy of x W, of which all rows are one chunk."""
+    loss, loss_saved = cross_entropy(x @ weight, targets, **options)  # (1)
+    return loss, (x, weight, loss_saved)
+
+
+def linear_cross_entropy_backward(dloss, saved):
+    """Return (dx, dweight)."""
+    x, weight, loss_saved = saved
+    dlogits = cross_entropy_backward(dloss, loss_saved)  # (..., V)
+    d, v = weight.shape
+    return dlogits @ weight.T, x.reshape(-1, d).T @ dlogits.reshape(-1, v)  # (2), (3)
+
+
+def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
+    """Return the mean of sum_v q_v (ln q_v - ln p_v) over the rows whose target is not padding."""
+    v, targets = logits.shape[-1], np.ravel(targets)
+    log_p, p = _log_softmax(logits.reshape(-1, v))
+    counts = (targets != pad_id)[:, None]
+    hit = _one_hot(targets, v)
+    q = ((1 - label_smoothing) * hit + label_smoothing / max(v - 2, 1) * (1 - hit)).astype(logits.dtype)  # (1)
+    q[:, pad_id] = 0
+    log_q = np.log(q, where=q > 0, out=np.zeros_like(q))  # 0 ln 0 = 0
+    share = counts / logits.dtype.type(max(np.sum(counts) if count is None else count, 1))  # 1/N, or 0: padding
+    return np.sum(share * q * (log_q - log_p)), (p, q, share, logits.shape)  # (2), (5)
+
+
+def kl_divergence_backward(dloss, saved):
+    """Return dlogits."""
+    p, q, share, shape = saved
+    return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (4), (5)
+
+
+def tsne(y, p, *, exaggeration=1.0):
+    """Return the divergence of the map y, (N, 2), from the nearness p, (N, N)."""
+    difference = y[:, None] - y[None]  # (N, N, 2)
+    squared = np.sum(difference**2, axis=2)
+    w = (1 - np.eye(len(y))) / (1 + squared)  # (1)
+    log_p = np.log(p, where=p > 0, out=np.zeros_like(p))
+    loss = np.sum(p * (log_p + exaggeration * np.log1p(squared))) + np.log(w.sum())  # (3)
+    return loss, (difference, w, p, exaggeration)
+
+
+def tsne_backward(dloss, saved):
+    """Return dy (N, 2)."""
+    difference, w, p, exaggeration = saved
+    force = exaggeration * p * w - w * w / w.sum()  # (N, N)
+    return 4 * dloss * np.einsum("ij,ijk->ik", force, difference)  # (4)
