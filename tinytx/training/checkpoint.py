@@ -170,10 +170,10 @@ def _maker(task, body, settings):
 def _check_size(config, settings, arrays):
     """Raise ValueError, before anything is allocated, where a config asks for far more than the file holds."""
     held = sum(array.size for array in arrays.values())
-    d_ff = config.d_ff or config.d_model
+    d_ff = getattr(config, "d_ff", None) or config.d_model
     tables = config.vocab_size + getattr(config, "n_segments", 0) + sum(n for n in settings.values() if type(n) is int)
     asked = config.d_model * (tables + config.n_layers * (config.d_model + d_ff))
-    positions = config.d_model * config.max_len
+    positions = config.d_model * getattr(config, "max_len", 0)
     if getattr(config, "positions", "learned") == "learned":
         asked += positions
     elif positions > max(held, MOST_FIXED):  # a table that is no weight: nothing in the file vouches for it
@@ -194,12 +194,12 @@ class _Zeros:
 def _check_arrays(make, config, arrays):
     """Raise ValueError unless arrays have the names and shapes that a config asks for, before its model is made.
 
-    A model of one layer says what each layer has. How many there are must be what the arrays' names say, so that no
-    more is made than they hold.
+    A model of at most two layers says what the first one has, and what each of the others has. How many there are must
+    be what the arrays' names say, so that no more is made than they hold.
     """
-    counts = {name: 1 for name in vars(config) if re.fullmatch(r"n_(\w+_)?layers", name)}
+    counts = {name: min(2, value) for name, value in vars(config).items() if re.fullmatch(r"n_(\w+_)?layers", name)}
     shapes = {name: array.shape for name, array in make(replace(config, **counts), rng=_Zeros()).state_dict().items()}
-    parts = {name: re.match(r"(.*?\.)0(\..*)", name) for name in shapes}
+    parts = {name: re.match(r"(.*?\.)([01])(\..*)", name) for name in shapes}
     stacks = {part[1] for part in parts.values() if part}
     found = {re.match(r"(.*?\.)(\d+)\.", name) for name in arrays}
     numbers = {(match[1], int(match[2])) for match in found if match and match[1] in stacks and len(match[2]) < 9}
@@ -208,8 +208,8 @@ def _check_arrays(make, config, arrays):
     expected = {}
     for name, shape in shapes.items():
         part = parts[name]
-        names = [f"{part[1]}{n}{part[2]}" for stack, n in sorted(numbers) if stack == part[1]] if part else [name]
-        expected |= dict.fromkeys(names, shape)
+        alike = [n for stack, n in sorted(numbers) if part and stack == part[1] and min(n, 1) == int(part[2])]
+        expected |= dict.fromkeys([f"{part[1]}{n}{part[3]}" for n in alike] if part else [name], shape)
     check_arrays(type(config).__name__, expected, arrays)
 
 
