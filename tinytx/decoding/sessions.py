@@ -13,6 +13,7 @@ So one algorithm works for decoder-only models and for encoder-decoders. A sessi
 """
 
 import copy
+import sys
 from collections import deque
 
 import numpy as np
@@ -21,6 +22,8 @@ from tinytx import workers
 from tinytx.arguments import check_whole
 from tinytx.shapes import check_ids
 from tinytx.state import State
+
+ENDLESS = sys.maxsize  # positions of a model that has no longest sequence
 
 
 class Session:
@@ -35,12 +38,13 @@ class Session:
     ids : integers (B, T)
     slide : bool
         When all ``max_len`` positions are used, continue without end from the last half of them. Of a prompt longer
-        than ``max_len`` the end is used.
+        than ``max_len`` the end is used. A model whose config has no ``max_len`` reads texts of any length.
     """
 
     def __init__(self, model, ids, slide=False):
         self.model, self.state, self.vocab_size = model, State(), model.vocab_size
-        self.max_len, self.slides = model.config.max_len, slide
+        self.max_len = getattr(model.config, "max_len", ENDLESS)
+        self.slides = slide and self.max_len < ENDLESS
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
         self._n_fed = 0
