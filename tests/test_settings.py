@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tinytx.models import BertConfig, GPTConfig, TransformerConfig
+from tinytx.models import MODELS, GPTConfig
 from tinytx.settings import Settings, extended, setting
 
 
@@ -68,7 +68,7 @@ def test_the_documentation_is_made_of_the_same_lines():
         assert f"\n{line}\n" in Things.__doc__
 
 
-@pytest.mark.parametrize("cls", [GPTConfig, BertConfig, TransformerConfig])
+@pytest.mark.parametrize("cls", [config for _, config in MODELS.values()])
 def test_every_setting_of_a_config_says_what_it_means(cls):
     """Catches a field without help or bounds: nothing would check it, and no flag could be made of it."""
     for field in dataclasses.fields(cls):
