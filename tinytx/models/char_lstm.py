@@ -1,0 +1,81 @@
+"""LSTM over characters (Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks").
+
+Beside `tinytx.models.gpt`: what came before is not looked at again but kept in a state of fixed size, h and c of each
+layer. So there are no positions and no longest sequence, a token costs the same however long the text before it is, and
+a text can be learned in parts of which each goes on with the state that the part before ended with.
+"""
+
+import numpy as np
+
+from tinytx.core import Layer
+from tinytx.layers import LSTM, Dropout, Embedding
+from tinytx.models.config import MOST_LAYERS
+from tinytx.settings import Settings, setting
+
+
+class CharLSTMConfig(Settings):
+    """What an LSTM over characters is made of."""
+
+    vocab_size: int = setting(help="number of tokens, V", minimum=1)
+    d_embedding: int = setting(64, "width of the embedded tokens", minimum=1)
+    d_model: int = setting(256, "width of the state, R, and of the output", minimum=1)
+    n_layers: int = setting(1, "LSTM layers, one above the other", minimum=1, maximum=MOST_LAYERS)
+    dropout: float = setting(0.0, "dropout of each layer's output in training", minimum=0, below=1, free=True)
+
+
+class CharLSTM(Layer):
+    """Embedded tokens and LSTM layers: ids to a vector for each position.
+
+    Parameters
+    ----------
+    config : CharLSTMConfig
+    rng : numpy.random.Generator
+        Embeddings are normal(0, 1), the LSTMs as `tinytx.layers.LSTM` draws them: PyTorch's initial values.
+    dtype : float32 or float64
+
+    Examples
+    --------
+    >>> body = CharLSTM(CharLSTMConfig(vocab_size=65), rng=np.random.default_rng(0))
+    >>> body(np.zeros((2, 5), int)).shape
+    (2, 5, 256)
+    """
+
+    def __init__(self, config, *, rng, dtype=np.float32):
+        self.config, draw = config, {"rng": rng, "dtype": dtype}
+        self.token = Embedding(config.vocab_size, config.d_embedding, **draw)
+        widths = [config.d_embedding, *[config.d_model] * (config.n_layers - 1)]
+        self.layers = [LSTM(width, config.d_model, **draw) for width in widths]
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, ids, tape=None, *, state=None):
+        """Return the last layer's output at each position.
+
+        Parameters
+        ----------
+        ids : integers (B, T)
+        tape : Tape, optional
+        state : State, optional
+            Holds what the layers remember of the tokens before ``ids``; afterwards, of these too.
+
+        Returns
+        -------
+        array (B, T, R)
+
+        Raises
+        ------
+        ValueError
+            If ids are no matrix, or one is not in the vocabulary.
+        """
+        ids = np.asarray(ids)
+        if ids.ndim != 2 or ids.size == 0:
+            raise ValueError(f"CharLSTM: ids have shape {ids.shape}, expected (B, T), at least (1, 1)")
+        x = self.token(ids, tape)
+        for layer in self.layers:
+            x = self.dropout(layer(x, tape=tape, state=state), tape)
+        return x
+
+    def backward(self, dx, tape):
+        """Add the gradients of `forward`; ids have none, so nothing is returned."""
+        for layer in reversed(self.layers):
+            dx = layer.backward(self.dropout.backward(dx, tape), tape)
+        self.token.backward(dx, tape)
