@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tinytx.models import MODELS, GPTConfig
+from tinytx.models import MODELS, BertConfig, GPTConfig
 from tinytx.settings import Settings, extended, setting
 
 
