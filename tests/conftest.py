@@ -13,6 +13,7 @@ import signal
 
 import numba
 import pytest
+from command_runs import *  # noqa: F403 - fixtures of tests/cli and tests/recipes: commands, and runs that many look at
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("properties")

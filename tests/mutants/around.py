@@ -39,6 +39,16 @@ TABLE = {
         ("what could not be told exits with success",
          "return 0 if report else 1", 'return 1 if report.verdict == "FAIL" else 0'),
     ],
+    "cli/reproduce.py": [
+        ("a missed figure exits with success", "return 0 if met else 1", "return 0"),
+    ],
+    "recipes/recipe.py": [
+        ("a figure that is far too small is met", "abs(measured[self.measure] - self.value)",
+         "measured[self.measure] - self.value"),
+    ],
+    "recipes/data_files.py": [
+        ("another file is kept as the recipe's", "raise _WrongFile(how)", "pass"),
+    ],
     "recipes/bert_rows.py": [
         ("masks stay the same where they should change", '"dynamic": not settings.static', '"dynamic": settings.static'),
     ],

@@ -15,6 +15,8 @@ BAD_INPUT = (ValueError, OSError, ImportError, ArithmeticError, MemoryError, EOF
 COMMANDS = {
     "train": "train a model by a recipe (train gpt is the default)",
     "recipes": "what can be trained, and what to expect",
+    "data": "fetch the file that a recipe learns from",
+    "reproduce": "train a recipe, and compare its figure with the expected one",
     "sample": "let a trained GPT write",
     "translate": "let a trained Transformer translate",
     "fill": "let a trained BERT fill in hidden words",

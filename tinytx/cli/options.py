@@ -11,8 +11,8 @@ def add_options(parser, cls):
 
     What the class itself names comes first, and what it inherits behind.
     """
-    order = {name: place for place, base in reversed([*enumerate(cls.__mro__)])
-             for name in vars(base).get("__annotations__", {})}  # fmt: skip
+    order = {name: (place, i) for place, base in reversed([*enumerate(cls.__mro__)])
+             for i, name in enumerate(vars(base).get("__annotations__", {}))}  # fmt: skip
     for field in sorted(dataclasses.fields(cls), key=lambda field: order[field.name]):
         kind, text = kind_of(cls, field.name)[0], field.metadata["help"]
         text += f" (default: {field.default})" if field.default is not None else ""

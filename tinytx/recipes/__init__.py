@@ -5,7 +5,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from tinytx.recipes.recipe import DataFile, Expect, Prepared, Recipe
+from tinytx.recipes.data_files import DataFile
+from tinytx.recipes.recipe import Expect, Prepared, Recipe
 
 RECIPES = {  # name of a file in this package -> what it trains
     "gpt": "a character-level GPT",

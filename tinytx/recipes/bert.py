@@ -22,7 +22,6 @@ from tinytx.recipes.bert_rows import (
     read_documents,
     validation_batches,
 )
-from tinytx.recipes.rates import OptimizerSettings
 from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest, origin
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import HiddenWords
@@ -67,7 +66,7 @@ class MaskedTextSettings(Settings):
 
 
 SETTINGS = extended(
-    RunSettings, MaskedTextSettings, BertConfig, OptimizerSettings, without=FROM_DATA,
+    RunSettings, MaskedTextSettings, BertConfig, without=FROM_DATA,
     max_len=20, d_model=128, n_heads=4, n_layers=4, norm_order="pre",
 )  # fmt: skip
 

@@ -8,7 +8,6 @@ from tinytx.pipelines import Writer
 from tinytx.pipelines.texts import encode_known
 from tinytx.progress import tracked
 from tinytx.recipes import DataFile, Expect, Prepared, Recipe
-from tinytx.recipes.rates import OptimizerSettings
 from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest, origin
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import NextToken
@@ -30,7 +29,7 @@ class TextSettings(Settings):
 
 
 SETTINGS = extended(  # nanoGPT's recipe for a laptop
-    RunSettings, TextSettings, GPTConfig, OptimizerSettings, without=("vocab_size",),
+    RunSettings, TextSettings, GPTConfig, without=("vocab_size",),
     min_lr=1e-4, beta2=0.99, weight_decay=0.1,
 )  # fmt: skip
 ROWS = 64  # sequences of a validation's batch

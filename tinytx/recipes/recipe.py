@@ -7,35 +7,6 @@ from typing import Any, NamedTuple
 from tinytx.progress import tracked
 
 
-class DataFile(NamedTuple):
-    """A file that a recipe learns from.
-
-    Attributes
-    ----------
-    name : str
-        Of the file.
-    address : str
-        Where it is: of the file itself, or of a page for people if ``by_hand``.
-    licence : str
-    size : int
-        In bytes; with ``checksum``, of the part that is checked.
-    checksum : str
-        SHA-256 of the first ``size`` bytes. More bytes may follow where the recipe reads the first lines only.
-    member : str, optional
-        The name of the file inside the .tgz at the address.
-    by_hand : bool
-        Whether no program can fetch it: its page, or a conversion, needs a person.
-    """
-
-    name: str
-    address: str
-    licence: str
-    size: int
-    checksum: str
-    member: str | None = None
-    by_hand: bool = False
-
-
 class Expect:
     """The figure to expect of a run.
 

@@ -78,8 +78,8 @@ class Run:
         """Say what is learned from, what learns it, and which settings have no effect."""
         model = self.trainer.model
         n_parameters = sum(parameter.data.size for parameter in model.parameters())
-        sizes = ", ".join(f"{name} {value}" for name, value in vars(model.config).items() if SIZE.fullmatch(name))
-        size = f"{sizes}: {counted(n_parameters, 'parameter')}"
+        sizes = {name: value for name, value in vars(model.config).items() if value and SIZE.fullmatch(name)}
+        size = f"{', '.join(f'{name} {value}' for name, value in sizes.items())}: {counted(n_parameters, 'parameter')}"
         print(*lines, f"Model: {self.recipe.system}, {size}; {self._threads()}", sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
         for note in self.settings.notes() + rate_notes(self.trainer.optimizer.lr, self.settings, self._then):

@@ -16,6 +16,7 @@ from tinytx.lock import locked
 from tinytx.progress import say
 from tinytx.recipes import RECIPES
 from tinytx.recipes.best import FOLDER
+from tinytx.recipes.rates import OptimizerSettings
 from tinytx.settings import Flags, flag_of, setting
 from tinytx.training import load_checkpoint
 from tinytx.wording import command
@@ -28,10 +29,10 @@ RENAMED = {"eps": "adam_eps"}  # settings that had another name in checkpoints o
 FORGOTTEN = {"recipe"}  # a setting of earlier versions, which named where defaults came from
 
 
-class RunSettings(Flags):
+class RunSettings(OptimizerSettings, Flags):
     """The settings that every run has.
 
-    A recipe's class adds those of its data, its model and its optimiser by `tinytx.settings.extended`. Beside what
+    A recipe's class adds those of its data and its model by `tinytx.settings.extended`. Beside what
     `tinytx.settings.setting` lists, a setting may have ``fixed=True``: a run that goes on cannot change it;
     ``file=True``: it is the path of a file that is read; ``only={other: (value, ...)}``: it has an effect only where
     the other setting has one of these values.

@@ -15,7 +15,6 @@ from tinytx.pipelines import Translator
 from tinytx.progress import tracked
 from tinytx.recipes import Expect, Prepared, Recipe
 from tinytx.recipes.pair_parts import read_parts
-from tinytx.recipes.rates import OptimizerSettings
 from tinytx.recipes.settings import MOST_TOKENS, RunSettings, digest, origin
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import SequenceToSequence
@@ -66,7 +65,7 @@ class PairSettings(Settings):
 
 
 SETTINGS = extended(
-    RunSettings, PairSettings, TransformerConfig, OptimizerSettings, without=FROM_DATA,
+    RunSettings, PairSettings, TransformerConfig, without=FROM_DATA,
     d_model=128, n_heads=4, n_encoder_layers=2, n_decoder_layers=1, d_ff=256, dropout=0.0, norm_order="pre",
     label_smoothing=0.0, beta2=0.98, weight_decay=0.0, steps=1500,
 )  # fmt: skip

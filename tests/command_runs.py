@@ -1,4 +1,4 @@
-"""The command line, called in this process; and one small run that several tests look at."""
+"""Fixtures: the command line, called in this process; and small runs that several tests look at."""
 
 import contextlib
 import io

@@ -1,0 +1,63 @@
+"""A model and a recipe in a user's file, in no table: trained, saved, gone on with, loaded and used like the others."""
+
+import numpy as np
+import pytest
+from run_files import content
+
+from tinytx.pipelines import Writer, load_run
+from tinytx.recipes import Recipe, load_recipe
+from tinytx.recipes.train import train
+
+TRAIN = "train letters.py --max-len 8 --threads 1"
+
+
+def test_readmes_commands(tinytx, letters, no_pictures):
+    """Catches a README that shows what does not run; and a resumed run that differs from a straight one."""
+    assert tinytx(TRAIN, "--steps 6 --decay-steps 9 --out runs/a").code == 0
+    result = tinytx("train letters.py --steps 9 --resume runs/a")
+    assert result.code == 0, result.err
+    assert tinytx(TRAIN, "--steps 9 --decay-steps 9 --out runs/b").code == 0
+    arrays, meta = content(letters / "runs/a")
+    assert (arrays, meta) == content(letters / "runs/b")
+    assert (meta["model"], meta["task"], meta["config"]["max_len"]) == ("Letters", "next_token", 8)
+    assert "Model: Letters, d_model 16: " in result.out and "perplexity: " in result.out and "accuracy: " in result.out
+    assert "train letters.py --resume runs/a --steps 18" in result.out
+    recipe = load_recipe("letters.py")
+    writer = load_run("runs/a", Writer, own={"Letters": (recipe.model, recipe.config)})
+    assert len("".join(writer.write("1 times", 5, rng=np.random.default_rng(0)))) == 12
+
+
+def test_the_default_folder_and_the_help(tinytx, letters, no_pictures):
+    """Catches a folder runs/letters.py, and help without the recipe's own flags."""
+    assert tinytx(TRAIN, "--steps 1").code == 0 and (letters / "runs/letters/checkpoint.npz").exists()
+    assert "--data DATA" in tinytx("train letters.py --help").out
+
+
+def test_a_recipe_is_trained_from_python(letters, no_pictures, capsys):
+    """Catches what only the command line could do."""
+    recipe = load_recipe("letters.py")
+    assert isinstance(recipe, Recipe)
+    run = train("letters.py", recipe, {"steps": 2, "max_len": 8, "threads": 1}, out="run")
+    assert run.finished and run.measured.keys() == {"val_loss", "perplexity", "accuracy"}
+    assert run.measured["perplexity"] == pytest.approx(np.exp(run.measured["val_loss"]), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name, named",
+    [
+        ("train nowhere.py", "'nowhere.py' is no recipe: expected one of gpt, "),
+        ("train empty.py", "empty.py holds no RECIPE: set RECIPE = "),
+        ("train letters.py --data none.txt", "none.txt"),
+        ("train letters.py --d-model 0", "train: --d-model is 0, expected a whole number of at least 1"),
+        ("train letters.py --resume GPT", "holds GPT for NextToken, expected Letters for NextToken; to go on with it: "),
+        ("train gpt --resume LETTERS", "one of bert, gpt, transformer"),
+        ("reproduce letters.py", "letters.py states no figure"),
+    ],
+)
+def test_what_cannot_be_done(tinytx, letters, finished, no_pictures, name, named):
+    (letters / "empty.py").write_text("")
+    if "LETTERS" in name:
+        assert tinytx(TRAIN, "--steps 1 --out own").code == 0
+    result = tinytx(name.replace("GPT", str(finished[0])).replace("LETTERS", "own"))
+    assert result.code == 2 and named in result.err
+    assert not (letters / "runs").exists()
