@@ -56,7 +56,7 @@ def test_what_is_inherited_stands_behind():
     parser = argparse.ArgumentParser(usage="")
     add_options(parser, Derived)
     flags = [word for word in parser.format_help().split() if word.startswith("--") and word != "--help"]
-    assert flags == ["--rate", "--own", "--n-things", "--path", "--width", "--loud,", "--no-loud", "--kind"]
+    assert flags == ["--own", "--rate", "--n-things", "--path", "--width", "--loud,", "--no-loud", "--kind"]
     assert given(parser.parse_args(["--own", "2", "--width", "3"]), Derived) == {"own": 2, "width": 3}
 
 
