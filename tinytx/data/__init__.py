@@ -3,8 +3,8 @@
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`; documents: `prose`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces` and `tutorial` are the kinds; `vocabularies` chooses among them; `graphemes` says what a character is.
-- ``batches``: from ids to arrays. `windows` of one long text; `encoded_pairs` and `pair_batches`; for BERT `rows`,
-  `sentence_pairs`, `masking` and `masked_batches`.
+- ``batches``: from ids to arrays. `windows` and `streams` of one long text; `encoded_pairs` and `pair_batches`; for BERT
+  `rows`, `sentence_pairs`, `masking` and `masked_batches`.
 
 `reading` reads text files for all of them.
 """
@@ -15,6 +15,7 @@ from tinytx.data.batches.masking import mask_words
 from tinytx.data.batches.pair_batches import PairBatch, PairBatches
 from tinytx.data.batches.rows import framed, joined, pad
 from tinytx.data.batches.sentence_pairs import SentencePairs, next_sentence_pairs, sentence_order_pairs
+from tinytx.data.batches.streams import stream_batch
 from tinytx.data.batches.windows import IGNORE_INDEX, random_batch, split, windows
 from tinytx.data.reading import DataError, read_text
 from tinytx.data.texts.corpus import builtin_corpus
@@ -67,6 +68,7 @@ __all__ = [
     "sentences",
     "split",
     "split_pairs",
+    "stream_batch",
     "tokenizer_from_dict",
     "tutorial_words",
     "windows",

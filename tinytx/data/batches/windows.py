@@ -31,7 +31,7 @@ def split(ids, train_fraction=0.9):
     TypeError, ValueError
         If ids are not one row of integers, or the fraction is outside 0..1.
     """
-    ids = _one_row("split", ids)
+    ids = one_row("split", ids)
     check_number("split", "train_fraction", train_fraction, "0..1", lambda share: 0 <= share <= 1)
     cut = round(len(ids) * train_fraction)
     return ids[:cut], ids[cut:]
@@ -62,7 +62,7 @@ def random_batch(ids, *, max_len, batch_size, seed, step):
     TypeError, ValueError
         If ids are not one row of integers, a size is below 1, or the ids are fewer than ``max_len + 1``.
     """
-    ids = _one_row("random_batch", ids)
+    ids = one_row("random_batch", ids)
     max_len = check_whole("random_batch", "max_len", max_len)
     batch_size = check_whole("random_batch", "batch_size", batch_size)
     seed, step = (check_whole("random_batch", *named, least=0) for named in (("seed", seed), ("step", step)))
@@ -74,7 +74,7 @@ def random_batch(ids, *, max_len, batch_size, seed, step):
     rng = np.random.default_rng([seed, step])
     starts = rng.integers(len(ids) - max_len, size=(batch_size, 1))
     positions = starts + np.arange(max_len)  # (B, T)
-    return _int64("random_batch", ids[positions]), _int64("random_batch", ids[positions + 1])
+    return as_int64("random_batch", ids[positions]), as_int64("random_batch", ids[positions + 1])
 
 
 def windows(ids, max_len):
@@ -98,11 +98,11 @@ def windows(ids, max_len):
     TypeError, ValueError
         If ids are not one row of integers, ``max_len`` is below 1, or there are fewer than 2 ids.
     """
-    ids = _one_row("windows", ids)
+    ids = one_row("windows", ids)
     max_len = check_whole("windows", "max_len", max_len)
     if len(ids) < 2:
         raise ValueError(f"windows: {counted(len(ids), 'token')}, and the shortest window needs 2; take a longer text")
-    n_targets, ids = len(ids) - 1, _int64("windows", ids)
+    n_targets, ids = len(ids) - 1, as_int64("windows", ids)
     shape = (-(-n_targets // max_len), max_len)
     inputs, targets = np.zeros(shape, np.int64), np.full(shape, IGNORE_INDEX)
     inputs.ravel()[:n_targets] = ids[:-1]
@@ -110,7 +110,8 @@ def windows(ids, max_len):
     return inputs, targets
 
 
-def _one_row(place, ids):
+def one_row(place, ids):
+    """Return ids as an array; raise TypeError or ValueError unless they are one row of integers."""
     ids = np.asarray(ids)
     if ids.ndim != 1:
         raise ValueError(f"{place}: ids have shape {ids.shape}, expected (n,)")
@@ -119,7 +120,7 @@ def _one_row(place, ids):
     return ids
 
 
-def _int64(place, ids):
+def as_int64(place, ids):
     """Return ids as int64; raise ValueError for an id of uint64 that int64 cannot hold."""
     if ids.dtype == np.uint64 and ids.size and ids.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{place}: id {ids.max()} is larger than int64 can hold; ids count from 0 to V - 1")
