@@ -28,7 +28,8 @@ class Counter:
     def __init__(self, t=0):
         self.optimizer = Rates(t=t)
 
-    def step(self, *batch):
+    def step(self, *batch, **options):
+        self.options = options
         self.optimizer.t += 1
         return 10 / self.optimizer.t
 
@@ -38,7 +39,7 @@ def run(tmp_path, monkeypatch):
     """Run ``fit`` on a counter; what was saved, shown and closed is in ``run.saved`` and ``run.shown``."""
 
     def call(steps, start=0, batch=lambda step: (), **options):
-        trainer = Counter(start)
+        trainer = call.trainer = Counter(start)
         settings = {"eval_every": 4, "log_every": 3, "tokens": 8, "evaluate": lambda: 0.5}
         settings["save"] = lambda: call.saved.append(trainer.optimizer.t)
         return fit(trainer, batch, steps=steps, out=tmp_path, **settings | options)
@@ -85,6 +86,14 @@ def test_batches_are_asked_for_by_step(run):
     asked = []
     run(7, start=5, batch=lambda step: asked.append(step) or ())
     assert asked == [5, 6]
+
+
+def test_every_step_gets_the_state_of_a_run_that_has_one(run):
+    state = object()
+    run(2, state=state)
+    assert run.trainer.options == {"state": state}
+    run(2, start=0)
+    assert run.trainer.options == {}
 
 
 def test_a_resumed_run_replaces_the_records_it_takes_again(run):

@@ -65,6 +65,8 @@ class Prepared(NamedTuple):
         {name in the checkpoint: state}.
     kept : any
         What ``measure`` and ``report`` need besides.
+    carries : bool
+        Whether the model remembers the batch before: each row of a batch goes on where that of the last one ended.
     peak : float, optional
         The largest learning rate, in place of the setting ``lr``.
     """
@@ -79,6 +81,7 @@ class Prepared(NamedTuple):
     digests: dict = {}
     tokenizers: dict = {}
     kept: Any = None
+    carries: bool = False
     peak: float | None = None
 
 

@@ -45,6 +45,8 @@ class Run:
         The folder that was asked for.
     held : contextlib.ExitStack
         Holds the folder's lock.
+    state : State, optional
+        What the model remembers from one step to the next.
     **meta : anything that JSON can say
         What each checkpoint holds beside model, optimiser and settings: tokenizers, the data's `digest`.
 
@@ -59,10 +61,10 @@ class Run:
         What was measured of the finished run: ``val_loss``, and the recipe's measures.
     """
 
-    def __init__(self, name, recipe, settings, trainer, before, out, held, **meta):
+    def __init__(self, name, recipe, settings, trainer, before, out, held, *, state=None, **meta):
         self.name, self.recipe = name, recipe
         self.finished, self.measured = False, None
-        self.settings, self.trainer, self.meta = settings, trainer, meta
+        self.settings, self.trainer, self.state, self.meta = settings, trainer, state, meta
         self._then = before.meta["settings"] if before else None
         self.resumed, self.seconds = before is not None, 0.0
         self.best = Best.of(before.meta) if before and settings.keeps_best else Best()
@@ -102,6 +104,7 @@ class Run:
             folder or self.folder,
             self.trainer.model,
             optimizer=optimizer,
+            state=self.state,
             settings=dataclasses.asdict(self.settings),
             step=optimizer.t,
             fingerprint=fingerprint(self.trainer.threads),
@@ -125,6 +128,7 @@ class Run:
                 out=self.folder,
                 evaluate=lambda: self._validate(evaluate),
                 save=self.save,
+                state=self.state,
                 stop=self._is_over,
                 eval_every=settings.eval_every,
                 log_every=settings.log_every,

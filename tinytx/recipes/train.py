@@ -9,7 +9,8 @@ from tinytx.progress import say
 from tinytx.recipes.rates import check_rates, make_optimizer
 from tinytx.recipes.run import Run
 from tinytx.recipes.settings import begin, compare_data
-from tinytx.training import Trainer
+from tinytx.state import State
+from tinytx.training import Trainer, load_state
 from tinytx.training.checkpoint import differences, fingerprint
 from tinytx.wording import counted
 
@@ -41,7 +42,8 @@ def train(name, recipe, flags, *, out=None, resume=None):
         model = build(recipe, prepared, settings, before)
         trainer = make_trainer(make_optimizer(model, settings, peak=prepared.peak), model, settings, before)
         meta = prepared.digests | prepared.tokenizers
-        run = Run(name, recipe, settings, trainer, before, out, held, **meta)
+        state = (load_state(before.folder) if before else State()) if prepared.carries else None
+        run = Run(name, recipe, settings, trainer, before, out, held, state=state, **meta)
         run.announce(*prepared.lines)
         if run.fit(prepared.batch, tokens=prepared.tokens, evaluate=lambda: run.evaluate(prepared.some())):
             run.conclude(prepared)

@@ -14,7 +14,7 @@ from tinytx.training.trainer import NotFiniteError
 METRICS = "metrics.jsonl"
 
 
-def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, log_every=10, stop=None):
+def fit(trainer, batch, *, steps, tokens, out, evaluate, save, state=None, eval_every=250, log_every=10, stop=None):
     """Train until ``steps`` optimiser steps have been taken, or until the run is interrupted.
 
     Parameters
@@ -34,6 +34,8 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
         Returns the validation loss. None if there is no validation: then ``eval_every`` only spaces checkpoints.
     save : function ()
         Writes a checkpoint. Called at every evaluation, at the end, on interruption and before an error is raised.
+    state : State, optional
+        What the model remembers from one step to the next, see `Trainer.step`; ``save`` is to write it too.
     eval_every, log_every : int
         Steps between evaluations, and between lines of metrics.
     stop : function () -> bool, optional
@@ -53,7 +55,7 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
     NotFiniteError
         If a loss is NaN or infinite; the last good checkpoint is kept.
     """
-    optimizer = trainer.optimizer
+    optimizer, remembered = trainer.optimizer, {} if state is None else {"state": state}
 
     def is_over():
         return optimizer.t >= steps or stop is not None and stop()
@@ -65,7 +67,7 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, eval_every=250, l
             rate, step = optimizer.learning_rate, optimizer.t
             with _saving(save):
                 arrays = batch(step)
-            loss = trainer.step(*arrays)  # not inside _saving: after an error the weights may be half updated
+            loss = trainer.step(*arrays, **remembered)  # not inside _saving: after an error the weights may be half updated
             t = optimizer.t
             record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
             log.measure(record)
