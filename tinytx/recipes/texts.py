@@ -1,0 +1,130 @@
+"""Characters of a text, and a model that says the next one: what the recipes of such models share."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.data import CharTokenizer, builtin_corpus, read_text, split, windows
+from tinytx.pipelines import Writer
+from tinytx.pipelines.texts import encode_known
+from tinytx.progress import tracked
+from tinytx.recipes.data_files import DataFile
+from tinytx.recipes.recipe import Prepared
+from tinytx.recipes.settings import MOST_ROWS, digest, origin
+from tinytx.settings import Settings, flag_of, setting
+from tinytx.wording import command, counted
+
+ROWS = 64  # sequences of a validation's batch
+SHAKESPEARE = DataFile(
+    name="tinyshakespeare.txt",
+    address="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+    licence="public domain",
+    size=1_115_394,
+    checksum="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+)
+
+
+class TextSettings(Settings):
+    """Which text is learned, and in which pieces."""
+
+    data: str | None = setting(
+        None, "UTF-8 text file to learn from; without it, Python's own language reference", file=True
+    )
+    valid: str | None = setting(None, "UTF-8 text file that validates, in place of the end of the text", file=True)
+    batch_size: int = setting(12, "sequences in a step", minimum=1, maximum=MOST_ROWS)
+    train_fraction: float = setting(
+        0.9, "share of the text that is trained on; the rest validates", minimum=0, only={"valid": (None,)}
+    )
+    eval_windows: int = setting(256, "sequences of a validation on the way; the last one reads all", minimum=1)
+
+
+class Text(NamedTuple):
+    """A text as ids of its characters.
+
+    Attributes
+    ----------
+    tokenizer : CharTokenizer
+    train, validation : integers (n,)
+    """
+
+    tokenizer: CharTokenizer
+    train: np.ndarray
+    validation: np.ndarray
+
+
+def prepare_text(settings, before, config, make_batch, *, row, length=None, **options):
+    """Return what is `tinytx.recipes.Prepared`, ``kept`` being a `Text`.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        With those of `TextSettings`.
+    before : Before, or None
+    config : class
+        Of the model's config.
+    make_batch : function (ids, step) -> (inputs, targets)
+        Of the ids that are trained on.
+    row : str
+        The setting that says how many tokens are in a row of a batch.
+    length : int, optional
+        Tokens in a row of a validation, if not as many.
+    **options
+        Of `Prepared` beside: ``carries``.
+
+    Raises
+    ------
+    ValueError
+        If the text to train on is shorter than a row, or that to validate has fewer than 2 characters.
+    """
+    texts = [builtin_corpus() if settings.data is None else read_text(settings.data)]
+    texts += [] if settings.valid is None else [read_text(settings.valid)]
+    whole, size = "".join(texts), getattr(settings, row)
+    tokenizer = CharTokenizer.from_dict(before.meta.get("tokenizer")) if before else CharTokenizer.from_text(whole)
+    places = [settings.data or "the text", settings.valid]
+    ids = [encode_known(tokenizer, text, place) for text, place in zip(texts, places, strict=False)]
+    text = Text(tokenizer, *(ids if settings.valid else split(*ids, settings.train_fraction)))
+    _check_lengths(text, flag_of(row), size)
+    inputs, targets = windows(text.validation, length or size)
+
+    def rows(every=1):
+        ins, outs = inputs[::every], targets[::every]
+        return [(ins[i : i + ROWS], outs[i : i + ROWS]) for i in range(0, len(ins), ROWS)]
+
+    named = origin(settings, before, "data", "valid")
+    line = (
+        f"Text: {settings.data or 'the Python language reference'}{named}, {counted(len(whole), 'character')}, "
+        f"{tokenizer.vocab_size} distinct; {len(text.train):,} to train on, {len(text.validation):,} to validate"
+    )
+    return Prepared(
+        config=config(vocab_size=tokenizer.vocab_size, **settings.fields_of(config)),
+        batch=lambda step: make_batch(text.train, step),
+        tokens=settings.batch_size * size,
+        some=lambda: rows(max(1, len(inputs) // settings.eval_windows)),
+        whole=rows,
+        digests={"text": digest(*texts)},
+        tokenizers={"tokenizer": tokenizer.to_dict()},
+        lines=[line],
+        kept=text,
+        **options,
+    )
+
+
+def _check_lengths(text, flag, size):
+    """Raise ValueError where a text is too short for one row."""
+    if len(text.train) <= size:
+        needs = f"a row of {flag} {size} needs {size + 1}"
+        remedy = f"take a longer text, a smaller {flag} or a larger --train-fraction"
+        raise ValueError(f"there are {counted(len(text.train), 'character')} to train on, and {needs}: {remedy}")
+    if len(text.validation) < 2:
+        remedy = "take a longer text or a smaller --train-fraction, or name another text by --valid"
+        raise ValueError(f"there are {counted(len(text.validation), 'character')} to validate, expected 2: {remedy}")
+
+
+def print_sample(run, prepared):
+    """Print a text that the trained model writes; return the command that lets it write another."""
+    tokenizer, rng = prepared.kept.tokenizer, np.random.default_rng(run.settings.seed)
+    writing = Writer(run.trainer.model, tokenizer).write(n_tokens=300, temperature=0.8, rng=rng)
+    _, *texts = tracked(writing, "character", 301)
+    print(f"\n--- a sample ---\n{''.join(texts).strip()}\n----------------\n")
+    prompt = ["--prompt", "The "] if set("The ") <= set(tokenizer.characters) else []
+    return command("sample", run.folder, *prompt)
