@@ -10,6 +10,7 @@ from tinytx.recipes.recipe import Expect, Prepared, Recipe
 
 RECIPES = {  # name of a file in this package -> what it trains
     "gpt": "a character-level GPT",
+    "char_lstm": "an LSTM that says the next character",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "pairs": "an encoder-decoder that translates pairs of yours",
     "bert": "an encoder that fills in hidden words",
