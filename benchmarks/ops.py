@@ -22,7 +22,6 @@ from sides import SHAPES, Shape
 
 from tinytx import workers
 
-SECONDS = 0.3  # of a turn
 SIDES = ("ours", "torch", "numpy")
 
 
@@ -125,9 +124,10 @@ def show(name, figures):
 
 def main():
     """Run the operations, print the table, and write the JSON."""
-    parser = turns.parser(__doc__, quick="--shape nano --turns 1")
+    parser = turns.parser(__doc__, quick="--shape nano --turns 1 --seconds 0")
     parser.add_argument("--shape", choices=["nano", "baby", "gpt2"], default="baby", help="sizes, as in sides.py")
     parser.add_argument("--ops", nargs="+", choices=op_sides.OURS, default=list(op_sides.OURS))
+    parser.add_argument("--seconds", type=float, default=0.3, help="of a turn of an operation (default 0.3)")
     parser.add_argument("--long", type=int, nargs="?", const=16384, metavar="T", help="attention at this length alone")
     arguments = parser.parse_args()
     shape, threads, env = SHAPES[arguments.shape], arguments.threads, turns.environment(arguments.keep_env)
@@ -144,7 +144,7 @@ def main():
         for name in ["attention"] if arguments.long else arguments.ops:
             turns.take_turns(running.values(), 1, {"op": name, "repeats": 1})
             slowest = max(side.turns[0]["forward"] + side.turns[0]["backward"] for side in running.values())
-            repeats = max(1, round(SECONDS * 1e3 / slowest))
+            repeats = max(1, round(arguments.seconds * 1e3 / slowest))
             turns.take_turns(running.values(), arguments.turns, {"op": name, "repeats": repeats})
             figures[name] = figures_of(running)
             show(name, figures[name])

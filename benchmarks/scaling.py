@@ -135,7 +135,7 @@ def draw_ratio(panel, values, ratios, style):
 
 def main():
     """Measure the axes, print a line for each point, and write picture and JSON."""
-    parser = turns.parser(__doc__, turns=5, quick="--axes length threads --points 2 --turns 1")
+    parser = turns.parser(__doc__, turns=5, quick="--axes length threads --points 1 --turns 1")
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
     parser.add_argument("--points", type=int, help="the first so many of each axis (default: all)")
     parser.add_argument("--png", type=Path, help="file to draw the curves to")

@@ -54,7 +54,7 @@ def train(infection, text, steps, bar):
 def diagnose(infection):
     """Return what the checks say of a fault, in a few words."""
     model, ids, targets = tiny_gpt(infection)
-    report = gradcheck(model.loss, ids, targets, mode="sampled", samples=2)
+    report = gradcheck(model.loss, ids, targets, mode="sampled", samples=1)
     if report:
         try:
             leak_check(model, ids)

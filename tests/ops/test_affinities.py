@@ -117,6 +117,7 @@ def test_scale_and_place_do_not_matter():
     np.testing.assert_allclose(affinities(1e-3 * x + 7, 12), affinities(x, 12), rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.compiled
 def test_threads_change_no_bit():
     x = points(300)
     with workers.use(workers.Pool(2)):

@@ -12,26 +12,34 @@ from tinytx.tasks import NextToken, task
 from tinytx.testing import first_wrong_op
 from tinytx.testing.walk import _operations
 
+QUICK = {"mode": "directional", "directions": 1}
+
+
+def gpt(n_layers):
+    config = GPTConfig(vocab_size=7, max_len=5, d_model=4, n_heads=2, n_layers=n_layers, d_ff=6)
+    return NextToken(GPT(config, rng=np.random.default_rng(0)))
+
 
 @pytest.fixture
 def model():
-    return NextToken(GPT(GPTConfig(vocab_size=7, max_len=5, d_model=6, n_heads=2, n_layers=2), rng=np.random.default_rng(0)))
+    """A walk that finds nothing looks at every layer, and last at the whole model: one block shows as much as two."""
+    return gpt(1)
 
 
 @pytest.fixture
 def ids():
-    return np.random.default_rng(1).integers(0, 7, (2, 5))
+    return np.random.default_rng(1).integers(0, 7, (2, 4))
 
 
 def test_a_right_model_has_none(model, ids):
     """A walk that always finds something would be no proof of anything."""
     before = {name: array.copy() for name, array in model.state_dict().items()}
-    assert first_wrong_op(model, ids) is None
+    assert first_wrong_op(model, ids, **QUICK) is None
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
 
 
 @pytest.mark.parametrize("name, position, tensor", [("attention", 1, "k"), ("layer_norm", 1, "weight"), ("linear", 0, "x")])
-def test_names_the_operation(model, ids, monkeypatch, name, position, tensor):
+def test_names_the_operation(ids, monkeypatch, name, position, tensor):
     """A wrong operation is found at the first layer that uses it, by path, tensor and index."""
     right = getattr(ops, f"{name}_backward")
 
@@ -41,7 +49,7 @@ def test_names_the_operation(model, ids, monkeypatch, name, position, tensor):
         return gradients
 
     monkeypatch.setattr(ops, f"{name}_backward", wrong)
-    found = first_wrong_op(model, ids)
+    found = first_wrong_op(gpt(2), ids)
     path = {"attention": "body.blocks.0.attention.f.core", "layer_norm": "body.blocks.0.attention.norm"}
     assert found.op == name and found.tensor == tensor and found.index is not None
     assert found.path == path.get(name, "body.blocks.0.attention.f.query")
@@ -67,7 +75,7 @@ def test_names_a_shared_parameter(model, ids, monkeypatch):
         self.weight.grad = ops.embedding_backward(dy, saved)
 
     monkeypatch.setattr(Embedding, "backward", assigns)
-    found = first_wrong_op(model, ids)
+    found = first_wrong_op(model, ids, **QUICK)
     assert (found.path, found.tensor, found.shared_by) == ("", "body.token.weight", ["body.token", "head"])
     assert "shared" in str(found)
 
@@ -87,9 +95,6 @@ def test_operations_of_children_are_not_the_layers_own(make, own):
     called = list(_operations(make(rng), [rng.normal(size=(2, 3, 4)).astype(np.float32)], {}, Tape))
     assert [name for name, *_ in called] == own
     assert all(bool(arguments) for *_, arguments in called)
-
-
-QUICK = {"mode": "directional", "directions": 1}
 
 
 def doubled(monkeypatch, name, position):

@@ -10,7 +10,6 @@ from broken_scales import BROKEN, ClipsDy, Scale, ScaleByGrad, WritesToDy
 from tinytx import layers
 from tinytx.core import Layer, Parameter, Tape
 from tinytx.models import GPT, GPTConfig
-from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.tasks import NextToken
 from tinytx.testing import CHECKS, check_layer, parametrize_with_checks
 
@@ -61,29 +60,25 @@ def gpt(**options):
 
 X = floats(B, T, D)
 
+# One layer for each way in which the checks may go wrong with a right one: ids, options, several inputs, no positions,
+# no parameters, kinks, shared parameters. Whether all layers are right is asked in tests/layers.
 CASES = [
     (layers.Linear(D, F, rng=RNG), X),
     (layers.Linear(D, F, bias=False, rng=RNG), floats(B, D)),
     (layers.TiedLinear(Parameter(floats(V, D))), X),
     (layers.Embedding(V, D, rng=RNG), ids(B, T)),
-    (layers.LearnedPositions(9, D, rng=RNG), X),
     (layers.LearnedPositions(9, D, rng=RNG), X, {"start": 2}),
     (layers.SinusoidalPositions(9, D), X),
     (layers.LayerNorm(D), X),
-    (feed_forward(activation="gelu"), X),
-    (feed_forward(activation="gelu_tanh"), X),
     (feed_forward(activation="relu"), X),
     (attention(), X),
-    (attention(core=layers.DotProduct(pattern=CAUSAL), bias=False), X),
     (attention(), X, {"mask": mask(B, 1, T, T)}),
     (attention(), X, floats(B, S, D), {"mask": mask(B, 1, T, S)}),
     (layers.Dropout(0.5), X),
-    (layers.Residual(feed_forward(), layers.LayerNorm(D), norm_order="pre"), X),
     (layers.Residual(feed_forward(), layers.LayerNorm(D), norm_order="post"), X),
     (make_block(D, H, F, causal=True, rng=RNG), X),
     (Decoder(), ids(B, T), floats(B, S, D)),
-    (gpt(n_layers=2), ids(B, T)),
-    (gpt(n_layers=1, norm_order="post", tied_head=False, activation="relu"), ids(B, T)),
+    (gpt(n_layers=1), ids(B, T)),
 ]
 
 WITH_DROPOUT = [

@@ -73,10 +73,10 @@ class TensorComparison:
                 self._entries(self.entries)
 
     def _choose(self):
-        """Return flat indices to sample: the ends, the largest and the smallest gradient, and random others."""
+        """Return flat indices to sample: the largest gradients, the ends, the smallest gradients, and random others."""
         order = self.entries[np.argsort(np.abs(self.a.ravel()[self.entries]))]
         self.sampled = True
-        some = [*self.entries[[0, -1]], *order[-2:], *order[:2], *self.rng.permutation(self.entries)]
+        some = [*order[:-3:-1], *self.entries[[0, -1]], *order[:2], *self.rng.permutation(self.entries)]
         return np.array(list(dict.fromkeys(int(i) for i in some))[: self.whole.samples])
 
     def _along(self, direction):
