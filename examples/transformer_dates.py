@@ -29,7 +29,8 @@ from tinytx.viz import alignment_picture, attention_maps, attention_picture, los
 from tinytx.wording import command
 
 MODEL = {"d_model": 64, "n_heads": 2, "d_ff": 128, "n_encoder_layers": 1, "n_decoder_layers": 1, "max_len": 48}
-MODEL |= {"norm_order": "pre", "tied": "two-way", "dropout": 0.0, "label_smoothing": 0.0, "loss_form": "cross_entropy"}
+MODEL |= {"norm_order": "pre", "tied": "two-way", "dropout": 0.0}
+LOSS = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}
 PEAK, WARMUP, MAX_TOKENS = 3e-3, 100, 2000  # the largest learning rate, after so many steps; ids on a side of a batch
 SHOWN = "tuesday, the 27th of september 1994", "1994-09-27"  # a day that is held out in all its forms
 DIGITS = {"year": (0, 1, 2, 3), "day": (8, 9)}  # where they stand in yyyy-mm-dd
@@ -118,7 +119,7 @@ def main():
     pairs, held_out = split_pairs([pair for pair in date_pairs(arguments.pairs) if pair[1] != SHOWN[1]])
     tokenizers = build_tokenizers(pairs, "characters")
     config = TransformerConfig(*(tokenizer.vocab_size for tokenizer in tokenizers), **MODEL)
-    model = SequenceToSequence(Transformer(config, rng=np.random.default_rng(0)))
+    model = SequenceToSequence(Transformer(config, rng=np.random.default_rng(0)), **LOSS)
     n_parameters = sum(parameter.data.size for parameter in model.parameters())
     print(f"{len(pairs):,} dates to train on, such as {pairs[0]}; {len(held_out):,} of other days to judge")
     print(f"{n_parameters:,} parameters; writing to {out}", flush=True)

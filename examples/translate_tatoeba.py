@@ -26,7 +26,8 @@ from tinytx.viz import alignment_picture, attention_maps, attention_picture, los
 from tinytx.wording import command
 
 MODEL = {"d_model": 256, "n_heads": 4, "d_ff": 512, "n_encoder_layers": 2, "n_decoder_layers": 2}
-MODEL |= {"norm_order": "pre", "max_len": 64} | (REGIME := {"dropout": 0.1, "label_smoothing": 0.1})
+MODEL |= {"norm_order": "pre", "max_len": 64, "dropout": 0.1}
+SMOOTHING = 0.1
 PARTS, HELD_OUT = 4000, 1000  # the shared vocabulary; pairs to validate, and as many to test
 MAX_TOKENS, WARMUP, FACTOR = 1000, 400, 0.5  # ids on a side of a batch; steps to the largest learning rate, 1.6e-3
 EVERY, AVERAGED, SHOWN = 250, 5, "These windows aren't clean."  # steps between checkpoints; how many are averaged
@@ -126,7 +127,7 @@ def main():
     pairs, validation, test = read(arguments.pairs)
     tokenizer, _ = build_tokenizers(pairs, "subwords", shared=True, vocab_size=PARTS)
     config = TransformerConfig(*2 * [tokenizer.vocab_size], **MODEL)
-    model = SequenceToSequence(Transformer(config, rng=np.random.default_rng(0)))
+    model = SequenceToSequence(Transformer(config, rng=np.random.default_rng(0)), label_smoothing=SMOOTHING)
     size = f"{sum(p.data.size for p in model.parameters()):,} parameters, {tokenizer.vocab_size:,} parts"
     print(f"{len(pairs):,} pairs to train on, {len(validation):,} to validate, {len(test):,} to test; {size}; to {out}")
     if not train(model, tokenizer, pairs, validation, arguments.steps, out):
@@ -135,7 +136,8 @@ def main():
     save_checkpoint(out / "average", model, **{name: meta[name] for name in meta if name.endswith("tokenizer")})
     judge(model, tokenizer, test, out)
     draw(model, tokenizer, SHOWN, out)
-    loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French", unit="part", **REGIME)
+    loss_curve(read_json_lines(out / "metrics.jsonl"), out / "loss.png", "English to French", unit="part", dropout=0.1,
+               label_smoothing=SMOOTHING)  # fmt: skip
     print(f"Wrote to {out}: translations.tsv, alignment.png, attention.png, loss.png, average/checkpoint.npz")
     print("Try next:", command("translate", out / "average", "Where do you live?", "--beam", 4))
 

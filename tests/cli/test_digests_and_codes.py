@@ -43,10 +43,9 @@ def test_the_rate_given_is_the_largest(lr):
 
 def test_padding_is_no_word_of_a_perplexity():
     """Catches a mean over all positions: beside the loss of the model without smoothing, some targets being short."""
-    settings = {"d_model": 8, "n_heads": 2, "n_encoder_layers": 1, "n_decoder_layers": 1, "loss_form": "cross_entropy"}
-    model = SequenceToSequence(
-        Transformer(TransformerConfig(9, 9, label_smoothing=0.0, **settings), rng=np.random.default_rng(0))
-    )
+    settings = {"d_model": 8, "n_heads": 2, "n_encoder_layers": 1, "n_decoder_layers": 1}
+    body = Transformer(TransformerConfig(9, 9, **settings), rng=np.random.default_rng(0))
+    model = SequenceToSequence(body, label_smoothing=0.0, loss_form="cross_entropy")
     source, target = np.full((2, 3), 5), np.array([[1, 6, 7, 8, 2], [1, 4, 2, 0, 0]])
     found = model.measure([PairBatch(source, target, np.arange(2))])["perplexity"]
     assert math.isclose(found, math.exp(model.loss(source, target)), rel_tol=1e-5)

@@ -29,6 +29,7 @@ def make_old(folder, data):
     moved = {r"\bbody\.": "", r"\bhead\.": "head.decoder.", r"\btransform\.": "head.", r"\bhead\.linear\.": "head.transform."}
     for now, then in moved.items():
         arrays = {re.sub(now, then, name): array for name, array in arrays.items()}
+    meta["config"] |= meta.pop("task_settings")  # they were the model's
     del meta["task"]
     save_arrays(folder / NAME, arrays, meta | {"settings": old, "format": 1})
 

@@ -7,11 +7,9 @@ torch = pytest.importorskip("torch")
 F = torch.nn.functional
 pytestmark = pytest.mark.oracle
 
-from transformer_cases import PAD, batch_of, config_of  # noqa: E402
+from transformer_cases import PAD, batch_of, made  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
-from tinytx.models import Transformer  # noqa: E402
-from tinytx.tasks import SequenceToSequence  # noqa: E402
 from tinytx.training import Adam, Trainer, WarmupInverseSqrt  # noqa: E402
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-10}  # measured in float64: 7e-13
@@ -62,7 +60,8 @@ class Oracle(torch.nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        self.config = config = model.config
+        self.config, self.smoothing = model.config, model.loss_settings
+        config = model.config
         self.dtype = torch.tensor(model.body.encoder.token.weight.data).dtype
         self.transformer = torch.nn.Transformer(
             config.d_model, config.n_heads, config.n_encoder_layers, config.n_decoder_layers, config.d_ff, dropout=0.0,
@@ -111,9 +110,9 @@ class Oracle(torch.nn.Module):
         return y @ (head if self.config.tied == "none" else head.T)
 
     def loss(self, source, target):
-        labels, epsilon = target[:, 1:].flatten(), self.config.label_smoothing
+        labels, epsilon = target[:, 1:].flatten(), self.smoothing.label_smoothing
         logits = self(source, target[:, :-1]).flatten(0, 1)
-        if self.config.loss_form == "cross_entropy":
+        if self.smoothing.loss_form == "cross_entropy":
             return F.cross_entropy(logits, labels, ignore_index=PAD, label_smoothing=epsilon)
         q = torch.full_like(logits, epsilon / (logits.shape[1] - 2)).scatter(1, labels[:, None], 1 - epsilon)
         q[:, PAD] = 0
@@ -140,7 +139,7 @@ def assert_close(actual, expected, rtol, what, largest=0.0):
 def random_model(dtype=np.float64, **options):
     """Return a model whose gains are not 1 and whose biases are not 0."""
     rng = np.random.default_rng(0)
-    model = SequenceToSequence.around(Transformer, config_of(**options), rng=rng, dtype=dtype)
+    model = made(rng, dtype, **options)
     for parameter in model.parameters():
         parameter.data[...] = 0.6 * rng.normal(size=parameter.data.shape)
     return model

@@ -5,12 +5,10 @@ import functools
 import numpy as np
 import pytest
 from properties import check_loss_gradient, check_shards_add_up, model_checks
-from transformer_cases import PAD, START, STOP, VARIANTS, batch_of, case_of, config_of, model_of
+from transformer_cases import PAD, START, STOP, VARIANTS, batch_of, case_of, made, model_of
 
 from tinytx.core import Tape, TapeError
-from tinytx.models import Transformer
 from tinytx.ops import cross_entropy, kl_divergence
-from tinytx.tasks import SequenceToSequence
 from tinytx.training import Adam, Trainer, WarmupInverseSqrt
 
 SAME = {"rtol": 0, "atol": 1e-12}
@@ -118,8 +116,8 @@ def test_a_source_of_nothing_but_padding_gives_numbers():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_learns_to_reverse(variant, threads):
     """Catches attention that cannot look where it must: a batch is learned by heart, with the trainer as it is."""
-    config = config_of(d_model=32, n_heads=4, d_ff=64, **VARIANTS[variant] | {"label_smoothing": 0.0})
-    model = SequenceToSequence.around(Transformer, config, rng=np.random.default_rng(0))
+    options = VARIANTS[variant] | {"label_smoothing": 0.0}
+    model = made(np.random.default_rng(0), d_model=32, n_heads=4, d_ff=64, **options)
     words = np.random.default_rng(1).integers(7, 11, (8, 6))
     ends = np.full((8, 1), START), np.full((8, 1), STOP)
     target = np.concatenate([ends[0], words[:, ::-1], ends[1]], axis=1)

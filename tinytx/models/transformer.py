@@ -58,13 +58,6 @@ class TransformerConfig(Settings):
     pad_id: int = setting(0, "id of padding in both languages", minimum=0)
     start_id: int = setting(1, "id of the token before a target's first word", minimum=0)
     stop_id: int = setting(2, "id of the token after a target's last word", minimum=0)
-    label_smoothing: float = setting(
-        0.1, "share of each label that is spread over other words", minimum=0, below=1, free=True
-    )
-    loss_form: str = setting(
-        "kl_divergence", "which words share it: the V - 2 that are neither the label nor padding (kl_divergence), or all "
-        "V (cross_entropy)", choices=("kl_divergence", "cross_entropy"), free=True,
-    )  # fmt: skip
 
     def __post_init__(self):
         super().__post_init__()

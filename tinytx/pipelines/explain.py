@@ -161,7 +161,7 @@ def _masks_page(mask, source_names, target_names):
 
 
 def _loss_page(model, source, target, n_padding, tokenizer):
-    config, inputs, labels = model.config, target[:, :-1], target[:, 1:]
+    inputs, labels = target[:, :-1], target[:, 1:]
     n = labels.size - n_padding
     logits = model(source, inputs)
     yield heading(f"4. The loss, word by word: logits (B, T, V) = {logits.shape}")
@@ -169,9 +169,9 @@ def _loss_page(model, source, target, n_padding, tokenizer):
     yield lines
     yield f"\nMean over {counted(n, 'word')}, padding left out: {mean:.4f} nats, perplexity {np.exp(mean):.3f}"
     loss = model.loss(source, target)
-    if config.label_smoothing:
-        form = "divergence" if config.loss_form == "kl_divergence" else "cross-entropy"
-        yield f"In training, label smoothing {config.label_smoothing:g} makes it a {form} of {loss:.4f} nats"
+    if share := model.loss_settings.label_smoothing:
+        form = "divergence" if model.loss_settings.loss_form == "kl_divergence" else "cross-entropy"
+        yield f"In training, label smoothing {share:g} makes it a {form} of {loss:.4f} nats"
     if n_padding:
         alone = model.loss(source[:, :-n_padding], target[:, :-n_padding])
         yield f"What padding changes: model.loss is {loss:.6f} with it, and {alone:.6f} without"

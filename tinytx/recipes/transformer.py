@@ -18,6 +18,7 @@ from tinytx.recipes.pair_parts import read_parts
 from tinytx.recipes.settings import MOST_TOKENS, RunSettings, digest, origin
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import SequenceToSequence
+from tinytx.tasks.sequence_to_sequence import LossSettings
 from tinytx.wording import command, counted
 
 KINDS = {"char": "characters", "word": "words", "subword": "subwords"}  # as flags name them, and tinytx.data
@@ -65,7 +66,7 @@ class PairSettings(Settings):
 
 
 SETTINGS = extended(
-    RunSettings, PairSettings, TransformerConfig, without=FROM_DATA,
+    RunSettings, PairSettings, TransformerConfig, LossSettings, without=FROM_DATA,
     d_model=128, n_heads=4, n_encoder_layers=2, n_decoder_layers=1, d_ff=256, dropout=0.0, norm_order="pre",
     label_smoothing=0.0, beta2=0.98, weight_decay=0.0, steps=1500,
 )  # fmt: skip
@@ -96,6 +97,7 @@ def prepare(settings, before):
     named = origin(settings, before, "pairs", "source", "target", "valid", "test")
     return Prepared(
         config=TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": _tied(settings)}),
+        task_settings=settings.fields_of(LossSettings),
         batch=lambda step: batches.batch(step)[:2],
         tokens=sum(len(row) for side in encoded[0][:2] for row in side) // len(batches),
         some=lambda: [batch[:2] for batch in checks(settings.eval_pairs)],

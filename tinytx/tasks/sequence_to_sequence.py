@@ -20,7 +20,18 @@ What does padding do? Nothing: no word looks at it, and as a label it counts for
 import numpy as np
 
 from tinytx import ops
+from tinytx.settings import Settings, setting
 from tinytx.tasks.task import Task
+
+
+class LossSettings(Settings):
+    """How the loss treats a label; the defaults are the paper's."""
+
+    label_smoothing: float = setting(0.1, "share of each label that is spread over other words", minimum=0, below=1)
+    loss_form: str = setting(
+        "kl_divergence", "which words share it: the V - 2 that are neither the label nor padding (kl_divergence), or all "
+        "V (cross_entropy)", choices=("kl_divergence", "cross_entropy"),
+    )  # fmt: skip
 
 
 class SequenceToSequence(Task):
@@ -30,9 +41,11 @@ class SequenceToSequence(Task):
     ----------
     body : Layer
         ``body(source, target, tape)`` returns (B, T, D), and it has ``encode``, ``source_mask`` and ``decode``:
-        `tinytx.models.Transformer`. Its config has ``pad_id``, ``start_id``, ``label_smoothing`` and ``loss_form``.
+        `tinytx.models.Transformer`. Its config has ``pad_id``, ``start_id`` and ``target_vocab_size``.
     rng : numpy.random.Generator, optional
         Draws the head of a body that shares no table with it; the one that drew the body.
+    **loss
+        `LossSettings`: ``label_smoothing``, ``loss_form``.
 
     Examples
     --------
@@ -45,9 +58,14 @@ class SequenceToSequence(Task):
 
     pads_prompts = True
 
-    def __init__(self, body, *, rng=None):
+    def __init__(self, body, *, rng=None, **loss):
         super().__init__(body)
+        self.loss_settings = LossSettings(**loss)
         self.head = self._output_layer(rng)
+
+    @property
+    def settings(self):
+        return dict(vars(self.loss_settings))
 
     @property
     def vocab_size(self):
@@ -82,19 +100,19 @@ class SequenceToSequence(Task):
         ValueError
             If a target holds padding before a word, which the words after it would look at; or as the body.
         """
-        target, config = self._checked(target), self.config
+        target, pad_id = self._checked(target), self.config.pad_id
         x, labels = self._vectors(source, target[:, :-1], tape=tape), target[:, 1:]
-        options = {"label_smoothing": config.label_smoothing, "count": count}
-        if config.loss_form == "cross_entropy":
-            return self._words_loss(x, labels, tape, ignore_index=config.pad_id, **options)
-        loss, saved = ops.kl_divergence(self.head(x, tape), labels, pad_id=config.pad_id, **options)
+        options = {"label_smoothing": self.loss_settings.label_smoothing, "count": count}
+        if self.loss_settings.loss_form == "cross_entropy":
+            return self._words_loss(x, labels, tape, ignore_index=pad_id, **options)
+        loss, saved = ops.kl_divergence(self.head(x, tape), labels, pad_id=pad_id, **options)
         if tape is not None:
             tape.push(self, saved)
         return loss
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""
-        if self.config.loss_form == "cross_entropy":
+        if self.loss_settings.loss_form == "cross_entropy":
             dx = self._words_loss_backward(tape)
         else:
             dx = self.head.backward(ops.kl_divergence_backward(1.0, tape.pop(self)), tape)

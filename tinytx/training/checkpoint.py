@@ -16,7 +16,7 @@ from tinytx.models import MODELS
 from tinytx.state import State
 from tinytx.tasks import TASKS
 from tinytx.tasks.task import Task
-from tinytx.training.old_checkpoint import TASK_OF, upgraded
+from tinytx.training.old_checkpoint import TASK_OF, upgraded, with_task_settings
 
 FORMAT = 2
 NAME = "checkpoint.npz"
@@ -103,6 +103,7 @@ def load_checkpoint(folder, *, own=None):
     arrays, meta = load_arrays(path)
     if meta.get("format") == 1 and meta.get("model") in list(TASK_OF):
         arrays, meta = upgraded(arrays, meta)
+    meta = with_task_settings(meta)
     models = MODELS | {name: pair for name, pair in (own or {}).items() if isinstance(pair, tuple)}
     tasks = {None: None} | TASKS | {name: cls for name, cls in (own or {}).items() if isinstance(cls, type)}
     task, kind = meta.get("task"), meta.get("model")

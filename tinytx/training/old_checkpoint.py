@@ -1,4 +1,4 @@
-"""Checkpoints of format 1, in which a model had its head and its loss inside it: read as those of format 2."""
+"""Checkpoints of earlier versions, in which a model had its head and its loss inside it: read as those of today."""
 
 import re
 
@@ -14,6 +14,18 @@ HEADS = {  # paths of the task, then and now; all others are the body's
     "gpt": {"head.": "head."},
     "transformer": {"decoder.head.": "head."},
 }
+
+
+MOVED = {"sequence_to_sequence": ("label_smoothing", "loss_form")}  # settings of a task that were its model's
+
+
+def with_task_settings(meta):
+    """Return meta with a task's settings where they belong, if they stand among those of its model."""
+    config, task, moved = meta.get("config"), meta.get("task"), {}
+    if isinstance(config, dict) and task in list(MOVED):
+        moved = {name: config[name] for name in MOVED[task] if name in config}
+        config = {name: config[name] for name in config if name not in moved}
+    return meta | {"config": config, "task_settings": (meta.get("task_settings") or {}) | moved} if moved else meta
 
 
 def upgraded(arrays, meta):
