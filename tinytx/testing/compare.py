@@ -1,4 +1,4 @@
-"""The comparison of a problem's gradients with finite differences."""
+"""Compares the gradients of a problem with finite differences, one tensor after the other."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ from tinytx.testing.tensor_comparison import TensorComparison
 
 
 class Comparison:
-    """The comparison of one problem's tensors, one after the other.
+    """Everything that the comparison of a problem's tensors needs; `tensor` compares one of them.
 
     Attributes
     ----------
     analytic : dict of str to array or None
-        What backward returned.
+        The gradients that backward returned.
     left : int
-        Entries that backward left on the tape.
+        The number of entries that backward left on the tape.
     judges : dict of str to Judge
     middle, size : float
-        The objective, and the sum of the absolute values of its terms.
+        The objective sum(dy * y), and the sum of the absolute values of its terms.
     like : dict of str to array
-        The output, of which a term that was left out may be a multiple.
+        The output, for hints: a missing term of a gradient may be a multiple of it.
     """
 
     def __init__(self, problem, dy, rtol, samples, directions, rng, finite=True):

@@ -1,4 +1,4 @@
-"""Where two arrays differ, in words: the place, both values, how many entries."""
+"""Says where two arrays differ: the index, both values, and the number of entries that differ."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Difference(NamedTuple):
-    """The entry at which two arrays are furthest apart, and how many others differ."""
+    """The entry with the largest difference between two arrays, and the number of entries that differ."""
 
     index: tuple
     actual: float
@@ -51,10 +51,11 @@ def assert_same(actual, expected, what, rtol=0.0):
     ----------
     actual, expected : dict of str to array
     what : str
-        The message begins with it, and the array's name follows: "LayerNorm: run a second time: y".
+        The beginning of the message, before the array's name: "LayerNorm: run a second time: y".
     rtol : float
-        Allowed difference, relative to the largest entry of the array and, a thousandth of it, of all arrays: a
-        gradient that is 0 in theory is rounding error of others' size. At 0, every bit counts.
+        The allowed difference: this share of the array's largest entry, plus a thousandth of this share of the largest
+        entry of all arrays, because a gradient that is 0 in theory holds rounding errors of other gradients. With 0
+        the arrays must be equal to the bit.
     """
     sizes = {name: largest_entry(value) for name, value in expected.items() if value is not None}
     largest = max(sizes.values(), default=0.0)

@@ -1,17 +1,19 @@
 """gradcheck: is this backward the derivative of this forward?
 
-Every derivative comes with an error bar (`tinytx.testing.numeric`), so there are four answers. FAIL: the backward is
-further from the finite difference than the error bars allow. PASS: it is not, and the bars are narrow. INCONCLUSIVE:
-it is not, but the bars are too wide to tell. KINK: the function has different slopes on both sides.
+Every numeric derivative has an error bar (`tinytx.testing.numeric`), so there are four answers. FAIL: backward differs
+from the finite difference by more than the error bars allow. PASS: the difference is allowed, and the bars are narrow.
+INCONCLUSIVE: the difference is allowed, but the bars are too wide to decide. KINK: the function has different slopes
+on both sides of the point.
 
 An entry's allowed difference is
 
     rtol max(|a|, |n|, r) + 3 e + 10 w,
 
-a the analytic and n the numeric value, r the root mean square of the tensor's numeric gradient, e the error bar of n,
-and w how far the analytic gradient itself moves when its inputs are rounded anew: neither side can be known better.
-There is no absolute tolerance: a gradient of 1e-6 is checked as a gradient of 1 is. And rtol is 0 unless it is given: the
-error bars alone decide. They are some 1e-12 of a gradient wide, and errors of 1e-9 in a single entry are noticed.
+where a is the analytic value, n the numeric value, r the root mean square of the tensor's numeric gradient and e the
+error bar of n. w is how much the analytic gradient changes when its inputs are rounded differently: it cannot be known
+more exactly. There is no absolute tolerance, so a gradient of 1e-6 is checked as strictly as a gradient of 1. By default
+rtol is 0 and the error bars alone decide. They are about 1e-12 of a gradient wide: an error of 1e-9 in a single entry
+is found.
 """
 
 import numpy as np
@@ -23,8 +25,8 @@ from tinytx.testing.report import Report
 from tinytx.testing.rounding import cotangent, rms
 
 MODES = ("auto", "full", "sampled", "directional", "complex")
-AUTO = "directions, and entries in doubt"  # what mode "auto" is called in a report
-OTHERS = {  # keywords of other checkers -> why there is no such thing here
+AUTO = "directions, and entries in doubt"  # the name of mode "auto" in a report
+OTHERS = {  # keywords of other checkers, and why they do not exist here
     "eps": "steps of many sizes are tried, and the best is taken",
     "atol": "an absolute tolerance hides small gradients; every derivative has an error bar instead",
     "raise_exception": "use report.raise_for_failure(), or `assert gradcheck(...)`",
@@ -58,31 +60,31 @@ def gradcheck(
     ----------
     target : Layer, or function
         A layer or model, with ``forward(*inputs, tape)`` and ``backward(dy, tape)``; or ``model.loss``, whose backward
-        is ``loss_backward``; or a function with ``y, saved = target(*inputs)``, whose ``backward`` is handed in.
+        is ``loss_backward``; or a function with ``y, saved = target(*inputs)``, together with ``backward``.
     *inputs : arrays, floats and other arguments
-        Float arrays and Python floats are checked; integers (token ids) and everything else are passed on. float32
-        becomes float64. Bind a setting that is a float with `functools.partial`.
+        Float arrays and Python floats are checked, in float64. Integers (token ids) and all other arguments are passed
+        on unchanged. Bind a setting that is a float with `functools.partial`.
     backward : function (dy, saved) -> gradients of the inputs, in order
         For functions only.
     options : dict, optional
         Keyword arguments of a layer's forward that have no gradient: mask, count, ...
     mode : {"auto", "full", "sampled", "directional", "complex"}
-        "auto": random directions through each tensor, and every entry of a tensor (of a large one, some) where a
-        direction does not agree. "full": every entry. "sampled": ``samples`` entries of each tensor. "directional":
-        ``directions`` directions, and entries only where one is wrong. "complex": every entry by the complex step, for
-        functions that accept complex input.
+        "auto": random directions through each tensor; where a direction does not agree, every entry of the tensor
+        (some entries of a large tensor). "full": every entry. "sampled": ``samples`` entries of each tensor.
+        "directional": ``directions`` directions, and entries only where a direction is wrong. "complex": every entry by
+        the complex step, for functions that accept complex input.
     rtol : float
-        Relative difference allowed beyond the error bars; see the top of this file.
+        A relative difference that is allowed in addition to the error bars; see the top of this file.
     samples, directions, seed : int
     randomize : bool
-        Move a layer's parameters away from their initial values first: with a gain of 1 and a bias of 0 many a wrong
-        backward is right. The layer itself is not touched.
+        Move the parameters of a copy of the layer away from their initial values first: with gains of 1 and biases of 0
+        many mistakes in a backward change nothing.
     accept_kinks : bool
         Let a kink pass if the analytic value lies between the slopes on its two sides.
     tape : function () -> Tape
         ``lambda: Tape(seed=0)`` checks with dropout.
     **others
-        None: what other checkers take (eps, atol, ...) is refused, with the reason.
+        Keywords of other checkers (eps, atol, ...) are refused, with the reason.
 
     Returns
     -------
@@ -137,18 +139,18 @@ def name_of(target):
 
 
 def randomize_parameters(parameters, rng):
-    """Move parameters by about half their size, and by at least 0.1, in place: away from gains of 1 and biases of 0."""
+    """Add noise of about half their size, at least 0.1, to parameters in place: gains are not 1 then, biases not 0."""
     for parameter in parameters:
         parameter.data += rng.normal(size=parameter.data.shape) * max(0.1, 0.5 * rms(parameter.data))
 
 
 def weights(rng, y):
-    """Return dy for outputs: `cotangent`, and 0 for what has no gradient, integers and entries that are not finite."""
+    """Return a dy for each output: a `cotangent`, with 0 for integers and for entries that are not finite."""
     return [cotangent(rng, part.shape) * np.isfinite(part) * (part.dtype.kind == "f") for part in y]
 
 
 def no_float_input(problem):
-    """Return why there is no derivative to compare, or ""."""
+    """Return the reason if no input has a derivative, or ""."""
     if not problem.tensors:
         return "no float input: nothing was compared (integers have no gradient: write 1.0 for 1, or x.astype(float))"
     if not any(tensor.size for tensor in problem.tensors.values()):
@@ -158,7 +160,7 @@ def no_float_input(problem):
 
 
 def no_float_output(problem, y):
-    """Return why there is nothing whose derivative could be compared, or "".
+    """Return the reason if no output has a derivative, or "".
 
     Raises
     ------
@@ -180,7 +182,7 @@ def no_float_output(problem, y):
 
 
 def _not_repeatable(problem, y):
-    """Return what is wrong if a second forward gives something else, or ""."""
+    """Return the reason if a second forward gives another result, or ""."""
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(y, problem.forward())):
         return "two forwards of the same input differ: unseeded randomness, or state kept between calls"
     return ""

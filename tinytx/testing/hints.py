@@ -1,13 +1,13 @@
-"""What the pattern of a wrong gradient says about the mistake behind it."""
+"""Guesses from the pattern of a wrong gradient which mistake made it."""
 
 import itertools
 import math
 
 import numpy as np
 
-CLOSE = 1e-5  # relative agreement that a pattern must show
-SINGLE = 1e-6  # what float32 costs
-NEARLY = 2e-3  # relative difference below which a gradient counts as nearly right
+CLOSE = 1e-5  # the relative difference up to which a pattern fits
+SINGLE = 1e-6  # the largest relative error that float32 explains
+NEARLY = 2e-3  # up to this relative difference a gradient counts as nearly right
 
 
 def hint(analytic, numeric, wrong, sizes=(), like=None):
@@ -16,13 +16,13 @@ def hint(analytic, numeric, wrong, sizes=(), like=None):
     Parameters
     ----------
     analytic, numeric : array, the same shape
-        What backward gave and what finite differences say; NaN in ``numeric`` where it was not measured.
+        The gradients from backward and from finite differences; ``numeric`` is NaN where it was not measured.
     wrong : boolean array
-        Where they disagree.
+        True where they disagree.
     sizes : iterable of int
-        Sizes that occur in the problem (batch, positions, width), which factors may be made of.
+        Sizes that occur in the problem (batch, positions, width): a wrong factor is often made of them.
     like : dict of str to array, the same shape
-        What a term that was left out may be a multiple of: the input, the output.
+        Arrays that a missing term may be a multiple of: the input, the output.
     """
     known = np.isfinite(numeric)
     if not wrong.any() or not known.any():
@@ -43,7 +43,7 @@ def _close(a, b):
 
 
 def _nearly(analytic, numeric, known):
-    """The right thing, but for a small number."""
+    """Return a hint if the gradient is right except for a small relative error."""
     off, scale = np.abs(analytic[known] - numeric[known]).max(), np.abs(numeric[known]).max()
     if not 0 < off <= NEARLY * scale:
         return ""
@@ -53,7 +53,7 @@ def _nearly(analytic, numeric, known):
 
 
 def _factor(analytic, numeric, known, sizes):
-    """A constant ratio: a factor is missing or too many."""
+    """Return a hint if the two differ by a constant factor."""
     a, n = analytic[known], numeric[known]
     if np.count_nonzero(n) < 2:
         return ""
@@ -64,7 +64,7 @@ def _factor(analytic, numeric, known, sizes):
 
 
 def _named(ratio, sizes):
-    """Return what a ratio may be made of."""
+    """Return in words which sizes of the problem give a ratio."""
     if math.isclose(ratio, -1, rel_tol=CLOSE):
         return " (the sign)"
     sizes = sorted(set(sizes) - {0, 1})
@@ -83,7 +83,7 @@ def _named(ratio, sizes):
 
 
 def _transposed(analytic, numeric, known):
-    """The right numbers in the wrong places."""
+    """Return a hint if the numbers are right but in the wrong places."""
     if not known.all():
         return ""
     for axes in itertools.permutations(range(analytic.ndim)):
@@ -100,7 +100,7 @@ def _transposed(analytic, numeric, known):
 
 
 def _reduction(analytic, numeric, known):
-    """A term that is constant along an axis: a sum or mean over that axis was left out."""
+    """Return a hint if the two differ by a term that is constant along an axis: a sum or mean over it is missing."""
     if not known.all():
         return ""
     difference = analytic - numeric
@@ -121,10 +121,10 @@ def _reduction(analytic, numeric, known):
 
 
 def _term(analytic, numeric, known, like):
-    """A multiple of the input or the output in each row: the derivative of a statistic of the row was left out.
+    """Return a hint if the two differ by a multiple of the input or output in each row.
 
-    With s(x) the norm, the variance or the sum by which a row is divided, dx has a term that is ∂s/∂x times a number:
-    for a norm or a variance a multiple of x (less its mean), for the sum of a softmax a multiple of y.
+    Let s(x) be the norm, the variance or the sum that a row is divided by. Then dx has a term that is ∂s/∂x times a
+    number: for a norm or a variance a multiple of x (minus its mean), for the sum of a softmax a multiple of y.
     """
     for axis, (name, array) in itertools.product(reversed(range(analytic.ndim)), like.items()):
         n = analytic.shape[axis]
@@ -147,13 +147,13 @@ def _term(analytic, numeric, known, like):
 
 
 def _multiple(rows, z):
-    """Return in each row the multiple of z that is nearest to it."""
+    """Return for each row the multiple of z that is nearest to it."""
     squares = (z * z).sum(-1, keepdims=True)
     return z * np.divide((rows * z).sum(-1, keepdims=True), squares, out=np.zeros_like(squares), where=squares > 0)
 
 
 def _places(wrong, known):
-    """Only some slices are wrong: masked or last positions, repeated rows."""
+    """Return a hint if only some slices are wrong: masked or last positions, repeated rows."""
     if wrong[known].all():
         return ""
     for axis in range(wrong.ndim):

@@ -1,8 +1,8 @@
-"""What must not matter: the future, the padding, the other rows of a batch.
+"""Checks that outputs do not depend on later positions, on padding, or on other rows of the batch.
 
 Each check runs a copy of the model in float64, with its parameters moved away from their initial values (an output
-layer that starts at 0 would hide everything). What must be equal may differ in the last digits only: a sequence alone
-is summed up in another order than in a batch.
+layer that starts at 0 would hide every mistake). Values that must be equal may differ in their last digits, because a
+single sequence is added up in another order than a batch.
 
 Axes: x is (B, T, ...), or token ids (B, T); outputs are (B, T, ...), or (B, ...) where a whole sequence has one.
 """
@@ -21,21 +21,21 @@ ROUNDING = 1e-10  # relative to the largest entry
 
 
 class Results(NamedTuple):
-    """What came out of one run, by name."""
+    """The results of one run, by name."""
 
     outputs: dict
     gradients: dict
 
 
 def leak_check(model, *inputs, causal=0, options=None, seed=0):
-    """Check that a causal model sees no future: changing x from position t on changes no output before t.
+    """Check that a causal model does not see later positions: a change of x from position t on changes no earlier output.
 
     Parameters
     ----------
     model : Layer
     *inputs : arrays
-        Of its forward. x is one of them: (B, T, ...), T > 1, or token ids (B, T). Ids are replaced by others: below
-        ``model.config.vocab_size`` if there is one, else such as occur in x.
+        The inputs of its forward. x is one of them: (B, T, ...), T > 1, or token ids (B, T). Ids are replaced by other
+        ids: any below ``model.config.vocab_size`` if the model has it, otherwise ids that occur in x.
     causal : int
         Which input is x; 1 for the target of an encoder-decoder.
     options : dict, optional
@@ -45,7 +45,7 @@ def leak_check(model, *inputs, causal=0, options=None, seed=0):
     Raises
     ------
     AssertionError
-        Naming row and position of the output that changed most, and by how much.
+        With row and position of the output that changed most, and the size of the change.
     ValueError
         If there is nothing to compare.
     """
@@ -97,22 +97,22 @@ def batch_check(model, *inputs, options=None, seed=0):
 
 
 def padding_check(model, x, lengths, *, make_options, seed=0):
-    """Check that padding does not matter, whatever is in it.
+    """Check that the content of padding changes nothing.
 
-    The outputs of each sequence are those of the sequence alone, with random numbers, large ones or NaN behind its end
-    (with random ids, if x is of ids). Where dy is 0 in the padding, dx is 0 there, exactly, and all other gradients
-    are those of the sequences alone; this with finite padding only, since the gradient of a weight is a sum over all
-    positions, in which 0 times NaN is NaN.
+    The padding is filled with random numbers, large numbers and NaN (with random ids, if x holds ids). The outputs of
+    each sequence must be those of the sequence alone. If dy is 0 in the padding, dx must be exactly 0 there, and all
+    other gradients must be those of the sequences alone. Gradients are checked with finite padding only: the gradient
+    of a weight is a sum over all positions, and 0 times NaN is NaN.
 
     Parameters
     ----------
     model : Layer
     x : array (B, T, ...), or token ids (B, T)
     lengths : integers (B,)
-        Of each sequence, at least one below T. A sequence of length 0 is all padding.
+        The length of each sequence, at least one of them below T. A sequence of length 0 is all padding.
     make_options : function (lengths, size) -> dict
-        The keyword arguments that tell the model's forward about the padding of sequences padded to ``size``. It is
-        called for the batch, and with one length and no padding for each sequence alone.
+        Returns the keyword arguments by which the model's forward learns the lengths of sequences that are padded to
+        ``size``. It is called for the batch, and for each sequence alone with one length and no padding.
     seed : int
 
     Raises
@@ -120,7 +120,7 @@ def padding_check(model, x, lengths, *, make_options, seed=0):
     AssertionError
         Naming row and position of what differs most, and by how much.
     ValueError
-        If lengths do not fit x, or leave no padding.
+        If the lengths do not fit x, or no sequence has padding.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def _check_outputs(padded, inside, alone, what):
 
 
 def _check_gradients(padded, dy, inside, alone, what):
-    """Compare dx, and the sums that are the parameters' gradients."""
+    """Compare dx, and the parameters' gradients, which are sums over the sequences."""
     padded.layer.zero_grad()
     gradients = padded.backward(dy, padded.record()[1])
     name, *_ = padded.names
@@ -182,7 +182,7 @@ def _check_gradients(padded, dy, inside, alone, what):
 
 
 def _alone(problem, dy, row, n, make_options):
-    """Run one sequence without its padding; of one that is all padding, nothing comes out."""
+    """Return the results of one sequence without its padding; they are empty if the sequence is all padding."""
     if not n:
         return Results({}, {})
     (x,) = problem.inputs
@@ -205,7 +205,7 @@ def _row_results(problem, dy):
 
 
 def _row(value, row, rows):
-    """Return one row of an option, if it has one for each of the batch's."""
+    """Return one row of an option that has one for each row of the batch; another option as it is."""
     return value[row : row + 1] if isinstance(value, np.ndarray) and value.shape[:1] == (rows,) else value
 
 
@@ -221,7 +221,7 @@ def _others(model, x, rng):
 
 
 def _garbage(model, x, rng):
-    """Return {name: array like x} of what may fill the padding."""
+    """Return {name: array like x}: values to fill the padding with."""
     if x.dtype.kind != "f":
         return {"other ids": _others(model, x, rng)}
     large = 1e3 * (rms(x) or 1.0) * cotangent(rng, x.shape)
@@ -233,7 +233,7 @@ def _has_positions(array, inside):
 
 
 def _wide(inside, array):
-    """Return (B, T) with axes of size 1 behind, to broadcast with an array."""
+    """Return a (B, T) array with further axes of size 1, which broadcasts with ``array``."""
     return inside.reshape(inside.shape + (1,) * (array.ndim - 2))
 
 

@@ -1,4 +1,4 @@
-"""The rule by which a backward's number gets its verdict beside a finite difference."""
+"""The rule that compares an analytic derivative with a finite difference and gives a verdict."""
 
 import math
 from typing import NamedTuple
@@ -6,26 +6,26 @@ from typing import NamedTuple
 from tinytx.testing.numeric import Kink
 from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS
 
-WIDE = 1e-6  # an error bar that hides more than this part of a gradient tells nothing
-ZERO = 1e-9  # part of what a gradient could be below which it counts as 0
-SHORT = 1e-10, 1e-5, 1e-1  # noise from the first to the second: float32 inside; from there to the third: float16
+WIDE = 1e-6  # an error bar wider than this share of the gradient is too wide to decide
+ZERO = 1e-9  # a gradient below this share of its natural size counts as 0
+SHORT = 1e-10, 1e-5, 1e-1  # noise between the first two: part of the forward runs in float32; above: in float16
 
 
 class Judge(NamedTuple):
-    """What the rule needs to know of a tensor.
+    """The facts about a tensor that the rule uses.
 
     Attributes
     ----------
     rtol : float
-        Relative difference allowed.
+        The relative difference that is allowed in addition to the error bars.
     noise : float
-        The forward's rounding error, relative to the size of the terms added up.
+        The rounding error of the forward, relative to the size of the terms that are added up.
     wobble : float
-        How far any entry of the gradient moves when backward's inputs are rounded anew.
+        The largest change of an entry of the gradient when backward's inputs are rounded differently.
     natural : float
-        The size that the gradient would have if the tensor mattered: the forward's over the tensor's.
+        The size that the gradient would have if the tensor mattered: the forward's size over the tensor's.
     finite : bool
-        Whether forward and inputs are: where they are not, a gradient of NaN may be right.
+        Whether forward and inputs are finite. If they are not, a gradient of NaN may be right.
     """
 
     rtol: float
@@ -40,13 +40,13 @@ class Judge(NamedTuple):
         Parameters
         ----------
         analytic : float
-            What backward says.
+            The derivative from backward.
         found : Estimate or Kink
-            What finite differences say.
+            The derivative from finite differences.
         scale : float
-            The typical size of such a number: far below it only the difference counts, not the quotient.
+            The typical size of such a derivative. For values far below it the quotient does not count.
         root_n : float
-            The square root of the number of entries that were moved together.
+            The square root of the number of entries that are moved together.
         """
         if not math.isfinite(analytic):
             return FAIL if self.finite else INCONCLUSIVE
@@ -60,7 +60,7 @@ class Judge(NamedTuple):
         return PASS if bar <= max(WIDE * size, ZERO * self.natural) else INCONCLUSIVE
 
     def why_wide(self, found, raised=()):
-        """Return what makes an error bar wide; ``raised`` holds the exceptions of steps at which the forward raised."""
+        """Return the reason for a wide error bar; ``raised`` holds the exceptions that the forward raised."""
         if not self.finite:
             return "inputs or outputs are not finite, and backward may not be finite beside them"
         if not math.isfinite(found.error):

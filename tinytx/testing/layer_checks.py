@@ -1,4 +1,4 @@
-"""check_layer and parametrize_with_checks: all of `tinytx.testing.promises` at once, by hand or by pytest."""
+"""check_layer and parametrize_with_checks run all checks of `tinytx.testing.promises`, in one call or as pytest tests."""
 
 import functools
 import traceback
@@ -18,15 +18,15 @@ HERE = str(Path(__file__).parents[1])
 
 
 def check_layer(layer, *inputs, options=None, tape=Tape, checks=CHECKS, expected_failed_checks=None):
-    """Check everything that a layer owes.
+    """Check everything that a layer promises.
 
     Parameters
     ----------
     layer : Layer
-        Not touched: copies are checked, with their parameters moved away from their initial values.
+        It is not changed: copies are checked, with their parameters moved away from their initial values.
     *inputs : arrays
-        Its inputs: floats (B, T, D) or (B, D), or token ids (B, T), for which backward returns None. Sizes above 1
-        and pairwise distinct find most.
+        Its inputs: floats (B, T, D) or (B, D), or token ids (B, T), for which backward returns None. Most mistakes are
+        found if all sizes are above 1 and different from each other.
     options : dict, optional
         Keyword arguments of its forward that have no gradient: mask, ...
     tape : function () -> Tape
@@ -34,19 +34,19 @@ def check_layer(layer, *inputs, options=None, tape=Tape, checks=CHECKS, expected
     checks : sequence of functions
         Some of `CHECKS`, or others that take ``(layer, *inputs, options=options, tape=tape)``.
     expected_failed_checks : dict of str to str, optional
-        {name of a check: why the layer fails it}. That it passes is a failure, too.
+        {name of a check: why the layer fails it}. If the layer passes such a check, that is a failure too.
 
     Returns
     -------
     list of str
-        The names of the checks that ran. `check_size_one` is left out where there are options or several inputs, whose axes are
-        unknown.
+        The names of the checks that ran. `check_size_one` does not run with options or several inputs, because it does
+        not know their axes.
 
     Raises
     ------
     AssertionError
-        With the message of every check that failed. What several checks ran into is said once; what the layer raised
-        has the file and the line.
+        With the message of every check that failed; a message of several checks is printed once. For an error that the
+        layer raised, it names file and line.
     TypeError, ValueError
         If the layer is a class, if there is nothing to compare, if an expected failure names no check.
 
@@ -67,7 +67,7 @@ def check_layer(layer, *inputs, options=None, tape=Tape, checks=CHECKS, expected
             check(layer, *inputs, options=options, tape=tape)
         except NothingCompared:
             raise
-        except Exception as error:  # a layer of the user's may raise anything
+        except Exception as error:  # a user's layer may raise any exception
             if check.__name__ not in expected:
                 failed.setdefault(_message(layer, error), []).append((check.__name__, error))
         else:
@@ -86,7 +86,7 @@ def check_layer(layer, *inputs, options=None, tape=Tape, checks=CHECKS, expected
 
 
 def _message(layer, error):
-    """Return what a check found, or what the layer raised and where."""
+    """Return a check's message, or the error that the layer raised with its file and line."""
     if isinstance(error, AssertionError) and error.args:
         return str(error)
     frames = traceback.extract_tb(error.__traceback__)
@@ -96,7 +96,7 @@ def _message(layer, error):
 
 
 def _expected(expected, checks):
-    """Return {name: reason} of expected failures, whose names must be those of checks."""
+    """Return {name: reason} of expected failures; raise ValueError if a name is not the name of a check."""
     names = [check.__name__ for check in checks]
     unknown = [name for name in expected if name not in names]
     if unknown:
@@ -159,7 +159,7 @@ def parametrize_with_checks(cases, *, tape=Tape, checks=CHECKS, expected_failed_
 
 
 def _case(case):
-    """Return layer, inputs, options, id and marks of a case, a tuple or what pytest.param made."""
+    """Return layer, inputs, options, id and marks of a case: a tuple, or the result of pytest.param."""
     values, given_id, marks = getattr(case, "values", case), getattr(case, "id", None), getattr(case, "marks", ())
     if callable(values) or not isinstance(values, (tuple, list)) or len(values) < 2 or isinstance(values[1], dict):
         kind = f"{case.__name__}, a class" if isinstance(case, type) else f"a {type(case).__name__}"
@@ -171,14 +171,14 @@ def _case(case):
 
 
 def _applicable(checks, inputs, options):
-    """Leave out `check_size_one` where it is not known which axes of what to cut."""
+    """Return the checks, without `check_size_one` if it is unknown which axes to cut."""
     x = np.asarray(inputs[0]) if inputs else np.empty(())
     can_cut = not options and len(inputs) == 1 and x.ndim > (x.dtype.kind == "f")
     return [check for check in checks if check is not check_size_one or can_cut]
 
 
 def _bound(check, inputs, options, tape):
-    """Return the check of a layer alone."""
+    """Return a check as a function of the layer alone."""
 
     @functools.wraps(check)
     def bound(layer):

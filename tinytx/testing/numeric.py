@@ -11,49 +11,49 @@ Halving h and combining removes one power after the other (Richardson 1911; Romb
     R[i, 0] = C(h_0 / 2^i)
     R[i, k] = R[i, k-1] + (R[i, k-1] - R[i-1, k-1]) / (4^k - 1).         (2)
 
-Two errors are left in a cell: truncation, of which the change from its neighbours in the row above is an estimate,
-and rounding, which is at most some eps F / h and grows as h falls. No one h is right for every function, so all cells
-of the triangle are looked at and the one with the smallest sum of the two,
+A cell has two errors: truncation, which the difference from its neighbours in the row above estimates, and rounding,
+which is at most some eps F / h and grows as h falls. No single h is right for every function, so all cells of the
+triangle are compared, and the cell with the smallest sum of the two,
 
     e[i, k] = max(|R[i, k] - R[i-1, k-1]|, |R[i, k] - R[i-1, k]|) + noise F / h_i,   (3)
 
-is taken. F is the size of the terms that were added up to f: where large terms cancel, f itself is small and its
-rounding error is not.
+is taken. F is the size of the terms that are added up to f: if large terms cancel, f is small but its rounding error is
+not.
 
-The smallest of some forty estimates would be a lucky one, if luck could make it. Hence two neighbours in (3), and not
-the one of the textbook: the cells on the diagonal and in the column must both agree, and two coincidences are rare.
-And hence a veto. Where f bends sharply near 0, say within d of it, C(h) at steps far above d is nearly constant: it
-measures the slope of the two arms, every cell there agrees with its neighbours, and all are wrong. But smaller steps
-know better: once (1) holds, the error of C(h_i) is a third of its last change, so that f'(0) lies within
+The smallest of forty estimates of an error may be small by chance. So (3) uses two neighbours, where textbooks use one:
+the cells on the diagonal and in the column must both agree with it, and two coincidences are rare. There is also a veto.
+If f bends sharply at a distance d from 0, C(h) is nearly constant for steps far above d: it measures the slope of the two
+arms, all these cells agree with their neighbours, and all are wrong. Smaller steps show this: as soon as (1) holds, the
+error of C(h_i) is a third of its last change, so that f'(0) lies within
 
     C(h_i) +- (|C(h_i) - C(h_i-1)| + 4 noise F / h_i).                   (4)
 
-A cell outside of what the rows below it allow by (4) gets an error bar that reaches to the far end of that. And a bend
+A cell outside the interval (4) of a row below it gets an error bar that reaches to the far end of that interval. A bend
 nearer than the smallest step shows in the slopes on both sides: their gap
 
     G(h) = (f(h) - 2 f(0) + f(-h)) / h                                   (5)
 
-falls like h where f is smooth, and the change C(h) - C(2h) falls like h^2. Where one of them has not begun to fall at
-the smallest step, no step was small enough: the bar is infinite, and `look_closely` has to tell. Without (4) and the
-second neighbour, 9 of 18,048 bars were too short, one by a factor of 400: all on a block of a transformer. Without the
-change, one in ten was on bends sharper than the smallest step.
+falls like h where f is smooth, and the change C(h) - C(2h) falls like h^2. If one of them has not begun to fall at the
+smallest step, no step was small enough: the bar is infinite, and `look_closely` decides. Without (4) and the second
+neighbour, 9 of 18,048 bars were too short, one of them by a factor of 400, all for a block of a transformer. Without the
+test of the change, one bar in ten was too short for bends sharper than the smallest step.
 
-At a kink the slopes on both sides differ, and (1) does not hold. Each side by itself is smooth, with all powers of h:
-(2) with 2^k for 4^k gives its slope, and the change in (4) counts double. `look_closely` follows central, right and
-left differences down to tiny steps.
+At a kink the slopes on both sides differ, and (1) does not hold. Each side alone is smooth, with all powers of h: (2)
+with 2^k in place of 4^k gives its slope, and the change in (4) counts twice. `look_closely` takes central, right and left
+differences with ever smaller steps.
 
-The noise is measured: differences of order k over steps of 1e-7 of the variable cancel what is smooth about f, and
-leave sums of rounding errors whose weights are binomial coefficients, with squares that add up to (2k)! / k!^2. So at
-k = 4, with the weights 1, 4, 6, 4, 1,
+The noise is measured: differences of order k over steps of 1e-7 of the variable cancel the smooth part of f. They leave
+sums of rounding errors, weighted with binomial coefficients whose squares add up to (2k)! / k!^2. So at k = 4, with the
+weights 1, 4, 6, 4, 1,
 
     noise F = 4 rms(fourth differences) / sqrt(70),                      (6)
 
-four standard deviations, and at least 4 eps F. A forward that computes in float32 inside shows up here. One in float16
-does not feel so small a step: it is a staircase whose stairs are a thousandth of the variable wide. Steps of a
-thousandth are large for what is smooth, and may cross a kink. So `noise_floor`, which is asked where a backward seems to
-be wrong, takes the median of the differences, which few kinks cannot move, and the lowest over several orders: noise is
-as large in all of them, and what is smooth falls from order to order (More and Wild, "Estimating computational noise",
-2011). And it believes what it sees only if steps four times as large show the same.
+four standard deviations, and at least 4 eps F. A forward of which a part runs in float32 has a large noise here. A
+forward in float16 does not change with so small a step: it is a staircase whose stairs are a thousandth of the variable
+wide. But over steps of a thousandth a smooth function changes too, and there may be a kink. So `noise_floor`, which is
+called when a backward seems to be wrong, takes the median of the differences, on which a few kinks have no effect, and
+the smallest over several orders: noise is equally large in all orders, while a smooth part falls from order to order
+(More and Wild, "Estimating computational noise", 2011). It counts only if steps four times as large give the same.
 """
 
 import math
@@ -63,8 +63,8 @@ import numpy as np
 
 EPS = float(np.finfo(np.float64).eps)
 HALVINGS = 10
-PROBES = (2.5e-7, 1e-6), (2.5e-4, 1e-3, 4e-3)  # steps that float32, and that float16 and bfloat16 feel
-COLUMNS = 8  # beyond, extrapolation gains nothing over rounding
+PROBES = (2.5e-7, 1e-6), (2.5e-4, 1e-3, 4e-3)  # steps that show float32, and steps that show float16 and bfloat16
+COLUMNS = 8  # further columns are no better, because of rounding
 
 
 class Estimate(NamedTuple):
@@ -75,7 +75,7 @@ class Estimate(NamedTuple):
 
 
 class Kink(NamedTuple):
-    """The slopes on the left and on the right of a point where they differ, and the error bar of both."""
+    """The slopes on the left and right of a point at which they differ, and the error bar of both."""
 
     left: float
     right: float
@@ -83,7 +83,7 @@ class Kink(NamedTuple):
 
     @property
     def value(self):
-        """What a central difference gives: the middle."""
+        """The mean of both slopes, which a central difference gives."""
         return (self.left + self.right) / 2
 
 
@@ -93,7 +93,7 @@ def derivative(f, h0, *, halvings=HALVINGS, noise=4 * EPS, middle=None):
     Parameters
     ----------
     f : function (float) -> (value, size)
-        The value at a step, and the sum of the absolute values of the terms it was added up from.
+        The value at a step, and the sum of the absolute values of the terms of which it is the sum.
     h0 : float
         The largest step: about a quarter of the scale on which f changes.
     halvings : int
@@ -116,7 +116,7 @@ def derivative(f, h0, *, halvings=HALVINGS, noise=4 * EPS, middle=None):
 
 
 def look_closely(f, h0, *, noise=4 * EPS):
-    """Return the derivative of f at 0 where kinks may be near: an `Estimate`, or a `Kink` that is at 0 itself.
+    """Return the derivative of f at 0 even if kinks are near: an `Estimate`, or a `Kink` if it is at 0 itself.
 
     Parameters
     ----------
@@ -173,25 +173,25 @@ def rounding_noise(f, step):
 
 
 def noise_floor(f, scale):
-    """Return the rounding error of f, relative to its size, whatever the precision that it computes in.
+    """Return the rounding error of f, relative to its size, for a forward in any precision.
 
     Parameters
     ----------
     f : function (float) -> (value, size)
     scale : float
-        That on which f changes.
+        The scale on which f changes.
     """
     found = 4 * EPS
     for steps in PROBES:
         floors = [_floor(f, scale * step) for step in steps]
         for fine, coarse in zip(floors, floors[1:]):
-            if coarse <= 16 * fine:  # noise does not depend on the step, what is smooth but steep does
+            if coarse <= 16 * fine:  # noise does not depend on the step, a steep smooth function does
                 found = max(found, fine, coarse)
     return found
 
 
 def _floor(f, step):
-    """Return the noise that differences of several orders agree on."""
+    """Return the noise: the smallest of the estimates from differences of several orders."""
     values, size = _equidistant(f, step, 33)
     if not size or not np.isfinite(values).all():
         return 0.0
@@ -206,7 +206,7 @@ def _equidistant(f, step, points):
 
 
 def complex_step(f, size):
-    """Return the derivative at 0 of a function that accepts complex steps: Im f(ih) / h, without any difference.
+    """Return the derivative at 0 of a function that accepts complex steps: Im f(ih) / h, without a difference.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What gradcheck needs of a layer or of an op pair: named tensors, a forward, and the gradients of its backward."""
+"""A layer, or a pair of functions, as gradcheck sees it: named tensors, a forward, and the gradients of its backward."""
 
 import copy
 import inspect
@@ -13,7 +13,7 @@ def _is_float(value):
 
 
 def _array(value, dtype, name, place="gradcheck"):
-    """Return a copy of an array in ``dtype`` if it is of floats; a Python float is an array of one; others as they are.
+    """Return a copy of a float array in ``dtype``, a Python float as an array without axes, other values unchanged.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def outputs(y, place="gradcheck"):
     Raises
     ------
     TypeError
-        If it is anything else: None, a dict, ...
+        If forward returned something else: None, a dict, ...
     """
     parts = [np.asarray(part) for part in (y if isinstance(y, (tuple, list)) else [y])]
     for part in parts:
@@ -73,7 +73,7 @@ def in_float64(layer):
 
 
 class Loss(Layer):
-    """A model's ``loss`` and ``loss_backward`` in the place of a layer's forward and backward."""
+    """A layer whose forward and backward are a model's ``loss`` and ``loss_backward``."""
 
     def __init__(self, owner):
         self.owner = owner
@@ -87,7 +87,7 @@ class Loss(Layer):
         return np.asarray(self.owner.loss(*batch, tape=tape, **options), kinds[0] if kinds else None)
 
     def backward(self, dloss, tape):
-        """Add dloss times the gradients of ``loss_backward``, which are those of the loss itself."""
+        """Add dloss times the gradients of ``loss_backward``."""
         own = self.owner.parameters()
         before = [parameter.grad.copy() for parameter in own]
         self.owner.zero_grad()
@@ -104,7 +104,7 @@ def as_layer(target):
 
 
 class Problem:
-    """Tensors in float64, and how outputs and gradients follow from them.
+    """Tensors in float64, with the functions that compute outputs and gradients from them.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Problem:
         raise NotImplementedError
 
     def gradients(self, dy):
-        """Return {name: gradient or None} of sum(dy * outputs), dy being like the outputs."""
+        """Return {name: gradient or None} of sum(dy * outputs); dy has the shapes of the outputs."""
         raise NotImplementedError
 
     def value(self, dy):
@@ -126,7 +126,7 @@ class Problem:
         Parameters
         ----------
         dy : list of array, as `weights` makes it
-            Outputs whose weight is 0 are left out: they may be anything, infinite for example.
+            Outputs with weight 0 are left out, because they may be infinite.
         """
         total, size = 0.0, 0.0
         for weight, part in zip(dy, self.forward()):
@@ -141,7 +141,7 @@ class Problem:
 
 
 class LayerProblem(Problem):
-    """A layer's forward(*inputs, tape, **options), and backward(dy, tape) giving the inputs' gradients in order."""
+    """A layer: forward(*inputs, tape, **options), and backward(dy, tape), which returns the inputs' gradients in order."""
 
     def __init__(self, layer, inputs, options, make_tape, place="gradcheck", dtype=np.float64):
         self.layer = with_dtype(layer, dtype)
@@ -159,7 +159,7 @@ class LayerProblem(Problem):
         self.tensors |= {name: parameter.data for name, parameter in self.parameters.items()}
 
     def on(self, *inputs, options=None):
-        """Return the problem of the same layer object on other arrays, which are taken as they are."""
+        """Return the problem of the same layer with other inputs, which are not copied."""
         other = copy.copy(self)
         other._hold(list(inputs), self.options if options is None else options)
         return other
@@ -187,7 +187,7 @@ class LayerProblem(Problem):
         return gradients
 
     def backward(self, dy, tape):
-        """Run backward on a recorded tape, adding to the gradients there are; return them all as `gradients` does."""
+        """Run backward on a recorded tape, which adds to the parameters' gradients; return all gradients by name."""
         try:
             returned = self.layer.backward(tuple(dy) if len(dy) > 1 else dy[0], tape)
         except ValueError:
@@ -204,7 +204,7 @@ class LayerProblem(Problem):
         return {name: returned[i] for name, i in self.positions.items()} | own
 
     def _name_misshapen_gradient(self, dy):
-        """Run a backward that has raised once more, on gradients that know their names: what ``+=`` refuses is named."""
+        """Run a backward that raised again, so that ``+=`` of another shape raises an error with the parameter's name."""
         for name, parameter in self.parameters.items():
             parameter.grad = np.zeros_like(parameter.data).view(_NamedGradient)
             parameter.grad.name = f"{type(self.layer).__name__}: {name}"
@@ -215,7 +215,7 @@ class LayerProblem(Problem):
 
 
 class _NamedGradient(np.ndarray):
-    """A gradient that says its name where something of another shape is added to it."""
+    """A gradient whose name is in the error if an array of another shape is added to it."""
 
     name = ""
 
@@ -233,7 +233,7 @@ class _NamedGradient(np.ndarray):
 
 
 def broadcast_axes(found, expected):
-    """Return advice where a gradient has the shape that its parameter was broadcast to, or ""."""
+    """Return advice if a gradient has the shape to which forward broadcast its parameter, or ""."""
     if int(np.prod(found)) == int(np.prod(expected)):
         return ": give it the parameter's shape"
     try:
@@ -248,7 +248,7 @@ def broadcast_axes(found, expected):
 
 
 class PairProblem(Problem):
-    """Two functions: y, saved = f(*inputs), and backward(dy, saved) giving the inputs' gradients in order."""
+    """Two functions: y, saved = f(*inputs), and backward(dy, saved), which returns the inputs' gradients in order."""
 
     def __init__(self, f, backward, inputs, place="gradcheck"):
         self.f, self.backward, self.place = f, backward, place
@@ -295,7 +295,7 @@ class PairProblem(Problem):
 
 
 def _gradients_in_order(returned, place):
-    """Return what a backward returned as a list."""
+    """Return the result of a backward as a list of gradients."""
     if isinstance(returned, dict):
         names = ", ".join(map(str, returned))
         raise TypeError(f"{place}: backward returned a dict ({names}), expected the gradients in the inputs' order")

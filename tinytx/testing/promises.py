@@ -1,9 +1,9 @@
-"""What every layer owes, as one small check for each promise.
+"""The promises of every layer, with one small check for each.
 
-Each check stands alone: ``check_zero_dy(layer, *inputs)``; `tinytx.testing.check_layer` runs them all. None touches the
-layer: what is checked is a copy in float64, and in float32 where precision is the point, with its parameters moved
-away from their initial values. Arguments are those of `tinytx.testing.gradcheck`; AssertionError is raised with the
-layer's name, what differs, where, and both values.
+Each check can be called alone: ``check_zero_dy(layer, *inputs)``; `tinytx.testing.check_layer` runs all of them. No check
+changes the layer: it checks a copy in float64 (or in float32, if precision matters), with its parameters moved away
+from their initial values. Arguments are those of `tinytx.testing.gradcheck`. The AssertionError contains the layer's
+name, the array that differs, the index and both values.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ from tinytx.testing.trial import arrays_in, gradients, named_outputs, prepare, r
 
 DTYPES = (np.float32, np.float64)
 ROUNDING = 1e-11  # two orders of summation, in float64
-SINGLE = 1e-4  # what float32 may cost
+SINGLE = 1e-4  # the largest relative error in float32
 
 
 def check_gradients(layer, *inputs, options=None, tape=Tape):
-    """Backward is the derivative of forward, by `gradcheck`; at a kink any subgradient will do."""
+    """Backward is the derivative of forward, by `gradcheck`; at a kink any subgradient is right."""
     prepare(layer, inputs, options, tape)  # is there anything to compare?
     gradcheck(layer, *inputs, options=options, tape=tape, accept_kinks=True).raise_for_failure()
 
@@ -33,7 +33,7 @@ def check_determinism(layer, *inputs, options=None, tape=Tape):
 
 
 def check_arguments_unmodified(layer, *inputs, options=None, tape=Tape):
-    """Nothing is written to: inputs, options, parameters, y, dy, what is on the tape; so read-only arrays will do."""
+    """Nothing writes to inputs, options, parameters, y, dy or the tape's arrays; read-only arrays are accepted."""
     for dtype in DTYPES:
         problem, dy = prepare(layer, inputs, options, tape, dtype)
         parameters = {name: parameter.data for name, parameter in problem.parameters.items()}
@@ -65,7 +65,7 @@ def _locked(value):
 
 
 def check_gradients_accumulate(layer, *inputs, options=None, tape=Tape):
-    """A second backward adds to the gradients of the first, exactly as much again: ``+=``, not ``=``."""
+    """A second backward adds the same gradients to those of the first, exactly: ``+=``, not ``=``."""
     problem, dy = prepare(layer, inputs, options, tape)
     once = run(problem, dy)
     problem.backward(dy, problem.record()[1])
@@ -76,14 +76,14 @@ def check_gradients_accumulate(layer, *inputs, options=None, tape=Tape):
 
 
 def check_zero_dy(layer, *inputs, options=None, tape=Tape):
-    """Where dy is 0 all gradients are, exactly."""
+    """If dy is 0, all gradients are exactly 0."""
     problem, dy = prepare(layer, inputs, options, tape)
     found = _known(gradients(problem, [np.zeros_like(part) for part in dy]))
     assert_same(found, {name: np.zeros_like(g) for name, g in found.items()}, f"{title(problem)}: where dy is 0")
 
 
 def check_linear_in_dy(layer, *inputs, options=None, tape=Tape):
-    """Backward is linear in dy: it neither squares nor clips nor forgets it."""
+    """Backward is linear in dy: it does not square, clip or forget it."""
     problem, one = prepare(layer, inputs, options, tape)
     two = [np.flip(part) for part in one]
     a, b = _known(gradients(problem, one)), _known(gradients(problem, two))
@@ -94,12 +94,12 @@ def check_linear_in_dy(layer, *inputs, options=None, tape=Tape):
 
 
 def _known(results):
-    """Leave out what has no gradient."""
+    """Return the results without those that are None."""
     return {name: array for name, array in results.items() if array is not None}
 
 
 def check_shapes_and_dtypes(layer, *inputs, options=None, tape=Tape):
-    """What comes in goes out: float32 or float64, and gradients of the shapes of what they are gradients of."""
+    """Outputs and gradients have the dtype of the inputs, and each gradient has the shape of its array."""
     for dtype in DTYPES:
         problem, dy = prepare(layer, inputs, options, tape, dtype)
         y, record = problem.record()
@@ -108,7 +108,7 @@ def check_shapes_and_dtypes(layer, *inputs, options=None, tape=Tape):
 
 
 def _check_kinds(problem, dtype, arrays):
-    """Raise AssertionError unless named arrays have the dtype, and gradients the shape of what they are gradients of."""
+    """Raise AssertionError unless named arrays have the dtype, and each gradient the shape of its array."""
     shapes = {f"the gradient of {name}": tensor.shape for name, tensor in problem.tensors.items()}
     place = f"{title(problem)} in {dtype.__name__}"
     for name, array in arrays.items():
@@ -131,7 +131,7 @@ def check_non_contiguous(layer, *inputs, options=None, tape=Tape):
 
 
 def _every_second(array):
-    """Return the array as every second entry of another, between NaN, or between its own entries if they are ids."""
+    """Return the array as a view of every second entry; between them are NaN, or other ids if it holds ids."""
     wide = np.repeat(array[..., None], 2, axis=-1)
     wide[..., 1] = np.nan if array.dtype.kind == "f" else np.flip(array)
     return wide[..., 0]
@@ -142,7 +142,7 @@ def _reversed(array):
 
 
 def check_size_one(layer, *inputs, options=None, tape=Tape):
-    """A batch of one row, and of one position: no axis of size 1 is squeezed away or broadcast."""
+    """A batch of one row or of one position is right: no axis of size 1 is squeezed or broadcast."""
     how = {"mode": "directional", "directions": 1, "accept_kinks": True}
     whole, _ = prepare(layer, inputs, options, tape)
     x = whole.inputs[0]
@@ -156,7 +156,7 @@ def check_size_one(layer, *inputs, options=None, tape=Tape):
 
 
 def check_empty_tape(layer, *inputs, options=None, tape=Tape):
-    """Backward takes from the tape all that forward put there."""
+    """Backward takes everything from the tape that forward put there."""
     problem, dy = prepare(layer, inputs, options, tape)
     record = problem.record()[1]
     try:
@@ -167,14 +167,14 @@ def check_empty_tape(layer, *inputs, options=None, tape=Tape):
 
 
 def check_float32_beside_float64(layer, *inputs, options=None, tape=Tape):
-    """In float32 outputs and gradients are those of float64, rounded: nothing overflows or cancels."""
+    """Outputs and gradients in float32 are the rounded ones of float64: nothing overflows or cancels."""
     with np.errstate(all="ignore"):
         single, double = (run(*prepare(layer, inputs, options, tape, dtype)) for dtype in DTYPES)
     assert_same(single, double, f"{name_of(as_layer(layer))}: in float32 beside float64", SINGLE)
 
 
 def check_two_tapes(layer, *inputs, options=None, tape=Tape):
-    """Forward of A, forward of B, backward of A, backward of B, each on its own tape, are as A and B alone."""
+    """Two forwards, then their backwards, each on its own tape, give the same results as one after the other."""
     a, dy = prepare(layer, inputs, options, tape)
     b = a.on(*(np.random.default_rng(1).permutation(x.ravel()).reshape(x.shape) for x in a.inputs))
     alone = {"A": run(a, dy), "B": run(b, dy)}
@@ -187,7 +187,7 @@ def check_two_tapes(layer, *inputs, options=None, tape=Tape):
 
 
 def check_without_tape(layer, *inputs, options=None, tape=Tape):
-    """Without a tape the output is that of a tape without a seed."""
+    """Without a tape the output is the same as with a tape that has no seed."""
     problem, _ = prepare(layer, inputs, options, tape)
     bare = outputs(problem.layer(*problem.inputs, **problem.options))
     taped = outputs(problem.layer(*problem.inputs, Tape(), **problem.options))

@@ -1,4 +1,4 @@
-"""The outcome of a gradient check: verdicts, error bars, the worst entry, a hint."""
+"""The result of a gradient check: verdicts, error bars, the worst entry, a hint."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -12,7 +12,7 @@ class NothingCompared(ValueError):
 
 @dataclass
 class TensorReport:
-    """What was found for one input or parameter.
+    """The result for one input or parameter.
 
     Attributes
     ----------
@@ -20,15 +20,15 @@ class TensorReport:
     shape : tuple of int
     verdict : {"PASS", "KINK", "INCONCLUSIVE", "FAIL"}
     reason : str
-        Why, where it is not PASS.
+        The reason, unless the verdict is PASS.
     hint : str
-        What the pattern of the wrong entries suggests.
+        The likely mistake, guessed from the pattern of the wrong entries.
     checked : int
-        Entries, or directions, that were compared.
+        The number of entries or directions that were compared.
     norm : float
-        Of the analytic gradient.
+        The norm of the analytic gradient.
     index : tuple of int, or None
-        The worst entry; None where a direction stands for all.
+        The worst entry; None if a direction through all entries was compared.
     analytic, numeric, ratio, error : float
         At that entry: backward's value, the finite difference, their quotient, the error bar of the difference.
     """
@@ -52,17 +52,17 @@ class TensorReport:
 
 @dataclass(repr=False)
 class Report:
-    """The outcome of `tinytx.testing.gradcheck`: true if every tensor passed.
+    """The result of `tinytx.testing.gradcheck`; it is true if every tensor passed.
 
     Attributes
     ----------
     target : str
-        What was checked.
+        The name of the layer or function.
     mode : str
-        "full", "sampled", "directional", "complex", or for "auto" what it does.
+        "full", "sampled", "directional", "complex", or a description of "auto".
     tensors : list of TensorReport
     reason : str
-        What kept the check as a whole from a verdict, if anything did.
+        The reason if the check as a whole has no verdict.
     accept_kinks : bool
         Whether KINK counts as passed.
     """
@@ -96,7 +96,7 @@ class Report:
             raise AssertionError(str(self))
 
     def to_dict(self):
-        """Return the report in JSON's types; numbers that are not finite are None."""
+        """Return the report in JSON's types; numbers that are not finite become None."""
         tensors = [asdict(t) | {"ratio": t.ratio} for t in self.tensors]
         tensors = [{name: _plain(value) for name, value in t.items()} for t in tensors]
         return {

@@ -1,14 +1,14 @@
-"""How exact a problem's forward and backward are: what no comparison can resolve."""
+"""Measures the rounding errors of a problem's forward and backward, which limit every comparison."""
 
 import numpy as np
 
 from tinytx.testing.numeric import EPS, rounding_noise
 
-JUMP = 1e-6  # part of what a gradient could be; rounding moves it by less
+JUMP = 1e-6  # rounding changes a gradient by less than this share of its natural size
 
 
 def rms(array):
-    """Return the root mean square of the finite entries, 0 where there is none."""
+    """Return the root mean square of the finite entries, or 0 if there are none."""
     finite = array[np.isfinite(array)]
     return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else 0.0
 
@@ -21,8 +21,8 @@ def cotangent(rng, shape):
 def along(problem, dy, tensor, direction, raised=None):
     """Return f(h): the objective sum(dy * y) with a tensor moved by h times a direction, and the size of its terms.
 
-    Where the forward raises, f is NaN: a function outside of its domain is not finite there. What it raised is
-    appended to the list ``raised``.
+    Where the forward raises an exception, f is NaN, as outside the domain of a function. The exception is appended to
+    the list ``raised``.
     """
     kept = tensor.copy()
 
@@ -31,7 +31,7 @@ def along(problem, dy, tensor, direction, raised=None):
         np.add(tensor, kept, out=tensor)
         try:
             return problem.value(dy)
-        except Exception as error:  # a function of the user's may raise anything
+        except Exception as error:  # a user's function may raise any exception
             if raised is not None:
                 raised.append(error)
             return np.nan, np.nan
@@ -51,16 +51,16 @@ def forward_noise(problem, dy, rng):
 
 
 def natural_sizes(problem, dy):
-    """Return {name: the size that the gradient would have if the tensor mattered}: the forward's over the tensor's."""
+    """Return {name: the size that the gradient would have if the tensor mattered}: the forward's size over the tensor's."""
     size = problem.value(dy)[1]
     return {name: size / (rms(tensor) or 1.0) for name, tensor in problem.tensors.items()}
 
 
 def backward_wobble(problem, dy, analytic, rng):
-    """Return {name: how far any entry of its gradient moves} where tensors are rounded anew, one after the other.
+    """Return {name: the largest change of an entry of its gradient} when each tensor in turn is rounded differently.
 
-    A gradient that jumps where *another* tensor is rounded does not count: that one is compared with something, as
-    labels of 1 and -1 are, and not computed with.
+    A gradient that jumps when *another* tensor is rounded does not count: the other tensor is then only compared with
+    something, as labels of 1 and -1 are.
     """
     wobble, natural = dict.fromkeys(problem.tensors, 0.0), natural_sizes(problem, dy)
     for moved, tensor in problem.tensors.items():
@@ -69,7 +69,7 @@ def backward_wobble(problem, dy, analytic, rng):
             tensor[...] = kept * (1 + 2 * EPS * rng.choice((-1.0, 1.0), kept.shape))
             try:
                 gradients = problem.gradients(dy)
-            except Exception:  # beside its domain a function of the user's may raise anything
+            except Exception:  # outside its domain a user's function may raise any exception
                 gradients = {}
             finally:
                 tensor[...] = kept

@@ -1,20 +1,20 @@
-"""Which rows of a batch a wrong gradient adds up."""
+"""Finds the rows of a batch that a wrong gradient leaves out or counts twice."""
 
 import numpy as np
 
-EXACT = 1e-4  # how near to a whole number the weight of a row must be
-MOST = 64  # entries that are moved at most
+EXACT = 1e-4  # the largest distance of a row's weight from a whole number
+MOST = 64  # the largest number of entries that are moved
 
 
 def rows_added_up(problem, dy, tensor, a):
-    """Return a sentence if a gradient is the right sum but for some rows, or "".
+    """Return a sentence if a gradient is right except that it leaves out rows or counts them twice, or "".
 
-    The right gradient of an entry is a sum over the output's rows b, with contributions that finite differences give row
-    by row. If backward forgot rows, or counted some twice, then
+    The right gradient of an entry is a sum over the output's rows b, and finite differences give the part of each row.
+    If backward leaves out rows, or counts some twice, then
 
         a_i = sum_b w_b g_bi                                             (1)
 
-    with weights w_b of 0, 1 or 2 that are the same for all entries i; these are the least squares solution of (1).
+    with weights w_b of 0, 1 or 2 that are the same for all entries i. They are the least squares solution of (1).
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def rows_added_up(problem, dy, tensor, a):
 
 
 def _contributions(problem, dy, tensor, i):
-    """Return, for each entry of the output, its part of the derivative by entry i of a tensor."""
+    """Return the part of each output entry in the derivative with respect to entry i of a tensor."""
     kept, step = tensor.flat[i], 1e-5 * (np.sqrt(np.mean(np.square(tensor))) or 1.0)
     y = []
     for sign in (1, -1):
@@ -55,7 +55,7 @@ def _contributions(problem, dy, tensor, i):
 
 
 def _in_words(weights):
-    """Return what happens to which rows."""
+    """Return in words which rows are left out or counted twice."""
     left_out, added = np.flatnonzero(weights == 0), np.flatnonzero(weights == 1)
     twice = np.flatnonzero(weights > 1)
     parts = []

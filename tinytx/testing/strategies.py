@@ -1,7 +1,7 @@
 """Strategies for hypothesis: arrays, masks and configurations to test a layer with.
 
-Arrays are drawn entry by entry and never as a seed, so that a failing example shrinks to a small array of simple
-numbers. The settings that suit them are ``deadline=None``, since the first call of a kernel compiles it::
+Arrays are drawn entry by entry and not from a seed, so that a failing example shrinks to a small array of simple
+numbers. Set ``deadline=None``, because the first call of a kernel compiles it::
 
     @settings(deadline=None)
     @given(st.data())
@@ -11,13 +11,13 @@ numbers. The settings that suit them are ``deadline=None``, since the first call
         x = data.draw(tensors((sizes["B"], sizes["T"], config["d_model"])))
         check_layer(MultiHeadAttention(**config, rng=np.random.default_rng(0)), x)
 
-A failure shrinks entry by entry, and each attempt is a whole check. Let the attempts be quick: ``check_layer(...,
-checks=[check_determinism, check_linear_in_dy])`` or ``gradcheck(..., mode="directional", directions=1)`` while hypothesis
-searches, and the whole afterwards on what it found. Or leave shrinking out, and be shown the first failure as it is::
+A failure shrinks entry by entry, and each attempt runs the whole check. So use quick checks while hypothesis searches,
+``check_layer(..., checks=[check_determinism, check_linear_in_dy])`` or ``gradcheck(..., mode="directional",
+directions=1)``, and all checks on the example that it found. Or switch shrinking off::
 
     @settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
-A shape is a tuple, or a strategy for one: ``hypothesis.extra.numpy.array_shapes()`` makes sizes shrink, too.
+A shape is a tuple, or a strategy for one: with ``hypothesis.extra.numpy.array_shapes()`` sizes shrink too.
 """
 
 import math
@@ -40,13 +40,13 @@ def _shapes(shape):
 
 
 def _array(draw, shape, elements, dtype, unique=False):
-    """Draw every entry by itself: hypothesis would fill most of an array with one value."""
+    """Draw each entry separately: by default hypothesis fills most of an array with one value."""
     return draw(hnp.arrays(dtype, shape, elements=elements, fill=st.nothing(), unique=unique))
 
 
 @st.composite
 def tensors(draw, shape, *, dtype=np.float64, magnitude=2.0, away_from=(), margin=0.1):
-    """Draw well-conditioned floats: of moderate size, no two alike, none near a kink.
+    """Draw well-conditioned floats: of moderate size, all different, none near a kink.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ def tensors(draw, shape, *, dtype=np.float64, magnitude=2.0, away_from=(), margi
     Returns
     -------
     strategy for arrays
-        That no two entries are alike keeps rows from being constant (a layer norm of such is all noise) and maxima from
-        being tied. Entries shrink towards 0 and towards few binary digits.
+        All entries are different, so no row is constant (its layer norm would be all noise) and no maximum is tied.
+        Entries shrink towards 0 and towards few binary digits.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def tensors(draw, shape, *, dtype=np.float64, magnitude=2.0, away_from=(), margi
 
 
 def _digits(value):
-    """Return how many binary digits a value has behind the point."""
+    """Return the number of binary digits of a value after the point."""
     return (float(value).as_integer_ratio()[1]).bit_length() - 1
 
 
@@ -122,7 +122,7 @@ def masks(draw, b, t, s=None, *, kind=None):
     Returns
     -------
     strategy for boolean arrays that broadcast to (B, H, T, S)
-        They shrink towards True, so that what remains masked matters.
+        They shrink towards True, so that the entries that remain masked are those that matter.
     """
     kind = draw(st.sampled_from(KINDS)) if kind is None else kind
     s = t if s is None else s
@@ -143,7 +143,7 @@ def masks(draw, b, t, s=None, *, kind=None):
 
 
 def distinct_sizes(*letters, low=2, high=None, avoid=()):
-    """Draw sizes, pairwise distinct, so that no axis can be mistaken for another.
+    """Draw sizes that are all different, so that no axis can be mistaken for another.
 
     Parameters
     ----------

@@ -1,17 +1,17 @@
-"""The comparison of one tensor's gradient with finite differences: directions, then entries.
+"""Compares the gradient of one tensor with finite differences: along directions, then entry by entry.
 
 Why a few directions are enough
 -------------------------------
-Along a direction d through a tensor the objective L has the slope sum_i d_i g_i, and a backward that says a instead
-of g says sum_i d_i a_i. The two differ by
+Along a direction d the objective L has the slope sum_i d_i g_i, g being the right gradient. A backward that returns a
+instead of g gives sum_i d_i a_i. The two differ by
 
     sum_i d_i (a_i - g_i).                                               (1)
 
-No weight d_i is small: each is a sign times 0.5 to 1.5. So one wrong entry shows in (1) with at least half of its
-error. Several could cancel, but only for special weights, and ours are random. The rounding error of a finite
-difference is that of L over the step, `numeric` (3), and is the same for a direction as for an entry. So directions find
-what entries find, and a tensor needs three of them instead of one comparison for each of its entries. What fails is
-then looked at entry by entry: for the place, the hint, and because a direction is no judge of kinks.
+No weight d_i is small: each is a sign times 0.5 to 1.5. So one wrong entry changes (1) by at least half of its error.
+Several errors cancel only for special weights, and these are random. The rounding error of a finite difference is that
+of L divided by the step (`numeric`, equation 3), the same for a direction as for an entry. So three directions find the
+same mistakes as one comparison for each entry. If a direction fails, entries are compared one by one, to find the place
+and a hint, and because a direction cannot tell a kink from a mistake.
 """
 
 import math
@@ -24,28 +24,28 @@ from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, VERDICTS
 from tinytx.testing.rounding import along, cotangent, rms
 from tinytx.testing.rows import rows_added_up
 
-FULL = 400  # entries up to which each is looked at
-PARTS = 8  # into which a direction is cut whose bar could be shorter
-LOOKS = 8  # entries of a tensor that are looked at closely where they disagree, once a verdict is certain
-NARROW = 3e-11  # part of a slope below which no error bar need be shorter
-NEAR = 20  # entries looked at on both sides of the one that a bisection finds
-ROUNDS = 20  # times that kinks are taken out of a direction
-HALVINGS = 14  # of the steps of a first estimate
+FULL = 400  # in a tensor of up to this many entries, all are compared
+PARTS = 8  # the parts of a direction with a wide error bar
+LOOKS = 8  # the number of disagreeing entries that are measured again after the verdict is certain
+NARROW = 3e-11  # an error bar below this share of the slope is narrow enough
+NEAR = 20  # the number of entries compared on both sides of the one that a bisection finds
+ROUNDS = 20  # how often kinks are removed from a direction
+HALVINGS = 14  # how often the step of a first estimate is halved
 
 
 class TensorComparison:
-    """The comparison of one tensor, whose outcome is filled into a report.
+    """The comparison of one tensor; its result is written into a report.
 
     Attributes
     ----------
     a : array
         The analytic gradient.
     entries : array of int
-        Flat indices of what can be moved: finite entries.
+        Flat indices of the finite entries, which can be moved.
     raised : list of Exception
-        What forward raised at some steps.
+        The exceptions that forward raised at some steps.
     sampled : bool
-        Whether a sample of the entries has been looked at.
+        Whether a sample of the entries has been compared.
     noisiest : float
         The largest noise measured at any entry.
     """
@@ -69,7 +69,7 @@ class TensorComparison:
         else:
             self._directions()
             if mode == "auto" and self.report.verdict == INCONCLUSIVE and 1 < self.entries.size <= FULL:
-                self.report.verdict = PASS  # what is wide together may be narrow entry by entry
+                self.report.verdict = PASS  # a wide bar of a direction may be narrow for each entry
                 self._entries(self.entries)
 
     def _choose(self):
@@ -96,7 +96,7 @@ class TensorComparison:
         return complex_step(f, rms(self.tensor))
 
     def _estimate(self, direction):
-        """Return an estimate; one from tiny steps, too, if those of ordinary size did not suffice."""
+        """Return an estimate; if its error bar is wide, a better one that also uses tiny steps."""
         f, noise = self._along(direction), self.judge.noise
         found = derivative(f, self.reach, halvings=HALVINGS, noise=noise, middle=self.whole.middle)
         if not self._wide(found):
@@ -108,7 +108,7 @@ class TensorComparison:
         return self.judge._replace(noise=self.noisiest).why_wide(found, self.raised)
 
     def _wide(self, found):
-        """Tell whether a bar could be shorter: it is long, and far longer than rounding makes it."""
+        """Return whether an error bar is wide, and much wider than rounding alone makes it."""
         rounding = self.judge.noise * self.whole.size / self.reach
         return found.error > max(NARROW * abs(found.value), 100 * rounding)
 
@@ -118,9 +118,9 @@ class TensorComparison:
         return found, self.judge.verdict(analytic, found, scale, root_n)
 
     def _look(self, direction, analytic, scale, root_n=1.0):
-        """Do the same, and give no FAIL without a measurement of the noise there.
+        """Do the same, but measure the noise there before the verdict FAIL.
 
-        A forward in shorter numbers is a staircase, flat between its jumps: tiny steps say that its slope is 0.
+        A forward in float32 or float16 is a staircase, flat between its jumps: tiny steps measure a slope of 0.
         """
         found, verdict = self._look_closely(direction, analytic, scale, root_n)
         f = self._along(direction)
@@ -128,7 +128,7 @@ class TensorComparison:
         if noise <= self.judge.noise:
             return found, verdict
         self.noisiest = max(self.noisiest, noise)
-        others = cotangent(self.rng, self.tensor.shape) * (direction == 0)  # near a pole what is smooth looks like noise
+        others = cotangent(self.rng, self.tensor.shape) * (direction == 0)  # near a pole a smooth function looks noisy
         everywhere = min(noise, noise_floor(self._along(others), 4 * self.reach))
         self.judge = self.judge._replace(noise=max(self.judge.noise, everywhere))
         coarse = derivative(f, self.reach, noise=noise)
@@ -137,7 +137,7 @@ class TensorComparison:
         return (found, FAIL) if verdict == FAIL else (coarse, verdict)
 
     def _entries(self, entries, use_complex=False):
-        """Compare single entries, and fill the report in; return those at kinks."""
+        """Compare single entries and write the report; return the entries at kinks."""
         found = {}
         for i in entries:
             direction = _unit(self.tensor.shape, i)
@@ -159,7 +159,7 @@ class TensorComparison:
         return {i for i in entries if isinstance(found[i], Kink)}
 
     def _not_analytic(self, found, verdicts, scale):
-        """Tell whether the complex step is wrong and not backward, by a difference of real numbers; say so."""
+        """Return whether the complex step is wrong instead of backward, by a real difference; write it into the report."""
         worst = max((i for i in verdicts if verdicts[i] == FAIL), key=lambda i: _off(self.a.flat[i], found[i]))
         real, verdict = self._look(_unit(self.tensor.shape, worst), float(self.a.flat[worst]), scale)
         if verdict == FAIL:
@@ -171,7 +171,7 @@ class TensorComparison:
         return True
 
     def _confirm(self, found, verdicts, scale):
-        """Look again, with tiny steps, at the entries in doubt, the worst first: only what this upholds counts."""
+        """Compare doubtful entries again with tiny steps, the worst first; only confirmed verdicts remain."""
         doubtful = [i for i, verdict in verdicts.items() if verdict != PASS]
         doubtful.sort(key=lambda i: (-VERDICTS.index(verdicts[i]), -_off(self.a.flat[i], found[i])))
         upheld = set()
@@ -187,7 +187,7 @@ class TensorComparison:
         return tuple(int(n) for n in np.unravel_index(i, self.a.shape))
 
     def _settle(self, found, verdicts):
-        """Give the verdict, and name the worst entry, unless what was found before is worse."""
+        """Write the verdict and the worst entry into the report, unless it holds a worse verdict."""
         report, a = self.report, self.a
         report.checked += len(verdicts)
         if VERDICTS.index(max(verdicts.values(), key=VERDICTS.index)) < VERDICTS.index(report.verdict):
@@ -214,11 +214,11 @@ class TensorComparison:
         report.analytic, report.numeric, report.error = (float(x.flat[worst]) for x in (a, numeric, error))
 
     def _directions(self):
-        """Compare random directions; where one fails, look at entries, and go by halves to the wrong one.
+        """Compare random directions; if one fails, compare entries, and find the wrong one by bisection.
 
-        Near a singularity gradients are large and bars wide, and one such entry makes the bars of all directions wide.
-        So where they are wide, directions through an eighth of the entries each follow, from the smallest gradients to
-        the largest: of these the last is wide, the others need not be.
+        Near a singularity gradients are large and error bars wide, and one such entry makes the bar of every direction
+        wide. So if a bar is wide, directions through an eighth of the entries each are compared, from the smallest
+        gradients to the largest: only the last of them has to have a wide bar.
         """
         report, kinks, wide = self.report, set(), False
         for _ in range(1 if self.entries.size == 1 else self.whole.directions):
@@ -240,17 +240,17 @@ class TensorComparison:
                 return
 
     def _settle_direction(self, verdict, analytic, found, why):
-        """Fill the report in, unless what was found before is worse."""
+        """Write the verdict of a direction into the report, unless it holds a worse one."""
         report = self.report
         if VERDICTS.index(report.verdict) < VERDICTS.index(verdict):
             report.verdict, report.reason, report.index = verdict, f"a direction through the tensor: {why}", None
             report.analytic, report.numeric, report.error = analytic, found.value, found.error
 
     def _one_direction(self, kinks, entries):
-        """Compare a random direction: verdict, analytic, numeric, reason; entries that fail go into the report.
+        """Return (verdict, analytic, numeric, reason) of a random direction; entries that fail go into the report.
 
-        A direction through several kinks proves nothing: it takes the left slope of one and the right slope of another.
-        So the kinks that are known, or found on the way, are left out, and the direction is tried again.
+        A direction through several kinks proves nothing: it mixes the left slope of one with the right slope of
+        another. So entries at kinks are removed from the direction, and it is compared again.
         """
         direction = cotangent(self.rng, self.tensor.shape)
         for _ in range(ROUNDS):
@@ -272,7 +272,7 @@ class TensorComparison:
         return INCONCLUSIVE, *compared[1:], "it crosses more kinks than can be left out"
 
     def _direction(self, direction, entries, look=None):
-        """Compare one direction through some of the entries, and look again in doubt: verdict, analytic, numeric."""
+        """Return (verdict, analytic, numeric) of a direction through some entries; ``look`` measures again in doubt."""
         part = np.zeros(self.tensor.size)
         part[entries] = direction.ravel()[entries]
         part = part.reshape(self.tensor.shape)
@@ -286,7 +286,7 @@ class TensorComparison:
         return verdict, analytic, estimate
 
     def _suspects(self, direction, entries):
-        """Return which of the entries to look at where a direction through them fails: all, or some of the worst."""
+        """Return the entries to compare after a direction through them failed: all, or some of the worst."""
         if entries.size <= FULL:
             return entries
         at = np.searchsorted(entries, self._bisect(direction, entries))
@@ -294,7 +294,7 @@ class TensorComparison:
         return np.union1d(near, [] if self.sampled else self._choose()).astype(int)
 
     def _bisect(self, direction, entries):
-        """Return the flat index of an entry that makes a direction fail, going each time to the worse half."""
+        """Return the flat index of an entry that makes a direction fail: take the worse half again and again."""
         while len(entries) > 1:
             halves = np.array_split(entries, 2)
             off = [_off(*self._direction(direction, half)[1:]) for half in halves]
@@ -303,7 +303,7 @@ class TensorComparison:
 
 
 def _off(analytic, found):
-    """Return how far off a comparison is."""
+    """Return the absolute difference of the two derivatives; infinity if it is NaN."""
     off = abs(analytic - found.value)
     return math.inf if math.isnan(off) else off
 

@@ -1,4 +1,4 @@
-"""One trial of a layer: made ready on a copy, run forward and backward, everything that came out under its name."""
+"""Runs a copy of a layer forward and backward, and returns outputs and gradients by name."""
 
 import numpy as np
 
@@ -15,19 +15,19 @@ def prepare(layer, inputs, options=None, tape=Tape, dtype=np.float64, seed=0):
     Parameters
     ----------
     layer : Layer
-        Not touched. The copy's parameters are moved away from their initial values.
+        It is not changed. The copy's parameters are moved away from their initial values.
     inputs : sequence of arrays
     options, tape
         As for `tinytx.testing.gradcheck`.
     dtype : float32 or float64
-        Of the copy and of everything it is given. The values are the same in both: those of float32.
+        The dtype of the copy and of its inputs. The values are the same in both: numbers of float32.
     seed : int
 
     Returns
     -------
     problem : LayerProblem
     dy : list of array
-        Like the outputs.
+        One for each output, of its shape.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def prepare(layer, inputs, options=None, tape=Tape, dtype=np.float64, seed=0):
 
 
 def title(problem):
-    """Return the name of the layer, with which messages begin."""
+    """Return the name of the layer, for the beginning of messages."""
     return name_of(problem.layer)
 
 
@@ -66,7 +66,7 @@ def run(problem, dy):
 
 
 def gradients(problem, dy, record=None):
-    """Return {name: gradient} of a backward, on a tape recorded before or on one of its own."""
+    """Return {name: gradient} of a backward, on a recorded tape or after a forward of its own."""
     if record is None:
         problem.layer.zero_grad()
         record = problem.record()[1]
@@ -74,7 +74,7 @@ def gradients(problem, dy, record=None):
 
 
 def named_outputs(y):
-    """Return {name: array} of what a forward returned."""
+    """Return {name: array} of the outputs of a forward."""
     return {"y" if len(y) == 1 else f"output {i}": part for i, part in enumerate(y)}
 
 

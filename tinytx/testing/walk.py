@@ -1,4 +1,4 @@
-"""first_wrong_op: where, in a model whose gradient is wrong, the mistake is made."""
+"""first_wrong_op finds the layer and the operation that make the gradient of a model wrong."""
 
 import functools
 from contextlib import contextmanager
@@ -16,24 +16,24 @@ from tinytx.testing.trial import prepare
 
 @dataclass
 class Finding:
-    """The first layer, in the order of the forward, whose own backward is wrong while those of its children are right.
+    """The first layer, in the order of the forward, whose backward is wrong while the backwards of its children are right.
 
     Attributes
     ----------
     path : str
-        Of the layer in the model, "" for the model itself.
+        The path of the layer in the model, "" for the model itself.
     layer : str
         The layer's class.
     op : str
-        The operation of `tinytx.ops` inside it whose backward is wrong; "" if the layer's own code is.
+        The operation of `tinytx.ops` in the layer whose backward is wrong; "" if the layer's own code is wrong.
     tensor : str
         The input or parameter whose gradient is wrong.
     index : tuple of int, or None
         Its worst entry.
     shared_by : list of str
-        The layers that hold the parameter, if several do: each must add its part, not assign it.
+        The layers that share the parameter, if there are several: each must add its part, not assign it.
     report : Report
-        Of the operation if one is named, and of the layer if not.
+        The report of the operation if there is one, otherwise of the layer.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Finding:
 
 
 class _Watching(Tape):
-    """A tape that notes every layer called on it with its inputs, children before their parents."""
+    """A tape that records every call of a layer with its inputs, children before their parents."""
 
     def __init__(self, calls, **settings):
         super().__init__(**settings)
@@ -69,19 +69,19 @@ class _Watching(Tape):
 def first_wrong_op(model, *inputs, options=None, seed=None, **settings):
     """Walk a model and name the operation whose backward is wrong.
 
-    The model runs once; then every layer in it is checked by itself, at the very inputs that it got there, children
-    before parents. So the first that fails has children that are right, and the mistake is its own.
+    The model runs once. Then each layer is checked alone, with the inputs that it had in the model, children before
+    parents. So the children of the first layer that fails are right, and the mistake is in its own code.
 
     Parameters
     ----------
     model : Layer, or a model's ``loss``
-        Not touched: a copy in float64, with its parameters moved away from their initial values, is.
+        It is not changed: a copy in float64 is checked, with its parameters moved away from their initial values.
     *inputs : arrays
-        Of its forward, or of its loss.
+        The inputs of its forward, or of its loss.
     options : dict, optional
         Keyword arguments of its forward.
     seed : int, optional
-        Of the tape: checks with dropout.
+        The seed of the tape, to check with dropout.
     **settings
         For `gradcheck`: rtol, mode, samples, ...
 
@@ -126,7 +126,7 @@ def _double(value):
 
 
 def _finding(model, layer, inputs, options, report, settings):
-    """Return the Finding for a layer that fails: the operation in it that does, or the layer."""
+    """Return the Finding for a layer that fails: it names the operation that fails, or the layer's own code."""
     path = next((path for path, found in model.named_layers() if found is layer), "")
     op = ""
     for name, f, backward, arguments in _operations(layer, inputs, options, settings["tape"]):
@@ -140,7 +140,7 @@ def _finding(model, layer, inputs, options, report, settings):
 
 
 def _holders(model, layer, name):
-    """Return the paths of the layers that hold a parameter directly, if there are several."""
+    """Return the paths of the layers that have a parameter as an attribute, if there are several."""
     parameter = dict(layer.named_parameters()).get(name)
     holders = [
         path or "the model"
@@ -163,7 +163,7 @@ def _operations(layer, inputs, options, make_tape):
 
 
 def _of_arrays(f, arguments):
-    """Return f as a function of the arrays among its arguments; the others, settings, are bound."""
+    """Return f as a function of its array arguments; the other arguments are bound."""
 
     @functools.wraps(f.func)
     def bound(*arrays):
@@ -174,7 +174,7 @@ def _of_arrays(f, arguments):
 
 
 class _OwnOnly(Tape):
-    """A tape on which the operations of a layer's children are forgotten."""
+    """A tape that removes the operations of a layer's children from the list of calls."""
 
     def __init__(self, layer, calls, like):
         super().__init__(seed=like.seed, step=like.step, first_row=like.first_row)
@@ -190,7 +190,7 @@ class _OwnOnly(Tape):
 
 @contextmanager
 def _noting(calls):
-    """While this is open, note the calls of every operation that has a backward."""
+    """Return a context that records the calls of every operation that has a backward."""
     pairs = [name for name in ops.__all__ if f"{name}_backward" in ops.__all__]
     originals = {name: getattr(ops, name) for name in pairs}
 
