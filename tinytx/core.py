@@ -1,4 +1,4 @@
-"""Parameter, Tape and Layer: everything that a layer is made of.
+"""Parameter, Tape and Layer: the parts of which every layer consists.
 
 The whole protocol, for a layer of your own::
 
@@ -29,25 +29,25 @@ __all__ = ["Layer", "Parameter", "Tape", "TapeError", "check_arrays", "gradients
 
 
 class TapeError(RuntimeError):
-    """A backward ran in another order than its forward, or without one."""
+    """A backward ran in a wrong order, or without its forward."""
 
 
 class Tape:
     """A last-in first-out store of values: it records no operations and walks no graph.
 
-    A layer's forward pushes what its backward will need, and its backward pops it. Every backward is a method that
-    somebody wrote and that calls its children's backward in an order visible on the page; the tape only checks that
-    order. ``print(tape)`` after a forward shows who kept what, and how many bytes.
+    A layer's forward pushes the values that its backward needs, and its backward pops them. Every backward is a
+    written method that calls its children's backward in an order that a reader sees; the tape only checks this order.
+    ``print(tape)`` after a forward shows what each layer saved, and how many bytes.
 
     Parameters
     ----------
     seed : int, optional
         Switches dropout on. Without it every layer is deterministic.
     step : int
-        The training step: another step, other dropout masks.
+        The training step. Each step has its own dropout masks.
     first_row : int
-        The index, in the whole batch, of the first row that this tape sees. Two threads that share a batch get the
-        masks of their own rows, so that the result does not depend on how many threads there are.
+        The index, in the whole batch, of the first row on this tape. So threads that share a batch draw the masks of
+        their own rows, and the result does not depend on the number of threads.
 
     Notes
     -----
@@ -61,25 +61,25 @@ class Tape:
         self.sites = 0  # dropout masks drawn so far
 
     def call(self, layer, inputs, settings):
-        """Run a layer's forward on this tape: the way that every call of a layer with a tape takes.
+        """Run a layer's forward on this tape. Every call of a layer with a tape goes through this method.
 
-        A subclass may watch here what goes into each layer and what comes out (`tinytx.testing` does).
+        A subclass can watch the inputs and the output of each layer here, as `tinytx.testing` does.
         """
         if self.root is None:
             self.root = layer
         return layer.forward(*inputs, tape=self, **settings)
 
     def push(self, layer, saved):
-        """Keep ``saved`` for ``layer``'s backward: once in each forward."""
+        """Save a value for the backward of ``layer``. A forward calls this once."""
         self._stack.append((layer, saved))
 
     def pop(self, layer):
-        """Hand back what ``layer`` pushed last, and forget it.
+        """Remove and return the value that ``layer`` pushed last.
 
         Raises
         ------
         TapeError
-            If the last to push was another layer, or the tape is empty.
+            If another layer pushed last, or the tape is empty.
         """
         if not self._stack:
             raise TapeError(
@@ -98,27 +98,27 @@ class Tape:
         return saved
 
     def replace(self, old, new, first):
-        """Put the array ``new`` in the place of ``old`` in the entries from number ``first`` on, whoever saved it.
+        """Replace the array ``old`` by ``new`` in all entries from number ``first`` on.
 
-        So a layer spares the memory of an array that it can make from another: after its forward it puts the other in
-        its place, and before its backward it makes the array and puts it back.
+        With this a layer saves the memory of an array that it can compute from another: after its forward it puts the
+        other array in its place, and before its backward it computes the array and puts it back.
         """
         self._stack[first:] = [(layer, _replaced(saved, old, new)) for layer, saved in self._stack[first:]]
 
     def fork(self, sites):
-        """Return an empty tape that goes on drawing dropout masks after the first ``sites`` of this one.
+        """Return an empty tape whose next dropout mask is number ``sites`` + 1 of this tape.
 
-        A layer that computes something a second time in backward notes ``tape.sites`` before it draws: a fork of this
-        number of ``sites`` draws the same masks again.
+        A layer that computes something again in its backward notes ``tape.sites`` before its first mask: a fork with
+        this number draws the same masks.
         """
         other = copy.copy(self)
         other._stack, other.sites = [], sites
         return other
 
     def dropout_key(self):
-        """Return the 64-bit key of the next dropout mask, or None where the tape has no seed.
+        """Return the 64-bit key of the next dropout mask, or None if the tape has no seed.
 
-        A key depends on the seed, on the step, and on how many masks this forward asked for before.
+        A key depends on the seed, the step, and the number of masks that this forward has drawn before.
         """
         if self.seed is None:
             return None
@@ -127,7 +127,7 @@ class Tape:
         return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
 
     def check_empty(self):
-        """Raise TapeError if something is left: a forward whose backward never ran."""
+        """Raise TapeError if a value is left, because a forward's backward did not run."""
         if self._stack:
             left = ", ".join(dict.fromkeys(self._name(layer) for layer, _ in reversed(self._stack)))
             raise TapeError(f"Tape: {len(self._stack)} saved values left after backward: {left}")
@@ -144,7 +144,7 @@ class Tape:
     def kept(self):
         """Yield (layer, [(name, array), ...], bytes) for every entry.
 
-        Parameters are left out, which exist anyway, and an array that two layers keep counts at the first.
+        Parameters do not count, because they exist anyway; an array of two layers counts for the first of them.
         """
         weights = self.root.parameters() if self.root is not None else []
         counted = {id(_owner(weight.data)) for weight in weights}
@@ -154,7 +154,7 @@ class Tape:
             yield layer, arrays, sum({id(_owner(array)): array.nbytes for _, array in arrays}.values())
 
     def __str__(self):
-        rows, total, first = [("layer", "saved", "bytes")], 0, {}  # first: which layer keeps an array, and counts it
+        rows, total, first = [("layer", "saved", "bytes")], 0, {}  # first: {array: the first layer that saved it}
         for (layer, saved), (_, arrays, size) in zip(self._stack, self.kept(), strict=True):
             path = self._name(layer)
             shown = [f"{name} {array.shape}" for name, array in arrays]
@@ -201,11 +201,11 @@ class Layer:
 
     A subclass writes two methods. ``forward(x, tape=None)`` returns y, and pushes on the tape, if there is one, what
     the backward needs. ``backward(dy, tape)`` pops it, adds to the gradients of the layer's parameters and returns dx.
-    A layer holds parameters and settings, and never anything that belongs to one call.
+    A layer holds parameters and settings, and nothing that belongs to a single call.
 
-    A layer may have several inputs: ``forward(x, memory, tape=None, *, mask=None)``. Inputs come first: arrays that have
-    a gradient, or ids. Backward returns one gradient for each, in their order, None for ids: ``(dx, dmemory)``. Settings
-    such as a mask have no gradient and are given by keyword.
+    A layer may have several inputs: ``forward(x, memory, tape=None, *, mask=None)``. Inputs come first: arrays with a
+    gradient, or ids. Backward returns one gradient for each input, in this order, and None for ids: ``(dx, dmemory)``.
+    Settings such as a mask have no gradient and are keyword arguments.
     """
 
     def forward(self, *inputs, tape=None, **settings):
@@ -225,7 +225,7 @@ class Layer:
         return self.forward(*inputs, **settings) if tape is None else tape.call(self, inputs, settings)
 
     def named_layers(self):
-        """Yield (path, layer) for this layer, whose path is "", and all below it, each object once."""
+        """Yield (path, layer) for this layer, whose path is "", and all layers in it, each object once."""
         yield from self._named(Layer)
 
     def named_parameters(self):
@@ -234,7 +234,7 @@ class Layer:
         Raises
         ------
         TypeError, ValueError
-            If there is a parameter that has no path, or none of its own (`tinytx.members.members`).
+            If a parameter has no path, or the path of another one (`tinytx.members.members`).
         """
         yield from self._named(Parameter)
 
@@ -246,7 +246,7 @@ class Layer:
         return [parameter for _, parameter in self.named_parameters()]
 
     def zero_grad(self):
-        """Forget all gradients."""
+        """Set all gradients to 0."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
@@ -255,17 +255,17 @@ class Layer:
         return {path: parameter.data for path, parameter in self.named_parameters()}
 
     def load_state_dict(self, arrays):
-        """Copy values into the parameters, or change nothing.
+        """Copy values into the parameters. If there is an error, nothing is changed.
 
         Parameters
         ----------
         arrays : dict of str to array
-            As `state_dict` returns it. Another float dtype is converted.
+            As from `state_dict`. Another float dtype is converted.
 
         Raises
         ------
         ValueError
-            Naming every missing, unexpected and misshapen array at once (the first 30 of very many).
+            With the names of all missing, unexpected and misshapen arrays (at most 30).
         """
         own = self.state_dict()
         check_arrays(type(self).__name__, {path: array.shape for path, array in own.items()}, arrays)
@@ -273,7 +273,7 @@ class Layer:
             data[...] = arrays[path]
 
     def replicate(self, parameter=Parameter):
-        """Return a copy that shares every parameter's ``data`` and owns its ``grad``: one for each thread.
+        """Return a copy, for a thread, that shares each parameter's ``data`` and has a ``grad`` of its own.
 
         ``parameter`` makes the copy's parameters from the shared arrays: `Parameter`, or a subclass.
         """

@@ -1,15 +1,15 @@
-"""The one place where loops are compiled: the ``kernel`` decorator, and what loops may call.
+"""The ``kernel`` decorator, which compiles loops, and the functions that loops may call.
 
-No other file imports numba. A kernel takes arrays and scalars, writes into its out-arguments and allocates nothing.
-It runs serially and without the GIL, so that shards of a batch can run in Python threads beside each other: a kernel
-that started threads of its own between BLAS products would have two thread pools fight over the processors.
+No other file imports numba. A kernel takes arrays and scalars, writes into its output arguments and allocates nothing.
+It runs serially and without the GIL, so shards of a batch can run in Python threads at the same time. A kernel with
+threads of its own would compete with these threads, and with those of BLAS, for the processors.
 
-Two traps shape the options below.
+There are two reasons for the options below.
 
-* ``fastmath=True`` would assume that no NaN and no infinity exists and fold ``isnan(x)`` to False. The four flags in
-  ``FAST`` let sums be reordered and multiply-adds be fused, which is what vectorising needs, and keep NaN and infinity.
-* Numba 0.62 and later calls the C library for ``exp`` in a loop, one element at a time. `exp` below is plain
-  arithmetic, so that it runs in vector registers like the loop around it.
+* ``fastmath=True`` assumes that there is no NaN and no infinity, and replaces ``isnan(x)`` by False. The four flags in
+  ``FAST`` allow reordered sums and fused multiply-adds, which vector code needs, and keep NaN and infinity.
+* Numba 0.62 and later calls the C library for ``exp`` in a loop, for one element at a time. `exp` below is plain
+  arithmetic, so it runs in vector registers like the loop around it.
 """
 
 import hashlib
@@ -24,28 +24,28 @@ from numba.extending import overload
 
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
-# A kernel's cached machine code holds a copy of the helpers below. Numba looks only at the kernel's own file to see
-# whether that code is stale, so the helpers' text becomes part of the key under which it is kept.
+# A kernel's cached machine code contains a copy of the functions below. Numba compares only the kernel's own file to see
+# whether the code is out of date, so a hash of this file is part of the key of the cache.
 _HELPERS = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
-on_compile = None  # called with a kernel's name when it has to be compiled, because the cache does not hold it
+on_compile = None  # is called with a kernel's name when the cache does not contain it and it has to be compiled
 _warned = False
 
 
 class _Files(IndexDataCacheFile):
-    """The files of one kernel's machine code. A kill or a full disk may tear them, and they are not ours to repair."""
+    """The files of one kernel's machine code. After a kill or with a full disk they may be incomplete."""
 
     def _load_index(self):
         try:
             return super()._load_index()
-        except Exception:  # whatever unpickling half a file raises: there is no complete list
+        except Exception:  # unpickling half a file may raise anything: the list is empty then
             return {}
 
     def _load_data(self, name):
         try:
             return super()._load_data(name)
         except Exception as error:
-            raise OSError(f"{name}: {error}") from error  # which `load` takes for a miss
+            raise OSError(f"{name}: {error}") from error  # numba then compiles the kernel
 
 
 class _Cache(FunctionCache):
@@ -86,10 +86,10 @@ def _warn_once(reason):
 
 
 def kernel(function):
-    """Compile ``function`` on first use, one version for each dtype, and keep the machine code on disk.
+    """Compile ``function`` at its first call, one version for each dtype, and keep the machine code on disk.
 
-    Where neither the package's folder nor the user's cache can be written, or the disk is full, the code is compiled
-    anew in every process, with one warning. A file of the cache that cannot be read is written anew.
+    If neither the package's folder nor the user's cache can be written, or the disk is full, each process compiles the
+    code again, and warns once. A file of the cache that cannot be read is written again.
     """
     compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
     if numba.config.DISABLE_JIT:  # plain Python, for a debugger: as silent about overflow as compiled code
@@ -104,10 +104,10 @@ def kernel(function):
 def exp(x):
     r"""Return e**x for a float32 or float64 scalar inside a kernel: 1e-7 or 4e-16 relative error.
 
-    Write x = n ln 2 + r with n an integer and abs(r) <= ln(2)/2, then e**x = 2 e**r 2**(n-1). The power of two is made
-    by writing n - 1 into the exponent bits of a float, and 2 e**r by its Taylor series, which at such an r has
-    converged after 8 terms in float32 and 14 in float64. Too large an exponent is the bits of infinity, and too small
-    a one those of 0: from x = -87 in float32 and -708.1 in float64 downwards the result is 0.
+    Write x = n ln 2 + r with n an integer and abs(r) <= ln(2)/2, then e**x = 2 e**r 2**(n-1). The power of two is a float
+    with n - 1 in its exponent bits. 2 e**r is a Taylor series, which for such an r has converged after 8 terms in float32
+    and 14 in float64. If the exponent is too large its bits are those of infinity, if it is too small those of 0: the
+    result is 0 for x below -87 in float32 and below -708.1 in float64.
     """
     return np.exp(x)  # this body runs only where NUMBA_DISABLE_JIT is set; compiled kernels get one of the next two
 
@@ -168,10 +168,11 @@ _exp64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_exp64)
 def normal_cdf(x, e):
     r"""Return P(x), the probability that a standard normal variable is below x, given e = e**(-x**2 / 2).
 
-    P(x) = (1 + erf(x / sqrt 2)) / 2, but that sum loses its digits where erf is near -1. So take the tail beyond
-    a = abs(x), P(-a) = e R(a), and P(a) = 1 - P(-a). R falls smoothly from 1/2 at a = 0, like 1 / (a sqrt(2 pi)) at the
-    end; with u = 2k / (a + k) and t = 1 - u, which lies between -1 and 1, R / u is a polynomial of t: interpolated at
-    the Chebyshev points of 0 <= a <= 14 with k = 3 (float32) and 0 <= a <= 38 with k = 4 (float64), where P underflows.
+    P(x) = (1 + erf(x / sqrt 2)) / 2, but this sum loses digits if erf is near -1. So compute the tail beyond a = abs(x),
+    P(-a) = e R(a), and P(a) = 1 - P(-a). R falls smoothly from 1/2 at a = 0, like 1 / (a sqrt(2 pi)) for large a. Let
+    u = 2k / (a + k) and t = 1 - u, which is between -1 and 1. Then R / u is nearly a polynomial of t: the one that equals
+    it at the Chebyshev points of 0 <= a <= 14 with k = 3 (float32), or 0 <= a <= 38 with k = 4 (float64). Beyond these
+    ranges P underflows.
     Absolute error 1e-7 or 3e-16. The series for the complementary error function in Numerical Recipes, section 6.2,
     is of this kind.
     """
@@ -231,8 +232,8 @@ _normal_cdf64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(
 def hash_row(key, row):
     """Return 32 random bits for one row of a mask.
 
-    ``key`` is a 64-bit number that names the mask and ``row`` a 64-bit index: their sum passes the finaliser of
-    SplitMix64 (Steele, Lea, Flood 2014).
+    ``key`` is the 64-bit key of the mask and ``row`` a 64-bit index. The finaliser of SplitMix64 (Steele, Lea, Flood 2014)
+    mixes the bits of the key plus a multiple of the index.
     """
     z = np.uint64(key) + np.uint64(row) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -243,7 +244,7 @@ def hash_row(key, row):
 def hash_element(row_bits, column):
     """Return 32 random bits for one element of a row: ``lowbias32`` (Wellons 2018) of the row's bits and the column.
 
-    32-bit multiplications only, so that eight columns are hashed in one vector instruction.
+    It has 32-bit multiplications only, so that one vector instruction hashes eight columns.
     """
     h = np.uint32(np.uint32(row_bits) ^ np.uint32(np.uint32(column) * np.uint32(0x9E3779B9)))
     h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D))
@@ -258,10 +259,10 @@ hash_element = numba.njit(error_model="numpy")(hash_element)
 def row_max(row, n):
     """Return the largest of row[:n]: NaN if one of them is NaN, -inf for n = 0.
 
-    A maximum of floats does not vectorise, since NaN makes it depend on the order; a maximum of integers does. As
-    integers the bits of positive floats stand in the floats' own order, and those of negative ones in the reverse:
-    flipping all but the sign bit of the negative ones sorts them too, and doing it again restores them. NaN of
-    either sign counts as positive, which is above infinity.
+    A maximum of floats is not compiled to vector code, because with NaN it depends on the order; a maximum of integers
+    is. The bits of positive floats, read as integers, have the same order as the floats, those of negative floats the
+    reverse order. If all bits of the negative ones except the sign are flipped, their order is right too; a second flip
+    restores them. NaN of either sign counts as positive, which is above infinity.
     """
     return np.max(row[:n], initial=-np.inf)
 

@@ -7,7 +7,7 @@ import types
 import numpy as np
 
 WALKED = "attributes, lists, tuples and dicts"
-# Types whose objects cannot contain a layer or a parameter: most attributes of a layer. The walk skips them.
+# Objects of these types cannot contain a layer or a parameter, so the walk skips them.
 _PLAIN = {str, bytes, int, bool, float, complex, type(None), type, types.ModuleType, types.FunctionType, types.MethodType}
 
 

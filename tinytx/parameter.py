@@ -1,4 +1,4 @@
-"""Parameter: an array that training changes, and its gradient."""
+"""Parameter: an array that training changes, with its gradient."""
 
 import contextlib
 import threading
@@ -9,14 +9,14 @@ from tinytx.members import WALKED
 
 
 class Parameter:
-    """An array that training changes, and the gradient of the loss with respect to it.
+    """An array that training changes, with the gradient of the loss with respect to it.
 
-    Two layers share a parameter if both hold the same ``Parameter`` object; equal values are not enough.
+    Two layers share a parameter if both hold the same ``Parameter`` object.
 
     Parameters
     ----------
     data : array of float32 or float64, any shape, () too
-        The values; kept C-contiguous and writeable, copied only if they are not.
+        The values. They are copied if they are not C-contiguous and writeable.
 
     Attributes
     ----------
@@ -55,19 +55,19 @@ class Parameter:
         return self._grad is not None
 
     def zero_grad(self):
-        """Forget the gradient."""
+        """Set the gradient to 0."""
         self._grad, self._owned = None, False
 
     def add_grad(self, dparameter, *, fresh=False):
         """Add one contribution to the gradient. Every backward calls this once for each parameter.
 
-        The first contribution is copied, so that scaling ``grad`` in place does not change an array of the caller's. An
-        array that is ``fresh`` (made for this call, and used nowhere else) is kept without a copy, which is faster.
+        The first contribution is copied, so that scaling ``grad`` in place does not change the caller's array. With
+        ``fresh`` it is not copied, which is faster: for an array that was made for this call and is used nowhere else.
 
         Raises
         ------
         ValueError
-            If shape or dtype differ from the parameter's, or if `gradients_for` is in force for other parameters.
+            If shape or dtype differ from the parameter's, or inside `gradients_for` of other parameters.
         """
         self._check_known()
         dparameter = np.asarray(dparameter)
@@ -84,7 +84,7 @@ class Parameter:
             self._grad, self._owned = np.asarray(self._grad + dparameter), True  # the sum of 0-d arrays is a scalar
 
     def add_into_grad(self, add):
-        """Call ``add(grad)``, which adds to the array ``grad`` in place: for contributions that are mostly zeros."""
+        """Call ``add(grad)``, which adds to ``grad`` in place: faster for a contribution that is mostly zeros."""
         self._check_known()
         grad = self.grad  # an array of zeros, if there is no gradient yet
         if not self._owned or not grad.flags.c_contiguous:
@@ -111,9 +111,9 @@ _thread = _Thread()
 
 @contextlib.contextmanager
 def gradients_for(parameters):
-    """Return a context in which only these parameters may get a gradient in this thread; others raise ValueError.
+    """Return a context in which, in this thread, only these parameters may get a gradient; others raise ValueError.
 
-    Put around a backward with all parameters that ``named_parameters`` lists, it finds a parameter that is not listed.
+    Around a backward, with all parameters that ``named_parameters`` lists, it finds a parameter that is not listed.
     """
     before, _thread.known = _thread.known, {id(parameter) for parameter in parameters}
     try:
