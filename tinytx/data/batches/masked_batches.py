@@ -8,13 +8,14 @@ on the other rows of its batch or on the batch's size.
 import numpy as np
 
 from tinytx.arguments import check_whole
+from tinytx.data.batches.epochs import Epochs
 from tinytx.data.batches.masking import REPLACE, Masking
 from tinytx.data.batches.rows import pad
 
 _MASKS, _ORDER = 1, 2  # two streams of random numbers from one seed
 
 
-class MaskedBatches:
+class MaskedBatches(Epochs):
     """The batches of a masked language model, by step or by epoch: ``batches(step)`` is what a model's loss takes.
 
     In each epoch every row occurs once, in a new random order, and batches have nearly equal sizes. With ``drop_last``
@@ -94,7 +95,7 @@ class MaskedBatches:
             raise ValueError(f"MaskedBatches: {len(self.rows)} rows do not fill a batch of {batch_size}")
         self._starts = [tokenizer.word_starts(row) for row in self.rows] if whole_words else None
         self._pad_id = pad_id
-        self._plan_of = (None, None)  # the latest epoch, and its plan
+        super().__init__()
 
     def __len__(self):
         """Return the number of batches in an epoch, which is the same in all epochs."""
@@ -118,8 +119,7 @@ class MaskedBatches:
         labels : int64 array (B,)
             The last two only for pairs of sentences.
         """
-        epoch, position = divmod(step, len(self))
-        rows = self._plan(epoch)[position]
+        epoch, rows = self._rows_of(step)
         u = np.zeros((3, len(rows), max(len(self.rows[row]) for row in rows)))  # padding is never chosen
         starts = np.ones(u.shape[1:], bool) if self._starts else None
         for b, row in enumerate(rows.tolist()):
@@ -133,10 +133,7 @@ class MaskedBatches:
             return batch
         return *batch, pad([self.segments[row] for row in rows], 0), self.labels[rows]
 
-    def epoch(self, epoch=0):
-        """Yield the batches of one epoch, counted from 0: every row once, or at most once with ``drop_last``."""
-        for position in range(len(self)):
-            yield self(epoch * len(self) + position)
+    batch = __call__
 
     def _row(self, position, row):
         row = self._masking.checked(row, f" of row {position}")
@@ -147,17 +144,11 @@ class MaskedBatches:
     def _rng(self, *stream):
         return np.random.default_rng([self.seed, *stream])
 
-    def _plan(self, epoch):
+    def _planned(self, epoch):
         """Return the list of an epoch's batches, each an array of rows."""
-        if epoch < 0:
-            raise ValueError(f"MaskedBatches: epoch {epoch}, expected at least 0")
-        known, plan = self._plan_of
-        if known != epoch:
-            order = self._rng(_ORDER, epoch).permutation(len(self.rows))
-            used = len(self) * self.batch_size if self.drop_last else len(self.rows)
-            plan = np.array_split(order[:used], len(self))
-            self._plan_of = epoch, plan  # one assignment, since several threads may call
-        return plan
+        order = self._rng(_ORDER, epoch).permutation(len(self.rows))
+        used = len(self) * self.batch_size if self.drop_last else len(self.rows)
+        return np.array_split(order[:used], len(self))
 
 
 def _special_id(tokenizer, role):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.arguments import check_number, check_whole
+from tinytx.data.batches.epochs import Epochs
 from tinytx.data.batches.rows import pad
 
 
@@ -33,7 +34,7 @@ class PairBatch(NamedTuple):
     pairs: np.ndarray
 
 
-class PairBatches:
+class PairBatches(Epochs):
     """The batches of a corpus of pairs, by epoch or by step.
 
     Parameters
@@ -78,7 +79,7 @@ class PairBatches:
         self.max_tokens, self.pad_id, self.seed = max_tokens, pad_id, seed
         self._lengths = np.array([list(map(len, sources)), list(map(len, targets))])  # (2, pairs)
         self._buckets = [(bucket, self._n_batches(bucket)) for bucket in _buckets(self._lengths, max_padding)]
-        self._plan_of = (None, None)  # the latest epoch, and its plan
+        super().__init__()
 
     def __len__(self):
         """Return the number of batches in an epoch, which is the same in all epochs."""
@@ -95,15 +96,9 @@ class PairBatches:
         -------
         PairBatch
         """
-        epoch, position = divmod(step, len(self))
-        pairs = self._plan(epoch)[position]
+        _, pairs = self._rows_of(step)
         source, target = (pad([rows[i] for i in pairs], self.pad_id) for rows in (self.sources, self.targets))
         return PairBatch(source, target, pairs)
-
-    def epoch(self, epoch=0):
-        """Yield the batches of one epoch, counted from 0: every pair exactly once."""
-        for position in range(len(self)):
-            yield self.batch(epoch * len(self) + position)
 
     def padding(self, epoch=0):
         """Return the share of padding among all ids of an epoch's batches, a float in 0..max_padding."""
@@ -115,17 +110,11 @@ class PairBatches:
         pairs_in_batch = self.max_tokens // int(self._lengths[:, bucket].max())
         return -(-len(bucket) // pairs_in_batch)
 
-    def _plan(self, epoch):
+    def _planned(self, epoch):
         """Return the list of an epoch's batches, each an array of positions of pairs."""
-        if epoch < 0:
-            raise ValueError(f"PairBatches: epoch {epoch}, expected at least 0")
-        known, plan = self._plan_of
-        if known != epoch:
-            rng = np.random.default_rng([self.seed, epoch])
-            plan = [part for bucket, n in self._buckets for part in np.array_split(rng.permutation(bucket), n)]
-            plan = [plan[i] for i in rng.permutation(len(plan))]
-            self._plan_of = epoch, plan  # one assignment, since several threads may call
-        return plan
+        rng = np.random.default_rng([self.seed, epoch])
+        plan = [part for bucket, n in self._buckets for part in np.array_split(rng.permutation(bucket), n)]
+        return [plan[i] for i in rng.permutation(len(plan))]
 
 
 def _check_rows(sources, targets, max_tokens, pad_id):

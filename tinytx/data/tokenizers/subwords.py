@@ -12,8 +12,8 @@ import json
 
 import numpy as np
 
-from tinytx.arguments import check_list, check_texts
-from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer
+from tinytx.arguments import check_texts
+from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer, room_for
 from tinytx.extras import require
 
 
@@ -91,12 +91,7 @@ class SubwordTokenizer(Tokenizer):
         """
         tokenizers, texts = _library(), check_texts("SubwordTokenizer", "texts", texts)
         alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-        check_list("SubwordTokenizer", "special", special)
-        size = vocab_size - len(special)
-        if size < len(alphabet):
-            least = len(alphabet) + len(special)
-            expected = f"expected at least {least}, for the bytes and special tokens"
-            raise ValueError(f"SubwordTokenizer: vocab_size is {vocab_size}, {expected}")
+        size = room_for("SubwordTokenizer", vocab_size, special, len(alphabet), "bytes")
         library = _byte_level(tokenizers.models.BPE())
         trainer = tokenizers.trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
         library.train_from_iterator((text.lower() if lower else text for text in texts), trainer)
@@ -124,9 +119,6 @@ class SubwordTokenizer(Tokenizer):
             else:
                 run.append(i - len(self.special))
         return text + self._bpe.decode(run)
-
-    def __repr__(self):
-        return f"SubwordTokenizer({len(self.parts)} parts, special={self.special}, lower={self.lower})"
 
 
 def _library():

@@ -32,7 +32,7 @@ ROLES = {
 
 
 class Tokenizer:
-    """From text to ids and back. Subclasses define ``_pieces``, ``_look_up`` and ``_text``.
+    """From text to ids and back. Subclasses define ``_pieces`` and ``_text``, and ``_look_up`` if it is no dictionary.
 
     Attributes
     ----------
@@ -51,14 +51,16 @@ class Tokenizer:
     kind = None  # the class's name in files
     unit = None  # the part of a text that an id stands for, for messages
     fields = {}  # {attribute: its type in JSON}: what to_dict writes, and the class takes, beside special
+    lower = False  # whether every text is read in lower case
+    special_last = False  # whether special tokens have the last ids, and not the first
 
     def __init__(self, special, names, special_ids=None):
         check_list(self._place, "special", special)
         special = tuple(special)
         if len(set(special)) < len(special) or not all(isinstance(name, str) and name for name in special):
             raise ValueError(f"{self._place}: special tokens are {special}, expected different names, none empty")
-        special_ids = tuple(range(len(special)) if special_ids is None else special_ids)
-        v = len(special) + len(names)
+        v, first = len(special) + len(names), len(names) if self.special_last else 0
+        special_ids = tuple(range(first, first + len(special)) if special_ids is None else special_ids)
         in_range = all(isinstance(i, int) and 0 <= i < v for i in special_ids)
         if not in_range or not len(set(special_ids)) == len(special_ids) == len(special):
             expected = f"expected {len(special)} different ones in 0..{v - 1}"
@@ -249,11 +251,25 @@ class Tokenizer:
 
     def _look_up(self, pieces):
         """Return the ids (n,) of parts, int64, counted without special tokens; -1 for unknown parts."""
-        raise NotImplementedError
+        return np.array([self._ids.get(piece, -1) for piece in pieces], np.int64)
 
     def _text(self, ids):
         """Return the text of ids (n,), with special tokens written by name."""
         raise NotImplementedError
+
+    def __repr__(self):
+        n = len(self.names) - len(self.special)
+        return f"{self._place}({n} and special={self.special}, lower={self.lower})"
+
+
+def room_for(place, vocab_size, special, least, what):
+    """Return the size of a vocabulary without special tokens; raise ValueError if it is below ``least``."""
+    check_list(place, "special", special)
+    size = vocab_size - len(special)
+    if size < least:
+        expected = f"expected at least {least + len(special)}, for the {what} and special tokens"
+        raise ValueError(f"{place}: vocab_size is {vocab_size}, {expected}")
+    return size
 
 
 def _plain(value):

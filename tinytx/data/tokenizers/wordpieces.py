@@ -17,7 +17,7 @@ import numpy as np
 
 from tinytx.arguments import check_list, check_texts
 from tinytx.data.reading import DataError, lines_of, read_utf8
-from tinytx.data.tokenizers.tokenizer import BERT_SPECIAL, Tokenizer
+from tinytx.data.tokenizers.tokenizer import BERT_SPECIAL, Tokenizer, room_for
 from tinytx.data.tokenizers.words import text_of
 from tinytx.extras import require
 
@@ -89,17 +89,12 @@ class WordPieceTokenizer(Tokenizer):
         MissingExtra
             If ``tokenizers`` is not installed.
         """
-        check_list("WordPieceTokenizer", "special", special)
-        texts, tokenizers, special = check_texts("WordPieceTokenizer", "texts", texts), _library(), tuple(special)
+        texts, tokenizers = check_texts("WordPieceTokenizer", "texts", texts), _library()
         words = _words(_bert(tokenizers.models.WordPiece(unk_token=_UNKNOWN), lower), texts)
         if not words:
             raise ValueError("WordPieceTokenizer: there is no word in the texts")
         words, characters = _frequent(words)
-        size = vocab_size - len(special)
-        if size < len(characters):
-            least = len(characters) + len(special)
-            expected = f"expected at least {least}, for the characters and special tokens"
-            raise ValueError(f"WordPieceTokenizer: vocab_size is {vocab_size}, {expected}")
+        size = room_for("WordPieceTokenizer", vocab_size, special, len(characters), "characters")
         library = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token=_UNKNOWN))
         library.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
         trainer = tokenizers.trainers.WordPieceTrainer(
@@ -157,9 +152,6 @@ class WordPieceTokenizer(Tokenizer):
         known = zip(encoding.tokens, encoding.offsets, strict=True)
         return [text[slice(*offsets)] if token == _UNKNOWN else token for token, offsets in known]
 
-    def _look_up(self, pieces):
-        return np.array([self._ids.get(piece, -1) for piece in pieces], np.int64)
-
     def _text(self, ids):
         words = []
         for name in self.tokens(ids):
@@ -168,9 +160,6 @@ class WordPieceTokenizer(Tokenizer):
             else:
                 words.append(name)
         return text_of(words)
-
-    def __repr__(self):
-        return f"WordPieceTokenizer({len(self.pieces)} pieces, special={self.special}, lower={self.lower})"
 
 
 def _library():

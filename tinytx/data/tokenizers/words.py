@@ -21,9 +21,7 @@ import re
 from collections import Counter
 from functools import cache
 
-import numpy as np
-
-from tinytx.arguments import check_list, check_texts
+from tinytx.arguments import check_texts
 from tinytx.data.tokenizers.graphemes import JOINER, goes_on, symbol_pattern, word_pattern
 from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer
 
@@ -93,15 +91,11 @@ class WordTokenizer(Tokenizer):
     unit = "word"
     fields = {"lower": bool, "words": list}
     cut, join = staticmethod(words_of), staticmethod(text_of)  # subclasses may have other rules
-    special_last = False
 
     def __init__(self, words, special=SPECIAL, *, lower=False):
         words = list(check_texts(self._place, "words", words))
         self._check_vocabulary("words", words, f"use {self._place}.from_texts")
-        check_list(self._place, "special", special)
-        special = tuple(special)
-        at_end = range(len(words), len(words) + len(special))
-        super().__init__(special, words, at_end if self.special_last else None)
+        super().__init__(special, words)
         self.words, self.lower = words, bool(lower)
         self._ids = {word: i for i, word in enumerate(words)}
 
@@ -139,11 +133,5 @@ class WordTokenizer(Tokenizer):
     def _pieces(self, text):
         return self.cut(text.lower() if self.lower else text)
 
-    def _look_up(self, pieces):
-        return np.array([self._ids.get(word, -1) for word in pieces], np.int64)
-
     def _text(self, ids):
         return self.join(self.tokens(ids))
-
-    def __repr__(self):
-        return f"{self._place}({len(self.words)} words, special={self.special}, lower={self.lower})"
