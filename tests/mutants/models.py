@@ -107,7 +107,7 @@ TABLE = {
         ("the start token is counted among the labels",
          "np.asarray(target)[:, 1:], self", "np.asarray(target), self"),
         ("padding before the last word is not refused", "pad[:, :-1] & ~pad[:, 1:]", "pad[:, :-2] & ~pad[:, 1:-1]"),
-        ("the plain cross-entropy learns to say padding", "ignore_index=config.pad_id, **options", "**options"),
+        ("the plain cross-entropy learns to say padding", "ignore_index=pad_id, **options", "**options"),
     ],
     "tasks/task.py": [
         ("prompts are continued from their first token", "self.head(x[:, -1:])[:, 0]", "self.head(x[:, :1])[:, 0]"),
