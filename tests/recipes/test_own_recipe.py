@@ -50,7 +50,7 @@ def test_a_recipe_is_trained_from_python(letters, no_pictures, capsys):
         ("train letters.py --data none.txt", "none.txt"),
         ("train letters.py --d-model 0", "train: --d-model is 0, expected a whole number of at least 1"),
         ("train letters.py --resume GPT", "holds GPT for NextToken, expected Letters for NextToken; to go on with it: "),
-        ("train gpt --resume LETTERS", "one of bert, gpt, transformer"),
+        ("train gpt --resume LETTERS", "model 'Letters', expected format 2, one of"),
         ("reproduce letters.py", "letters.py states no figure"),
     ],
 )
