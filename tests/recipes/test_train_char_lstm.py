@@ -45,6 +45,15 @@ def test_what_the_streams_are_cannot_change(run, tinytx):
         assert result.code == 2 and "--resume cannot change" in result.err
 
 
+def test_other_commands_take_it_or_say_why_not(run, tinytx):
+    """Catches a command that asks every model for a longest sequence, or for attention."""
+    profile = tinytx("profile", run[0], "--steps 1")
+    assert profile.code == 0 and "body.layers.0" in profile.out, profile.err
+    assert tinytx("embeddings", run[0]).code == 0
+    explain = tinytx("explain", run[0], ["1 times 1"])
+    assert explain.code == 2 and "explain: CharLSTM has no attention" in explain.err
+
+
 def test_a_state_is_learned_with(run):
     """The state that a step leaves is that of the text before the next batch, by the weights of that step."""
     model, _, meta = load_checkpoint(run[0])

@@ -104,9 +104,9 @@ def _trained(folder, flags):
 
 
 def _batch(model, n):
-    """Return a batch of n random rows as a model's ``loss`` takes it, each as long as the model reads."""
+    """Return a batch of n random rows as a model's ``loss`` takes it, each as long as the model reads, if there is a limit."""
     config, rng = model.config, np.random.default_rng(0)
-    shape = n, config.max_len
+    shape = n, getattr(config, "max_len", SETTINGS.max_len)
     if isinstance(model, SequenceToSequence):
         source = rng.integers(3, config.source_vocab_size, shape)  # the first three are special
         words = rng.integers(3, config.target_vocab_size, (n, config.max_len - 1))
