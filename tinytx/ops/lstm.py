@@ -78,12 +78,14 @@ class Saved(NamedTuple):
 
 
 @kernel
-def _squash(z, product, bias, start, stop, slope):
-    """Turn z[start:stop] into gates: s(a) for a ``slope`` of 1, and tanh a = 2 s(2 a) - 1 for one of 2."""
-    one = z.dtype.type(1)
-    for k in range(start, stop):
-        a = z[k] + product[k] + bias[k]  # (1)
-        z[k] = slope / (one + exp(-slope * a)) - (slope - one)  # (2)
+def _squash(z, product, bias):
+    """Turn a row's x Wx into its gates; tanh a is 2 s(2 a) - 1."""
+    units, one, two = z.size // 4, z.dtype.type(1), z.dtype.type(2)
+    for part in range(4):  # i, f, g, o
+        slope = two if part == 2 else one
+        for k in range(part * units, (part + 1) * units):
+            a = z[k] + product[k] + bias[k]  # (1)
+            z[k] = slope / (one + exp(-slope * a)) - (slope - one)  # (2)
 
 
 @kernel
@@ -92,9 +94,7 @@ def _forward(h, c, z, product, bias, h_before, c_before, mask):
     units = h.shape[1]
     one, two = h.dtype.type(1), h.dtype.type(2)
     for n in range(h.shape[0]):
-        _squash(z[n], product[n], bias, 0, 2 * units, one)
-        _squash(z[n], product[n], bias, 2 * units, 3 * units, two)
-        _squash(z[n], product[n], bias, 3 * units, 4 * units, one)
+        _squash(z[n], product[n], bias)
         if mask[n]:
             for k in range(units):
                 c[n, k] = z[n, units + k] * c_before[n, k] + z[n, k] * z[n, 2 * units + k]  # (3)
