@@ -44,7 +44,7 @@ def config_of(**options):
     return TransformerConfig(**small | options)
 
 
-def made(rng, dtype=np.float32, **options):
+def new_model(rng, dtype=np.float32, **options):
     """Return a new model; options are its config's and its loss's."""
     loss = {name: options.pop(name) for name in ("label_smoothing", "loss_form") if name in options}
     return SequenceToSequence.around(Transformer, config_of(**options), rng=rng, settings=loss, dtype=dtype)
@@ -66,10 +66,10 @@ def batch_of(seed=0, b=3, s=8, t=5):
 def case_of(seed=0, **options):
     """Return the model as a pair of functions of all its parameters, from ids to logits."""
     source, target = batch_of()
-    config = made(np.random.default_rng(0), **options).config
+    config = new_model(np.random.default_rng(0), **options).config
     return LayerCase(
         Seeded(seed),
-        lambda dtype: made(np.random.default_rng(0), dtype, **options),
+        lambda dtype: new_model(np.random.default_rng(0), dtype, **options),
         {},
         before=(source, target[:, :-1]),
         reach=0.01 if config.activation == "relu" else 0.25,

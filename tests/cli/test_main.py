@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -143,3 +144,11 @@ def test_version(tinytx):
     result = tinytx("--version")
     assert result.code == 0 and result.out.startswith(f"tinytx {tinytx_package.__version__} (Python 3.")
     assert all(name in result.out for name in ("NumPy", "Numba", "BLAS"))
+
+
+def test_commands_know_no_model():
+    """Catches a command that a new model would have to be added to; and help that waits for models to be imported."""
+    folder = Path(cli.__file__).parent
+    assert [path.name for path in folder.glob("*.py") if "tinytx.models" in path.read_text(encoding="utf-8")] == []
+    program = "import sys, tinytx.cli; sys.exit(any(name.startswith(('tinytx.models', 'tinytx.ops')) for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from tinytx.recipes import RECIPES, load_recipe
+
 SMALL = "--d-model 8 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 2 --steps 2"
 
 
@@ -13,17 +15,15 @@ def rows(out):
     return [[line.split() for line in table] for table in tables]
 
 
-@pytest.mark.parametrize(
-    "model, path",
-    [("gpt", "body.blocks.0.attention.f"), ("transformer", "body.decoder.blocks.0.cross_attention.f"), ("bert", "body.encoder.blocks.0.attention.f")],
-)
-def test_every_model_is_timed(tinytx, model, path):
-    """Catches a batch that a model's loss does not take."""
-    result = tinytx("profile --model", model, SMALL)
-    assert result.code == 0
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipes_model_is_timed(tinytx, name):
+    """Catches a batch that a model's loss does not take, and a layer that is not counted among its class."""
+    result = tinytx("profile --model", name, SMALL)
+    assert result.code == 0, result.err
     layers, classes = rows(result.out)
-    assert path in [row[0] for row in layers]
-    assert any(row[:3] == ["Linear", f"{sum(r[1] == 'Linear' for r in layers)}", "x"] for row in classes)
+    assert f"A {load_recipe(name).model.__name__} on arrays of shapes (2, 8), (2, " in result.out
+    kinds = [row[1] for row in layers]
+    assert sorted((row[0], row[1]) for row in classes) == sorted((kind, str(kinds.count(kind))) for kind in set(kinds))
     assert re.search(r"AdamW's update: \d+\.\d\d ms", result.out) and "medians of 2 steps" in result.out
 
 

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 F = torch.nn.functional
 pytestmark = pytest.mark.oracle
 
-from transformer_cases import PAD, batch_of, made  # noqa: E402
+from transformer_cases import PAD, batch_of, new_model  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
 from tinytx.training import Adam, Trainer, WarmupInverseSqrt  # noqa: E402
@@ -139,7 +139,7 @@ def assert_close(actual, expected, rtol, what, largest=0.0):
 def random_model(dtype=np.float64, **options):
     """Return a model whose gains are not 1 and whose biases are not 0."""
     rng = np.random.default_rng(0)
-    model = made(rng, dtype, **options)
+    model = new_model(rng, dtype, **options)
     for parameter in model.parameters():
         parameter.data[...] = 0.6 * rng.normal(size=parameter.data.shape)
     return model

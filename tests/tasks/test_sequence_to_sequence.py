@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 from properties import check_loss_gradient, check_shards_add_up, model_checks
-from transformer_cases import PAD, START, STOP, VARIANTS, batch_of, case_of, made, model_of
+from transformer_cases import PAD, START, STOP, VARIANTS, batch_of, case_of, model_of, new_model
 
 from tinytx.core import Tape, TapeError
 from tinytx.ops import cross_entropy, kl_divergence
@@ -117,7 +117,7 @@ def test_a_source_of_nothing_but_padding_gives_numbers():
 def test_learns_to_reverse(variant, threads):
     """Catches attention that cannot look where it must: a batch is learned by heart, with the trainer as it is."""
     options = VARIANTS[variant] | {"label_smoothing": 0.0}
-    model = made(np.random.default_rng(0), d_model=32, n_heads=4, d_ff=64, **options)
+    model = new_model(np.random.default_rng(0), d_model=32, n_heads=4, d_ff=64, **options)
     words = np.random.default_rng(1).integers(7, 11, (8, 6))
     ends = np.full((8, 1), START), np.full((8, 1), STOP)
     target = np.concatenate([ends[0], words[:, ::-1], ends[1]], axis=1)

@@ -71,3 +71,9 @@ def test_a_body_of_another_task_is_fine_tuned(tmp_path):
     for _ in range(40):
         trainer.step(IDS, LABELS)
     assert model.measure([(IDS, LABELS)]) == {"accuracy": 1.0}
+
+
+def test_a_random_batch_is_one_that_the_loss_takes():
+    model = model_of()
+    ids, labels = model.random_batch(np.random.default_rng(0), 4, 5)
+    assert ids.shape == (4, 5) and labels.shape == (4,) and np.isfinite(model.loss(ids, labels))

@@ -197,6 +197,15 @@ class HiddenWords(Task):
         measured = self._words_measured(words())
         return measured | ({"pair_accuracy": float(np.mean(told))} if told else {})
 
+    def random_batch(self, rng, n, length):
+        """Return n random rows of so many words, as `loss` takes them; of the words 15 % are hidden, the first among them."""
+        ids = rng.integers(1, self.vocab_size, (n, length))
+        hidden = (rng.random((n, length)) < 0.15) | (np.arange(length) == 0)
+        batch = ids, np.where(hidden, ids, IGNORE)
+        if not self.next_sentence:
+            return batch
+        return *batch, np.broadcast_to(np.arange(length) * 2 // length, (n, length)), rng.integers(0, 2, n)
+
     def _transformed(self, x, tape=None):
         return self.transform(x, tape) if self.transform else x
 

@@ -65,6 +65,11 @@ class NextToken(Task):
         """
         return self._words_measured((self.body(ids), targets) for ids, targets in batches)
 
+    def random_batch(self, rng, n, length):
+        """Return n random rows of so many tokens, as `loss` takes them."""
+        ids = rng.integers(0, self.vocab_size, (n, length + 1))
+        return ids[:, :-1], ids[:, 1:]
+
     def begin(self, ids):
         """Return what decoding starts from: the ids to feed first (B, T), and nothing that stays."""
         return ids, ()

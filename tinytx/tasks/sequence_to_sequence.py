@@ -139,6 +139,13 @@ class SequenceToSequence(Task):
             (self.body(source, target[:, :-1]), target[:, 1:]) for source, target, *_ in batches
         )
 
+    def random_batch(self, rng, n, length):
+        """Return n random sources, and targets of so many words, as `loss` takes them, without padding."""
+        config, special = self.config, 3  # ids below it are special
+        words = rng.integers(special, config.target_vocab_size, (n, length - 1))
+        target = np.pad(words, ((0, 0), (1, 1)), constant_values=((0, 0), (config.start_id, config.stop_id)))
+        return rng.integers(special, config.source_vocab_size, (n, length)), target
+
     def begin(self, source):
         """Return what decoding starts from: the ids to feed first (B, 1); and the memory with its mask, which stay."""
         first = np.full((len(source), 1), self.config.start_id)

@@ -63,6 +63,10 @@ class TextClasses(Task):
         """Return by how many texts `loss` divides."""
         return ops.count_targets(labels)
 
+    def random_batch(self, rng, n, length):
+        """Return n random rows of so many words, as `loss` takes them."""
+        return rng.integers(1, self.vocab_size, (n, length)), rng.integers(0, self.n_classes, n)
+
     def measure(self, batches):
         """Return ``accuracy``, the share of texts whose likeliest class is their label.
 
