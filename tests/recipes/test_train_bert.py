@@ -38,7 +38,7 @@ def test_a_run_writes_and_says_what_it_should(filler, tales):
     assert set(last) == {"step", "val_loss", "perplexity", "accuracy"}
     assert f"Text: {tales}, 100 sentences in 25 documents; 92 to train on, 8 to validate" in out
     assert "Vocabulary (words): 14; 92 rows of at most 8, 23 batches an epoch" in out
-    assert f"Validation loss {last['val_loss']:.4f} nats after 20 steps" in out
+    assert f"Validation loss {last['val_loss']:.4f} nats per hidden word after 20 steps" in out
     assert f"Perplexity {last['perplexity']:.2f} per hidden word; guessed right: {last['accuracy']:.1%}" in out
     assert math.isclose(last["perplexity"], math.exp(last["val_loss"]), rel_tol=1e-5)
     assert out.count("(it was: ") == 3
