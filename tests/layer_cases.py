@@ -24,6 +24,8 @@ from tinytx.layers import (
     RelativePositionBias,
     Residual,
     RMSNorm,
+    Scale,
+    Sequential,
     SinusoidalPositions,
     TiedLinear,
 )
@@ -250,6 +252,8 @@ LAYERS = {
     "RMSNorm": rms_norm,
     "RelativePositionBias": relative_bias,
     "RelativePositionBias one-sided": lambda make: relative_bias(make, two_sided=False),
+    "Scale": one_input(lambda: Scale(0.3)),
+    "Sequential": one_input(lambda: Sequential(Activation("gelu"), Scale(-2.0), Activation("tanh"))),
     "Activation gelu": one_input(lambda: Activation("gelu")),
     "Activation gelu_tanh": one_input(lambda: Activation("gelu_tanh")),
     "Activation relu": one_input(lambda: Activation("relu"), reach=0.05),

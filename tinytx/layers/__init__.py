@@ -13,6 +13,7 @@ from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
 from tinytx.layers.relative_bias import RelativePositionBias
 from tinytx.layers.rms_norm import RMSNorm
+from tinytx.layers.sequential import Scale, Sequential
 
 __all__ = [
     "Activation",
@@ -23,8 +24,8 @@ __all__ = [
     "Dropout",
     "Embedding",
     "FeedForward",
-    "LSTM",
     "GatedFeedForward",
+    "LSTM",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
@@ -32,6 +33,8 @@ __all__ = [
     "RMSNorm",
     "RelativePositionBias",
     "Residual",
+    "Scale",
+    "Sequential",
     "SinusoidalPositions",
     "TiedLinear",
     "causal_mask",

@@ -3,13 +3,15 @@
 from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.char_lstm import CharLSTM, CharLSTMConfig
 from tinytx.models.gpt import GPT, GPTConfig
+from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
 
 MODELS = {  # name in a checkpoint -> model and config
     "bert": (Bert, BertConfig),
     "char_lstm": (CharLSTM, CharLSTMConfig),
     "gpt": (GPT, GPTConfig),
+    "t5": (T5, T5Config),
     "transformer": (Transformer, TransformerConfig),
 }
 
-__all__ = ["Bert", "BertConfig", "CharLSTM", "CharLSTMConfig", "GPT", "GPTConfig", "MODELS", "Transformer", "TransformerConfig"]
+__all__ = ["MODELS", *(part.__name__ for pair in MODELS.values() for part in pair)]

@@ -79,6 +79,8 @@ class Stack(Layer):
         Each (B, T, D) -> (B, T, D): `tinytx.layers.Block`, `tinytx.layers.DecoderBlock`.
     position : Layer, optional
         Adds vectors of positions.
+    relative : Layer, optional
+        Of positions (T,) and (S,), a bias (1, H, T, S) of all blocks' self-attention: `RelativePositionBias`.
     norm : Layer, optional
         After the last block.
     segment : Embedding, optional
@@ -94,12 +96,13 @@ class Stack(Layer):
     """
 
     def __init__(
-        self, token, blocks, *, position=None, norm=None, segment=None, embedding_norm=None, dropout=0.0, max_len, name="Stack: ids"
+        self, token, blocks, *, position=None, relative=None, norm=None, segment=None, embedding_norm=None, dropout=0.0,
+        max_len, name="Stack: ids",
     ):  # fmt: skip
         self.max_len, self.name = max_len, name
         self.token, self.segment, self.position, self.embedding_norm = token, segment, position, embedding_norm
         self.dropout = Dropout(dropout)
-        self.blocks, self.norm = blocks, norm
+        self.relative, self.blocks, self.norm = relative, blocks, norm
 
     def forward(self, ids, *others, tape=None, segments=None, state=None, **settings):
         """Return what the blocks make of each position.
@@ -128,6 +131,9 @@ class Stack(Layer):
         """
         start = state.length if state is not None else 0
         x = self._embed(ids, segments, start, tape)
+        if self.relative:
+            stop = start + x.shape[1]
+            others = *others, None, self.relative(np.arange(start, stop), np.arange(stop), tape)
         for block in self.blocks:
             x = block(x, *others, tape, state=state, **settings)
         return self.norm(x, tape) if self.norm else x
@@ -141,6 +147,9 @@ class Stack(Layer):
         for block in reversed(self.blocks):
             dx, *here = as_tuple(block.backward(dx, tape))
             dothers = here if dothers is None else [a if b is None else a + b for a, b in zip(dothers, here)]
+        if self.relative:
+            *dothers, _, dbias = dothers
+            self.relative.backward(dbias, tape)
         self._embed_backward(dx, tape)
         return (None, *dothers) if dothers else None
 

@@ -161,6 +161,7 @@ class SequenceToSequence(Task):
         if target.ndim != 2 or target.shape[1] < 2:
             raise ValueError(f"{place}: target has shape {target.shape}, expected (B, T + 1): start, words, stop")
         pad = target == self.config.pad_id
+        pad[:, 0] &= self.config.start_id != self.config.pad_id  # T5 begins with padding's id
         wrong = np.argwhere(pad[:, :-1] & ~pad[:, 1:])
         if len(wrong):
             row, position = (int(i) for i in wrong[0])

@@ -1,0 +1,72 @@
+"""The table of models: name -> function (dtype) -> ModelCase. A new model is tested by its lines here."""
+
+from typing import NamedTuple
+
+import bert_cases
+import numpy as np
+import transformer_cases
+from cases import Seeded
+
+from tinytx.core import Layer
+from tinytx.models import GPT, T5, Bert, CharLSTM, CharLSTMConfig, GPTConfig, T5Config, Transformer
+from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
+
+
+class ModelCase(NamedTuple):
+    """A task around the model, every parameter of it random, and a batch of its loss."""
+
+    task: Layer
+    batch: tuple
+
+
+def case(kind, body, config, batch, dtype):
+    """Return the case of a task around a body; dropout of 0.2 is in each, without effect until a tape has a seed."""
+    task, make = kind.around(body, config, rng=np.random.default_rng(0), dtype=dtype), Seeded(1)
+    for parameter in task.parameters():
+        parameter.data[...] = make.array(*parameter.data.shape, scale=0.5)
+    return ModelCase(task, batch)
+
+
+def gpt(dtype, **options):
+    config = GPTConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, **options)
+    ids = np.random.default_rng(2).integers(0, 11, (4, 7))
+    return case(NextToken, GPT, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
+def bert(dtype, variant="paper"):
+    config = bert_cases.config_of(variant, dropout=0.2)
+    return case(HiddenWords, Bert, config, bert_cases.batch_of(config), dtype)
+
+
+def char_lstm(dtype):
+    config = CharLSTMConfig(11, d_embedding=3, d_model=5, n_layers=2, dropout=0.2)
+    ids = np.random.default_rng(2).integers(0, 11, (4, 7))
+    return case(NextToken, CharLSTM, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
+def transformer(dtype, **options):
+    config = transformer_cases.config_of(dropout=0.2, **options)
+    return case(SequenceToSequence, Transformer, config, transformer_cases.batch_of(), dtype)
+
+
+def t5(dtype, **options):
+    """Padding begins a target, as in T5's own files."""
+    small = {"d_model": 6, "n_heads": 2, "d_key": 4, "d_ff": 7, "n_encoder_layers": 2, "n_decoder_layers": 2}
+    small |= {"max_len": 10, "n_buckets": 8, "max_distance": 6, "dropout": 0.2, "pad_id": 4, "start_id": 4, "stop_id": 6}
+    source, target = transformer_cases.batch_of()
+    target[:, 0] = 4
+    return case(SequenceToSequence, T5, T5Config(13, **small | options), (source, target), dtype)
+
+
+V1_1 = {"gated": True, "tied_head": False, "activation": "gelu_tanh"}
+MODEL_CASES = {
+    "gpt": gpt,
+    "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),
+    "bert": bert,
+    "bert tutorial": lambda dtype: bert(dtype, "tutorial"),
+    "char_lstm": char_lstm,
+    "transformer": transformer,
+    "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
+    "t5": t5,
+    "t5 v1.1": lambda dtype: t5(dtype, **V1_1),
+}
