@@ -19,9 +19,10 @@ class ModelCase(NamedTuple):
     batch: tuple
 
 
-def case(kind, body, config, batch, dtype):
-    """Return the case of a task around a body; dropout of 0.2 is in each, without effect until a tape has a seed."""
-    task, make = kind.around(body, config, rng=np.random.default_rng(0), dtype=dtype), Seeded(1)
+def case(kind, body, config, batch, dtype, **settings):
+    """Return the case of a task with settings around a body; dropout of 0.2 is in each, without effect until a tape has a seed."""
+    task = kind.around(body, config, rng=np.random.default_rng(0), dtype=dtype, settings=settings)
+    make = Seeded(1)
     for parameter in task.parameters():
         parameter.data[...] = make.array(*parameter.data.shape, scale=0.5)
     return ModelCase(task, batch)
@@ -55,9 +56,10 @@ def t5(dtype, **options):
     small |= {"max_len": 10, "n_buckets": 8, "max_distance": 6, "dropout": 0.2, "pad_id": 4, "start_id": 4, "stop_id": 6}
     source, target = transformer_cases.batch_of()
     target[:, 0] = 4
-    return case(SequenceToSequence, T5, T5Config(13, **small | options), (source, target), dtype)
+    return case(SequenceToSequence, T5, T5Config(13, **small | options), (source, target), dtype, **PLAIN)
 
 
+PLAIN = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}
 V1_1 = {"gated": True, "tied_head": False, "activation": "gelu_tanh"}
 MODEL_CASES = {
     "gpt": gpt,

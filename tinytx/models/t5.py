@@ -60,8 +60,6 @@ class T5Config(Settings):
     start_id: int = setting(0, "id of the token before a target's first word; T5's own is that of padding", minimum=0)
     stop_id: int = setting(1, "id of the token after a target's last word", minimum=0)
 
-    label_smoothing, loss_form = 0.0, "cross_entropy"
-
     def __post_init__(self):
         super().__post_init__()
         check_special_ids(self, ("pad_id", "stop_id"), self.vocab_size)

@@ -82,8 +82,12 @@ class Kept(NamedTuple):
     validation: Callable  # () -> PairBatch after PairBatch
 
 
-def prepare(settings, before):
-    """Return what is `Prepared`: pairs of texts in batches of like lengths."""
+def prepare(settings, before, make_config=None):
+    """Return what is `Prepared`: pairs of texts in batches of like lengths.
+
+    ``make_config`` makes the model's config of (settings, tokenizers of both sides); without it, a Transformer's.
+    """
+    make_config = make_config or transformer_config
     _check(settings)
     parts = read_parts(settings)
     tokenizers = _tokenizers(settings, parts.train, before)
@@ -91,12 +95,11 @@ def prepare(settings, before):
     _check_longest(settings, encoded)
     batches = PairBatches(*encoded[0][:2], max_tokens=settings.max_tokens, pad_id=0, seed=settings.seed)
     checks, sides = _validation(encoded[1], settings), [*zip(("source", "target"), tokenizers, strict=True)]
-    sizes = {f"{side}_vocab_size": tokenizer.vocab_size for side, tokenizer in sides}
     skipped = set(encoded[2].skipped)
     held_out = [pair for i, pair in enumerate(parts.held_out) if i not in skipped][: settings.report_pairs]
     named = origin(settings, before, "pairs", "source", "target", "valid", "test")
     return Prepared(
-        config=TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": _tied(settings)}),
+        config=make_config(settings, tokenizers),
         task_settings=settings.fields_of(LossSettings),
         batch=lambda step: batches.batch(step)[:2],
         tokens=sum(len(row) for side in encoded[0][:2] for row in side) // len(batches),
@@ -121,15 +124,18 @@ def measure(model, prepared):
 
 def _check(settings):
     """Raise ValueError for settings that do not go together."""
-    if settings.tied == "three-way" and not settings.shared_vocabulary:
-        raise ValueError("--tied three-way makes one table of both embeddings: it needs --shared-vocabulary")
     if settings.lower and settings.tokenizer == "char":
         raise ValueError("--lower is for words and parts of words, and --tokenizer is char")
 
 
-def _tied(settings):
-    """Return which matrices are one: as many as the vocabularies allow, if nothing was chosen."""
-    return settings.tied or ("three-way" if settings.shared_vocabulary else "two-way")
+def transformer_config(settings, tokenizers):
+    """Return the config of a Transformer; as many matrices are one as the vocabularies allow, if nothing was chosen."""
+    if settings.tied == "three-way" and not settings.shared_vocabulary:
+        raise ValueError("--tied three-way makes one table of both embeddings: it needs --shared-vocabulary")
+    source, target = tokenizers
+    sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
+    tied = settings.tied or ("three-way" if settings.shared_vocabulary else "two-way")
+    return TransformerConfig(**settings.fields_of(TransformerConfig) | sizes | {"tied": tied})
 
 
 def _tokenizers(settings, train, before):

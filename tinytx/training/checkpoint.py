@@ -195,20 +195,22 @@ class _Zeros:
 def _check_arrays(make, config, arrays):
     """Raise ValueError unless arrays have the names and shapes that a config asks for, before its model is made.
 
-    A model of at most two layers says what the first one has, and what each of the others has. How many there are must
-    be what the arrays' names say, so that no more is made than they hold.
+    A model of two layers says what the first one has, and what each of the others has; beside a model of one layer, it
+    says which lists hold layers: those that grow. How many layers there are must be what the arrays' names say, so that
+    no more is made than they hold.
     """
-    counts = {name: min(2, value) for name, value in vars(config).items() if re.fullmatch(r"n_(\w+_)?layers", name)}
-    shapes = {name: array.shape for name, array in make(replace(config, **counts), rng=_Zeros()).state_dict().items()}
-    parts = {name: re.match(r"(.*?\.)([01])(\..*)", name) for name in shapes}
-    stacks = {part[1] for part in parts.values() if part}
+    counts = [name for name in vars(config) if re.fullmatch(r"n_(\w+_)?layers", name)]
+    models = (make(replace(config, **dict.fromkeys(counts, n)), rng=_Zeros()) for n in (1, 2))
+    fewest, shapes = ({name: array.shape for name, array in model.state_dict().items()} for model in models)
+    stacks = {match[1] for name in shapes.keys() - fewest if (match := re.match(r"(.*?\.)1\.", name))}
+    parts = {name: match for name in shapes if (match := re.match(r"(.*?\.)([01])(\..*)", name)) and match[1] in stacks}
     found = {re.match(r"(.*?\.)(\d+)\.", name) for name in arrays}
     numbers = {(match[1], int(match[2])) for match in found if match and match[1] in stacks and len(match[2]) < 9}
     if config.n_layers != len(numbers):
         raise ValueError(f"the config has {config.n_layers:,} layers and the weights are those of {len(numbers):,}")
     expected = {}
     for name, shape in shapes.items():
-        part = parts[name]
+        part = parts.get(name)
         alike = [n for stack, n in sorted(numbers) if part and stack == part[1] and min(n, 1) == int(part[2])]
         expected |= dict.fromkeys([f"{part[1]}{n}{part[3]}" for n in alike] if part else [name], shape)
     check_arrays(type(config).__name__, expected, arrays)
