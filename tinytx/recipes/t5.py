@@ -11,7 +11,8 @@ from tinytx.tasks.sequence_to_sequence import LossSettings
 SETTINGS = extended(
     RunSettings, transformer.PairSettings, T5Config, LossSettings, without=("pad_id", "start_id", "stop_id", "tied"),
     shared_vocabulary=True, d_model=128, n_heads=4, d_key=32, d_ff=256, n_encoder_layers=2, n_decoder_layers=1,
-    n_buckets=16, max_distance=32, dropout=0.0, label_smoothing=0.0, loss_form="cross_entropy", beta2=0.98, weight_decay=0.0, steps=1500,
+    n_buckets=16, max_distance=32, dropout=0.0, label_smoothing=0.0, loss_form="cross_entropy",
+    beta2=0.98, weight_decay=0.0, steps=1500,
 )  # fmt: skip
 
 
