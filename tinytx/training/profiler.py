@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tinytx import workers
@@ -36,13 +37,16 @@ class _Clock:
     def __init__(self):
         self._stack, self._last = [], time.perf_counter()
 
-    def enter(self, row, part):
+    @contextmanager
+    def running(self, row, part):
+        """Return a context in which the layer of a row runs; ``part`` is "forward" or "backward"."""
         self._charge()
         self._stack.append((row, part))
-
-    def leave(self):
-        self._charge()
-        self._stack.pop()
+        try:
+            yield
+        finally:
+            self._charge()
+            self._stack.pop()
 
     def _charge(self):
         now = time.perf_counter()
@@ -60,11 +64,8 @@ class _TimedTape(Tape):
         self._clock, self._rows = clock, rows
 
     def call(self, layer, inputs, settings):
-        self._clock.enter(self._rows[id(layer)], "forward")
-        try:
+        with self._clock.running(self._rows[id(layer)], "forward"):
             return super().call(layer, inputs, settings)
-        finally:
-            self._clock.leave()
 
 
 def profile(model, *batch, steps=10):
@@ -157,22 +158,17 @@ def _step(model, batch, clock, rows):
     """Run forward and backward once, and return the tape's entries between them."""
     model.zero_grad()
     tape = _TimedTape(clock, rows)
-    clock.enter(rows[id(model)], "forward")
-    model.loss(*batch, tape=tape)
-    clock.leave()
+    with clock.running(rows[id(model)], "forward"):
+        model.loss(*batch, tape=tape)
     kept = list(tape.kept())
-    clock.enter(rows[id(model)], "backward")
-    model.loss_backward(tape)
-    clock.leave()
+    with clock.running(rows[id(model)], "backward"):
+        model.loss_backward(tape)
     return kept
 
 
 def _timed(backward, row, clock):
     def timed(dy, tape):
-        clock.enter(row, "backward")
-        try:
+        with clock.running(row, "backward"):
             return backward(dy, tape)
-        finally:
-            clock.leave()
 
     return timed

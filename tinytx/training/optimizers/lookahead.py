@@ -27,6 +27,15 @@ def _back(p, s, alpha):
         p[i] = s[i]  # (3)
 
 
+def _inner(name):
+    """Return a property that reads and writes an attribute of the inner optimiser."""
+
+    def write(self, value):
+        setattr(self.optimizer, name, value)
+
+    return property(lambda self: getattr(self.optimizer, name), write)
+
+
 class Lookahead(Optimizer):
     """Adds slow weights to another optimiser, and is used in its place.
 
@@ -59,6 +68,7 @@ class Lookahead(Optimizer):
     """
 
     slots = ("slow",)
+    t, lr = _inner("t"), _inner("lr")
 
     def __init__(self, optimizer, *, k=5, alpha=0.5):
         place = type(self).__name__
@@ -70,22 +80,6 @@ class Lookahead(Optimizer):
         self.named, self.settings = optimizer.named, optimizer.settings
         self._check("alpha", alpha, "a number above 0 and at most 1", lambda x: 0 < x <= 1)
         self.state = {"slow": {name: np.zeros_like(p.data) for name, p in self.named.items()}}
-
-    @property
-    def t(self):
-        return self.optimizer.t
-
-    @t.setter
-    def t(self, t):
-        self.optimizer.t = t
-
-    @property
-    def lr(self):
-        return self.optimizer.lr
-
-    @lr.setter
-    def lr(self, lr):
-        self.optimizer.lr = lr
 
     def decay_of(self, name):
         """Return the weight decay of a parameter, which is the inner optimiser's."""
