@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tinytx.core import Tape
-from tinytx.data import BERT_SPECIAL, MaskedBatches, PairBatches, WordTokenizer, date_pairs, random_batch
+from tinytx.data import BERT_SPECIAL, MaskedBatches, PairBatches, WordTokenizer, date_pairs, random_batch, stream_batch
 from tinytx.kernel import hash_element, hash_row
-from tinytx.layers import Embedding, FeedForward, LearnedPositions, Linear, MultiHeadAttention
+from tinytx.layers import LSTM, Embedding, FeedForward, LearnedPositions, Linear, MultiHeadAttention
 from tinytx.layers.init import normal, xavier_uniform
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.ops import attention, attention_weights, dropout
@@ -68,6 +68,7 @@ INITIAL = {
     "LearnedPositions": (lambda: LearnedPositions(5, 3, rng=rng()), [2.46030668e-05, -0.000585036469, 0.146718526]),
     "FeedForward": (lambda: FeedForward(3, 5, rng=rng()), [0.144447803, 0.0126272067, 7.38482254]),
     "MultiHeadAttention": (lambda: MultiHeadAttention(4, 2, rng=rng()), [0.125095472, -0.349211991, 15.3500327]),
+    "LSTM": (lambda: LSTM(3, 4, rng=rng()), [0.125095472, 0.241314813, 31.9972617]),
     "GPT": (
         lambda: NextToken.around(GPT, GPTConfig(vocab_size=11, max_len=5, n_layers=2, tied_head=False, **SIZES), rng=rng()),
         [2.46030668e-05, -0.0192263108, 26.0191935],
@@ -104,6 +105,15 @@ def test_batches_of_a_text():
         [77, 8, 17, 22, 17, 76],
         [93, 24, 55, 39, 74, 32],
         [85, 68, 79, 58, 5, 7],
+    ]
+
+
+def test_batches_of_a_stream():
+    starts = [stream_batch(np.arange(100), length=4, batch_size=6, step=step)[0][:, 0] for step in (0, 1, 1000)]
+    assert [start.tolist() for start in starts] == [
+        [0, 16, 33, 49, 66, 82],
+        [4, 20, 37, 53, 70, 86],
+        [40, 56, 73, 89, 7, 23],
     ]
 
 
