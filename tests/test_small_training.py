@@ -40,7 +40,12 @@ def transformer():
     return SequenceToSequence.around(Transformer, TransformerConfig(9, 8, **options, **SIZES), rng=rng()), (source, target)
 
 
-FIRST_AND_LAST = {gpt: (1.943238, 1.507922), char_lstm: (1.959717, 1.915673), bert: (3.154429, 2.336441), transformer: (2.469128, 1.052907)}
+FIRST_AND_LAST = {
+    gpt: (1.943238, 1.507922),
+    char_lstm: (1.959717, 1.915673),
+    bert: (3.154429, 2.336441),
+    transformer: (2.469128, 1.052907),
+}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
