@@ -2,26 +2,27 @@ r"""How near points are to one another, relative to the local density of points:
 
 Derivation
 ----------
-Point i, at x_i, looks at the others through a Gaussian of its own width, b_i = 1 / (2 sigma_i^2):
+Each point i has a Gaussian around x_i with a width of its own, b_i = 1 / (2 sigma_i^2), which weights the other points:
 
     p_j|i = e^(-b_i d_ij) / sum_{k != i} e^(-b_i d_ik),   d_ij = |x_i - x_j|^2,   p_i|i = 0.   (1)
 
-Only differences of the d_ij matter, so the nearest neighbour's is taken off them all: the largest exponent is 0 and
-the sum is 1 or more, however far away point i stands. Let Z be that sum. The entropy of (1), in nats, is
+Only differences of the d_ij matter, so the distance of the nearest neighbour is subtracted from all of them. Then the
+largest exponent is 0 and the sum is 1 or more, even if point i is far away from all others. Let Z be that sum. The
+entropy of (1), in nats, is
 
     H_i = ln Z + b_i sum_j p_j|i d_ij,                                   (2)
     ∂H_i/∂b_i = -b_i Var(d_i),   the variance of d_ij under p_j|i,       (3)
 
-so H_i never rises with b_i: from ln(N - 1) at b_i = 0, where all others are equally near, down to ln(number of nearest
-neighbours). e^H_i is called the ``perplexity``: the effective number of i's neighbours. The user chooses it, and a
-bisection finds the b_i that gives it. Then nearness is made mutual,
+so H_i never rises with b_i: it falls from ln(N - 1) at b_i = 0, where all others are equally near, to ln(number of
+nearest neighbours). e^H_i is called the ``perplexity``: the effective number of i's neighbours. The user chooses it,
+and a bisection finds the b_i that gives it. Then the nearness of both directions is averaged,
 
     p_ij = (p_j|i + p_i|j) / 2N,                                         (4)
 
-which adds up to 1. An outlier, which is near to no other point, still has a share of at least 1/2N.
+which adds up to 1. A point that is far from all others still has a share of at least 1/2N.
 
-Where more points coincide than the perplexity asks for, H_i cannot fall so low: their p_j|i is the limit of (1), the
-same for each of them. (An inverse width above 1e300 stands for infinity.)
+If more points than the perplexity stand at the same place, H_i cannot be as small as asked: their p_j|i is the limit of
+(1), the same for each of them. (An inverse width above 1e300 counts as infinite.)
 """
 
 import math
@@ -120,7 +121,7 @@ def affinities(x, perplexity=30.0):
     Raises
     ------
     TypeError, ValueError
-        If x is no matrix of finite floats, or the perplexity is not to be had from so many points.
+        If x is no matrix of finite floats, or so many points cannot have the perplexity.
 
     Notes
     -----
@@ -149,8 +150,8 @@ def affinities(x, perplexity=30.0):
 def scaled(x):
     """Return the columns of x (D, N) as float64, shrunk into [-1, 1] by a power of two, which loses no digit.
 
-    So no square overflows. The middle stays where it is: the mean belongs to the farthest point, and to subtract it
-    takes digits of all others.
+    So no square overflows. The mean is not subtracted: it depends most on the farthest point, and all others would lose
+    digits.
     """
     x = np.asarray(x, np.float64)
     _, exponent = np.frexp(np.abs(x).max(initial=0.0))

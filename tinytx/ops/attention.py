@@ -9,8 +9,9 @@ given, and some of the scores masked,
     P = softmax(A) by rows       weights, (T, S); 0 where masked         (2)
     Y = P V                      output, (T, W)                          (3)
 
-(1) and (3) hold products of two matrices, and both factors get a gradient as in ``linear.py``: the left one by its (2),
-the right one by its (3). (2) is the softmax of ``softmax.py``, whose (3) becomes (6) here. So with dY = ∂loss/∂Y,
+(1) and (3) are products of two matrices, whose factors get gradients as in ``linear.py``: the left factor by equation
+(2) of that file, the right factor by its (3). (2) is the softmax; equation (3) of ``softmax.py`` gives (6). So with
+dY = ∂loss/∂Y,
 
     dV = P^T dY                                                          (4)
     dP = dY V^T                                                          (5)
@@ -20,7 +21,7 @@ the right one by its (3). (2) is the softmax of ``softmax.py``, whose (3) become
 
 In (4) and (8) the T axis is summed: every query that looked at a key adds to its gradient. Where H heads share the keys
 and values of G groups (Ainslie et al. 2023, arXiv:2305.13245; head h reads group h // (H/G)), the heads of a group are
-summed too: all of them looked.
+summed too, because all of them use the same keys and values.
 
 The sum in (6) is a scalar product of two rows that exist anyway. By (5), and then (3):
 
@@ -30,38 +31,37 @@ Dropout puts P' = P m/(1-p) in the place of P in (3), with a mask m of zeros and
 (5) gives dP' = dY V^T, and dP = dP' m/(1-p) goes into (6), whose P stays the undropped one. (9) still holds, because
 P_tr dP_tr = P_tr (m_tr/(1-p)) dP'_tr = P'_tr dP'_tr, and sum_r P'_tr V_rk is Y_tk.
 
-The bias is added after c, so c does not reach its gradient. Where it is given once for several batch rows, heads,
-queries or keys, all the scores that it is added to are summed:
+The bias is added after the multiplication by c, so its gradient has no factor c. An entry of the bias may be shared by
+several batch rows, heads, queries or keys. Then its gradient is the sum over all scores that it is added to:
 
     dB_ts = sum of dA_ts over what shares B_ts.                          (11)
 
-The logarithm of a row's sum, L_t = ln sum_s e^(A_ts), is a second output for those who ask for it: from it the softmax
-of a larger set of keys can be put together (``merge.py``). As ∂L_t/∂A_ts = P_ts, its gradient joins (6) as a term of
-the row:
+The logarithm of a row's sum, L_t = ln sum_s e^(A_ts), is a second output if it is asked for: with it, ``merge.py``
+computes the softmax over several sets of keys. As ∂L_t/∂A_ts = P_ts, its gradient adds a term to (6):
 
     dA_ts = P_ts (dP_ts - sum_r P_tr dP_tr + dL_t).                      (12)
 
-This is all of the mathematics. ``attention`` in ``plain.py`` does it in plain NumPy, in a few lines; the rest of this
-page is about never holding the whole of P.
+These are all equations. ``attention`` in ``plain.py`` computes them in a few lines of plain NumPy. The rest of this page
+explains how they are computed without an array of P's size.
 
 Tiles
 -----
-P has T x S elements for each head, and they need never exist together. A tile is the part of P for a block of queries
-and a block of keys (``attention_tiles.py``). A row of P needs its largest score m_t and its Z_t = sum_s e^(A_ts - m_t),
-of which a tile knows only the part up to its own keys. So the tiles of a row carry along m, Z and the sum of
-e^(A_ts - m_t) V_s: where a tile brings a larger score m', both sums shrink by e^(m - m'), and after the last tile Y is
-the one divided by the other (Milakov and Gimelshein 2018, arXiv:1805.02867). m_t and Z_t are kept, from which backward
-makes any tile again:
+P has T x S elements for each head, and they need not exist at the same time. A tile is the part of P for a block of
+queries and a block of keys (``attention_tiles.py``). A row of P needs its largest score m_t and Z_t = sum_s
+e^(A_ts - m_t), over all keys, and a tile has some of the keys only. So the tiles of a row are computed one after the
+other, and three results are kept from tile to tile: the largest score m so far, Z, and the sum of e^(A_ts - m) V_s. If
+a tile has a larger score m', both sums are multiplied by e^(m - m'). After the last tile Y is the second sum divided by
+Z (Milakov and Gimelshein 2018, arXiv:1805.02867). m_t and Z_t are kept; from them backward computes any tile again:
 
     P_ts = e^(A_ts - m_t) / Z_t.                                         (10)
 
-Memory is linear in T (Dao et al. 2022, arXiv:2205.14135, argue it whole). A pattern (``attention_patterns.py``) says
-which tiles exist: under the causal one a block stops at the last key that its last query may see, which skips half of
-the products; under a window of w keys the work is T w.
+Memory is linear in T (Dao et al. 2022, arXiv:2205.14135). A pattern (``attention_patterns.py``) says which tiles exist.
+Under the causal pattern a block of queries has no tile behind the last key that its last query may see, which skips
+half of the products. Under a window of w keys the work grows with T w.
 
-Masked positions count for nothing, whatever is in them. A masked score is never read, and where P is 0 the products
-leave out what it multiplies, so that 0 times NaN is 0. A query whose keys are all masked has output 0 and gradient 0,
-and 1/Z is kept as 0.
+What stands at masked positions has no effect, not even NaN. A masked score is never read. Where P is 0 the products
+leave out what it multiplies, so that 0 times NaN counts as 0. A query whose keys are all masked has output 0 and
+gradient 0, and its 1/Z is kept as 0.
 
 Names in the loops: ``a`` is a tile of Q K^T without c, and ``scale`` is c, so ``largest`` is m/c. With a bias ``a`` is
 the whole of (1), and ``scale`` is 1. Query t of the tile sees the tile's keys ``first`` + t .. ``last`` + t. ``inner``
@@ -97,7 +97,7 @@ BLOCK, LONG_BLOCK = 64, 384  # queries in a tile: an eighth of the sequence, wit
 KEYS = 768  # keys in a tile, at most
 TILE = 1 << 17  # elements of a tile of several heads, at most: half a megabyte of float32
 
-_QUIET = {"invalid": "ignore", "over": "ignore"}  # NaN in masked positions is no news
+_QUIET = {"invalid": "ignore", "over": "ignore"}  # NaN may stand in masked positions
 
 
 @kernel
@@ -183,7 +183,7 @@ def _product(p, x, *, out, add=False):
 
 
 def _lists(saved):
-    """Return lists of rows of tiles: what one list writes, no other touches."""
+    """Return lists of rows of tiles; no two lists write to the same memory."""
     b, g = saved.k.shape[:2]
     shape = b, g, saved.q.shape[1] // max(1, g), saved.q.shape[2]
     shared = saved.bias is not None and saved.bias.shape[0] < b
@@ -254,7 +254,7 @@ def attention(
                     add = tile is not row.tiles[0]
                     if add:
                         y_rows *= running[3][..., None]
-                    _product(e, v[tile.k], out=y_rows, add=add)  # (3), but for Z
+                    _product(e, v[tile.k], out=y_rows, add=add)  # (3), not divided by Z yet
                 largest[at], inverse[at] = running[0], running[2]
                 y_rows *= running[2][..., None]
 
@@ -318,7 +318,7 @@ def attention_backward(dy, saved):
                     if bias is not None:
                         _add_bias_gradient(saved.heads(dbias), da, tile)
                         da *= da.dtype.type(saved.scale)
-                    add = not row.begins  # the heads of a group add, too
+                    add = not row.begins  # and the other heads of a group add, too
                     _product(p.swapaxes(2, 3), dy_heads[tile.q], out=dv[tile.k], add=add)  # (4)
                     _product(da, k[tile.k], out=dq_heads[tile.q], add=tile is not row.tiles[0])  # (7)
                     _product(da.swapaxes(2, 3), q_heads[tile.q], out=dk[tile.k], add=add)  # (8)
@@ -330,7 +330,7 @@ def attention_backward(dy, saved):
 
 
 def _add_bias_gradient(dbias, da, tile):
-    """Add a tile of dA to dbias (1 or B, G, H/G, 1 or T, 1 or S): (11), but for what the heads share.
+    """Add a tile of dA to dbias (1 or B, G, H/G, 1 or T, 1 or S): (11), without the sum over heads.
 
     Batch rows that share a bias are added one after the other, so that the sum does not depend on how they are cut
     into tiles and lists.

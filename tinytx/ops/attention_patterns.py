@@ -18,7 +18,7 @@ t stands at place p = S - T + t. With as many queries as keys that is p = t. In 
 are in a cache, the last query stands at the last key.
 
 Every pattern has a *band*: bounds ``left`` and ``right`` with -right <= p - s <= left for every pair that it allows. A
-band is two numbers, which the loops read. What a band does not say is a mask, made for one tile at a time.
+band is two numbers, which the loops read. What a band cannot express is a mask, which is made for one tile at a time.
 """
 
 from dataclasses import dataclass
@@ -66,15 +66,15 @@ class Pattern:
         Returns
         -------
         list of (int, int)
-            The first key and the one after the last of each span: ascending, apart from each other, none empty. Keys
-            that no query may see may be among them.
+            The first key and the one after the last of each span. Spans are in ascending order, do not touch, and are not
+            empty. They may hold keys that no query may see.
         """
         first = 0 if self.left is None else max(0, start - self.left)
         last = n_keys if self.right is None else min(n_keys, stop + self.right)
         return [(first, last)] if first < last else []
 
     def mask(self, rows, places, keys):
-        """Return what the band does not say: booleans that broadcast to (b, t, s), or None if it says everything.
+        """Return what the band cannot express: booleans that broadcast to (b, t, s), or None if the band is the whole rule.
 
         Parameters
         ----------

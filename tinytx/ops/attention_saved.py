@@ -107,7 +107,7 @@ def checked(q, k, v, bias, mask, pattern, scale, dropout, log_sum_exp):
         raise TypeError(f"attention: pattern is {pattern!r:.60}, expected a Pattern: tinytx.ops.attention_patterns")
     pattern.check(q.shape[0], q.shape[2], k.shape[2])
     if scale is None:
-        scale = 1 / math.sqrt(q.shape[3]) if q.shape[3] else 1.0  # of no terms every score is 0
+        scale = 1 / math.sqrt(q.shape[3]) if q.shape[3] else 1.0  # a sum without terms: every score is 0
     else:
         scale = check_number("attention", "scale", scale, "a number from 1e-30 to 1e30", lambda c: 1e-30 <= c <= 1e30)
     key, first_row = check_mask_key("attention", key, first_row) if p and key is not None else (None, 0)

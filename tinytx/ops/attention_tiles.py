@@ -1,8 +1,8 @@
-"""Which tiles attention computes: the (T, S) weights of every head, cut into blocks that a processor's cache can hold.
+"""Which tiles attention computes: the (T, S) weights of each head are cut into blocks that fit into a processor's cache.
 
-`tinytx.ops.attention` computes one tile at a time and never has all weights together. This file holds no arithmetic on
-arrays: only which batch rows, heads, queries and keys make a tile, and which tiles one thread takes. Nothing here
-changes a result. Heads are numbered by their group, which shares keys and values, and by their place in the group.
+`tinytx.ops.attention` computes one tile at a time and never has all weights in memory. This file says which batch rows,
+heads, queries and keys make a tile, and which tiles one thread computes; results do not depend on it. A head has the
+number of its group, which shares keys and values, and a number within the group.
 """
 
 from functools import lru_cache
@@ -31,10 +31,11 @@ class Tile(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The tiles of one block of queries, one for each block of keys that it may see; at least one, if an empty one.
+    """The tiles of one block of queries: one for each block of keys that it may see, or a single empty one.
 
-    ``begins`` says that backward may write the gradients of keys and values here: it comes to this row before all
-    others that have the same keys, and the row has all keys. Where no row begins, backward starts from zeros.
+    ``begins`` says that backward may write the gradients of keys and values here, in place of adding to them: this row
+    has all keys, and backward computes it before all other rows that have the same keys. If no row begins, backward
+    adds to arrays of zeros.
     """
 
     tiles: list
@@ -42,7 +43,7 @@ class Row(NamedTuple):
 
 
 def lists_of_rows(shape, s, pattern, parts, sizes, batch_together=False):
-    """Return lists of rows of tiles; what one list writes, no other touches, so that lists can run side by side.
+    """Return lists of rows of tiles. No two lists write to the same memory, so that lists can run at the same time.
 
     A list has all queries of some groups of heads, in the order of the queries; backward takes them from the end.
 
@@ -55,12 +56,12 @@ def lists_of_rows(shape, s, pattern, parts, sizes, batch_together=False):
         Tiles in which no query may see a key are left out.
     parts : int
         Threads. Where the weights have more elements than a tile, the groups of each batch row are cut into a multiple
-        of ``parts`` lists, so that the threads end together; or into one list a group, if there are too few groups.
+        of ``parts`` lists, so that the threads finish together; with fewer groups than that, each group is a list.
     sizes : tuple of int
         Queries in a tile, at least and at most (an eighth of the sequence or of the window, within these bounds); keys
         in a tile, at most; elements in a tile of several heads, at most.
     batch_together : bool
-        Whether a list has all rows of the batch: they add to the same gradient.
+        Whether a list has all rows of the batch, because they add to the same gradient.
 
     Returns
     -------

@@ -20,10 +20,11 @@ With ∂s/∂u = 2 s (1 - s) and ∂u/∂x = c (1 + 3 a x^2), the product rule a
 
     dx = dy (s + x 2 s (1 - s) c (1 + 3 a x^2)).                         (4)
 
-The two forms differ by up to 5e-4: forward in one and backward in the other is a gradient that is wrong in the fourth
-digit, and trains. So each has its own pair, and the constants below are the only ones.
+The two forms differ by up to 5e-4. The forward of one with the backward of the other would give a gradient that is
+wrong in the fourth digit, and a model that still learns. So each form has its own pair of functions, and both passes
+use the same constants.
 
-What is kept: x alone. s costs one exponential to make again, and would be another array of x's size.
+What is kept: x alone. s would be another array of x's size; to compute it again takes one exponential.
 
 The same in plain NumPy: ``gelu`` and ``gelu_tanh`` in ``plain.py``.
 """

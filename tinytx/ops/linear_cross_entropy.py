@@ -8,7 +8,7 @@ But the loss of ``cross_entropy.py`` is a sum over rows, and a row of logits dep
     loss = sum_c loss_c,   loss_c = cross_entropy(X_c W),                (1)
 
 where the X_c are chunks of X's rows, and every chunk divides by the N of the whole. So the gradients are those of
-``linear.py`` for each chunk; X's stand below each other, and W, which every chunk uses, adds them up:
+``linear.py`` for each chunk. The dX_c are the rows of dX. Every chunk uses W, so its gradient is the sum over chunks:
 
     dX_c = dlogits_c W^T,                                                (2)
     dW = sum_c X_c^T dlogits_c.                                          (3)

@@ -1,9 +1,9 @@
-r"""t-SNE: how badly points in the plane show who is near whom in many dimensions (van der Maaten and Hinton 2008).
+r"""t-SNE: how much nearness in the plane differs from nearness in many dimensions (van der Maaten and Hinton 2008).
 
 Derivation
 ----------
-p_ij is how near points i and j are where they come from (``affinities.py``): symmetric, p_ii = 0, and its sum over all
-pairs is 1. Points y_1 .. y_N in the plane have a nearness of their own, with Student's t for a kernel,
+p_ij says how near points i and j are in the original space (``affinities.py``): it is symmetric, p_ii is 0, and the sum
+over all pairs is 1. Nearness of the points y_1 .. y_N in the plane is measured by Student's t distribution,
 
     w_ij = 1 / (1 + |y_i - y_j|^2),   w_ii = 0,                          (1)
     Z = sum_{k != l} w_kl,   q_ij = w_ij / Z.                            (2)
@@ -13,8 +13,8 @@ The loss is the Kullback-Leibler divergence of q from p. As ln q_ij = ln w_ij - 
     L = sum_{i != j} p_ij ln(p_ij / q_ij)
       = sum_{i != j} p_ij (ln p_ij + a ln(1 + |y_i - y_j|^2)) + ln Z     (3)
 
-where a = 1. The sum pulls together what p holds near, and ln Z pushes everything apart. Pulling harder than that for a
-while, with a = 12 or so, is the paper's "early exaggeration": clusters form while there is still room between them.
+where a = 1. The sum pulls points together that are near by p, and ln Z pushes all points apart. A larger a in the first
+steps, about 12, is the paper's "early exaggeration": clusters form while there is still room between them.
 
 From (1), ∂w_ij/∂y_i = -2 w_ij^2 (y_i - y_j), and ∂ ln(1 + |y_i - y_j|^2)/∂y_i = 2 w_ij (y_i - y_j). By the chain rule
 ∂ ln Z/∂y_i = (1/Z) ∂Z/∂y_i. Each pair stands in (3) and in Z twice, as ij and as ji, and p and w are symmetric, so
@@ -24,8 +24,8 @@ From (1), ∂w_ij/∂y_i = -2 w_ij^2 (y_i - y_j), and ∂ ln(1 + |y_i - y_j|^2)/
 which for a = 1 is the paper's 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j). A pair's two terms in (4) are opposite: the
 gradients of all points add up to 0, and the map's centre stays where it is.
 
-What is kept: the arguments. The N^2 numbers w are cheaper to make again than to read back, and both sums of (4) and Z
-come out of one pass over the pairs, so backward needs nothing that forward found.
+What is kept: the arguments. To compute the N^2 numbers w again takes less time than to read them from memory. One pass
+over the pairs gives both sums of (4) and Z, so that backward needs no result of the forward.
 
 The same in plain NumPy: ``tsne`` in ``plain.py``.
 """
@@ -121,7 +121,7 @@ def _check(y, p):
 
 
 def tsne(y, p, *, exaggeration=1.0):
-    """Return the divergence of a map's neighbourhoods from the right ones.
+    """Return the divergence of the nearness in a map from the nearness p.
 
     Parameters
     ----------
@@ -167,8 +167,7 @@ def tsne_backward(dloss, saved):
     dloss : float
         The gradient of whatever the loss is part of, with respect to the loss: 1 for the loss itself.
     saved : Saved
-        What `tsne` returned. A descent that has no use for the loss makes one itself, ``Saved(y, p, exaggeration)``,
-        and spares the forward.
+        What `tsne` returned. Who does not need the loss makes one without the forward: ``Saved(y, p, exaggeration)``.
     """
     y, p, exaggeration = saved
     dloss = check_number("tsne_backward", "dloss", dloss)
