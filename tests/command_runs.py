@@ -1,6 +1,7 @@
 """Fixtures: the command line, called in this process; and small runs that several tests look at."""
 
 import contextlib
+import functools
 import io
 import itertools
 import sys
@@ -23,6 +24,19 @@ TINY_BERT = (
     "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 "
     "--log-every 5 --eval-rows 8 --decay-steps 40"
 )
+TINY_LSTM = (
+    "--d-embedding 4 --d-model 8 --length 8 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
+    "--eval-windows 4 --decay-steps 40"
+)
+RUNS = {  # recipe -> the flag of its data, the fixture that is its file, flags of a model whose step takes milliseconds
+    "gpt": ("--data", "book", TINY),
+    "char_lstm": ("--data", "book", TINY_LSTM),
+    "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
+    "pairs": ("--pairs", "pairs_file", TINY_TRANSFORMER),
+    "bert": ("--data", "tales", TINY_BERT),
+    "tutorial": ("--data", "tales", TINY_BERT.replace("--decay-steps 40", "")),
+    "wordpieces": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--max-len 16 --vocab-size 60")),
+}
 NUMBERS = {"one": "un", "two": "deux", "three": "trois", "four": "quatre", "five": "cinq"}
 
 
@@ -76,10 +90,32 @@ def book(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, book):
-    """A run of 20 steps: its folder, and what it printed. Read only."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    return folder, run_with_pictures("train gpt --data", book, TINY, "--steps 20 --out", folder)
+def flags_of(request):
+    """flags_of(name): what a tiny run of a recipe is called with, but for its steps and its folder."""
+
+    def flags(name):
+        flag, file, sizes = RUNS[name]
+        return ["train", name, flag, str(request.getfixturevalue(file)), *sizes.split()]
+
+    return flags
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, flags_of):
+    """trained(name): a tiny run of 20 steps by a recipe, its folder and what it printed. Read only."""
+
+    @functools.cache
+    def run(name):
+        folder = tmp_path_factory.mktemp(name) / "run"
+        return folder, run_with_pictures(flags_of(name), "--steps 20 --out", folder)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(trained):
+    """A GPT's run of 20 steps: its folder, and what it printed. Read only."""
+    return trained("gpt")
 
 
 @pytest.fixture(scope="session")
@@ -104,10 +140,9 @@ def pairs_file(tmp_path_factory, numbers):
 
 
 @pytest.fixture(scope="session")
-def translator(tmp_path_factory, pairs_file):
+def translator(trained):
     """A Transformer's run of 20 steps: its folder, and what it printed. Read only."""
-    folder = tmp_path_factory.mktemp("translator") / "run"
-    return folder, run_with_pictures("train transformer --pairs", pairs_file, TINY_TRANSFORMER, "--steps 20 --out", folder)
+    return trained("transformer")
 
 
 @pytest.fixture(scope="session")
@@ -127,10 +162,9 @@ def tales(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def filler(tmp_path_factory, tales):
+def filler(trained):
     """A BERT's run of 20 steps: its folder, and what it printed. Read only."""
-    folder = tmp_path_factory.mktemp("filler") / "run"
-    return folder, run_with_pictures("train bert --data", tales, TINY_BERT, "--steps 20 --out", folder)
+    return trained("bert")
 
 
 @pytest.fixture

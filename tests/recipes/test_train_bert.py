@@ -1,13 +1,12 @@
 """``python -m tinytx train bert``: rows and masks, what a run leaves behind, and how it goes on."""
 
 import math
-import shlex
 import shutil
 import sys
 
 import numpy as np
 import pytest
-from run_files import content, records
+from run_files import records
 
 from tinytx.data import documents, tutorial_words
 from tinytx.files import load_arrays, save_arrays
@@ -19,7 +18,6 @@ from tinytx.recipes.bert_rows import hold_out, make_rows, make_tokenizer, valida
 from tinytx.tasks.hidden_words import IGNORE
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
-from tinytx.training.loop import METRICS
 
 
 @pytest.fixture
@@ -28,13 +26,10 @@ def copy(filler, tmp_path):
     return shutil.copytree(filler[0], tmp_path / "copy")
 
 
-def test_a_run_writes_and_says_what_it_should(filler, tales):
-    """Catches a file that is not written, a measure that is not said, and one that is said and not recorded."""
-    folder, (code, out, err) = filler
-    assert code == 0
-    assert sorted(path.name for path in folder.iterdir()) == [NAME, "loss.png", METRICS]
-    *steps, last = records(folder)
-    assert [record["step"] for record in steps] == [5, 7, 10, 14, 15, 20]
+def test_a_run_says_what_it_measures(filler, tales):
+    """Catches a measure that is not said, and one that is said and not recorded."""
+    folder, (_, out, _) = filler
+    last = records(folder)[-1]
     assert set(last) == {"step", "val_loss", "perplexity", "accuracy"}
     assert f"Text: {tales}, 100 sentences in 25 documents; 92 to train on, 8 to validate" in out
     assert "Vocabulary (words): 14; 92 rows of at most 8, 23 batches an epoch" in out
@@ -42,17 +37,6 @@ def test_a_run_writes_and_says_what_it_should(filler, tales):
     assert f"Perplexity {last['perplexity']:.2f} per hidden word; guessed right: {last['accuracy']:.1%}" in out
     assert math.isclose(last["perplexity"], math.exp(last["val_loss"]), rel_tol=1e-5)
     assert out.count("(it was: ") == 3
-    assert "20/20" in err and "Traceback" not in err
-
-
-@pytest.mark.parametrize("command", ["fill", "embeddings"])
-def test_what_it_suggests_works(tinytx, filler, tmp_path, monkeypatch, command):
-    """Catches a suggestion that fails: a text that a shell cuts in two, or without a hidden word."""
-    (line,) = (line for line in filler[1].out.splitlines() if f"tinytx {command} " in line)
-    words = shlex.split(line.partition("python -m tinytx ")[2].partition("    ")[0].replace(" --tsne map.html", ""))
-    where = ["--out", str(tmp_path)] if command == "embeddings" else []
-    result = tinytx(words, where)
-    assert (result.code, result.err) == (0, "")
 
 
 def test_the_report_is_of_the_model_that_was_saved(filler, tales):
@@ -96,18 +80,6 @@ def test_held_out_sentences(n_documents, fraction):
     assert abs(len(flat[1]) - (1 - fraction) * 10 * n_documents) <= 10
     assert all(train) and all(rest)
     assert hold_out(found, 1.0) == (found, [])
-
-
-def test_train_40_is_train_20_resume_train_20(tinytx, tiny_bert, tales, tmp_path, copy, no_pictures):
-    """Catches anything that a resumed run does otherwise: batches, masks, rates, moments, the vocabulary."""
-    straight = tmp_path / "straight"
-    assert tinytx("train bert --data", tales, tiny_bert, "--steps 40 --out", straight).code == 0
-    resumed = tinytx("train bert --resume", copy, "--steps 40")
-    assert resumed.code == 0
-    assert "Note" not in resumed.err
-    assert content(copy) == content(straight)
-    losses = [[(r["step"], r["train_loss"]) for r in records(f) if "train_loss" in r] for f in (copy, straight)]
-    assert losses[0] == losses[1]
 
 
 def test_the_recipe_of_the_tutorial_is_the_tutorials(tinytx, tales, tmp_path, no_pictures):
