@@ -77,7 +77,7 @@ def make_sample(torch, op, given):
     Raises
     ------
     Skip
-        If it is too large, or of complex numbers.
+        If it is too large, or of complex numbers, or an output has a type that NumPy lacks.
     """
     from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -114,6 +114,8 @@ def make_sample(torch, op, given):
     y = call(*tensors_of(arrays))
     if not any(part.numel() for part in y) or any(part.is_complex() for part in y):
         raise Skip("no gradient, or complex")
+    if any(part.dtype not in (torch.float64, torch.float32, torch.float16) for part in y):
+        raise Skip("an output is of a type that NumPy lacks")
     options = {"fast_mode": op.gradcheck_fast_mode, "nondet_tol": op.gradcheck_nondet_tol}
     name = op.name + (f".{op.variant_test_name}" if op.variant_test_name else "")
     return Sample(name, arrays, forward, backward, call, options)
