@@ -261,21 +261,25 @@ def append_json(path, record):
     record : dict
         NumPy scalars and arrays become numbers and lists; NaN and infinity, which JSON cannot store, become null.
     """
-    line = json.dumps(_plain(record), allow_nan=False)
+    line = json.dumps(plain(record), allow_nan=False)
     check_regular(path)
     with open(path, "a+b") as file:
         _mend_last_line(file)
         file.write(line.encode() + b"\n")
 
 
-def _plain(value):
-    """Return the value in JSON's own types."""
+def plain(value):
+    """Return a value in JSON's types: NumPy's numbers and arrays, tuples, NaN and infinity have others there.
+
+    >>> plain({"a": (1.5, float("nan")), "b": np.arange(3)})
+    {'a': [1.5, None], 'b': [0, 1, 2]}
+    """
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -80,6 +80,11 @@ def unified(text):
     return re.sub(f"^{_MARK}+", "", text, flags=re.MULTILINE) if _MARK in text else text
 
 
+def read_lines(path, place):
+    """Return the lines of a UTF-8 file; parameters and errors as `read_utf8`."""
+    return lines_of(read_utf8(path, place))
+
+
 def lines_of(text):
     """Return the lines of a `unified` text; the last line may lack its newline.
 

@@ -67,11 +67,6 @@ def with_dtype(layer, dtype):
     return converted
 
 
-def in_float64(layer):
-    """Return a copy of a layer in float64."""
-    return with_dtype(layer, np.float64)
-
-
 class Loss(Layer):
     """A layer whose forward and backward are a model's ``loss`` and ``loss_backward``."""
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import asdict, dataclass, field
 
+from tinytx.files import plain
+
 PASS, KINK, INCONCLUSIVE, FAIL = VERDICTS = ("PASS", "KINK", "INCONCLUSIVE", "FAIL")  # from good to bad
 
 
@@ -97,15 +99,8 @@ class Report:
 
     def to_dict(self):
         """Return the report in JSON's types; numbers that are not finite become None."""
-        tensors = [asdict(t) | {"ratio": t.ratio} for t in self.tensors]
-        tensors = [{name: _plain(value) for name, value in t.items()} for t in tensors]
-        return {
-            "target": self.target,
-            "verdict": self.verdict,
-            "mode": self.mode,
-            "reason": self.reason,
-            "tensors": [t | {"shape": list(t["shape"]), "index": t["index"] and list(t["index"])} for t in tensors],
-        }
+        facts = {name: getattr(self, name) for name in ("target", "verdict", "mode", "reason")}
+        return plain(facts | {"tensors": [asdict(t) | {"ratio": t.ratio} for t in self.tensors]})
 
     def __repr__(self):
         return str(self)
@@ -118,10 +113,6 @@ class Report:
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, width)).rstrip() for row in rows]
         notes = [f"{t.name}: {part}" for t in self.tensors for part in (t.reason, t.hint and f"hint: {t.hint}") if part]
         return "\n".join([head, *([self.reason] if self.reason else []), *(lines if self.tensors else []), *notes])
-
-
-def _plain(value):
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _row(t):

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytx.core import Layer, Tape
 from tinytx.testing.gradcheck import name_of, no_float_input, no_float_output, randomize_parameters
-from tinytx.testing.problem import LayerProblem, as_layer, in_float64, refuse_class
+from tinytx.testing.problem import LayerProblem, as_layer, refuse_class, with_dtype
 from tinytx.testing.report import NothingCompared
 from tinytx.testing.rounding import cotangent
 
@@ -39,7 +39,7 @@ def prepare(layer, inputs, options=None, tape=Tape, dtype=np.float64, seed=0):
     rng = np.random.default_rng(seed)
     refuse_class(layer, "tinytx.testing")
     layer = as_layer(layer)
-    double = in_float64(layer)
+    double = with_dtype(layer, np.float64)
     randomize_parameters(double.parameters(), rng)
     place = name_of(layer)
     single = LayerProblem(double, inputs, options or {}, tape, place, np.float32)

@@ -8,8 +8,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.core import Tape
-from tinytx.testing.gradcheck import gradcheck, name_of, randomize_parameters
-from tinytx.testing.problem import as_layer, in_float64
+from tinytx.testing.gradcheck import gradcheck, name_of
 from tinytx.testing.report import FAIL, Report
 from tinytx.testing.trial import prepare
 
@@ -102,13 +101,10 @@ def first_wrong_op(model, *inputs, options=None, seed=None, **settings):
     >>> print(first_wrong_op(LayerNorm(4), np.random.default_rng(0).normal(size=(2, 3, 4))))
     None
     """
-    prepare(model, inputs, options, lambda: Tape(seed=seed))  # is there anything to compare?
-    model = in_float64(as_layer(model))
-    randomize_parameters(model.parameters(), np.random.default_rng(0))
-    inputs, options = [_double(x) for x in inputs], {name: _double(value) for name, value in (options or {}).items()}
+    problem, _ = prepare(model, inputs, options, lambda: Tape(seed=seed))
     calls, seen = [], set()
     with np.errstate(all="ignore"):
-        model(*inputs, _Watching(calls, seed=seed), **options)
+        problem.layer(*problem.inputs, _Watching(calls, seed=seed), **problem.options)
     settings = {"randomize": False, "tape": lambda: Tape(seed=seed), **settings}
     for layer, inputs, options in calls:
         if id(layer) in seen:
@@ -116,13 +112,8 @@ def first_wrong_op(model, *inputs, options=None, seed=None, **settings):
         seen.add(id(layer))
         report = gradcheck(layer, *inputs, options=options, **settings)
         if report.verdict == FAIL:
-            return _finding(model, layer, inputs, options, report, settings)
+            return _finding(problem.layer, layer, inputs, options, report, settings)
     return None
-
-
-def _double(value):
-    value = np.asarray(value) if isinstance(value, np.ndarray) else value
-    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
 def _finding(model, layer, inputs, options, report, settings):

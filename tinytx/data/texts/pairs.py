@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.arguments import check_number, check_pairs
-from tinytx.data.reading import DataError, lines_of, read_utf8
+from tinytx.data.reading import DataError, read_lines
 from tinytx.wording import counted
 
 
@@ -62,7 +62,7 @@ def read_pairs(path, columns=(1, 2), *, skip_empty=False):
     if not 1 <= min(columns) or source == target:
         raise ValueError(f"read_pairs: columns are {tuple(columns)}, expected two different ones, counted from 1")
     rows = []
-    for number, line in enumerate(_lines(path, "read_pairs"), start=1):
+    for number, line in enumerate(read_lines(path, "read_pairs"), start=1):
         row = line.split("\t")
         if len(row) < max(2, *columns):
             found = f"{len(row)} columns, and column {max(columns)} is asked for" if len(row) > 1 else "no tab"
@@ -92,7 +92,7 @@ def read_aligned(source_path, target_path, *, skip_empty=False):
     DataError
         If a file cannot be read or is not UTF-8, they have different numbers of lines, or a line is empty.
     """
-    sources, targets = _lines(source_path, "read_aligned"), _lines(target_path, "read_aligned")
+    sources, targets = read_lines(source_path, "read_aligned"), read_lines(target_path, "read_aligned")
     if len(sources) != len(targets):
         raise DataError(
             f"read_aligned: {source_path} has {len(sources):,} lines and {target_path} has {len(targets):,}: "
@@ -102,10 +102,6 @@ def read_aligned(source_path, target_path, *, skip_empty=False):
     rows = [(source.strip(), target.strip()) for source, target in zip(sources, targets, strict=True)]
     files = f"{source_path} and {target_path}"
     return _without_empty(rows, files, f"read_aligned: {files}", skip_empty)
-
-
-def _lines(path, place):
-    return lines_of(read_utf8(path, place))
 
 
 def _without_empty(rows, origin, place, skip_empty):

@@ -16,6 +16,7 @@ import numpy as np
 
 from tinytx.arguments import check_list
 from tinytx.data.tokenizers.graphemes import shown
+from tinytx.files import plain
 
 PAD, START, STOP, UNK = "<pad>", "<start>", "<stop>", "<unk>"
 SPECIAL = (PAD, START, STOP, UNK)
@@ -205,7 +206,7 @@ class Tokenizer:
 
     def to_dict(self):
         """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
-        return {"kind": self.kind} | {name: _plain(getattr(self, name)) for name in {"special": list} | self.fields}
+        return {"kind": self.kind} | {name: plain(getattr(self, name)) for name in {"special": list} | self.fields}
 
     @classmethod
     def from_dict(cls, state):
@@ -270,8 +271,3 @@ def room_for(place, vocab_size, special, least, what):
         expected = f"expected at least {least + len(special)}, for the {what} and special tokens"
         raise ValueError(f"{place}: vocab_size is {vocab_size}, {expected}")
     return size
-
-
-def _plain(value):
-    """Return a value in JSON's types: tuples, also inside lists, become lists."""
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

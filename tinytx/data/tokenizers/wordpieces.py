@@ -16,7 +16,7 @@ from itertools import repeat
 import numpy as np
 
 from tinytx.arguments import check_list, check_texts
-from tinytx.data.reading import DataError, lines_of, read_utf8
+from tinytx.data.reading import DataError, read_lines
 from tinytx.data.tokenizers.tokenizer import BERT_SPECIAL, Tokenizer, room_for
 from tinytx.data.tokenizers.words import text_of
 from tinytx.extras import require
@@ -124,7 +124,7 @@ class WordPieceTokenizer(Tokenizer):
             If ``tokenizers`` is not installed.
         """
         check_list("WordPieceTokenizer", "special", special)
-        lines = lines_of(read_utf8(path, "WordPieceTokenizer"))
+        lines = read_lines(path, "WordPieceTokenizer")
         first = {}
         for number, line in enumerate(lines, start=1):
             if not line or line in first:
