@@ -9,6 +9,16 @@ TABLE = {
         ("the next seed has the same batches, one step later",
          "default_rng([seed, step])", "default_rng(seed + step)"),
     ],
+    "data/batches/streams.py": [
+        ("steps overlap by a character", "+ step * length", "+ step * (length - 1)"),
+        ("the last character is never a target", "n = len(ids) - 1 ", "n = len(ids) - 2 "),
+        ("all streams begin at the beginning", "np.arange(batch_size)[:, None] * n // batch_size", "np.zeros((batch_size, 1), int)"),
+    ],
+    "metrics/ngrams.py": [
+        ("a context counts where nothing follows it",
+         "contexts = seen // vocab_size", "contexts = np.append(seen // vocab_size, seen[-1:] % vocab_size ** (k - 1))"),
+        ("the shorter context is left out", "+ s * p) /", "+ s / vocab_size) /"),
+    ],
     "data/batches/masked_batches.py": [
         ("a row's mask depends on where it stands in its batch",
          "epoch + 1 if self.dynamic else 0, row)", "epoch + 1 if self.dynamic else 0, b)"),

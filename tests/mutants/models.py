@@ -23,6 +23,17 @@ TABLE = {
          "slot.arrays = tuple(array[rows] for array in slot.arrays) if slot.length else slot.arrays"),
         ("a forward that fails leaves what it wrote", "for slot, (slot.arrays, slot.length) in", "for slot, _ in"),
     ],
+    "layers/lstm.py": [
+        ("each part of a text begins with h and c of 0", "h, c = slot.arrays", "slot.arrays"),
+        ("the next part begins with h and c exchanged", "slot.arrays = tuple(final)", "slot.arrays = tuple(final[::-1])"),
+        ("the bias is drawn once, not as the sum of two",
+         "(draw(4 * d_state) + draw(4 * d_state))", "draw(4 * d_state)"),
+    ],
+    "models/char_lstm.py": [
+        ("each layer reads the layer above", "for layer in self.layers:", "for layer in self.layers[::-1]:"),
+        ("the state is not handed on", "layer(x, tape=tape, state=state)", "layer(x, tape=tape)"),
+        ("dropout's backward is left out", "layer.backward(self.dropout.backward(dx, tape), tape)", "layer.backward(dx, tape)"),
+    ],
     "layers/dropout.py": [
         ("positions are not counted among the rows that came before a shard",
          "tape.first_row * math.prod(x.shape[1:-1])", "tape.first_row"),
