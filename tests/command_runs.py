@@ -32,6 +32,7 @@ RUNS = {  # recipe -> the flag of its data, the fixture that is its file, flags 
     "gpt": ("--data", "book", TINY),
     "char_lstm": ("--data", "book", TINY_LSTM),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
+    "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
     "pairs": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "bert": ("--data", "tales", TINY_BERT),
     "tutorial": ("--data", "tales", TINY_BERT.replace("--decay-steps 40", "")),

@@ -9,9 +9,10 @@ from tinytx.cli import main
 from tinytx.data import PairBatch
 from tinytx.layers import Linear
 from tinytx.models import Transformer, TransformerConfig
+from tinytx.recipes.pair_texts import _peak
 from tinytx.recipes.rates import make_optimizer
 from tinytx.recipes.settings import digest
-from tinytx.recipes.transformer import SETTINGS, _peak
+from tinytx.recipes.transformer import SETTINGS
 from tinytx.tasks import SequenceToSequence
 
 

@@ -63,7 +63,7 @@ NEAREST = {
     "cli/reproduce.py": ["recipes/test_reproduce.py"],
     "recipes/bert_rows.py": ["recipes/test_train_bert.py"],
     "recipes/rates.py": ["cli/test_digests_and_codes.py", "recipes/test_rates.py"],
-    "recipes/transformer.py": ["cli/test_digests_and_codes.py", "recipes/test_train_transformer.py"],
+    "recipes/pair_texts.py": ["cli/test_digests_and_codes.py", "recipes/test_train_transformer.py"],
     "pipelines/fill.py": ["cli/test_fill.py"],
     "pipelines/translate.py": ["cli/test_translate.py"],
     "testing/walk.py": ["testing/test_first_wrong_op.py"],

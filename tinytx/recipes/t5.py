@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from tinytx.models import T5, T5Config
 from tinytx.recipes import Expect, transformer
+from tinytx.recipes.pair_texts import PairSettings, prepare_pairs
 from tinytx.recipes.settings import RunSettings
 from tinytx.settings import extended
 from tinytx.tasks.sequence_to_sequence import LossSettings
 
 SETTINGS = extended(
-    RunSettings, transformer.PairSettings, T5Config, LossSettings, without=("pad_id", "start_id", "stop_id", "tied"),
+    RunSettings, PairSettings, T5Config, LossSettings, without=("pad_id", "start_id", "stop_id"),
     shared_vocabulary=True, d_model=128, n_heads=4, d_key=32, d_ff=256, n_encoder_layers=2, n_decoder_layers=1,
     n_buckets=16, max_distance=32, dropout=0.0, label_smoothing=0.0, loss_form="cross_entropy",
     beta2=0.98, weight_decay=0.0, steps=1500,
@@ -26,7 +27,7 @@ def t5_config(settings, tokenizers):
 
 def prepare(settings, before):
     """Return what is `Prepared`: pairs of texts in batches of like lengths."""
-    return transformer.prepare(settings, before, t5_config)
+    return prepare_pairs(settings, before, t5_config)
 
 
 RECIPE = replace(
