@@ -4,7 +4,7 @@
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces` and `tutorial` are the kinds; `vocabularies` chooses among them; `graphemes` says what a character is.
 - ``batches``: from ids to arrays. `windows` and `streams` of one long text; `encoded_pairs` and `pair_batches`; for BERT
-  `rows`, `sentence_pairs`, `masking` and `masked_batches`.
+  `rows`, `sentence_pairs`, `masking` and `masked_batches`; `epochs` is what two kinds of batches share.
 
 `reading` reads text files for all of them.
 """
