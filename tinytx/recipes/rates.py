@@ -97,7 +97,7 @@ def rate_notes(rate, settings, then=None):
         return [f"--warmup is {warmup}, and the run ends at step {steps}: {most}"]
     if not isinstance(rate, WarmupCosine) or rate.peak == rate.floor:
         return []
-    notes, end, floor = [], rate.total, f"--min-lr {rate.floor:g}"
+    notes, end, floor = [], int(rate.total), f"--min-lr {rate.floor:g}"
     if rate.floor > rate.peak:
         notes.append(f"{floor} is above --lr {rate.peak:g}: the learning rate rises to its end")
     if end <= warmup:
