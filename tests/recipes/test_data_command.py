@@ -8,10 +8,13 @@ import io
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from tinytx.recipes import RECIPES, load_recipe
+
+README = Path(__file__).parents[2] / "README.md"
 
 TEXT = b"To be, or not to be.\n" * 5000  # more than one chunk
 RECIPE = """
@@ -152,6 +155,8 @@ def test_every_recipe_says_where_its_data_is(name):
     for file in load_recipe(name).data.values():
         assert file.address.startswith("https://") and file.licence and len(bytes.fromhex(file.checksum)) == 32
         assert "/" not in file.name and file.size > 0
+        (row,) = [row for row in README.read_text(encoding="utf-8").splitlines() if row.startswith(f"| `{file.name}` |")]
+        assert file.address.partition(",")[0] in row and row.endswith(f"| {file.licence} |")
 
 
 def test_a_recipe_without_files(tinytx):

@@ -22,7 +22,7 @@ TATOEBA = DataFile(
 def prepare(settings, before):
     """Return what is `Prepared`; raise ValueError where no pairs are named."""
     if settings.pairs is None and settings.source is None:
-        files = "give --pairs FILE.tsv, or --source FILE and --target FILE"
+        files = "give --pairs FILE.tsv, or --source FILE and --target FILE (`data pairs` says where one is)"
         raise ValueError(f"train pairs: no pairs are named: {files}; train transformer learns dates")
     return transformer.prepare(settings, before)
 
