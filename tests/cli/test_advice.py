@@ -28,7 +28,8 @@ def weights(folder):
     return {name: array.copy() for name, array in load_checkpoint(folder)[0].state_dict().items()}
 
 
-FIRST = {load_recipe(name).report: name for name in reversed(RUNS)}  # others print the same advice
+RECIPE_OF = {name: load_recipe(name) for name in RUNS}
+FIRST = {(recipe.report, recipe.model): name for name, recipe in reversed(RECIPE_OF.items())}  # others print the same advice
 
 
 @pytest.fixture(params=FIRST.values())
@@ -69,7 +70,7 @@ def test_every_line_of_try_next_does_what_it_says(run, tinytx, tmp_path):
         else:
             result = tinytx(words)
             assert (result.code, result.err.count("<unk>")) == (0, 0)
-            assert len(result.out.split()) >= 1
+            assert result.out  # an empty line, where a model that learned for 8 steps says <stop> at once
             if words[0] == "embeddings":
                 assert (tmp_path / "map.html").stat().st_size > 1000
         done.add(words[0])

@@ -72,9 +72,9 @@ class BertConfig(Settings):
 
     @classmethod
     def tutorial(cls, vocab_size, **changes):
-        """Return the config of the from-scratch tutorial (Whiax, BERT-Transformer-Pytorch): 20 words, nothing beside.
+        """Return the config of the from-scratch tutorial (Whiax, BERT-Transformer-Pytorch): texts of at most 20 words.
 
-        Its vocabulary ends with the three words that are none; padding is the first of them, and not masked.
+        The last three ids of its vocabulary are special tokens. The first of them is padding, which attention sees.
         """
         settings = {
             "max_len": 20,

@@ -107,7 +107,7 @@ def _explain_translator(translator, text, target, tokens):
     sources, targets = (np.concatenate([row, padding])[None] for row in (ids, target_ids))  # (1, S), (1, T + 1)
     names = source_tokenizer.tokens(sources[0]), target_tokenizer.tokens(targets[0])
     parts = [
-        _size(f"A Transformer of {config.n_encoder_layers} + {config.n_decoder_layers} layers", config, "pair"),
+        _size(model.body, f"{config.n_encoder_layers} + {config.n_decoder_layers} layers", "pair"),
         *_encoder_page(sources, names[0], n_padding),
         *_decoder_page(targets, names[1], n_padding, own),
         *_masks_page(model.body.source_mask(sources), *names),
@@ -211,11 +211,10 @@ def _explain_writer(writer, text, tokens):
 
 
 def _writer_page(model, tokenizer, text, ids, n_tokens):
-    config = model.config
     inputs, labels, names = ids[:, :-1], ids[:, 1:], tokenizer.tokens(ids[0])
     t, logits = labels.size, model(inputs)
 
-    yield _size(f"A GPT of {counted(config.n_layers, 'layer')}", config, "text")
+    yield _size(model.body, counted(model.config.n_layers, "layer"), "text")
     yield heading(f"1. The model reads the text and says it one place early: text (B, T + 1) = {ids.shape}")
     yield words(names, ids[0])
     yield paragraph(
@@ -255,10 +254,12 @@ def _n_tokens(asked, default, most):
     return default if asked is None else check_whole("explain", "tokens", asked, 1, most, room)
 
 
-def _size(what, config, row):
-    shape = f"{counted(config.n_heads, 'head')}, width D = {config.d_model}, {NORMS[config.norm_order]}"
+def _size(body, layers, row):
+    config = body.config
+    parts = [f"A {type(body).__name__} of {layers}", counted(config.n_heads, "head"), f"width D = {config.d_model}"]
+    parts += [NORMS[config.norm_order]] if hasattr(config, "norm_order") else []
     batch = f"Shapes are those of a batch of one {row}, B = 1; a space is written _."
-    return paragraph(f"{what}, {shape}. {batch}").lstrip()
+    return paragraph(f"{', '.join(parts)}. {batch}").lstrip()
 
 
 def _shift(ids, names, n_words):
