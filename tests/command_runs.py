@@ -4,7 +4,9 @@ import contextlib
 import functools
 import io
 import itertools
+import re
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -189,3 +191,15 @@ def refused(tinytx, tmp_path, monkeypatch):
         return line
 
     return call_and_check
+
+
+@pytest.fixture
+def letters(tmp_path, book, monkeypatch):
+    """A folder, the current one, with letters.py as README has it, and book.txt."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", readme, flags=re.DOTALL | re.MULTILINE)
+    (source,) = [text for text in blocks if "RECIPE = " in text]
+    (tmp_path / "letters.py").write_text(source)
+    (tmp_path / "book.txt").write_text(book.read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
