@@ -41,7 +41,7 @@ NEAREST = {
     "layers/embedding.py": ["models/test_transformer_decoding.py"],
     "layers/layer_norm.py": ["models/test_settings_reach_layers.py", "layers/test_properties_of_layers.py"],
     "models/config.py": ["models/test_bert_errors.py", "models/test_transformer_decoding.py"],
-    "models/stacks.py": ["models/test_settings_reach_layers.py", "models/test_bert.py"],
+    "models/stacks.py": ["models/test_settings_reach_layers.py", "models/test_bert.py", "models/test_every_model.py"],
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks"],
     "training/old_checkpoint.py": ["cli/test_old_checkpoints.py"],

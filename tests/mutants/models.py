@@ -84,12 +84,24 @@ TABLE = {
          "if self.final_norm is None else", "if not self.final_norm else"),
     ],
     "models/stacks.py": [
+        ("a new word has the distances of the first", "self.relative(np.arange(start, stop)", "self.relative(np.arange(stop - start)"),
         ("the inner activations are dropped like the outputs", '"dropout": feed_forward_dropout}', '"dropout": p}'),
         ("the blocks' norms have the default eps",
          'LayerNorm(d, eps=eps, dtype=draw["dtype"])', 'LayerNorm(d, dtype=draw["dtype"])'),
         ("attention's weights are never dropped", "DotProduct(pattern=pattern, dropout=p)", "DotProduct(pattern=pattern)"),
         ("the memory is read as causally as the text", "attention(FULL), feed", "attention(pattern), feed"),
         ("the tutorial's sinusoids are the paper's", "doubled=doubled, dtype", "dtype"),
+    ],
+    "models/t5.py": [
+        ("queries start as wide as keys", "made.query.weight.data *= made.query.weight.data.dtype.type(k**-0.5)", "pass"),
+        ("the head reads vectors that are not scaled", "[Scale(d**-0.5)] if config.tied_head else []", "[]"),
+        ("scores are divided by sqrt(K)", "dropout=config.dropout, scale=1.0)", "dropout=config.dropout)"),
+        ("the decoder's distances have two sides", "*scaled, two_sided=False)", "*scaled, two_sided=True)"),
+        ("the gate's activation is that of the first version", '{"activation": config.activation, "dropout"', '{"dropout"'),
+    ],
+    "layers/relative_bias.py": [
+        ("a bucket begins one distance late", 'side="right") - 1', 'side="left") - 1'),
+        ("the last bucket ends with the first side's", "len(self.starts) * ahead if", "(len(self.starts) - 1) * ahead if"),
     ],
     "models/config.py": [
         ("a special id one too large is let through", "getattr(config, name), 0, size - 1)", "getattr(config, name), 0, size)"),
@@ -115,6 +127,7 @@ TABLE = {
         ("a shard's loss is divided by its own targets", "targets, tape, count=count)", "targets, tape)"),
     ],
     "tasks/sequence_to_sequence.py": [
+        ("a target that begins with padding's id is refused", "pad[:, 0] &= self.config.start_id", "pad[:, 0] |= self.config.start_id"),
         ("the start token is counted among the labels",
          "np.asarray(target)[:, 1:], self", "np.asarray(target), self"),
         ("padding before the last word is not refused", "pad[:, :-1] & ~pad[:, 1:]", "pad[:, :-2] & ~pad[:, 1:-1]"),

@@ -57,7 +57,7 @@ def test_it_writes_after_it_was_loaded_as_before(saved):
 
 
 def test_who_does_not_know_the_class_is_told_how_to_name_it(saved):
-    with pytest.raises(ValueError, match=r"model 'PairsOfLetters', expected .* or classes of your own in own="):
+    with pytest.raises(ValueError, match=r"model 'PairsOfLetters', expected .* or classes of your own: own="):
         load_run(saved[2], Writer)
 
 

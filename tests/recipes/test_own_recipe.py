@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from run_files import content
 
+from tinytx.models import MODELS
 from tinytx.pipelines import Writer, load_run
 from tinytx.recipes import Recipe, load_recipe
 from tinytx.recipes.train import train
+from tinytx.training import load_checkpoint
 
 TRAIN = "train letters.py --max-len 8 --threads 1"
 
@@ -22,9 +24,34 @@ def test_readmes_commands(tinytx, letters, no_pictures):
     assert (meta["model"], meta["task"], meta["config"]["max_len"]) == ("Letters", "next_token", 8)
     assert "Model: Letters, d_model 16: " in result.out and "perplexity: " in result.out and "accuracy: " in result.out
     assert "train letters.py --resume runs/a --steps 18" in result.out
-    recipe = load_recipe("letters.py")
-    writer = load_run("runs/a", Writer, own={"Letters": (recipe.model, recipe.config)})
+    writer = load_run("runs/a", Writer, own=load_recipe("letters.py").own)
     assert len("".join(writer.write("1 times", 5, rng=np.random.default_rng(0)))) == 12
+
+
+def test_the_other_commands_take_its_run(tinytx, letters, no_pictures):
+    """Catches a model that can be trained and then not be used."""
+    assert tinytx(TRAIN, "--steps 2 --out runs/a").code == 0
+    for command in ("sample runs/a --tokens 5 --seed 0", "profile runs/a --steps 1", "embeddings runs/a"):
+        result = tinytx(command, "--recipe letters.py")
+        assert result.code == 0 and result.out, result.err
+    assert "explain: Letters has no attention" in tinytx("explain runs/a --recipe letters.py", ["1 times"]).err
+
+
+def test_another_text_is_noticed(tinytx, letters, no_pictures):
+    """Catches a run that goes on with words that it was validated on."""
+    assert tinytx(TRAIN, "--steps 2 --out runs/a").code == 0
+    (letters / "book.txt").write_text((letters / "book.txt").read_text()[::-1])
+    assert "Note: not the text that this run began with" in tinytx("train letters.py --steps 4 --resume runs/a").err
+
+
+def test_it_can_be_moved_in(tinytx, letters, no_pictures, monkeypatch):
+    """A model without layers, heads or positions, in the table of models: catches a check that asks for them."""
+    recipe = load_recipe("letters.py")
+    monkeypatch.setitem(MODELS, "letters", (recipe.model, recipe.config))
+    assert train("letters", recipe, {"steps": 2, "max_len": 8, "threads": 1}, out="runs/a").finished
+    assert tinytx("sample runs/a --tokens 5").code == 0
+    body = load_checkpoint("runs/a")[0].body
+    assert type(body) is recipe.model and body.token.weight.data.any()
 
 
 def test_the_default_folder_and_the_help(tinytx, letters, no_pictures):
@@ -51,6 +78,8 @@ def test_a_recipe_is_trained_from_python(letters, no_pictures, capsys):
         ("train letters.py --d-model 0", "train: --d-model is 0, expected a whole number of at least 1"),
         ("train letters.py --resume GPT", "holds GPT for NextToken, expected Letters for NextToken; to go on with it: "),
         ("train gpt --resume LETTERS", "model 'Letters', expected format 2, one of"),
+        ("sample LETTERS", "own={'Body': (Body, BodyConfig)} here, --recipe FILE.py in a command"),
+        ("sample LETTERS --recipe none.py", "'none.py' is no recipe"),
         ("reproduce letters.py", "letters.py states no figure"),
     ],
 )

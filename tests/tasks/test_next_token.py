@@ -153,3 +153,11 @@ def test_last_logits_are_those_of_the_last_position():
     first, kept = model.begin(ids[:, :4])
     np.testing.assert_allclose(model.last_logits(first, *kept, state=state), model(ids[:, :4])[:, -1], rtol=1e-12)
     np.testing.assert_allclose(model.last_logits(ids[:, 4:], *kept, state=state), model(ids)[:, -1], rtol=1e-12)
+
+
+def test_a_config_without_sizes_is_named():
+    """Catches an AttributeError deep inside, for whoever writes a body of their own."""
+    body = GPT(config_of(), rng=np.random.default_rng(0))
+    body.config = object()
+    with pytest.raises(TypeError, match="NextToken: the config of GPT has no vocab_size and no d_model: give it"):
+        NextToken(body)

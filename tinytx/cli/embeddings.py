@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tinytx import workers
 from tinytx.arguments import INT64
-from tinytx.cli.options import add_options, given
+from tinytx.cli.options import add_options, add_run, given, own_of
 from tinytx.extras import require
 from tinytx.paths import check_file, check_folder
 from tinytx.pipelines import Filler, Translator, Writer, load_run
@@ -49,7 +49,7 @@ def add_arguments(parser):
     parser.description = """Write the word vectors of a trained model as values.tsv and names.tsv, which
     projector.tensorflow.org loads; print the nearest words of some; draw a t-SNE map of them."""
     parser.epilog = "Example: python -m tinytx embeddings runs/bert --nearest class list --tsne map.html"
-    parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
+    add_run(parser)
     nearest = "whose nearest words to print (default: some frequent ones)"
     parser.add_argument("--nearest", nargs="+", metavar="WORD", help=nearest)
     add_options(parser, EmbeddingsFlags)
@@ -58,7 +58,7 @@ def add_arguments(parser):
 def run(arguments):
     """Write the files, print the neighbours, draw the map."""
     flags = EmbeddingsFlags(**given(arguments, EmbeddingsFlags))
-    trained = load_run(arguments.dir, Filler, Writer, Translator)
+    trained = load_run(arguments.dir, Filler, Writer, Translator, own=own_of(arguments))
     if flags.side is not None and not isinstance(trained, Translator):
         raise ValueError(f"--side is for a transformer, and {arguments.dir} holds another model, which has one side")
     words, vectors, lower = word_vectors(trained, flags.side or "source")

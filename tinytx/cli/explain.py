@@ -1,6 +1,6 @@
 """``python -m tinytx explain DIR TEXT``: one example on its way through a trained model, with every word and mask."""
 
-from tinytx.cli.options import add_options, given
+from tinytx.cli.options import add_options, add_run, given, own_of
 from tinytx.extras import require
 from tinytx.paths import check_file
 from tinytx.pipelines import Translator, Writer, explain, load_run
@@ -27,7 +27,7 @@ def add_arguments(parser):
     parser.description = """Print what a trained Transformer or GPT does with one text: what goes in, what it is to say,
     every mask, the loss token by token, and decoding step by step."""
     parser.epilog = 'Example: python -m tinytx explain runs/transformer "september 27, 1994" --target 1994-09-27'
-    parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
+    add_run(parser)
     parser.add_argument("text", metavar="TEXT", help="the source; for a GPT, the text it reads")
     add_options(parser, ExplainFlags)
 
@@ -38,7 +38,7 @@ def run(arguments):
     check_file("--picture", flags.picture, ".png")
     if flags.picture is not None:
         require("matplotlib", "train", "drawing attention weights")
-    explanation = explain(load_run(arguments.dir, Translator, Writer), arguments.text, flags.target, flags.tokens)
+    explanation = explain(load_run(arguments.dir, Translator, Writer, own=own_of(arguments)), arguments.text, flags.target, flags.tokens)
     for note in explanation.notes:
         say(note)
     print(explanation.page)

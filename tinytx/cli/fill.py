@@ -1,6 +1,6 @@
 """``python -m tinytx fill DIR TEXT ...``: a trained BERT says which words it would put where one is hidden."""
 
-from tinytx.cli.options import add_options, given
+from tinytx.cli.options import add_options, add_run, given, own_of
 from tinytx.cli.texts import given_texts
 from tinytx.pipelines import Filler, load_run
 from tinytx.progress import say
@@ -22,7 +22,7 @@ def add_arguments(parser):
     parser.description = """Write <mask> or [MASK] for each hidden word of a text, and a trained BERT says which words
     are likely there, and how likely. Where several are hidden, each is said without knowing the others."""
     parser.epilog = 'Example: python -m tinytx fill runs/bert "the <mask> of the function" --top 10'
-    parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
+    add_run(parser)
     texts = "text with a <mask> in it or several; - stands for the lines of standard input"
     parser.add_argument("texts", metavar="TEXT", nargs="+", help=texts)
     add_options(parser, FillFlags)
@@ -30,7 +30,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Print the likely words of each hidden place, and the text with the likeliest filled in."""
-    top, filler = FillFlags(**given(arguments, FillFlags)).top, load_run(arguments.dir, Filler)
+    top, filler = FillFlags(**given(arguments, FillFlags)).top, load_run(arguments.dir, Filler, own=own_of(arguments))
     texts = [(place, text) for place, text in given_texts(arguments.texts, "text", filler.tokenizer) if text]
     rows = [filler.encode(text, place) for place, text in texts]
     for note in [note for _, text in texts for note in filler.unknown(text)]:

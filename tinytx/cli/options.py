@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 
+from tinytx.recipes import load_recipe
 from tinytx.settings import flag_of, kind_of
 
 
@@ -24,6 +25,17 @@ def add_options(parser, cls):
         else:
             flag |= {"type": kind, "metavar": field.metadata.get("metavar", field.name.upper())}
         parser.add_argument(flag_of(field.name), **flag)
+
+
+def add_run(parser, **options):
+    """Add the folder of a run, and the file of its recipe where that is one of the user's own."""
+    parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz", **options)
+    parser.add_argument("--recipe", metavar="FILE.py", help="the recipe of the run, where it is a file of your own")
+
+
+def own_of(arguments):
+    """Return the classes of the recipe's file, as `tinytx.training.load_checkpoint` takes them, or None."""
+    return None if arguments.recipe is None else load_recipe(arguments.recipe).own
 
 
 def given(arguments, cls):

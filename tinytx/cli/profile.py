@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from tinytx.cli.options import add_options, given
+from tinytx.cli.options import add_options, add_run, given, own_of
 from tinytx.recipes import RECIPES, load_recipe
 from tinytx.recipes.settings import MOST_ROWS
 from tinytx.settings import Flags, flag_of, setting
@@ -46,7 +46,7 @@ def add_arguments(parser):
         "and time the optimiser. The model is a new one, or that of a run's folder."
     )
     parser.epilog = "Example: python -m tinytx profile --d-model 384 --n-heads 6 --n-layers 6 --max-len 256 --sort time"
-    parser.add_argument("dir", metavar="DIR", nargs="?", help="folder of a run, whose model is timed")
+    add_run(parser, nargs="?")
     add_options(parser, ProfileFlags)
 
 
@@ -57,7 +57,7 @@ def run(arguments):
     if arguments.dir is None:
         model, optimizer, n_rows = *_new(settings), settings.batch_size
     else:
-        model, optimizer, n_rows = _trained(arguments.dir, flags)
+        model, optimizer, n_rows = _trained(arguments.dir, flags, own_of(arguments))
     batch = model.random_batch(np.random.default_rng(0), n_rows, getattr(model.config, "max_len", settings.max_len))
     rows = profile(model, *batch, steps=settings.steps)
     total = sum(row.forward + row.backward for row in rows)
@@ -88,11 +88,11 @@ def _new(settings):
     return model, AdamW(model, 1e-6)
 
 
-def _trained(folder, flags):
+def _trained(folder, flags, own):
     """Return (the model of a run's folder, its optimiser, rows in a batch: as many as it was trained with)."""
     for name in sorted(flags.keys() - {"batch_size", "steps", "sort"}):
         raise ValueError(f"{flag_of(name)} is for a new model, and {folder} holds one: leave it out")
-    model, _, meta = load_checkpoint(folder)
+    model, _, meta = load_checkpoint(folder, own=own)
     own = meta.get("settings")
     own = own if isinstance(own, dict) else {}
     optimizer = Adam if own.get("optimizer") == "adam" else AdamW

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from tinytx.arguments import INT64
-from tinytx.cli.options import add_options, given
+from tinytx.cli.options import add_options, add_run, given, own_of
 from tinytx.pipelines import Writer, load_run
 from tinytx.settings import Flags, setting
 
@@ -31,7 +31,7 @@ def add_arguments(parser):
     """Add the arguments of this command."""
     parser.description = "Continue a prompt with a trained GPT."
     parser.epilog = 'Example: python -m tinytx sample runs/gpt --prompt "The " --temperature 0.7 --top-k 20'
-    parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
+    add_run(parser)
     add_options(parser, SampleFlags)
 
 
@@ -39,7 +39,7 @@ def run(arguments):
     """Print the prompt and its continuation."""
     flags = SampleFlags(**given(arguments, SampleFlags))
     options = {name: getattr(flags, name) for name in ("temperature", "top_k", "top_p", "stop")}
-    writer = load_run(arguments.dir, Writer)
+    writer = load_run(arguments.dir, Writer, own=own_of(arguments))
     for text in writer.write(flags.prompt, flags.tokens, rng=np.random.default_rng(flags.seed), **options):
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from tinytx.cli.options import add_options, given
+from tinytx.cli.options import add_options, add_run, given, own_of
 from tinytx.cli.texts import given_texts
 from tinytx.extras import require
 from tinytx.paths import check_file
@@ -38,7 +38,7 @@ def add_arguments(parser):
     parser.description = """Translate sentences with a trained Transformer: greedily, or by beam search. What its
     vocabulary does not hold is read as <unk>, which is noted on standard error."""
     parser.epilog = 'Example: python -m tinytx translate runs/transformer "september 27, 1994" --beam 4 --n-best 2'
-    parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz")
+    add_run(parser)
     sentences = "what to translate; - stands for the lines of standard input"
     parser.add_argument("sentences", metavar="SENTENCE", nargs="+", help=sentences)
     add_options(parser, TranslateFlags)
@@ -51,7 +51,7 @@ def run(arguments):
     check_file("--picture", flags.picture, ".png")
     if flags.picture is not None:
         require("matplotlib", "train", "drawing where the translation looked")
-    translator = load_run(arguments.dir, Translator)
+    translator = load_run(arguments.dir, Translator, own=own_of(arguments))
     tokenizer, most = translator.source_tokenizer, translator.model.config.max_len
     if flags.max_tokens is not None and flags.max_tokens > most:
         raise ValueError(f"--max-tokens is {flags.max_tokens}, expected 1 to the model's max_len, {most}")

@@ -6,6 +6,7 @@ from tinytx.wording import command, counted
 
 USE = {"hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate"}  # task -> command
 
+
 def load_run(folder, *pipelines, own=None):
     """Return a run's trained model as the pipeline that uses it.
 
@@ -25,7 +26,7 @@ def load_run(folder, *pipelines, own=None):
     """
     model, _, meta = load_checkpoint(folder, own=own)
     fitting = [pipeline for pipeline in pipelines if isinstance(model, pipeline.task)]
-    if own and not fitting and {meta["model"], meta.get("task")} & own.keys():
+    if own and not fitting and (meta.get("task") or meta["model"]) in own:
         fitting = pipelines
     if not fitting:
         use = f"; for it there is {command(USE[meta['task']], folder)}" if meta.get("task") in USE else ""

@@ -140,3 +140,8 @@ class Recipe:
     about: str = ""
     usage: str = ""
     example: str = ""
+
+    @property
+    def own(self):
+        """Model and task by the names of their classes, as `tinytx.training.load_checkpoint` takes those in no table."""
+        return {self.model.__name__: (self.model, self.config), self.task.__name__: self.task}

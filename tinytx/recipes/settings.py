@@ -125,8 +125,7 @@ def begin(recipe, flags, out, resume, held):
         raise ValueError("--resume writes into the folder it names: leave out --out")
     if Path(resume).is_dir():  # before its checkpoint is read: another run would replace it
         held.enter_context(locked(resume))
-    own = {recipe.model.__name__: (recipe.model, recipe.config), recipe.task.__name__: recipe.task}
-    before = Before(Path(resume), *load_checkpoint(resume, own=own), flags)
+    before = Before(Path(resume), *load_checkpoint(resume, own=recipe.own), flags)
     kind, task = before.meta["model"], type(before.model)
     body = type(getattr(before.model, "body", None))
     if (task, body) != (recipe.task, recipe.model):

@@ -127,4 +127,5 @@ def print_sample(run, prepared):
     _, *texts = tracked(writing, "character", 301)
     print(f"\n--- a sample ---\n{''.join(texts).strip()}\n----------------\n")
     prompt = ["--prompt", "The "] if set("The ") <= set(tokenizer.characters) else []
-    return command("sample", run.folder, *prompt)
+    recipe = ["--recipe", run.name] if run.name.endswith(".py") else []
+    return command("sample", run.folder, *prompt, *recipe)

@@ -30,6 +30,11 @@ class Task(Layer):
     unit = "{}"  # what a loss is a mean over, made of what the tokenizer calls a token
 
     def __init__(self, body):
+        missing = [name for name in ("vocab_size", "d_model") if not hasattr(getattr(body, "config", None), name)]
+        if missing:
+            facts = f"the config of {type(body).__name__} has no {' and no '.join(missing)}"
+            remedy = "give it vocab_size, the number of tokens, and d_model, the width of what forward returns"
+            raise TypeError(f"{type(self).__name__}: {facts}: {remedy}")
         self.body = body
 
     @classmethod

@@ -1,5 +1,6 @@
 """Checkpoints: everything that a run needs to go on as if it had never stopped, in one file."""
 
+import math
 import platform
 import re
 from dataclasses import asdict, is_dataclass, replace
@@ -110,8 +111,9 @@ def load_checkpoint(folder, *, own=None):
     if meta.get("format") != FORMAT or kind not in list(models) or task not in list(tasks):
         raise FileError(
             f"load_checkpoint: {path} has format {meta.get('format')!r:.80}, task {task!r:.80} and model {kind!r:.80}, "
-            f"expected format {FORMAT}, one of {', '.join(TASKS)} and one of {', '.join(MODELS)}, or classes of your own "
-            "in own="
+            f"expected format {FORMAT}, one of {', '.join(TASKS)} and one of {', '.join(MODELS)}, or classes of your own: "
+            "own={'Body': (Body, BodyConfig)} here, --recipe FILE.py in a command"
+            + (f"; own names {', '.join(map(str, own))}" if own else "")
         )
     parts = {"model": {}, "optimizer": {}, "state": {}}
     for name, array in arrays.items():
@@ -124,7 +126,6 @@ def load_checkpoint(folder, *, own=None):
         settings = dict(meta.get("task_settings") or {})
         config, make = config(**meta["config"]), _maker(tasks[task], body, settings)
         if kind in MODELS:
-            _check_size(config, settings, parts["model"])
             _check_arrays(make, config, parts["model"])
         model = make(config, rng=np.random.default_rng(0), dtype=_dtype(parts["model"]))
         model.load_state_dict(parts["model"])
@@ -168,25 +169,16 @@ def _maker(task, body, settings):
     return partial(task.around, body, settings=settings) if task else body
 
 
-def _check_size(config, settings, arrays):
-    """Raise ValueError, before anything is allocated, where a config asks for far more than the file holds."""
-    held = sum(array.size for array in arrays.values())
-    d_ff = getattr(config, "d_ff", None) or config.d_model
-    tables = config.vocab_size + getattr(config, "n_segments", 0) + sum(n for n in settings.values() if type(n) is int)
-    asked = config.d_model * (tables + config.n_layers * (config.d_model + d_ff))
-    positions = config.d_model * getattr(config, "max_len", 0)
-    if getattr(config, "positions", "learned") == "learned":
-        asked += positions
-    elif positions > max(held, MOST_FIXED):  # a table that is no weight: nothing in the file vouches for it
-        raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")
-    if asked > held:
-        raise ValueError(f"the config asks for more than {asked:,} weights and the file holds {held:,}")
-
-
 class _Zeros:
-    """In place of a generator of random numbers, where nobody will look at initial values."""
+    """In place of a generator of random numbers, where nobody will look at initial values; it draws at most so many."""
+
+    def __init__(self, held):
+        self.held, self.left = held, 2 * held  # twice: a file of one layer is compared with a model of two
 
     def normal(self, mean, std, shape):
+        self.left -= math.prod(np.atleast_1d(shape).tolist())
+        if self.left < 0:
+            raise ValueError(f"the config asks for more weights than the {self.held:,} numbers that there are")
         return np.zeros(shape)
 
     uniform = normal
@@ -199,15 +191,20 @@ def _check_arrays(make, config, arrays):
     says which lists hold layers: those that grow. How many layers there are must be what the arrays' names say, so that
     no more is made than they hold.
     """
+    held = sum(array.size for array in arrays.values())
+    positions = config.max_len * config.d_model if getattr(config, "positions", "learned") != "learned" else 0
+    if positions > max(held, MOST_FIXED):  # a table that is no weight: nothing in the file vouches for it
+        raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")
     counts = [name for name in vars(config) if re.fullmatch(r"n_(\w+_)?layers", name)]
-    models = (make(replace(config, **dict.fromkeys(counts, n)), rng=_Zeros()) for n in (1, 2))
+    models = (make(replace(config, **dict.fromkeys(counts, n)), rng=_Zeros(held)) for n in (1, 2))
     fewest, shapes = ({name: array.shape for name, array in model.state_dict().items()} for model in models)
     stacks = {match[1] for name in shapes.keys() - fewest if (match := re.match(r"(.*?\.)1\.", name))}
     parts = {name: match for name in shapes if (match := re.match(r"(.*?\.)([01])(\..*)", name)) and match[1] in stacks}
     found = {re.match(r"(.*?\.)(\d+)\.", name) for name in arrays}
     numbers = {(match[1], int(match[2])) for match in found if match and match[1] in stacks and len(match[2]) < 9}
-    if config.n_layers != len(numbers):
-        raise ValueError(f"the config has {config.n_layers:,} layers and the weights are those of {len(numbers):,}")
+    asked = sum(getattr(config, name) for name in counts)
+    if asked != len(numbers):
+        raise ValueError(f"the config has {asked:,} layers and the weights are those of {len(numbers):,}")
     expected = {}
     for name, shape in shapes.items():
         part = parts.get(name)
