@@ -5,6 +5,7 @@ import pytest
 from model_cases import MODEL_CASES
 
 from tinytx.core import Tape
+from tinytx.layers import DotProduct
 from tinytx.models import T5, T5Config
 
 SIZES = {"d_model": 48, "n_heads": 3, "d_key": 24, "d_ff": 80, "n_encoder_layers": 2, "n_decoder_layers": 2}
@@ -29,6 +30,19 @@ def test_weights_start_as_the_authors_have_it(make):
             assert (parameter.data == 1).all() and path.endswith("weight"), path
     assert expected.keys() - seen == (set() if body.config.gated else {"gate"})
     assert body.encoder.token is body.decoder.token
+
+
+@versions
+def test_settings_reach_the_layers(name):
+    """Catches scores that are divided, distances with two sides where the mask is causal, and another activation."""
+    body = MODEL_CASES[name](np.float64)[0].body
+    cores = [layer for _, layer in body.named_layers() if isinstance(layer, DotProduct)]
+    assert len(cores) == 2 + 2 * 2 and all((core.scale, core.p) == (1.0, 0.2) for core in cores)
+    assert (body.encoder.relative.two_sided, body.decoder.relative.two_sided) == (True, False)
+    for block in (*body.encoder.blocks, *body.decoder.blocks):
+        f = block.feed_forward.f
+        activation = f.activation if body.config.gated else f.activation.name
+        assert activation == body.config.activation and f.dropout.p == 0.2
 
 
 @versions

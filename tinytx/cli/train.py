@@ -9,7 +9,7 @@ def add_arguments(parser):
     """Add the arguments of this command for the recipe that the parser's default ``name`` names."""
     name = parser.get_default("name")
     recipe = load_recipe(name)
-    parser.usage = f"%(prog)s [--out DIR | --resume DIR] {recipe.usage} [--FLAG VALUE ...]"
+    parser.usage = " ".join(filter(None, ["%(prog)s [--out DIR | --resume DIR]", recipe.usage, "[--FLAG VALUE ...]"]))
     others = ", ".join(f"train {other}" for other in RECIPES if other != name)
     parser.description = f"{recipe.about} Ctrl-C saves; --resume goes on. Other recipes: {others}."
     parser.epilog = f"Example: python -m tinytx train {name} {recipe.example}"
