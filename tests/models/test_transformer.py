@@ -10,7 +10,7 @@ from properties import (
     check_rows_independent,
     check_unmodified,
 )
-from transformer_cases import PAD, VARIANTS, batch_of, config_of, model_of
+from transformer_cases import PAD, VARIANTS, batch_of, config_of, model_of, new_model
 
 from tinytx.layers import padding_mask
 from tinytx.models import Transformer
@@ -20,7 +20,7 @@ SAME = {"rtol": 0, "atol": 1e-12}
 
 
 def decoder_case(**options):
-    config, (source, target) = config_of(**options), batch_of()
+    config, (source, target) = new_model(np.random.default_rng(0), **options).config, batch_of()
     make = Seeded(0)
     return LayerCase(
         make,

@@ -33,7 +33,7 @@ GATES = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backw
 class Saved(NamedTuple):
     a: np.ndarray
     b: np.ndarray
-    activation: str
+    activation: int  # its place among `GATES`
 
 
 def gate(a, b, activation="gelu_tanh"):
@@ -59,7 +59,7 @@ def gate(a, b, activation="gelu_tanh"):
     if not isinstance(activation, str) or activation not in GATES:
         raise ValueError(f"gate: activation is {activation!r:.60}, expected one of {', '.join(sorted(GATES))}")
     y, _ = GATES[activation][0](a)
-    return y * b, Saved(a, b, activation)  # (1)
+    return y * b, Saved(a, b, [*GATES].index(activation))  # (1)
 
 
 def gate_backward(dy, saved):
@@ -72,6 +72,6 @@ def gate_backward(dy, saved):
     """
     a, b, activation = saved
     check_gradient("gate_backward", dy, a.shape, a.dtype, "a of shape", a.shape)
-    f, f_backward = GATES[activation]
+    f, f_backward = [*GATES.values()][activation]
     fa, kept = f(a)
     return f_backward(dy * b, kept), dy * fa  # (2), (3)
