@@ -173,7 +173,7 @@ class _Zeros:
     """In place of a generator of random numbers, where nobody will look at initial values; it draws at most so many."""
 
     def __init__(self, held):
-        self.held, self.left = held, 2 * held  # twice: a file of one layer is compared with a model of two
+        self.held, self.left = held, 2 * held  # twice: a bias may start as the sum of two draws
 
     def normal(self, mean, std, shape):
         self.left -= math.prod(np.atleast_1d(shape).tolist())
@@ -187,24 +187,28 @@ class _Zeros:
 def _check_arrays(make, config, arrays):
     """Raise ValueError unless arrays have the names and shapes that a config asks for, before its model is made.
 
-    A model of two layers says what the first one has, and what each of the others has; beside a model of one layer, it
-    says which lists hold layers: those that grow. How many layers there are must be what the arrays' names say, so that
-    no more is made than they hold.
+    A model of at most two layers says what the first one has, and what each of the others has; beside a model of one
+    layer, it says which lists hold layers: those that grow. How many layers these have must be what the arrays' names
+    say, so that no more is made than they hold.
     """
     held = sum(array.size for array in arrays.values())
     positions = config.max_len * config.d_model if getattr(config, "positions", "learned") != "learned" else 0
     if positions > max(held, MOST_FIXED):  # a table that is no weight: nothing in the file vouches for it
         raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")
-    counts = [name for name in vars(config) if re.fullmatch(r"n_(\w+_)?layers", name)]
-    models = (make(replace(config, **dict.fromkeys(counts, n)), rng=_Zeros(held)) for n in (1, 2))
-    fewest, shapes = ({name: array.shape for name, array in model.state_dict().items()} for model in models)
-    stacks = {match[1] for name in shapes.keys() - fewest if (match := re.match(r"(.*?\.)1\.", name))}
+    counts = {name: n for name, n in vars(config).items() if re.fullmatch(r"n_(\w+_)?layers", name)}
+
+    def shapes_of(most):
+        few = replace(config, **{name: min(n, most) for name, n in counts.items()})
+        return {name: array.shape for name, array in make(few, rng=_Zeros(held)).state_dict().items()}
+
+    several = [n for n in counts.values() if n > 1]
+    shapes = shapes_of(2)
+    stacks = {match[1] for name in shapes.keys() - (shapes_of(1) if several else shapes) if (match := re.match(r"(.*?\.)1\.", name))}
     parts = {name: match for name in shapes if (match := re.match(r"(.*?\.)([01])(\..*)", name)) and match[1] in stacks}
     found = {re.match(r"(.*?\.)(\d+)\.", name) for name in arrays}
     numbers = {(match[1], int(match[2])) for match in found if match and match[1] in stacks and len(match[2]) < 9}
-    asked = sum(getattr(config, name) for name in counts)
-    if asked != len(numbers):
-        raise ValueError(f"the config has {asked:,} layers and the weights are those of {len(numbers):,}")
+    if sum(several) != len(numbers):
+        raise ValueError(f"the config has {sum(several):,} layers and the weights are those of {len(numbers):,}")
     expected = {}
     for name, shape in shapes.items():
         part = parts.get(name)
