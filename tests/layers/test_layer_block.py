@@ -6,8 +6,8 @@ from blocks import make_block
 from cases import Seeded
 from layer_cases import Twice
 
-from tinytx.core import Layer, Tape
-from tinytx.layers import LayerNorm, Linear, Residual
+from tinytx.core import Tape
+from tinytx.layers import LayerNorm, Linear, Residual, Sequential
 
 
 def rng():
@@ -36,29 +36,12 @@ def test_unknown_norm_order():
         Residual(Linear(5, 5, rng=rng()), LayerNorm(5), norm_order="middle")
 
 
-class Unrolled(Layer):
-    """Two layers one after the other."""
-
-    def __init__(self, *layers):
-        self.layers = list(layers)
-
-    def forward(self, x, tape=None):
-        for layer in self.layers:
-            x = layer(x, tape)
-        return x
-
-    def backward(self, dy, tape):
-        for layer in reversed(self.layers):
-            dy = layer.backward(dy, tape)
-        return dy
-
-
 @pytest.mark.parametrize("norm_order", ["pre", "post"])
 def test_shared_blocks_equal_unrolled_blocks_with_summed_gradients(norm_order):
     """Catches a second use that overwrites what the first kept, or its gradient."""
     block = randomised(make_block(6, 2, 7, causal=True, norm_order=norm_order, rng=rng(), dtype=np.float64))
     copies = [block.replicate(), block.replicate()]
-    shared, unrolled = Twice(block), Unrolled(*copies)
+    shared, unrolled = Twice(block), Sequential(*copies)
     make = Seeded(1)
     x, dy, tapes = make.array(3, 5, 6), make.array(3, 5, 6), (Tape(), Tape())
     np.testing.assert_array_equal(shared(x, tapes[0]), unrolled(x, tapes[1]))

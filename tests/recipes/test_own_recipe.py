@@ -1,5 +1,7 @@
 """A model and a recipe in a user's file, in no table: trained, saved, gone on with, loaded and used like the others."""
 
+import shlex
+
 import numpy as np
 import pytest
 from run_files import content
@@ -90,3 +92,13 @@ def test_what_cannot_be_done(tinytx, letters, finished, no_pictures, name, named
     result = tinytx(name.replace("GPT", str(finished[0])).replace("LETTERS", "own"))
     assert result.code == 2 and named in result.err
     assert not (letters / "runs").exists()
+
+
+def test_what_an_own_recipe_suggests_works(tinytx, letters, tiny, no_pictures):
+    """Catches a command that cannot read the run, since it is not told whose recipe it is."""
+    source = "from dataclasses import replace\nfrom tinytx.recipes import gpt\nRECIPE = replace(gpt.RECIPE, system='Mine')\n"
+    (letters / "mine.py").write_text(source)
+    out = tinytx("train mine.py --data book.txt", tiny, "--steps 2 --out runs/mine").out
+    (line,) = [line for line in out.splitlines() if "tinytx sample" in line]
+    assert line.endswith("--recipe mine.py")
+    assert tinytx(shlex.split(line.partition("python -m tinytx ")[2])).code == 0

@@ -192,7 +192,7 @@ def test_layers_must_be_whole(tmp_path):
         patch.setattr(Transformer, "__init__", lambda self, config, **o: (made.append(config), cls(self, config, **o))[1])
         with pytest.raises(FileError, match=r"missing body\.encoder\.blocks\.\d+\.attention.*; \.\.\. \(\d,?\d+ in all\)"):
             load_checkpoint(tmp_path)
-    assert [config.n_layers for config in made] == [3, 2]  # at most two layers of each stack, and then one, for the names
+    assert [(config.n_encoder_layers, config.n_decoder_layers) for config in made] == [(2, 1), (1, 1)]  # for the names
 
 
 @pytest.mark.parametrize(

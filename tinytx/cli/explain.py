@@ -1,9 +1,9 @@
 """``python -m tinytx explain DIR TEXT``: one example on its way through a trained model, with every word and mask."""
 
-from tinytx.cli.options import add_options, add_run, given, own_of
+from tinytx.cli.options import add_options, add_run, given, load
 from tinytx.extras import require
 from tinytx.paths import check_file
-from tinytx.pipelines import Translator, Writer, explain, load_run
+from tinytx.pipelines import Translator, Writer, explain
 from tinytx.progress import say
 from tinytx.settings import Flags, setting
 
@@ -38,7 +38,7 @@ def run(arguments):
     check_file("--picture", flags.picture, ".png")
     if flags.picture is not None:
         require("matplotlib", "train", "drawing attention weights")
-    explanation = explain(load_run(arguments.dir, Translator, Writer, own=own_of(arguments)), arguments.text, flags.target, flags.tokens)
+    explanation = explain(load(arguments, Translator, Writer), arguments.text, flags.target, flags.tokens)
     for note in explanation.notes:
         say(note)
     print(explanation.page)

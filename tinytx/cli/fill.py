@@ -1,8 +1,8 @@
 """``python -m tinytx fill DIR TEXT ...``: a trained BERT says which words it would put where one is hidden."""
 
-from tinytx.cli.options import add_options, add_run, given, own_of
+from tinytx.cli.options import add_options, add_run, given, load
 from tinytx.cli.texts import given_texts
-from tinytx.pipelines import Filler, load_run
+from tinytx.pipelines import Filler
 from tinytx.progress import say
 from tinytx.settings import Flags, setting
 from tinytx.terminal import visible
@@ -30,7 +30,7 @@ def add_arguments(parser):
 
 def run(arguments):
     """Print the likely words of each hidden place, and the text with the likeliest filled in."""
-    top, filler = FillFlags(**given(arguments, FillFlags)).top, load_run(arguments.dir, Filler, own=own_of(arguments))
+    top, filler = FillFlags(**given(arguments, FillFlags)).top, load(arguments, Filler)
     texts = [(place, text) for place, text in given_texts(arguments.texts, "text", filler.tokenizer) if text]
     rows = [filler.encode(text, place) for place, text in texts]
     for note in [note for _, text in texts for note in filler.unknown(text)]:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 
+from tinytx.pipelines.load import load_run
 from tinytx.recipes import load_recipe
 from tinytx.settings import flag_of, kind_of
 
@@ -36,6 +37,11 @@ def add_run(parser, **options):
 def own_of(arguments):
     """Return the classes of the recipe's file, as `tinytx.training.load_checkpoint` takes them, or None."""
     return None if arguments.recipe is None else load_recipe(arguments.recipe).own
+
+
+def load(arguments, *pipelines):
+    """Return the run that a command names, as one of the pipelines: see `tinytx.pipelines.load_run`."""
+    return load_run(arguments.dir, *pipelines, own=own_of(arguments))
 
 
 def given(arguments, cls):

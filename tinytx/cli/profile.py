@@ -1,7 +1,6 @@
 """``python -m tinytx profile``: where a training step spends its time and its memory, layer by layer."""
 
 import dataclasses
-import re
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from tinytx.recipes import RECIPES, load_recipe
 from tinytx.recipes.settings import MOST_ROWS
 from tinytx.settings import Flags, flag_of, setting
 from tinytx.training import Adam, AdamW, load_checkpoint
+from tinytx.training.checkpoint import LAYERS
 from tinytx.training.profiler import by_class, profile, time_update
 from tinytx.wording import counted
 
@@ -20,7 +20,6 @@ ORDERS = {  # by what the table is sorted, the most first
     "backward": lambda row: row.backward,
     "memory": lambda row: row.kept,
 }
-LAYERS = re.compile(r"n_(\w+_)?layers")  # fields of a config that say how many layers there are
 
 
 class ProfileFlags(Flags):

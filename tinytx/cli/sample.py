@@ -5,8 +5,8 @@ import sys
 import numpy as np
 
 from tinytx.arguments import INT64
-from tinytx.cli.options import add_options, add_run, given, own_of
-from tinytx.pipelines import Writer, load_run
+from tinytx.cli.options import add_options, add_run, given, load
+from tinytx.pipelines import Writer
 from tinytx.settings import Flags, setting
 
 
@@ -39,7 +39,7 @@ def run(arguments):
     """Print the prompt and its continuation."""
     flags = SampleFlags(**given(arguments, SampleFlags))
     options = {name: getattr(flags, name) for name in ("temperature", "top_k", "top_p", "stop")}
-    writer = load_run(arguments.dir, Writer, own=own_of(arguments))
+    writer = load(arguments, Writer)
     for text in writer.write(flags.prompt, flags.tokens, rng=np.random.default_rng(flags.seed), **options):
         sys.stdout.write(text)
         sys.stdout.flush()

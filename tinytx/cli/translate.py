@@ -2,11 +2,11 @@
 
 from contextlib import closing
 
-from tinytx.cli.options import add_options, add_run, given, own_of
+from tinytx.cli.options import add_options, add_run, given, load
 from tinytx.cli.texts import given_texts
 from tinytx.extras import require
 from tinytx.paths import check_file
-from tinytx.pipelines import Translator, load_run
+from tinytx.pipelines import Translator
 from tinytx.pipelines.texts import unknown_note
 from tinytx.pipelines.translate import AT_A_TIME, LENGTH_PENALTY
 from tinytx.progress import progress, say
@@ -51,7 +51,7 @@ def run(arguments):
     check_file("--picture", flags.picture, ".png")
     if flags.picture is not None:
         require("matplotlib", "train", "drawing where the translation looked")
-    translator = load_run(arguments.dir, Translator, own=own_of(arguments))
+    translator = load(arguments, Translator)
     tokenizer, most = translator.source_tokenizer, translator.model.config.max_len
     if flags.max_tokens is not None and flags.max_tokens > most:
         raise ValueError(f"--max-tokens is {flags.max_tokens}, expected 1 to the model's max_len, {most}")

@@ -78,11 +78,6 @@ class T5Config(Settings):
 
     target_vocab_size = source_vocab_size
 
-    @property
-    def n_layers(self):
-        """Layers of encoder and decoder together."""
-        return self.n_encoder_layers + self.n_decoder_layers
-
 
 class T5(Transformer):
     """An encoder and a decoder: source ids and target ids to a vector for each position of the target.

@@ -80,11 +80,6 @@ class TransformerConfig(Settings):
         """Whether encoder and decoder end with one more layer norm."""
         return self.norm_order == "pre" if self.final_norm is None else self.final_norm
 
-    @property
-    def n_layers(self):
-        """Layers of encoder and decoder together."""
-        return self.n_encoder_layers + self.n_decoder_layers
-
 
 class Transformer(Layer):
     """An encoder and a decoder: source ids and target ids to a vector for each position of the target.

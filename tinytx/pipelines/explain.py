@@ -12,7 +12,7 @@ from tinytx.arguments import check_text, check_whole
 from tinytx.core import Layer
 from tinytx.decoding import greedy
 from tinytx.decoding.choose import log_normaliser
-from tinytx.layers import MultiHeadAttention, causal_mask
+from tinytx.layers import causal_mask
 from tinytx.pipelines.page import ALLOWED, HIDDEN, grid, heading, paragraph, shown, table, words
 from tinytx.pipelines.texts import encode_known, known_form, unknown_note
 from tinytx.wording import counted
@@ -197,7 +197,7 @@ def _decoding_page(decoded, shape, n_tokens, tokenizer):
 def _explain_writer(writer, text, tokens):
     """Return the page of a GPT: input and labels, mask, loss, generation."""
     model, tokenizer = writer
-    if not any(isinstance(layer, MultiHeadAttention) for _, layer in model.named_layers()):
+    if not any(hasattr(layer, "attention_weights") for _, layer in model.named_layers()):
         kind = type(model.body).__name__
         raise ValueError(f"explain: {kind} has no attention; the page shows masks and where attention looks: train a GPT")
     text, most = known_form(tokenizer, text), model.config.max_len

@@ -21,6 +21,7 @@ from tinytx.training.old_checkpoint import TASK_OF, upgraded, with_task_settings
 
 FORMAT = 2
 NAME = "checkpoint.npz"
+LAYERS = re.compile(r"n_(\w+_)?layers")  # names of a config's fields that say how many layers there are
 OWN = ("format", "task", "task_settings", "model", "config")  # names of meta that belong to the checkpoint
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
@@ -195,7 +196,7 @@ def _check_arrays(make, config, arrays):
     positions = config.max_len * config.d_model if getattr(config, "positions", "learned") != "learned" else 0
     if positions > max(held, MOST_FIXED):  # a table that is no weight: nothing in the file vouches for it
         raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")
-    counts = {name: n for name, n in vars(config).items() if re.fullmatch(r"n_(\w+_)?layers", name)}
+    counts = {name: n for name, n in vars(config).items() if LAYERS.fullmatch(name)}
 
     def shapes_of(most):
         few = replace(config, **{name: min(n, most) for name, n in counts.items()})
