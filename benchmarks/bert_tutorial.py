@@ -39,7 +39,7 @@ def ours(config, threads):
     from tinytx.tasks import HiddenWords
     from tinytx.training import Adam, Trainer
 
-    model = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED))
+    model = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED), settings={"head": "untied"})
     return Trainer(model, Adam(model, LR, groups=[("*", {"weight_decay": DECAY})]), clip=None, threads=threads)
 
 
@@ -54,7 +54,7 @@ def torch(config, threads, tuned=False):
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)
     model = Tutorial(config, config.dropout, fused=tuned)
-    model.load_ours(HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED)).state_dict())
+    model.load_ours(HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED), settings={"head": "untied"}).state_dict())
     return TutorialTrainer(model, LR, DECAY, hidden_only=tuned)
 
 

@@ -65,7 +65,8 @@ def prepare(data, lines, max_words):
 def new_trainer(folder, tokenizer, threads, **sizes):
     """Return the trainer; of the run in the folder, if there is one."""
     config = BertConfig.tutorial(tokenizer.vocab_size, dropout=DROPOUT, feed_forward_dropout=DROPOUT, **sizes)
-    model, state = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED)), None
+    model = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED), settings={"head": "untied"})
+    state = None
     if (folder / NAME).exists():
         model, state, meta = load_checkpoint(folder)
         if model.config != config or meta["words"] != tokenizer.words:

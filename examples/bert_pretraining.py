@@ -61,7 +61,8 @@ def new_trainer(folder, tokenizer, arguments):
     """Return the trainer; of the run in the folder, if there is one."""
     sizes = {"d_model": arguments.width, "n_heads": 4, "n_layers": arguments.layers}
     config = BertConfig(tokenizer.vocab_size, LENGTH, pad_id=tokenizer.pad_id, **sizes)
-    model, state = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED)), None
+    model = HiddenWords.around(Bert, config, rng=np.random.default_rng(SEED), settings={"next_sentence": True})
+    state = None
     if (folder / NAME).exists():
         model, state, meta = load_checkpoint(folder)
         if model.config != config or meta["tokenizer"] != tokenizer.to_dict():

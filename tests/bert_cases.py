@@ -12,12 +12,13 @@ VARIANTS = {
     "paper": {"n_layers": 2},
     "pre, sinusoidal, gelu_tanh": {"norm_order": "pre", "positions": "sinusoidal", "activation": "gelu_tanh"},
     "untied, pre, tanh": {"head": "untied", "norm_order": "pre", "activation": "tanh"},
-    "no segments, no embedding norm": {"n_segments": 0, "next_sentence": False, "embedding_norm": False},
-    "three segments, padding seen": {"n_segments": 3, "masks_padding": False, "next_sentence": False},
+    "no segments, no embedding norm": {"n_segments": 0, "embedding_norm": False},
+    "three segments, padding seen": {"n_segments": 3, "masks_padding": False},
     "dropout": {"dropout": 0.2, "feed_forward_dropout": 0.3, "embedding_dropout": 0.1},
-    "tutorial": {"feed_forward_dropout": 0.0},
-    "tutorial, dropout": {"dropout": 0.2},
+    "tutorial": {"feed_forward_dropout": 0.0, "head": "untied"},
+    "tutorial, dropout": {"dropout": 0.2, "head": "untied"},
 }
+HEADS = ("head", "next_sentence")  # settings of the task, among those of a variant
 V, PAD = 11, 4
 
 
@@ -25,7 +26,21 @@ def config_of(variant="paper", **options):
     """Return a config of pairwise distinct sizes; padding is neither the first word nor the last."""
     small = {"max_len": 9, "d_model": 6, "n_heads": 2, "d_ff": 7, "n_layers": 1, "dropout": 0.0, "pad_id": PAD}
     make = BertConfig.tutorial if variant.startswith("tutorial") else BertConfig
-    return make(V, **small | VARIANTS[variant] | options)
+    options = small | VARIANTS[variant] | options
+    return make(V, **{name: value for name, value in options.items() if name not in HEADS})
+
+
+def heads_of(config, variant="paper", **options):
+    """Return the settings of a variant's task; two segments are a pair, of which the model says if the second followed."""
+    options = {"next_sentence": config.n_segments == 2} | VARIANTS[variant] | options
+    return {name: value for name, value in options.items() if name in HEADS}
+
+
+def task_of(variant="paper", dtype=np.float64, **options):
+    """Return the task of a variant around a new body."""
+    config = config_of(variant, **options)
+    settings = heads_of(config, variant, **options)
+    return HiddenWords.around(Bert, config, rng=np.random.default_rng(0), settings=settings, dtype=dtype)
 
 
 def batch_of(config, seed=0, b=4, t=8):
@@ -40,7 +55,7 @@ def batch_of(config, seed=0, b=4, t=8):
     if not config.n_segments:
         return ids, targets
     segments = np.sort(rng.integers(0, config.n_segments, (b, t)), axis=1)
-    return (ids, targets, segments, np.arange(b) % 3 % 2) if config.next_sentence else (ids, targets, segments)
+    return (ids, targets, segments, np.arange(b) % 3 % 2) if config.n_segments == 2 else (ids, targets, segments)
 
 
 class Whole(Layer):
@@ -71,11 +86,11 @@ def case_of(variant="paper", seed=0, **options):
     ids, _, segments, *_ = *batch_of(config), None
     return LayerCase(
         Seeded(seed),
-        lambda dtype: Whole(HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=dtype)),
+        lambda dtype: Whole(task_of(variant, dtype, **options)),
         {},
         before=(ids,),
         reach=0.01 if config.activation == "relu" else 0.25,
-        shares=config.head == "tied",
+        shares=heads_of(config, variant).get("head") != "untied",
         tape=(lambda: Tape(seed=1, step=2)) if variant.endswith("dropout") else Tape,
         **({"segments": segments} if config.n_segments else {}),
     )
@@ -83,8 +98,7 @@ def case_of(variant="paper", seed=0, **options):
 
 def model_of(variant="paper", seed=0, **options):
     """Return a float64 model at random parameters, biases and gains included."""
-    config = config_of(variant, **options)
-    model, make = HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=np.float64), Seeded(seed)
+    model, make = task_of(variant, **options), Seeded(seed)
     for parameter in model.parameters():
         shape = parameter.data.shape
         parameter.data = make.array(*shape, scale=1 / np.sqrt(shape[0]) if len(shape) == 2 else 1.0)

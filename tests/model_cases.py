@@ -36,7 +36,7 @@ def gpt(dtype, **options):
 
 def bert(dtype, variant="paper"):
     config = bert_cases.config_of(variant, dropout=0.2)
-    return case(HiddenWords, Bert, config, bert_cases.batch_of(config), dtype)
+    return case(HiddenWords, Bert, config, bert_cases.batch_of(config), dtype, **bert_cases.heads_of(config, variant))
 
 
 def char_lstm(dtype):

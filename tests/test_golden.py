@@ -74,7 +74,9 @@ INITIAL = {
         [2.46030668e-05, -0.0192263108, 26.0191935],
     ),
     "Bert": (
-        lambda: HiddenWords.around(Bert, BertConfig(11, max_len=5, n_layers=2, d_ff=7, **SIZES), rng=rng()),
+        lambda: HiddenWords.around(
+            Bert, BertConfig(11, max_len=5, n_layers=2, d_ff=7, **SIZES), rng=rng(), settings={"next_sentence": True}
+        ),
         [2.46030668e-05, -0.0100834249, 29.1160457],
     ),
     "Transformer": (

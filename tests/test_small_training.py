@@ -30,7 +30,9 @@ def bert():
     ids[1, 4:] = 0
     targets = np.where(np.arange(6) % 3 == 1, ids, -100)
     config = BertConfig(11, max_len=6, n_layers=1, **SIZES)
-    return HiddenWords.around(Bert, config, rng=rng()), (ids, targets, np.arange(6) // 3 * np.ones((4, 1), int), np.arange(4) % 2)
+    return HiddenWords.around(Bert, config, rng=rng(), settings={"next_sentence": True}), (
+        ids, targets, np.arange(6) // 3 * np.ones((4, 1), int), np.arange(4) % 2,
+    )  # fmt: skip
 
 
 def transformer():

@@ -8,6 +8,8 @@ from tinytx.layers import Embedding, LayerNorm, Linear
 from tinytx.models import Bert, BertConfig
 from tinytx.tasks import HiddenWords
 
+UNTIED, PAIRS = {"head": "untied"}, {"next_sentence": True}
+
 
 @pytest.mark.parametrize("variant", ["paper", "tutorial"])
 def test_every_word_is_seen_from_everywhere(variant):
@@ -53,13 +55,13 @@ def test_dropout_is_where_the_tutorial_has_it():
 
 
 def test_the_tutorials_parts():
-    model = HiddenWords.around(Bert, BertConfig.tutorial(20, n_layers=2), rng=np.random.default_rng(0))
+    model = HiddenWords.around(Bert, BertConfig.tutorial(20, n_layers=2), rng=np.random.default_rng(0), settings=UNTIED)
     assert len(model.body.encoder.blocks) == 2 and model.body.encoder.norm and model.body.encoder.embedding_norm is None
     assert model.next_sentence is None and model.body.encoder.segment is None and model.config.pad_id == 17
 
 
 def test_initial_weights_are_those_of_the_paper():
-    state = HiddenWords.around(Bert, BertConfig(99, d_model=64, n_heads=4, n_layers=2), rng=np.random.default_rng(0)).state_dict()
+    state = HiddenWords.around(Bert, BertConfig(99, d_model=64, n_heads=4, n_layers=2), rng=np.random.default_rng(0), settings=PAIRS).state_dict()
     for path, array in state.items():
         if path.endswith("bias"):
             assert not array.any(), path
@@ -71,8 +73,8 @@ def test_initial_weights_are_those_of_the_paper():
 
 def test_initial_weights_are_those_of_pytorch():
     """Catches another fan, and biases at 0: a linear map's are both uniform in +-1/sqrt(d_in), embeddings normal."""
-    config = BertConfig(99, d_model=64, n_heads=4, n_layers=2, init="pytorch", head="untied")
-    model = HiddenWords.around(Bert, config, rng=np.random.default_rng(0))
+    config = BertConfig(99, d_model=64, n_heads=4, n_layers=2, init="pytorch")
+    model = HiddenWords.around(Bert, config, rng=np.random.default_rng(0), settings=PAIRS | UNTIED)
     for path, layer in model.named_layers():
         if isinstance(layer, Linear):
             bound = 1 / np.sqrt(len(layer.weight.data))

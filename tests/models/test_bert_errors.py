@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from bert_cases import V, model_of
 
-from tinytx.models import BertConfig
+from tinytx.models import GPT, BertConfig, GPTConfig
+from tinytx.tasks import HiddenWords
 
 
 @pytest.mark.parametrize(
@@ -12,10 +13,10 @@ from tinytx.models import BertConfig
     [
         *((name, value) for name in ("vocab_size", "max_len", "d_model", "n_heads", "n_layers", "d_ff")
           for value in (0, -1, 2.5, "4", True, 10**12)),
-        *(("n_segments", value) for value in (-1, 1, 0, 2.5, "2", None)),
+        *(("n_segments", value) for value in (-1, 2.5, "2", None)),
         *((name, value) for name in ("dropout", "embedding_dropout", "feed_forward_dropout") for value in (1.0, -0.1)),
-        *((name, value) for name in ("embedding_norm", "next_sentence", "masks_padding") for value in (1, "yes", None)),
-        *((name, "other") for name in ("norm_order", "positions", "activation", "head", "init")),
+        *((name, value) for name in ("embedding_norm", "masks_padding") for value in (1, "yes", None)),
+        *((name, "other") for name in ("norm_order", "positions", "activation", "init")),
         ("n_heads", 4),
         ("pad_id", 11),
         ("eps", 0.0),
@@ -62,6 +63,25 @@ def test_bad_targets_are_named(changes, error, message):
     given = {"ids": IDS, "targets": IDS, "segments": IDS, "labels": np.array([0, 1])} | changes
     with pytest.raises(error, match=message):
         model_of().loss(**given)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head": "other"}, "HeadSettings: head is 'other'"),
+        ({"next_sentence": 1}, "HeadSettings: next_sentence"),
+        ({"next_sentence": True}, "HiddenWords: n_segments is 1 in the body's config, expected at least 2 with next_sentence"),
+    ],
+)
+def test_bad_heads_are_named(settings, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        model_of(n_segments=1, **settings)
+
+
+def test_a_body_without_a_table_cannot_be_tied_to():
+    body = GPT(GPTConfig(V, d_model=6, n_heads=2, n_layers=1, tied_head=False), rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match='HiddenWords: this GPT shares no table .* give head="untied"'):
+        HiddenWords(body, rng=np.random.default_rng(0))
 
 
 def test_what_a_model_has_no_use_for_is_refused():

@@ -71,7 +71,6 @@ TABLE = {
          "config.embedding_dropout or config.dropout"),
         ("padding is masked, asked for or not", "if config.masks_padding and ids.ndim == 2", "if ids.ndim == 2"),
         ("the tutorial pads with its mask token", '"pad_id": vocab_size - 3', '"pad_id": vocab_size - 1'),
-        ("pairs with one kind of segment are let through", "self.n_segments < 2:", "self.n_segments < 1:"),
     ],
     "models/gpt.py": [
         ("weights into the residual stream are too wide by the root of 2",
@@ -117,6 +116,7 @@ TABLE = {
     "tasks/hidden_words.py": [
         ("fill reads the rows of another text", "+ t * np.arange(b)[:, None]", "+ n * np.arange(b)[:, None]"),
         ("the second loss of a shard is divided by the shard's own texts", "labels, count=n_texts)", "labels)"),
+        ("pairs with one kind of segment are let through", 'n_segments", 0) < 2:', 'n_segments", 0) < 1:'),
         ("texts without a label are counted", "ops.count_targets(labels, IGNORE) if", "len(labels) if"),
         ("the head's norm has another eps than the encoder's",
          "activation=config.activation, eps=config.eps", "activation=config.activation, eps=1e-5"),

@@ -240,7 +240,7 @@ def head(m, kind):
 
 def bert_loss(m):
     batch = TARGETS_OF_IDS, IDS % 2, np.array([1, 0])
-    return _sampled(layer(Loss(m.HiddenWords.around(Bert, BERT, rng=_rng())), x=IDS, others=batch))
+    return _sampled(layer(Loss(m.HiddenWords.around(Bert, BERT, rng=_rng(), settings={"next_sentence": True})), x=IDS, others=batch))
 
 
 def transformer_loss(m):

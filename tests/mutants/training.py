@@ -88,6 +88,7 @@ TABLE = {
          'record.get("step", 0) <= step', 'record.get("step", 0) < step'),
     ],
     "training/old_checkpoint.py": [
+        ("a task without these heads is made with their settings", '(moved if meta.get("task") == TASK_OF[model] else {})', "moved"),
         ("the moments keep their old paths", "(model\\.|optimizer", "(model\\.|optimiser"),
     ],
     "training/profiler.py": [

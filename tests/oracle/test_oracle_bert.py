@@ -74,6 +74,10 @@ def ours_in_their_shape(arrays, path, parameter, our_path):
     return arrays[our_path] if table or parameter.ndim == 1 else arrays[our_path].T
 
 
+def new_task(config, dtype, **settings):
+    return HiddenWords.around(Bert, config, rng=np.random.default_rng(0), settings=settings, dtype=dtype)
+
+
 def randomised(model, seed=0):
     """Random values everywhere, gains and biases too; returns the model."""
     make = Seeded(seed)
@@ -135,7 +139,7 @@ def take_weights(module, model, names):
 def test_bert_equals_transformers(n_layers, dtype):
     """Losses and every gradient, weights moved by name: distinct sizes, padding, two segments, eps 1e-12, erf GELU."""
     config = BertConfig(V, max_len=14, d_model=12, n_heads=3, n_layers=n_layers, d_ff=20, dropout=0.0, pad_id=PAD)
-    model = randomised(HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=dtype))
+    model = randomised(new_task(config, dtype, next_sentence=True))
     theirs = transformers.BertConfig(
         vocab_size=V, hidden_size=12, num_hidden_layers=n_layers, num_attention_heads=3, intermediate_size=20,
         max_position_embeddings=14, type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12, pad_token_id=PAD,
@@ -179,7 +183,7 @@ def test_bert_equals_transformers(n_layers, dtype):
 def test_missing_segments_are_those_of_transformers():
     """Catches segments left out of the sum where none are given: both take segment 0."""
     config = BertConfig(V, max_len=14, d_model=12, n_heads=3, n_layers=1, d_ff=20, dropout=0.0, pad_id=PAD)
-    model, ids = randomised(HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=np.float64)), batch_of()[0]
+    model, ids = randomised(new_task(config, np.float64, next_sentence=True)), batch_of()[0]
     theirs = transformers.BertConfig(
         vocab_size=V, hidden_size=12, num_hidden_layers=1, num_attention_heads=3, intermediate_size=20,
         max_position_embeddings=14, pad_token_id=PAD, attn_implementation="eager",
@@ -198,7 +202,7 @@ def test_missing_segments_are_those_of_transformers():
 def test_the_tutorials_configuration_equals_a_model_in_plain_pytorch(dtype):
     sizes = {"d_model": 12, "n_heads": 3, "d_ff": 20, "n_layers": 2, "max_len": T}
     config = BertConfig.tutorial(V, dropout=0.0, feed_forward_dropout=0.0, pad_id=PAD, **sizes)
-    model = randomised(HiddenWords.around(Bert, config, rng=np.random.default_rng(0), dtype=dtype))
+    model = randomised(new_task(config, dtype, head="untied"))
     oracle = Tutorial(config).to(torch.float64 if dtype == np.float64 else torch.float32)
     take_weights(oracle, model, TUTORIAL)
     ids, targets, _, _ = batch_of()
@@ -218,7 +222,7 @@ def test_the_tutorials_configuration_equals_a_model_in_plain_pytorch(dtype):
 def test_the_tutorials_size_and_initial_values():
     """Catches biases that start at 0, another fan and another count: 11,827,200 parameters at 40,003 words."""
     config = BertConfig.tutorial(40_003)
-    model, oracle = HiddenWords.around(Bert, config, rng=np.random.default_rng(0)), Tutorial(config)
+    model, oracle = new_task(config, np.float32, head="untied"), Tutorial(config)
     assert sum(parameter.data.size for parameter in model.parameters()) == 11_827_200
     assert sum(parameter.numel() for parameter in oracle.parameters()) == 11_827_200
     for path, parameter, our_path in pairs(oracle, TUTORIAL, config.n_layers):

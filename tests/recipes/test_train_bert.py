@@ -88,7 +88,7 @@ def test_the_recipe_of_the_tutorial_is_the_tutorials(tinytx, tales, tmp_path, no
     code, out, _ = tinytx("train tutorial --data", tales, flags, tmp_path / "run")
     assert code == 0 and "validation reads what was trained on" in out
     model, state, meta = load_checkpoint(tmp_path / "run")
-    assert BertConfig.tutorial(14, n_layers=1) == model.config
+    assert BertConfig.tutorial(14, n_layers=1) == model.config and model.settings["head"] == "untied"
     assert meta["tokenizer"]["words"][0] == "the" and meta["tokenizer"]["special"] == ["<ignore>", "<oov>", "<mask>"]
     settings = SETTINGS(**meta["settings"])
     assert (settings.optimizer, settings.weight_decay, settings.decay_all) == ("adam", 1e-4, True)
@@ -105,8 +105,9 @@ def test_the_recipe_of_the_paper(tinytx, tales, tmp_path, no_pictures):
     assert code == 0
     assert "[CLS] " in out and out.count("[SEP]") >= 2 and "Pairs told right: " in out
     assert set(records(tmp_path / "run")[-1]) == {"step", "val_loss", "perplexity", "accuracy", "pair_accuracy"}
-    config = load_checkpoint(tmp_path / "run")[0].config
-    assert (config.next_sentence, config.n_segments, config.norm_order, config.max_len) == (True, 2, "post", 64)
+    model = load_checkpoint(tmp_path / "run")[0]
+    config, settings = model.config, model.settings
+    assert (settings["next_sentence"], config.n_segments, config.norm_order, config.max_len) == (True, 2, "post", 64)
     assert tinytx("train wordpieces --resume", tmp_path / "run", "--steps 3").code == 0
 
 
@@ -186,9 +187,9 @@ def test_flags_reach_the_model_and_its_optimiser(tinytx, tiny_bert, tales, tmp_p
     assert tinytx("train bert --data", tales, tiny_bert, flags, "--out", tmp_path / "run").code == 0
     model, _, meta = load_checkpoint(tmp_path / "run")
     expected = {"norm_order": "post", "embedding_norm": False, "positions": "doubled", "activation": "relu"}
-    expected |= {"head": "untied", "masks_padding": False, "init": "pytorch", "dropout": 0.0, "embedding_dropout": 0.2}
+    expected |= {"masks_padding": False, "init": "pytorch", "dropout": 0.0, "embedding_dropout": 0.2}
     expected |= {"feed_forward_dropout": 0.3, "d_ff": 24, "eps": 1e-6, "max_len": 8, "n_segments": 0}
-    assert vars(model.config).items() >= expected.items()
+    assert vars(model.config).items() >= expected.items() and model.settings["head"] == "untied"
     assert {parameter.data.dtype for parameter in model.parameters()} == {np.dtype("float64")}
     assert [r["learning_rate"] for r in records(tmp_path / "run") if "learning_rate" in r] == [1e-2] * 3
     assert "The" in meta["tokenizer"]["words"]

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from bert_cases import PAD, VARIANTS, V, batch_of, case_of, config_of, model_of
+from bert_cases import PAD, VARIANTS, V, batch_of, case_of, model_of, task_of
 from properties import check_loss_gradient, model_checks
 
 from tinytx import ops
 from tinytx.core import Tape, TapeError
-from tinytx.models import Bert
-from tinytx.tasks import HiddenWords
 from tinytx.training import SGD, Adam, Trainer, load_checkpoint, save_checkpoint
 
 SAME = {"rtol": 0, "atol": 1e-12}
@@ -200,9 +198,8 @@ def test_evaluate_is_the_loss_of_all_batches_as_one(variant):
 @pytest.mark.parametrize("variant", ["paper", "tutorial"])
 def test_learns_one_batch_by_heart(variant):
     """Catches gradients of the wrong sign or scale, with the trainer and dropout as they are."""
-    config = config_of(variant, d_model=32, n_heads=4, d_ff=64)
-    model = HiddenWords.around(Bert, config, rng=np.random.default_rng(0))
-    batch = batch_of(config)
+    model = task_of(variant, np.float32, d_model=32, n_heads=4, d_ff=64)
+    batch = batch_of(model.config)
     trainer = Trainer(model, Adam(model, 3e-3), threads=2)
     first = trainer.step(*batch)
     for _ in range(79):

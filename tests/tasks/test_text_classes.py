@@ -10,7 +10,7 @@ from tinytx.models import Bert
 from tinytx.tasks import HiddenWords, TextClasses
 from tinytx.training import Adam, Trainer, load_checkpoint, save_checkpoint
 
-CONFIG = bert_cases.config_of(n_segments=2, next_sentence=False)
+CONFIG = bert_cases.config_of(n_segments=2)
 IDS = bert_cases.batch_of(CONFIG)[0]
 LABELS = np.array([2, 0, 1, 2])
 

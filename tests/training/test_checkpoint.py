@@ -200,7 +200,7 @@ def test_hostile_transformer_is_refused_before_it_takes_memory(tmp_path, field, 
         ("max_len", 2**31),
         ("embedding_norm", False),
         ("norm_order", "pre"),
-        ("head", "untied"),
+        ("head", "tied"),  # of the task, and what its weights are not
         ("next_sentence", False),
         ("pad_id", 11),
         ("eps", "0.1"),
@@ -212,7 +212,8 @@ def test_hostile_transformer_is_refused_before_it_takes_memory(tmp_path, field, 
 def test_hostile_bert_is_refused_before_it_takes_memory(tmp_path, field, value):
     """Catches a table of segments that nothing in the file vouches for, and parts that it has no weights for."""
     config = BertConfig(11, max_len=9, d_model=12, n_heads=3, d_ff=12, n_layers=1)
-    assert_refused(tmp_path, HiddenWords.around(Bert, config, rng=np.random.default_rng(0)), {field: value})
+    heads = {"head": "untied", "next_sentence": True}
+    assert_refused(tmp_path, HiddenWords.around(Bert, config, rng=np.random.default_rng(0), settings=heads), {field: value})
 
 
 def test_a_tasks_own_settings_come_back(tmp_path):

@@ -135,8 +135,8 @@ def others():
     yield SequenceToSequence.around(
         Transformer, TransformerConfig(11, 11, n_encoder_layers=1, n_decoder_layers=2, tied="none", **size), rng=rng
     )
-    yield HiddenWords.around(Bert, BertConfig(11, max_len=9, n_layers=3, **size), rng=rng)
-    yield HiddenWords.around(Bert, BertConfig(11, max_len=9, n_layers=1, norm_order="pre", next_sentence=False, **size), rng=rng)
+    yield HiddenWords.around(Bert, BertConfig(11, max_len=9, n_layers=3, **size), rng=rng, settings={"next_sentence": True})
+    yield HiddenWords.around(Bert, BertConfig(11, max_len=9, n_layers=1, norm_order="pre", **size), rng=rng)
     yield gpt(np.float64)
 
 

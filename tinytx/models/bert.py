@@ -52,10 +52,6 @@ class BertConfig(Settings):
     )  # fmt: skip
     activation: str = setting("gelu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
-    head: str = setting(
-        "tied", "output layer: tinytx.tasks.heads.Transform and the embedding's table, or one matrix", choices=("tied", "untied")
-    )
-    next_sentence: bool = setting(True, "whether the model also says if a text's second part followed the first")
     pad_id: int = setting(0, "id of padding", minimum=0)
     masks_padding: bool = setting(True, "whether attention to padding is hidden")
     init: str = setting(
@@ -67,14 +63,13 @@ class BertConfig(Settings):
         super().__post_init__()
         check_heads(self)
         check_special_ids(self, ("pad_id",), self.vocab_size)
-        if self.next_sentence and self.n_segments < 2:
-            raise ValueError(f"BertConfig: n_segments is {self.n_segments}, expected at least 2 with next_sentence")
 
     @classmethod
     def tutorial(cls, vocab_size, **changes):
         """Return the config of the from-scratch tutorial (Whiax, BERT-Transformer-Pytorch): texts of at most 20 words.
 
-        The last three ids of its vocabulary are special tokens. The first of them is padding, which attention sees.
+        The last three ids of its vocabulary are special tokens. The first of them is padding, which attention sees. Its
+        `tinytx.tasks.HiddenWords` has ``head="untied"``.
         """
         settings = {
             "max_len": 20,
@@ -91,8 +86,6 @@ class BertConfig(Settings):
             "positions": "doubled",
             "activation": "relu",
             "eps": 1e-5,
-            "head": "untied",
-            "next_sentence": False,
             "pad_id": vocab_size - 3,
             "masks_padding": False,
             "init": "pytorch",
@@ -141,8 +134,8 @@ class Bert(Layer):
 
     @property
     def output_table(self):
-        """The parameter (V, D) that the output layer shares, or None where it has its own."""
-        return self.encoder.token.weight if self.config.head == "tied" else None
+        """The parameter (V, D) that an output layer may share."""
+        return self.encoder.token.weight
 
     def forward(self, ids, tape=None, *, segments=None):
         """Return what the encoder makes of each word in its text.

@@ -25,11 +25,11 @@ from tinytx.recipes.bert_rows import (
 from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest, origin
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import HiddenWords
-from tinytx.tasks.hidden_words import IGNORE
+from tinytx.tasks.hidden_words import IGNORE, HeadSettings
 from tinytx.terminal import visible
 from tinytx.wording import command, counted
 
-FROM_DATA = ("n_segments", "next_sentence", "pad_id")  # settings of a BertConfig that the data decides
+FROM_DATA = ("n_segments", "next_sentence", "pad_id")  # settings of model and task that the data decides
 
 
 class MaskedTextSettings(Settings):
@@ -66,7 +66,7 @@ class MaskedTextSettings(Settings):
 
 
 SETTINGS = extended(
-    RunSettings, MaskedTextSettings, BertConfig, without=FROM_DATA,
+    RunSettings, MaskedTextSettings, BertConfig, HeadSettings, without=FROM_DATA,
     max_len=20, d_model=128, n_heads=4, n_layers=4, norm_order="pre",
 )  # fmt: skip
 
@@ -97,13 +97,13 @@ def prepare(settings, before):
     config = BertConfig(
         **settings.fields_of(BertConfig) | {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id},
         n_segments=2 if two else 0,
-        next_sentence=two,
     )
     named = origin(settings, before, "data", "valid")
     return Prepared(
         config=config,
         batch=batches,
         tokens=sum(map(len, rows.parts[0])) // len(batches),
+        task_settings={"head": settings.head, "next_sentence": two},
         some=lambda: some,
         whole=lambda: whole,
         digests={"text": digest(*texts)},

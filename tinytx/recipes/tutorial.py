@@ -8,7 +8,7 @@ from tinytx.settings import extended
 
 SETTINGS = extended(
     bert.SETTINGS, BertConfig.tutorial(vocab_size=3), without=("vocab_size", *bert.FROM_DATA),
-    mask_unknown=True, batch_size=128, drop_last=True, train_fraction=1.0, optimizer="adam", lr=2e-3,
+    head="untied", mask_unknown=True, batch_size=128, drop_last=True, train_fraction=1.0, optimizer="adam", lr=2e-3,
     schedule="constant", warmup=0, weight_decay=1e-4, decay_all=True, clip=0.0, steps=30_000,
 )  # fmt: skip
 EUROPARL = DataFile(

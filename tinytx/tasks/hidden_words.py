@@ -18,11 +18,21 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.layers import TiedLinear
+from tinytx.settings import Settings, setting
 from tinytx.shapes import check_ids, check_shape
 from tinytx.tasks.heads import TextHead, Transform
 from tinytx.tasks.task import Task
 
 IGNORE = -100  # a target where nothing is to be said
+
+
+class HeadSettings(Settings):
+    """Which heads there are."""
+
+    head: str = setting(
+        "tied", "output layer: tinytx.tasks.heads.Transform and the embedding's table, or one matrix", choices=("tied", "untied")
+    )
+    next_sentence: bool = setting(False, "whether the model also says if a text's second part followed the first, as the paper's")
 
 
 class _Saved(NamedTuple):
@@ -36,12 +46,18 @@ class HiddenWords(Task):
     Parameters
     ----------
     body : Layer
-        ``body(ids, tape, segments=segments)`` returns (B, T, D): `tinytx.models.Bert`. With a table to share, the head is
-        the paper's: a `Transform`, then the table transposed, and a bias; without, it is one matrix. Its config has
-        ``activation``, ``eps``, ``pad_id``, and ``next_sentence``: whether the model also says if a text's second part
-        followed the first.
+        ``body(ids, tape, segments=segments)`` returns (B, T, D): `tinytx.models.Bert`.
     rng : numpy.random.Generator
         Draws the heads; the one that drew the body.
+    **heads
+        `HeadSettings`: ``head``, which is "tied", the paper's: a `Transform`, then the body's ``output_table`` transposed,
+        and a bias (the body's config has ``activation`` and ``eps``); or "untied", one matrix; and ``next_sentence``.
+
+    Raises
+    ------
+    ValueError
+        If a setting is invalid, the body has no table to tie to, or tells no two parts of a text apart for
+        ``next_sentence``.
 
     Examples
     --------
@@ -56,17 +72,27 @@ class HiddenWords(Task):
 
     unit = "hidden {}"
 
-    def __init__(self, body, *, rng):
+    def __init__(self, body, *, rng, **heads):
         super().__init__(body)
-        config, options = body.config, self._drawn_like_the_body(rng)
+        self.head_settings = asked = HeadSettings(**heads)
+        config, options, table = body.config, self._drawn_like_the_body(rng), getattr(body, "output_table", None)
+        if asked.next_sentence and getattr(config, "n_segments", 0) < 2:
+            facts = f"n_segments is {getattr(config, 'n_segments', 0)} in the body's config"
+            raise ValueError(f"HiddenWords: {facts}, expected at least 2 with next_sentence")
         self.transform = None
-        if body.output_table is None:
-            self.head = self._output_layer(rng)
+        if asked.head == "untied":
+            self.head = self._output_layer(rng, tied=False)
+        elif table is None:
+            raise ValueError(f'HiddenWords: this {type(body).__name__} shares no table (output_table): give head="untied"')
         else:
             self.transform = Transform(config.d_model, activation=config.activation, eps=config.eps, **options)
-            self.head = TiedLinear(body.output_table, bias=True)
-        self.next_sentence = TextHead(config.d_model, 2, **options) if config.next_sentence else None
+            self.head = TiedLinear(table, bias=True)
+        self.next_sentence = TextHead(config.d_model, 2, **options) if asked.next_sentence else None
         self._draw_biases(rng, self.transform, self.next_sentence)
+
+    @property
+    def settings(self):
+        return dict(vars(self.head_settings))
 
     def forward(self, ids, tape=None, *, segments=None):
         """Return the logits (B, T, V) of the word at each position."""
@@ -93,7 +119,7 @@ class HiddenWords(Task):
             If the model has no such head.
         """
         if not self.next_sentence:
-            raise ValueError("HiddenWords: next_sentence is False in the body's config: there is no head for whole texts")
+            raise ValueError("HiddenWords: next_sentence is False: there is no head for whole texts")
         return self.next_sentence(hidden, tape)
 
     def fill(self, ids, positions, *, segments=None):
@@ -214,10 +240,10 @@ class HiddenWords(Task):
 
     def _checked(self, labels, b):
         """Return labels (B,), if this model has a use for them."""
-        wanted = self.config.next_sentence
+        wanted = self.head_settings.next_sentence
         if wanted == (labels is None):
             found = "missing" if wanted else "given"
-            raise ValueError(f"HiddenWords: labels are {found}, and next_sentence is {wanted} in the body's config")
+            raise ValueError(f"HiddenWords: labels are {found}, and next_sentence is {wanted}")
         if not wanted:
             return None
         labels = check_ids("HiddenWords", labels, 2, what="label", allowed=IGNORE)

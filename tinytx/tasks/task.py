@@ -22,7 +22,7 @@ class Task(Layer):
     body : Layer
         Turns ids into vectors (..., D): `tinytx.models`, or one of your own. It has a ``config`` with ``d_model`` and
         ``vocab_size``. It may have ``init``, how a matrix starts (else `tinytx.layers.init.uniform_fan_in`), and
-        ``output_table``, the parameter (V, D) that the output layer shares (None: it has its own).
+        ``output_table``, the parameter (V, D) that an output layer may share.
     """
 
     pads_prompts = False  # whether decoding may pad shorter prompts, since the body hides padding
@@ -75,9 +75,9 @@ class Task(Layer):
             tape.root = self
         return self.body(*inputs, tape, **options)
 
-    def _output_layer(self, rng):
-        """Return the linear map from the body's vectors to logits: tied to the body's table, or drawn from ``rng``."""
-        table = getattr(self.body, "output_table", None)
+    def _output_layer(self, rng, tied=True):
+        """Return the linear map from vectors to logits: tied to the body's table if it shares one, or drawn from ``rng``."""
+        table = getattr(self.body, "output_table", None) if tied else None
         if table is not None:
             return TiedLinear(table)
         if rng is None:

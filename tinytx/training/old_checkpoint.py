@@ -16,16 +16,18 @@ HEADS = {  # paths of the task, then and now; all others are the body's
 }
 
 
-MOVED = {"sequence_to_sequence": ("label_smoothing", "loss_form")}  # settings of a task that were its model's
+MOVED = {"transformer": ("label_smoothing", "loss_form"), "bert": ("head", "next_sentence")}  # settings of the task above
 
 
 def with_task_settings(meta):
-    """Return meta with a task's settings where they belong, if they stand among those of its model."""
-    config, task, moved = meta.get("config"), meta.get("task"), {}
-    if isinstance(config, dict) and task in list(MOVED):
-        moved = {name: config[name] for name in MOVED[task] if name in config}
-        config = {name: config[name] for name in config if name not in moved}
-    return meta | {"config": config, "task_settings": (meta.get("task_settings") or {}) | moved} if moved else meta
+    """Return meta with a task's settings where they belong, if they stand among those of its model; no other task has them."""
+    config, model, settings = meta.get("config"), meta.get("model"), meta.get("task_settings") or {}
+    known = isinstance(config, dict) and isinstance(settings, dict) and model in list(MOVED)
+    moved = {name: config[name] for name in MOVED[model] if name in config} if known else {}
+    if not moved:
+        return meta
+    settings = settings | (moved if meta.get("task") == TASK_OF[model] else {})
+    return meta | {"config": {name: config[name] for name in config if name not in moved}, "task_settings": settings}
 
 
 def upgraded(arrays, meta):
