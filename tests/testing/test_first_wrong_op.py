@@ -5,12 +5,11 @@ import pytest
 from blocks import make_block
 
 from tinytx import ops
-from tinytx.core import Tape
 from tinytx.layers import DecoderBlock, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
 from tinytx.tasks import NextToken, task
 from tinytx.testing import first_wrong_op
-from tinytx.testing.walk import _operations
+from tinytx.testing.walk import _watched_operations, _Watching
 
 QUICK = {"mode": "directional", "directions": 1}
 
@@ -91,10 +90,13 @@ def test_names_a_shared_parameter(model, ids, monkeypatch):
 )
 def test_operations_of_children_are_not_the_layers_own(make, own):
     """Catches a layer that is charged with what its children call: each of them is a stop of the walk itself."""
-    rng = np.random.default_rng(0)
-    called = list(_operations(make(rng), [rng.normal(size=(2, 3, 4)).astype(np.float32)], {}, Tape))
+    rng, tape = np.random.default_rng(0), _Watching()
+    layer = make(rng)
+    with _watched_operations(tape):
+        layer(rng.normal(size=(2, 3, 4)).astype(np.float32), tape)
+    called = tape.calls[id(layer)].operations
     assert [name for name, *_ in called] == own
-    assert all(bool(arguments) for *_, arguments in called)
+    assert all(arguments for _, arguments, _ in called)
 
 
 def doubled(monkeypatch, name, position):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from gradcheck_cases import Scale, X, draw, rng, square, square_backward
+from gradcheck_cases import X, draw, rng, square, square_backward
 
 from tinytx import ops
 from tinytx.core import Tape
@@ -234,21 +234,6 @@ def test_samples_alone_miss_one_entry():
     assert gradcheck(square, BIG, backward=planted(1e-3), mode="sampled")
     last = lambda dy, x: 2 * dy * x + (np.arange(x.size).reshape(x.shape) == x.size - 1)  # noqa: E731
     assert gradcheck(square, BIG, backward=last, mode="sampled")["x"].index == (36, 40)
-
-
-def test_complex():
-    """No error but rounding's, for functions that take complex input: in layers, too."""
-    report = gradcheck(square, X, backward=square_backward, mode="complex")
-    assert report and report["x"].error < 1e-13
-    assert gradcheck(square, X, backward=lambda dy, x: 2.000001 * dy * x, mode="complex").verdict == "FAIL"
-    layer = gradcheck(Scale(5), X, mode="complex")
-    assert layer and all(0 < tensor.error < 1e-12 for tensor in layer.tensors)
-
-
-def test_complex_input_refused():
-    """The library's own operations take floats only."""
-    report = gradcheck(ops.gelu, X, backward=ops.gelu_backward, mode="complex")
-    assert report.verdict == "INCONCLUSIVE" and "no complex input" in report["x"].reason
 
 
 def test_another_seed_checks_the_same():

@@ -50,23 +50,15 @@ def test_a_class_for_a_layer(check):
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5), (1, 1, 5), (3,)], ids=["not summed", "axes kept", "another size"])
-def test_a_wrong_shape_added_with_plus_names_the_parameter(shape):
+def test_a_wrong_shape_added_with_plus_names_shapes_and_line(shape):
     class Adds(Scale):
         def backward(self, dy, tape):
             tape.pop(self)
             self.weight.grad += np.ones(shape)
             return dy * self.weight.data
 
-    expected = {
-        (2, 3, 5): r"sum it over the axes \(0, 1\), along which forward broadcast it",
-        (1, 1, 5): "give it the parameter's shape",
-        (3,): "",
-    }
-    with pytest.raises(ValueError) as caught:
-        gradcheck(Adds(5), X)
-    assert "Adds: weight: its grad has shape (5,), and backward adds shape" in str(caught.value)
-    caught.match(expected[shape])
-    with pytest.raises(AssertionError, match="Adds: weight: its grad has shape"):
+    shown = ",".join(map(str, shape))
+    with pytest.raises(AssertionError, match=rf"Adds raised ValueError: .*\(5,\).*\({shown},?\).*{__file__}:\d+"):
         check_layer(Adds(5), X)
 
 
@@ -86,22 +78,6 @@ def test_a_gradient_that_was_not_summed():
     assert report["bias"].verdict == "FAIL" and "sum it over the axes (0, 1)" in report["bias"].reason
     report = gradcheck(add, X, X[:, :1], backward=lambda dy, saved: (dy, dy))
     assert "sum it over the axes (1,), along which" in report["bias"].reason
-
-
-@pytest.mark.parametrize(
-    ("f", "backward"),
-    [
-        (lambda x: (np.abs(x) * x, x), lambda dy, x: 2 * dy * np.abs(x)),
-        (lambda x: (x.real**2, x), lambda dy, x: 2 * dy * x),
-        (lambda x: (x * np.conj(x), x), lambda dy, x: 2 * dy * x),
-    ],
-    ids=["abs", "real", "conj"],
-)
-def test_a_function_that_is_not_analytic(f, backward):
-    """The complex step is wrong then, and not the backward; a wrong backward is one all the same."""
-    report = gradcheck(f, X, backward=backward, mode="complex")
-    assert report.verdict == "INCONCLUSIVE" and "the function is not analytic" in report["x"].reason
-    assert gradcheck(f, X, backward=lambda dy, x: 3 * backward(dy, x), mode="complex").verdict == "FAIL"
 
 
 def test_partial_binds_settings():

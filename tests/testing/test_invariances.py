@@ -149,13 +149,13 @@ def test_independent_rows_pass(model, inputs, options):
 
 
 def test_outputs_that_depend_on_other_rows_are_found():
-    message = r"CentresBatch: y of a batch, beside those of row 0 alone differs by \S+ at row 0, position \d"
+    message = r"CentresBatch: of a batch: y beside row 0 alone differs by \S+ at row 0, position \d"
     with pytest.raises(AssertionError, match=message):
         batch_check(CentresBatch(D), X)
 
 
 def test_a_backward_that_mixes_rows_is_found():
-    message = r"AveragesDx: dx of a batch, beside those of row 3 alone differs by \S+ at row 3, position \d"
+    message = r"AveragesDx: of a batch: the gradient of x beside row 3 alone differs by \S+ at row 3, position \d"
     with pytest.raises(AssertionError, match=message):
         batch_check(AveragesDx(D), X)
 
@@ -166,7 +166,7 @@ def test_a_memory_that_goes_to_another_row_is_found():
             dx, dmemory = super().backward(dy, tape)
             return dx, np.roll(dmemory, 1, axis=0)
 
-    with pytest.raises(AssertionError, match="dmemory of a batch, beside those of row 0 alone"):
+    with pytest.raises(AssertionError, match="of a batch: the gradient of memory beside row 0 alone"):
         batch_check(ShiftsMemory(D, H, rng=RNG), X, MEMORY, options=MASK)
 
 

@@ -9,7 +9,6 @@ from tinytx.testing.numeric import (
     EPS,
     Estimate,
     Kink,
-    complex_step,
     derivative,
     look_closely,
     noise_floor,
@@ -182,16 +181,3 @@ class TestNoiseFloor:
 
     def test_where_the_function_ends(self):
         assert noise_floor(lambda h: (math.sqrt(h + 1e-5) if h > -1e-5 else math.nan, 1.0), 1.0) < 1e-12
-
-
-def test_complex_step_has_no_truncation():
-    """exp(x) / (sin^3 x + cos^3 x), the example of Squire and Trapp (1998)."""
-
-    def f(h):
-        x = 1.5 + h
-        y = np.exp(x) / np.sqrt(np.sin(x) ** 3 + np.cos(x) ** 3)
-        return y, abs(np.imag(y))
-
-    found = complex_step(f, 1.5)
-    assert abs(found.value - 4.05342789389862) <= max(found.error, 1e-13)
-    assert found.error < 1e-13

@@ -129,7 +129,7 @@ def test_what_ignores_padding_passes(model, x, make_options):
         (FillsScores(), key_mask, "filled with NaN: y beside row 0 alone differs by nan"),
         (CountsPadding(D), told_lengths, r"CountsPadding: .* y beside row 0 alone differs by \S+ at row 0, position"),
         (LeavesDxInPadding(D), told_lengths, "dx of the padding, expected 0, differs by 1e-20 at row 0, position 4"),
-        (WrongWhereShort(D), told_lengths, "dx beside row 0 alone differs by"),
+        (WrongWhereShort(D), told_lengths, "the gradient of x beside row 0 alone differs by"),
         (CountsPaddingInWeight(D), told_lengths, r"the sequences alone: the gradient of weight differs at \(\d,\)"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Layer) else "found",

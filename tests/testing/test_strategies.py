@@ -107,14 +107,6 @@ def test_attention_configs_have_distinct_sizes(config):
     MultiHeadAttention(**config, rng=np.random.default_rng(0))
 
 
-@given(strategies.gpt_configs(avoid=(2,)))
-def test_gpt_configs_have_distinct_sizes(config):
-    d, h = config["d_model"], config["n_heads"]
-    sizes = {d, h, d // h, config["d_ff"], config["vocab_size"], config["max_len"], 2}
-    assert len(sizes) == 7 and config["max_len"] >= 4
-    GPTConfig(**config)
-
-
 # ---------------------------------------------------------------------------------- what failures shrink to
 
 
@@ -195,9 +187,18 @@ def test_attention_of_any_configuration(data):
 @settings(max_examples=5)
 @given(st.data())
 def test_gpt_of_any_configuration(data):
-    config = data.draw(strategies.gpt_configs(avoid=(2,)))
-    model = NextToken.around(GPT, GPTConfig(**config), rng=np.random.default_rng(0))
-    ids = data.draw(strategies.token_ids((2, 4), config["vocab_size"]))
+    attention = data.draw(strategies.attention_configs(avoid=(2,)))
+    d, h = attention["d_model"], attention["n_heads"]
+    sizes = data.draw(strategies.distinct_sizes("vocab_size", "max_len", "d_ff", low=4, avoid=(d, h, d // h)))
+    choices = {
+        "n_layers": st.integers(1, 2),
+        "tied_head": st.booleans(),
+        "norm_order": st.sampled_from(("pre", "post")),
+        "activation": st.sampled_from(("gelu_tanh", "gelu", "relu")),
+    }
+    config = GPTConfig(d_model=d, n_heads=h, **sizes, **data.draw(st.fixed_dictionaries(choices)))
+    model = NextToken.around(GPT, config, rng=np.random.default_rng(0))
+    ids = data.draw(strategies.token_ids((2, 4), config.vocab_size))
     check_layer(model, ids, tape=lambda: Tape(seed=0), checks=QUICK)
     leak_check(model, ids)
     padding_check(model, ids, [2, 4], make_options=lambda lengths, size: {})

@@ -24,7 +24,7 @@ from tinytx.testing.problem import Loss, as_layer, make_problem
 from tinytx.testing.report import Report
 from tinytx.testing.rounding import cotangent, rms
 
-MODES = ("auto", "full", "sampled", "directional", "complex")
+MODES = ("auto", "full", "sampled", "directional")
 AUTO = "directions, and entries in doubt"  # the name of mode "auto" in a report
 OTHERS = {  # keywords of other checkers, and why they do not exist here
     "eps": "steps of many sizes are tried, and the best is taken",
@@ -68,11 +68,10 @@ def gradcheck(
         For functions only.
     options : dict, optional
         Keyword arguments of a layer's forward that have no gradient: mask, count, ...
-    mode : {"auto", "full", "sampled", "directional", "complex"}
+    mode : {"auto", "full", "sampled", "directional"}
         "auto": random directions through each tensor; where a direction does not agree, every entry of the tensor
         (some entries of a large tensor). "full": every entry. "sampled": ``samples`` entries of each tensor.
-        "directional": ``directions`` directions, and entries only where a direction is wrong. "complex": every entry by
-        the complex step, for functions that accept complex input.
+        "directional": ``directions`` directions, and entries only where a direction is wrong.
     rtol : float
         A relative difference that is allowed in addition to the error bars; see the top of this file.
     samples, directions, seed : int
@@ -111,7 +110,7 @@ def gradcheck(
     target = as_layer(target)
     problem = make_problem(target, inputs, backward, options, tape)
     rng = np.random.default_rng(seed)
-    if randomize and hasattr(problem, "parameters"):
+    if randomize:
         randomize_parameters(problem.parameters.values(), rng)
     report = Report(name_of(target), AUTO if mode == "auto" else mode, accept_kinks=accept_kinks)
     with np.errstate(all="ignore"):

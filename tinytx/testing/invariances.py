@@ -7,24 +7,15 @@ single sequence is added up in another order than a batch.
 Axes: x is (B, T, ...), or token ids (B, T); outputs are (B, T, ...), or (B, ...) where a whole sequence has one.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from tinytx.core import Tape
 from tinytx.testing.differences import assert_same, difference, largest_entry
-from tinytx.testing.problem import LayerProblem
+from tinytx.testing.problem import Problem
 from tinytx.testing.rounding import cotangent, rms
-from tinytx.testing.trial import named_outputs, prepare, title
+from tinytx.testing.trial import named_outputs, prepare, run
 
 ROUNDING = 1e-10  # relative to the largest entry
-
-
-class Results(NamedTuple):
-    """The results of one run, by name."""
-
-    outputs: dict
-    gradients: dict
 
 
 def leak_check(model, *inputs, causal=0, options=None, seed=0):
@@ -59,7 +50,7 @@ def leak_check(model, *inputs, causal=0, options=None, seed=0):
     for t in range(1, x.shape[1]):
         changed = np.concatenate([x[:, :t], other[:, t:]], axis=1)
         for name, after in named_outputs(problem.on(*inputs[:causal], changed, *inputs[causal + 1 :]).forward()).items():
-            _same(after[:, :t], y[name][:, :t], f"{title(problem)}: x changed from position {t} on, and {name}")
+            _same(after[:, :t], y[name][:, :t], f"{problem.place}: x changed from position {t} on, and {name}")
 
 
 def batch_check(model, *inputs, options=None, seed=0):
@@ -86,14 +77,12 @@ def batch_check(model, *inputs, options=None, seed=0):
     if b < 2 or any(len(x) != b for x in problem.inputs):
         shapes = ", ".join(str(x.shape) for x in problem.inputs)
         raise ValueError(f"batch_check: inputs have shape {shapes}, expected (B, ...) with one B > 1")
-    whole = _row_results(problem, dy)
+    alone = []
     for row in range(b):
         cut = {name: _row(value, row, b) for name, value in problem.options.items()}
-        inputs = [x[row : row + 1] for x in problem.inputs]
-        alone = _row_results(problem.on(*inputs, options=cut), [part[row : row + 1] for part in dy])
-        for name, expected in alone.items():
-            what = f"{title(problem)}: {name} of a batch, beside those of row {row} alone"
-            _same(whole[name][row : row + 1], expected, what, row)
+        part = problem.on(*(x[row : row + 1] for x in problem.inputs), options=cut)
+        alone.append(run(part, [d[row : row + 1] for d in dy]))
+    _compare_rows(problem, run(problem, dy), alone, f"{problem.place}: of a batch")
 
 
 def padding_check(model, x, lengths, *, make_options, seed=0):
@@ -140,68 +129,47 @@ def padding_check(model, x, lengths, *, make_options, seed=0):
         )
     problem, dy = prepare(model, [x], make_options(lengths, size), seed=seed)
     inside = np.arange(size) < lengths[:, None]  # (B, T)
-    dy = [np.where(_wide(inside, part), part, 0.0) if _has_positions(part, inside) else part for part in dy]
+    dy = [np.where(_wide(inside, d), d, 0.0) if d.shape[:2] == inside.shape else d for d in dy]
     alone = [_alone(problem, dy, row, n, make_options) for row, n in enumerate(lengths)]
     for garbage, fill in _garbage(model, problem.inputs[0], np.random.default_rng(seed)).items():
         padded = problem.on(np.where(_wide(inside, x), problem.inputs[0], fill))
-        what = f"{title(problem)}: padding filled with {garbage}"
-        _check_outputs(padded, inside, alone, what)
+        what = f"{problem.place}: padding filled with {garbage}"
+        with np.errstate(all="ignore"):
+            found = named_outputs(padded.forward()) if garbage == "NaN" else run(padded, dy)
+        _compare_rows(problem, found, alone, what)
         if garbage != "NaN":
-            _check_gradients(padded, dy, inside, alone, what)
-
-
-def _check_outputs(padded, inside, alone, what):
-    """Compare each sequence's own outputs with those of the sequence alone."""
-    with np.errstate(all="ignore"):
-        y = named_outputs(padded.forward())
-    for row, results in enumerate(alone):
-        for name, expected in results.outputs.items():
-            own = y[name][row : row + 1]
-            own = own[:, : expected.shape[1]] if _has_positions(y[name], inside) else own
-            _same(own, expected, f"{what}: {name} beside row {row} alone", row)
-
-
-def _check_gradients(padded, dy, inside, alone, what):
-    """Compare dx, and the parameters' gradients, which are sums over the sequences."""
-    padded.layer.zero_grad()
-    gradients = padded.backward(dy, padded.record()[1])
-    name, *_ = padded.names
-    if gradients.get(name) is not None:
-        dx = gradients[name]
-        in_padding = np.where(_wide(inside, dx), 0.0, dx)
-        _same(in_padding, np.zeros_like(dx), f"{what}: dx of the padding, expected 0,", limit=0)
-        for row, results in enumerate(alone):
-            expected = results.gradients.get(name, dx[row : row + 1, :0])
-            _same(dx[row : row + 1, : expected.shape[1]], expected, f"{what}: dx beside row {row} alone", row)
-    found = {f"the gradient of {name}": gradients[name] for name in padded.parameters}
-    sums = {name: np.zeros_like(gradient) for name, gradient in found.items()}
-    for name in padded.parameters:
-        for results in alone:
-            sums[f"the gradient of {name}"] += results.gradients.get(name, 0.0)
-    assert_same(found, sums, f"{what}, beside the sum over the sequences alone", ROUNDING)
+            _check_gradients(problem, found, inside, alone, what)
 
 
 def _alone(problem, dy, row, n, make_options):
-    """Return the results of one sequence without its padding; they are empty if the sequence is all padding."""
+    """Return the results of one sequence without its padding; none if the sequence is all padding."""
     if not n:
-        return Results({}, {})
-    (x,) = problem.inputs
-    batch = x.shape[:2]
-    options = make_options(np.array([n]), int(n))
-    alone = LayerProblem(problem.layer, [x[row : row + 1, :n]], options, Tape)
-    dy = [part[row : row + 1, :n] if part.shape[:2] == batch else part[row : row + 1] for part in dy]
-    alone.layer.zero_grad()
-    y, tape = alone.record()
-    return Results(named_outputs(y), alone.backward(dy, tape))
+        return {}
+    (x,), options = problem.inputs, make_options(np.array([n]), int(n))
+    alone = Problem(problem.layer, [x[row : row + 1, :n]], options, Tape)
+    return run(alone, [d[row : row + 1, :n] if d.shape[:2] == x.shape[:2] else d[row : row + 1] for d in dy])
 
 
-def _row_results(problem, dy):
-    """Return {name: array} of the outputs, and of the gradients of the inputs."""
-    problem.layer.zero_grad()
-    y, tape = problem.record()
-    gradients = problem.backward(dy, tape)
-    own = {f"d{name}": gradients[name] for name in problem.positions}
-    return named_outputs(y) | {name: gradient for name, gradient in own.items() if gradient is not None}
+def _compare_rows(problem, found, alone, what):
+    """Compare each row of the outputs, and of the inputs' gradients, with those of the row alone, up to its length."""
+    shared = {f"the gradient of {name}" for name in problem.parameters}  # sums over all rows
+    for row, results in enumerate(alone):
+        for name, expected in results.items():
+            if name in found and name not in shared and expected is not None:
+                own = found[name][row : row + 1]
+                own = own[:, : expected.shape[1]] if own.ndim > 1 else own
+                _same(own, expected, f"{what}: {name} beside row {row} alone", row)
+
+
+def _check_gradients(problem, found, inside, alone, what):
+    """Check that dx is 0 in the padding, and that the parameters' gradients are sums over the sequences alone."""
+    dx = found.get(f"the gradient of {problem.names[0]}")
+    if dx is not None:
+        in_padding = np.where(_wide(inside, dx), 0.0, dx)
+        _same(in_padding, np.zeros_like(dx), f"{what}: dx of the padding, expected 0,", limit=0)
+    names = [f"the gradient of {name}" for name in problem.parameters]
+    sums = {name: sum((one[name] for one in alone if one), np.zeros_like(found[name])) for name in names}
+    assert_same(found, sums, f"{what}, beside the sum over the sequences alone", ROUNDING)
 
 
 def _row(value, row, rows):
@@ -226,10 +194,6 @@ def _garbage(model, x, rng):
         return {"other ids": _others(model, x, rng)}
     large = 1e3 * (rms(x) or 1.0) * cotangent(rng, x.shape)
     return {"random numbers": _others(model, x, rng), "large numbers": large, "NaN": np.full_like(x, np.nan)}
-
-
-def _has_positions(array, inside):
-    return array.shape[:2] == inside.shape
 
 
 def _wide(inside, array):

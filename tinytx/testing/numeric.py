@@ -203,17 +203,3 @@ def _equidistant(f, step, points):
     """Return the values of f at steps around 0, and the largest finite size."""
     found = [f(step * (i - points // 2)) for i in range(points)]
     return np.array([value for value, _ in found]), max((size for _, size in found if size < math.inf), default=0.0)
-
-
-def complex_step(f, size):
-    """Return the derivative at 0 of a function that accepts complex steps: Im f(ih) / h, without a difference.
-
-    Parameters
-    ----------
-    f : function (complex) -> (value, size)
-    size : float
-        The scale of the variable.
-    """
-    h = 1e-30 * (size or 1.0)
-    value, terms = f(1j * h)
-    return Estimate(float(np.imag(value) / h), float(16 * EPS * terms / h))

@@ -1,4 +1,4 @@
-"""A layer, or a pair of functions, as gradcheck sees it: named tensors, a forward, and the gradients of its backward."""
+"""What gradcheck sees of a layer, of a loss, or of two functions: named tensors, a forward, a backward."""
 
 import copy
 import inspect
@@ -91,6 +91,54 @@ class Loss(Layer):
             parameter.grad = grad + parameter.grad * np.asarray(dloss, parameter.data.dtype)
 
 
+class Pair(Layer):
+    """A layer made of two functions: y, saved = f(*inputs), and f_backward(dy, saved), which returns the gradients.
+
+    Backward returns one gradient for each input, or one for each input that is a float.
+    """
+
+    def __init__(self, f, f_backward):
+        self.f, self.f_backward = f, f_backward
+
+    def _named(self, kind):
+        return iter(())  # what the functions hold is no parameter
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def forward(self, *inputs, tape):
+        """Return y; ``saved`` goes on the tape.
+
+        Raises
+        ------
+        TypeError
+            If the function returned something else than (y, saved).
+        """
+        returned = self.f(*inputs)
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+            kind = f"an array of shape {returned.shape}" if isinstance(returned, np.ndarray) else _kind(returned)
+            raise TypeError(f"gradcheck: the function returned {kind}, expected (y, saved): y, and what its backward needs")
+        tape.push(self, (inputs, *returned))
+        return returned[0]
+
+    def backward(self, dy, tape):
+        """Return the gradients, None for inputs that are no floats. A dy without axes is handed on as a float."""
+        inputs, y, saved = tape.pop(self)
+        dy = [part if part.ndim else float(part) for part in (dy if isinstance(dy, tuple) else (dy,))]
+        returned = _gradients_in_order(self.f_backward(tuple(dy) if isinstance(y, (tuple, list)) else dy[0], saved))
+        names = dict(zip(argument_names(self.f, len(inputs)), inputs))
+        floats = {name: value for name, value in names.items() if _is_float(value) or isinstance(value, float)}
+        if len(returned) < len(floats):
+            settings = " and ".join(name for name, value in floats.items() if isinstance(value, float))
+            advice = f": bind {settings} by functools.partial if it is a setting" if settings else ""
+            facts = f"{len(returned)} gradients for {len(floats)} float inputs ({', '.join(floats)})"
+            raise ValueError(f"gradcheck: backward returned {facts}{advice}")
+        if len(returned) < len(inputs):
+            in_order = iter(returned)
+            return [next(in_order) if name in floats else None for name in names]
+        return returned[: len(inputs)]
+
+
 def as_layer(target):
     """Return a `Loss` for the method ``model.loss``, and any other target as it is."""
     owner = getattr(target, "__self__", None)
@@ -99,53 +147,28 @@ def as_layer(target):
 
 
 class Problem:
-    """Tensors in float64, with the functions that compute outputs and gradients from them.
+    """A layer with its inputs, and the functions that compute outputs and gradients from them.
 
     Attributes
     ----------
-    tensors : dict of str to float64 array
+    layer : Layer
+        A copy.
+    tensors : dict of str to array
         The float inputs and all parameters. Writing into them changes what `forward` computes.
+    left : int
+        The number of entries that the last `gradients` left on the tape.
     """
-
-    def forward(self):
-        """Return the outputs, a list of arrays."""
-        raise NotImplementedError
-
-    def gradients(self, dy):
-        """Return {name: gradient or None} of sum(dy * outputs); dy has the shapes of the outputs."""
-        raise NotImplementedError
-
-    def value(self, dy):
-        """Return sum(dy * y), and the sum of the absolute values of its terms, over the outputs that dy looks at.
-
-        Parameters
-        ----------
-        dy : list of array, as `weights` makes it
-            Outputs with weight 0 are left out, because they may be infinite.
-        """
-        total, size = 0.0, 0.0
-        for weight, part in zip(dy, self.forward()):
-            if weight.all():
-                terms = weight * part
-            else:
-                seen = weight != 0
-                terms = weight[seen] * part[seen]
-            total += terms.sum()
-            size += float(np.abs(terms).sum())
-        return total, size
-
-
-class LayerProblem(Problem):
-    """A layer: forward(*inputs, tape, **options), and backward(dy, tape), which returns the inputs' gradients in order."""
 
     def __init__(self, layer, inputs, options, make_tape, place="gradcheck", dtype=np.float64):
         self.layer = with_dtype(layer, dtype)
-        self.make_tape, self.place = make_tape, place
+        self.make_tape, self.place, self.left = make_tape, place, 0
         self.parameters = dict(self.layer.named_parameters())
-        self.left = 0  # entries on the tape after backward
-        self.names = _argument_names(self.layer.forward, len(inputs))
+        self.names = argument_names(layer.f if isinstance(layer, Pair) else layer.forward, len(inputs))
+        if not isinstance(layer, Pair):
+            inputs = [np.asarray(x) for x in inputs]
+        self.scalars = {i for i, x in enumerate(inputs) if isinstance(x, float)}
         arrays = {n: _array(v, dtype, n, place) if isinstance(v, np.ndarray) else v for n, v in options.items()}
-        self._hold([_array(np.asarray(x), dtype, name, place) for name, x in zip(self.names, inputs)], arrays)
+        self._hold([_array(x, dtype, name, place) for name, x in zip(self.names, inputs)], arrays)
 
     def _hold(self, inputs, options):
         self.inputs, self.options = inputs, options
@@ -159,35 +182,19 @@ class LayerProblem(Problem):
         other._hold(list(inputs), self.options if options is None else options)
         return other
 
-    def put(self, name, array):
-        """Put an array, which may be complex, in the place of a tensor."""
-        if name in self.parameters:
-            self.parameters[name].data = array
-        else:
-            self.inputs[self.positions[name]] = array
+    def record(self):
+        """Return the outputs, a list of arrays, and the tape of the forward that made them."""
+        tape = self.make_tape()
+        inputs = [x[()] if i in self.scalars else x for i, x in enumerate(self.inputs)]
+        return outputs(self.layer(*inputs, tape, **self.options), self.place), tape
 
     def forward(self):
+        """Return the outputs, a list of arrays."""
         return self.record()[0]
-
-    def record(self):
-        """Return the outputs, and the tape of the forward that made them."""
-        tape = self.make_tape()
-        return outputs(self.layer(*self.inputs, tape, **self.options), self.place), tape
-
-    def gradients(self, dy):
-        self.layer.zero_grad()
-        y, tape = self.record()
-        gradients = self.backward([part.copy() for part in dy], tape)  # a backward that writes to dy is judged by dy
-        self.left = len(tape)
-        return gradients
 
     def backward(self, dy, tape):
         """Run backward on a recorded tape, which adds to the parameters' gradients; return all gradients by name."""
-        try:
-            returned = self.layer.backward(tuple(dy) if len(dy) > 1 else dy[0], tape)
-        except ValueError:
-            self._name_misshapen_gradient(dy)
-            raise
+        returned = self.layer.backward(tuple(dy) if len(dy) > 1 else dy[0], tape)
         returned = _gradients_in_order(returned, self.place)
         if len(returned) > len(self.inputs):
             raise ValueError(
@@ -198,33 +205,32 @@ class LayerProblem(Problem):
         own = {name: parameter.grad.copy() for name, parameter in self.parameters.items()}
         return {name: returned[i] for name, i in self.positions.items()} | own
 
-    def _name_misshapen_gradient(self, dy):
-        """Run a backward that raised again, so that ``+=`` of another shape raises an error with the parameter's name."""
-        for name, parameter in self.parameters.items():
-            parameter.grad = np.zeros_like(parameter.data).view(_NamedGradient)
-            parameter.grad.name = f"{type(self.layer).__name__}: {name}"
-        try:
-            self.layer.backward(tuple(dy) if len(dy) > 1 else dy[0], self.record()[1])
-        finally:
-            self.layer.zero_grad()
+    def gradients(self, dy):
+        """Return {name: gradient or None} of sum(dy * outputs), after a forward of its own."""
+        self.layer.zero_grad()
+        _, tape = self.record()
+        gradients = self.backward([part.copy() for part in dy], tape)  # a backward that writes to dy is judged by dy
+        self.left = len(tape)
+        return gradients
 
+    def value(self, dy):
+        """Return sum(dy * y), and the sum of the absolute values of its terms.
 
-class _NamedGradient(np.ndarray):
-    """A gradient whose name is in the error if an array of another shape is added to it."""
-
-    name = ""
-
-    def __iadd__(self, other):
-        try:
-            fits = np.broadcast_shapes(self.shape, np.shape(other)) == self.shape
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError(
-                f"{self.name}: its grad has shape {self.shape}, and backward adds shape {np.shape(other)} to it"
-                f"{broadcast_axes(np.shape(other), self.shape)}"
-            )
-        return super().__iadd__(other)
+        Parameters
+        ----------
+        dy : list of array, of the outputs' shapes
+            Outputs with weight 0 are left out, because they may be infinite.
+        """
+        total, size = 0.0, 0.0
+        for weight, part in zip(dy, self.forward()):
+            if weight.all():
+                terms = weight * part
+            else:
+                seen = weight != 0
+                terms = weight[seen] * part[seen]
+            total += terms.sum()
+            size += float(np.abs(terms).sum())
+        return total, size
 
 
 def broadcast_axes(found, expected):
@@ -242,54 +248,7 @@ def broadcast_axes(found, expected):
     return f": sum it over the axes {axes}, along which forward broadcast it"
 
 
-class PairProblem(Problem):
-    """Two functions: y, saved = f(*inputs), and backward(dy, saved), which returns the inputs' gradients in order."""
-
-    def __init__(self, f, backward, inputs, place="gradcheck"):
-        self.f, self.backward, self.place = f, backward, place
-        names = _argument_names(f, len(inputs))
-        self.scalars = {i for i, value in enumerate(inputs) if not isinstance(value, np.ndarray)}
-        self.inputs = [_array(value, np.float64, name, place) for name, value in zip(names, inputs)]
-        self.positions = {names[i]: i for i, value in enumerate(self.inputs) if _is_float(value)}
-        self.tensors = {name: self.inputs[i] for name, i in self.positions.items()}
-        self.left = 0
-
-    def put(self, name, array):
-        """Put an array, which may be complex, in the place of a tensor."""
-        self.inputs[self.positions[name]] = array
-
-    def _call(self):
-        arguments = [v[()] if i in self.scalars and isinstance(v, np.ndarray) else v for i, v in enumerate(self.inputs)]
-        returned = self.f(*arguments)
-        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
-            kind = f"an array of shape {returned.shape}" if isinstance(returned, np.ndarray) else _kind(returned)
-            raise TypeError(
-                f"{self.place}: the function returned {kind}, expected (y, saved): y, and what its backward needs"
-            )
-        return returned
-
-    def forward(self):
-        return outputs(self._call()[0], self.place)
-
-    def gradients(self, dy):
-        y, saved = self._call()
-        several = isinstance(y, (tuple, list))
-        dy = [part.copy() if part.ndim else float(part) for part in dy]  # as in LayerProblem
-        dy = tuple(dy) if several else dy[0]
-        returned = _gradients_in_order(self.backward(dy, saved), self.place)
-        if len(returned) == len(self.inputs):  # one for each input, or one for each that has a gradient
-            returned = [returned[i] for i in self.positions.values()]
-        if len(returned) < len(self.positions):
-            settings = [name for name, i in self.positions.items() if i in self.scalars]
-            raise ValueError(
-                f"{self.place}: backward returned {len(returned)} gradients for {len(self.positions)} float inputs "
-                f"({', '.join(self.positions)})"
-                + (f": bind {', '.join(settings)} by functools.partial if it is a setting" if settings else "")
-            )
-        return dict(zip(self.positions, returned))
-
-
-def _gradients_in_order(returned, place):
+def _gradients_in_order(returned, place="gradcheck"):
     """Return the result of a backward as a list of gradients."""
     if isinstance(returned, dict):
         names = ", ".join(map(str, returned))
@@ -301,7 +260,7 @@ def _kind(value):
     return f"a {type(value).__name__} of {len(value)}" if isinstance(value, (tuple, list, dict)) else repr(value)
 
 
-def _argument_names(f, n):
+def argument_names(f, n):
     """Return names for the positional arguments of f."""
     try:
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -311,15 +270,15 @@ def _argument_names(f, n):
     return names + [f"input{i}" for i in range(len(names), n)]
 
 
-def make_problem(target, inputs, backward, options, make_tape=Tape, place="gradcheck"):
-    """Return the `Problem` of a layer or of an op pair."""
-    refuse_class(target, place)
+def make_problem(target, inputs, backward, options, make_tape=Tape):
+    """Return the `Problem` of a layer, or of a function with its backward."""
+    refuse_class(target, "gradcheck")
     if isinstance(target, Layer) or backward is None and hasattr(target, "backward"):
         if backward is not None:
-            raise TypeError(f"{place}: a layer brings its own backward: leave out backward=")
-        return LayerProblem(target, inputs, options or {}, make_tape, place)
+            raise TypeError("gradcheck: a layer brings its own backward: leave out backward=")
+        return Problem(target, inputs, options or {}, make_tape)
     if backward is None:
-        raise TypeError(f"{place}: {target!r} is no layer: hand in its backward=, a function (dy, saved)")
+        raise TypeError(f"gradcheck: {target!r} is no layer: hand in its backward=, a function (dy, saved)")
     if options:
-        raise TypeError(f"{place}: options are for layers; bind an op's with functools.partial")
-    return PairProblem(target, backward, inputs, place)
+        raise TypeError("gradcheck: options are for layers; bind an op's with functools.partial")
+    return Problem(Pair(target, backward), inputs, {}, make_tape)

@@ -12,7 +12,7 @@ from tinytx.core import Tape, TapeError
 from tinytx.testing.differences import assert_same
 from tinytx.testing.gradcheck import gradcheck, name_of
 from tinytx.testing.problem import as_layer, outputs
-from tinytx.testing.trial import arrays_in, gradients, named_outputs, prepare, run, title
+from tinytx.testing.trial import arrays_in, gradients, named_outputs, prepare, run
 
 DTYPES = (np.float32, np.float64)
 ROUNDING = 1e-11  # two orders of summation, in float64
@@ -29,7 +29,7 @@ def check_determinism(layer, *inputs, options=None, tape=Tape):
     """A second forward and backward give the same bits: no hidden state, no unseeded randomness."""
     problem, dy = prepare(layer, inputs, options, tape)
     first = run(problem, dy)
-    assert_same(run(problem, dy), first, f"{title(problem)}: run a second time")
+    assert_same(run(problem, dy), first, f"{problem.place}: run a second time")
 
 
 def check_arguments_unmodified(layer, *inputs, options=None, tape=Tape):
@@ -44,7 +44,7 @@ def check_arguments_unmodified(layer, *inputs, options=None, tape=Tape):
         made = dict(arrays_in({"y": y, "dy": dy, "tape": [saved for _, saved in record._stack]}))
         before |= {name: array.copy() for name, array in made.items()}
         problem.backward(dy, record)
-        what = f"{title(problem)}: after forward and backward in {dtype.__name__}, beside before"
+        what = f"{problem.place}: after forward and backward in {dtype.__name__}, beside before"
         assert_same(watched | made, before, what)
         _run_read_only(problem, dy)
 
@@ -54,7 +54,7 @@ def _run_read_only(problem, dy):
     try:
         run(problem.on(*map(_locked, problem.inputs), options=locked), [_locked(part) for part in dy])
     except ValueError as error:
-        raise AssertionError(f"{title(problem)}: read-only inputs, options and dy are refused: {error}") from error
+        raise AssertionError(f"{problem.place}: read-only inputs, options and dy are refused: {error}") from error
 
 
 def _locked(value):
@@ -72,14 +72,14 @@ def check_gradients_accumulate(layer, *inputs, options=None, tape=Tape):
     twice = {f"the gradient of {name}": parameter.grad for name, parameter in problem.parameters.items()}
     expected = {name: 2 * once[name] for name in twice}
     shared = 1e-14  # (a + b) + (a + b) in another order, where a parameter is used at two places
-    assert_same(twice, expected, f"{title(problem)}: after two backwards, beside twice one", shared)
+    assert_same(twice, expected, f"{problem.place}: after two backwards, beside twice one", shared)
 
 
 def check_zero_dy(layer, *inputs, options=None, tape=Tape):
     """If dy is 0, all gradients are exactly 0."""
     problem, dy = prepare(layer, inputs, options, tape)
     found = _known(gradients(problem, [np.zeros_like(part) for part in dy]))
-    assert_same(found, {name: np.zeros_like(g) for name, g in found.items()}, f"{title(problem)}: where dy is 0")
+    assert_same(found, {name: np.zeros_like(g) for name, g in found.items()}, f"{problem.place}: where dy is 0")
 
 
 def check_linear_in_dy(layer, *inputs, options=None, tape=Tape):
@@ -89,7 +89,7 @@ def check_linear_in_dy(layer, *inputs, options=None, tape=Tape):
     a, b = _known(gradients(problem, one)), _known(gradients(problem, two))
     found = _known(gradients(problem, [2.5 * p - q for p, q in zip(one, two)]))
     expected = {name: 2.5 * a[name] - b[name] for name in found}
-    what = f"{title(problem)}: backward(2.5 a - b), beside 2.5 backward(a) - backward(b)"
+    what = f"{problem.place}: backward(2.5 a - b), beside 2.5 backward(a) - backward(b)"
     assert_same(found, expected, what, ROUNDING)
 
 
@@ -110,7 +110,7 @@ def check_shapes_and_dtypes(layer, *inputs, options=None, tape=Tape):
 def _check_kinds(problem, dtype, arrays):
     """Raise AssertionError unless named arrays have the dtype, and each gradient the shape of its array."""
     shapes = {f"the gradient of {name}": tensor.shape for name, tensor in problem.tensors.items()}
-    place = f"{title(problem)} in {dtype.__name__}"
+    place = f"{problem.place} in {dtype.__name__}"
     for name, array in arrays.items():
         if array is None:
             raise AssertionError(f"{place}: {name} is None: backward did not return it")
@@ -127,7 +127,7 @@ def check_non_contiguous(layer, *inputs, options=None, tape=Tape):
     expected = run(problem, dy)
     for layout in (_every_second, np.asfortranarray, _reversed):
         found = run(problem.on(*map(layout, problem.inputs)), [layout(part) for part in dy])
-        assert_same(found, expected, f"{title(problem)}: with inputs and dy as {layout.__name__} views", ROUNDING)
+        assert_same(found, expected, f"{problem.place}: with inputs and dy as {layout.__name__} views", ROUNDING)
 
 
 def _every_second(array):
@@ -151,7 +151,7 @@ def check_size_one(layer, *inputs, options=None, tape=Tape):
         small, _ = prepare(layer, [x[(slice(1),) * axes]], options, tape)
         for y, y_whole in zip(small.forward(), whole.forward()):
             if y.ndim != y_whole.ndim:
-                raise AssertionError(f"{title(small)}: x of shape {small.inputs[0].shape} gives y of shape {y.shape}")
+                raise AssertionError(f"{small.place}: x of shape {small.inputs[0].shape} gives y of shape {y.shape}")
         gradcheck(layer, *small.inputs, options=options, tape=tape, **how).raise_for_failure()
 
 
@@ -163,7 +163,7 @@ def check_empty_tape(layer, *inputs, options=None, tape=Tape):
         problem.backward(dy, record)
         record.check_empty()
     except TapeError as error:
-        raise AssertionError(f"{title(problem)}: {error}") from error
+        raise AssertionError(f"{problem.place}: {error}") from error
 
 
 def check_float32_beside_float64(layer, *inputs, options=None, tape=Tape):
@@ -183,7 +183,7 @@ def check_two_tapes(layer, *inputs, options=None, tape=Tape):
         problem.layer.zero_grad()
         y, record = records[name]
         found = named_outputs(y) | gradients(problem, dy, record)
-        assert_same(found, alone[name], f"{title(a)}: of two interleaved runs, {name} beside {name} alone")
+        assert_same(found, alone[name], f"{a.place}: of two interleaved runs, {name} beside {name} alone")
 
 
 def check_without_tape(layer, *inputs, options=None, tape=Tape):
@@ -191,7 +191,7 @@ def check_without_tape(layer, *inputs, options=None, tape=Tape):
     problem, _ = prepare(layer, inputs, options, tape)
     bare = outputs(problem.layer(*problem.inputs, **problem.options))
     taped = outputs(problem.layer(*problem.inputs, Tape(), **problem.options))
-    what = f"{title(problem)}: without a tape, beside a tape without a seed"
+    what = f"{problem.place}: without a tape, beside a tape without a seed"
     assert_same(named_outputs(bare), named_outputs(taped), what)
 
 

@@ -61,7 +61,7 @@ class Report:
     target : str
         The name of the layer or function.
     mode : str
-        "full", "sampled", "directional", "complex", or a description of "auto".
+        "full", "sampled", "directional", or a description of "auto".
     tensors : list of TensorReport
     reason : str
         The reason if the check as a whole has no verdict.

@@ -182,27 +182,3 @@ def attention_configs(draw, *, avoid=()):
     heads, width = draw(st.sampled_from(sorted(widths, key=lambda pair: (pair[0] * pair[1], pair))))
     core = DotProduct(pattern=draw(st.sampled_from([FULL, CAUSAL])))
     return {"d_model": heads * width, "n_heads": heads, "core": core, "bias": draw(st.booleans())}
-
-
-@st.composite
-def gpt_configs(draw, *, avoid=()):
-    """Draw arguments of `tinytx.models.GPTConfig`: every size differs from every other; no dropout.
-
-    Parameters
-    ----------
-    avoid : iterable of int
-        Sizes that are taken: B. ``max_len`` is at least 4.
-    """
-    taken = set(avoid)
-    attention = draw(attention_configs(avoid=taken))
-    d, h = attention["d_model"], attention["n_heads"]
-    taken |= {d, h, d // h}
-    sizes = draw(distinct_sizes("vocab_size", "max_len", "d_ff", low=4, avoid=taken))
-    return sizes | {
-        "d_model": d,
-        "n_heads": h,
-        "n_layers": draw(st.integers(1, 2)),
-        "tied_head": draw(st.booleans()),
-        "norm_order": draw(st.sampled_from(("pre", "post"))),
-        "activation": draw(st.sampled_from(("gelu_tanh", "gelu", "relu"))),
-    }

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from tinytx.testing.hints import hint
-from tinytx.testing.numeric import Estimate, Kink, complex_step, derivative, look_closely, noise_floor
+from tinytx.testing.numeric import Estimate, Kink, derivative, look_closely, noise_floor
 from tinytx.testing.report import FAIL, INCONCLUSIVE, KINK, PASS, VERDICTS
 from tinytx.testing.rounding import along, cotangent, rms
 from tinytx.testing.rows import rows_added_up
@@ -62,8 +62,8 @@ class TensorComparison:
 
     def run(self, mode):
         """Compare in one of gradcheck's modes."""
-        if mode in ("full", "complex"):
-            self._entries(self.entries, mode == "complex")
+        if mode == "full":
+            self._entries(self.entries)
         elif mode == "sampled":
             self._entries(self._choose())
         else:
@@ -81,19 +81,6 @@ class TensorComparison:
 
     def _along(self, direction):
         return along(self.whole.problem, self.whole.dy, self.tensor, direction, self.raised)
-
-    def _complex_step(self, direction):
-        problem, name = self.whole.problem, self.report.name
-
-        def f(h):
-            problem.put(name, self.tensor + h * direction)
-            try:
-                terms = [(d * y)[d != 0] for d, y in zip(self.whole.dy, problem.forward())]
-            finally:
-                problem.put(name, self.tensor)
-            return sum(t.sum() for t in terms), float(sum(np.abs(np.imag(t)).sum() for t in terms))
-
-        return complex_step(f, rms(self.tensor))
 
     def _estimate(self, direction):
         """Return an estimate; if its error bar is wide, a better one that also uses tiny steps."""
@@ -136,39 +123,14 @@ class TensorComparison:
         verdict = self.judge.verdict(analytic, coarse, scale, root_n)
         return (found, FAIL) if verdict == FAIL else (coarse, verdict)
 
-    def _entries(self, entries, use_complex=False):
+    def _entries(self, entries):
         """Compare single entries and write the report; return the entries at kinks."""
-        found = {}
-        for i in entries:
-            direction = _unit(self.tensor.shape, i)
-            try:
-                found[i] = self._complex_step(direction) if use_complex else self._estimate(direction)
-            except TypeError as refused:
-                if not use_complex:
-                    raise
-                self.report.verdict, self.report.reason = INCONCLUSIVE, f"no complex input: {refused}"
-                return set()
-        values = np.array([estimate.value for estimate in found.values()])
-        scale = rms(values)
+        found = {i: self._estimate(_unit(self.tensor.shape, i)) for i in entries}
+        scale = rms(np.array([estimate.value for estimate in found.values()]))
         verdicts = {i: self.judge.verdict(float(self.a.flat[i]), found[i], scale) for i in entries}
-        if use_complex and FAIL in verdicts.values() and self._not_analytic(found, verdicts, scale):
-            return set()
-        if not use_complex:
-            self._confirm(found, verdicts, scale)
+        self._confirm(found, verdicts, scale)
         self._settle(found, verdicts)
         return {i for i in entries if isinstance(found[i], Kink)}
-
-    def _not_analytic(self, found, verdicts, scale):
-        """Return whether the complex step is wrong instead of backward, by a real difference; write it into the report."""
-        worst = max((i for i in verdicts if verdicts[i] == FAIL), key=lambda i: _off(self.a.flat[i], found[i]))
-        real, verdict = self._look(_unit(self.tensor.shape, worst), float(self.a.flat[worst]), scale)
-        if verdict == FAIL:
-            return False
-        self.report.verdict, self.report.reason = INCONCLUSIVE, (
-            f"the function is not analytic (abs, a maximum, a comparison, .real?): at {self._index(worst)} the complex "
-            f"step gives {found[worst].value:.6g}, a difference {real.value:.6g}: use another mode"
-        )
-        return True
 
     def _confirm(self, found, verdicts, scale):
         """Compare doubtful entries again with tiny steps, the worst first; only confirmed verdicts remain."""

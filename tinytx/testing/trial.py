@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytx.core import Layer, Tape
 from tinytx.testing.gradcheck import name_of, no_float_input, no_float_output, randomize_parameters
-from tinytx.testing.problem import LayerProblem, as_layer, refuse_class, with_dtype
+from tinytx.testing.problem import Problem, as_layer, refuse_class, with_dtype
 from tinytx.testing.report import NothingCompared
 from tinytx.testing.rounding import cotangent
 
@@ -25,7 +25,7 @@ def prepare(layer, inputs, options=None, tape=Tape, dtype=np.float64, seed=0):
 
     Returns
     -------
-    problem : LayerProblem
+    problem : Problem
     dy : list of array
         One for each output, of its shape.
 
@@ -42,8 +42,8 @@ def prepare(layer, inputs, options=None, tape=Tape, dtype=np.float64, seed=0):
     double = with_dtype(layer, np.float64)
     randomize_parameters(double.parameters(), rng)
     place = name_of(layer)
-    single = LayerProblem(double, inputs, options or {}, tape, place, np.float32)
-    fresh, used = (LayerProblem(single.layer, single.inputs, single.options, tape, place, dtype) for _ in range(2))
+    single = Problem(double, inputs, options or {}, tape, place, np.float32)
+    fresh, used = (Problem(single.layer, single.inputs, single.options, tape, place, dtype) for _ in range(2))
     with np.errstate(all="ignore"):
         nothing = no_float_input(used)
         y = [] if nothing else used.forward()
@@ -51,11 +51,6 @@ def prepare(layer, inputs, options=None, tape=Tape, dtype=np.float64, seed=0):
     if nothing:
         raise NothingCompared(f"{place}: {nothing}")
     return fresh, [cotangent(rng, part.shape).astype(np.float32).astype(dtype) for part in y]
-
-
-def title(problem):
-    """Return the name of the layer, for the beginning of messages."""
-    return name_of(problem.layer)
 
 
 def run(problem, dy):

@@ -1,13 +1,14 @@
 """first_wrong_op finds the layer and the operation that make the gradient of a model wrong."""
 
 import functools
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from tinytx import ops
-from tinytx.core import Tape
+from tinytx.core import Layer, Tape
 from tinytx.testing.gradcheck import gradcheck, name_of
 from tinytx.testing.report import FAIL, Report
 from tinytx.testing.trial import prepare
@@ -52,16 +53,35 @@ class Finding:
         )
 
 
-class _Watching(Tape):
-    """A tape that records every call of a layer with its inputs, children before their parents."""
+class _Call(NamedTuple):
+    """A call of a layer; ``operations`` holds (name, arguments, keywords) of the operations that it called itself."""
 
-    def __init__(self, calls, **settings):
-        super().__init__(**settings)
-        self._calls = calls
+    layer: Layer
+    inputs: tuple
+    options: dict
+    operations: list
+
+
+class _Watching(Tape):
+    """A tape that records the first call of every layer, children before their parents.
+
+    Attributes
+    ----------
+    calls : dict of int to _Call
+        By the layer's id.
+    operations : list
+        Those that the layer which runs now has called so far.
+    """
+
+    def __init__(self, *, seed=None):
+        super().__init__(seed=seed)
+        self.calls, self.operations = {}, []
 
     def call(self, layer, inputs, settings):
+        parents, self.operations = self.operations, []
         y = super().call(layer, inputs, settings)
-        self._calls.append((layer, inputs, settings))
+        self.calls.setdefault(id(layer), _Call(layer, inputs, settings, self.operations))
+        self.operations = parents
         return y
 
 
@@ -102,32 +122,31 @@ def first_wrong_op(model, *inputs, options=None, seed=None, **settings):
     None
     """
     problem, _ = prepare(model, inputs, options, lambda: Tape(seed=seed))
-    calls, seen = [], set()
-    with np.errstate(all="ignore"):
-        problem.layer(*problem.inputs, _Watching(calls, seed=seed), **problem.options)
+    tape = _Watching(seed=seed)
+    with np.errstate(all="ignore"), _watched_operations(tape):
+        problem.layer(*problem.inputs, tape, **problem.options)
     settings = {"randomize": False, "tape": lambda: Tape(seed=seed), **settings}
-    for layer, inputs, options in calls:
-        if id(layer) in seen:
-            continue
-        seen.add(id(layer))
-        report = gradcheck(layer, *inputs, options=options, **settings)
+    for call in tape.calls.values():
+        report = gradcheck(call.layer, *call.inputs, options=call.options, **settings)
         if report.verdict == FAIL:
-            return _finding(problem.layer, layer, inputs, options, report, settings)
+            return _finding(problem.layer, call, report)
     return None
 
 
-def _finding(model, layer, inputs, options, report, settings):
+def _finding(model, call, report):
     """Return the Finding for a layer that fails: it names the operation that fails, or the layer's own code."""
-    path = next((path for path, found in model.named_layers() if found is layer), "")
+    path = next((path for path, found in model.named_layers() if found is call.layer), "")
     op = ""
-    for name, f, backward, arguments in _operations(layer, inputs, options, settings["tape"]):
-        own = gradcheck(f, *arguments, backward=backward)
+    for name, arguments, keywords in call.operations:
+        f = _of_arrays(functools.partial(getattr(ops, name), **keywords), arguments)
+        arrays = [value for value in arguments if isinstance(value, np.ndarray)]
+        own = gradcheck(f, *arrays, backward=getattr(ops, f"{name}_backward"))
         if own.verdict == FAIL:
             op, report = name, own
             break
     worst = next(tensor for tensor in report.tensors if tensor.verdict == FAIL)
-    shared = [] if op else _holders(model, layer, worst.name)
-    return Finding(path, name_of(layer), op, worst.name, worst.index, shared, report)
+    shared = [] if op else _holders(model, call.layer, worst.name)
+    return Finding(path, name_of(call.layer), op, worst.name, worst.index, shared, report)
 
 
 def _holders(model, layer, name):
@@ -141,18 +160,6 @@ def _holders(model, layer, name):
     return holders if len(holders) > 1 else []
 
 
-def _operations(layer, inputs, options, make_tape):
-    """Yield (name, f, backward, arguments) of the operations that a layer itself calls through ``ops``."""
-    calls = []
-    with _noting(calls):
-        tape = _OwnOnly(layer, calls, make_tape())
-        tape.call(layer, inputs, options)
-    for name, arguments, keywords in calls:
-        f, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
-        arrays = [value for value in arguments if isinstance(value, np.ndarray)]
-        yield name, _of_arrays(functools.partial(f, **keywords), arguments), backward, arrays
-
-
 def _of_arrays(f, arguments):
     """Return f as a function of its array arguments; the other arguments are bound."""
 
@@ -164,39 +171,21 @@ def _of_arrays(f, arguments):
     return bound
 
 
-class _OwnOnly(Tape):
-    """A tape that removes the operations of a layer's children from the list of calls."""
-
-    def __init__(self, layer, calls, like):
-        super().__init__(seed=like.seed, step=like.step, first_row=like.first_row)
-        self._layer, self._calls = layer, calls
-
-    def call(self, layer, inputs, settings):
-        before = len(self._calls)
-        y = super().call(layer, inputs, settings)
-        if layer is not self._layer:
-            del self._calls[before:]
-        return y
-
-
 @contextmanager
-def _noting(calls):
-    """Return a context that records the calls of every operation that has a backward."""
-    pairs = [name for name in ops.__all__ if f"{name}_backward" in ops.__all__]
-    originals = {name: getattr(ops, name) for name in pairs}
+def _watched_operations(tape):
+    """Return a context in which a tape records every call of an operation of ``ops`` that has a backward."""
 
-    def noting(name, f):
+    def watched(name, f):
         @functools.wraps(f)
         def call(*arguments, **keywords):
-            calls.append((name, arguments, keywords))
+            tape.operations.append((name, arguments, keywords))
             return f(*arguments, **keywords)
 
         return call
 
-    try:
-        for name, f in originals.items():
-            setattr(ops, name, noting(name, f))
+    with ExitStack() as stack:
+        for name in ops.__all__:
+            if f"{name}_backward" in ops.__all__:
+                stack.callback(setattr, ops, name, getattr(ops, name))
+                setattr(ops, name, watched(name, getattr(ops, name)))
         yield
-    finally:
-        for name, f in originals.items():
-            setattr(ops, name, f)
