@@ -115,7 +115,7 @@ def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         with atomic_write(path):
             pass
-    assert caught.value.filename == str(path)
+    assert caught.value.filename == str(path) and f"there is no folder {path.parent}: make it first" in str(caught.value)
 
 
 def test_a_link_is_followed(tmp_path):

@@ -1,6 +1,10 @@
-"""Optional dependencies: imported where they are used; if one is missing, the error says how to install it."""
+"""Imports on demand: optional dependencies, whose error says how to install them, and Python files of the user's."""
 
 import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
 
 
 class MissingExtra(ImportError):
@@ -38,3 +42,33 @@ def require(module, extra, purpose):
         package = module.partition(".")[0]
         message = f'{purpose} needs {package}: pip install "tinytx[{extra}]"'
         raise MissingExtra(message, name=error.name) from error
+
+
+def import_file(name):
+    """Run a Python file of the user's, which may import its neighbours, and return it as a module.
+
+    Parameters
+    ----------
+    name : str or Path
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or it raises an error: the message names file and line.
+    """
+    path = Path(name)
+    if not path.is_file():
+        raise ValueError(f"there is no file {name}: check its name and the working folder")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # a user's file may raise any exception
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == module.__file__]
+        line = frames[-1].lineno if frames else getattr(error, "lineno", None)  # a SyntaxError has no frame there
+        place = name if line is None else f"{name}, line {line}"
+        raise ValueError(f"{place}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    return module

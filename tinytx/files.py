@@ -74,6 +74,8 @@ def atomic_write(path):
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):
             reason = f"{error.strerror or error}: not written; an older file of that name is unchanged"
+            if not target.parent.is_dir():
+                reason = f"there is no folder {target.parent}: make it first"
             raise OSError(error.errno, reason, str(path)) from error  # name the user's file, not the temporary one
         raise
     _sync_folder(target.parent)

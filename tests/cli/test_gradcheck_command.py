@@ -17,6 +17,13 @@ layer = LayerNorm(3)
 not_a_case = 5
 x = np.arange(6.0).reshape(2, 3)
 
+def scale(x, weight):
+    return x * weight, (x, weight)
+
+def scale_backward(dy, saved):
+    x, weight = saved
+    return dy * weight, (dy * x).sum(axis=0)
+
 def right():
     return layer, x
 
@@ -48,6 +55,13 @@ def test_right_ones_exit_with_0(cases, name, arguments):
     assert main(["gradcheck", f"{cases}:{name}", *arguments]) == 0
 
 
+@pytest.mark.parametrize("name, shapes", [("layer", ["2,3"]), ("scale", ["2,3", "3"]), ("right", [])])
+def test_a_file(cases, capsys, name, shapes):
+    """A layer, an operation and a case of a file that is named by its path."""
+    assert main(["gradcheck", f"{cases}.py:{name}", *(["--shapes", *shapes] if shapes else [])]) == 0
+    assert "PASS" in capsys.readouterr().out
+
+
 def test_a_wrong_one_exits_with_1_and_says_where_in_json(cases, capsys):
     """Scripts read the exit code and the JSON: both must show the failure."""
     assert main(["gradcheck", f"{cases}:wrong", "--json"]) == 1
@@ -60,6 +74,8 @@ def test_a_wrong_one_exits_with_1_and_says_where_in_json(cases, capsys):
     [
         ["nocolon"],
         ["no.such.module:thing"],
+        ["none.py:thing"],
+        ["cases_of_mine.py:thing"],
         ["tinytx.ops:no_such_op"],
         ["tinytx.ops:layer_norm"],
         ["tinytx.ops:layer_norm", "--shapes", "3,x"],

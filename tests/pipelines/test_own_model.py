@@ -84,3 +84,17 @@ def test_a_pipeline_asks_for_its_kind(tmp_path):
     with pytest.raises(ValueError, match="holds gpt for NextToken, expected one for HiddenWords; for it there is python -m tinytx sample"):
         load_run(tmp_path, Filler)
     assert isinstance(load_run(tmp_path, Filler, Writer), Writer)
+
+
+class Letters(NextToken):
+    """A task of a user's."""
+
+
+def test_a_task_of_ones_own_is_not_taken_for_another_one(tmp_path):
+    """Catches a model that says next letters, handed to a pipeline for hidden words, which then fails somewhere."""
+    model = Letters.around(PairsOfLetters, PairsConfig(4), rng=np.random.default_rng(0))
+    save_checkpoint(tmp_path, model, tokenizer=CharTokenizer("abcd").to_dict())
+    own = OWN | {"Letters": Letters}
+    with pytest.raises(ValueError, match="holds PairsOfLetters for Letters, expected one for HiddenWords"):
+        load_run(tmp_path, Filler, own=own)
+    assert isinstance(load_run(tmp_path, Filler, Writer, own=own), Writer)

@@ -94,6 +94,30 @@ def test_what_cannot_be_done(tinytx, letters, finished, no_pictures, name, named
     assert not (letters / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "code, named",
+    [
+        ("import numpy\nfrom tinytx.layers import Lineer", "mine.py, line 2: ImportError: cannot import name 'Lineer'"),
+        ("\n\nRECIPE = Recipe()", "mine.py, line 3: NameError: name 'Recipe' is not defined"),
+        ("x = (", "mine.py, line 1: SyntaxError: "),
+    ],
+)
+def test_an_error_in_the_file_names_its_line(tinytx, letters, code, named):
+    (letters / "mine.py").write_text(code)
+    result = tinytx("train mine.py")
+    assert result.code == 2 and f"tinytx: {named}" in result.err
+
+
+def test_a_run_that_fails_before_its_first_step_leaves_no_checkpoint(tinytx, letters, no_pictures):
+    """Catches a model without a step's training, which looks like a run that can be used."""
+    source = (letters / "letters.py").read_text().replace("batch=lambda step: random_batch", "batch=lambda step: none")
+    (letters / "broken.py").write_text(source)
+    with pytest.raises(NameError):
+        tinytx(TRAIN.replace("letters", "broken"), "--out runs/a")
+    assert not (letters / "runs/a").exists()
+    assert tinytx(TRAIN, "--steps 1 --out runs/a").code == 0
+
+
 def test_what_an_own_recipe_suggests_works(tinytx, letters, tiny, no_pictures):
     """Catches a command that cannot read the run, since it is not told whose recipe it is."""
     source = "from dataclasses import replace\nfrom tinytx.recipes import gpt\nRECIPE = replace(gpt.RECIPE, system='Mine')\n"

@@ -1,13 +1,15 @@
-"""``python -m tinytx gradcheck package.module:object``: check a backward from the command line."""
+"""``python -m tinytx gradcheck MODULE:OBJECT``: check a backward from the command line."""
 
 import argparse
 import importlib
 import json
+import operator
 import sys
 
 import numpy as np
 
 from tinytx.core import Layer
+from tinytx.extras import import_file
 from tinytx.testing import Report, gradcheck
 from tinytx.testing.gradcheck import MODES
 
@@ -19,6 +21,7 @@ HELP = """What OBJECT may be:
 
 Examples:
   python -m tinytx gradcheck tinytx.ops:layer_norm --shapes 3,5 5 5
+  python -m tinytx gradcheck mine.py:scale --shapes 2,3,4
   python -m tinytx gradcheck mymodule:my_case --json
 """
 
@@ -31,7 +34,7 @@ def add_arguments(parser):
     )
     parser.epilog = HELP
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("object", metavar="package.module:object", help="what to check, see below")
+    parser.add_argument("object", metavar="MODULE:OBJECT", help="what to check, see below; MODULE is a module's name or FILE.py")
     parser.add_argument("--shapes", nargs="+", metavar="N,N", help="shapes of the float inputs, drawn at random")
     parser.add_argument("--mode", choices=MODES, default="auto", help="which entries to look at (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="of inputs, weights and directions (default: 0)")
@@ -47,20 +50,18 @@ def run(arguments):
 
 
 def _resolve(name):
-    """Return the object that package.module:object names."""
-    module, separator, path = name.partition(":")
-    if not separator or not path:
-        raise ValueError(f"gradcheck: {name!r} names no object: expected package.module:object")
+    """Return (the object that MODULE:OBJECT names, the backward beside it or None)."""
+    place, _, path = name.rpartition(":")
+    if not place or not path:
+        raise ValueError(f"gradcheck: {name!r} names no object: expected package.module:object, or FILE.py:object")
     sys.path.insert(0, "")
     try:
-        found = importlib.import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
+        module = import_file(place) if place.endswith(".py") else importlib.import_module(place)
+        return operator.attrgetter(path)(module), getattr(module, f"{path}_backward", None)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"gradcheck: {name}: {error}") from error
     finally:
         sys.path.remove("")
-    return found, getattr(importlib.import_module(module), f"{path}_backward", None)
 
 
 def _report(resolved, arguments):

@@ -1,6 +1,7 @@
 """Trained models from the folders of their runs, with their tokenizers, and a clear word where they do not fit."""
 
 from tinytx.data import tokenizer_from_dict
+from tinytx.tasks import TASKS
 from tinytx.training import load_checkpoint
 from tinytx.wording import command, counted
 
@@ -26,7 +27,7 @@ def load_run(folder, *pipelines, own=None):
     """
     model, _, meta = load_checkpoint(folder, own=own)
     fitting = [pipeline for pipeline in pipelines if isinstance(model, pipeline.task)]
-    if own and not fitting and (meta.get("task") or meta["model"]) in own:
+    if own and not fitting and (meta.get("task") or meta["model"]) in own and not isinstance(model, tuple(TASKS.values())):
         fitting = pipelines
     if not fitting:
         use = f"; for it there is {command(USE[meta['task']], folder)}" if meta.get("task") in USE else ""

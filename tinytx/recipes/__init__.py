@@ -1,10 +1,9 @@
 """Recipes: one file for each trained thing, with its settings, its data, what is measured, and the figure to expect."""
 
 import importlib
-import importlib.util
-import sys
 from pathlib import Path
 
+from tinytx.extras import import_file
 from tinytx.recipes.data_files import DataFile
 from tinytx.recipes.recipe import Expect, Prepared, Recipe
 
@@ -31,20 +30,13 @@ def load_recipe(name):
     Raises
     ------
     ValueError
-        If there is no such recipe.
+        If there is no such recipe, or the file raises an error: the message names its line.
     """
     if name in RECIPES:
         return importlib.import_module(f"tinytx.recipes.{name}").RECIPE
-    path = Path(name)
-    if path.suffix != ".py" or not path.is_file():
+    if Path(name).suffix != ".py" or not Path(name).is_file():
         raise ValueError(f"{name!r} is no recipe: expected one of {', '.join(RECIPES)}, or a Python file with a RECIPE")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.pop(0)
+    module = import_file(name)
     if not hasattr(module, "RECIPE"):
         raise ValueError(f"{name} holds no RECIPE: set RECIPE = tinytx.recipes.Recipe(...) in it")
     return module.RECIPE

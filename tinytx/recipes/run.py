@@ -135,6 +135,9 @@ class Run:
             )
             if self.finished:
                 self._catch_up(evaluate)
+        except Exception:
+            self._remove_if_untrained()
+            raise
         finally:
             self.seconds = time.perf_counter() - began
             if not self.finished:
@@ -148,6 +151,13 @@ class Run:
             with contextlib.suppress(OSError):
                 print(f"Ended after step {self.trainer.optimizer.t} of {settings.steps}: {since}", flush=True)
         return self.finished
+
+    def _remove_if_untrained(self):
+        """Remove the checkpoint of a new run that failed before its first step, and the folder if nothing else is there."""
+        if not self.resumed and not self.trainer.optimizer.t:
+            (self.folder / NAME).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # other files are there
+                self.folder.rmdir()
 
     def _validate(self, evaluate):
         """Return the loss of a validation on the way; keep the checkpoint if none was better."""
