@@ -68,6 +68,19 @@ TABLE = {
     "data/tokenizers/tokenizer.py": [
         ("padding with id 0 is written out", "if i is not None]", "if i]"),
     ],
+    "data/tokenizers/json_tokenizer.py": [
+        ("a text writes the hidden name", 'part.replace(MARK, "\\ufffd")', "part"),
+    ],
+    "data/tokenizers/tokenizer_json.py": [
+        ("a name of the vocabulary is the special token", "{new.get(name, name): i for", "{name: i for"),
+        ("a piece of the vocabulary is the special token", "[[new.get(name, name), score]", "[[name, score]"),
+        ("a name in the list of added tokens is the special token",
+         'token | {"content": new.get(token["content"], token["content"])}', "token"),
+        ("merges make the special token", "if new.keys().isdisjoint(_names_of(merge, prefix))", "if True"),
+        ("the file's padding fills every text", '| {"padding": None, "truncation": None}', ""),
+        ("a panic of the library reaches the caller", "except BaseException as error:", "except Exception as error:"),
+        ("an id of four billion makes a table of as many names", "10_000 + 10 * len(ids)", "10**12"),
+    ],
     "data/texts/dates.py": [
         ("the 13th is the 13rd", "(11, 12, 13)", "(11, 12)"),
     ],

@@ -11,7 +11,7 @@ from tinytx.data import (
     BERT_SPECIAL,
     SPECIAL,
     TOKENIZERS,
-    CharTokenizer,
+    JsonTokenizer,
     SubwordTokenizer,
     TutorialTokenizer,
     WordPieceTokenizer,
@@ -33,6 +33,7 @@ ALL = SHARED | {  # those of BERT too, which have special tokens of their own
     "wordpieces": WordPieceTokenizer.from_texts(TEXTS, 80),
     "published": WordPieceTokenizer(["a", "##b"], special_ids=(1, 0, 3, 6, 5)),
     "bert words": WordTokenizer.from_texts(TEXTS, special=BERT_SPECIAL),
+    "tokenizer.json": JsonTokenizer.from_json(WordPieceTokenizer.from_texts(TEXTS, 80).to_json()),
 }
 all_kinds = pytest.mark.parametrize("tokenizer", ALL.values(), ids=ALL)
 
@@ -132,6 +133,15 @@ def test_saved_as_json_and_loaded(tokenizer, tmp_path):
     assert repr(again) == repr(tokenizer)
 
 
+@all_kinds
+def test_a_tokenizer_json_is_for_kinds_that_the_library_has(tokenizer):
+    if isinstance(tokenizer, (SubwordTokenizer, WordPieceTokenizer, JsonTokenizer)):
+        assert json.loads(tokenizer.to_json())["version"] == "1.0"
+    else:
+        with pytest.raises(ValueError, match=f"Tokenizer: a tokenizer.json has no rules for .* {tokenizer.kind}: train"):
+            tokenizer.to_json()
+
+
 @every_kind
 def test_other_special_tokens(tokenizer):
     """What a masked language model needs."""
@@ -219,7 +229,7 @@ def test_every_missing_or_misshapen_field_is_refused(tokenizer):
             with pytest.raises(ValueError, match=type(tokenizer).__name__):
                 tokenizer_from_dict(state)
         assert tokenizer.to_dict()[name] == value  # the state is not the tokenizer's own memory
-    for other in (CharTokenizer, WordTokenizer, SubwordTokenizer, TutorialTokenizer, WordPieceTokenizer):
+    for other in {type(tokenizer) for tokenizer in ALL.values()}:
         if other is not type(tokenizer):
             with pytest.raises(ValueError, match=f"is not what {other.__name__}.to_dict returns"):
                 other.from_dict(tokenizer.to_dict())

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinytx.arguments import check_texts
 from tinytx.data.tokenizers.tokenizer import SPECIAL, Tokenizer, room_for
+from tinytx.data.tokenizers.tokenizer_json import json_of
 from tinytx.extras import require
 
 
@@ -64,7 +65,7 @@ class SubwordTokenizer(Tokenizer):
             model = tokenizers.models.BPE(vocab=ids, merges=merges)
         except Exception as error:  # the library raises this type
             raise ValueError(f"SubwordTokenizer: parts and merges do not fit: {error}; train it again") from error
-        self._bpe = _byte_level(model)
+        self._bpe = _byte_level(model, lower)
         super().__init__(special, [self._bpe.decode([i]) for i in range(len(parts))])
         self.parts, self.merges, self.lower = parts, merges, bool(lower)
 
@@ -92,14 +93,19 @@ class SubwordTokenizer(Tokenizer):
         tokenizers, texts = _library(), check_texts("SubwordTokenizer", "texts", texts)
         alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
         size = room_for("SubwordTokenizer", vocab_size, special, len(alphabet), "bytes")
-        library = _byte_level(tokenizers.models.BPE())
+        library = _byte_level(tokenizers.models.BPE(), lower)
         trainer = tokenizers.trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
-        library.train_from_iterator((text.lower() if lower else text for text in texts), trainer)
+        library.train_from_iterator(texts, trainer)
         model = json.loads(library.to_str())["model"]
         return cls(sorted(model["vocab"], key=model["vocab"].get), model["merges"], special, lower=lower)
 
+    def to_json(self):
+        """Return the content of a ``tokenizer.json``; raise ValueError if a special token is a part too."""
+        names = self.special + tuple(self.parts)
+        model = _library().models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=self.merges)
+        return json_of(_byte_level(model, self.lower), self)
+
     def _pieces(self, text):
-        text = text.lower() if self.lower else text
         self._check_encodable(text)
         return self._bpe.encode(text).ids
 
@@ -125,10 +131,11 @@ def _library():
     return require("tokenizers", "exchange", "a vocabulary of subwords")
 
 
-def _byte_level(model):
+def _byte_level(model, lower):
     """Return the library's tokenizer with a model: it only turns text into bytes, cuts at spaces, and reverses this."""
     tokenizers = _library()
     library = tokenizers.Tokenizer(model)
+    library.normalizer = tokenizers.normalizers.Lowercase() if lower else None
     library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.decoder = tokenizers.decoders.ByteLevel()
     return library

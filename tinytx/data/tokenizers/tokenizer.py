@@ -56,10 +56,7 @@ class Tokenizer:
     special_last = False  # whether special tokens have the last ids, and not the first
 
     def __init__(self, special, names, special_ids=None):
-        check_list(self._place, "special", special)
-        special = tuple(special)
-        if len(set(special)) < len(special) or not all(isinstance(name, str) and name for name in special):
-            raise ValueError(f"{self._place}: special tokens are {special}, expected different names, none empty")
+        special = self._checked_names(special)
         v, first = len(special) + len(names), len(names) if self.special_last else 0
         special_ids = tuple(range(first, first + len(special)) if special_ids is None else special_ids)
         in_range = all(isinstance(i, int) and 0 <= i < v for i in special_ids)
@@ -78,6 +75,13 @@ class Tokenizer:
     @property
     def _place(self):
         return type(self).__name__
+
+    def _checked_names(self, special):
+        """Return special tokens as a tuple; raise ValueError unless they are different names."""
+        check_list(self._place, "special", special)
+        if not all(isinstance(name, str) and name for name in special) or len(set(special)) < len(special):
+            raise ValueError(f"{self._place}: special tokens are {tuple(special)}, expected different names, none empty")
+        return tuple(special)
 
     def special_id(self, name):
         """Return the id of a special token.
@@ -112,8 +116,7 @@ class Tokenizer:
             If a part of it is not in the vocabulary, and there is no ``<unk>``; the message has the first such part
             and its position.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"{self._place}: text is a {type(text).__name__}, expected a str; encode one at a time")
+        self._check_text(text)
         pieces = self._pieces(text)
         ids = self._look_up(pieces)
         unknown = ids < 0
@@ -208,6 +211,17 @@ class Tokenizer:
         """Return what ``from_dict`` needs, in JSON's types: the part of a checkpoint that makes it readable."""
         return {"kind": self.kind} | {name: plain(getattr(self, name)) for name in {"special": list} | self.fields}
 
+    def to_json(self):
+        """Return the content of a ``tokenizer.json``, by which Hugging Face's library makes the same ids of a text.
+
+        Raises
+        ------
+        ValueError
+            If the library has no such rules.
+        """
+        remedy = "train a SubwordTokenizer or a WordPieceTokenizer"
+        raise ValueError(f"{self._place}: a tokenizer.json has no rules for a vocabulary of {self.kind}: {remedy}")
+
     @classmethod
     def from_dict(cls, state):
         """Return the tokenizer that ``to_dict`` described.
@@ -236,6 +250,11 @@ class Tokenizer:
         entry, count = Counter(entries).most_common(1)[0]
         if count > 1:
             raise ValueError(f"{self._place}: {entry!r} occurs {count} times; {remedy}")
+
+    def _check_text(self, text):
+        """Raise TypeError if a text is not a str."""
+        if not isinstance(text, str):
+            raise TypeError(f"{self._place}: text is a {type(text).__name__}, expected a str; encode one at a time")
 
     def _check_encodable(self, text):
         """Raise ValueError if a text contains half of a surrogate pair, which UTF-8 cannot encode."""

@@ -2,13 +2,14 @@
 
 from tinytx.arguments import check_pairs
 from tinytx.data.tokenizers.characters import CharTokenizer
+from tinytx.data.tokenizers.json_tokenizer import JsonTokenizer
 from tinytx.data.tokenizers.subwords import SubwordTokenizer
 from tinytx.data.tokenizers.tutorial import TutorialTokenizer
 from tinytx.data.tokenizers.wordpieces import WordPieceTokenizer
 from tinytx.data.tokenizers.words import WordTokenizer
 
 TOKENIZERS = {"characters": CharTokenizer, "words": WordTokenizer, "subwords": SubwordTokenizer}
-_KINDS = TOKENIZERS | {"tutorial": TutorialTokenizer, "wordpieces": WordPieceTokenizer}
+_KINDS = TOKENIZERS | {kind.kind: kind for kind in (TutorialTokenizer, WordPieceTokenizer, JsonTokenizer)}
 
 
 def build_tokenizers(pairs, kind, *, shared=False, **options):
@@ -51,7 +52,7 @@ def tokenizer_from_dict(state):
     ValueError
         If ``state`` does not describe a tokenizer.
     MissingExtra
-        If it describes subwords or word pieces, and ``tokenizers`` is not installed.
+        If it describes subwords, word pieces or a tokenizer.json, and ``tokenizers`` is not installed.
     """
     kind = state.get("kind") if isinstance(state, dict) else None
     if not isinstance(kind, str) or kind not in _KINDS:

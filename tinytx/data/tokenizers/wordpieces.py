@@ -18,6 +18,7 @@ import numpy as np
 from tinytx.arguments import check_list, check_texts
 from tinytx.data.reading import DataError, read_lines
 from tinytx.data.tokenizers.tokenizer import BERT_SPECIAL, Tokenizer, room_for
+from tinytx.data.tokenizers.tokenizer_json import json_of
 from tinytx.data.tokenizers.words import text_of
 from tinytx.extras import require
 
@@ -145,6 +146,14 @@ class WordPieceTokenizer(Tokenizer):
     def word_starts(self, ids):
         """Return where words start, bool (n,): False at pieces with "##"."""
         return np.array([not name.startswith(GOES_ON) for name in self.tokens(ids)], bool)
+
+    def to_json(self):
+        """Return the content of a ``tokenizer.json``; raise ValueError if a special token is a piece too."""
+        tokenizers, vocab = _library(), {name: i for i, name in enumerate(self.names)}
+        unk = BERT_SPECIAL[1] if self.unk_id is None else self.names[self.unk_id]
+        library = _bert(tokenizers.models.WordPiece(vocab=vocab, unk_token=unk), self.lower)
+        library.decoder = tokenizers.decoders.WordPiece(prefix=GOES_ON)
+        return json_of(library, self)
 
     def _pieces(self, text):
         self._check_encodable(text)
