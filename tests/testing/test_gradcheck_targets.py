@@ -207,3 +207,14 @@ def test_right_at_every_scale(scale):
     x = scale * draw(2, 3, 6)
     for target in (LayerNorm(6), make_block(6, 2, 9, causal=True, rng=rng())):
         assert gradcheck(target, x, mode="sampled", samples=3).verdict == "PASS"
+
+
+def test_labels_are_a_jump():
+    """A label is compared with 1: the loss holds one value there and another beside it, and no slope."""
+
+    def hinge(x, label):
+        return float(np.where(label == 1, x, np.maximum(0, 1 - x)).sum()), label
+
+    report = gradcheck(hinge, X, np.ones_like(X), backward=lambda dy, label: (dy * (label == 1), 0 * label))
+    assert [tensor.verdict for tensor in report.tensors] == ["PASS", "KINK"]
+    assert "here the value jumps" in report["label"].reason

@@ -140,6 +140,19 @@ class TestLookClosely:
             assert abs(found.value - steepness) <= found.error <= 1e-6 * steepness
 
 
+    @pytest.mark.parametrize("beside", [(0.0, 1.0), (1.0, 0.0), (1.0, 1.0)], ids=["right", "left", "both"])
+    def test_a_jump(self, beside):
+        """A value that holds at 0 and on one side at most has no slope, wherever the steps are."""
+        left, right = beside
+        found = look_closely(sized(lambda h: 2 + math.sin(h) + (h < 0) * left + (h > 0) * right), 0.25)
+        assert isinstance(found, Kink) and found[:2] == (-math.inf, math.inf)
+
+    def test_a_steep_start_is_no_jump(self):
+        """The root's slope grows without end, but the values beside 0 come back to it; and a stair is flat at 0."""
+        assert not isinstance(look_closely(sized(lambda h: math.copysign(abs(h) ** 0.2, h)), 0.25), Kink)
+        assert not isinstance(look_closely(sized(lambda h: float(np.float16(1 + h))), 0.25), Kink)
+
+
 class TestRoundingNoise:
     def test_float64(self):
         assert rounding_noise(sized(math.cos), 1e-7) <= 16 * EPS
@@ -152,6 +165,11 @@ class TestRoundingNoise:
     def test_curvature_is_no_noise(self):
         """Fourth differences cancel it, where second differences of f would be 1e-9."""
         assert rounding_noise(sized(lambda h: math.exp(300 * h)), 1e-7) <= 16 * EPS
+
+    @pytest.mark.parametrize("size", [1e-7, 1e-3])
+    def test_a_jump_at_the_point_itself_is_no_noise(self, size):
+        """As of a label that is compared with 1: every other value is another class."""
+        assert rounding_noise(sized(lambda h: 2 + h + (h == 0)), size) <= 16 * EPS
 
     def test_nothing_at_all(self):
         assert rounding_noise(lambda h: (0.0, 0.0), 1e-7) == 4 * EPS
@@ -167,6 +185,11 @@ class TestNoiseFloor:
         kind = SHORTER[name]
         noise = noise_floor(lambda h: (float(np.cos(kind(0.7 + h))), 1.0), 1.0)
         assert np.finfo(kind).eps / 30 < noise < 30 * np.finfo(kind).eps
+
+    @pytest.mark.parametrize("x", [0.22, 1.514, 1.583, 1.591, -1.605])
+    def test_wide_stairs(self, x):
+        """Near the top of a sine the stairs of float16 are so wide that only the largest steps cross several."""
+        assert noise_floor(lambda h: (float(np.sin(np.float16(x + h))), 1.0), 1.0) > 1e-5
 
     @pytest.mark.parametrize("f", [math.exp, lambda h: math.tanh(30 * h), lambda h: 1 / (0.02 + h * h)])
     def test_smooth_functions_have_none(self, f):

@@ -3,7 +3,7 @@
 Every numeric derivative has an error bar (`tinytx.testing.numeric`), so there are four answers. FAIL: backward differs
 from the finite difference by more than the error bars allow. PASS: the difference is allowed, and the bars are narrow.
 INCONCLUSIVE: the difference is allowed, but the bars are too wide to decide. KINK: the function has different slopes
-on both sides of the point.
+on both sides of the point, or jumps there.
 
 An entry's allowed difference is
 

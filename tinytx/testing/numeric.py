@@ -40,7 +40,8 @@ test of the change, one bar in ten was too short for bends sharper than the smal
 
 At a kink the slopes on both sides differ, and (1) does not hold. Each side alone is smooth, with all powers of h: (2)
 with 2^k in place of 4^k gives its slope, and the change in (4) counts twice. `look_closely` takes central, right and left
-differences with ever smaller steps.
+differences with ever smaller steps. Where f jumps at 0, as at a label that a loss compares with 1, the values beside it
+stay away from f(0) however small the step. There is no slope, on one side at least.
 
 The noise is measured: differences of order k over steps of 1e-7 of the variable cancel the smooth part of f. They leave
 sums of rounding errors, weighted with binomial coefficients whose squares add up to (2k)! / k!^2. So at k = 4, with the
@@ -53,7 +54,8 @@ forward in float16 does not change with so small a step: it is a staircase whose
 wide. But over steps of a thousandth a smooth function changes too, and there may be a kink. So `noise_floor`, which is
 called when a backward seems to be wrong, takes the median of the differences, on which a few kinks have no effect, and
 the smallest over several orders: noise is equally large in all orders, while a smooth part falls from order to order
-(More and Wild, "Estimating computational noise", 2011). It counts only if steps four times as large give the same.
+(More and Wild, "Estimating computational noise", 2011). It counts only if steps four times as large give the same, or
+all orders do: where the stairs are so wide that only the largest steps cross them, there are no larger steps to compare.
 """
 
 import math
@@ -75,7 +77,10 @@ class Estimate(NamedTuple):
 
 
 class Kink(NamedTuple):
-    """The slopes on the left and right of a point at which they differ, and the error bar of both."""
+    """The slopes on the left and right of a point at which they differ, and the error bar of both.
+
+    At a jump they are minus infinity and infinity.
+    """
 
     left: float
     right: float
@@ -126,6 +131,8 @@ def look_closely(f, h0, *, noise=4 * EPS):
     middle, size = f(0.0)
     steps = [h0 / 2.0**i for i in range(4 * HALVINGS)]
     up, down = ([f(sign * h)[0] for h in steps] for sign in (1, -1))
+    if any(_jumps(values, middle, 10 * noise * size) for values in (up, down)):
+        return Kink(-math.inf, math.inf, 0.0)
     central = _scan([(a - b) / (2 * h) for a, b, h in zip(up, down, steps)], steps, noise * size, 4)
     right = _scan([(a - middle) / h for a, h in zip(up, steps)], steps, 4 * noise * size, 2)
     left = _scan([(middle - b) / h for b, h in zip(down, steps)], steps, 4 * noise * size, 2)
@@ -133,6 +140,12 @@ def look_closely(f, h0, *, noise=4 * EPS):
     if abs(right.value - left.value) > 10 * error:
         return Kink(left.value, right.value, error)
     return central
+
+
+def _jumps(values, middle, least):
+    """Return whether values at ever smaller steps stay away from the value in the middle."""
+    gaps = [abs(value - middle) for value in values[-HALVINGS:]]  # the first step is 512 times the last
+    return least < min(gaps) and max(gaps) < 1.1 * min(gaps) < math.inf
 
 
 def _scan(slopes, steps, rounding, base):
@@ -183,23 +196,24 @@ def noise_floor(f, scale):
     """
     found = 4 * EPS
     for steps in PROBES:
-        floors = [_floor(f, scale * step) for step in steps]
-        for fine, coarse in zip(floors, floors[1:]):
+        floors = [_floors(f, scale * step) for step in steps]
+        for (fine, _), (coarse, _) in zip(floors, floors[1:]):
             if coarse <= 16 * fine:  # noise does not depend on the step, a steep smooth function does
                 found = max(found, fine, coarse)
+        found = max([found, *(least for least, most in floors if most <= 3 * least)])
     return found
 
 
-def _floor(f, step):
-    """Return the noise: the smallest of the estimates from differences of several orders."""
+def _floors(f, step):
+    """Return the smallest and the largest of the noise's estimates from differences of several orders."""
     values, size = _equidistant(f, step, 33)
     if not size or not np.isfinite(values).all():
-        return 0.0
+        return 0.0, 0.0
     floors = [np.median(np.abs(np.diff(values, k))) / math.sqrt(math.comb(2 * k, k)) for k in (4, 6, 8, 10, 12)]
-    return 4 * 1.48 * float(min(floors)) / size  # 1.48: a standard deviation from a median
+    return tuple(4 * 1.48 * float(end) / size for end in (min(floors), max(floors)))  # 1.48: a deviation from a median
 
 
 def _equidistant(f, step, points):
-    """Return the values of f at steps around 0, and the largest finite size."""
-    found = [f(step * (i - points // 2)) for i in range(points)]
+    """Return the values of f at steps around 0 but not at 0, where f may jump, and the largest finite size."""
+    found = [f(step * (i - points // 2 + 1 / 3)) for i in range(points)]
     return np.array([value for value, _ in found]), max((size for _, size in found if size < math.inf), default=0.0)

@@ -273,6 +273,8 @@ def _off(analytic, found):
 def _slopes(found):
     if not isinstance(found, Kink):
         return ""
+    if math.isinf(found.left):
+        return "; here the value jumps"
     return f"; here the slope is {found.left:.6g} on the left of a kink, {found.right:.6g} on its right"
 
 
