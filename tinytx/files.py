@@ -3,6 +3,7 @@
 ``atomic_write``    writes the new file completely, or leaves the old one unchanged
 ``save_arrays``     writes named arrays and a JSON object as one ``.npz``; ``load_arrays`` checks all that it reads
 ``append_json``     adds one JSON object on a line, for metrics; ``read_json_lines`` skips a last line cut off by a kill
+``read_json``       reads a file that is one JSON object; ``as_file_error`` makes one kind of error of all that damage causes
 """
 
 import contextlib
@@ -164,14 +165,14 @@ def load_arrays(path):
     """
     remedy = "restore the file from a copy, or write it again with save_arrays"
     check_regular(path)
-    with _as_file_error(f"load_arrays: {path}", remedy), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+    with as_file_error(f"load_arrays: {path}", remedy), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         arrays = {}
         for info in _checked_members(archive, file):
-            with _as_file_error(f"load_arrays: {path}: member {info.filename!r}", remedy):
+            with as_file_error(f"load_arrays: {path}: member {info.filename!r}", remedy):
                 arrays[info.filename.removesuffix(".npy")] = _read_member(archive, info)
         if META not in arrays:
             raise ValueError(f"there is no member {META!r}, so save_arrays did not write the file")
-        with _as_file_error(f"load_arrays: {path}: member {META!r}", remedy):
+        with as_file_error(f"load_arrays: {path}: member {META!r}", remedy):
             meta = json.loads(arrays.pop(META).tobytes())
             if not isinstance(meta, dict):
                 raise ValueError(f"a JSON {type(meta).__name__}, expected an object")
@@ -202,8 +203,8 @@ def _check_plain(value, path, depth=100):
 
 
 @contextlib.contextmanager
-def _as_file_error(place, remedy):
-    """Turn any exception of a parser (damaged bytes may raise anything) into a FileError with the place."""
+def as_file_error(place, remedy):
+    """Return a context that turns any exception (damaged bytes may raise anything) into a FileError with the place."""
     try:
         yield
     except FileError:
@@ -285,6 +286,19 @@ def plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def read_json(path):
+    """Return the JSON object that a file is.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or damaged, or holds something else.
+    """
+    check_regular(path)
+    with as_file_error(f"read_json: {path}", "correct the file, or restore it from a copy"):
+        return _record(Path(path).read_bytes())
+
+
 def _mend_last_line(file):
     """Complete a last line that lacks only its newline, and remove one that is incomplete."""
     size = file.seek(0, os.SEEK_END)
@@ -301,7 +315,7 @@ def _mend_last_line(file):
 
 
 def _record(line):
-    """Return the JSON object on a line. A line that was cut off is never an object: its last brace is missing."""
+    """Return the JSON object that bytes are. A line that was cut off is never an object: its last brace is missing."""
     record = json.loads(line)
     if not isinstance(record, dict):
         raise ValueError(f"a JSON {type(record).__name__}, expected an object")
@@ -317,11 +331,11 @@ def read_json_lines(path):
         If the file cannot be read, or a line that ends in a newline is not a JSON object.
     """
     check_regular(path)
-    with _as_file_error(f"read_json_lines: {path}", "check the path"):
+    with as_file_error(f"read_json_lines: {path}", "check the path"):
         *lines, last = Path(path).read_bytes().split(b"\n")
     records = []
     for number, line in enumerate(lines, start=1):
-        with _as_file_error(f"read_json_lines: {path}: line {number}", "correct the line, or remove it"):
+        with as_file_error(f"read_json_lines: {path}: line {number}", "correct the line, or remove it"):
             records.append(_record(line))
     with contextlib.suppress(ValueError):  # incomplete, or empty because the file ends in a newline
         records.append(_record(last))

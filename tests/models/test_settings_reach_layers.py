@@ -1,11 +1,13 @@
 """Settings of a config, and of a layer, are those that the numbers are computed with."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tinytx import ops
 from tinytx.layers import LayerNorm, LearnedPositions
-from tinytx.models import Bert, BertConfig, Transformer, TransformerConfig
+from tinytx.models import GPT, T5, Bert, BertConfig, GPTConfig, T5Config, Transformer, TransformerConfig
 
 
 def rng():
@@ -56,3 +58,55 @@ def test_a_norm_computes_with_its_eps(eps):
     layer = LayerNorm(4, eps=eps, dtype=np.float64)
     expected = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps)
     np.testing.assert_allclose(layer(x), expected, rtol=1e-12)
+
+
+def gpt(**settings):
+    return GPT(GPTConfig(9, d_model=8, n_heads=2, n_layers=2, max_len=6, **settings), rng=rng())
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, (0, 0, 0)),
+        ({"dropout": 0.3}, (0.3, 0.3, 0.3)),
+        ({"dropout": 0.3, "embedding_dropout": 0.0}, (0.0, 0.3, 0.3)),
+        ({"dropout": 0.3, "attention_dropout": 0.0}, (0.3, 0.0, 0.3)),
+        ({"embedding_dropout": 0.1, "attention_dropout": 0.2}, (0.1, 0.2, 0)),
+    ],
+)
+def test_each_dropout_is_where_it_is_asked_for(settings, expected):
+    """Of embeddings, of attention weights, of each part; catches 0 that is taken for nothing said."""
+    model = gpt(**settings)
+    for block in model.blocks:
+        assert (model.dropout.p, block.attention.f.core.p, block.attention.dropout.p) == expected
+        assert block.feed_forward.dropout.p == expected[2]
+
+
+def test_a_gpt_norms_with_its_eps():
+    model = gpt(eps=0.5)
+    norms = [layer for _, layer in model.named_layers() if isinstance(layer, LayerNorm)]
+    assert [norm.eps for norm in norms] == [0.5] * 5
+
+
+def test_the_first_gpt():
+    """Its size as it was published; a norm after each part and none at the end; one spread for all matrices."""
+    config = GPTConfig.gpt1()
+    one, two = (GPTConfig.gpt1(n_layers=n) for n in (1, 2))
+    sizes = [sum(p.data.size for p in GPT(c, rng=rng()).parameters()) for c in (one, two)]
+    assert sizes[0] + (config.n_layers - 1) * (sizes[1] - sizes[0]) == 116_534_784
+    model = GPT(GPTConfig.gpt1(50, d_model=96, n_layers=2), rng=rng())
+    assert model.norm is None and model.blocks[0].attention.norm_order == "post"
+    for _, layer in model.blocks[0].named_layers():
+        if hasattr(layer, "matrix"):
+            assert layer.weight.data.std() == pytest.approx(0.02, rel=0.05)
+    assert gpt(d_ff=900).blocks[0].feed_forward.f.contract.weight.data.std() == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("tied", "scaled", "expected"), [(True, None, True), (False, None, False), (True, False, False), (False, True, True)]
+)
+def test_a_t5_scales_its_vectors_where_it_is_asked_to(tied, scaled, expected):
+    config = T5Config(9, d_model=16, n_heads=2, d_key=4, d_ff=8, n_encoder_layers=1, n_decoder_layers=1, tied_head=tied)
+    other = T5(dataclasses.replace(config, scaled_head=scaled), rng=rng())
+    assert config.scales_head is tied and other.config.scales_head is expected
+    assert len(other.decoder.norm.layers) == 2 + expected

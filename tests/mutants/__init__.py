@@ -13,7 +13,7 @@ occur exactly once, becomes ``new``. There are two kinds of table:
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutants import around, data, gradients, models, ops, testing, training
+from mutants import around, data, gradients, hub, models, ops, testing, training
 
 SOURCE = Path(__file__).resolve().parents[2] / "tinytx"
 
@@ -65,7 +65,7 @@ GRADIENTS = [
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, training, data, testing, around)
+    for module in (ops, models, training, data, testing, hub, around)
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

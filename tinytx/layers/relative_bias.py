@@ -1,5 +1,7 @@
 """The bias of attention that depends on the distance between query and key alone (Raffel et al. 2019, arXiv:1910.10683)."""
 
+from bisect import bisect_left
+
 import numpy as np
 
 from tinytx import ops
@@ -23,11 +25,11 @@ def bucket_starts(n_buckets, max_distance):
     """
     exact = n_buckets // 2
     wide = n_buckets - exact
-    starts, d = list(range(exact)), exact
+    starts = list(range(exact))
     for m in range(wide):
-        while d**wide * exact**m < exact**wide * max_distance**m:
-            d += 1
-        starts.append(d)
+        least = exact**wide * max_distance**m
+        distances = range(exact, max_distance)
+        starts.append(exact + bisect_left(distances, least, key=lambda d: d**wide * exact**m))
     return np.array(starts)
 
 

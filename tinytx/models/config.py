@@ -1,8 +1,11 @@
 """Checks of a config's fields beside each other, each with an error that names the field, its value and what is expected."""
 
+import re
+
 from tinytx.arguments import check_whole
 
 MOST_LAYERS = 10_000
+LAYERS = re.compile(r"n_(\w+_)?layers")  # names of a config's fields that say how many layers there are
 
 
 def check_heads(config):

@@ -1,4 +1,8 @@
-"""GPT: causal blocks over token and position embeddings (Radford et al. 2019, as nanoGPT writes it)."""
+"""GPT: causal blocks over token and position embeddings (Radford et al. 2019, as nanoGPT writes it).
+
+The defaults are GPT-2's parts. `GPTConfig.gpt1` is the first GPT (Radford et al. 2018): a norm after each part and none at
+the end, and matrices that write into the residual stream start like all others.
+"""
 
 import math
 
@@ -11,6 +15,7 @@ from tinytx.layers.init import normal
 from tinytx.models.config import MOST_LAYERS, check_heads
 from tinytx.models.stacks import Stack, make_blocks
 from tinytx.ops.attention_patterns import CAUSAL
+from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 
 
@@ -26,18 +31,34 @@ class GPTConfig(Settings):
     dropout: float = setting(
         0.0, "dropout of embeddings, attention weights and each part's output in training", minimum=0, below=1, free=True
     )
+    embedding_dropout: float | None = setting(
+        None, "dropout of the sum of the embeddings; as dropout if not given", minimum=0, below=1, free=True
+    )
+    attention_dropout: float | None = setting(
+        None, "dropout of attention weights; as dropout if not given", minimum=0, below=1, free=True
+    )
     tied_head: bool = setting(True, "whether the output layer uses the embedding's table")
     norm_order: str = setting(
         "pre", "layer norm before each part (GPT-2, with one more at the end) or after it (GPT-1)", choices=NORM_ORDERS
     )
     activation: str = setting("gelu_tanh", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
+    eps: float = setting(1e-5, "epsilon of every layer norm", above=0, below=1)
+    scaled_init: bool = setting(
+        True, "whether matrices that write into the residual stream start smaller, by 1/sqrt(2 n_layers) (GPT-2)"
+    )
 
     def __post_init__(self):
         super().__post_init__()
         check_heads(self)
 
+    @classmethod
+    def gpt1(cls, vocab_size=40478, **changes):
+        """Return the config of the first GPT, as it was published."""
+        settings = {"max_len": 512, "d_model": 768, "n_heads": 12, "n_layers": 12, "dropout": 0.1}
+        return cls(vocab_size, **settings | {"norm_order": "post", "scaled_init": False} | changes)
 
-class GPT(Stack):
+
+class GPT(Pretrained, Stack):
     """A stack of causal blocks over token and position embeddings: ids to a vector for each position.
 
     Parameters
@@ -45,7 +66,7 @@ class GPT(Stack):
     config : GPTConfig
     rng : numpy.random.Generator
         Weights are normal(0, 0.02); those that write into the residual stream are scaled by 1/sqrt(2 n_layers), so
-        that its variance does not grow with depth.
+        that its variance does not grow with depth (not if ``scaled_init`` is False).
     dtype : float32 or float64
 
     Examples
@@ -61,13 +82,15 @@ class GPT(Stack):
         self.config = config
         d, draw = config.d_model, {"rng": rng, "dtype": dtype, "init": self.init}
         token, position = Embedding(config.vocab_size, d, **draw), LearnedPositions(config.max_len, d, **draw)
-        draw["init_output"] = normal(0.02 / math.sqrt(2 * config.n_layers))
+        if config.scaled_init:
+            draw["init_output"] = normal(0.02 / math.sqrt(2 * config.n_layers))
+        options = {"attention_dropout": config.attention_dropout, "eps": config.eps}
         super().__init__(
             token,
-            make_blocks(config, config.n_layers, pattern=CAUSAL, **draw),
+            make_blocks(config, config.n_layers, pattern=CAUSAL, **options, **draw),
             position=position,
-            norm=LayerNorm(d, dtype=dtype) if config.norm_order == "pre" else None,
-            dropout=config.dropout,
+            norm=LayerNorm(d, eps=config.eps, dtype=dtype) if config.norm_order == "pre" else None,
+            dropout=config.dropout if config.embedding_dropout is None else config.embedding_dropout,
             max_len=config.max_len,
             name="GPT: ids",
         )

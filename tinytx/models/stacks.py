@@ -21,7 +21,9 @@ from tinytx.ops.attention_patterns import FULL
 POSITIONS = ("sinusoidal", "learned", "doubled")  # the last: `tinytx.ops.positions`, equation (5)
 
 
-def make_blocks(config, n_layers, *, pattern=FULL, reads_memory=False, feed_forward_dropout=0.0, eps=1e-5, **draw):
+def make_blocks(
+    config, n_layers, *, pattern=FULL, reads_memory=False, attention_dropout=None, feed_forward_dropout=0.0, eps=1e-5, **draw
+):
     """Return the blocks of a stack, drawn one after the other.
 
     Parameters
@@ -33,6 +35,8 @@ def make_blocks(config, n_layers, *, pattern=FULL, reads_memory=False, feed_forw
         Of the self-attention: ``CAUSAL``.
     reads_memory : bool
         Whether the blocks are of a decoder, which attends to a memory.
+    attention_dropout : float in [0, 1), optional
+        On the attention weights; the config's ``dropout`` if not given.
     feed_forward_dropout : float in [0, 1)
         On the inner activations of the feed-forward layers.
     eps : float
@@ -50,7 +54,8 @@ def make_blocks(config, n_layers, *, pattern=FULL, reads_memory=False, feed_forw
         return Residual(f, LayerNorm(d, eps=eps, dtype=draw["dtype"]), dropout=p, norm_order=config.norm_order)
 
     def attention(pattern):
-        return residual(MultiHeadAttention(d, config.n_heads, core=DotProduct(pattern=pattern, dropout=p), **draw))
+        core = DotProduct(pattern=pattern, dropout=p if attention_dropout is None else attention_dropout)
+        return residual(MultiHeadAttention(d, config.n_heads, core=core, **draw))
 
     def feed_forward():
         inner = {"activation": config.activation, "dropout": feed_forward_dropout}

@@ -46,7 +46,9 @@ class T5Config(Settings):
     n_encoder_layers: int = setting(6, "blocks of the encoder", minimum=1, maximum=MOST_LAYERS)
     n_decoder_layers: int = setting(6, "blocks of the decoder", minimum=1, maximum=MOST_LAYERS)
     max_len: int = setting(512, "tokens in the longest source, and in the longest input of the decoder", minimum=1)
-    n_buckets: int = setting(32, "buckets of distances, each with a learned bias for each head", minimum=4)
+    n_buckets: int = setting(
+        32, "buckets of distances, each with a learned bias for each head", minimum=4, maximum=1024
+    )
     max_distance: int = setting(128, "distance from which on all are one bucket", minimum=2)
     dropout: float = setting(
         0.1, "dropout of embeddings, attention weights, inner activations and outputs in training", minimum=0, below=1,
@@ -55,6 +57,9 @@ class T5Config(Settings):
     activation: str = setting("relu", "function inside the feed-forward layers", choices=sorted(GATES))
     gated: bool = setting(False, "whether the feed-forward layers have a gate (version 1.1)")
     tied_head: bool = setting(True, "whether the output layer uses the embedding's table (version 1)")
+    scaled_head: bool | None = setting(
+        None, "whether vectors are multiplied by 1/sqrt(D) before the output layer; as tied_head if not given"
+    )
     eps: float = setting(1e-6, "epsilon of every norm", above=0, below=1)
     pad_id: int = setting(0, "id of padding", minimum=0)
     start_id: int = setting(0, "id of the token before a target's first word; T5's own is that of padding", minimum=0)
@@ -70,6 +75,11 @@ class T5Config(Settings):
         """Return the config of version 1.1, small; no dropout, as in its pre-training."""
         settings = {"d_ff": 1024, "n_heads": 6, "n_encoder_layers": 8, "n_decoder_layers": 8, "dropout": 0.0}
         return cls(vocab_size, **settings | {"activation": "gelu_tanh", "gated": True, "tied_head": False} | changes)
+
+    @property
+    def scales_head(self):
+        """Whether vectors are multiplied by 1/sqrt(D) before the output layer."""
+        return self.tied_head if self.scaled_head is None else self.scaled_head
 
     @property
     def source_vocab_size(self):
@@ -137,7 +147,7 @@ class T5(Transformer):
         blocks = [
             DecoderBlock(attention(CAUSAL), attention(), feed_forward()) for _ in range(config.n_decoder_layers)
         ]
-        scaled = [Scale(d**-0.5)] if config.tied_head else []
+        scaled = [Scale(d**-0.5)] if config.scales_head else []
         self.decoder = stack(blocks, "target", *scaled, two_sided=False)
 
     @property

@@ -19,6 +19,7 @@ from tinytx.layers.init import xavier_uniform
 from tinytx.models.config import MOST_LAYERS, check_heads, check_special_ids
 from tinytx.models.stacks import POSITIONS, Stack, make_blocks, make_positions
 from tinytx.ops.attention_patterns import CAUSAL
+from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_shape
 
@@ -81,7 +82,7 @@ class TransformerConfig(Settings):
         return self.norm_order == "pre" if self.final_norm is None else self.final_norm
 
 
-class Transformer(Layer):
+class Transformer(Pretrained, Layer):
     """An encoder and a decoder: source ids and target ids to a vector for each position of the target.
 
     Parameters

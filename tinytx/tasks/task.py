@@ -8,11 +8,12 @@ from tinytx.layers import Linear, TiedLinear
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import draw_biases
 from tinytx.metrics import perplexity
+from tinytx.pretrained import Pretrained
 
 LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
 
 
-class Task(Layer):
+class Task(Pretrained, Layer):
     """A body and what is asked of it; a subclass writes ``loss``, ``loss_backward``, ``count`` and ``measure``.
 
     A task is a layer: its body and its head are children, and `tinytx.training.Trainer` trains it.

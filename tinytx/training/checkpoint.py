@@ -1,6 +1,5 @@
 """Checkpoints: everything that a run needs to go on as if it had never stopped, in one file."""
 
-import math
 import platform
 import re
 from dataclasses import asdict, is_dataclass, replace
@@ -13,7 +12,9 @@ import numpy as np
 from tinytx.core import check_arrays
 from tinytx.extras import MissingExtra, require
 from tinytx.files import FileError, load_arrays, save_arrays
+from tinytx.layers.init import Zeros
 from tinytx.models import MODELS
+from tinytx.models.config import LAYERS
 from tinytx.state import State
 from tinytx.tasks import TASKS
 from tinytx.tasks.task import Task
@@ -21,7 +22,6 @@ from tinytx.training.old_checkpoint import TASK_OF, upgraded, with_task_settings
 
 FORMAT = 2
 NAME = "checkpoint.npz"
-LAYERS = re.compile(r"n_(\w+_)?layers")  # names of a config's fields that say how many layers there are
 OWN = ("format", "task", "task_settings", "model", "config")  # names of meta that belong to the checkpoint
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
@@ -170,21 +170,6 @@ def _maker(task, body, settings):
     return partial(task.around, body, settings=settings) if task else body
 
 
-class _Zeros:
-    """In place of a generator of random numbers, where nobody will look at initial values; it draws at most so many."""
-
-    def __init__(self, held):
-        self.held, self.left = held, 2 * held  # twice: a bias may start as the sum of two draws
-
-    def normal(self, mean, std, shape):
-        self.left -= math.prod(np.atleast_1d(shape).tolist())
-        if self.left < 0:
-            raise ValueError(f"the config asks for more weights than the {self.held:,} numbers that there are")
-        return np.zeros(shape)
-
-    uniform = normal
-
-
 def _check_arrays(make, config, arrays):
     """Raise ValueError unless arrays have the names and shapes that a config asks for, before its model is made.
 
@@ -200,7 +185,7 @@ def _check_arrays(make, config, arrays):
 
     def shapes_of(most):
         few = replace(config, **{name: min(n, most) for name, n in counts.items()})
-        return {name: array.shape for name, array in make(few, rng=_Zeros(held)).state_dict().items()}
+        return {name: array.shape for name, array in make(few, rng=Zeros(held)).state_dict().items()}
 
     several = [n for n in counts.values() if n > 1]
     shapes = shapes_of(2)

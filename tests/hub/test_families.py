@@ -1,0 +1,229 @@
+"""Folders of every published class, written and read without transformers; and every message of `load` and `save`."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+from hub_cases import HUB_CASES
+
+pytest.importorskip("safetensors")
+
+from tinytx.files import FileError  # noqa: E402
+from tinytx.hub import FAMILIES, load, save  # noqa: E402
+from tinytx.hub.family import INITIAL  # noqa: E402
+from tinytx.hub.folder import read_config, read_tensors, write_folder  # noqa: E402
+from tinytx.models import GPT, T5, CharLSTM, CharLSTMConfig, GPTConfig  # noqa: E402
+from tinytx.tasks import NextToken, SequenceToSequence  # noqa: E402
+
+GPT2 = HUB_CASES["GPT2LMHeadModel"]
+
+
+def body_of(model):
+    return getattr(model, "body", model)
+
+
+def test_every_published_class_has_a_case():
+    assert HUB_CASES.keys() == {name for family in FAMILIES.values() for name in family.heads}
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_every_setting_is_a_key_or_fixed(family):
+    """Catches a setting that a folder does not say: the model would be read as another one."""
+    said = {name for key in family.keys.values() for name in np.atleast_1d(key.setting)}
+    assert {field.name for field in dataclasses.fields(family.config)} <= said | family.settings.keys() | set(INITIAL)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", HUB_CASES)
+def test_what_is_written_is_read(tmp_path, name, dtype):
+    """Class, config, dtype and every weight, to the bit; and written once more, the same bytes."""
+    model = HUB_CASES[name](dtype)
+    files = model.save_pretrained(tmp_path / "first")
+    assert {file.name for file in files} == {file.name for file in (tmp_path / "first").iterdir()}
+    again = load(tmp_path / "first")
+    assert type(again) is type(model)
+    assert body_of(again).published["architectures"] == [name]
+    assert meaning(body_of(again).config) == meaning(body_of(model).config)
+    for path, array in model.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[path], array, strict=True)
+    save(again, tmp_path / "second")
+    for file in files:
+        assert (tmp_path / "second" / file.name).read_bytes() == file.read_bytes()
+
+
+def meaning(config):
+    """A config's settings, those that say "as another one" resolved."""
+    said = dataclasses.asdict(config)
+    for name, other in (("embedding_dropout", "dropout"), ("attention_dropout", "dropout"), ("scaled_head", "tied_head")):
+        if name in said and said[name] is None:
+            said[name] = said[other]
+    return said
+
+
+def test_another_dtype_is_asked_for(tmp_path):
+    model = GPT2(np.float64)
+    model.save_pretrained(tmp_path)
+    narrow = NextToken.from_pretrained(tmp_path, dtype=np.float32)
+    for path, array in model.state_dict().items():
+        np.testing.assert_array_equal(narrow.state_dict()[path], array.astype(np.float32), strict=True)
+    assert read_config(tmp_path)["dtype"] == "float64"
+    with pytest.raises((TypeError, ValueError), match="load"):
+        load(tmp_path, dtype=np.int64)
+
+
+def test_keys_that_tinytx_does_not_know_are_kept(tmp_path):
+    config, arrays = written(GPT2(), tmp_path)
+    kept = {"task_specific_params": {"a": [1, None]}, "torch_dtype": "float16", "bos_token_id": 7, "n_inner": 32}
+    write_folder(tmp_path, config | kept, arrays)
+    model = load(tmp_path)
+    model.save_pretrained(tmp_path / "again")
+    assert read_config(tmp_path / "again") == config | kept | {"torch_dtype": "float32"}
+
+
+def test_a_body_is_read_out_of_a_file_with_a_head(tmp_path):
+    """And what is not read is named."""
+    model = GPT2()
+    model.save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match=r"also holds 1 tensor that a GPT of it does not have.*: lm_head.weight"):
+        body = GPT.from_pretrained(tmp_path)
+    for path, array in body.state_dict().items():
+        np.testing.assert_array_equal(array, model.body.state_dict()[path])
+    HUB_CASES["OpenAIGPTLMHeadModel"]().save_pretrained(tmp_path)  # tied: nothing is lost, and nothing is said
+    assert type(GPT.from_pretrained(tmp_path)) is GPT
+
+
+def test_a_head_is_not_made_up(tmp_path):
+    HUB_CASES["GPT2Model"]().save_pretrained(tmp_path)
+    with pytest.raises(FileError, match=r"says GPT2Model, which is a GPT, expected a NextToken: GPT.from_pretrained reads it"):
+        NextToken.from_pretrained(tmp_path)
+    with pytest.raises(FileError, match="expected a T5"):
+        T5.from_pretrained(tmp_path)
+    with pytest.raises(FileError, match="expected a SequenceToSequence"):
+        SequenceToSequence.from_pretrained(tmp_path)
+
+
+def written(model, folder):
+    """Return (config.json, {name: array}) of a model, as it writes them."""
+    model.save_pretrained(folder)
+    return read_config(folder), {name: tensor.read() for name, tensor in read_tensors(folder).items()}
+
+
+# ---------------------------------------------------------------------------------------- names in files
+
+
+def test_older_files_are_read(tmp_path):
+    """Without the prefix, with the causal mask among the tensors, and with the tied matrix twice: as openai's gpt2 is."""
+    model = NextToken(GPT(GPTConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=2), rng=np.random.default_rng(0)))
+    config, arrays = written(model, tmp_path)
+    old = {name.removeprefix("transformer."): array for name, array in arrays.items()}
+    old |= {"h.0.attn.bias": np.tri(9, dtype=bool)[None, None], "h.1.attn.masked_bias": np.float32(-1e4)}
+    old["lm_head.weight"] = old["wte.weight"]
+    write_folder(tmp_path, config, old)
+    again = load(tmp_path)
+    for path, array in model.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[path], array)
+    old["lm_head.weight"] = old["wte.weight"] + 1
+    write_folder(tmp_path, config, old)
+    with pytest.raises(FileError, match="lm_head.weight differs from wte.weight, whose copy it is by config.json"):
+        load(tmp_path)
+
+
+def test_all_faults_of_tensors_are_reported_at_once(tmp_path):
+    config, arrays = written(GPT2(), tmp_path)
+    del arrays["transformer.h.1.ln_2.bias"]
+    arrays["transformer.h.2.ln_2.bias"] = arrays["extra"] = np.zeros(8, np.float32)
+    arrays["transformer.wpe.weight"] = np.zeros((8, 9), np.float32)
+    arrays["transformer.h.0.attn.c_attn.weight"] = arrays["transformer.h.0.attn.c_attn.weight"].astype(np.int64)
+    write_folder(tmp_path, config, arrays)
+    with pytest.raises(FileError) as caught:
+        load(tmp_path)
+    for fault in (
+        f"load: {tmp_path}: GPT2LMHeadModel: NextToken: these parameters do not fit",
+        "missing transformer.h.1.ln_2.bias (8,)",
+        "unexpected transformer.h.2.ln_2.bias (8,)",
+        "unexpected extra (8,)",
+        "transformer.wpe.weight has shape (8, 9), expected (9, 8)",
+        "transformer.h.0.attn.c_attn.weight has dtype I64, expected one of F64, F32, F16, BF16",
+        "correct config.json, or fetch both files again",
+    ):
+        assert fault in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------- config.json
+
+CHANGES = {  # what a config.json says -> the message
+    "no sizes": ({"n_embd": None, "n_head": None}, "n_embd is missing; n_head is missing"),
+    "a model type unknown": ({"model_type": "llama"}, "model_type 'llama', expected one of .*gpt2.*t5"),
+    "no class": ({"architectures": []}, r'"architectures" \[\], expected one of GPT2LMHeadModel, GPT2Model.*GPT.from_pretrained'),
+    "a class unknown": ({"architectures": ["GPT2ForSequenceClassification"]}, "name what the file holds"),
+    "a class that is a list": ({"architectures": [["x"]]}, "name what the file holds"),
+    "a model type that is a list": ({"model_type": ["gpt2"], "architectures": 3}, r"model_type \['gpt2'\]"),
+    "an activation unknown": ({"activation_function": "silu"}, "activation_function is 'silu', expected one of gelu_new"),
+    "an activation of another kind": ({"activation_function": ["relu"]}, r"activation_function is \['relu'\], expected one"),
+    "other scores": ({"scale_attn_weights": False}, "scale_attn_weights is False, expected True"),
+    "no heads": ({"n_head": 0}, "n_heads is 0, expected a whole number of at least 1"),
+    "heads that do not divide": ({"n_head": 3}, "n_heads 3 does not divide d_model 8"),
+    "a width that is a text": ({"n_embd": "8"}, "d_model is '8', expected a whole number"),
+    "a width that is a float": ({"n_embd": 8.0}, "d_model is 8.0, expected a whole number"),
+    "1e12 layers": ({"n_layer": 10**12}, "n_layers is 1000000000000, expected .* at most 10000"),
+    "10,000 layers": ({"n_layer": 10_000}, r"missing transformer.h.2.ln_1.weight.* in all\)"),
+    "a layer less": ({"n_layer": 1}, "unexpected transformer.h.1.ln_1.weight"),
+    "a vocabulary of 2^31": ({"vocab_size": 2**31}, "asks for more weights than the [0-9,]+ numbers that there are"),
+    "a width of 2^30": ({"n_embd": 2**30}, "asks for more weights"),
+    "a feed-forward layer of 2^31": ({"n_inner": 2**31}, "asks for more weights"),
+    "eps of nothing": ({"layer_norm_epsilon": 0}, "eps is 0, expected a number in"),
+    "eps without end": ({"layer_norm_epsilon": float("inf")}, "eps is inf"),
+    "tied by a number": ({"tie_word_embeddings": 1}, "tied_head is 1, expected True or False"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_config_that_is_wrong_says_so(tmp_path, change):
+    """One kind of error each time, and no memory: the model is not made."""
+    config, arrays = written(GPT2(), tmp_path)
+    changes, message = CHANGES[change]
+    config = {name: value for name, value in (config | changes).items() if value is not None}
+    write_folder(tmp_path, config, arrays)
+    with pytest.raises(FileError, match=message) as caught:
+        load(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_two_keys_of_one_setting_must_agree():
+    from tinytx.hub.family import Key
+
+    keys = FAMILIES["gpt2"].keys | {"n_ctx": Key("max_len")}
+    family = dataclasses.replace(FAMILIES["gpt2"], keys=keys)
+    sizes = {"vocab_size": 11, "n_positions": 9, "n_embd": 8, "n_head": 2, "n_layer": 2}
+    assert family.read_config(sizes | {"n_ctx": 9}).max_len == 9
+    with pytest.raises(ValueError, match="n_ctx is 8 and n_positions is 9, expected the same: in tinytx both are max_len"):
+        family.read_config(sizes | {"n_ctx": 8})
+
+
+# ---------------------------------------------------------------------------------------- what cannot be written
+
+
+def test_what_no_folder_can_say_is_refused(tmp_path):
+    """Nothing is written then."""
+    rng, sizes = np.random.default_rng(0), {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 1}
+    folder = tmp_path / "new"
+    with pytest.raises(ValueError, match="no published architecture is a CharLSTM of a CharLSTM.*save_checkpoint"):
+        save(CharLSTM(CharLSTMConfig(11), rng=rng), folder)
+    with pytest.raises(ValueError, match="no OpenAIGPTModel is this GPT: d_ff is 12, expected None"):
+        GPT(GPTConfig.gpt1(11, **sizes, d_ff=12), rng=rng).save_pretrained(folder)
+    with pytest.raises(ValueError, match="activation is 'gelu', expected one of 'gelu_tanh', 'relu'"):
+        GPT(GPTConfig.gpt1(11, **sizes, activation="gelu"), rng=rng).save_pretrained(folder)
+    assert not folder.exists()
+
+
+def test_the_files_name_their_format_and_end_in_a_line(tmp_path):
+    from safetensors import safe_open
+
+    files = GPT2().save_pretrained(tmp_path)
+    with safe_open(files[0], framework="numpy") as file:
+        assert file.metadata() == {"format": "pt"}
+    text = files[1].read_text()
+    assert text.endswith("}\n") and json.loads(text)["architectures"] == ["GPT2LMHeadModel"]
+    assert re.search(r'"dtype": "float32"', text)

@@ -1,0 +1,31 @@
+"""Mistakes in reading and writing folders of Hugging Face's form."""
+
+TABLE = {
+    "hub/folder.py": [
+        ("arrays are written with the strides that they have",
+         'np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)', "array"),
+        ("an index may lead out of the folder", 'set(part) & set("/\\\\:\\0") or part[0] == "."', "False"),
+        ("tensors are where the header begins", "first = 8 + struct", "first = struct"),
+        ("BF16 is read as the lower half", ".astype(np.uint32) << 16)", ".astype(np.uint32))"),
+        ("a tensor may be missing in its part", "for name in names if name not in held]", "for name in ()]"),
+        ("the format is not named", 'metadata={"format": "pt"}', "metadata={}"),
+    ],
+    "hub/family.py": [
+        ("linear maps are not transposed", "isinstance(layers[layer], Linear) and not (in_body and self.conv1d)", "False"),
+        ("tied copies may differ", "elif not _same(tensor, tensors[copied]):", "elif False:"),
+        ("another model's config is read as ours", "wrong.append(f\"{name} is {published[name]!r:.80}", "(f\"{name} is {published[name]!r:.80}"),
+        ("a model is made as large as its config says", '{"rng": Zeros(held), "dtype": dtype}',
+         '{"rng": Zeros(10**15), "dtype": dtype}'),
+        ("whole numbers are weights", "if name in shapes and tensor.dtype not in FLOATS]", "if False]"),
+        ("known keys are written as they were read", "if name not in kept or key.read(name, kept[name]) != ours:", "if name not in kept:"),
+        ("of two keys of one setting the last counts", "if setting in said and settings[setting] != value:", "if False:"),
+    ],
+    "hub/__init__.py": [
+        ("what is not read is not said", "    if left:", "    if False:"),
+        ("float64 is read as float32", "dtype = np.float64 if", "dtype = np.float32 if"),
+        ("a task is read as any body", "issubclass(family.body, kind)", "True"),
+    ],
+    "hub/t5.py": [
+        ("an output layer of its own is taken for a copy", 'scaled is not False or "lm_head.weight" not in names', "True"),
+    ],
+}  # fmt: skip

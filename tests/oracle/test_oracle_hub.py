@@ -1,0 +1,139 @@
+"""Folders that transformers writes, and folders that it reads: outputs and every gradient, for each published class."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("safetensors")
+pytestmark = pytest.mark.oracle
+
+from published import CONFIGS, all_in_float64, batch_of, new, outputs_of  # noqa: E402
+
+from tinytx.core import Tape  # noqa: E402
+from tinytx.hub import FAMILIES, load  # noqa: E402
+from tinytx.hub.folder import read_config, read_tensors  # noqa: E402
+
+RTOL = {np.float64: 1e-10, np.float32: 1e-5}
+both = pytest.mark.parametrize("dtype", RTOL, ids=lambda dtype: dtype.__name__)
+every = pytest.mark.parametrize("name", CONFIGS)
+
+
+def assert_close(actual, expected, rtol, place, largest=0.0):
+    """Equal to rtol of the largest reference value; of ``largest``, where the reference is rounding."""
+    error, scale = np.abs(actual - expected).max(), max(np.abs(expected).max(), largest)
+    assert actual.shape == expected.shape and error <= rtol * scale, f"{place}: off by {error:.3g} of {scale:.3g}"
+
+
+def gradients_in_their_names(model, published):
+    """Return {name in the file: our gradient} by the family's table."""
+    family = FAMILIES[published["model_type"]]
+    head, own = family.heads[published["architectures"][0]], dict(model.named_parameters())
+    for name, row in family.rows(model, head, head.prefix).items():
+        joined = np.concatenate([own[path].grad for path in row.paths], axis=-1)
+        yield name, joined.T if row.turned else joined
+
+
+@both
+@every
+def test_outputs_and_every_gradient_are_theirs(tmp_path, name, dtype):
+    theirs, batch = new(name, dtype), batch_of(name)
+    theirs.save_pretrained(tmp_path)
+    model, tape = load(tmp_path), Tape()
+    assert model.parameters()[0].data.dtype == dtype
+    y = model(*batch.ours, tape)
+    dy = np.random.default_rng(1).normal(size=y.shape).astype(dtype)
+    model.backward(dy, tape)
+    tape.check_empty()
+    with all_in_float64(dtype == np.float64):
+        expected = outputs_of(theirs, batch)
+        expected.backward(torch.tensor(dy))
+    assert_close(y, expected.detach().numpy(), RTOL[dtype], "outputs")
+    gradients, parameters = dict(gradients_in_their_names(model, model_config(model))), dict(theirs.named_parameters())
+    assert gradients.keys() == parameters.keys()
+    largest = max(float(parameter.grad.abs().max()) for parameter in parameters.values())
+    for path, parameter in parameters.items():
+        floor = 0.01 if dtype == np.float32 else 1e-3  # keys' biases have no gradient but rounding
+        assert_close(gradients[path], parameter.grad.numpy(), RTOL[dtype], path, floor * largest)
+
+
+def model_config(model):
+    return getattr(model, "body", model).published
+
+
+@both
+@every
+def test_what_is_written_here_loads_there_with_the_same_outputs(tmp_path, name, dtype):
+    """Catches a name, a shape or a config that only our own reader takes; and keys that get lost on the way."""
+    theirs, batch = new(name, dtype), batch_of(name)
+    theirs.save_pretrained(tmp_path / "theirs")
+    model = load(tmp_path / "theirs")
+    model.save_pretrained(tmp_path / "ours")
+    before, after = (read_tensors(tmp_path / folder) for folder in ("theirs", "ours"))
+    assert before.keys() == after.keys()
+    for path, tensor in before.items():
+        np.testing.assert_array_equal(tensor.read(), after[path].read(), strict=True)
+    kept = read_config(tmp_path / "theirs")
+    assert kept.items() <= read_config(tmp_path / "ours").items()
+    again, said = type(theirs).from_pretrained(
+        tmp_path / "ours", dtype=torch.float64 if dtype == np.float64 else torch.float32, output_loading_info=True,
+        attn_implementation="eager",
+    )  # fmt: skip
+    assert not any(said.values()), said
+    with all_in_float64(dtype == np.float64), torch.no_grad():
+        assert_close(outputs_of(again.eval(), batch).numpy(), outputs_of(theirs, batch).numpy(), RTOL[dtype] / 100, "outputs")
+
+
+@every
+def test_a_model_made_here_loads_there(tmp_path, name):
+    """A config.json that transformers never saw: written from our settings alone."""
+    theirs, batch = new(name), batch_of(name)
+    theirs.save_pretrained(tmp_path / "theirs")
+    model = load(tmp_path / "theirs")
+    del getattr(model, "body", model).published
+    model.save_pretrained(tmp_path / "ours")
+    again, said = type(theirs).from_pretrained(tmp_path / "ours", dtype=torch.float64, output_loading_info=True)
+    assert not any(said.values()), said
+    with all_in_float64(), torch.no_grad():
+        assert_close(outputs_of(again.eval(), batch).numpy(), outputs_of(theirs, batch).numpy(), 1e-6, "outputs")
+
+
+def test_sharded_files_are_read(tmp_path):
+    theirs, batch = new("gpt2"), batch_of("gpt2")
+    theirs.save_pretrained(tmp_path, max_shard_size="2KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 2 and not (tmp_path / "model.safetensors").exists()
+    assert_close(load(tmp_path)(*batch.ours), outputs_of(theirs, batch).detach().numpy(), 1e-10, "logits")
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+def test_short_floats_are_read(tmp_path, kind):
+    """As transformers itself widens them; NumPy has no bfloat16."""
+    theirs = new("gpt2", np.float32).to(getattr(torch, kind))
+    theirs.save_pretrained(tmp_path)
+    model = load(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["dtype"] == kind
+    for path, array in model.body.state_dict().items():
+        if path == "token.weight":
+            np.testing.assert_array_equal(array, theirs.transformer.wte.weight.float().detach().numpy())
+    assert_close(model(*batch_of("gpt2").ours), outputs_of(theirs.float(), batch_of("gpt2")).detach().numpy(), 1e-5, "logits")
+
+
+def test_t5_v1_1_with_a_matrix_of_its_own(tmp_path):
+    """As it was published, and as transformers writes it again: two configs that say the same."""
+    from tinytx.models import T5, T5Config
+    from tinytx.tasks import SequenceToSequence
+
+    small = {"d_model": 8, "n_heads": 2, "d_key": 6, "d_ff": 10, "n_encoder_layers": 1, "n_decoder_layers": 2}
+    config = T5Config.v1_1(20, **small, max_len=20)
+    model, (ours, batch, _) = SequenceToSequence.around(T5, config, rng=np.random.default_rng(0), dtype=np.float64), batch_of("t5")
+    model.save_pretrained(tmp_path / "ours")
+    theirs = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path / "ours", dtype=torch.float64).eval()
+    theirs.save_pretrained(tmp_path / "theirs")
+    again = load(tmp_path / "theirs")
+    assert again.config.tied_head is again.config.scaled_head is False
+    np.testing.assert_array_equal(again(*ours), model(*ours))
+    batch["attention_mask"] = (batch["input_ids"] != 0).long()
+    with all_in_float64(), torch.no_grad():
+        assert_close(model(*ours), theirs(**batch).logits.numpy(), 1e-10, "logits")

@@ -1,0 +1,333 @@
+"""What a published family of models is, as tables: its names beside ours, its config's keys beside our settings.
+
+A `Family` is data, and this file is all that interprets it, in both directions: so a table that reads a folder writes one, too.
+
+Three things differ between the layouts. PyTorch's linear maps have weights (d_out, d_in), ours (d_in, d_out): what is the
+weight of a `Linear` here is transposed there, but not in a family whose maps are ``Conv1D`` (GPT-1 and GPT-2). Several
+of our layers may be one of theirs (queries, keys and values): in the tables they have the same name, and stand beside each
+other in the order of our parameters. A block's number is ``{}``.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.core import check_arrays
+from tinytx.hub.folder import FLOATS
+from tinytx.layers import Linear
+from tinytx.layers.init import Zeros
+from tinytx.models.config import LAYERS
+
+NEEDED = object()  # in place of a default: a config.json must have the key
+PLAIN_LOSS = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}  # of published encoder-decoders
+INITIAL = ("init", "scaled_init")  # settings of how a model starts, which no folder says
+
+
+class Key(NamedTuple):
+    """What a key of config.json is among our settings.
+
+    Parameters
+    ----------
+    setting : str, or tuple of str
+        Several of one key: ``values`` are then tuples.
+    default : any
+        Where the key is missing: that of the published classes.
+    values : dict, optional
+        Ours of theirs: {"gelu_new": "gelu_tanh"}. Without, they are the same.
+    otherwise : str
+        The setting whose value is written where this one is None.
+    """
+
+    setting: str | tuple
+    default: object = NEEDED
+    values: dict | None = None
+    otherwise: str = ""
+
+    def read(self, name, value):
+        """Return {our setting: value} of their value."""
+        if self.values is not None:
+            if not isinstance(value, str | bool | type(None)) or value not in self.values:
+                raise ValueError(f"{name} is {value!r:.80}, expected one of {', '.join(map(str, self.values))}")
+            value = self.values[value]
+        return {self.setting: value} if isinstance(self.setting, str) else dict(zip(self.setting, value, strict=True))
+
+    def write(self, config):
+        """Return their value of our config's settings."""
+        if isinstance(self.setting, str):
+            value = getattr(config, self.setting)
+            value = getattr(config, self.otherwise) if value is None and self.otherwise else value
+        else:
+            value = tuple(getattr(config, name) for name in self.setting)
+        if self.values is None:
+            return value
+        for theirs, ours in self.values.items():
+            if ours == value:
+                return theirs
+        raise ValueError(f"{self.setting} is {value!r}, expected one of {', '.join(map(repr, self.values.values()))}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """One of the classes that a family is published as: what stands in "architectures".
+
+    Parameters
+    ----------
+    task : class of Task, or None
+        None: the body alone.
+    prefix : str
+        Of the body's names in a file.
+    names : dict
+        As `Family.names`, of what is not the body's.
+    settings : function (config.json) -> dict
+        Of the task.
+    keys : function (task) -> dict
+        What the task's settings are in config.json.
+    fits : function (task) -> bool
+        Whether a task of the class is this one, where several have one class.
+    """
+
+    task: type | None = None
+    prefix: str = ""
+    names: dict = dataclasses.field(default_factory=dict)
+    settings: Callable = lambda published: {}
+    keys: Callable = lambda task: {}
+    fits: Callable = lambda task: True
+
+
+class Row(NamedTuple):
+    """One tensor of a file: our parameters in it, beside each other, and whether it is transposed."""
+
+    paths: list
+    shapes: list  # ours
+    turned: bool
+
+    @property
+    def shape(self):
+        """The tensor's."""
+        shape = (*self.shapes[0][:-1], sum(shape[-1] for shape in self.shapes))
+        return shape[::-1] if self.turned else shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """A family of published models.
+
+    Parameters
+    ----------
+    model_type : str
+        As config.json names it.
+    body, config : classes
+        Of `tinytx.models`.
+    keys : dict of str to Key
+        The settings, by the keys of config.json. Where two keys are one setting, they must agree.
+    names : dict of str to str
+        {path of our layer: their module's name}, both with ``{}`` for a block's number. A layer's ``weight`` and
+        ``bias`` have these names on both sides.
+    heads : dict of str to Head
+        By the names of their classes.
+    fixed : dict of str to tuple
+        Keys of config.json, and the values that our model can be; the first is written.
+    settings : dict
+        Settings that are the same in the whole family.
+    copies : dict of str to str
+        Tensors that older files hold twice: {name of the copy: name of the other}, without the body's prefix.
+    skipped : str
+        Pattern of names that are no weights.
+    old_names : dict of str to str
+        Patterns of older names' parts, and what takes their place.
+    conv1d : bool
+        Whether the body's linear maps are as ours.
+    varying : function (config) -> dict
+        Names of layers that depend on our config, in place of those in ``names``.
+    normalised : function (config.json, names in the file) -> config.json
+        For a family whose config does not say all, or says it in more than one way.
+    """
+
+    model_type: str
+    body: type
+    config: type
+    keys: dict
+    names: dict
+    heads: dict
+    fixed: dict = dataclasses.field(default_factory=dict)
+    settings: dict = dataclasses.field(default_factory=dict)
+    copies: dict = dataclasses.field(default_factory=dict)
+    skipped: str = r"(?!)"
+    old_names: dict = dataclasses.field(default_factory=dict)
+    conv1d: bool = False
+    varying: Callable = lambda config: {}
+    normalised: Callable = lambda published, names: published
+
+    # ------------------------------------------------------------------------------------ config.json
+
+    def read_config(self, published):
+        """Return our config of a config.json; raise ValueError if it is of a model that we do not have."""
+        wrong = [f"{name} is missing" for name, key in self.keys.items() if key.default is NEEDED and name not in published]
+        for name, allowed in self.fixed.items():
+            if name in published and not any(published[name] is value or published[name] == value for value in allowed):
+                wrong.append(f"{name} is {published[name]!r:.80}, expected {' or '.join(map(repr, allowed))}")
+        if wrong:
+            raise ValueError(f"config.json: {'; '.join(wrong)}")
+        settings, said = dict(self.settings), {}
+        for name, key in self.keys.items():
+            for setting, value in key.read(name, published.get(name, key.default)).items():
+                if setting in said and settings[setting] != value:
+                    raise ValueError(
+                        f"config.json: {name} is {value!r:.80} and {said[setting]} is {settings[setting]!r:.80}, expected the "
+                        f"same: in tinytx both are {setting}"
+                    )
+                settings[setting], said[setting] = value, name
+        return self.config(**settings)
+
+    def write_config(self, config, kept):
+        """Return a config.json of our config: ``kept``, in which only what is different is replaced."""
+        different = {name: getattr(config, name) for name, value in self.settings.items()
+                     if name not in INITIAL and getattr(config, name) != value}  # fmt: skip
+        if different:
+            raise ValueError("; ".join(f"{name} is {value!r}, expected {self.settings[name]!r}" for name, value in different.items()))
+        published = {name: allowed[0] for name, allowed in self.fixed.items()} | kept | {"model_type": self.model_type}
+        for name, key in self.keys.items():
+            value = key.write(config)
+            ours = key.read(name, value)
+            if name not in kept or key.read(name, kept[name]) != ours:
+                published[name] = value
+        return published
+
+    # ------------------------------------------------------------------------------------ names
+
+    def rows(self, model, head, prefix, repeats=None):
+        """Return {name in a file: Row} of a body's or a task's parameters.
+
+        Parameters
+        ----------
+        model : Layer
+        head : Head
+        prefix : str
+            Of the body's names.
+        repeats : function (path of a list of blocks) -> int, optional
+            How many blocks to name for each list, where ``model`` has one block in each.
+        """
+        layers, rows = dict(model.named_layers()), {}
+        body_names = self.names | self.varying(model.config)
+        for path, parameter in model.named_parameters():
+            layer, _, leaf = path.rpartition(".")
+            in_body = head.task is None or path.startswith("body.")
+            names = body_names if in_body else head.names
+            module, number = _module(names, layer if head.task is None else layer.removeprefix("body."))
+            if module is None:
+                raise ValueError(f"{self.model_type} has no name for {path}")
+            turned = leaf == "weight" and isinstance(layers[layer], Linear) and not (in_body and self.conv1d)
+            stack = path.partition("blocks.")[0] + "blocks"
+            numbers = [number] if number is None or repeats is None else range(repeats(stack))
+            for i in numbers:
+                name = f"{prefix if in_body else ''}{module.format(i)}.{leaf}"
+                row = rows.setdefault(name, Row([], [], turned))
+                row.paths.append(path if number is None else path.replace(f"{stack}.{number}.", f"{stack}.{i}."))
+                row.shapes.append(parameter.data.shape)
+        return rows
+
+    def modern(self, name):
+        """Return the name of today of a tensor."""
+        for old, new in self.old_names.items():
+            name = re.sub(old, new, name)
+        return name
+
+    # ------------------------------------------------------------------------------------ a model of a file
+
+    def read_model(self, published, tensors, head, dtype):
+        """Return (a model with a file's weights, the names of tensors that it does not have).
+
+        Parameters
+        ----------
+        published : dict
+            Of config.json.
+        tensors : dict of str to Tensor
+        head : Head
+            What is read.
+        dtype : float32 or float64
+
+        Raises
+        ------
+        ValueError
+            With all that is missing, unexpected, misshapen or of a wrong dtype.
+        """
+        tensors = {self.modern(name): tensor for name, tensor in tensors.items() if not re.fullmatch(self.skipped, name)}
+        published = self.normalised(published, tensors.keys())
+        config, held = self.read_config(published), sum(int(np.prod(t.shape, dtype=object)) for t in tensors.values())
+        prefixes = {each.prefix for each in self.heads.values() if each.prefix}
+        prefix = next((p for p in sorted(prefixes) if any(name.startswith(p) for name in tensors)), "")
+        settings = head.settings(published)
+
+        def model_of(config):
+            made = {"rng": Zeros(held), "dtype": dtype}
+            return self.body(config, **made) if head.task is None else head.task.around(self.body, config, settings=settings, **made)
+
+        counts = {name: n for name, n in vars(config).items() if LAYERS.fullmatch(name)}
+        one = model_of(dataclasses.replace(config, **dict.fromkeys(counts, 1)))
+        rows = self.rows(one, head, prefix, lambda stack: counts[_count_of(stack, counts)])
+        own, left, faults = {}, [], []
+        for name, tensor in tensors.items():
+            copied = self.copies.get(name.removeprefix(prefix), "")
+            copied = next((each for each in (prefix + copied, copied) if each in tensors), None)
+            if name in rows or copied is None and not self._is_of_another_head(name, head, prefix):
+                own[name] = tensor
+            elif copied is None or head.task is None and not _same(tensor, tensors[copied]):
+                left.append(name)
+            elif not _same(tensor, tensors[copied]):
+                faults.append(f"{name} differs from {copied}, whose copy it is by config.json")
+        shapes = {name: row.shape for name, row in rows.items()}
+        _check(type(one).__name__, shapes, own, faults)
+        model, arrays = model_of(config), {}
+        for name, row in rows.items():
+            array = own[name].read()
+            ends = np.cumsum([shape[-1] for shape in row.shapes])[:-1]
+            arrays |= zip(row.paths, np.split(array.T if row.turned else array, ends, axis=-1), strict=True)
+        model.load_state_dict(arrays)
+        return model, left
+
+    def _is_of_another_head(self, name, head, prefix):
+        """Return whether a tensor belongs to another head of the family, or to any where the body alone is read."""
+        if head.task is None and prefix and not name.startswith(prefix):
+            return True
+        module = name.rpartition(".")[0]
+        return any(module in other.names.values() for other in self.heads.values())
+
+    def arrays_of(self, model, head):
+        """Return {name in a file: array} of a model."""
+        own = model.state_dict()
+        joined = {name: (np.concatenate([own[path] for path in row.paths], axis=-1), row.turned)
+                  for name, row in self.rows(model, head, head.prefix).items()}  # fmt: skip
+        return {name: array.T if turned else array for name, (array, turned) in joined.items()}
+
+
+def _module(names, layer):
+    """Return (their name of a layer, with {} for the block's number; the number, or None)."""
+    numbered = re.fullmatch(r"(.*?\bblocks)\.(\d+)\.(.*)", layer)
+    if layer in names or not numbered:
+        return names.get(layer), None
+    return names.get(f"{numbered[1]}.{{}}.{numbered[3]}"), int(numbered[2])
+
+
+def _count_of(stack, counts):
+    """Return the setting that says how many blocks a list has: n_encoder_layers of body.encoder.blocks, or n_layers."""
+    name = f"n_{stack.split('.')[-2]}_layers" if "." in stack else ""
+    return name if name in counts else "n_layers"
+
+
+def _same(a, b):
+    return a.shape == b.shape and np.array_equal(a.read(), b.read(), equal_nan=a.dtype in FLOATS)
+
+
+def _check(place, shapes, tensors, faults):
+    """Raise ValueError with every fault of tensors that are to have names and shapes, before one of them is read."""
+    faults = faults + [f"{name} has dtype {tensor.dtype}, expected one of {', '.join(FLOATS)}"
+                       for name, tensor in tensors.items() if name in shapes and tensor.dtype not in FLOATS]  # fmt: skip
+    try:
+        check_arrays(place, shapes, {name: np.broadcast_to(np.float32(0), t.shape) for name, t in tensors.items()})
+    except ValueError as error:
+        raise ValueError("; ".join([str(error), *faults])) from error
+    if faults:
+        raise ValueError(f"{place}: these parameters do not fit: {'; '.join(faults)}")
