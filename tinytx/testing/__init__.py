@@ -4,7 +4,7 @@ Strategies for hypothesis are in `tinytx.testing.strategies`, which is imported 
 """
 
 from tinytx.testing.gradcheck import gradcheck
-from tinytx.testing.invariances import batch_check, leak_check, padding_check
+from tinytx.testing.invariances import batch_check, leak_check, padding_check, state_check
 from tinytx.testing.layer_checks import check_layer, parametrize_with_checks
 from tinytx.testing.promises import CHECKS
 from tinytx.testing.report import Report, TensorReport
@@ -22,4 +22,5 @@ __all__ = [
     "leak_check",
     "padding_check",
     "parametrize_with_checks",
+    "state_check",
 ]

@@ -1,4 +1,4 @@
-"""Checks that outputs do not depend on later positions, on padding, or on other rows of the batch.
+"""Checks that outputs do not depend on later positions, on padding, on other rows of the batch, or on how x is cut.
 
 Each check runs a copy of the model in float64, with its parameters moved away from their initial values (an output
 layer that starts at 0 would hide every mistake). Values that must be equal may differ in their last digits, because a
@@ -10,8 +10,9 @@ Axes: x is (B, T, ...), or token ids (B, T); outputs are (B, T, ...), or (B, ...
 import numpy as np
 
 from tinytx.core import Tape
+from tinytx.state import State
 from tinytx.testing.differences import assert_same, difference, largest_entry
-from tinytx.testing.problem import Problem
+from tinytx.testing.problem import Problem, outputs
 from tinytx.testing.rounding import cotangent, rms
 from tinytx.testing.trial import named_outputs, prepare, run
 
@@ -83,6 +84,57 @@ def batch_check(model, *inputs, options=None, seed=0):
         part = problem.on(*(x[row : row + 1] for x in problem.inputs), options=cut)
         alone.append(run(part, [d[row : row + 1] for d in dy]))
     _compare_rows(problem, run(problem, dy), alone, f"{problem.place}: of a batch")
+
+
+def state_check(model, *inputs, causal=0, options=None, seed=0):
+    """Check that a model that reads x part by part, with a state, gives what it gives for the whole x.
+
+    The first part is one position, the second two, the third all that is left. Between the last two the rows of the batch
+    are put into reverse order, in the state too, as a search for the best text does.
+
+    Parameters
+    ----------
+    model : Layer
+        ``model(*inputs, state=state)``.
+    *inputs : arrays
+        The inputs of its forward. x is one of them: (B, T, ...), T > 3, or token ids (B, T). The others are given whole
+        with each part: a memory.
+    causal : int
+        Which input is x; 1 for the target of an encoder-decoder.
+    options : dict, optional
+        Keyword arguments of the model's forward. Arrays whose first axis is of size B follow the rows.
+    seed : int
+
+    Raises
+    ------
+    AssertionError
+        Naming row and position of what differs most, and by how much; or that nothing was written to the state.
+    ValueError
+        If x has fewer than 4 positions or an output is not (B, T, ...).
+
+    Examples
+    --------
+    >>> from tinytx.layers import LSTM
+    >>> rng = np.random.default_rng(0)
+    >>> state_check(LSTM(3, 5, rng=rng), rng.normal(size=(2, 6, 3)))
+    """
+    problem, _ = prepare(model, inputs, options, seed=seed)
+    x, y = problem.inputs[causal], named_outputs(problem.forward())
+    if x.ndim < 2 or x.shape[1] < 4 or any(part.shape[:2] != x.shape[:2] for part in y.values()):
+        shapes = ", ".join(str(part.shape) for part in y.values())
+        raise ValueError(f"state_check: x has shape {x.shape}, the output {shapes}: expected (B, T, ...) with T > 3")
+    b, state, rows = len(x), State(), slice(None)
+    for start, stop in ((0, 1), (1, 3), (3, x.shape[1])):
+        if stop == x.shape[1]:
+            rows = slice(None, None, -1)
+            state.select(np.arange(b)[rows])
+        cut = {name: value[rows] if _has_rows(value, b) else value for name, value in problem.options.items()}
+        part = [array[rows, start:stop] if i == causal else array[rows] for i, array in enumerate(problem.inputs)]
+        for name, found in named_outputs(outputs(problem.layer(*part, **cut, state=state))).items():
+            what = f"{problem.place}: read part by part with a state, positions {start} to {stop - 1}: {name} beside the whole"
+            _same(found, y[name][rows, start:stop], what)
+    if not state.state_dict()["lengths"].size:
+        raise AssertionError(f"{problem.place}: nothing was written to the state: positions do not read each other")
 
 
 def padding_check(model, x, lengths, *, make_options, seed=0):
@@ -174,7 +226,11 @@ def _check_gradients(problem, found, inside, alone, what):
 
 def _row(value, row, rows):
     """Return one row of an option that has one for each row of the batch; another option as it is."""
-    return value[row : row + 1] if isinstance(value, np.ndarray) and value.shape[:1] == (rows,) else value
+    return value[row : row + 1] if _has_rows(value, rows) else value
+
+
+def _has_rows(value, rows):
+    return isinstance(value, np.ndarray) and value.shape[:1] == (rows,)
 
 
 def _others(model, x, rng):
