@@ -71,6 +71,15 @@ TABLE = {
     "data/tokenizers/json_tokenizer.py": [
         ("a text writes the hidden name", 'part.replace(MARK, "\\ufffd")', "part"),
     ],
+    "data/tokenizers/folders.py": [
+        ("special tokens of a vocabulary are tokens like others", "and name not in made]", "and name in made]"),
+        ("the newer settings give way to the older ones",
+         '("special_tokens_map.json", "tokenizer_config.json")', '("tokenizer_config.json", "special_tokens_map.json")'),
+        ("a model of cased words reads lower case", 'settings.get("do_lower_case", True)', "True"),
+        ("ids of added tokens are not compared", "if library.token_to_id(name) != i:", "if False:"),
+        ("RoBERTa frames texts as GPT-2 does", '{"<s>", "</s>"} <= set(special)', "False"),
+        ("ids of a vocab.txt may have gaps", "== list(range(len(lines)))", "!= []"),
+    ],
     "data/tokenizers/tokenizer_json.py": [
         ("a name of the vocabulary is the special token", "{new.get(name, name): i for", "{name: i for"),
         ("a piece of the vocabulary is the special token", "[[new.get(name, name), score]", "[[name, score]"),

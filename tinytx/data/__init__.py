@@ -3,7 +3,8 @@
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`; documents: `prose`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces`, `tutorial` and `json_tokenizer` are the kinds; `tokenizer_json` is the file of the last;
-  `vocabularies` chooses among them; `graphemes` says what a character is.
+  `folders` reads and writes Hugging Face's folders; `vocabularies` chooses among kinds; `graphemes` says what a character
+  is.
 - ``batches``: from ids to arrays. `windows` and `streams` of one long text; `encoded_pairs` and `pair_batches`; for BERT
   `rows`, `sentence_pairs`, `masking` and `masked_batches`; `epochs` is what two kinds of batches share.
 
@@ -24,6 +25,7 @@ from tinytx.data.texts.dates import date_fields, date_pairs
 from tinytx.data.texts.pairs import Pairs, read_aligned, read_pairs, split_pairs
 from tinytx.data.texts.prose import documents, sentences
 from tinytx.data.tokenizers.characters import CharTokenizer
+from tinytx.data.tokenizers.folders import load_tokenizer, save_tokenizer
 from tinytx.data.tokenizers.json_tokenizer import JsonTokenizer
 from tinytx.data.tokenizers.subwords import SubwordTokenizer
 from tinytx.data.tokenizers.tokenizer import BERT_SPECIAL, SPECIAL, Tokenizer
@@ -60,6 +62,7 @@ __all__ = [
     "encode_pairs",
     "framed",
     "joined",
+    "load_tokenizer",
     "mask_words",
     "next_sentence_pairs",
     "pad",
@@ -67,6 +70,7 @@ __all__ = [
     "read_aligned",
     "read_pairs",
     "read_text",
+    "save_tokenizer",
     "sentence_order_pairs",
     "sentences",
     "split",

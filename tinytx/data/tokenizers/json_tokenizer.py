@@ -115,7 +115,7 @@ class JsonTokenizer(Tokenizer):
                 raise ValueError(f"JsonTokenizer: {facts}: pass another name ({role}=)")
 
     @classmethod
-    def from_json(cls, text, **roles):
+    def from_json(cls, text, /, **roles):
         """Return the tokenizer of the content of a ``tokenizer.json``.
 
         Parameters

@@ -168,8 +168,10 @@ class Tokenizer:
             If ids are not one row, or one is outside 0..V-1; the message has the first such id and its position.
         """
         ids = self._checked(ids)
-        if self.stop_id is not None and (ids == self.stop_id).any():
-            ids = ids[: int((ids == self.stop_id).argmax())]
+        stops = ids == self.stop_id
+        stops[:1] &= self.start_id != self.stop_id  # one token may begin and end texts, as GPT-2's
+        if stops.any():
+            ids = ids[: int(stops.argmax())]
         silent = [i for i in (self.pad_id, self.start_id) if i is not None]
         return self._text(ids[~np.isin(ids, silent)] if silent else ids)
 

@@ -35,6 +35,8 @@ def library_errors(place, remedy=REMEDY):
     """Turn any exception of the library into DataError: it raises Exception itself, and panics of its own type."""
     try:
         yield
+    except DataError:
+        raise
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise  # KeyboardInterrupt
