@@ -11,7 +11,7 @@ from tinytx.progress import progress
 from tinytx.wording import command
 
 FOLDER = "data"  # in the current folder, if no other is named
-CHUNK = 1 << 16  # bytes that are read at a time
+CHUNK = 64_000  # bytes that are read at a time
 TIMEOUT = 60  # seconds without a byte
 
 
@@ -48,28 +48,12 @@ class DataFile(NamedTuple):
 
     def differs(self, path):
         """Return how the file at a path differs from this one: a phrase, or "" if it is the same."""
-        check = _Check(self)
+        n = Path(path).stat().st_size
+        if n < self.size or n > self.size and not self.longer:
+            return f"it has {n:,} bytes, expected {'at least ' if self.longer else ''}{self.size:,}"
         with open(path, "rb") as file:
-            while chunk := file.read(CHUNK):
-                check.update(chunk)
-        return check.differs()
-
-
-class _Check:
-    """Counts bytes, and makes the checksum of those that a `DataFile` checks."""
-
-    def __init__(self, file):
-        self.file, self.n, self.sum = file, 0, hashlib.sha256()
-
-    def update(self, chunk):
-        self.sum.update(chunk[: max(0, self.file.size - self.n)])
-        self.n += len(chunk)
-
-    def differs(self):
-        file, found = self.file, self.sum.hexdigest()
-        if self.n < file.size or self.n > file.size and not file.longer:
-            return f"it has {self.n:,} bytes, expected {'at least ' if file.longer else ''}{file.size:,}"
-        return "" if found == file.checksum else f"its SHA-256 is {found}, expected {file.checksum}"
+            found = hashlib.sha256(file.read(self.size)).hexdigest()
+        return "" if found == self.checksum else f"its SHA-256 is {found}, expected {self.checksum}"
 
 
 def located(name, file, folder=FOLDER):
@@ -148,30 +132,15 @@ class _WrongFile(Exception):
     """What was sent is not the file."""
 
 
-class _Counted:
-    """A response whose bytes a bar counts, in kB."""
-
-    def __init__(self, response, bar):
-        self._response, self._bar, self._n = response, bar, 0
-
-    def read(self, size):
-        chunk = self._response.read(size)
-        before, self._n = self._n, self._n + len(chunk)
-        if n := self._n // 1000 - before // 1000:
-            self._bar.update(n=n)
-        return chunk
-
-
 def _copy(file, response, out):
     """Write the file that a response holds; raise _WrongFile if it is another one."""
-    length, check = response.headers.get("Content-Length"), _Check(file)
-    total = int(length) // 1000 if length and length.isdigit() else None
-    bar = progress(total, unit="kB" if total is not None else "fetching")
-    with contextlib.closing(bar), _opened(file, _Counted(response, bar)) as source:
+    bar = progress(None if file.longer else file.size // 1000, unit="fetching" if file.longer else "kB")
+    with contextlib.closing(bar), _opened(file, response) as source:
         while chunk := source.read(CHUNK):
-            check.update(chunk)
             out.write(chunk)
-    if how := check.differs():
+            bar.update(n=len(chunk) // 1000)
+    out.flush()
+    if how := file.differs(out.name):
         raise _WrongFile(how)
 
 

@@ -1,4 +1,4 @@
-"""The optimiser and the learning rates of a run: worked out from its settings, and what is to be said about them."""
+"""The optimiser and the learning rates of a run, made from its settings."""
 
 import dataclasses
 import math
@@ -81,32 +81,14 @@ def goes_on_with(rate, settings):
     return flags
 
 
-def rate_notes(rate, settings, then=None):
-    """Return a line for each of the settings that are fine by themselves and lose their effect beside others.
+def rates_in_words(rate, settings, t):
+    """Return the learning rates of the next step, of the steps where the schedule turns, and of the last step.
 
     Parameters
     ----------
-    rate : function (int) -> float
-    settings : RunSettings
-    then : dict, optional
-        The settings of the run that is gone on with.
+    rate, settings, t
+        As for `check_rates`.
     """
-    steps, warmup, last = settings.steps, settings.warmup, settings.steps - 1
-    if warmup >= steps:
-        most = f"the largest learning rate is {rate(last):.3g} of --lr {rate(warmup):.3g}"
-        return [f"--warmup is {warmup}, and the run ends at step {steps}: {most}"]
-    if not isinstance(rate, WarmupCosine) or rate.peak == rate.floor:
-        return []
-    notes, end, floor = [], int(rate.total), f"--min-lr {rate.floor:g}"
-    if rate.floor > rate.peak:
-        notes.append(f"{floor} is above --lr {rate.peak:g}: the learning rate rises to its end")
-    if end <= warmup:
-        notes.append(f"--decay-steps is {end}, within the --warmup of {warmup}: after it the learning rate is {floor}")
-    elif end < steps:
-        notes.append(f"--decay-steps is {end}, and the run ends at step {steps}: from {end} on the rate is {floor}")
-    elif end > steps:
-        reached = f"the learning rate is still {rate(last):.3g} then, not {floor}"
-        notes.append(f"--decay-steps is {end}, and the run ends at step {steps}: {reached}")
-    if then and settings.decay_steps is None and then.get("decay_steps") is None and then.get("steps") != steps:
-        notes.append(f"the cosine of the learning rate ends at step {steps} now; it was to end at {then.get('steps')}")
-    return notes
+    last = settings.steps - 1
+    turns = sorted({t, settings.warmup, settings.decay_steps or last, last})
+    return "Learning rate: " + ", ".join(f"{rate(turn):.3g} in step {turn + 1}" for turn in turns if t <= turn <= last)

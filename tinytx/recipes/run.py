@@ -16,7 +16,7 @@ from tinytx.lock import locked
 from tinytx.paths import check_folder
 from tinytx.progress import progress, say
 from tinytx.recipes.best import FOLDER, Best
-from tinytx.recipes.rates import goes_on_with, rate_notes
+from tinytx.recipes.rates import goes_on_with, rates_in_words
 from tinytx.terminal import one_line
 from tinytx.training import fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, fingerprint
@@ -65,7 +65,6 @@ class Run:
         self.name, self.recipe = name, recipe
         self.finished, self.measured = False, None
         self.settings, self.trainer, self.state, self.meta = settings, trainer, state, meta
-        self._then = before.meta["settings"] if before else None
         self.resumed, self.seconds = before is not None, 0.0
         self.best = Best.of(before.meta) if before and settings.keeps_best else Best()
         if self._is_over():
@@ -77,14 +76,15 @@ class Run:
                 sweep(folder)
 
     def announce(self, *lines):
-        """Say what is learned from, what learns it, and which settings have no effect."""
+        """Print what is learned from, what learns it and how fast, and which settings have no effect."""
         model = self.trainer.model
         n_parameters = sum(parameter.data.size for parameter in model.parameters())
         sizes = {name: value for name, value in vars(model.config).items() if value and SIZE.fullmatch(name)}
         size = f"{', '.join(f'{name} {value}' for name, value in sizes.items())}: {counted(n_parameters, 'parameter')}"
-        print(*lines, f"Model: {self.recipe.system}, {size}; {self._threads()}", sep="\n")
+        rates = rates_in_words(self.trainer.optimizer.lr, self.settings, self.trainer.optimizer.t)
+        print(*lines, f"Model: {self.recipe.system}, {size}; {self._threads()}", rates, sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
-        for note in self.settings.notes() + rate_notes(self.trainer.optimizer.lr, self.settings, self._then):
+        for note in self.settings.notes():
             say(f"Note: {note}")
 
     def _threads(self):
