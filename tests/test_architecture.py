@@ -33,7 +33,7 @@ FLOORS = [
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names} | {"data": 4, "metrics": 4}
 STANDS_APART = {
-    "data": {"arguments", "extras", "files", "wording"},
+    "data": {"arguments", "extras", "files", "shapes", "wording"},
     "metrics": {"arguments"},
     "parameter": {"members"},
     "pretrained": {"hub"},  # the one arrow that points up: its methods import hub when they are called

@@ -11,6 +11,7 @@ from tinytx.arguments import check_whole
 from tinytx.data.batches.epochs import Epochs
 from tinytx.data.batches.masking import REPLACE, Masking
 from tinytx.data.batches.rows import pad
+from tinytx.shapes import check_ids
 
 _MASKS, _ORDER = 1, 2  # two streams of random numbers from one seed
 
@@ -136,7 +137,7 @@ class MaskedBatches(Epochs):
     batch = __call__
 
     def _row(self, position, row):
-        row = self._masking.checked(row, f" of row {position}")
+        row = check_ids(f"MaskedBatches: row {position}", row, self._masking.vocab_size)
         if row.ndim != 1 or not len(row):
             raise ValueError(f"MaskedBatches: row {position} has shape {row.shape}, expected (n,), not empty")
         return row

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinytx.arguments import check_number
 from tinytx.data.batches.windows import IGNORE_INDEX
+from tinytx.shapes import check_ids
 
 REPLACE = (0.8, 0.1, 0.1)
 
@@ -64,7 +65,7 @@ def mask_words(ids, *, rng, mask_id, vocab_size, never=(), rate=0.15, replace=RE
     (array([5, 4, 4, 8, 1, 1]), array([-100,    6,    7,    8, -100, -100]))
     """
     masking = Masking("mask_words", mask_id, vocab_size, never, rate, replace)
-    ids = masking.checked(ids)
+    ids = check_ids("mask_words", ids, vocab_size)
     return masking.masked(ids, rng.random((3, *ids.shape)), word_starts)
 
 
@@ -96,20 +97,6 @@ class Masking:
             raise ValueError(f"{place}: all {vocab_size} ids are in never, so there is no random word")
         self.place, self.mask_id, self.vocab_size, self.never = place, mask_id, vocab_size, never
         self.rate, self.replace = rate, replace
-
-    def checked(self, ids, where=""):
-        """Return ids as int64; raise ValueError with the first id out of range and its position."""
-        ids = np.asarray(ids)
-        if ids.dtype.kind not in "iu" and ids.size:
-            raise TypeError(f"{self.place}: ids{where} have dtype {ids.dtype}, expected integers")
-        wrong = (ids < 0) | (ids >= self.vocab_size)
-        if wrong.any():
-            position = tuple(np.argwhere(wrong)[0].tolist())
-            raise ValueError(
-                f"{self.place}: id {ids[position]} at {position}{where} is outside 0..{self.vocab_size - 1}; "
-                "take the vocabulary that the text was encoded with"
-            )
-        return ids.astype(np.int64)
 
     def masked(self, ids, u, word_starts=None, *, at_least_one=False):
         """Return (inputs, targets), int64 (..., T), for ids (..., T) and uniform numbers u (3, ..., T) of [0, 1).

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tinytx.arguments import check_whole
-from tinytx.data.batches.windows import as_int64, one_row
+from tinytx.arguments import INT64, check_whole
+from tinytx.data.batches.windows import one_row
+from tinytx.shapes import check_ids
 
 
 def stream_batch(ids, *, length, batch_size, step):
@@ -40,4 +41,4 @@ def stream_batch(ids, *, length, batch_size, step):
     n = len(ids) - 1  # inputs that have a target
     starts = np.arange(batch_size)[:, None] * n // batch_size + step * length
     positions = (starts + np.arange(length)) % n  # (B, T)
-    return as_int64("stream_batch", ids[positions]), as_int64("stream_batch", ids[positions + 1])
+    return check_ids("stream_batch", ids[positions], INT64[1]), check_ids("stream_batch", ids[positions + 1], INT64[1])

@@ -5,7 +5,8 @@ Targets are the inputs' successors: ``targets[b, t]`` is the token that follows 
 
 import numpy as np
 
-from tinytx.arguments import check_number, check_whole
+from tinytx.arguments import INT64, check_number, check_whole
+from tinytx.shapes import check_ids, check_integers
 from tinytx.wording import counted
 
 IGNORE_INDEX = -100  # losses ignore this target
@@ -60,7 +61,7 @@ def random_batch(ids, *, max_len, batch_size, seed, step):
     Raises
     ------
     TypeError, ValueError
-        If ids are not one row of integers, a size is below 1, or the ids are fewer than ``max_len + 1``.
+        If ids are not one row of integers, one is negative, a size is below 1, or the ids are fewer than ``max_len + 1``.
     """
     ids = one_row("random_batch", ids)
     max_len = check_whole("random_batch", "max_len", max_len)
@@ -74,7 +75,7 @@ def random_batch(ids, *, max_len, batch_size, seed, step):
     rng = np.random.default_rng([seed, step])
     starts = rng.integers(len(ids) - max_len, size=(batch_size, 1))
     positions = starts + np.arange(max_len)  # (B, T)
-    return as_int64("random_batch", ids[positions]), as_int64("random_batch", ids[positions + 1])
+    return check_ids("random_batch", ids[positions], INT64[1]), check_ids("random_batch", ids[positions + 1], INT64[1])
 
 
 def windows(ids, max_len):
@@ -102,7 +103,7 @@ def windows(ids, max_len):
     max_len = check_whole("windows", "max_len", max_len)
     if len(ids) < 2:
         raise ValueError(f"windows: {counted(len(ids), 'token')}, and the shortest window needs 2; take a longer text")
-    n_targets, ids = len(ids) - 1, as_int64("windows", ids)
+    n_targets, ids = len(ids) - 1, check_ids("windows", ids, INT64[1])
     shape = (-(-n_targets // max_len), max_len)
     inputs, targets = np.zeros(shape, np.int64), np.full(shape, IGNORE_INDEX)
     inputs.ravel()[:n_targets] = ids[:-1]
@@ -112,16 +113,7 @@ def windows(ids, max_len):
 
 def one_row(place, ids):
     """Return ids as an array; raise TypeError or ValueError unless they are one row of integers."""
-    ids = np.asarray(ids)
+    ids = check_integers(place, ids, "ids")
     if ids.ndim != 1:
         raise ValueError(f"{place}: ids have shape {ids.shape}, expected (n,)")
-    if ids.dtype.kind not in "iu" and len(ids):
-        raise TypeError(f"{place}: ids have dtype {ids.dtype}, expected integers")
     return ids
-
-
-def as_int64(place, ids):
-    """Return ids as int64; raise ValueError for an id of uint64 that int64 cannot hold."""
-    if ids.dtype == np.uint64 and ids.size and ids.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{place}: id {ids.max()} is larger than int64 can hold; ids count from 0 to V - 1")
-    return ids.astype(np.int64)
