@@ -21,6 +21,7 @@ from tinytx.layers import (
     LearnedPositions,
     Linear,
     MultiHeadAttention,
+    Pool,
     RelativePositionBias,
     Residual,
     RMSNorm,
@@ -116,6 +117,12 @@ def layer_norm(make):
 def rms_norm(make):
     b, t, d = make.sizes(3)
     return LayerCase(make, lambda dtype: RMSNorm(d, dtype=dtype, eps=0.01), {"x": make.array(b, t, d)})
+
+
+def pool(make):
+    b, t, d = make.sizes(3)
+    mask = np.arange(t) < make.integers(1, t, (b, 1))
+    return LayerCase(make, lambda dtype: Pool("last", "max", "mean"), {"x": make.array(b, t, d)}, reach=0.002, mask=mask)
 
 
 def relative_bias(make, two_sided=True):
@@ -281,6 +288,7 @@ LAYERS = {
     "MultiHeadAttention cross, masked": lambda make: attention(make, "random", cross=True),
     "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, core={"pattern": CAUSAL}),
     "LSTM": lstm,
+    "Pool": pool,
     "LSTM begun, padded": lambda make: lstm(make, begun=True, padded=True),
     "Residual pre": residual,
     "Residual post": lambda make: residual(make, norm_order="post"),

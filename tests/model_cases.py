@@ -9,7 +9,15 @@ from cases import Seeded
 
 from tinytx.core import Layer
 from tinytx.models import GPT, T5, Bert, CharLSTM, CharLSTMConfig, GPTConfig, T5Config, Transformer
-from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence
+from tinytx.tasks import (
+    HiddenWords,
+    NextToken,
+    SequenceToSequence,
+    Spans,
+    Tags,
+    TextClasses,
+    TextClassesNextToken,
+)
 
 
 class ModelCase(NamedTuple):
@@ -39,6 +47,29 @@ def bert(dtype, variant="paper"):
     return case(HiddenWords, Bert, config, bert_cases.batch_of(config), dtype, **bert_cases.heads_of(config, variant))
 
 
+PAD, LABELS = bert_cases.PAD, np.array([2, 0, -100, 1])
+
+
+def bert_head(kind, dtype, *answers, segments=True, **settings):
+    """A task of a body that was not trained for it; texts of 8, 7, 6 and 5 words, in two parts."""
+    config = bert_cases.config_of(dropout=0.2)
+    ids, _, parts, _ = bert_cases.batch_of(config)
+    return case(kind, Bert, config, (ids, *answers, parts) if segments else (ids, *answers), dtype, **settings)
+
+
+def tags():
+    """A tag for each word, but for padding and every third."""
+    ids = bert_cases.batch_of(bert_cases.config_of())[0]
+    return np.where((ids == PAD) | (np.arange(8) % 3 == 2), -100, ids % 3)
+
+
+def gpt_head(kind, dtype, **settings):
+    """Texts that end in padding, which the body does not know."""
+    config = GPTConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2)
+    ids = bert_cases.batch_of(bert_cases.config_of())[0]
+    return case(kind, GPT, config, (ids, LABELS), dtype, n_classes=3, pad_id=PAD, **settings)
+
+
 def char_lstm(dtype):
     config = CharLSTMConfig(11, d_embedding=3, d_model=5, n_layers=2, dropout=0.2)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
@@ -66,6 +97,14 @@ MODEL_CASES = {
     "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),
     "bert": bert,
     "bert tutorial": lambda dtype: bert(dtype, "tutorial"),
+    "bert text classes": lambda dtype: bert_head(TextClasses, dtype, LABELS, n_classes=3),
+    "bert text classes, all poolings": lambda dtype: bert_head(
+        TextClasses, dtype, LABELS, segments=False, n_classes=3, pooling="concat", dropout=0.3
+    ),
+    "bert tags": lambda dtype: bert_head(Tags, dtype, tags(), n_classes=3),
+    "bert spans": lambda dtype: bert_head(Spans, dtype, np.array([2, 0, -100, 4]), np.array([5, 0, -100, 4])),
+    "gpt text classes": lambda dtype: gpt_head(TextClasses, dtype, pooling="last"),
+    "gpt text classes, next token": lambda dtype: gpt_head(TextClassesNextToken, dtype, weight=0.3),
     "char_lstm": char_lstm,
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),

@@ -76,6 +76,14 @@ def select_rows(make):
     return case
 
 
+def pool(make, *kinds, padded=False):
+    """Rows of several lengths; with ``padded`` there are gaps, and a row without a real position."""
+    b, t, d = make.sizes(3)
+    mask = make.mask(b, t) if padded else np.arange(t) < make.integers(1, t, (b, 1))
+    x = make.array(b, t, d) + make.choice(0.0, 5.0)  # above 0 all of it: padding is not 0, and not the maximum by chance
+    return OpCase(ops.pool, ops.pool_backward, {"x": x}, batch=("x",), reach=0.002, kinds=kinds, mask=mask)
+
+
 def add_positions(make):
     b, t, d = make.sizes(3)
     start = make.integers(0, 2)
@@ -239,6 +247,10 @@ OPS = {
     "tanh": elementwise(ops.tanh, ops.tanh_backward),
     "embedding": embedding,
     "select_rows": select_rows,
+    "pool mean": lambda make: pool(make, "mean"),
+    "pool max": lambda make: pool(make, "max"),
+    "pool first, last": lambda make: pool(make, "first", "last", padded=True),
+    "pool last, max, mean": lambda make: pool(make, "last", "max", "mean", padded=True),
     "add_positions": add_positions,
     "dropout": dropout,
     "cross_entropy": cross_entropy,

@@ -34,6 +34,14 @@ TABLE = {
         ("b's gradient from a as it is", "missing term", "gate", "kept), dy * fa", "kept), dy * a"),
         ("a's gradient without b", "missing term", "gate", "f_backward(dy * b, kept)", "f_backward(dy, kept)"),
     ],
+    "ops/pool.py": [
+        ("the mean divides by T", "wrong constant", "pool", "dx.dtype.type(real[b].sum())", "dx.dtype.type(dx.shape[1])"),
+        ("padding gets its share of the mean", "missing term", "pool",
+         "            if real[b, t]:\n                for d in range(dx", "            if True:\n                for d in range(dx"),
+        ("one position is picked for all columns", "index", "pool", "dx[b, picked[b, d], d] +=", "dx[b, picked[b, 0], d] +="),
+        ("the last kind is the only one", "= for +=", "pool", "d] += dy[b, start + d]  # (5)", "d] = dy[b, start + d]  # (5)"),
+        ("every kind gets the first one's gradient", "wrong operand", "pool", "real, kind, i * width)\n    return dx", "real, kind, 0)\n    return dx"),
+    ],
     "ops/layer_norm.py": [
         ("gain outside the means", "missing term", "layer_norm", "dn = weight[j] * dy[i, j]", "dn = dy[i, j]"),
         ("mean of dn forgotten", "missing term", "layer_norm", "dy[i, j] - mean_dn - n *", "dy[i, j] - n *"),
@@ -379,11 +387,9 @@ TABLE = {
          "self.activation.backward(self.norm.backward(dy, tape), tape)",
          "(dx := self.norm.backward(dy, tape), self.activation.backward(dx, tape))[0]"),
         ("tanh passed over", "missing term", "TextHead",
-         "self.tanh.backward(self.classifier.backward(dy, tape), tape)",
-         "(dx := self.classifier.backward(dy, tape), self.tanh.backward(dx, tape))[0]"),
+         "self.tanh.backward(dx, tape), tape)", "(self.tanh.backward(dx, tape), dx)[1], tape)"),
         ("the gradient at the last position", "off by one", "TextHead",
-         "return ops.select_rows_backward(dx, tape.pop(self))",
-         "return ops.select_rows_backward(dx, tape.pop(self))[:, ::-1]"),
+         "return self.pool.backward(dx, tape)", "return self.pool.backward(dx, tape)[:, ::-1]"),
     ],
     "tasks/hidden_words.py": [
         ("what is said of the text forgotten", "missing term", "HiddenWords loss", "else dhidden + dtext", "else dhidden"),
@@ -391,6 +397,11 @@ TABLE = {
         ("what is said of the text subtracted", "sign", "HiddenWords loss", "else dhidden + dtext", "else dhidden - dtext"),
         ("words get twice what they should", "factor", "HiddenWords loss",
          "self._words_loss_backward(tape), tape)", "2 * self._words_loss_backward(tape), tape)"),
+    ],
+    "tasks/text_classes_next_token.py": [
+        ("what is said of the text forgotten", "missing term", "TextClassesNextToken loss",
+         "self.body.backward(dhidden + self", "self.body.backward(self"),
+        ("words get what they would get in full", "factor", "TextClassesNextToken loss", "(tape, self.asked.weight)", "(tape)"),
     ],
     "tasks/sequence_to_sequence.py": [
         ("the other form's backward", "wrong operand", "Transformer loss",

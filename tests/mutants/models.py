@@ -118,7 +118,9 @@ TABLE = {
         ("the second setting of a name counts, not the first", "if name not in annotations and name", "if name"),
     ],
     "tasks/heads.py": [
-        ("the text's head reads the first text's words", "t * np.arange(b))", "np.arange(b))"),
+        ("the mean is taken for the maximum", '"max": ("max",)', '"max": ("mean",)'),
+        ("what the classifier reads is not dropped", "self.dropout(x, tape), tape)", "self.dropout(x), tape)"),
+        ("padding is pooled with the words", "self.pool(hidden, tape, mask=mask)", "self.pool(hidden, tape)"),
     ],
     "tasks/hidden_words.py": [
         ("fill reads the rows of another text", "+ t * np.arange(b)[:, None]", "+ n * np.arange(b)[:, None]"),
@@ -133,6 +135,22 @@ TABLE = {
     "tasks/next_token.py": [
         ("a shard's loss is divided by its own targets", "targets, tape, count=count)", "targets, tape)"),
     ],
+    "tasks/spans.py": [
+        ("an answer may start at padding", "np.where(words, 0, -np.inf)", "np.where(words, 0, 0.0)"),
+        ("an answer may end before it starts", "forward & allowed[row] &", "allowed[row] &"),
+        ("an answer may be one token too long", "bool), longest)", "bool), longest + 1)"),
+        ("no answer is worth its start alone", "- (start[0] + end[0])", "- start[0]"),
+        ("an end in the question is allowed", "allowed[row] & allowed[row, :, None]", "allowed[row, :, None]"),
+        ("starts alone are counted", "count_targets(starts) + ops.count_targets(ends)", "count_targets(starts)"),
+        ("an answer at padding is not refused", "words[row, [start, end]].all()", "words[row, [start, end]].any()"),
+    ],
+    "tasks/text_classes_next_token.py": [
+        ("words count in full", "+ self.asked.weight * words", "+ words"),
+        ("a shard's words are divided by its own", "tape, count=n_words)", "tape)"),
+        ("a shard's texts are divided by its own", "labels, count=n_texts)", "labels)"),
+        ("each word is said from itself", "targets[:, 1:], ((0, 0), (0, 1))", "targets[:, :], ((0, 0), (0, 0))"),
+        ("padding is a word to say", "np.where(words, ids, self.ignored)", "np.asarray(ids)"),
+    ],
     "tasks/sequence_to_sequence.py": [
         ("a target that begins with padding's id is refused", "pad[:, 0] &= self.config.start_id", "pad[:, 0] |= self.config.start_id"),
         ("the start token is counted among the labels",
@@ -141,6 +159,7 @@ TABLE = {
         ("the plain cross-entropy learns to say padding", "ignore_index=pad_id, **options", "**options"),
     ],
     "tasks/task.py": [
+        ("the body's padding counts, not the task's", "None) if pad_id is None else pad_id", "pad_id)"),
         ("prompts are continued from their first token", "self.head(x[:, -1:])[:, 0]", "self.head(x[:, :1])[:, 0]"),
         ("padding is a word of a perplexity", "asked = targets != self.ignored", "asked = targets == targets"),
         ("the chunked loss gives the head no gradient", "self.head.add_matrix_grad(dmatrix)", "pass"),

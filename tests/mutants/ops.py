@@ -35,6 +35,11 @@ TABLE = {
         ("every row has the prefix of the first", "self.length[rows], (-1, 1, 1)", "self.length[:1], (-1, 1, 1)"),
         ("every row has the documents of the first", "len(self.ids) == 1 else self.ids[rows]", "True else self.ids[rows]"),
     ],
+    "ops/pool.py": [
+        ("the last of several maxima is picked", "not value <= so_far", "not value < so_far"),
+        ("NaN is not the maximum", "not value <= so_far", "value > so_far"),
+        ("the mean divides by all positions", "x.dtype.type(n)  # (1)", "x.dtype.type(x.shape[1])  # (1)"),
+    ],
     "ops/cross_entropy.py": [
         ("label smoothing counts the logits, not their distance from the largest",
          "(logits[n, j] - m) / size", "logits[n, j] / size"),

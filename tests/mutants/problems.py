@@ -20,7 +20,7 @@ from tinytx.layers import (
     TiedLinear,
 )
 from tinytx.layers.init import normal
-from tinytx.models import Bert, BertConfig, Transformer, TransformerConfig
+from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.models.stacks import make_blocks
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Band
 from tinytx.tasks import SequenceToSequence
@@ -243,6 +243,12 @@ def bert_loss(m):
     return _sampled(layer(Loss(m.HiddenWords.around(Bert, BERT, rng=_rng(), settings={"next_sentence": True})), x=IDS, others=batch))
 
 
+def auxiliary_loss(m):
+    body = GPT(GPTConfig(6, max_len=5, d_model=4, n_heads=H, d_ff=5, n_layers=1, dropout=0.0), rng=_rng())
+    task = m.TextClassesNextToken(body, n_classes=3, pad_id=1, rng=_rng())
+    return _sampled(layer(Loss(task), x=IDS, others=[np.array([2, 0])]))
+
+
 def transformer_loss(m):
     """Of the module of the body, or of that of the task."""
     target = np.array([[1, 4, 0, 2], [1, 5, 2, 3]])
@@ -260,6 +266,9 @@ PROBLEMS = {
     "layer_norm": lambda m: pair(m.layer_norm, m.layer_norm_backward, _draw(2, 3, 5), _draw(5), _draw(5, seed=1)),
     "rms_norm": lambda m: pair(m.rms_norm, m.rms_norm_backward, _draw(2, 3, 5), _draw(5)),
     "gate": lambda m: pair(m.gate, m.gate_backward, _draw(3, 4), _draw(3, 4, seed=1)),
+    "pool": lambda m: pair(
+        lambda x: m.pool(x, ("last", "max", "mean"), mask=MASK[:2, :3]), m.pool_backward, _draw(2, 3, 4)
+    ),
     "relu": lambda m: pair(m.relu, m.relu_backward, _draw(3, 4)),
     "tanh": lambda m: pair(m.tanh, m.tanh_backward, _draw(3, 4)),
     "select_rows": select_rows,
@@ -317,6 +326,7 @@ PROBLEMS = {
     "Transform": lambda m: head(m, "words"),
     "TextHead": lambda m: head(m, "text"),
     "HiddenWords loss": bert_loss,
+    "TextClassesNextToken loss": auxiliary_loss,
     "Stack with a memory": lambda m: stack(m, 2, others=[_draw(2, 5, 4)], pattern=CAUSAL, reads_memory=True),
     "Transformer loss": transformer_loss,
 }

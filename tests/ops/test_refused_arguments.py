@@ -31,6 +31,7 @@ CALLS = {
     "dropout": dict(x=X, p=0.5, key=3, first_row=2),
     "embedding": dict(ids=[[0, 2]], weight=W),
     "select_rows": dict(x=X, rows=[1, 0, 1]),
+    "pool": dict(x=Q[0], kinds=("max", "mean"), mask=np.ones((2, 2), bool)),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
     "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False),
     "attention": dict(
@@ -94,6 +95,7 @@ KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if k
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
 KINDS["log_sum_exp"] = KINDS["doubled"]
 KINDS["activation"] = NUMBERS
+KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 
 ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")

@@ -45,6 +45,21 @@ def attention(
     return torch.cat([p @ v, scores.logsumexp(3, keepdim=True)], 3) if log_sum_exp else p @ v
 
 
+def pool(x, kinds, mask):
+    """A row without a real position is 0 here."""
+    real, parts = torch.tensor(mask)[..., None], []
+    n = real.sum(1)
+    for kind in kinds:
+        if kind == "mean":
+            parts.append((x * real).sum(1) / n.clamp(min=1))
+        elif kind == "max":
+            parts.append(x.masked_fill(~real, -torch.inf).max(1).values.masked_fill(n == 0, 0))
+        else:
+            at = [row.nonzero().flatten()[0 if kind == "first" else -1] if row.any() else 0 for row in real[..., 0]]
+            parts.append(x[torch.arange(len(x)), torch.tensor(at)] * (n > 0))
+    return torch.cat(parts, -1)
+
+
 def merge(ys, lses):
     return torch.cat([(lses.softmax(0)[..., None] * ys).sum(0), lses.logsumexp(0)[..., None]], -1)
 
@@ -134,6 +149,7 @@ ORACLES = {
     "attention": lambda case: attention,
     "lstm": lambda case: lstm,
     "merge": lambda case: merge,
+    "pool": lambda case: pool,
 }
 
 

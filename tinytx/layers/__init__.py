@@ -11,6 +11,7 @@ from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
+from tinytx.layers.pool import Pool
 from tinytx.layers.relative_bias import RelativePositionBias
 from tinytx.layers.rms_norm import RMSNorm
 from tinytx.layers.sequential import Scale, Sequential
@@ -30,6 +31,7 @@ __all__ = [
     "LearnedPositions",
     "Linear",
     "MultiHeadAttention",
+    "Pool",
     "RMSNorm",
     "RelativePositionBias",
     "Residual",

@@ -24,6 +24,7 @@ from tinytx.ops.linear import linear, linear_backward
 from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
 from tinytx.ops.lstm import lstm, lstm_backward
 from tinytx.ops.merge import merge, merge_backward
+from tinytx.ops.pool import pool, pool_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
@@ -65,6 +66,8 @@ __all__ = [
     "lstm_backward",
     "merge",
     "merge_backward",
+    "pool",
+    "pool_backward",
     "relu",
     "relu_backward",
     "rms_norm",

@@ -3,14 +3,30 @@
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.next_token import NextToken
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
+from tinytx.tasks.spans import Spans
+from tinytx.tasks.tags import Tags
 from tinytx.tasks.task import Task
 from tinytx.tasks.text_classes import TextClasses
+from tinytx.tasks.text_classes_next_token import TextClassesNextToken
 
 TASKS = {  # name in a checkpoint -> task
     "hidden_words": HiddenWords,
     "next_token": NextToken,
     "sequence_to_sequence": SequenceToSequence,
+    "spans": Spans,
+    "tags": Tags,
     "text_classes": TextClasses,
+    "text_classes_next_token": TextClassesNextToken,
 }
 
-__all__ = ["HiddenWords", "NextToken", "SequenceToSequence", "TASKS", "Task", "TextClasses"]
+__all__ = [
+    "HiddenWords",
+    "NextToken",
+    "SequenceToSequence",
+    "Spans",
+    "TASKS",
+    "Tags",
+    "Task",
+    "TextClasses",
+    "TextClassesNextToken",
+]

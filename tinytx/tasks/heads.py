@@ -1,10 +1,30 @@
 """Parts of heads: what stands between a body and its output layer, and what says something about a whole text."""
 
-import numpy as np
-
-from tinytx import ops
 from tinytx.core import Layer
-from tinytx.layers import Activation, LayerNorm, Linear
+from tinytx.layers import Activation, Dropout, LayerNorm, Linear, Pool
+from tinytx.settings import Settings, setting
+
+POOLINGS = {
+    "cls": ("first",), "last": ("last",), "mean": ("mean",), "max": ("max",), "concat": ("last", "max", "mean"),
+}  # fmt: skip
+
+
+class TagSettings(Settings):
+    """What a head says of each vector."""
+
+    n_classes: int = setting(help="classes to tell apart", minimum=1)
+    dropout: float = setting(0.1, "dropout of what the classifier reads", minimum=0, below=1)
+
+
+class ClassSettings(TagSettings):
+    """What a head says of a whole text, and what it reads."""
+
+    pooling: str = setting(
+        "cls", "what a text's vector is made of: its first vector, a linear map and tanh (cls, BERT); its last vector, "
+        "that of the last word (last, GPT-1); the mean or the maximum over its words (mean, max); last, max and mean one "
+        "behind the other (concat, ULMFiT)", choices=tuple(POOLINGS),
+    )  # fmt: skip
+    pad_id: int | None = setting(None, "id of padding, which is no word of a text; if not given, the body's", minimum=0)
 
 
 class Transform(Layer):
@@ -35,34 +55,36 @@ class Transform(Layer):
 
 
 class TextHead(Layer):
-    """What a body says about a whole text: logits of its classes, read off the first position.
+    """What a body says about a whole text: logits of its classes, classifier(pool(x)).
 
-    classifier(tanh(pooler(x_0))). The first token is ``[CLS]``, which means nothing by itself; so nothing but this head
-    and attention use its vector, and it can become a summary of the others.
+    With ``pooling`` "cls" these are classifier(tanh(pooler(x_0))). The first token is ``[CLS]``, which means nothing by
+    itself; so nothing but this head and attention use its vector, and it can become a summary of the others.
 
     Parameters
     ----------
     d_model, n_classes : int
+    pooling : {"cls", "last", "mean", "max", "concat"}
+        See `ClassSettings`.
+    dropout : float
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
     """
 
-    def __init__(self, d_model, n_classes, *, rng, dtype, init):
-        self.pooler = Linear(d_model, d_model, rng=rng, dtype=dtype, init=init)
-        self.tanh = Activation("tanh")
-        self.classifier = Linear(d_model, n_classes, rng=rng, dtype=dtype, init=init)
+    def __init__(self, d_model, n_classes, *, pooling="cls", dropout=0.0, rng, dtype, init):
+        self.pool, width = Pool(*POOLINGS[pooling]), len(POOLINGS[pooling]) * d_model
+        self.pooler = Linear(d_model, d_model, rng=rng, dtype=dtype, init=init) if pooling == "cls" else None
+        self.tanh, self.dropout = Activation("tanh"), Dropout(dropout)
+        self.classifier = Linear(width, n_classes, rng=rng, dtype=dtype, init=init)
 
-    def forward(self, hidden, tape=None):
-        """(B, T, D) -> (B, n_classes)."""
-        b, t, _ = hidden.shape
-        first, saved = ops.select_rows(hidden, t * np.arange(b))  # (B, D)
-        if tape is not None:
-            tape.push(self, saved)
-        return self.classifier(self.tanh(self.pooler(first, tape), tape), tape)
+    def forward(self, hidden, tape=None, *, mask=None):
+        """(B, T, D) -> (B, n_classes); ``mask`` (B, T) is True at words, and False at padding."""
+        x = self.pool(hidden, tape, mask=mask)
+        x = self.tanh(self.pooler(x, tape), tape) if self.pooler else x
+        return self.classifier(self.dropout(x, tape), tape)
 
     def backward(self, dy, tape):
-        """Return dhidden (B, T, D): 0 everywhere but at the first position."""
-        dx = self.tanh.backward(self.classifier.backward(dy, tape), tape)  # (B, D)
-        dx = self.pooler.backward(dx, tape)
-        return ops.select_rows_backward(dx, tape.pop(self))
+        """Return dhidden (B, T, D)."""
+        dx = self.dropout.backward(self.classifier.backward(dy, tape), tape)
+        dx = self.pooler.backward(self.tanh.backward(dx, tape), tape) if self.pooler else dx
+        return self.pool.backward(dx, tape)

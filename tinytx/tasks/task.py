@@ -71,10 +71,18 @@ class Task(Pretrained, Layer):
         return self.config.vocab_size
 
     def _vectors(self, *inputs, tape, **options):
-        """Return what the body makes of ids; a tape's messages then name layers by their path in the task."""
+        """Return what the body makes of ids; a tape's messages then name layers by their path in the task.
+
+        Options that are None are left out: not every body knows ``segments``.
+        """
         if tape is not None and tape.root is None:
             tape.root = self
-        return self.body(*inputs, tape, **options)
+        return self.body(*inputs, tape, **{name: value for name, value in options.items() if value is not None})
+
+    def _words_mask(self, ids, pad_id=None):
+        """Return where ids (B, T) are words (B, T), or None if there is no padding, the body's own or ``pad_id``."""
+        pad_id = getattr(self.config, "pad_id", None) if pad_id is None else pad_id
+        return None if pad_id is None else np.asarray(ids) != pad_id
 
     def _output_layer(self, rng, tied=True):
         """Return the linear map from vectors to logits: tied to the body's table if it shares one, or drawn from ``rng``."""
@@ -112,12 +120,12 @@ class Task(Pretrained, Layer):
             tape.push(self, saved)
         return loss
 
-    def _words_loss_backward(self, tape):
+    def _words_loss_backward(self, tape, dloss=1.0):
         """Add the head's gradients of `_words_loss`; return dx (..., D)."""
         saved = tape.pop(self)
         if hasattr(saved, "logits"):
-            return self.head.backward(ops.cross_entropy_backward(1.0, saved), tape)
-        dx, dmatrix = ops.linear_cross_entropy_backward(1.0, saved)
+            return self.head.backward(ops.cross_entropy_backward(dloss, saved), tape)
+        dx, dmatrix = ops.linear_cross_entropy_backward(dloss, saved)
         self.head.add_matrix_grad(dmatrix)
         return dx
 

@@ -1,22 +1,28 @@
-"""Text classes: say which of some classes a whole text belongs to; what a trained body is fine-tuned for."""
+"""Text classes: say which of some classes a whole text belongs to; what a trained body is fine-tuned for.
+
+A text may be a pair, ``[CLS] a [SEP] b [SEP]``: ``segments`` then says which part a word belongs to, and the classes what
+the two have to do with each other.
+"""
 
 import numpy as np
 
 from tinytx import ops
-from tinytx.tasks.heads import TextHead
+from tinytx.tasks.heads import ClassSettings, TextHead
 from tinytx.tasks.task import Task
 
 
 class TextClasses(Task):
-    """A body that reads whole texts, and a head that reads the vector at the first position.
+    """A body that reads whole texts, and a head that reads one vector made of all of the body's.
 
     Parameters
     ----------
     body : Layer
-        ``body(ids, tape, segments=segments)`` returns (B, T, D): `tinytx.models.Bert`, new or trained for another task.
-    n_classes : int
+        ``body(ids, tape)`` returns (B, T, D): any of `tinytx.models` with one input, new or trained for another task; one
+        that takes ``segments`` besides, as `tinytx.models.Bert` does, reads pairs.
     rng : numpy.random.Generator
         Draws the head.
+    **settings
+        `tinytx.tasks.heads.ClassSettings`: ``n_classes``, ``pooling``, ``dropout``, ``pad_id``.
 
     Examples
     --------
@@ -28,20 +34,27 @@ class TextClasses(Task):
     """
 
     unit = "text"
+    Settings = ClassSettings
 
-    def __init__(self, body, *, n_classes, rng):
+    def __init__(self, body, *, rng, **settings):
         super().__init__(body)
-        self.n_classes = n_classes
-        self.head = TextHead(body.config.d_model, n_classes, **self._drawn_like_the_body(rng))
+        self.asked = self.Settings(**settings)
+        self._make_head(rng)
         self._draw_biases(rng, self.head)
+
+    def _make_head(self, rng):
+        asked, options = self.asked, self._drawn_like_the_body(rng)
+        options |= {"pooling": asked.pooling, "dropout": asked.dropout}
+        self.head = TextHead(self.config.d_model, asked.n_classes, **options)
 
     @property
     def settings(self):
-        return {"n_classes": self.n_classes}
+        return dict(vars(self.asked))
 
     def forward(self, ids, tape=None, *, segments=None):
         """Return the logits (B, n_classes) of texts (B, T)."""
-        return self.head(self._vectors(ids, tape=tape, segments=segments), tape)
+        hidden = self._vectors(ids, tape=tape, segments=segments)
+        return self.head(hidden, tape, mask=self._words_mask(ids, self.asked.pad_id))
 
     def backward(self, dlogits, tape):
         """Add the gradients of all parameters; ids have none, so nothing is returned."""
@@ -60,15 +73,15 @@ class TextClasses(Task):
 
     @staticmethod
     def count(ids, labels, segments=None):
-        """Return by how many texts `loss` divides."""
+        """Return by how many labels `loss` divides."""
         return ops.count_targets(labels)
 
     def random_batch(self, rng, n, length):
         """Return n random rows of so many words, as `loss` takes them."""
-        return rng.integers(1, self.vocab_size, (n, length)), rng.integers(0, self.n_classes, n)
+        return rng.integers(1, self.vocab_size, (n, length)), rng.integers(0, self.asked.n_classes, n)
 
     def measure(self, batches):
-        """Return ``accuracy``, the share of texts whose likeliest class is their label.
+        """Return ``accuracy``, the share of labels that are the likeliest class.
 
         Parameters
         ----------

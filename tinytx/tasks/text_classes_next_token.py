@@ -1,0 +1,124 @@
+"""Text classes beside the next token: fine-tuning that goes on with what a body was trained for (GPT-1).
+
+Radford et al. 2018, "Improving language understanding by generative pre-training", equation (5): the loss of the classes
+plus a share of the language model's on the same texts, L = L_classes + 0.5 L_words. The body reads each text once, and its
+vectors go to both heads; so the gradient that it gets is the sum of what both ask for.
+"""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.settings import extended, setting
+from tinytx.tasks.heads import ClassSettings, TextHead
+from tinytx.tasks.next_token import NextToken
+
+
+class AuxiliarySettings(extended(ClassSettings, pooling="last")):
+    """What the head of texts says and reads, and how much the words count."""
+
+    weight: float = setting(0.5, "share of the loss per word in that of the task", minimum=0)
+
+
+class TextClassesNextToken(NextToken):
+    """A causal body, its output layer for the next token, and a head for whole texts.
+
+    Parameters
+    ----------
+    body : Layer
+        ``body(ids, tape)`` returns (B, T, D), and reads from left to right: `tinytx.models.GPT`. (A body that sees later
+        words would only copy the next one.)
+    rng : numpy.random.Generator
+        Draws the head of texts, and an output layer that shares no table.
+    **settings
+        `AuxiliarySettings`: ``n_classes``, ``weight``, ``pooling``, ``dropout``, ``pad_id``.
+
+    Examples
+    --------
+    >>> from tinytx.models import GPT, GPTConfig
+    >>> rng = np.random.default_rng(0)
+    >>> body = GPT(GPTConfig(20, max_len=8, d_model=16, n_heads=2, n_layers=1), rng=rng)
+    >>> model = TextClassesNextToken(body, n_classes=3, pad_id=0, rng=rng)
+    >>> model(np.full((2, 5), 7)).shape
+    (2, 3)
+    """
+
+    unit = "text"
+
+    def __init__(self, body, *, rng, **settings):
+        super().__init__(body, rng=rng)
+        self.asked = asked = AuxiliarySettings(**settings)
+        options = {"pooling": asked.pooling, "dropout": asked.dropout} | self._drawn_like_the_body(rng)
+        self.texts = TextHead(body.config.d_model, asked.n_classes, **options)
+        self._draw_biases(rng, self.texts)
+
+    @property
+    def settings(self):
+        return dict(vars(self.asked))
+
+    def forward(self, ids, tape=None):
+        """Return the logits (B, n_classes) of texts (B, T)."""
+        return self.texts(self._vectors(ids, tape=tape), tape, mask=self._words_mask(ids, self.asked.pad_id))
+
+    def backward(self, dlogits, tape):
+        """Add the gradients of `forward`; ids have none, so nothing is returned."""
+        self.body.backward(self.texts.backward(dlogits, tape), tape)
+
+    def loss(self, ids, labels, tape=None, *, count=None):
+        """Return the mean cross-entropy of labels, plus ``weight`` times that of each next word, in nats.
+
+        Parameters
+        ----------
+        ids : integers (B, T)
+            Each word but the first is said from those before it; padding is not.
+        labels : integers (B,)
+            A label of -100 counts for nothing; its text's words do.
+        tape : Tape, optional
+        count : array (2,), optional
+            `count` of the whole batch, where this is a part of it.
+        """
+        n_texts, n_words = (int(n) for n in (self.count(ids, labels) if count is None else count))
+        hidden = self._vectors(ids, tape=tape)  # (B, T, D)
+        words = self._words_loss(hidden, self._targets(ids), tape, count=n_words)
+        logits = self.texts(hidden, tape, mask=self._words_mask(ids, self.asked.pad_id))
+        loss, saved = ops.cross_entropy(logits, labels, count=n_texts)
+        if tape is not None:
+            tape.push(self, saved)
+        return loss + self.asked.weight * words
+
+    def loss_backward(self, tape):
+        """Add the gradients of `loss`."""
+        dhidden = self.texts.backward(ops.cross_entropy_backward(1.0, tape.pop(self)), tape)
+        self.body.backward(dhidden + self._words_loss_backward(tape, self.asked.weight), tape)
+
+    def count(self, ids, labels):
+        """Return by what `loss` divides, an array (2,): texts with a label, and words that follow another."""
+        return np.array([ops.count_targets(labels), ops.count_targets(self._targets(ids))])
+
+    def measure(self, batches):
+        """Return ``accuracy`` of the classes, and ``perplexity`` of the words.
+
+        Parameters
+        ----------
+        batches : iterable of (ids, labels)
+        """
+        right = []
+
+        def words():
+            for ids, labels in batches:
+                hidden, asked = self.body(ids), np.asarray(labels) != self.ignored
+                logits = self.texts(hidden, mask=self._words_mask(ids, self.asked.pad_id))
+                right.extend((logits.argmax(axis=-1) == labels)[asked])
+                yield hidden, self._targets(ids)
+
+        perplexity = self._words_measured(words())["perplexity"]
+        return {"accuracy": float(np.mean(right)), "perplexity": perplexity}
+
+    def random_batch(self, rng, n, length):
+        """Return n random rows of so many words, as `loss` takes them."""
+        return rng.integers(1, self.vocab_size, (n, length)), rng.integers(0, self.asked.n_classes, n)
+
+    def _targets(self, ids):
+        """Return what follows each word (B, T): ``ignored`` at the last one, and where it is padding."""
+        words = self._words_mask(ids, self.asked.pad_id)
+        targets = np.asarray(ids) if words is None else np.where(words, ids, self.ignored)
+        return np.pad(targets[:, 1:], ((0, 0), (0, 1)), constant_values=self.ignored)
