@@ -1,8 +1,7 @@
 """Checkpoints: everything that a run needs to go on as if it had never stopped, in one file."""
 
 import platform
-import re
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, is_dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +22,7 @@ from tinytx.training.old_checkpoint import TASK_OF, upgraded, with_task_settings
 FORMAT = 2
 NAME = "checkpoint.npz"
 OWN = ("format", "task", "task_settings", "model", "config")  # names of meta that belong to the checkpoint
+MOST_LAYERS = 1024  # of one model: 16 MB of Python's objects
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
 
@@ -62,7 +62,8 @@ def save_checkpoint(folder, model, *, optimizer=None, state=None, **meta):
     try:
         _dtype(weights)
         if kinds["model"] in MODELS:
-            _check_arrays(make, model.config, weights)
+            expected = _blank(make, model.config, weights).state_dict()
+            check_arrays(type(model.config).__name__, {name: array.shape for name, array in expected.items()}, weights)
     except ValueError as error:
         raise ValueError(f"save_checkpoint: the model is not what its config says: {error}") from error
     arrays = {f"model.{name}": array for name, array in weights.items()}
@@ -126,10 +127,12 @@ def load_checkpoint(folder, *, own=None):
         body, config = models[kind]
         settings = dict(meta.get("task_settings") or {})
         config, make = config(**meta["config"]), _maker(tasks[task], body, settings)
+        weights = parts["model"]
         if kind in MODELS:
-            _check_arrays(make, config, parts["model"])
-        model = make(config, rng=np.random.default_rng(0), dtype=_dtype(parts["model"]))
-        model.load_state_dict(parts["model"])
+            model = _blank(make, config, weights)
+        else:
+            model = make(config, rng=np.random.default_rng(0), dtype=_dtype(weights))
+        model.load_state_dict(weights)
     except (TypeError, ValueError, KeyError) as error:
         raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {_cut(error)}") from error
     return model, parts["optimizer"], meta
@@ -170,37 +173,22 @@ def _maker(task, body, settings):
     return partial(task.around, body, settings=settings) if task else body
 
 
-def _check_arrays(make, config, arrays):
-    """Raise ValueError unless arrays have the names and shapes that a config asks for, before its model is made.
+def _blank(make, config, arrays):
+    """Return a model of zeros, into which arrays are to be loaded.
 
-    A model of at most two layers says what the first one has, and what each of the others has; beside a model of one
-    layer, it says which lists hold layers: those that grow. How many layers these have must be what the arrays' names
-    say, so that no more is made than they hold.
+    A stranger's config may ask for all memory there is. So a model gets no more weights than the arrays hold, and no more
+    layers than there are arrays, nor more than ``MOST_LAYERS``, because a layer without weights takes memory too. Names
+    and shapes are compared when the arrays are loaded.
     """
-    held = sum(array.size for array in arrays.values())
-    positions = config.max_len * config.d_model if getattr(config, "positions", "learned") != "learned" else 0
+    held, sizes = sum(array.size for array in arrays.values()), vars(config)
+    n_layers = sum(n for name, n in sizes.items() if LAYERS.fullmatch(name))
+    if n_layers > min(len(arrays), MOST_LAYERS):
+        facts = f"the config has {n_layers:,} layers, and there are {len(arrays):,} arrays of weights"
+        raise ValueError(f"{facts}: expected at most as many layers, and at most {MOST_LAYERS:,}")
+    positions = config.max_len * config.d_model if sizes.get("positions", "learned") != "learned" else 0
     if positions > max(held, MOST_FIXED):  # a table that is no weight: nothing in the file vouches for it
         raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")
-    counts = {name: n for name, n in vars(config).items() if LAYERS.fullmatch(name)}
-
-    def shapes_of(most):
-        few = replace(config, **{name: min(n, most) for name, n in counts.items()})
-        return {name: array.shape for name, array in make(few, rng=Zeros(held)).state_dict().items()}
-
-    several = [n for n in counts.values() if n > 1]
-    shapes = shapes_of(2)
-    stacks = {match[1] for name in shapes.keys() - (shapes_of(1) if several else shapes) if (match := re.match(r"(.*?\.)1\.", name))}
-    parts = {name: match for name in shapes if (match := re.match(r"(.*?\.)([01])(\..*)", name)) and match[1] in stacks}
-    found = {re.match(r"(.*?\.)(\d+)\.", name) for name in arrays}
-    numbers = {(match[1], int(match[2])) for match in found if match and match[1] in stacks and len(match[2]) < 9}
-    if sum(several) != len(numbers):
-        raise ValueError(f"the config has {sum(several):,} layers and the weights are those of {len(numbers):,}")
-    expected = {}
-    for name, shape in shapes.items():
-        part = parts.get(name)
-        alike = [n for stack, n in sorted(numbers) if part and stack == part[1] and min(n, 1) == int(part[2])]
-        expected |= dict.fromkeys([f"{part[1]}{n}{part[3]}" for n in alike] if part else [name], shape)
-    check_arrays(type(config).__name__, expected, arrays)
+    return make(config, rng=Zeros(held), dtype=_dtype(arrays))
 
 
 def _cut(text, most=2500):
