@@ -66,7 +66,7 @@ def texts(tmp_path_factory):
         ("", "folder"),
         ("empty", "empty"),
         ("latin-1", "0xe9 at offset 3"),
-        ("short", "a row of --max-len 8 needs 9"),
+        ("short", "5 tokens are too few for max_len 8, which needs 9; take a longer text or a smaller max_len"),
     ],
 )
 def test_texts_that_cannot_be_used(refused, texts, tiny, name, named):
@@ -86,7 +86,7 @@ def test_texts_that_cannot_be_used(refused, texts, tiny, name, named):
         ("--steps 0", "--steps is 0"),
         ("--threads 0", "--threads is 0"),
         ("--train-fraction 1.5", "train_fraction is 1.5"),
-        ("--train-fraction 1", "0 characters to validate"),
+        ("--train-fraction 1", "windows: 0 tokens, and the shortest window needs 2; take a longer text, or split off more"),
         ("--n-layers 1000000000000", "--n-layers is 1000000000000"),
         ("--resume nowhere", "no checkpoint.npz in nowhere"),
         ("--resume a --out b", "leave out --out"),

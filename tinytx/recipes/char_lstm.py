@@ -33,7 +33,7 @@ def prepare(settings, before):
     def batch(ids, step):
         return stream_batch(ids, length=settings.length, batch_size=settings.batch_size, step=step)
 
-    return prepare_text(settings, before, CharLSTMConfig, batch, row="length", length=VALIDATION, carries=True)
+    return prepare_text(settings, before, CharLSTMConfig, batch, size=settings.length, length=VALIDATION, carries=True)
 
 
 def measure(model, prepared):

@@ -22,7 +22,7 @@ def prepare(settings, before):
     def batch(ids, step):
         return random_batch(ids, **shape, step=step)
 
-    return prepare_text(settings, before, GPTConfig, batch, row="max_len")
+    return prepare_text(settings, before, GPTConfig, batch, size=settings.max_len)
 
 
 def measure(model, prepared):

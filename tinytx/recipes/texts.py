@@ -11,7 +11,7 @@ from tinytx.progress import tracked
 from tinytx.recipes.data_files import DataFile
 from tinytx.recipes.recipe import Prepared
 from tinytx.recipes.settings import MOST_ROWS, digest, origin
-from tinytx.settings import Settings, flag_of, setting
+from tinytx.settings import Settings, setting
 from tinytx.wording import command, counted
 
 ROWS = 64  # sequences of a validation's batch
@@ -52,7 +52,7 @@ class Text(NamedTuple):
     validation: np.ndarray
 
 
-def prepare_text(settings, before, config, make_batch, *, row, length=None, **options):
+def prepare_text(settings, before, config, make_batch, *, size, length=None, **options):
     """Return what is `tinytx.recipes.Prepared`, ``kept`` being a `Text`.
 
     Parameters
@@ -64,26 +64,26 @@ def prepare_text(settings, before, config, make_batch, *, row, length=None, **op
         Of the model's config.
     make_batch : function (ids, step) -> (inputs, targets)
         Of the ids that are trained on.
-    row : str
-        The setting that says how many tokens are in a row of a batch.
+    size : int
+        Tokens in a row of a batch.
     length : int, optional
-        Tokens in a row of a validation, if not as many.
+        Tokens in a row of a validation, if it is not ``size``.
     **options
-        Of `Prepared` beside: ``carries``.
+        Other fields of `Prepared`: ``carries``.
 
     Raises
     ------
     ValueError
-        If the text to train on is shorter than a row, or that to validate has fewer than 2 characters.
+        If the text to train on, or the text to validate on, is too short.
     """
     texts = [builtin_corpus() if settings.data is None else read_text(settings.data)]
     texts += [] if settings.valid is None else [read_text(settings.valid)]
-    whole, size = "".join(texts), getattr(settings, row)
+    whole = "".join(texts)
     tokenizer = CharTokenizer.from_dict(before.meta.get("tokenizer")) if before else CharTokenizer.from_text(whole)
     places = [settings.data or "the text", settings.valid]
     ids = [encode_known(tokenizer, text, place) for text, place in zip(texts, places, strict=False)]
     text = Text(tokenizer, *(ids if settings.valid else split(*ids, settings.train_fraction)))
-    _check_lengths(text, flag_of(row), size)
+    make_batch(text.train, 0)  # raises an error where the text is too short
     inputs, targets = windows(text.validation, length or size)
 
     def rows(every=1):
@@ -107,17 +107,6 @@ def prepare_text(settings, before, config, make_batch, *, row, length=None, **op
         kept=text,
         **options,
     )
-
-
-def _check_lengths(text, flag, size):
-    """Raise ValueError where a text is too short for one row."""
-    if len(text.train) <= size:
-        needs = f"a row of {flag} {size} needs {size + 1}"
-        remedy = f"take a longer text, a smaller {flag} or a larger --train-fraction"
-        raise ValueError(f"there are {counted(len(text.train), 'character')} to train on, and {needs}: {remedy}")
-    if len(text.validation) < 2:
-        remedy = "take a longer text or a smaller --train-fraction, or name another text by --valid"
-        raise ValueError(f"there are {counted(len(text.validation), 'character')} to validate, expected 2: {remedy}")
 
 
 def print_sample(run, prepared):

@@ -102,7 +102,7 @@ def windows(ids, max_len):
     ids = one_row("windows", ids)
     max_len = check_whole("windows", "max_len", max_len)
     if len(ids) < 2:
-        raise ValueError(f"windows: {counted(len(ids), 'token')}, and the shortest window needs 2; take a longer text")
+        raise ValueError(f"windows: {counted(len(ids), 'token')}, and the shortest window needs 2; take a longer text, or split off more")
     n_targets, ids = len(ids) - 1, check_ids("windows", ids, INT64[1])
     shape = (-(-n_targets // max_len), max_len)
     inputs, targets = np.zeros(shape, np.int64), np.full(shape, IGNORE_INDEX)
