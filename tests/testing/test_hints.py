@@ -167,9 +167,9 @@ def test_a_detached_statistic_of_a_layer_norm(mean, variance, says):
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (lambda t: t[0].sum(axis=0), "of axis 0 of the output only index 0 is added up"),
-        (lambda t: t[:, :-1].sum(axis=(0, 1)), "of axis 1 of the output index 3 is left out"),
-        (lambda t: t.sum(axis=(0, 1)) + t[1].sum(axis=0), "of axis 0 of the output index 1 is counted 2 times"),
+        (lambda t: t[0].sum(axis=0), "it adds, of axis 0 of the output, index 1, 2: 0 times"),
+        (lambda t: t[:, :-1].sum(axis=(0, 1)), "it adds, of axis 1 of the output, index 3: 0 times"),
+        (lambda t: t.sum(axis=(0, 1)) + t[1].sum(axis=0), "it adds, of axis 0 of the output, index 1: 2 times"),
     ],
 )
 def test_a_sum_over_some_rows_only(rows, says):

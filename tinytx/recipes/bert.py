@@ -114,7 +114,7 @@ def prepare(settings, before):
 
 
 def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
-    """Return lines that say what is learned from."""
+    """Return lines that describe the data."""
     n, n_documents = sum(map(len, found)), len(found)
     text = f"{settings.data or 'the Python language reference'}{named}"
     line = f"Text: {text}, {counted(n, 'sentence')} in {counted(n_documents, 'document')}; "
@@ -139,9 +139,9 @@ def measure(model, prepared):
 
 
 def examples(model, tokenizer, sentences, seed, n=3):
-    """Return n texts with a hidden word, and what the model says: (ids with the hidden word, the word, guesses).
+    """Return n texts with a hidden word, and the model's guesses: (ids with the hidden word, the word, guesses).
 
-    Sentences that the model reads whole come first, and whole words of letters are hidden, as long as there are such.
+    Sentences that the model reads whole are preferred, and words of more than three letters.
     """
     filler, rng, found = Filler(model, tokenizer), np.random.default_rng([seed, n]), []
     room = filler.room

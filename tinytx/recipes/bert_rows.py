@@ -1,4 +1,4 @@
-"""From a text to what BERT is trained on: sentences, a tokenizer, rows with or without pairs, batches with masks."""
+"""Makes BERT's training data of a text: sentences, a tokenizer, rows with or without pairs, batches with masks."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from tinytx.extras import MissingExtra
 from tinytx.wording import counted
 
 _NEXT_SEED = 1_000_003  # from the seed of one epoch's pairs to that of the next
-FEW = 20  # documents: of so few none can be spared as a whole
+FEW = 20  # documents: with fewer, no whole document is held out
 PAIRS = {"next": next_sentence_pairs, "order": sentence_order_pairs}
 
 
@@ -101,7 +101,7 @@ def hold_out(found, train_fraction):
 
 
 def make_tokenizer(settings, train):
-    """Return the tokenizer of documents to train on: what only others hold is unknown, as it is in the world."""
+    """Return the tokenizer of the documents to train on; words that only others have are unknown to it."""
     texts = [sentence for document in train for sentence in document]
     if settings.tokenizer == "words":
         special = TUTORIAL_SPECIAL if settings.pairs == "none" else (*TUTORIAL_SPECIAL, "[CLS]", "[SEP]")
@@ -188,8 +188,8 @@ class FreshPairs:
 def validation_batches(settings, tokenizer, rows, n=None):
     """Return the list of batches that validate: n rows, spread evenly, or all; the same masks each time.
 
-    A word that is asked for is always hidden here, whatever it is in training: so the figures of two recipes compare,
-    and say how well hidden words are guessed.
+    Here every chosen word is hidden, also in recipes that train with other words or with the word itself in its place.
+    So the figures of two recipes can be compared.
     """
     every = max(1, len(rows.parts[0]) // n) if n else 1
     batches = MaskedBatches(

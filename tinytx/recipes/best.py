@@ -1,4 +1,4 @@
-"""The best checkpoint of a run, kept beside the last one, and when a run ends for want of a better one."""
+"""The best validation of a run, and how long ago it was."""
 
 import math
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +29,7 @@ class Best:
 
     @classmethod
     def of(cls, meta):
-        """Return what a checkpoint's meta says; raise ValueError for what no run has written."""
+        """Return the best validation in a checkpoint's meta; raise ValueError if no run can have written it."""
         state = meta.get("best") or {}
         if not isinstance(state, dict) or not state.keys() <= vars(cls()).keys():
             raise ValueError(f"--resume: the checkpoint's best validation is {state!r:.80}, expected a loss and a step")
@@ -40,7 +40,7 @@ class Best:
         return best
 
     def after(self, val_loss, step):
-        """Return the best validation, when there is one more."""
+        """Return the best validation after one more."""
         if self.val_loss is None or val_loss < self.val_loss:
             return Best(val_loss, step, 0, step)
         return replace(self, waited=self.waited + 1, seen=step)

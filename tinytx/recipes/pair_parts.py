@@ -7,7 +7,7 @@ from tinytx.wording import counted
 
 
 class Parts(NamedTuple):
-    """The three parts of the pairs, each a list of (source, target); all of them as they were read; where from."""
+    """The three parts of the pairs, each a list of (source, target); all pairs that were read; where they come from."""
 
     train: list
     validation: list
@@ -17,7 +17,7 @@ class Parts(NamedTuple):
 
 
 def read_parts(settings):
-    """Return the `Parts` that settings name: from files of their own, or cut off what is trained on.
+    """Return the `Parts` that settings name: each from a file of its own, or all cut out of one file.
 
     Raises
     ------
@@ -66,5 +66,5 @@ def _read_file(path, settings):
 
 
 def _turned(pairs, settings):
-    """Return the pairs in the direction that is asked for."""
+    """Return the pairs, turned around if the settings say so."""
     return [(target, source) for source, target in pairs] if settings.swap else pairs

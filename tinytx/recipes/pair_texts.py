@@ -158,7 +158,7 @@ def _peak(settings):
 
 
 def _announcement(settings, named, parts, encoded, tokenizers, batches):
-    """Return lines that say what is learned from; what was left out, too."""
+    """Return lines that describe the data, and say how many pairs were left out."""
     train, validation, held_out = map(len, parts[:3])
     left_out = sum(len(part.skipped) for part in encoded)
     lines = [f"Pairs: {parts.report}{named}; {train:,} to train on, {validation:,} to validate, {held_out:,} held out"]
@@ -175,12 +175,12 @@ def _announcement(settings, named, parts, encoded, tokenizers, batches):
 
 
 def shorten(text, width=60):
-    """Return a text, cut where it is longer than a line can show."""
+    """Return a text, cut if it is longer than ``width``."""
     return text if len(text) <= width else text[: width - 4] + " ..."
 
 
 def _references(settings, pairs):
-    """Return the targets of pairs as the model can write them: in lower case, if it reads no other."""
+    """Return the targets of pairs as the model can write them: in lower case, if its tokenizer knows no capitals."""
     return [target.lower() if settings.lower else target for _, target in pairs]
 
 

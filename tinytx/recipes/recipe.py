@@ -1,4 +1,4 @@
-"""What a recipe is: a trained thing in one value. Every command that trains, lists, compares or fetches data reads it."""
+"""A recipe in one value: all commands that train, list, compare or fetch data read it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ class Expect:
     step : int
         Steps that the run takes.
     minutes : float
-        That they take on two cores.
+        The time that they take on two cores.
     settings : dict, optional
-        Those that differ from the recipe's defaults; a `DataFile` stands for its path.
+        The settings that differ from the recipe's defaults; a `DataFile` stands for its path.
     **measure : (value, tolerance)
-        Exactly one: ``val_loss``, a measure of the recipe, or ``train_loss``, the mean over the last 21 lines of
+        Exactly one of: ``val_loss``; a measure of the recipe; ``train_loss``, the mean over the last 21 lines of
         metrics.
 
     Examples
@@ -46,27 +46,27 @@ class Prepared(NamedTuple):
 
     Attributes
     ----------
-    config : of the model
+    config : config of the model
     batch : function (int) -> tuple of arrays
-        The batch of a step: what the task's ``loss`` takes. It depends on the step alone.
+        Returns the batch of a step, which the task's ``loss`` takes. It depends on the step alone.
     some : function () -> list of batches
-        Of a validation on the way.
+        Returns the batches of a validation during training.
     whole : function () -> list of batches
-        Of the last validation.
+        Returns the batches of the validation at the end.
     tokens : int
-        In a batch, for the speed that is shown.
+        Tokens in a batch, for the speed in the display.
     lines : list of str
-        What is learned from.
+        What the run prints about its data.
     task_settings : dict
-        Of the task, beside its body.
+        The task's settings.
     digests : dict
-        {name: `tinytx.recipes.settings.digest`} of the data.
+        {name: `tinytx.recipes.settings.digest` of the data}. A run that goes on says where they differ.
     tokenizers : dict
         {name in the checkpoint: state}.
     kept : any
-        What ``measure`` and ``report`` need besides.
+        What ``measure`` and ``report`` need.
     carries : bool
-        Whether the model remembers the batch before: each row of a batch goes on where that of the last one ended.
+        Whether the model remembers the batch before: each row goes on where it ended in the last batch.
     peak : float, optional
         The largest learning rate, in place of the setting ``lr``.
     """
@@ -86,12 +86,12 @@ class Prepared(NamedTuple):
 
 
 def measures_of_the_task(model, prepared):
-    """Return (the task's measures over the whole validation, None): what a recipe measures if it says nothing else."""
+    """Return (the task's measures over the whole validation, None): the default of ``Recipe.measure``."""
     return model.measure(tracked(prepared.whole(), "batch of the measures")), None
 
 
 def numbers(run, prepared, measured, examples):
-    """Print each measure on a line; return no commands: what a recipe reports if it says nothing else."""
+    """Print each measure on a line; return no commands: the default of ``Recipe.report``."""
     for name, value in measured.items():
         print(f"{name}: {value:.4f}")
     return []
@@ -99,7 +99,7 @@ def numbers(run, prepared, measured, examples):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A trained thing: a model, what it is asked, its settings, its data, and the figure to expect.
+    """Everything that one training needs: a model, its task, settings and data, and the figure to expect.
 
     A recipe's file holds it as ``RECIPE``. `dataclasses.replace` makes another one of it.
 
@@ -108,7 +108,7 @@ class Recipe:
     system, paper, learns : str
         What `python -m tinytx recipes` lists; ``learns`` says on which data.
     model, config : classes
-        Of the body, as in `tinytx.models.MODELS`, or your own.
+        The body's class and its config's, as in `tinytx.models.MODELS`, or your own.
     task : class
         One of `tinytx.tasks.TASKS`, or your own.
     settings : class of RunSettings
@@ -118,7 +118,7 @@ class Recipe:
     expect : Expect, optional
     measure : function (model, prepared) -> (dict of measures, examples)
     report : function (run, prepared, measured, examples) -> list of commands to try next
-        Prints what a finished run is to show.
+        Prints the results of a finished run.
     data : dict
         {setting: DataFile} of files that are not part of tinytx.
     about, usage, example : str

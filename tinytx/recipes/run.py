@@ -1,4 +1,4 @@
-"""A run: a folder, the training loop with its validations and checkpoints, and what is left behind."""
+"""A run: its folder, the training loop with validations and checkpoints, and the report at the end."""
 
 import contextlib
 import dataclasses
@@ -31,24 +31,24 @@ SIZE = re.compile(r"n_(\w+_)?(layers|heads)|d_\w+")  # names of a config's field
 
 
 class Run:
-    """A run from its first step to its last words.
+    """A run, from its first step to the report at its end.
 
     Parameters
     ----------
     name : str
-        Of the recipe, as `tinytx.recipes.load_recipe` takes it.
+        The recipe's name, as `tinytx.recipes.load_recipe` takes it.
     recipe : Recipe
     settings : RunSettings
     trainer : Trainer
     before : Before, or None
     out : str, or None
-        The folder that was asked for.
+        The folder that the user asked for.
     held : contextlib.ExitStack
         Holds the folder's lock.
     state : State, optional
         What the model remembers from one step to the next.
-    **meta : anything that JSON can say
-        What each checkpoint holds beside model, optimiser and settings: tokenizers, the data's `digest`.
+    **meta : values of JSON's types
+        Each checkpoint holds them beside model, optimiser and settings: tokenizers, the data's `digest`.
 
     Attributes
     ----------
@@ -56,9 +56,9 @@ class Run:
     finished : bool
         Whether all steps were taken.
     seconds : float
-        That `fit` took.
+        The time that `fit` took.
     measured : dict, or None
-        What was measured of the finished run: ``val_loss``, and the recipe's measures.
+        The measures of a finished run: ``val_loss``, and those of the recipe.
     """
 
     def __init__(self, name, recipe, settings, trainer, before, out, held, *, state=None, **meta):
@@ -88,7 +88,7 @@ class Run:
             say(f"Note: {note}")
 
     def _threads(self):
-        """Return how many threads there are; and where they are few for want of a library, which to install."""
+        """Return the number of threads; if a missing library keeps it small, also how to install that library."""
         threads = counted(self.trainer.threads, "thread")
         if self.settings.threads is None and self.trainer.threads < processors():
             try:
@@ -153,7 +153,7 @@ class Run:
         return self.finished
 
     def _remove_if_untrained(self):
-        """Remove the checkpoint of a new run that failed before its first step, and the folder if nothing else is there."""
+        """Remove the checkpoint of a new run that failed before its first step, and the folder if it is empty then."""
         if not self.resumed and not self.trainer.optimizer.t:
             (self.folder / NAME).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # other files are there
@@ -170,27 +170,27 @@ class Run:
         return val_loss
 
     def _catch_up(self, evaluate):
-        """Validate where `fit` did not: at its last step, and where a signal came before a validation that was due."""
+        """Validate where `fit` did not: after its last step, or because a signal came before a validation was due."""
         step = self.trainer.optimizer.t
         if self.settings.keeps_best and step % self.settings.eval_every == 0 and step not in (0, self.best.seen):
             self._validate(evaluate)
             self.save()
 
     def _is_over(self):
-        """Return whether the run has waited for a better validation as long as it was told to."""
+        """Return whether ``patience`` validations in a row were not better than the best one."""
         return 0 < self.settings.patience <= self.best.waited
 
     def evaluate(self, batches):
-        """Return the mean loss over batches, as `Trainer.evaluate`, and show how far it is."""
+        """Return the mean loss over batches, as `Trainer.evaluate` does, and show the progress."""
         batches = list(batches)
         with closing(progress(len(batches), unit="validation batch", stays=False)) as bar:
             return self.trainer.evaluate(batches, update=bar.update)
 
     def conclude(self, prepared):
-        """Measure the trained model, write what is to be written, and then say it.
+        """Measure the trained model, write the measures, draw the losses and print the report.
 
-        The run is a success by now, and its checkpoint is written: what only measures, draws or prints ends with a line
-        that says what failed, whatever it was.
+        The checkpoint is written by now. So an error in measuring, drawing or printing does not end the run: one line
+        says what failed.
 
         Parameters
         ----------
@@ -214,7 +214,7 @@ class Run:
             with self._harmless("No report"):
                 self._print_loss()
                 commands = self.recipe.report(self, prepared, self.measured, examples)
-        with self._harmless("No more words"):
+        with self._harmless("No summary"):
             print(f"Wrote {', '.join(str(self.folder / name) for name in (NAME, METRICS, *drawn))}")
             if self.settings.keeps_best and self.best.val_loss is not None:
                 kept = f"its checkpoint is in {self.folder / FOLDER}"
@@ -238,7 +238,7 @@ class Run:
         return curve_details(type(self.trainer.model), dataclasses.asdict(self.settings), self.meta)
 
     def draw(self):
-        """Draw the losses so far; return the names of the pictures that there are."""
+        """Draw the losses so far; return the list of pictures that were drawn."""
         title = self.recipe.system
         if self.measured:
             title += f", validation loss {self.measured['val_loss']:.3f}"
@@ -252,7 +252,7 @@ class Run:
 
     @contextlib.contextmanager
     def _harmless(self, failed):
-        """Make one line of whatever a block that only reports raises."""
+        """Print one line for any error in a block that only measures or reports."""
         try:
             yield
         except NotFiniteError:
@@ -288,14 +288,14 @@ def _next_free(name):
 
 
 def curve_details(task, settings, meta):
-    """Return what `loss_curve` says of a run beside its losses: ``unit``, ``dropout`` and ``label_smoothing``.
+    """Return what `loss_curve` shows of a run beside its losses: ``unit``, ``dropout`` and ``label_smoothing``.
 
     Parameters
     ----------
     task : class of Task
     settings : dict
     meta : dict
-        What the checkpoint holds, its tokenizers among it.
+        The checkpoint's, with its tokenizers.
     """
     state = meta.get("target_tokenizer", meta.get("tokenizer"))
     unit = task.unit.format(tokenizer_from_dict(state).unit if state else "token")

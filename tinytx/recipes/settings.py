@@ -1,4 +1,4 @@
-"""Settings of a run: flags given now, over those of the run that goes on, over defaults.
+"""Settings of a run. Flags given now win over settings of the run that goes on, and these win over defaults.
 
 A checkpoint holds what was chosen and nothing that follows from it: what is worked out from other settings (the step
 at which the cosine ends, the paper's learning rate, ...) stays open there, and is worked out where it is used.
@@ -22,7 +22,7 @@ from tinytx.training import load_checkpoint
 from tinytx.wording import command
 from tinytx.workers import processors
 
-MOST_THREADS = max(64, 4 * processors())  # a checkpoint may be a stranger's, and ask for all memory there is
+MOST_THREADS = max(64, 4 * processors())  # a stranger's checkpoint may ask for all memory there is
 MOST_ROWS = 2**16  # of a batch
 MOST_TOKENS = 2**22  # of a batch
 RENAMED = {"eps": "adam_eps"}  # settings that had another name in checkpoints of earlier versions
@@ -62,7 +62,7 @@ class RunSettings(OptimizerSettings, Flags):
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(config) if hasattr(self, f.name)}
 
     def notes(self):
-        """Return a line for each of the settings that has no effect: it is longer than the run, or beside another."""
+        """Return a line for each setting without effect: because of another setting, or of the run's length."""
         longer = f"and the run ends at step {self.steps}"
         notes = without_effect(self)
         if self.eval_every > self.steps:
@@ -79,12 +79,12 @@ class RunSettings(OptimizerSettings, Flags):
 
     @property
     def keeps_best(self):
-        """Whether the best checkpoint is kept: a run that ends late because it waited is of no use without."""
+        """Whether the best checkpoint is kept: if it is asked for, and with ``patience``, which ends a run after its best."""
         return self.keep_best or self.patience > 0
 
 
 class Before(NamedTuple):
-    """The run that ``--resume`` goes on with: its folder, what `load_checkpoint` found there, and flags given now."""
+    """The run that ``--resume`` goes on with: its folder, what `load_checkpoint` returned, and the flags given now."""
 
     folder: Path
     model: Layer
@@ -105,7 +105,7 @@ def without_effect(settings):
 
 
 def begin(recipe, flags, out, resume, held):
-    """Return (settings, Before or None): flags given now, over those of the run that goes on, over defaults.
+    """Return (settings, Before or None). Flags given now win over settings of the run that goes on, these over defaults.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def begin(recipe, flags, out, resume, held):
 
 
 def _settings_of(meta, known):
-    """Return the settings in a checkpoint by their names of today, or None if they are not those that are known."""
+    """Return the settings in a checkpoint by their present names, or None if some of them are unknown."""
     old = meta.get("settings")
     if not isinstance(old, dict):
         return None
@@ -165,7 +165,7 @@ def _settings_of(meta, known):
 def origin(settings, before, *names):
     """Return " (named by the checkpoint)" where a run reads files that it was not told of now, and "" elsewhere.
 
-    A checkpoint may be a stranger's: people must see what it makes them read.
+    A stranger's checkpoint may name any file: the user must see which file is read.
     """
     unasked = before and any(getattr(settings, name) and name not in before.flags for name in names)
     return " (named by the checkpoint)" if unasked else ""
@@ -178,7 +178,7 @@ def compare_data(before, **digests):
 
 
 def digest(*texts):
-    """Return what tells the data of one run from another's: equal for equal texts in equal order."""
+    """Return a text that is equal for equal texts in equal order: it tells the data of one run from another's."""
     total = hashlib.sha256()
     for text in texts:
         total.update(text.encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""Characters of a text, and a model that says the next one: what the recipes of such models share."""
+"""What recipes share whose model says the next character of a text."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Training by a recipe, from its settings to its last words."""
+"""Trains a model by a recipe, from its settings to the report."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ def train(name, recipe, flags, *, out=None, resume=None):
         As `tinytx.recipes.load_recipe` takes it; the run's folder and the commands to try next are named by it.
     recipe : Recipe
     flags : dict
-        Settings that are given now: over those of the run that goes on, over the recipe's defaults.
+        Settings given now. They win over those of the run that goes on, which win over the recipe's defaults.
     out : str, optional
         The run's folder; the next free one of runs/NAME, runs/NAME-2, ... if not given.
     resume : str, optional
@@ -71,7 +71,7 @@ def build(recipe, prepared, settings, before):
 
 
 def make_trainer(optimizer, model, settings, before):
-    """Return the trainer, with the optimiser's state of the run that goes on; note what makes its last bits differ."""
+    """Return the trainer, with the optimiser's state of the run that goes on; note why last digits will differ from it."""
     if before:
         optimizer.load_state_dict(before.optimizer_state)
         if optimizer.t >= settings.steps:

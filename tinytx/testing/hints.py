@@ -162,7 +162,11 @@ def _places(wrong, known):
         if bad.sum() <= seen.sum() / 2:
             where = np.flatnonzero(bad)
             last = where.tolist() == [wrong.shape[axis] - 1]
-            listed = ", ".join(map(str, where[:6])) + (", ..." if len(where) > 6 else "")
-            kind = "the last position" if last else f"index {listed}"
+            kind = "the last position" if last else f"index {listed(where)}"
             return f"only {kind} of axis {axis} is wrong: look at masks, edges, repeated rows"
     return f"{wrong.sum()} of {known.sum()} entries are wrong, the others right: look at masks and special cases"
+
+
+def listed(indices):
+    """Return the first six indices as text."""
+    return ", ".join(map(str, indices[:6])) + (", ..." if len(indices) > 6 else "")

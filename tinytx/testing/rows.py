@@ -1,13 +1,15 @@
-"""Finds the rows of a batch that a wrong gradient leaves out or counts twice."""
+"""Finds the rows of a batch that a wrong gradient leaves out or counts several times."""
 
 import numpy as np
+
+from tinytx.testing.hints import listed
 
 EXACT = 1e-4  # the largest distance of a row's weight from a whole number
 MOST = 64  # the largest number of entries that are moved
 
 
 def rows_added_up(problem, dy, tensor, a):
-    """Return a sentence if a gradient is right except that it leaves out rows or counts them twice, or "".
+    """Return a sentence if a gradient is right except that it leaves out rows or counts them several times, or "".
 
     The right gradient of an entry is a sum over the output's rows b, and finite differences give the part of each row.
     If backward leaves out rows, or counts some twice, then
@@ -39,7 +41,7 @@ def rows_added_up(problem, dy, tensor, a):
         whole = np.rint(w)
         exact = np.abs(w - whole).max() < EXACT and np.abs(g @ whole - a.ravel()[entries]).max() < EXACT * np.abs(a).max()
         if rank == n and exact and (whole >= 0).all() and 0 < np.count_nonzero(whole != 1) < n:
-            return f"a sum over some rows only: of axis {axis} of the output {_in_words(whole)}"
+            return f"a wrong sum over rows: it adds, of axis {axis} of the output, {_in_words(whole)}"
     return ""
 
 
@@ -55,17 +57,6 @@ def _contributions(problem, dy, tensor, i):
 
 
 def _in_words(weights):
-    """Return in words which rows are left out or counted twice."""
-    left_out, added = np.flatnonzero(weights == 0), np.flatnonzero(weights == 1)
-    twice = np.flatnonzero(weights > 1)
-    parts = []
-    if len(left_out):
-        few = len(added) + len(twice) < len(left_out)
-        parts.append(f"only {_listed(np.flatnonzero(weights))} is added up" if few else f"{_listed(left_out)} is left out")
-    if len(twice):
-        parts.append(f"{_listed(twice)} is counted {int(weights.max())} times")
-    return ", ".join(parts)
-
-
-def _listed(indices):
-    return f"index {', '.join(map(str, indices[:6]))}" + (", ..." if len(indices) > 6 else "")
+    """Return in words how often rows are counted, but for those that are counted once, as they should be."""
+    counts = {int(w): listed(np.flatnonzero(weights == w)) for w in np.unique(weights) if w != 1}
+    return "; ".join(f"index {rows}: {n} times" for n, rows in counts.items())
