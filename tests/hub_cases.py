@@ -3,19 +3,19 @@
 import numpy as np
 from cases import Seeded
 
-from tinytx.models import GPT, T5, GPTConfig, T5Config
-from tinytx.tasks import NextToken, SequenceToSequence
+from tinytx.models import GPT, T5, Bert, BertConfig, GPTConfig, T5Config, Transformer, TransformerConfig
+from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence, Spans, Tags, TextClasses
 
 GPT_SIZES = {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 2}
 T5_SIZES = {"d_model": 8, "n_heads": 2, "d_key": 6, "d_ff": 10, "n_encoder_layers": 2, "n_decoder_layers": 3, "start_id": 3}
 
 
-def of(task, body, config):
-    """Return the function that makes a task, or a body alone."""
+def of(task, body, config, **asked):
+    """Return the function that makes a task with settings, or a body alone."""
 
     def make(dtype=np.float32):
         settings = {"rng": np.random.default_rng(0), "dtype": dtype}
-        model, seeded = body(config, **settings) if task is None else task.around(body, config, **settings), Seeded(0)
+        model, seeded = body(config, **settings) if task is None else task.around(body, config, settings=asked, **settings), Seeded(0)
         for parameter in model.parameters():
             parameter.data[...] = seeded.array(*parameter.data.shape, scale=0.4)
         return model
@@ -23,7 +23,21 @@ def of(task, body, config):
     return make
 
 
+BERT = BertConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=12, n_segments=3)
+PAIR = {"d_model": 8, "n_heads": 2, "n_encoder_layers": 2, "n_decoder_layers": 3, "max_len": 9}
+BART, MARIAN = TransformerConfig.bart(11, **PAIR, d_ff=12), TransformerConfig.marian(11, **PAIR)
+TWO = TransformerConfig(13, 11, **PAIR, positions="halves", tied="two-way", scaled_embedding=False, attention_dropout=0.2)
 HUB_CASES = {
+    "BartModel": of(None, Transformer, BART),
+    "BartForConditionalGeneration": of(SequenceToSequence, Transformer, BART, output_bias=True),
+    "MarianModel": of(None, Transformer, TWO),
+    "MarianMTModel": of(SequenceToSequence, Transformer, MARIAN, output_bias=True),
+    "BertModel": of(None, Bert, BERT),
+    "BertForPreTraining": of(HiddenWords, Bert, BERT, next_sentence=True),
+    "BertForMaskedLM": of(HiddenWords, Bert, BERT, next_sentence=False),
+    "BertForSequenceClassification": of(TextClasses, Bert, BERT, n_classes=3, dropout=0.3),
+    "BertForTokenClassification": of(Tags, Bert, BERT, n_classes=4),
+    "BertForQuestionAnswering": of(Spans, Bert, BERT),
     "GPT2Model": of(None, GPT, GPTConfig(11, **GPT_SIZES, d_ff=12)),
     "GPT2LMHeadModel": of(NextToken, GPT, GPTConfig(11, **GPT_SIZES, tied_head=False, activation="relu", eps=0.01)),
     "OpenAIGPTModel": of(None, GPT, GPTConfig.gpt1(11, **GPT_SIZES)),

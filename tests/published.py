@@ -8,7 +8,19 @@ import torch
 import transformers
 
 PAD = 1
-CONFIGS = {  # name -> (class, its config); sizes are distinct, so that no transpose goes unseen
+BERT = dict(max_position_embeddings=9, hidden_size=8, num_attention_heads=2, num_hidden_layers=2, intermediate_size=12)
+PAIR = dict(
+    d_model=8, encoder_layers=2, decoder_layers=3, encoder_attention_heads=2, decoder_attention_heads=2,
+    encoder_ffn_dim=12, decoder_ffn_dim=12, max_position_embeddings=9,
+)  # fmt: skip
+CONFIGS = {
+    "bart": ("BartForConditionalGeneration", PAIR | dict(scale_embedding=True)),
+    "bart body": ("BartModel", PAIR | dict(activation_function="relu")),
+    "marian": ("MarianMTModel", PAIR | dict(scale_embedding=True)),
+    "marian two tables": (
+        "MarianMTModel", PAIR | dict(activation_function="relu", decoder_vocab_size=23, share_encoder_decoder_embeddings=False)
+    ),
+    "marian body": ("MarianModel", PAIR),  # name -> (class, its config); sizes are distinct, so that no transpose goes unseen
     "gpt2": ("GPT2LMHeadModel", dict(n_positions=9, n_embd=8, n_head=2, n_layer=2, n_inner=12)),
     "gpt2 body": ("GPT2Model", dict(n_positions=9, n_embd=8, n_head=4, n_layer=1)),
     "gpt2 untied, erf": (
@@ -18,6 +30,12 @@ CONFIGS = {  # name -> (class, its config); sizes are distinct, so that no trans
     ),
     "gpt1": ("OpenAIGPTLMHeadModel", dict(n_positions=9, n_embd=8, n_head=2, n_layer=2, layer_norm_epsilon=0.01)),
     "gpt1 body": ("OpenAIGPTModel", dict(n_positions=9, n_embd=8, n_head=2, n_layer=1, afn="relu")),
+    "bert": ("BertForMaskedLM", BERT),
+    "bert pairs": ("BertForPreTraining", BERT | dict(layer_norm_eps=0.1, hidden_act="gelu_new", type_vocab_size=3)),
+    "bert classes": ("BertForSequenceClassification", BERT | dict(num_labels=3)),
+    "bert tags": ("BertForTokenClassification", BERT | dict(num_labels=4)),
+    "bert spans": ("BertForQuestionAnswering", BERT),
+    "bert body": ("BertModel", BERT),
     "t5": ("T5ForConditionalGeneration", dict(d_model=8, d_kv=6, d_ff=10, num_heads=2, num_layers=2, num_decoder_layers=3)),
     "t5 body": (  # our body ends with the scale that theirs has in front of the output layer, where there is one
         "T5Model", dict(d_model=8, d_kv=6, d_ff=10, num_heads=2, num_layers=1, tie_word_embeddings=False)
@@ -30,16 +48,21 @@ CONFIGS = {  # name -> (class, its config); sizes are distinct, so that no trans
     ),
 }  # fmt: skip
 SHARED = {
+    "Bert": dict(pad_token_id=PAD),
+    "Bart": dict(pad_token_id=PAD, decoder_start_token_id=2, eos_token_id=2, bos_token_id=0, forced_eos_token_id=None),
+    "Marian": dict(pad_token_id=PAD, decoder_start_token_id=PAD, eos_token_id=0, forced_eos_token_id=None),
     "GPT2": dict(bos_token_id=0, eos_token_id=0),
     "T5": dict(pad_token_id=PAD, decoder_start_token_id=PAD, eos_token_id=2),
 }
 V = 20
+WITHOUT = {"add_pooling_layer": False}  # ours has none: it belongs to the heads that use it
 
 
 class Batch(NamedTuple):
     ours: tuple  # what our model is called with
     theirs: dict
-    seen: np.ndarray | None = None  # rows that anybody asks for: where there is no padding
+    settings: dict = {}  # of our call
+    seen: np.ndarray | None = None  # (B, T): what stands at a padded position, nobody asks
 
 
 @contextmanager
@@ -63,10 +86,24 @@ def new(name, dtype=np.float64, seed=0, **changes):
     config = cls.config_class(vocab_size=V, attn_implementation="eager", **shared | sizes | changes)
     generator, double = torch.Generator().manual_seed(seed), dtype == np.float64
     with all_in_float64(double):
-        model = cls(config).to(torch.float64 if double else torch.float32).eval()
+        model = cls(config, **(WITHOUT if name == "bert body" else {})).to(torch.float64 if double else torch.float32).eval()
         with torch.no_grad():
-            for parameter in model.parameters():
+            for parameter in filter(lambda parameter: parameter.requires_grad, model.parameters()):
                 parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+            if "final_logits_bias" in dict(model.named_buffers()):
+                model.final_logits_bias.copy_(torch.randn(model.final_logits_bias.shape, generator=generator))
+                model.final_logits_bias.requires_grad_()  # a constant there, and a parameter here
+        return with_precise_positions(model)
+
+
+def with_precise_positions(model):
+    """Compute Marian's positions in the model's dtype: its own table is rounded to float32 always; return the model."""
+    for path, parameter in model.named_parameters():
+        if path.endswith("embed_positions.weight") and type(model).__name__.startswith("Marian"):
+            n, d = parameter.shape
+            angle = np.arange(n)[:, None] / 10000 ** (2 * np.arange(d // 2) / d)
+            with torch.no_grad():
+                parameter.copy_(torch.tensor(np.concatenate([np.sin(angle), np.cos(angle)], axis=1)))
     return model
 
 
@@ -79,6 +116,10 @@ def batch_of(name, seed=0, rows=3, t=7):
     for row in range(rows):
         ids[row, t - 2 * row :] = PAD
     seen = torch.tensor(ids != PAD).long()
+    if family == "bert":
+        segments = np.sort(rng.integers(0, 2, (rows, t)), axis=1)
+        theirs = {"input_ids": torch.tensor(ids), "attention_mask": seen, "token_type_ids": torch.tensor(segments)}
+        return Batch((ids,), theirs, {"segments": segments}, ids != PAD)
     target = rng.integers(3, V, (rows, t - 2))
     return Batch((ids, target), {"input_ids": torch.tensor(ids), "attention_mask": seen, "decoder_input_ids": torch.tensor(target)})
 
@@ -86,4 +127,6 @@ def batch_of(name, seed=0, rows=3, t=7):
 def outputs_of(model, batch):
     """Return the logits of a model of transformers, or a body's vectors, as a tensor with a gradient."""
     found = model(**batch.theirs)
-    return found.logits if "logits" in found else found.last_hidden_state
+    if "start_logits" in found:
+        return torch.stack([found.start_logits, found.end_logits], -1)
+    return next(found[name] for name in ("logits", "prediction_logits", "last_hidden_state") if name in found)

@@ -14,8 +14,8 @@ from tinytx.files import FileError  # noqa: E402
 from tinytx.hub import FAMILIES, load, save  # noqa: E402
 from tinytx.hub.family import INITIAL  # noqa: E402
 from tinytx.hub.folder import read_config, read_tensors, write_folder  # noqa: E402
-from tinytx.models import GPT, T5, CharLSTM, CharLSTMConfig, GPTConfig  # noqa: E402
-from tinytx.tasks import NextToken, SequenceToSequence  # noqa: E402
+from tinytx.models import GPT, T5, Bert, BertConfig, CharLSTM, CharLSTMConfig, GPTConfig  # noqa: E402
+from tinytx.tasks import NextToken, SequenceToSequence, TextClasses  # noqa: E402
 
 GPT2 = HUB_CASES["GPT2LMHeadModel"]
 
@@ -53,12 +53,17 @@ def test_what_is_written_is_read(tmp_path, name, dtype):
         assert (tmp_path / "second" / file.name).read_bytes() == file.read_bytes()
 
 
+DROPOUTS = (("embedding_dropout", "dropout"), ("attention_dropout", "dropout"))
+
+
 def meaning(config):
     """A config's settings, those that say "as another one" resolved."""
     said = dataclasses.asdict(config)
-    for name, other in (("embedding_dropout", "dropout"), ("attention_dropout", "dropout"), ("scaled_head", "tied_head")):
+    for name, other in (*DROPOUTS, ("scaled_head", "tied_head")):
         if name in said and said[name] is None:
             said[name] = said[other]
+    if "d_ff" in said and said["d_ff"] is None:
+        said["d_ff"] = 4 * config.d_model
     return said
 
 
@@ -151,6 +156,45 @@ def test_all_faults_of_tensors_are_reported_at_once(tmp_path):
         assert fault in str(caught.value)
 
 
+def test_bert_as_it_was_first_published(tmp_path):
+    """gamma and beta, numbers of positions, the table twice, and heads that config.json does not name."""
+    model = HUB_CASES["BertForPreTraining"]()
+    config, arrays = written(model, tmp_path)
+    old = {re.sub(r"Norm\.weight", "Norm.gamma", re.sub(r"Norm\.bias", "Norm.beta", name)): x for name, x in arrays.items()}
+    old["bert.embeddings.position_ids"] = np.arange(9)[None]
+    old["cls.predictions.decoder.weight"] = old["bert.embeddings.word_embeddings.weight"]
+    old["cls.predictions.decoder.bias"] = old["cls.predictions.bias"]
+    write_folder(tmp_path, config | {"architectures": ["BertForMaskedLM"]}, old)
+    with pytest.warns(UserWarning, match="4 tensors that a HiddenWords.*: bert.pooler.dense.bias, .*cls.seq_relationship.bias"):
+        again = load(tmp_path)
+    assert again.next_sentence is None
+    for path, array in again.state_dict().items():
+        np.testing.assert_array_equal(array, model.state_dict()[path])
+    with pytest.warns(UserWarning, match="9 tensors that a Bert of it does not have"):
+        Bert.from_pretrained(tmp_path)
+
+
+def test_the_pooler_of_a_body_is_not_read_and_said(tmp_path):
+    config, arrays = written(HUB_CASES["BertModel"](), tmp_path)
+    write_folder(tmp_path, config, arrays | {"pooler.dense.weight": np.eye(8), "pooler.dense.bias": np.ones(8)})
+    with pytest.warns(UserWarning, match="2 tensors that a Bert of it does not have.*: pooler.dense.bias, pooler.dense.weight"):
+        load(tmp_path)
+
+
+def test_names_of_classes_are_kept_while_they_are_as_many(tmp_path):
+    model = HUB_CASES["BertForSequenceClassification"]()
+    config, arrays = written(model, tmp_path)
+    assert config["id2label"] == {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"} and config["label2id"]["LABEL_2"] == 2
+    moods = {"id2label": {"0": "sad", "1": "so so", "2": "glad"}, "label2id": {"sad": 0, "so so": 1, "glad": 2}}
+    write_folder(tmp_path, config | moods, arrays)
+    body = load(tmp_path).body
+    TextClasses(body, n_classes=3, rng=np.random.default_rng(0)).save_pretrained(tmp_path)
+    assert read_config(tmp_path).items() >= moods.items()
+    TextClasses(body, n_classes=4, rng=np.random.default_rng(0)).save_pretrained(tmp_path)
+    assert list(read_config(tmp_path)["id2label"].values()) == ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"]
+    assert load(tmp_path).asked.n_classes == 4
+
+
 # ---------------------------------------------------------------------------------------- config.json
 
 CHANGES = {  # what a config.json says -> the message
@@ -168,7 +212,8 @@ CHANGES = {  # what a config.json says -> the message
     "a width that is a text": ({"n_embd": "8"}, "d_model is '8', expected a whole number"),
     "a width that is a float": ({"n_embd": 8.0}, "d_model is 8.0, expected a whole number"),
     "1e12 layers": ({"n_layer": 10**12}, "n_layers is 1000000000000, expected .* at most 10000"),
-    "10,000 layers": ({"n_layer": 10_000}, r"missing transformer.h.2.ln_1.weight.* in all\)"),
+    "10,000 layers": ({"n_layer": 10_000}, "the config has 10,000 layers, and there are 29 arrays of weights: expected at most"),
+    "a layer more": ({"n_layer": 3}, "missing transformer.h.2.ln_1.weight"),
     "a layer less": ({"n_layer": 1}, "unexpected transformer.h.1.ln_1.weight"),
     "a vocabulary of 2^31": ({"vocab_size": 2**31}, "asks for more weights than the [0-9,]+ numbers that there are"),
     "a width of 2^30": ({"n_embd": 2**30}, "asks for more weights"),
@@ -215,6 +260,8 @@ def test_what_no_folder_can_say_is_refused(tmp_path):
         GPT(GPTConfig.gpt1(11, **sizes, d_ff=12), rng=rng).save_pretrained(folder)
     with pytest.raises(ValueError, match="activation is 'gelu', expected one of 'gelu_tanh', 'relu'"):
         GPT(GPTConfig.gpt1(11, **sizes, activation="gelu"), rng=rng).save_pretrained(folder)
+    with pytest.raises(ValueError, match="no BertModel is this Bert: norm_order is 'pre', expected 'post'; embedding_norm is"):
+        Bert(BertConfig.tutorial(11, **sizes), rng=rng).save_pretrained(folder)
     assert not folder.exists()
 
 

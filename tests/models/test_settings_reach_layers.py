@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 from tinytx import ops
+from tinytx.core import Tape
 from tinytx.layers import LayerNorm, LearnedPositions
 from tinytx.models import GPT, T5, Bert, BertConfig, GPTConfig, T5Config, Transformer, TransformerConfig
+from tinytx.tasks import SequenceToSequence
 
 
 def rng():
     return np.random.default_rng(0)
+
+
+SMALL = {"d_model": 8, "n_heads": 2, "max_len": 6, "n_encoder_layers": 1, "n_decoder_layers": 1}
 
 
 def stacks(**settings):
@@ -41,14 +46,46 @@ def test_the_last_norm_is_there_where_it_is_asked_for(norm_order, final_norm, ex
         assert (stack.norm is not None) == expected
 
 
-@pytest.mark.parametrize("doubled", [False, True])
-def test_sinusoids_are_those_asked_for(doubled):
-    """Catches the paper's where the tutorial's are meant; learned ones are a layer of their own."""
-    expected = ops.sinusoidal_positions(6, 8, doubled=doubled)
-    for stack in stacks(positions="doubled" if doubled else "sinusoidal"):
+@pytest.mark.parametrize("form", ["sinusoidal", "doubled", "halves"])
+def test_sinusoids_are_those_asked_for(form):
+    """Catches the paper's where the tutorial's or Marian's are meant; learned ones are a layer of their own."""
+    expected = ops.sinusoidal_positions(6, 8, doubled=form == "doubled", halves=form == "halves")
+    for stack in stacks(positions=form):
         np.testing.assert_array_equal(stack.position.table, expected)
     for stack in stacks(positions="learned"):
-        assert isinstance(stack.position, LearnedPositions)
+        assert isinstance(stack.position, LearnedPositions) and stack.position.weight.data.shape == (6, 8)
+
+
+def test_rows_of_positions_that_nothing_reads():
+    """BART's table begins with two: positions start behind them, and they get no gradient."""
+    model = Transformer(TransformerConfig.bart(9, **SMALL), rng=rng())
+    table, ids = model.encoder.position.weight, np.full((2, 6), 5)
+    assert table.data.shape == (8, 8)
+    tape = Tape()
+    y = model.encoder(ids, tape)
+    model.encoder.backward(np.ones_like(y), tape)
+    assert (table.grad[:2] == 0).all() and (table.grad[2:] != 0).any(axis=1).all()
+    moved = table.data.copy()
+    table.data[:2] += 1
+    np.testing.assert_array_equal(model.encoder(ids), y)
+    table.data[...] = np.roll(moved, 1, axis=0)
+    assert np.abs(model.encoder(ids) - y).max() > 1e-3
+
+
+def test_bart_and_marian_are_their_parts():
+    """Their sizes as they were published, output bias included, and what stands where."""
+    bart, marian = (
+        SequenceToSequence(Transformer(config, rng=rng()), output_bias=True)
+        for config in (TransformerConfig.bart(50265, **SMALL), TransformerConfig.marian(58101, **SMALL))
+    )
+    for model, norm, bias in ((bart, True, 50265), (marian, False, 58101)):
+        assert (model.body.encoder.embedding_norm is not None) == (model.body.decoder.embedding_norm is not None) == norm
+        assert model.head.bias.data.shape == (bias,) and model.body.encoder.norm is None
+    assert bart.body.encoder.token.scale == 1 and marian.body.encoder.token.scale == 8**0.5
+    assert (bart.config.start_id, marian.config.start_id) == (bart.config.stop_id, marian.config.pad_id)
+    block = Transformer(TransformerConfig(9, 9, **SMALL, attention_dropout=0.3, feed_forward_dropout=0.2), rng=rng()).decoder.blocks[0]
+    assert (block.attention.f.core.p, block.cross_attention.f.core.p, block.feed_forward.f.dropout.p) == (0.3, 0.3, 0.2)
+    assert block.attention.dropout.p == 0.1
 
 
 @pytest.mark.parametrize("eps", [1e-12, 1e-5, 0.5])

@@ -86,8 +86,8 @@ def test_a_checkpoint_brings_the_model_back(tmp_path):
         ("activation", ["relu"]),
         ("pad_id", -1),
         ("pad_id", 13),
-        ("start_id", 4),
-        ("stop_id", 1),
+        ("start_id", 13),
+        ("stop_id", 4),
         ("stop_id", True),
     ],
 )  # fmt: skip

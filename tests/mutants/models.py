@@ -96,7 +96,9 @@ TABLE = {
         ("attention's weights are never dropped", "DotProduct(pattern=pattern, dropout=p if attention_dropout is None else attention_dropout)",
          "DotProduct(pattern=pattern)"),
         ("the memory is read as causally as the text", "attention(FULL), feed", "attention(pattern), feed"),
-        ("the tutorial's sinusoids are the paper's", "doubled=doubled, dtype", "dtype"),
+        ("the tutorial's sinusoids are the paper's", 'form = {config.positions: True} if config.positions != "sinusoidal" else {}',
+         "form = {}"),
+        ("BART's rows of positions begin at the first", 'unused=getattr(config, "unused_positions", 0), ', ""),
     ],
     "models/t5.py": [
         ("queries start as wide as keys", "made.query.weight.data *= made.query.weight.data.dtype.type(k**-0.5)", "pass"),

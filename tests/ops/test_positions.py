@@ -31,6 +31,16 @@ def test_doubled_sinusoids_are_those_of_the_tutorial(d):
                 assert math.isclose(table[position, i + 1], expected, abs_tol=1e-15)
 
 
+@pytest.mark.parametrize("doubled", [False, True])
+@pytest.mark.parametrize("d", [6, 7, 1])
+def test_halves_are_the_same_columns_with_all_sines_first(d, doubled):
+    table = sinusoidal_positions(9, d, np.float64, doubled=doubled)
+    halves = sinusoidal_positions(9, d, np.float64, doubled=doubled, halves=True)
+    n_sines = (d + 1) // 2
+    for i in range(d):
+        np.testing.assert_array_equal(table[:, i], halves[:, i // 2 + (n_sines if i % 2 else 0)])
+
+
 def test_sinusoids_are_rounded_once():
     """Catches angles computed in float32, which at position 5000 are off by 5e-4."""
     single, double = (sinusoidal_positions(5001, 8, dtype) for dtype in (np.float32, np.float64))

@@ -33,7 +33,7 @@ CALLS = {
     "select_rows": dict(x=X, rows=[1, 0, 1]),
     "pool": dict(x=Q[0], kinds=("max", "mean"), mask=np.ones((2, 2), bool)),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
-    "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False),
+    "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False, halves=False),
     "attention": dict(
         q=Q, k=Q, v=Q, bias=Q[:, :, :, :2], mask=np.ones((2, 1, 1, 2), bool), pattern=CAUSAL, scale=0.5,
         dropout=0.1, key=2, first_row=1, log_sum_exp=True,
@@ -93,7 +93,7 @@ KINDS |= dict.fromkeys(("first_row", "start", "max_len", "d_model", "ignore_inde
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
-KINDS["log_sum_exp"] = KINDS["doubled"]
+KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["doubled"]
 KINDS["activation"] = NUMBERS
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 

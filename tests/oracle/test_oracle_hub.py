@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("safetensors")
 pytestmark = pytest.mark.oracle
 
-from published import CONFIGS, all_in_float64, batch_of, new, outputs_of  # noqa: E402
+from published import CONFIGS, WITHOUT, all_in_float64, batch_of, new, outputs_of, with_precise_positions  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
 from tinytx.hub import FAMILIES, load  # noqa: E402
@@ -27,13 +27,13 @@ def assert_close(actual, expected, rtol, place, largest=0.0):
     assert actual.shape == expected.shape and error <= rtol * scale, f"{place}: off by {error:.3g} of {scale:.3g}"
 
 
-def gradients_in_their_names(model, published):
-    """Return {name in the file: our gradient} by the family's table."""
+def gradients_in_their_names(model):
+    """Yield (name in the file, our gradient) by the family's table."""
+    published = getattr(model, "body", model).published
     family = FAMILIES[published["model_type"]]
     head, own = family.heads[published["architectures"][0]], dict(model.named_parameters())
     for name, row in family.rows(model, head, head.prefix).items():
-        joined = np.concatenate([own[path].grad for path in row.paths], axis=-1)
-        yield name, joined.T if row.turned else joined
+        yield name, row.join({path: own[path].grad for path in row.paths})
 
 
 @both
@@ -43,24 +43,43 @@ def test_outputs_and_every_gradient_are_theirs(tmp_path, name, dtype):
     theirs.save_pretrained(tmp_path)
     model, tape = load(tmp_path), Tape()
     assert model.parameters()[0].data.dtype == dtype
-    y = model(*batch.ours, tape)
+    y = model(*batch.ours, tape, **batch.settings)
     dy = np.random.default_rng(1).normal(size=y.shape).astype(dtype)
+    seen = np.broadcast_to(True if batch.seen is None or y.ndim < 3 else batch.seen[..., None], y.shape)
+    dy *= seen
     model.backward(dy, tape)
     tape.check_empty()
     with all_in_float64(dtype == np.float64):
         expected = outputs_of(theirs, batch)
         expected.backward(torch.tensor(dy))
-    assert_close(y, expected.detach().numpy(), RTOL[dtype], "outputs")
-    gradients, parameters = dict(gradients_in_their_names(model, model_config(model))), dict(theirs.named_parameters())
+    assert_close(y[seen], expected.detach().numpy()[seen], RTOL[dtype], "outputs")
+    assert_equal_gradients(model, theirs, dtype)
+
+
+def assert_equal_gradients(model, theirs, dtype):
+    parameters, gradients = dict(theirs.named_parameters()) | dict(theirs.named_buffers()), dict(gradients_in_their_names(model))
+    parameters = {path: parameter for path, parameter in parameters.items() if parameter.requires_grad}
     assert gradients.keys() == parameters.keys()
-    largest = max(float(parameter.grad.abs().max()) for parameter in parameters.values())
-    for path, parameter in parameters.items():
+    expected = {path: np.zeros(p.shape) if p.grad is None else p.grad.numpy() for path, p in parameters.items()}
+    largest = max(np.abs(gradient).max() for gradient in expected.values())
+    for path, gradient in expected.items():
         floor = 0.01 if dtype == np.float32 else 1e-3  # keys' biases have no gradient but rounding
-        assert_close(gradients[path], parameter.grad.numpy(), RTOL[dtype], path, floor * largest)
+        assert_close(gradients[path], gradient, RTOL[dtype], path, floor * largest)
 
 
-def model_config(model):
-    return getattr(model, "body", model).published
+@both
+def test_the_loss_of_two_heads_and_its_gradients_are_theirs(tmp_path, dtype):
+    """BERT's pre-training: hidden words and pairs of sentences in one loss."""
+    theirs, batch, rng = new("bert pairs", dtype), batch_of("bert pairs"), np.random.default_rng(1)
+    theirs.save_pretrained(tmp_path)
+    model, tape, (ids,) = load(tmp_path), Tape(), batch.ours
+    targets, labels = np.where(batch.seen & (rng.random(ids.shape) < 0.5), ids, -100), rng.integers(0, 2, len(ids))
+    loss = model.loss(ids, targets, batch.settings["segments"], labels, tape=tape)
+    model.loss_backward(tape)
+    expected = theirs(**batch.theirs, labels=torch.tensor(targets), next_sentence_label=torch.tensor(labels)).loss
+    expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=RTOL[dtype])
+    assert_equal_gradients(model, theirs, dtype)
 
 
 @both
@@ -72,6 +91,7 @@ def test_what_is_written_here_loads_there_with_the_same_outputs(tmp_path, name, 
     model = load(tmp_path / "theirs")
     model.save_pretrained(tmp_path / "ours")
     before, after = (read_tensors(tmp_path / folder) for folder in ("theirs", "ours"))
+    before = {path: tensor for path, tensor in before.items() if not is_fixed(name, path)}
     assert before.keys() == after.keys()
     for path, tensor in before.items():
         np.testing.assert_array_equal(tensor.read(), after[path].read(), strict=True)
@@ -79,11 +99,16 @@ def test_what_is_written_here_loads_there_with_the_same_outputs(tmp_path, name, 
     assert kept.items() <= read_config(tmp_path / "ours").items()
     again, said = type(theirs).from_pretrained(
         tmp_path / "ours", dtype=torch.float64 if dtype == np.float64 else torch.float32, output_loading_info=True,
-        attn_implementation="eager",
+        attn_implementation="eager", **(WITHOUT if name == "bert body" else {}),
     )  # fmt: skip
-    assert not any(said.values()), said
+    assert not [path for wrong in said.values() for path in wrong if not is_fixed(name, path)], said
     with all_in_float64(dtype == np.float64), torch.no_grad():
-        assert_close(outputs_of(again.eval(), batch).numpy(), outputs_of(theirs, batch).numpy(), RTOL[dtype] / 100, "outputs")
+        assert_close(outputs_of(with_precise_positions(again.eval()), batch).numpy(), outputs_of(theirs, batch).numpy(), RTOL[dtype] / 100, "outputs")
+
+
+def is_fixed(name, path):
+    """Marian's sinusoids: transformers writes them with the body alone, misses them, and makes them again."""
+    return name.startswith("marian") and path.endswith("embed_positions.weight")
 
 
 @every
@@ -94,8 +119,10 @@ def test_a_model_made_here_loads_there(tmp_path, name):
     model = load(tmp_path / "theirs")
     del getattr(model, "body", model).published
     model.save_pretrained(tmp_path / "ours")
-    again, said = type(theirs).from_pretrained(tmp_path / "ours", dtype=torch.float64, output_loading_info=True)
-    assert not any(said.values()), said
+    again, said = type(theirs).from_pretrained(
+        tmp_path / "ours", dtype=torch.float64, output_loading_info=True, **(WITHOUT if name == "bert body" else {})
+    )
+    assert not [path for wrong in said.values() for path in wrong if not is_fixed(name, path)], said
     with all_in_float64(), torch.no_grad():
         assert_close(outputs_of(again.eval(), batch).numpy(), outputs_of(theirs, batch).numpy(), 1e-6, "outputs")
 
@@ -127,7 +154,8 @@ def test_t5_v1_1_with_a_matrix_of_its_own(tmp_path):
 
     small = {"d_model": 8, "n_heads": 2, "d_key": 6, "d_ff": 10, "n_encoder_layers": 1, "n_decoder_layers": 2}
     config = T5Config.v1_1(20, **small, max_len=20)
-    model, (ours, batch, _) = SequenceToSequence.around(T5, config, rng=np.random.default_rng(0), dtype=np.float64), batch_of("t5")
+    model = SequenceToSequence.around(T5, config, rng=np.random.default_rng(0), dtype=np.float64)
+    ours, batch, *_ = batch_of("t5")
     model.save_pretrained(tmp_path / "ours")
     theirs = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path / "ours", dtype=torch.float64).eval()
     theirs.save_pretrained(tmp_path / "theirs")

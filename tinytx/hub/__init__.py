@@ -12,7 +12,9 @@ import warnings
 import numpy as np
 
 from tinytx.files import FileError, as_file_error
-from tinytx.hub.family import INITIAL, Head
+from tinytx.hub.bart import BART, MARIAN
+from tinytx.hub.bert import BERT
+from tinytx.hub.family import Head
 from tinytx.hub.folder import CONFIG, read_config, read_tensors, write_folder
 from tinytx.hub.gpt import GPT1, GPT2
 from tinytx.hub.t5 import T5_FAMILY
@@ -20,7 +22,7 @@ from tinytx.shapes import check_dtype
 from tinytx.tasks import Task
 from tinytx.wording import counted
 
-FAMILIES = {family.model_type: family for family in (GPT1, GPT2, T5_FAMILY)}
+FAMILIES = {family.model_type: family for family in (BART, BERT, GPT1, GPT2, MARIAN, T5_FAMILY)}
 
 __all__ = ["FAMILIES", "load", "save"]
 
@@ -111,7 +113,7 @@ def save(model, folder):
         raise ValueError(f"save: no {name} is this {type(body).__name__}: {error}") from error
     arrays = family.arrays_of(model, head)
     dtype = str(next(iter(arrays.values())).dtype)
-    config |= head.keys(model) | {"architectures": [name], "dtype": dtype}
+    config |= head.keys(model, kept) | {"architectures": [name], "dtype": dtype}
     if "torch_dtype" in config:
         config["torch_dtype"] = dtype
     return write_folder(folder, config, arrays)
@@ -149,8 +151,7 @@ def _published_as(model, body, kept):
     choices = []
     for family in sorted(FAMILIES.values(), key=lambda family: family.model_type != kept.get("model_type")):
         if type(body) is family.body:
-            fits = all(getattr(body.config, key) == value for key, value in family.settings.items() if key not in INITIAL)
-            choices += [(not fits, family, name, head) for name, head in family.heads.items()
+            choices += [(len(family.differences(body.config)), family, name, head) for name, head in family.heads.items()
                         if head.task is task and head.fits(model)]  # fmt: skip
     if not choices:
         known = ", ".join(sorted({family.body.__name__ for family in FAMILIES.values()}))

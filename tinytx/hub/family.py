@@ -17,56 +17,12 @@ import numpy as np
 
 from tinytx.core import check_arrays
 from tinytx.hub.folder import FLOATS
+from tinytx.hub.keys import NEEDED, Key
 from tinytx.layers import Linear
 from tinytx.layers.init import Zeros
-from tinytx.models.config import LAYERS
+from tinytx.models.config import check_vouched
 
-NEEDED = object()  # in place of a default: a config.json must have the key
-PLAIN_LOSS = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}  # of published encoder-decoders
 INITIAL = ("init", "scaled_init")  # settings of how a model starts, which no folder says
-
-
-class Key(NamedTuple):
-    """What a key of config.json is among our settings.
-
-    Parameters
-    ----------
-    setting : str, or tuple of str
-        Several of one key: ``values`` are then tuples.
-    default : any
-        Where the key is missing: that of the published classes.
-    values : dict, optional
-        Ours of theirs: {"gelu_new": "gelu_tanh"}. Without, they are the same.
-    otherwise : str
-        The setting whose value is written where this one is None.
-    """
-
-    setting: str | tuple
-    default: object = NEEDED
-    values: dict | None = None
-    otherwise: str = ""
-
-    def read(self, name, value):
-        """Return {our setting: value} of their value."""
-        if self.values is not None:
-            if not isinstance(value, str | bool | type(None)) or value not in self.values:
-                raise ValueError(f"{name} is {value!r:.80}, expected one of {', '.join(map(str, self.values))}")
-            value = self.values[value]
-        return {self.setting: value} if isinstance(self.setting, str) else dict(zip(self.setting, value, strict=True))
-
-    def write(self, config):
-        """Return their value of our config's settings."""
-        if isinstance(self.setting, str):
-            value = getattr(config, self.setting)
-            value = getattr(config, self.otherwise) if value is None and self.otherwise else value
-        else:
-            value = tuple(getattr(config, name) for name in self.setting)
-        if self.values is None:
-            return value
-        for theirs, ours in self.values.items():
-            if ours == value:
-                return theirs
-        raise ValueError(f"{self.setting} is {value!r}, expected one of {', '.join(map(repr, self.values.values()))}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +37,12 @@ class Head:
         Of the body's names in a file.
     names : dict
         As `Family.names`, of what is not the body's.
+    tensors : dict
+        {path of our parameter (V,): name of their tensor (1, V)}.
     settings : function (config.json) -> dict
         Of the task.
-    keys : function (task) -> dict
-        What the task's settings are in config.json.
+    keys : function (task, config.json) -> dict
+        What the task's settings are in config.json; given the one that was read, or {}.
     fits : function (task) -> bool
         Whether a task of the class is this one, where several have one class.
     """
@@ -92,23 +50,37 @@ class Head:
     task: type | None = None
     prefix: str = ""
     names: dict = dataclasses.field(default_factory=dict)
+    tensors: dict = dataclasses.field(default_factory=dict)
     settings: Callable = lambda published: {}
-    keys: Callable = lambda task: {}
+    keys: Callable = lambda task, kept: {}
     fits: Callable = lambda task: True
 
 
 class Row(NamedTuple):
-    """One tensor of a file: our parameters in it, beside each other, and whether it is transposed."""
+    """One tensor of a file: our parameters in it, beside each other, and how it lies."""
 
     paths: list
     shapes: list  # ours
     turned: bool
+    led: bool  # by an axis of length 1
 
     @property
     def shape(self):
         """The tensor's."""
         shape = (*self.shapes[0][:-1], sum(shape[-1] for shape in self.shapes))
-        return shape[::-1] if self.turned else shape
+        return (1,) * self.led + (shape[::-1] if self.turned else shape)
+
+    def split(self, tensor):
+        """Return {our path: array} of a tensor."""
+        tensor = tensor[0] if self.led else tensor
+        ends = np.cumsum([shape[-1] for shape in self.shapes])[:-1]
+        return dict(zip(self.paths, np.split(tensor.T if self.turned else tensor, ends, axis=-1), strict=True))
+
+    def join(self, arrays):
+        """Return the tensor of {our path: array}, the inverse of `split`."""
+        tensor = np.concatenate([arrays[path] for path in self.paths], axis=-1)
+        tensor = tensor.T if self.turned else tensor
+        return tensor[None] if self.led else tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +104,8 @@ class Family:
         Keys of config.json, and the values that our model can be; the first is written.
     settings : dict
         Settings that are the same in the whole family.
-    copies : dict of str to str
-        Tensors that older files hold twice: {name of the copy: name of the other}, without the body's prefix.
+    copies : dict of str to tuple of str
+        Tensors that older files hold twice: {name of the copy: names of others}, without the body's prefix.
     skipped : str
         Pattern of names that are no weights.
     old_names : dict of str to str
@@ -149,7 +121,7 @@ class Family:
     model_type: str
     body: type
     config: type
-    keys: dict
+    keys: dict[str, Key]
     names: dict
     heads: dict
     fixed: dict = dataclasses.field(default_factory=dict)
@@ -184,10 +156,9 @@ class Family:
 
     def write_config(self, config, kept):
         """Return a config.json of our config: ``kept``, in which only what is different is replaced."""
-        different = {name: getattr(config, name) for name, value in self.settings.items()
-                     if name not in INITIAL and getattr(config, name) != value}  # fmt: skip
+        different = self.differences(config)
         if different:
-            raise ValueError("; ".join(f"{name} is {value!r}, expected {self.settings[name]!r}" for name, value in different.items()))
+            raise ValueError("; ".join(different))
         published = {name: allowed[0] for name, allowed in self.fixed.items()} | kept | {"model_type": self.model_type}
         for name, key in self.keys.items():
             value = key.write(config)
@@ -196,37 +167,33 @@ class Family:
                 published[name] = value
         return published
 
+    def differences(self, config):
+        """Return what is different in our config, for messages, from what is the same in the whole family.
+
+        Dropout is no difference, nor how a model starts: its weights mean the same.
+        """
+        free = {field.name for field in dataclasses.fields(config) if field.metadata.get("free")} | set(INITIAL)
+        own = {name: (getattr(config, name), value) for name, value in self.settings.items() if name not in free}
+        return [f"{name} is {ours!r}, expected {theirs!r}" for name, (ours, theirs) in own.items() if ours != theirs]
+
     # ------------------------------------------------------------------------------------ names
 
-    def rows(self, model, head, prefix, repeats=None):
-        """Return {name in a file: Row} of a body's or a task's parameters.
-
-        Parameters
-        ----------
-        model : Layer
-        head : Head
-        prefix : str
-            Of the body's names.
-        repeats : function (path of a list of blocks) -> int, optional
-            How many blocks to name for each list, where ``model`` has one block in each.
-        """
+    def rows(self, model, head, prefix):
+        """Return {name in a file: Row} of a body's or a task's parameters; ``prefix`` is that of the body's names."""
         layers, rows = dict(model.named_layers()), {}
         body_names = self.names | self.varying(model.config)
         for path, parameter in model.named_parameters():
             layer, _, leaf = path.rpartition(".")
-            in_body = head.task is None or path.startswith("body.")
+            in_body, whole = head.task is None or path.startswith("body."), head.tensors.get(path)
             names = body_names if in_body else head.names
-            module, number = _module(names, layer if head.task is None else layer.removeprefix("body."))
-            if module is None:
+            module = _module(names, layer if head.task is None else layer.removeprefix("body."))
+            if module is None and whole is None:
                 raise ValueError(f"{self.model_type} has no name for {path}")
             turned = leaf == "weight" and isinstance(layers[layer], Linear) and not (in_body and self.conv1d)
-            stack = path.partition("blocks.")[0] + "blocks"
-            numbers = [number] if number is None or repeats is None else range(repeats(stack))
-            for i in numbers:
-                name = f"{prefix if in_body else ''}{module.format(i)}.{leaf}"
-                row = rows.setdefault(name, Row([], [], turned))
-                row.paths.append(path if number is None else path.replace(f"{stack}.{number}.", f"{stack}.{i}."))
-                row.shapes.append(parameter.data.shape)
+            name = whole or f"{prefix if in_body else ''}{module}.{leaf}"
+            row = rows.setdefault(name, Row([], [], turned, bool(whole)))
+            row.paths.append(path)
+            row.shapes.append(parameter.data.shape)
         return rows
 
     def modern(self, name):
@@ -254,24 +221,26 @@ class Family:
         ValueError
             With all that is missing, unexpected, misshapen or of a wrong dtype.
         """
-        tensors = {self.modern(name): tensor for name, tensor in tensors.items() if not re.fullmatch(self.skipped, name)}
+        held = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(self.skipped, name)}
+        tensors = {self.modern(name): tensor for name, tensor in held.items()}
+        twice = [name for name in held if self.modern(name) != name and self.modern(name) in held]
+        if twice:
+            raise ValueError(f"there are two names of one tensor: {twice[0]:.80} and {self.modern(twice[0]):.80}")
         published = self.normalised(published, tensors.keys())
         config, held = self.read_config(published), sum(int(np.prod(t.shape, dtype=object)) for t in tensors.values())
         prefixes = {each.prefix for each in self.heads.values() if each.prefix}
         prefix = next((p for p in sorted(prefixes) if any(name.startswith(p) for name in tensors)), "")
-        settings = head.settings(published)
-
-        def model_of(config):
-            made = {"rng": Zeros(held), "dtype": dtype}
-            return self.body(config, **made) if head.task is None else head.task.around(self.body, config, settings=settings, **made)
-
-        counts = {name: n for name, n in vars(config).items() if LAYERS.fullmatch(name)}
-        one = model_of(dataclasses.replace(config, **dict.fromkeys(counts, 1)))
-        rows = self.rows(one, head, prefix, lambda stack: counts[_count_of(stack, counts)])
+        check_vouched(config, len(tensors), held)
+        made = {"rng": Zeros(held), "dtype": dtype}
+        if head.task is None:
+            model = self.body(config, **made)
+        else:
+            model = head.task.around(self.body, config, settings=head.settings(published), **made)
+        rows = self.rows(model, head, prefix)
         own, left, faults = {}, [], []
         for name, tensor in tensors.items():
-            copied = self.copies.get(name.removeprefix(prefix), "")
-            copied = next((each for each in (prefix + copied, copied) if each in tensors), None)
+            originals = self.copies.get(name.removeprefix(prefix), ())
+            copied = next((each for one in originals for each in (prefix + one, one) if each in tensors), None)
             if name in rows or copied is None and not self._is_of_another_head(name, head, prefix):
                 own[name] = tensor
             elif copied is None or head.task is None and not _same(tensor, tensors[copied]):
@@ -279,12 +248,10 @@ class Family:
             elif not _same(tensor, tensors[copied]):
                 faults.append(f"{name} differs from {copied}, whose copy it is by config.json")
         shapes = {name: row.shape for name, row in rows.items()}
-        _check(type(one).__name__, shapes, own, faults)
-        model, arrays = model_of(config), {}
+        _check(type(model).__name__, shapes, own, faults)
+        arrays = {}
         for name, row in rows.items():
-            array = own[name].read()
-            ends = np.cumsum([shape[-1] for shape in row.shapes])[:-1]
-            arrays |= zip(row.paths, np.split(array.T if row.turned else array, ends, axis=-1), strict=True)
+            arrays |= row.split(own[name].read())
         model.load_state_dict(arrays)
         return model, left
 
@@ -293,28 +260,23 @@ class Family:
         if head.task is None and prefix and not name.startswith(prefix):
             return True
         module = name.rpartition(".")[0]
-        return any(module in other.names.values() for other in self.heads.values())
+        names = {theirs for other in self.heads.values() for theirs in other.names.values()}
+        tensors = {theirs for other in self.heads.values() for theirs in other.tensors.values()}
+        return name in tensors or module in names or any(other.prefix + module in names for other in self.heads.values())
 
     def arrays_of(self, model, head):
         """Return {name in a file: array} of a model."""
         own = model.state_dict()
-        joined = {name: (np.concatenate([own[path] for path in row.paths], axis=-1), row.turned)
-                  for name, row in self.rows(model, head, head.prefix).items()}  # fmt: skip
-        return {name: array.T if turned else array for name, (array, turned) in joined.items()}
+        return {name: row.join(own) for name, row in self.rows(model, head, head.prefix).items()}
 
 
 def _module(names, layer):
-    """Return (their name of a layer, with {} for the block's number; the number, or None)."""
+    """Return their name of a layer, or None: "h.3.ln_1" of "blocks.3.attention.norm"."""
     numbered = re.fullmatch(r"(.*?\bblocks)\.(\d+)\.(.*)", layer)
     if layer in names or not numbered:
-        return names.get(layer), None
-    return names.get(f"{numbered[1]}.{{}}.{numbered[3]}"), int(numbered[2])
-
-
-def _count_of(stack, counts):
-    """Return the setting that says how many blocks a list has: n_encoder_layers of body.encoder.blocks, or n_layers."""
-    name = f"n_{stack.split('.')[-2]}_layers" if "." in stack else ""
-    return name if name in counts else "n_layers"
+        return names.get(layer)
+    module = names.get(f"{numbered[1]}.{{}}.{numbered[3]}")
+    return module and module.format(numbered[2])
 
 
 def _same(a, b):

@@ -3,11 +3,11 @@
 Their linear maps are ``Conv1D``, with weights as ours, (d_in, d_out); queries, keys and values are one map.
 """
 
-from tinytx.hub.family import Family, Head, Key
+from tinytx.hub.family import Family, Head
+from tinytx.hub.keys import ACTIVATIONS, Key
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
 
-ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu", "relu": "relu", "tanh": "tanh"}
 SIZES = {
     "vocab_size": Key("vocab_size"),
     "n_positions": Key("max_len"),
@@ -50,7 +50,7 @@ GPT2 = Family(
         "GPT2LMHeadModel": Head(NextToken, "transformer.", HEAD),
         "GPT2Model": Head(),
     },
-    copies={"lm_head.weight": "wte.weight"},
+    copies={"lm_head.weight": ("wte.weight",)},
     skipped=BUFFERS,
     conv1d=True,
 )
@@ -65,7 +65,7 @@ GPT1 = Family(
         "OpenAIGPTLMHeadModel": Head(NextToken, "transformer.", HEAD),
         "OpenAIGPTModel": Head(),
     },
-    copies={"lm_head.weight": "tokens_embed.weight"},
+    copies={"lm_head.weight": ("tokens_embed.weight",)},
     skipped=BUFFERS,
     conv1d=True,
 )

@@ -5,7 +5,8 @@ Three things that a config.json leaves open, or says in two ways: whether vector
 file holds one, or not), and how many blocks the decoder has, if they are as many as the encoder's.
 """
 
-from tinytx.hub.family import PLAIN_LOSS, Family, Head, Key
+from tinytx.hub.family import Family, Head
+from tinytx.hub.keys import PLAIN_LOSS, Key
 from tinytx.models import T5, T5Config
 from tinytx.tasks import SequenceToSequence
 
@@ -97,7 +98,7 @@ T5_FAMILY = Family(
         "T5Model": Head(),
     },
     copies={
-        name: "shared.weight" for name in ("lm_head.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+        name: ("shared.weight",) for name in ("lm_head.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
     },
     skipped=r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",  # of old files; it was never used
     normalised=normalised,

@@ -54,22 +54,25 @@ class LearnedPositions(Layer):
     Parameters
     ----------
     max_len, d_model : int
+    unused : int
+        Rows of the table before that of the first position.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
 
     Attributes
     ----------
-    weight : Parameter (max_len, D)
+    weight : Parameter (unused + max_len, D)
     """
 
-    def __init__(self, max_len, d_model, *, rng, dtype=np.float32, init=normal(0.02)):
-        check_sizes("LearnedPositions", max_len=max_len, d_model=d_model)
-        self.weight = Parameter(init(rng, (max_len, d_model)).astype(check_dtype("LearnedPositions", dtype)))
+    def __init__(self, max_len, d_model, *, unused=0, rng, dtype=np.float32, init=normal(0.02)):
+        check_sizes("LearnedPositions", max_len=max_len, d_model=d_model, unused=unused)
+        self.unused = unused
+        self.weight = Parameter(init(rng, (unused + max_len, d_model)).astype(check_dtype("LearnedPositions", dtype)))
 
     def forward(self, x, tape=None, *, start=0):
         """(B, T, D) -> (B, T, D), the first element being at position ``start``."""
-        y, saved = ops.add_positions(x, self.weight.data, start)
+        y, saved = ops.add_positions(x, self.weight.data, self.unused + start)
         if tape is not None:
             tape.push(self, saved)
         return y
@@ -86,13 +89,14 @@ class SinusoidalPositions(Layer):
     Parameters
     ----------
     max_len, d_model : int
-    doubled : bool
-        Whether the angles' exponents are twice the paper's: see `tinytx.ops.positions`.
+    doubled, halves : bool
+        Whether the angles' exponents are twice the paper's, and whether sines come before cosines: see
+        `tinytx.ops.positions`.
     dtype : float32 or float64
     """
 
-    def __init__(self, max_len, d_model, *, doubled=False, dtype=np.float32):
-        self.table = ops.sinusoidal_positions(max_len, d_model, dtype, doubled=doubled)
+    def __init__(self, max_len, d_model, *, doubled=False, halves=False, dtype=np.float32):
+        self.table = ops.sinusoidal_positions(max_len, d_model, dtype, doubled=doubled, halves=halves)
 
     def forward(self, x, tape=None, *, start=0):
         """(B, T, D) -> (B, T, D), the first element being at position ``start``."""

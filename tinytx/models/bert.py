@@ -17,6 +17,7 @@ from tinytx.layers.init import normal, uniform_fan_in
 from tinytx.layers.linear import draw_biases
 from tinytx.models.config import MOST_LAYERS, check_heads, check_special_ids
 from tinytx.models.stacks import POSITIONS, Stack, make_blocks, make_positions
+from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_ids, check_shape
 
@@ -38,6 +39,9 @@ class BertConfig(Settings):
     )
     embedding_dropout: float | None = setting(
         None, "dropout of the sum of the embeddings; as dropout if not given", minimum=0, below=1, free=True
+    )
+    attention_dropout: float | None = setting(
+        None, "dropout of attention weights; as dropout if not given", minimum=0, below=1, free=True
     )
     feed_forward_dropout: float = setting(
         0.0, "dropout of the activations inside the feed-forward layers", minimum=0, below=1, free=True
@@ -93,7 +97,7 @@ class BertConfig(Settings):
         return cls(vocab_size, **settings | changes)
 
 
-class Bert(Layer):
+class Bert(Pretrained, Layer):
     """An encoder of texts in one or two parts: ids to a vector for each position.
 
     Parameters
@@ -118,7 +122,8 @@ class Bert(Layer):
         self.encoder = Stack(
             Embedding(config.vocab_size, d, **embedding),
             make_blocks(
-                config, config.n_layers, feed_forward_dropout=config.feed_forward_dropout, eps=eps, init=self.init, **draw
+                config, config.n_layers, attention_dropout=config.attention_dropout,
+                feed_forward_dropout=config.feed_forward_dropout, eps=eps, init=self.init, **draw,
             ),
             segment=Embedding(config.n_segments, d, **embedding) if config.n_segments else None,
             position=make_positions(config, **embedding),

@@ -5,6 +5,8 @@ import re
 from tinytx.arguments import check_whole
 
 MOST_LAYERS = 10_000
+MOST_LOADED = 1024  # layers of a model from a file: 16 MB of Python's objects
+MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 LAYERS = re.compile(r"n_(\w+_)?layers")  # names of a config's fields that say how many layers there are
 
 
@@ -23,3 +25,25 @@ def check_special_ids(config, names, size):
         if value in seen:
             raise ValueError(f"{place}: {name} is {value}, and so is {seen[value]}: give each its own")
         seen[value] = name
+
+
+def check_vouched(config, n_arrays, held):
+    """Raise ValueError if a config of a file asks for more than the file's arrays vouch for, before its model is made.
+
+    A layer without weights takes memory too, and so does a table of positions that is computed. How many weights there are
+    is counted while the model is made: `tinytx.layers.init.Zeros`.
+
+    Parameters
+    ----------
+    config : Settings
+    n_arrays, held : int
+        How many arrays there are, and how many numbers in all of them.
+    """
+    sizes = vars(config)
+    n_layers = sum(n for name, n in sizes.items() if LAYERS.fullmatch(name))
+    if n_layers > min(n_arrays, MOST_LOADED):
+        facts = f"the config has {n_layers:,} layers, and there are {n_arrays:,} arrays of weights"
+        raise ValueError(f"{facts}: expected at most as many layers, and at most {MOST_LOADED:,}")
+    positions = config.max_len * config.d_model if sizes.get("positions", "learned") != "learned" else 0
+    if positions > max(held, MOST_FIXED):
+        raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")

@@ -18,7 +18,7 @@ from tinytx.layers import (
 from tinytx.layers.block import as_tuple
 from tinytx.ops.attention_patterns import FULL
 
-POSITIONS = ("sinusoidal", "learned", "doubled")  # the last: `tinytx.ops.positions`, equation (5)
+POSITIONS = ("sinusoidal", "learned", "doubled", "halves")  # the last two: `tinytx.ops.positions`, equations (5) and (6)
 
 
 def make_blocks(
@@ -69,9 +69,9 @@ def make_blocks(
 def make_positions(config, **draw):
     """Return the layer that adds vectors of positions, as ``config.positions`` says; ``draw``: rng, dtype, init."""
     if config.positions == "learned":
-        return LearnedPositions(config.max_len, config.d_model, **draw)
-    doubled = config.positions == "doubled"
-    return SinusoidalPositions(config.max_len, config.d_model, doubled=doubled, dtype=draw["dtype"])
+        return LearnedPositions(config.max_len, config.d_model, unused=getattr(config, "unused_positions", 0), **draw)
+    form = {config.positions: True} if config.positions != "sinusoidal" else {}
+    return SinusoidalPositions(config.max_len, config.d_model, dtype=draw["dtype"], **form)
 
 
 class Stack(Layer):

@@ -3,6 +3,9 @@
 A GPT's blocks are causal and read their own text alone. Here a decoder's blocks read a memory as well: what an encoder,
 whose blocks look both ways, makes of the source. `tinytx.tasks.SequenceToSequence` trains it, and says what it is fed.
 
+`TransformerConfig.bart` is BART's encoder-decoder (Lewis et al. 2019, arXiv:1910.13461), and `TransformerConfig.marian` that of
+Marian's translators (Junczys-Dowmunt et al. 2018, arXiv:1804.00344): made of the same parts.
+
 What does padding do? Nothing. Padded source positions are hidden from every attention (`tinytx.layers.masks`); in a
 target, padding stands at the end, where the causal mask hides it from all words before.
 """
@@ -38,6 +41,12 @@ class TransformerConfig(Settings):
     dropout: float = setting(
         0.1, "dropout of embeddings, attention weights and each part's output in training", minimum=0, below=1, free=True
     )
+    attention_dropout: float | None = setting(
+        None, "dropout of attention weights; as dropout if not given", minimum=0, below=1, free=True
+    )
+    feed_forward_dropout: float = setting(
+        0.0, "dropout of the activations inside the feed-forward layers", minimum=0, below=1, free=True
+    )
     norm_order: str = setting(
         "post", "layer norm after each part (the paper) or before it (easier to train)", choices=NORM_ORDERS
     )
@@ -51,10 +60,14 @@ class TransformerConfig(Settings):
         choices=("three-way", "two-way", "none"),
     )  # fmt: skip
     scaled_embedding: bool = setting(True, "whether embeddings are multiplied by sqrt(D)")
+    embedding_norm: bool = setting(False, "whether a layer norm follows the sum of the embeddings (BART)")
     positions: str = setting(
-        "sinusoidal", "vectors of positions; doubled are the sinusoids of a much copied program (tinytx.ops.positions, "
-        "equation (5))", choices=POSITIONS,
+        "sinusoidal", "vectors of positions; doubled are the sinusoids of a much copied program, halves those of Marian "
+        "(tinytx.ops.positions, equations (5) and (6))", choices=POSITIONS,
     )  # fmt: skip
+    unused_positions: int = setting(
+        0, "rows of a learned table of positions before that of the first position (BART: 2)", minimum=0, maximum=1024
+    )
     activation: str = setting("relu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     pad_id: int = setting(0, "id of padding in both languages", minimum=0)
     start_id: int = setting(1, "id of the token before a target's first word", minimum=0)
@@ -63,13 +76,29 @@ class TransformerConfig(Settings):
     def __post_init__(self):
         super().__post_init__()
         check_heads(self)
-        check_special_ids(self, ("pad_id", "start_id", "stop_id"), self.target_vocab_size)
+        check_special_ids(self, ("pad_id", "stop_id"), self.target_vocab_size)
+        check_special_ids(self, ("start_id",), self.target_vocab_size)  # BART starts with stop_id, Marian with pad_id
         check_special_ids(self, ("pad_id",), self.source_vocab_size)
         if self.tied == "three-way" and self.source_vocab_size != self.target_vocab_size:
             raise ValueError(
                 f"TransformerConfig: tied is 'three-way', but source_vocab_size is {self.source_vocab_size} and "
                 f"target_vocab_size {self.target_vocab_size}: one table needs one vocabulary; 'two-way' does not"
             )
+
+    @classmethod
+    def bart(cls, vocab_size=50265, **changes):
+        """Return the config of BART, large: learned positions, a norm of the embeddings, GELU."""
+        settings = {"d_model": 1024, "n_heads": 16, "n_encoder_layers": 12, "n_decoder_layers": 12, "max_len": 1024}
+        settings |= {"scaled_embedding": False, "embedding_norm": True, "positions": "learned", "unused_positions": 2}
+        settings |= {"activation": "gelu", "pad_id": 1, "start_id": 2, "stop_id": 2}
+        return cls(vocab_size, vocab_size, **settings | changes)
+
+    @classmethod
+    def marian(cls, vocab_size=58101, **changes):
+        """Return the config of a translator of OPUS-MT, but for its activation: the last id is that of padding."""
+        settings = {"d_model": 512, "n_heads": 8, "d_ff": 2048, "positions": "halves"}
+        settings |= {"pad_id": vocab_size - 1, "start_id": vocab_size - 1, "stop_id": 0}
+        return cls(vocab_size, vocab_size, **settings | changes)
 
     @property
     def vocab_size(self):
@@ -106,6 +135,7 @@ class Transformer(Pretrained, Layer):
         self.config, self.init = config, init
         d, draw = config.d_model, {"rng": rng, "dtype": dtype, "init": init}
         scale = math.sqrt(d) if config.scaled_embedding else 1.0
+        dropouts = {"attention_dropout": config.attention_dropout, "feed_forward_dropout": config.feed_forward_dropout}
         source = target = Embedding(config.source_vocab_size, d, scale=scale, **draw)
         if config.tied != "three-way":
             target = Embedding(config.target_vocab_size, d, scale=scale, **draw)
@@ -113,8 +143,9 @@ class Transformer(Pretrained, Layer):
         def stack(token, n_layers, name, **options):
             return Stack(
                 token,
-                make_blocks(config, n_layers, **options, **draw),
+                make_blocks(config, n_layers, **dropouts, **options, **draw),
                 position=make_positions(config, **draw),
+                embedding_norm=LayerNorm(d, dtype=dtype) if config.embedding_norm else None,
                 norm=LayerNorm(d, dtype=dtype) if config.ends_with_norm else None,
                 dropout=config.dropout,
                 max_len=config.max_len,

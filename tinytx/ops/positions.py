@@ -24,6 +24,10 @@ A much copied program takes 2i for i and so doubles the exponent: its column j, 
 Sine and cosine of a pair then have different wave lengths, and the longest is 10000^2 * 2 pi. Both are here, because a
 model that was trained with one does not work with the other. Only the comparison with that program needs (5).
 
+Marian and its translators have the columns of (3) and (4) in another order, all sines first and then all cosines:
+
+    W(pos, i) = sin(pos / 10000^(2i / D)) for i < D/2, and W(pos, D/2 + i) the cosine of the same angle.     (6)
+
 The same in plain NumPy: ``add_positions`` in ``plain.py``.
 """
 
@@ -81,7 +85,7 @@ def add_positions_backward(dy, saved):
     return dy, dtable
 
 
-def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False):
+def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False, halves=False):
     """Return the table of positions.
 
     Parameters
@@ -94,6 +98,8 @@ def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False):
         The table is computed in float64 and then rounded.
     doubled : bool
         Whether the angles are those of (5), not the paper's.
+    halves : bool
+        Whether the columns are in the order of (6), not the paper's.
 
     Returns
     -------
@@ -102,7 +108,9 @@ def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False):
     check_sizes("sinusoidal_positions", max_len=max_len, d_model=d_model)
     dtype = check_dtype("sinusoidal_positions", dtype)
     doubled = check_flag("sinusoidal_positions", "doubled", doubled)
+    halves = check_flag("sinusoidal_positions", "halves", halves)
     position, column = np.arange(max_len)[:, None], np.arange(d_model)
     pair = column if doubled else column // 2
     angle = position / 10000.0 ** (2 * pair / d_model)  # (max_len, D), (5)
-    return np.where(column % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)  # (3), (4)
+    table = np.where(column % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)  # (3), (4)
+    return np.concatenate([table[:, 0::2], table[:, 1::2]], axis=1) if halves else table  # (6)

@@ -25,13 +25,14 @@ from tinytx.tasks.task import Task
 
 
 class LossSettings(Settings):
-    """How the loss treats a label; the defaults are the paper's."""
+    """How the loss treats a label, and the output layer; the defaults are the paper's."""
 
     label_smoothing: float = setting(0.1, "share of each label that is spread over other words", minimum=0, below=1)
     loss_form: str = setting(
         "kl_divergence", "which words share it: the V - 2 that are neither the label nor padding (kl_divergence), or all "
         "V (cross_entropy)", choices=("kl_divergence", "cross_entropy"),
     )  # fmt: skip
+    output_bias: bool = setting(False, "whether the output layer has a bias (BART, Marian)")
 
 
 class SequenceToSequence(Task):
@@ -45,7 +46,7 @@ class SequenceToSequence(Task):
     rng : numpy.random.Generator, optional
         Draws the head of a body that shares no table with it; the one that drew the body.
     **loss
-        `LossSettings`: ``label_smoothing``, ``loss_form``.
+        `LossSettings`: ``label_smoothing``, ``loss_form``, ``output_bias``.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class SequenceToSequence(Task):
     def __init__(self, body, *, rng=None, **loss):
         super().__init__(body)
         self.loss_settings = LossSettings(**loss)
-        self.head = self._output_layer(rng)
+        self.head = self._output_layer(rng, bias=self.loss_settings.output_bias)
 
     @property
     def settings(self):

@@ -84,17 +84,17 @@ class Task(Pretrained, Layer):
         pad_id = getattr(self.config, "pad_id", None) if pad_id is None else pad_id
         return None if pad_id is None else np.asarray(ids) != pad_id
 
-    def _output_layer(self, rng, tied=True):
+    def _output_layer(self, rng, tied=True, bias=False):
         """Return the linear map from vectors to logits: tied to the body's table if it shares one, or drawn from ``rng``."""
         table = getattr(self.body, "output_table", None) if tied else None
         if table is not None:
-            return TiedLinear(table)
+            return TiedLinear(table, bias=bias)
         if rng is None:
             raise ValueError(
                 f"{type(self).__name__}: this {type(self.body).__name__}'s output layer shares no table, so it has "
                 "weights of its own to draw: give rng, the generator that drew the body's"
             )
-        return Linear(self.config.d_model, self.vocab_size, bias=False, **self._drawn_like_the_body(rng))
+        return Linear(self.config.d_model, self.vocab_size, bias=bias, **self._drawn_like_the_body(rng))
 
     def _drawn_like_the_body(self, rng):
         """Return what a head's layers are made with: the body's dtype and its way to draw a matrix."""

@@ -13,7 +13,7 @@ from tinytx.extras import MissingExtra, require
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.layers.init import Zeros
 from tinytx.models import MODELS
-from tinytx.models.config import LAYERS
+from tinytx.models.config import check_vouched
 from tinytx.state import State
 from tinytx.tasks import TASKS
 from tinytx.tasks.task import Task
@@ -22,8 +22,6 @@ from tinytx.training.old_checkpoint import TASK_OF, upgraded, with_task_settings
 FORMAT = 2
 NAME = "checkpoint.npz"
 OWN = ("format", "task", "task_settings", "model", "config")  # names of meta that belong to the checkpoint
-MOST_LAYERS = 1024  # of one model: 16 MB of Python's objects
-MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
 
 def save_checkpoint(folder, model, *, optimizer=None, state=None, **meta):
@@ -176,18 +174,11 @@ def _maker(task, body, settings):
 def _blank(make, config, arrays):
     """Return a model of zeros, into which arrays are to be loaded.
 
-    A stranger's config may ask for all memory there is. So a model gets no more weights than the arrays hold, and no more
-    layers than there are arrays, nor more than ``MOST_LAYERS``, because a layer without weights takes memory too. Names
-    and shapes are compared when the arrays are loaded.
+    A stranger's config may ask for all memory there is: a model gets no more than the arrays vouch for. Names and shapes
+    are compared when they are loaded.
     """
-    held, sizes = sum(array.size for array in arrays.values()), vars(config)
-    n_layers = sum(n for name, n in sizes.items() if LAYERS.fullmatch(name))
-    if n_layers > min(len(arrays), MOST_LAYERS):
-        facts = f"the config has {n_layers:,} layers, and there are {len(arrays):,} arrays of weights"
-        raise ValueError(f"{facts}: expected at most as many layers, and at most {MOST_LAYERS:,}")
-    positions = config.max_len * config.d_model if sizes.get("positions", "learned") != "learned" else 0
-    if positions > max(held, MOST_FIXED):  # a table that is no weight: nothing in the file vouches for it
-        raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")
+    held = sum(array.size for array in arrays.values())
+    check_vouched(config, len(arrays), held)
     return make(config, rng=Zeros(held), dtype=_dtype(arrays))
 
 

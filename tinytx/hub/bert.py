@@ -1,0 +1,116 @@
+"""BERT: ``BertModel``, ``BertForPreTraining``, ``BertForMaskedLM``, and the heads for classes, tags and spans.
+
+The pooler, which reads the first position, is a part of theirs ``BertModel``; here it belongs to the heads that use it.
+"""
+
+from tinytx.hub.family import Family, Head
+from tinytx.hub.keys import ACTIVATIONS, D_FF, Key
+from tinytx.models import Bert, BertConfig
+from tinytx.tasks import HiddenWords, Spans, Tags, TextClasses
+
+WORDS = {  # its weight is the table of embeddings
+    "transform.linear": "cls.predictions.transform.dense",
+    "transform.norm": "cls.predictions.transform.LayerNorm",
+    "head": "cls.predictions",
+}
+POOLER = "bert.pooler.dense"
+NAMES = {
+    "encoder.token": "embeddings.word_embeddings",
+    "encoder.segment": "embeddings.token_type_embeddings",
+    "encoder.position": "embeddings.position_embeddings",
+    "encoder.embedding_norm": "embeddings.LayerNorm",
+    "encoder.blocks.{}.attention.f.query": "encoder.layer.{}.attention.self.query",
+    "encoder.blocks.{}.attention.f.key": "encoder.layer.{}.attention.self.key",
+    "encoder.blocks.{}.attention.f.value": "encoder.layer.{}.attention.self.value",
+    "encoder.blocks.{}.attention.f.output": "encoder.layer.{}.attention.output.dense",
+    "encoder.blocks.{}.attention.norm": "encoder.layer.{}.attention.output.LayerNorm",
+    "encoder.blocks.{}.feed_forward.f.expand": "encoder.layer.{}.intermediate.dense",
+    "encoder.blocks.{}.feed_forward.f.contract": "encoder.layer.{}.output.dense",
+    "encoder.blocks.{}.feed_forward.norm": "encoder.layer.{}.output.LayerNorm",
+}
+
+
+def n_classes(published):
+    """Return how many classes config.json names, or counts."""
+    return len(published["id2label"]) if "id2label" in published else published.get("num_labels", 2)
+
+
+def class_settings(published):
+    """Return the settings of a task with classes."""
+    dropout = published.get("classifier_dropout")
+    dropout = published.get("hidden_dropout_prob", 0.1) if dropout is None else dropout
+    return {"n_classes": n_classes(published), "dropout": dropout}
+
+
+def class_keys(task, kept):
+    """Return what config.json says of a task's classes: the names that it has, if they are as many."""
+    keys = {} if class_settings(kept)["dropout"] == task.asked.dropout else {"classifier_dropout": task.asked.dropout}
+    if n_classes(kept) == task.asked.n_classes and "id2label" in kept:
+        return keys
+    names = {str(i): f"LABEL_{i}" for i in range(task.asked.n_classes)}
+    return keys | {"id2label": names, "label2id": {name: int(i) for i, name in names.items()}}
+
+
+BERT = Family(
+    model_type="bert",
+    body=Bert,
+    config=BertConfig,
+    keys={
+        "vocab_size": Key("vocab_size"),
+        "max_position_embeddings": Key("max_len"),
+        "hidden_size": Key("d_model"),
+        "num_attention_heads": Key("n_heads"),
+        "num_hidden_layers": Key("n_layers"),
+        "intermediate_size": Key("d_ff", **D_FF),
+        "type_vocab_size": Key("n_segments", 2),
+        "hidden_dropout_prob": Key("dropout", 0.1),
+        "attention_probs_dropout_prob": Key("attention_dropout", 0.1, otherwise="dropout"),
+        "hidden_act": Key("activation", "gelu", ACTIVATIONS),
+        "layer_norm_eps": Key("eps", 1e-12),
+        "pad_token_id": Key("pad_id", 0),
+    },
+    fixed={
+        "position_embedding_type": ("absolute", None),
+        "is_decoder": (False,),
+        "add_cross_attention": (False,),
+        "tie_word_embeddings": (True,),
+    },
+    settings={
+        "norm_order": "post", "embedding_norm": True, "positions": "learned", "masks_padding": True,
+        "embedding_dropout": None, "feed_forward_dropout": 0.0,
+    },
+    names=NAMES,
+    heads={
+        "BertForPreTraining": Head(
+            HiddenWords,
+            "bert.",
+            WORDS | {"next_sentence.pooler": POOLER, "next_sentence.classifier": "cls.seq_relationship"},
+            settings=lambda published: {"head": "tied", "next_sentence": True},
+            fits=lambda task: task.transform and task.next_sentence,
+        ),
+        "BertForMaskedLM": Head(
+            HiddenWords,
+            "bert.",
+            WORDS,
+            settings=lambda published: {"head": "tied", "next_sentence": False},
+            fits=lambda task: task.transform and not task.next_sentence,
+        ),
+        "BertForSequenceClassification": Head(
+            TextClasses,
+            "bert.",
+            {"head.pooler": POOLER, "head.classifier": "classifier"},
+            settings=class_settings,
+            keys=class_keys,
+            fits=lambda task: task.asked.pooling == "cls",
+        ),
+        "BertForTokenClassification": Head(Tags, "bert.", {"head": "classifier"}, settings=class_settings, keys=class_keys),
+        "BertForQuestionAnswering": Head(Spans, "bert.", {"head": "qa_outputs"}),
+        "BertModel": Head(),
+    },
+    copies={
+        "cls.predictions.decoder.weight": ("embeddings.word_embeddings.weight",),
+        "cls.predictions.decoder.bias": ("cls.predictions.bias",),
+    },
+    skipped=r"(bert\.)?embeddings\.(position_ids|token_type_ids)",
+    old_names={r"LayerNorm\.gamma$": "LayerNorm.weight", r"LayerNorm\.beta$": "LayerNorm.bias"},
+)
