@@ -30,13 +30,15 @@ N     rows of a matrix: the leading axes flattened, B·T
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["Layer", "Parameter", "Tape", "TapeError", "ops", "__version__"]
+__all__ = ["Layer", "Parameter", "Tape", "TapeError", "ops", "pipeline", "__version__"]
 
 
 def __getattr__(name):
     """Import a name when it is first used: importing everything takes a second."""
     if name in ("core", "ops"):
         return importlib.import_module(f"tinytx.{name}")
+    if name == "pipeline":
+        return importlib.import_module("tinytx.pipelines").pipeline
     if name in __all__:
         return getattr(importlib.import_module("tinytx.core"), name)
     raise AttributeError(f"module 'tinytx' has no attribute {name!r}")

@@ -1,6 +1,20 @@
 """Mistakes in pictures and commands."""
 
 TABLE = {
+    "pipelines/pipeline.py": [
+        ("texts change places with their continuations", ".reshape(-1, len(texts), n).transpose(1, 2, 0)",
+         ".reshape(-1, n, len(texts)).transpose(2, 1, 0)"),
+        ("every hidden word is filled with the same one", "np.arange(len(whole)) == position", "whole == tokenizer.mask_id"),
+        ("the least likely class comes first", "np.argsort(-scores, kind", "np.argsort(scores, kind"),
+        ("a beam search returns one text only", '"n_best": n, "stop"', '"n_best": 1, "stop"'),
+        ("a translation shows special tokens", "tokenizer.decode(translation.ids, special=False)", "translation.text"),
+    ],
+    "pipelines/classify.py": [
+        ("the second text is taken for a part of the first", "None if pair is None else segments[None]", "None"),
+    ],
+    "pipelines/load.py": [
+        ("a model is handed to a pipeline for another task", "if pipeline.task is kind]", "if True]"),
+    ],
     "viz/loss_curve.py": [
         ("the moving mean looks ahead at the start, and so begins too low",
          "np.minimum(2 * index - first, len(values) - 1)", "np.minimum(index + reach, len(values) - 1)"),

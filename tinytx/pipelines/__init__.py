@@ -1,13 +1,15 @@
 """Uses of a trained model: text in, text out, one file for each use.
 
-A pipeline holds a model and its tokenizers: `load_run` makes it of a run's folder, and its class of any model of yours
-that is called in the same way.
+A pipeline holds a model and its tokenizers: `load_run` makes it of a folder, and its class of any model of yours that is
+called in the same way. `pipeline` gives all of them the shape that users of Hugging Face's ``transformers`` know.
 """
 
+from tinytx.pipelines.classify import Classifier
 from tinytx.pipelines.explain import explain
 from tinytx.pipelines.fill import Filler
 from tinytx.pipelines.load import load_run
+from tinytx.pipelines.pipeline import pipeline
 from tinytx.pipelines.translate import Translator
 from tinytx.pipelines.write import Writer
 
-__all__ = ["Filler", "Translator", "Writer", "explain", "load_run"]
+__all__ = ["Classifier", "Filler", "Translator", "Writer", "explain", "load_run", "pipeline"]

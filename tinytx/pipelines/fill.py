@@ -7,11 +7,10 @@ import numpy as np
 
 from tinytx.arguments import check_whole
 from tinytx.core import Layer
-from tinytx.data import Tokenizer, framed
+from tinytx.data import JsonTokenizer, Tokenizer, framed
 from tinytx.pipelines.load import read_tokenizer
-from tinytx.pipelines.texts import unknown_note
+from tinytx.pipelines.texts import check_length, unknown_note
 from tinytx.tasks import HiddenWords
-from tinytx.wording import counted
 
 HIDDEN = re.compile(r"<mask>|\[MASK\]", re.IGNORECASE)  # how a hidden word is written, whatever the tokenizer calls it
 
@@ -77,18 +76,21 @@ class Filler(NamedTuple):
 
     def encode(self, text, place="the text"):
         """Return the ids (T,) of a text in which some words are hidden; errors as for `fill`."""
-        tokenizer = self.tokenizer
-        parts = [tokenizer.encode(part) for part in HIDDEN.split(text)]
-        if len(parts) == 1:
-            hidden = tokenizer.names[tokenizer.mask_id]
+        tokenizer, hidden = self.tokenizer, self.tokenizer.names[self.tokenizer.mask_id]
+        if not HIDDEN.search(text):
             raise ValueError(f'{place} hides no word: write {hidden} for each, as in "the {hidden} of it": {text!r:.60}')
-        ids = parts[0]
-        for part in parts[1:]:
-            ids = np.concatenate([ids, [tokenizer.mask_id], part])
-        if len(ids) > self.room:
-            facts = f"{place} has {counted(len(ids), 'token')}, and the model reads at most {self.room}"
-            raise ValueError(f"{facts}: cut it, {text!r:.60}")
-        return ids.astype(np.int64)
+        if isinstance(tokenizer, JsonTokenizer):  # its file may say what becomes of the spaces around the token
+            ids = tokenizer.encode(HIDDEN.sub(lambda _: hidden, text), allow=[hidden])
+        else:
+            first, *parts = (tokenizer.encode(part) for part in HIDDEN.split(text))
+            ids = np.concatenate([first, *(ids for part in parts for ids in ([tokenizer.mask_id], part))]).astype(np.int64)
+        check_length(ids, self.room, place, text)
+        return ids
+
+    def framed(self, ids):
+        """Return ids (T,) with ``[CLS]`` and ``[SEP]`` around them, if the model was trained with these."""
+        cls_id, sep_id = self.tokenizer.cls_id, self.tokenizer.sep_id
+        return ids if cls_id is None else framed(ids, cls_id=cls_id, sep_id=sep_id)[0]
 
     def unknown(self, text):
         """Return a list of at most one line, about words of a text that the model does not know."""
@@ -105,10 +107,8 @@ class Filler(NamedTuple):
 
     def likely(self, ids, top):
         """Return for each hidden word of ids (T,) the likeliest, a list of (id, probability), the likeliest first."""
-        top, tokenizer = check_whole("fill", "top", top, most=self.model.config.vocab_size), self.tokenizer
-        if tokenizer.cls_id is not None:
-            ids, _ = framed(ids, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id)
-        p = self.model.fill(ids[None], np.flatnonzero(ids == tokenizer.mask_id))[0]  # (n_hidden, V)
+        top, ids = check_whole("fill", "top", top, most=self.model.config.vocab_size), self.framed(ids)
+        p = self.model.fill(ids[None], np.flatnonzero(ids == self.tokenizer.mask_id))[0]  # (n_hidden, V)
         if not np.isfinite(p).all():
             raise ValueError("the model's probabilities are NaN: its training diverged; train again with a smaller --lr")
         best = np.argsort(-p, axis=-1, kind="stable")[:, :top]

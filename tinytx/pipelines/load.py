@@ -1,21 +1,27 @@
-"""Trained models from the folders of their runs, with their tokenizers, and a clear word where they do not fit."""
+"""Trained models with their tokenizers, from folders of runs and of Hugging Face, and a clear word where they do not fit."""
 
-from tinytx.data import tokenizer_from_dict
+from pathlib import Path
+
+from tinytx import hub
+from tinytx.data import Tokenizer, load_tokenizer, tokenizer_from_dict
 from tinytx.tasks import TASKS
 from tinytx.training import load_checkpoint
+from tinytx.training.checkpoint import NAME
 from tinytx.wording import command, counted
 
 USE = {"hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate"}  # task -> command
 
 
 def load_run(folder, *pipelines, own=None):
-    """Return a run's trained model as the pipeline that uses it.
+    """Return the trained model of a folder as the pipeline that uses it.
 
     Parameters
     ----------
     folder : str or Path
+        Of a run, with its checkpoint; or of Hugging Face, with config.json, model.safetensors and the files of a tokenizer
+        (`tinytx.hub.load`, `tinytx.data.load_tokenizer`).
     *pipelines : classes
-        Those that the caller can use: `Writer`, `Translator`, `Filler`. Each is for the models of one task.
+        Those that the caller can use: `Writer`, `Translator`, `Filler`, `Classifier`. Each is for the models of one task.
     own : dict, optional
         Models and tasks that are in no table, as for `tinytx.training.load_checkpoint`: the first of ``pipelines``
         takes a task that none of them is for.
@@ -23,17 +29,32 @@ def load_run(folder, *pipelines, own=None):
     Raises
     ------
     ValueError
-        If there is no checkpoint, its model is for another task, or its tokenizers do not fit the model.
+        If there is no model, it is for another task, or its tokenizers do not fit it.
     """
-    model, _, meta = load_checkpoint(folder, own=own)
-    fitting = [pipeline for pipeline in pipelines if isinstance(model, pipeline.task)]
-    if own and not fitting and (meta.get("task") or meta["model"]) in own and not isinstance(model, tuple(TASKS.values())):
+    holds_run, is_published = ((Path(folder) / name).exists() for name in (NAME, hub.CONFIG))
+    if is_published and not holds_run:
+        model = hub.load(folder)
+        meta = _published(folder, model)
+    else:
+        model, _, meta = load_checkpoint(folder, own=own)
+    kind = next((cls for cls in type(model).__mro__ if cls in TASKS.values()), None)  # None is a task in no table
+    fitting = [pipeline for pipeline in pipelines if pipeline.task is kind]
+    if own and kind is None and (meta.get("task") or meta["model"]) in own:
         fitting = pipelines
     if not fitting:
         use = f"; for it there is {command(USE[meta['task']], folder)}" if meta.get("task") in USE else ""
         tasks = " or ".join(pipeline.task.__name__ for pipeline in pipelines)
         raise ValueError(f"{folder} holds {meta['model']} for {type(model).__name__}, expected one for {tasks}{use}")
     return fitting[0].of(model, meta, folder)
+
+
+def _published(folder, model):
+    """Return what a run's checkpoint would say of a model of Hugging Face: its tokenizer, its labels, its kind."""
+    published = getattr(model, "body", model).published
+    tokenizer = load_tokenizer(folder, vocab_size=published["vocab_size"])
+    names = ("tokenizer", "source_tokenizer", "target_tokenizer")
+    task = next((name for name, cls in TASKS.items() if cls is type(model)), None)
+    return dict.fromkeys(names, tokenizer) | {"published": published, "task": task, "model": published["model_type"]}
 
 
 def read_tokenizer(place, state, size, config, *roles, whose="the tokenizer"):
@@ -43,7 +64,8 @@ def read_tokenizer(place, state, size, config, *roles, whose="the tokenizer"):
     ----------
     place : str or Path
         For messages.
-    state : what ``Tokenizer.to_dict`` returned, or anything else that a file may hold
+    state : what ``Tokenizer.to_dict`` returned, or anything else that a file may hold; or a Tokenizer
+        A Tokenizer was published with the model, so its roles are not compared.
     size : int
         The model's number of tokens.
     config : config of the model
@@ -56,11 +78,11 @@ def read_tokenizer(place, state, size, config, *roles, whose="the tokenizer"):
     ValueError
         If it is no tokenizer, or not that of the model.
     """
-    tokenizer = tokenizer_from_dict(state)
+    tokenizer = state if isinstance(state, Tokenizer) else tokenizer_from_dict(state)
     if tokenizer.vocab_size != size:
         facts = f"{whose} has {counted(tokenizer.vocab_size, 'token')}"
         raise ValueError(f"{place}: {facts}, expected {size} from the model")
-    for name in roles:
+    for name in () if tokenizer is state else roles:
         if getattr(tokenizer, name) != getattr(config, name):
             facts = f"{name} of {whose} is {getattr(tokenizer, name)}"
             raise ValueError(f"{place}: {facts}, expected {getattr(config, name)} from the model")

@@ -2,6 +2,9 @@
 
 import unicodedata
 
+from tinytx.data import JsonTokenizer, framed
+from tinytx.wording import counted
+
 
 def known_form(tokenizer, text):
     """Return a text in that form of Unicode of which a tokenizer knows most; all forms look alike to a reader.
@@ -33,6 +36,43 @@ def encode_known(tokenizer, text, place):
         shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
         raise ValueError(f"{place} has {shown}, which the model was not trained on; it knows {known!r:.200}")
     return tokenizer.encode(text)
+
+
+def encode_framed(tokenizer, text, pair=None, *, allow=()):
+    """Return (ids, segments) of a text, or of two, in the frame that a model reads them in.
+
+    A `JsonTokenizer` has the frame of its file. Others have ``[CLS] text [SEP] second text [SEP]`` if they have these two
+    tokens; if not, a text is read without a frame.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    text : str
+    pair : str, optional
+    allow : sequence of str
+        Special tokens that a text may write by name, where the tokenizer is a `JsonTokenizer`.
+
+    Raises
+    ------
+    ValueError
+        If there are two texts, and the tokenizer cannot frame them.
+    """
+    if isinstance(tokenizer, JsonTokenizer):
+        encoding = tokenizer.frame(text, pair, allow=allow)
+        return encoding.ids, encoding.types
+    parts = [tokenizer.encode(part) for part in (text, pair) if part is not None]
+    if None not in (tokenizer.cls_id, tokenizer.sep_id):
+        return framed(*parts, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id)
+    if pair is not None:
+        raise ValueError(f"a pair of texts needs [CLS] and [SEP], and the tokenizer's special tokens are {tokenizer.special}")
+    return parts[0], 0 * parts[0]
+
+
+def check_length(ids, most, place, text):
+    """Raise ValueError if ids are more than a model reads."""
+    if len(ids) > most:
+        facts = f"{place} has {counted(len(ids), 'token')}, and the model reads at most {most}"
+        raise ValueError(f"{facts}: cut it, {text!r:.60}")
 
 
 def unknown_note(tokenizer, text):

@@ -9,10 +9,9 @@ from tinytx.core import Layer
 from tinytx.data import Tokenizer
 from tinytx.decoding import beam_search, greedy
 from tinytx.pipelines.load import read_tokenizer
-from tinytx.pipelines.texts import encode_known, known_form
+from tinytx.pipelines.texts import check_length, encode_framed, encode_known, known_form
 from tinytx.progress import progress
 from tinytx.tasks import SequenceToSequence
-from tinytx.wording import counted
 
 AT_A_TIME = 64  # texts that are decoded together
 LENGTH_PENALTY = 0.6  # Vaswani et al. 2017, section 6.1
@@ -68,10 +67,11 @@ class Translator(NamedTuple):
 
     def encode(self, text, place="the text"):
         """Return the ids of a source; raise ValueError if the model cannot read so many."""
-        ids, most = encode_known(self.source_tokenizer, text, place), self.model.config.max_len
-        if len(ids) > most:
-            facts = f"{place} has {counted(len(ids), 'token')}"
-            raise ValueError(f"{facts}, and the model reads at most {most}: cut it, {text!r:.60}")
+        if hasattr(getattr(self.model, "body", None), "published"):  # as T5, it reads sources in their file's frame
+            ids, _ = encode_framed(self.source_tokenizer, text)
+        else:
+            ids = encode_known(self.source_tokenizer, text, place)
+        check_length(ids, self.model.config.max_len, place, text)
         return ids
 
     def decode(self, sources, n_tokens=None, beam=None):

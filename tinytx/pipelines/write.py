@@ -34,6 +34,18 @@ class Writer(NamedTuple):
         """A line break, or the first token of a vocabulary without one."""
         return "\n" if "\n" in self.tokenizer.names else self.tokenizer.names[0]
 
+    @property
+    def stop_id(self):
+        """The token that ends a text: that of the model's config, or else of the tokenizer; None if there is none."""
+        return getattr(self.model.config, "stop_id", self.tokenizer.stop_id)
+
+    def encode(self, text, place="the prompt"):
+        """Return the ids (T,) of a text to continue; raise ValueError if there are none, or the model does not know one."""
+        ids = encode_known(self.tokenizer, known_form(self.tokenizer, text), place)
+        if not len(ids):
+            raise ValueError(f"{place} is {text!r:.60}, which has no token to continue: write some text")
+        return ids
+
     def write(self, prompt=None, n_tokens=500, *, stop=None, **options):
         """Yield a prompt, and then text after text that continues it, as it is made.
 
@@ -53,10 +65,10 @@ class Writer(NamedTuple):
             If a text has tokens that the model does not know, or an option is out of range.
         """
         prompt = known_form(self.tokenizer, prompt or self.default_prompt)
-        ids = encode_known(self.tokenizer, prompt, "the prompt")
+        ids = self.encode(prompt)
         if stop is not None:
             stop = encode_known(self.tokenizer, known_form(self.tokenizer, stop), "the text to stop after")
-        options = {"rng": np.random.default_rng()} | options
-        tokens = generate(self.model, ids[None], n_tokens, stop=stop, **options)
+        options = {"rng": np.random.default_rng(), "stop": self.stop_id if stop is None else stop} | options
+        tokens = generate(self.model, ids[None], n_tokens, **options)
         yield prompt
         yield from map(self.tokenizer.decode, tokens)

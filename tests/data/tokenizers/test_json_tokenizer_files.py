@@ -106,6 +106,15 @@ def test_ids_that_are_left_out_have_no_name():
     assert tokenizer.names == ["<unk>", "</s>", "", "", "", "the"] and tokenizer.encode("the x").tolist() == [5, 0]
 
 
+def test_a_model_may_have_more_ids():
+    tokenizer = JsonTokenizer.from_json(json.dumps(GOOD), 6)
+    assert tokenizer.vocab_size == 6 and tokenizer.names == ["<unk>", "</s>", "the", "", "", ""]
+    assert tokenizer.decode([2, 5, 2]) == "the the"
+    for wrong in (2, 0, -1, 10**12):
+        with pytest.raises(ValueError, match=f"vocab_size is {wrong}, expected at least 3"):
+            JsonTokenizer.from_json(json.dumps(GOOD), wrong)
+
+
 @pytest.mark.parametrize(
     "roles, match",
     [

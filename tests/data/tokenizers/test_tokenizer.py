@@ -117,6 +117,15 @@ def test_decode_ends_at_stop_and_leaves_out_padding(tokenizer):
 
 
 @all_kinds
+def test_decode_with_all_special_tokens_or_with_none(tokenizer):
+    ids = [i for i in tokenizer.encode("the cat").tolist() if i != tokenizer.unk_id]
+    first, *_, last = tokenizer.special_ids
+    assert tokenizer.decode([first, *ids, last, *ids], special=False) == tokenizer.decode([*ids, *ids])
+    text = tokenizer.decode([first, *ids, last, *ids], special=True)
+    assert text.startswith(tokenizer.special[0]) and text.count(tokenizer.special[-1]) == 1
+
+
+@all_kinds
 def test_nothing_to_encode(tokenizer):
     assert tokenizer.encode("").shape == (0,) and tokenizer.encode("").dtype == np.int64
     assert tokenizer.decode([]) == "" and tokenizer.tokens([]) == []

@@ -31,12 +31,14 @@ _VERSION = "#version: 0.2"  # the first line of a merges.txt
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")  # of an added token
 
 
-def load_tokenizer(folder, /, **roles):
+def load_tokenizer(folder, /, vocab_size=None, **roles):
     """Return the tokenizer of a folder.
 
     Parameters
     ----------
     folder : str or Path
+    vocab_size : int, optional
+        The number of ids that the model has, if it has more than the tokenizer.
     **roles : str or None
         Special tokens by purpose, in place of those that the folder states: ``pad="<pad>"``; see
         `JsonTokenizer.from_json`.
@@ -75,7 +77,7 @@ def load_tokenizer(folder, /, **roles):
         raise DataError(f"load_tokenizer: {folder} has no {files}: put the model's tokenizer.json there, or {remedy}")
     remedy = "correct tokenizer_config.json, or name the special tokens yourself (pad=, start=, ...)"
     with library_errors(f"load_tokenizer: {folder}", remedy):
-        return JsonTokenizer.from_json(text, **stated | roles)
+        return JsonTokenizer.from_json(text, vocab_size, **stated | roles)
 
 
 def save_tokenizer(folder, tokenizer):

@@ -18,7 +18,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.data.tokenizers.tokenizer import ROLES, Tokenizer
-from tinytx.data.tokenizers.tokenizer_json import MARK, hiding, library_errors, parsed, read, stated_roles, vocabulary
+from tinytx.data.tokenizers.tokenizer_json import (
+    MARK,
+    MOST_CHARACTERS,
+    hiding,
+    library_errors,
+    parsed,
+    read,
+    stated_roles,
+    vocabulary,
+)
 from tinytx.extras import require
 
 _NAMES = {  # the names of special tokens in published files, by their purpose, beside those of ROLES
@@ -63,12 +72,14 @@ class JsonTokenizer(Tokenizer):
     roles : dict of str to (str or None)
         The special token for each purpose: ``pad``, ``start``, ``stop``, ``unk``, ``cls``, ``sep``, ``mask``. One token
         may have several.
+    vocab_size : int, optional
+        V, where it is more than the largest id and 1: published models often have a larger table than their tokenizer.
 
     Attributes
     ----------
     text, roles
     vocab_size : int
-        V, one more than the largest id. Ids that the file leaves out are named "".
+        Ids that the file leaves out are named "", and decoded to nothing.
 
     Raises
     ------
@@ -82,9 +93,9 @@ class JsonTokenizer(Tokenizer):
 
     kind = "tokenizer.json"
     unit = "token"
-    fields = {"text": str, "roles": dict}
+    fields = {"text": str, "roles": dict, "vocab_size": int}
 
-    def __init__(self, text, special, roles):
+    def __init__(self, text, special, roles, vocab_size=None):
         require("tokenizers", "exchange", "a tokenizer.json")
         special = self._checked_names(special)
         self.text, self.roles, self._state = text, dict(roles), parsed(text)
@@ -93,7 +104,10 @@ class JsonTokenizer(Tokenizer):
         ids = vocabulary(self._plain)
         self._check_roles(special, ids)
         special_ids = [ids[name] for name in special]
-        names = [""] * (max(ids.values()) + 1)
+        least = max(ids.values()) + 1
+        if not least <= (least if vocab_size is None else vocab_size) < MOST_CHARACTERS:
+            raise ValueError(f"JsonTokenizer: vocab_size is {vocab_size}, expected at least {least}, the file's tokens")
+        names = [""] * (vocab_size or least)
         for name, i in ids.items():
             names[i] = name
         super().__init__(special, np.delete(np.array(names, object), special_ids).tolist(), special_ids)
@@ -115,12 +129,14 @@ class JsonTokenizer(Tokenizer):
                 raise ValueError(f"JsonTokenizer: {facts}: pass another name ({role}=)")
 
     @classmethod
-    def from_json(cls, text, /, **roles):
+    def from_json(cls, text, /, vocab_size=None, **roles):
         """Return the tokenizer of the content of a ``tokenizer.json``.
 
         Parameters
         ----------
         text : str
+        vocab_size : int, optional
+            As for the class.
         **roles : str or None
             Special tokens by purpose: ``pad="<pad>"``. Others are found: ``unk`` as the model states it, ``cls`` and
             ``sep`` where the post-processor puts one token before a text and one after it, and the rest by their
@@ -146,7 +162,7 @@ class JsonTokenizer(Tokenizer):
         roles = by_name | stated_roles(state) | roles
         ids = vocabulary(library)
         special = sorted(dict.fromkeys([*special, *filter(None, roles.values())]), key=lambda name: ids.get(name, -1))
-        return cls(text, special, roles)
+        return cls(text, special, roles, vocab_size)
 
     def encode(self, text, allow=()):
         """Return the ids of a text.

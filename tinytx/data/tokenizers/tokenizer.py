@@ -146,7 +146,7 @@ class Tokenizer:
         pieces = self._pieces(text)
         return [pieces[i] for i in np.flatnonzero(self._look_up(pieces) < 0)]
 
-    def decode(self, ids):
+    def decode(self, ids, *, special=None):
         """Return the text that ids stand for.
 
         The text ends at ``<stop>``. ``<pad>`` and ``<start>`` are left out. Other special tokens are written by name,
@@ -155,6 +155,8 @@ class Tokenizer:
         Parameters
         ----------
         ids : integers (n,)
+        special : bool, optional
+            Write all special tokens by name (True) or none (False), and do not end at ``<stop>``.
 
         Returns
         -------
@@ -168,6 +170,8 @@ class Tokenizer:
             If ids are not one row, or one is outside 0..V-1; the message has the first such id and its position.
         """
         ids = self._checked(ids)
+        if special is not None:
+            return self._text(ids if special else ids[~np.isin(ids, self.special_ids)])
         stops = ids == self.stop_id
         stops[:1] &= self.start_id != self.stop_id  # one token may begin and end texts, as GPT-2's
         if stops.any():
