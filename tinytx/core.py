@@ -1,4 +1,4 @@
-"""Parameter, Tape and Layer: the parts of which every layer consists.
+"""Parameter, Tape and Layer: what every layer is made of.
 
 The whole protocol, for a layer of your own::
 

@@ -1,4 +1,4 @@
-"""Imports on demand: optional dependencies, whose error says how to install them, and Python files of the user's."""
+"""Imports on demand: optional dependencies, with an error that says how to install them; Python files of the user's."""
 
 import importlib
 import importlib.util

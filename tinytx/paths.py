@@ -1,4 +1,4 @@
-"""Paths that a command writes to: looked at before any work is done, and named by their flags."""
+"""Checks of paths that a command will write to, before any work is done; messages name their flags."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ def check_file(flag, path, suffix):
     ----------
     flag : str
     path : str or None
-        None is what was not given.
+        None if the flag was not given.
     suffix : str
-        ``".png"``, ``".html"``: what is written there. A name without any is fine.
+        ``".png"`` or ``".html"``: the kind of file. A name without a suffix is accepted.
     """
     if path is None:
         return
@@ -29,4 +29,4 @@ def check_file(flag, path, suffix):
         raise ValueError(f"{flag} is {path!r}, expected a file in a folder that exists")
     if Path(path).suffix.lower() not in ("", suffix):
         kind = suffix.removeprefix(".").upper()
-        raise ValueError(f"{flag} is {path!r}, and what is written is {kind}: name it {Path(path).stem}{suffix}")
+        raise ValueError(f"{flag} is {path!r}, and the file will be {kind}: name it {Path(path).stem}{suffix}")

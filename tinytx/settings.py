@@ -1,4 +1,4 @@
-"""Settings are said once: one line holds a setting's type, its default, what it means and which values it may have.
+"""Settings: one line says a setting's type, its default, its meaning and the values that are allowed.
 
 ::
 

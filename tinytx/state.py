@@ -47,7 +47,7 @@ class Slot:
         return self.held()
 
     def once(self, make):
-        """Return what does not change between calls: the arrays of ``make()``, which is called the first time only."""
+        """Return arrays that do not change between calls: those of ``make()``, which only the first call runs."""
         if not self.arrays:
             self.arrays = tuple(make())
         return self.arrays
@@ -70,7 +70,7 @@ class State:
 
     @property
     def length(self):
-        """Positions held; those of a memory, which do not grow, do not count."""
+        """The number of positions that `Slot.extend` has added; a memory's do not count."""
         return max((slot.length for slot in self._slots), default=0)
 
     @property
@@ -96,7 +96,7 @@ class State:
             self._next = None
 
     def next(self):
-        """Return the slot of this call: of the n-th in a forward, the n-th."""
+        """Return the slot of this call: the n-th call in a forward gets the n-th slot."""
         if self._next is None:
             raise RuntimeError("State: no forward is going on: call the layer itself, or open state.forward()")
         if self._next == len(self._slots):

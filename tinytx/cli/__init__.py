@@ -9,8 +9,8 @@ from tinytx.cli.parser import Parser, Version
 from tinytx.progress import announce_compiling, say, working
 from tinytx.recipes import RECIPES
 
-# What says that something outside the program is not as it should be: a traceback would not help anybody. The last
-# two are what is left of a torn file that a library keeps for itself.
+# Errors that input, files or the system cause: the user gets one line that says what is wrong, and no traceback. The
+# last two come from a damaged file in a library's cache.
 BAD_INPUT = (ValueError, OSError, ImportError, ArithmeticError, MemoryError, EOFError, UnpicklingError)
 COMMANDS = {
     "train": "train a model by a recipe (train gpt is the default)",
@@ -34,7 +34,7 @@ def main(argv=None):
     if argv[:1] == ["train"] and (len(argv) == 1 or argv[1].startswith("-")):
         argv.insert(1, "gpt")
     with terminal.safe(), warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")  # without the place in our code
+        warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")  # a warning without the line of our code
         try:
             arguments = _parser(argv).parse_args(argv)
             announce_compiling()

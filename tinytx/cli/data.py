@@ -11,8 +11,8 @@ from tinytx.wording import command
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.description = """Download the files that a recipe learns from, and check that they are those of which its
-    figure is known. Nothing else in tinytx uses the network."""
+    parser.description = """Download the files that a recipe learns from, and check that they are those on which its
+    figure was measured. Nothing else in tinytx uses the network."""
     parser.epilog = "Example: python -m tinytx data gpt"
     parser.add_argument("name", metavar="NAME", help="of a recipe, see `python -m tinytx recipes`; or a file with one")
     parser.add_argument("--out", metavar="FOLDER", default=FOLDER, help=f"for the files (default: {FOLDER}, here)")

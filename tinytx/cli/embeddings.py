@@ -30,18 +30,18 @@ class EmbeddingsFlags(Flags):
         3000, "the first N words of the vocabulary, mostly the most frequent, on file and map", minimum=2, metavar="N"
     )
     decimals: int | None = setting(
-        None, "digits after the decimal point; if not given, so many that a typical entry has two that count",
+        None, "digits after the decimal point; if not given, enough for two significant digits of a typical entry",
         minimum=0, metavar="N",
     )  # fmt: skip
-    side: str | None = setting(None, "of a transformer; source if not given", choices=("source", "target"))
+    side: str | None = setting(None, "which embedding of a transformer; source if not given", choices=("source", "target"))
     tsne: str | None = setting(None, "a map as a page, to search and zoom in", metavar="FILE.html")
     picture: str | None = setting(None, "a map as a picture", metavar="FILE.png")
     perplexity: float | None = setting(
         None, "of the map: the effective number of neighbours of each word; by default 30, or a third of fewer words",
         minimum=1,
     )  # fmt: skip
-    iterations: int = setting(1000, "of the map", minimum=1, metavar="N")
-    seed: int = setting(0, "of the map", minimum=0, maximum=INT64[1])
+    iterations: int = setting(1000, "steps in which the map is made", minimum=1, metavar="N")
+    seed: int = setting(0, "seed of the map", minimum=0, maximum=INT64[1])
 
 
 def add_arguments(parser):
@@ -84,7 +84,7 @@ def run(arguments):
 
 
 def _check(flags, n):
-    """Raise ValueError for flags that cannot be, before anything is written."""
+    """Raise ValueError for flags that cannot be used, before anything is written."""
     if flags.out is not None:
         check_folder("--out", flags.out)
     check_file("--tsne", flags.tsne, ".html")

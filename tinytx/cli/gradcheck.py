@@ -65,7 +65,7 @@ def _resolve(name):
 
 
 def _report(resolved, arguments):
-    """Return the Report of an object and, if there is one, its backward."""
+    """Return the Report of an object, checked with its backward if there is one."""
     target, backward = resolved
     settings = {"mode": arguments.mode, "seed": arguments.seed}
     if isinstance(target, Layer) or backward is not None:

@@ -11,7 +11,7 @@ from tinytx.settings import flag_of, kind_of
 def add_options(parser, cls):
     """Add a flag ``--like-this`` for every field ``like_this`` of a class of settings; a flag not given is absent.
 
-    What the class itself names comes first, and what it inherits behind.
+    The class's own settings come first, and inherited ones after them.
     """
     order = {name: (place, i) for place, base in reversed([*enumerate(cls.__mro__)])
              for i, name in enumerate(vars(base).get("__annotations__", {}))}  # fmt: skip
@@ -29,7 +29,7 @@ def add_options(parser, cls):
 
 
 def add_run(parser, **options):
-    """Add the folder of a run, and the file of its recipe where that is one of the user's own."""
+    """Add the arguments that name a run: its folder, and the file of a recipe of the user's."""
     parser.add_argument("dir", metavar="DIR", help="folder of a run, which holds checkpoint.npz", **options)
     parser.add_argument("--recipe", metavar="FILE.py", help="the recipe of the run, where it is a file of your own")
 

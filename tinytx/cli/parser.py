@@ -1,4 +1,4 @@
-"""argparse, with errors of one line that suggest what was meant."""
+"""argparse with errors of one line that suggest the word that was meant."""
 
 import argparse
 import difflib
@@ -9,7 +9,7 @@ from tinytx.progress import say
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, name what is nearest to a word mistyped, and send the reader to the help.
+    """argparse whose errors are one line: the fault, the known word that is nearest to a mistyped one, and the help.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
             self.set_defaults(run=module.run)
         args = [self._with_dashes(arg) for arg in (sys.argv[1:] if args is None else args)]
         found, unknown = super().parse_known_args(args, namespace)
-        if unknown:  # said here, by the innermost command: the outermost does not know that command's flags
+        if unknown:  # raised by the innermost command, which knows its own flags
             meant = _nearest(next((arg for arg in unknown if arg.startswith("-")), ""), self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
         return found, unknown
@@ -52,15 +52,14 @@ class Parser(argparse.ArgumentParser):
 
 
 class Version(argparse.Action):
-    """Print the versions that results depend on, for whoever reports a fault."""
+    """Print the versions on which results depend, for reports of faults."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        from tinytx.training.checkpoint import fingerprint  # imports the models: only where it is asked for
+        from tinytx.training.checkpoint import fingerprint  # imports the models, so it is imported only here
 
         facts = fingerprint()
-        blas = ", ".join(facts["blas"]) or "unknown without threadpoolctl"
         own = sys.modules[__name__.partition(".")[0]].__version__
-        print(f"tinytx {own} (Python {facts['python']}, NumPy {facts['numpy']}, Numba {facts['numba']}, BLAS {blas})")
+        print(f"tinytx {own} (Python {facts['python']}, NumPy {facts['numpy']}, Numba {facts['numba']}, BLAS {facts['blas']})")
         parser.exit()
 
 

@@ -74,7 +74,7 @@ def run(arguments):
 
 
 def _new(settings):
-    """Return (the model of a recipe, of the sizes that are asked for, and an optimiser)."""
+    """Return (the model of a recipe, in the sizes of the settings; an optimiser)."""
     recipe, values = load_recipe(settings.model), {}
     for field in dataclasses.fields(recipe.config):
         if field.default is dataclasses.MISSING:
@@ -88,7 +88,7 @@ def _new(settings):
 
 
 def _trained(folder, flags, own):
-    """Return (the model of a run's folder, its optimiser, rows in a batch: as many as it was trained with)."""
+    """Return (the model of a run's folder; its optimiser; rows in a batch, by default as many as in training)."""
     for name in sorted(flags.keys() - {"batch_size", "steps", "sort"}):
         raise ValueError(f"{flag_of(name)} is for a new model, and {folder} holds one: leave it out")
     model, _, meta = load_checkpoint(folder, own=own)
@@ -97,12 +97,12 @@ def _trained(folder, flags, own):
     optimizer = Adam if own.get("optimizer") == "adam" else AdamW
     n_tokens = own.get("max_tokens")
     n_rows = own.get("batch_size") if n_tokens is None else max(1, n_tokens // model.config.max_len)
-    fits = type(n_rows) is int and 1 <= n_rows <= MOST_ROWS  # it may be a stranger's
+    fits = type(n_rows) is int and 1 <= n_rows <= MOST_ROWS  # a stranger's checkpoint may say anything
     return model, optimizer(model, 1e-6), flags.get("batch_size") or (n_rows if fits else ProfileFlags.batch_size)
 
 
 def _print(titles, rows, total):
-    """Print a table of rows, and which share of the total time each is."""
+    """Print a table of rows, with the share of each in the total time."""
     width = max(len(title) for title in (titles[0], *(row.path for row in rows)))
     print(f"{titles[0]:<{width}}  {titles[1]:<18}  {'forward':>10}  {'backward':>10}  {'share':>6}  {'kept':>13}")
     for row in rows:

@@ -1,4 +1,4 @@
-"""``python -m tinytx recipes``: what can be trained, and what is to be expected."""
+"""``python -m tinytx recipes``: what can be trained, and which figure to expect."""
 
 from tinytx.recipes import RECIPES, load_recipe
 

@@ -1,4 +1,4 @@
-"""``python -m tinytx reproduce NAME``: train a recipe as its expectation says, and compare the figure."""
+"""``python -m tinytx reproduce NAME``: train a recipe as its figure was measured, and compare."""
 
 import numpy as np
 

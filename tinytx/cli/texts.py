@@ -1,4 +1,4 @@
-"""Texts from the command line: words that were given, and the lines of standard input where ``-`` stands."""
+"""Texts from the command line: the arguments; an argument ``-`` stands for the lines of standard input."""
 
 import sys
 
@@ -7,15 +7,15 @@ from tinytx.pipelines.texts import known_form
 
 
 def given_texts(words, noun, tokenizer):
-    """Return [(place, text)] of what was given, and of standard input's lines where ``-`` stands.
+    """Return [(place, text)] of the arguments; an argument ``-`` stands for the lines of standard input.
 
     Parameters
     ----------
     words : list of str
     noun : str
-        What one of them is called in messages: "sentence", "text".
+        The name of one text in messages: "sentence", "text".
     tokenizer : Tokenizer
-        That will read them: each text is returned in its `tinytx.pipelines.texts.known_form`.
+        The tokenizer that will read them: each text is returned in its `tinytx.pipelines.texts.known_form`.
 
     Raises
     ------

@@ -18,7 +18,7 @@ class TranslateFlags(Flags):
     """How sentences are translated."""
 
     command = "translate"
-    greedy: bool = setting(False, "take the likeliest token each time, which is done without --beam anyway")
+    greedy: bool = setting(False, "take the likeliest token each time, as is done without --beam")
     beam: int | None = setting(None, "beam search, which follows N beginnings at a time", minimum=1, metavar="N")
     length_penalty: float | None = setting(
         None, f"for long translations, in a beam search: 0 is none; {LENGTH_PENALTY} if not given", minimum=0,
@@ -36,7 +36,7 @@ class TranslateFlags(Flags):
 def add_arguments(parser):
     """Add the arguments of this command."""
     parser.description = """Translate sentences with a trained Transformer: greedily, or by beam search. What its
-    vocabulary does not hold is read as <unk>, which is noted on standard error."""
+    vocabulary does not hold is read as <unk>; a note on standard error says so."""
     parser.epilog = 'Example: python -m tinytx translate runs/transformer "september 27, 1994" --beam 4 --n-best 2'
     add_run(parser)
     sentences = "what to translate; - stands for the lines of standard input"
@@ -76,7 +76,7 @@ def run(arguments):
 
 
 def _beam(flags):
-    """Return the options of the beam search, or None; raise ValueError for what would have no effect."""
+    """Return the options of the beam search, or None; raise ValueError for flags that would have no effect."""
     if flags.beam is None:
         for name in ("length_penalty", "n_best"):
             if getattr(flags, name) is not None:
@@ -89,7 +89,7 @@ def _beam(flags):
 
 
 def _print(place, text, found, n_best):
-    """Print one sentence's translations; with their scores, below the sentence, if several were asked for."""
+    """Print one sentence's translations; with ``n_best`` the sentence first, and a score before each translation."""
     if n_best is not None:
         print(text)
     for one in found:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from tinytx.core import check_arrays
-from tinytx.extras import MissingExtra, require
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.layers.init import Zeros
 from tinytx.models import MODELS
@@ -155,7 +154,7 @@ def load_state(folder):
 
 
 def _kinds(model):
-    """Return (what a checkpoint says of a model: its task, the task's settings, its body; the function that makes it)."""
+    """Return (a dict that names a model: its task, the task's settings, its body; the function that makes the model)."""
     task, body = (type(model), model.body) if isinstance(model, Task) else (None, model)
     if not is_dataclass(getattr(body, "config", None)):
         expected = f"expected one of {', '.join(MODELS)}, or one of your own whose config is a dataclass"
@@ -183,13 +182,13 @@ def _blank(make, config, arrays):
 
 
 def _cut(text, most=2500):
-    """Return a message, cut where a stranger's file makes it very long."""
+    """Return a message, cut to a readable length."""
     text = str(text)
     return text if len(text) <= most else f"{text[:most]} ... ({len(text):,} characters)"
 
 
 def _dtype(arrays):
-    """Return the one dtype of all weights; raise ValueError if they have several, or one that is no model's."""
+    """Return the dtype of all weights; raise ValueError if they have several, or none that a model may have."""
     dtypes = {str(array.dtype) for array in arrays.values()}
     if dtypes not in ({"float32"}, {"float64"}):
         raise ValueError(f"the weights have dtypes {sorted(dtypes)}, expected all float32 or all float64")
@@ -197,35 +196,18 @@ def _dtype(arrays):
 
 
 def fingerprint(threads=None):
-    """Return what the last bits of a run depend on, beside its settings: versions, BLAS, processor, threads.
-
-    It is the same whenever it is asked: of the BLAS libraries that a process has loaded by then, NumPy's alone counts.
-    """
-    try:
-        libraries = require("threadpoolctl", "train", "naming the BLAS library").threadpool_info()
-    except MissingExtra:
-        libraries = []
-    blas = [f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in _of_numpy(libraries)]
+    """Return what the last bits of a run depend on, beside its settings: versions, BLAS, processor, threads."""
+    numpy_says = np.show_config(mode="dicts")
+    blas = numpy_says["Build Dependencies"]["blas"]
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": version("numba"),
         "machine": platform.machine(),
+        "simd": numpy_says["SIMD Extensions"].get("found", []),  # of those that NumPy can use, this processor's
         "threads": threads,
-        "blas": sorted(set(blas)),
+        "blas": f"{blas['name']} {blas['version']}",
     }
-
-
-def _of_numpy(libraries):
-    """Return those BLAS libraries that NumPy brings in its own folder; without any, those that no package brings."""
-    blas = [library for library in libraries if library["user_api"] == "blas"]
-    packages = Path(np.__file__).resolve().parent.parent  # site-packages, with numpy/ or numpy.libs/ inside
-    brought = {}
-    for library in blas:
-        path = Path(library["filepath"]).resolve()
-        inside = path.relative_to(packages).parts[0] if path.is_relative_to(packages) else None
-        brought.setdefault(inside, []).append(library)
-    return next((brought[folder] for folder in ("numpy.libs", "numpy", None) if folder in brought), [])
 
 
 def differences(old, new):

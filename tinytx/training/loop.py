@@ -130,7 +130,7 @@ class _Log:
 
 
 def read_metrics(path):
-    """Return the records of a file of metrics, as `tinytx.files.read_json_lines` does, and check their values.
+    """Return the records of a file of metrics, as `tinytx.files.read_json_lines` does, after a check of their values.
 
     Raises
     ------

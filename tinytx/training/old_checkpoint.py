@@ -20,7 +20,7 @@ MOVED = {"transformer": ("label_smoothing", "loss_form"), "bert": ("head", "next
 
 
 def with_task_settings(meta):
-    """Return meta with a task's settings where they belong, if they stand among those of its model; no other task has them."""
+    """Return meta in which settings of the task are no longer among those of the model."""
     config, model, settings = meta.get("config"), meta.get("model"), meta.get("task_settings") or {}
     known = isinstance(config, dict) and isinstance(settings, dict) and model in list(MOVED)
     moved = {name: config[name] for name in MOVED[model] if name in config} if known else {}

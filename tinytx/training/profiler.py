@@ -39,7 +39,7 @@ class _Clock:
 
     @contextmanager
     def running(self, row, part):
-        """Return a context in which the layer of a row runs; ``part`` is "forward" or "backward"."""
+        """Return a context that adds its time to a row; ``part`` is "forward" or "backward"."""
         self._charge()
         self._stack.append((row, part))
         try:
