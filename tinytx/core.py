@@ -277,7 +277,7 @@ class Layer:
 
         ``parameter`` makes the copy's parameters from the shared arrays: `Parameter`, or a subclass.
         """
-        return copy.deepcopy(self, {id(shared): parameter(shared.data) for shared in self.parameters()})
+        return copy.deepcopy(self, {id(shared): parameter(shared.data, frozen=shared.frozen) for shared in self.parameters()})
 
 
 def check_arrays(place, shapes, arrays, *, most=30):

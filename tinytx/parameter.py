@@ -17,11 +17,14 @@ class Parameter:
     ----------
     data : array of float32 or float64, any shape, () too
         The values. They are copied if they are not C-contiguous and writeable.
+    frozen : bool
 
     Attributes
     ----------
     grad : array, shape and dtype of ``data``
         Zeros until a backward adds to it. Reading, ``+=`` and assigning all work.
+    frozen : bool
+        Whether backward leaves its gradient out: contributions are dropped, and layers need not compute them.
 
     Raises
     ------
@@ -29,9 +32,10 @@ class Parameter:
         If ``data`` has another dtype, or another byte order than this machine's.
     """
 
-    __slots__ = ("data", "_grad", "_owned")
+    __slots__ = ("data", "frozen", "_grad", "_owned")
 
-    def __init__(self, data):
+    def __init__(self, data, *, frozen=False):
+        self.frozen = frozen
         self.data = np.require(data, requirements=["C", "WRITEABLE", "ALIGNED", "ENSUREARRAY"])
         if self.data.dtype not in (np.float32, np.float64):
             facts = f"data is a {type(data).__name__} of dtype {self.data.dtype}"
@@ -70,6 +74,8 @@ class Parameter:
             If shape or dtype differ from the parameter's, or inside `gradients_for` of other parameters.
         """
         self._check_known()
+        if self.frozen:
+            return
         dparameter = np.asarray(dparameter)
         if dparameter.shape != self.data.shape or dparameter.dtype != self.data.dtype:
             raise ValueError(
@@ -86,6 +92,8 @@ class Parameter:
     def add_into_grad(self, add):
         """Call ``add(grad)``, which adds to ``grad`` in place: faster for a contribution that is mostly zeros."""
         self._check_known()
+        if self.frozen:
+            return
         grad = self.grad  # an array of zeros, if there is no gradient yet
         if not self._owned or not grad.flags.c_contiguous:
             self._grad, self._owned = grad.copy(), True

@@ -69,6 +69,9 @@ def test_paths_as_patterns(chosen):
         ([("weight", {"decay": 0.1})], "group 'weight' sets 'decay', expected one of lr, lr_factor, weight_decay"),
         ([("weight", {"lr_factor": -1})], "group 'weight' sets lr_factor to -1, expected a finite number from 0"),
         ([("weight", {"lr": "1e-3"})], "sets lr to '1e-3'"),
+        ([("weight", {"first_step": -1})], "AdamW: group 'weight': first_step is -1"),
+        ([("weight", {"first_step": None})], "AdamW: group 'weight': first_step is None"),
+        ([("weight", {"first_step": 0.5})], "AdamW: group 'weight': first_step is 0.5"),
         ([("weight", {"weight_decay": np.nan})], "sets weight_decay to nan"),
         ([("weight", {"weight_decay": lambda step: 0.1})], "sets weight_decay to <function"),
         (["weight"], r"groups\[0\] is 'weight', expected a pair"),
@@ -77,7 +80,7 @@ def test_paths_as_patterns(chosen):
 )
 def test_refused(groups, message):
     """Catches a misspelt pattern or setting that silently does nothing, which is how decay ends up on gains."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         AdamW(Toy(), LR, groups=groups)
 
 

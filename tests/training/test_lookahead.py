@@ -85,16 +85,16 @@ class Unsynced(Ranger):
 class Uncorrected(RAdam):
     """No correction of the first moment's bias."""
 
-    def _step_size(self, lr):
-        step_size, root, eps = super()._step_size(lr)
+    def _step_size(self, lr, t):
+        step_size, root, eps = super()._step_size(lr, t)
         return step_size * (1 - self.betas[0] ** self.t), root, eps
 
 
 class UncorrectedSecond(RAdam):
     """No correction of the second moment's bias."""
 
-    def _step_size(self, lr):
-        step_size, root, eps = super()._step_size(lr)
+    def _step_size(self, lr, t):
+        step_size, root, eps = super()._step_size(lr, t)
         return (step_size / np.sqrt(1 - self.betas[1] ** self.t) if root else step_size), root, eps
 
 

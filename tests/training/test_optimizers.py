@@ -144,7 +144,7 @@ def test_rectification_grows_from_the_sixth_step_on_to_1():
     """Catches a rule that sets in a step early or late, and a factor above 1."""
     optimizer, factors = RAdam(Toy(), LR), []
     for optimizer.t in range(1, 20001):
-        factors.append(optimizer.rectification())
+        factors.append(optimizer.rectification(optimizer.t))
     assert factors[:5] == [None] * 5
     assert 0.02 < factors[5] < 0.03 and 0.99 < factors[-1] < 1
     assert (np.diff(factors[5:]) > 0).all()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tinytx.training import WarmupCosine, WarmupInverseSqrt
+from tinytx.training import SlantedTriangular, WarmupCosine, WarmupInverseSqrt
 
 
 def nanogpt(it, learning_rate, warmup_iters, lr_decay_iters, min_lr):
@@ -41,6 +41,24 @@ def test_warmup_as_long_as_the_run(total):
     assert [schedule(step) for step in (0, 4)] == pytest.approx([1.0, 5.0])
     assert math.isfinite(schedule(5))
     assert schedule(50) == 1.0
+
+
+@pytest.mark.parametrize(("total", "cut"), [(1000, 0.1), (200, 0.25), (10, 0.1), (40, 0.5)])
+def test_slanted_triangular_is_the_papers(total, cut):
+    """Equation (3) as it is printed, where cut_fraction total is whole; at 1, 0, and ends that stay."""
+    schedule, at = SlantedTriangular(0.01, total, cut, ratio=32), math.floor(total * cut)
+    for t in range(total + 1):
+        p = t / at if t < at else 1 - (t - at) / (at * (1 / cut - 1))
+        assert schedule(t) == pytest.approx(0.01 * (1 + p * 31) / 32, rel=1e-9), t
+    assert schedule(at) == 0.01 and schedule(0) == schedule(10 * total) == pytest.approx(0.01 / 32)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.1, 1.0])
+def test_slanted_triangular_of_any_length(cut):
+    """Catches 0/0 where the rise or the fall has no step, and a rate below its end where the cut is not whole."""
+    for total in (1, 7, 95):
+        rates = [SlantedTriangular(0.5, total, cut)(t) for t in range(total + 9)]
+        assert all(0.5 / 32 - 1e-12 <= rate <= 0.5 for rate in rates) and rates[-1] == 0.5 / 32
 
 
 def test_rises_to_the_warm_up_and_falls_with_the_root():

@@ -53,8 +53,9 @@ class Linear(Layer):
         return y
 
     def backward(self, dy, tape):
-        dx, dweight, dbias = ops.linear_backward(dy, tape.pop(self))
-        self.add_matrix_grad(dweight)
+        dx, dweight, dbias = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen)
+        if dweight is not None:
+            self.add_matrix_grad(dweight)
         if self.bias:
             self.bias.add_grad(dbias, fresh=True)
         return dx
@@ -100,8 +101,9 @@ class TiedLinear(Layer):
         return y
 
     def backward(self, dy, tape):
-        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self))
-        self.add_matrix_grad(dmatrix)
+        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen)
+        if dmatrix is not None:
+            self.add_matrix_grad(dmatrix)
         if self.bias:
             self.bias.add_grad(dbias, fresh=True)
         return dx

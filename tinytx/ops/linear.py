@@ -109,20 +109,24 @@ def linear(x, weight, bias=None):
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
-def linear_backward(dy, saved):
+def linear_backward(dy, saved, *, frozen=False):
     """Return (dx, dweight, dbias); dbias is None where there was no bias.
 
     Parameters
     ----------
     dy : array (..., d_out)
     saved : Saved
+    frozen : bool
+        Whether nobody asks for dweight, half of the work: it is None then.
     """
     x, weight, has_bias = saved
     shape = (*x.shape[:-1], weight.shape[1])
     check_gradient("linear_backward", dy, shape, x.dtype, "x and weight of shapes", x.shape, "and", weight.shape)
     dy_rows, x_rows = rows(dy), rows(x)
     dx = product(dy_rows, weight.T).reshape(x.shape)  # (2)
-    if weight.flags.c_contiguous:
+    if frozen:
+        dweight = None
+    elif weight.flags.c_contiguous:
         dweight = product(x_rows.T, dy_rows)  # (3)
     else:  # the transpose of a table of embeddings: (3) transposed, laid out in memory as that table is
         dweight = product(dy_rows.T, x_rows).T

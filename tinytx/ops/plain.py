@@ -42,12 +42,12 @@ def linear(x, weight, bias=None):
     return (y if bias is None else y + bias), (x, weight, bias is not None)
 
 
-def linear_backward(dy, saved):
+def linear_backward(dy, saved, *, frozen=False):
     """Return (dx, dweight, dbias)."""
     x, weight, has_bias = saved
     x_rows, dy_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])  # (N, d_in), (N, d_out)
     dbias = dy_rows.sum(axis=0) if has_bias else None  # (4)
-    return dy @ weight.T, x_rows.T @ dy_rows, dbias  # (2), (3)
+    return dy @ weight.T, None if frozen else x_rows.T @ dy_rows, dbias  # (2), (3)
 
 
 def embedding(ids, weight):

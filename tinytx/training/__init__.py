@@ -4,7 +4,8 @@ from tinytx.training.average import average_checkpoints
 from tinytx.training.checkpoint import load_checkpoint, load_state, save_checkpoint
 from tinytx.training.loop import fit
 from tinytx.training.optimizers import LAMB, SGD, Adam, AdamW, Lookahead, Optimizer, RAdam, Ranger
-from tinytx.training.schedules import WarmupCosine, WarmupInverseSqrt
+from tinytx.training.optimizers.groups import by_depth, freeze, layerwise, thaw
+from tinytx.training.schedules import SlantedTriangular, WarmupCosine, WarmupInverseSqrt
 from tinytx.training.trainer import NotFiniteError, Trainer
 
 __all__ = [
@@ -17,12 +18,17 @@ __all__ = [
     "RAdam",
     "Ranger",
     "SGD",
+    "SlantedTriangular",
     "Trainer",
     "WarmupCosine",
     "WarmupInverseSqrt",
     "average_checkpoints",
+    "by_depth",
     "fit",
+    "freeze",
+    "layerwise",
     "load_checkpoint",
     "load_state",
     "save_checkpoint",
+    "thaw",
 ]

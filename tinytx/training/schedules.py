@@ -20,6 +20,30 @@ class WarmupCosine(Settings):
         return self.floor + (self.peak - self.floor) * (1 + math.cos(math.pi * done)) / 2
 
 
+class SlantedTriangular(Settings):
+    """A short linear rise to ``peak``, then a long linear fall (Howard and Ruder 2018, arXiv:1801.06146, equation (3)).
+
+    With cut = floor(cut_fraction total), in step t
+
+        p  = t / cut                                before cut,
+        p  = 1 - (t - cut) / (total - cut)          from there on,
+        lr = peak (1 + p (ratio - 1)) / ratio.
+
+    The paper writes cut (1 / cut_fraction - 1) for total - cut, which is the same where cut_fraction total is whole; else
+    its p would fall below 0 before the end.
+    """
+
+    peak: float = setting(help="the largest rate, in step cut", minimum=0)
+    total: int = setting(help="the step at which the rate reaches its end, peak / ratio; it stays there", minimum=1)
+    cut_fraction: float = setting(0.1, "share of the steps in which the rate rises", minimum=0, maximum=1)
+    ratio: float = setting(32.0, "how many times smaller than peak the rate is at both ends", minimum=1)
+
+    def __call__(self, step):
+        cut = math.floor(self.cut_fraction * self.total)
+        p = step / cut if step < cut else max(0.0, 1 - (step - cut) / max(1, self.total - cut))
+        return self.peak * (1 + p * (self.ratio - 1)) / self.ratio
+
+
 class WarmupInverseSqrt(Settings):
     """A linear warm-up, then a decay with the square root of the step (Vaswani et al. 2017, section 5.3).
 

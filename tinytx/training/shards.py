@@ -23,15 +23,17 @@ class ShardParameter(Parameter):
 
     __slots__ = ("shard", "total")
 
-    def __init__(self, data):
-        super().__init__(data)
+    def __init__(self, data, *, frozen=False):
+        super().__init__(data, frozen=frozen)
         self.shard, self.total = 0, None
 
     def add_grad(self, dparameter, *, fresh=False):
-        self.total.add(self.shard, lambda sum_: sum_.add_grad(dparameter, fresh=fresh))
+        if not self.frozen:
+            self.total.add(self.shard, lambda sum_: sum_.add_grad(dparameter, fresh=fresh))
 
     def add_into_grad(self, add):
-        self.total.add(self.shard, lambda sum_: sum_.add_into_grad(add))
+        if not self.frozen:
+            self.total.add(self.shard, lambda sum_: sum_.add_into_grad(add))
 
 
 class GradientSum:
@@ -54,7 +56,7 @@ class GradientSum:
         for number, shard in enumerate(shards):
             shard.zero_grad()
             shard.data = parameter.data  # again, since somebody may have assigned another array
-            shard.shard, shard.total = number, self
+            shard.shard, shard.total, shard.frozen = number, self, parameter.frozen
 
     def add(self, shard, contribution):
         """Call ``contribution(parameter)`` when its turn has come: in this thread, now or when an earlier one arrives."""

@@ -128,7 +128,7 @@ class Trainer:
         count = self.model.count(*batch)
         _check_count(place, count)
         self.optimizer.learning_rates()  # looks at them, before anything is computed
-        with held_back() as interruption, workers.use(self._pool):
+        with held_back() as interruption, workers.use(self._pool), self.optimizer.resting():
             self.optimizer.zero_grad()
             loss, states = self._gradients(Shard(batch, 0, state), count)
             self.grad_norm = self._norm()
@@ -222,7 +222,8 @@ class Trainer:
             _sum_of_squares(out, contiguous(self.optimizer.named[name].grad).reshape(-1))
             return out[0]
 
-        return math.sqrt(math.fsum(workers.map(squares, self.optimizer.named)))
+        named = self.optimizer.named
+        return math.sqrt(math.fsum(workers.map(squares, [name for name in named if not named[name].frozen])))
 
 
 def _split(shard, parts):

@@ -59,13 +59,13 @@ class Adam(Optimizer):
         arrays, dtype = self._flat(name, parameter)
         decay = self.decay_of(name)
         coupled, kept = (0.0, 1 - lr * decay) if self.decoupled else (decay, 1.0)
-        step_size, root, eps = self._step_size(lr)
+        step_size, root, eps = self._step_size(lr, self.updates(name))
         _adam(*arrays, *(dtype(x) for x in (scale, step_size, *self.betas, root, eps, coupled, kept)))
 
-    def _step_size(self, lr):
-        """Return (step_size, root, eps) of p -= step_size m / (root sqrt(v) + eps), which is (5)."""
+    def _step_size(self, lr, t):
+        """Return (step_size, root, eps) of p -= step_size m / (root sqrt(v) + eps), which is (5) after t updates."""
         b1, b2 = self.betas
-        return lr / (1 - b1**self.t), 1 / math.sqrt(1 - b2**self.t), self.eps
+        return lr / (1 - b1**t), 1 / math.sqrt(1 - b2**t), self.eps
 
 
 class AdamW(Adam):

@@ -1,5 +1,6 @@
 """The common part of optimisers: step counter, learning rates, weight decay, and arrays for each parameter."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -59,7 +60,11 @@ class Optimizer:
             self._check("weight_decay", own.weight_decay or 0.0, *FROM_0)
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
-        self.state = {slot: {n: np.zeros_like(p.data) for n, p in self.named.items()} for slot in self.slots}
+        self.state = {slot: self._zeros() for slot in self.slots}
+
+    def _zeros(self):
+        """Return {name: zeros}; memory that nobody writes to, as that of frozen parameters, costs nothing."""
+        return {name: np.zeros(p.data.shape, p.data.dtype) for name, p in self.named.items()}
 
     def _check(self, name, value, expected, accept):
         """Raise TypeError or ValueError unless ``accept`` accepts a setting, also rounded to the parameters' dtypes."""
@@ -83,7 +88,7 @@ class Optimizer:
         return self._check_rate("the learning rate", self.lr(self.t) if callable(self.lr) else self.lr)
 
     def learning_rates(self):
-        """Return {path: the learning rate of the next step}, without frozen parameters.
+        """Return {path: the learning rate of the next step}, without parameters that are frozen in it.
 
         Raises
         ------
@@ -92,14 +97,35 @@ class Optimizer:
         """
         lr, rates = self.learning_rate, {}
         for name, own in self.settings.items():
+            if self.named[name].frozen or own.frozen_at(self.t):
+                continue
             if own.plain:
                 rates[name] = lr
-            elif not own.frozen:
+            else:
                 rates[name] = own.rate(lr, self.t, lambda *value, of=name: self._check_rate(f"{value[0]} of {of}", value[1]))
         return rates
 
     def _check_rate(self, name, rate):
         return check_number(f"{type(self).__name__}: step {self.t}", name, rate, *RATE)
+
+    @contextlib.contextmanager
+    def resting(self):
+        """Return a context around a step's backward, in which what is frozen in this step gets no gradient."""
+        parameters = [p for name, p in self.named.items() if not p.frozen and self.settings[name].frozen_at(self.t)]
+        try:
+            for parameter in parameters:
+                parameter.frozen = True
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.frozen = False
+
+    def updates(self, name):
+        """Return how many steps have changed a parameter, that which is being taken included.
+
+        Means over the steps so far, such as Adam's moments, begin where a parameter is no longer frozen.
+        """
+        return self.t - self.settings[name].first_step
 
     def decay_of(self, name):
         """Return the weight decay of a parameter: its group's, or ``weight_decay`` for a matrix and 0 for others."""

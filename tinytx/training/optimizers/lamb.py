@@ -61,7 +61,7 @@ class LAMB(Adam):
 
     def _update(self, name, parameter, scale, lr):
         (p, m, v, g), dtype = self._flat(name, parameter)
-        first, root, eps = self._step_size(1.0)
+        first, root, eps = self._step_size(1.0, self.updates(name))
         direction = [dtype(x) for x in (first, root, eps, self.decay_of(name))]
         squares = np.empty(2)
         _moments(p, m, v, g, squares, *(dtype(x) for x in (scale, *self.betas)), *direction)

@@ -12,8 +12,6 @@ optimiser's moments do not change ("maintain" in the paper). Between multiples o
 weights: evaluate at multiples of k, where both are equal.
 """
 
-import numpy as np
-
 from tinytx import workers
 from tinytx.kernel import kernel
 from tinytx.training.optimizers.base import Optimizer
@@ -79,7 +77,7 @@ class Lookahead(Optimizer):
         self.optimizer, self.k, self.alpha = optimizer, k, alpha
         self.named, self.settings = optimizer.named, optimizer.settings
         self._check("alpha", alpha, "a number above 0 and at most 1", lambda x: 0 < x <= 1)
-        self.state = {"slow": {name: np.zeros_like(p.data) for name, p in self.named.items()}}
+        self.state = {"slow": self._zeros()}
 
     def decay_of(self, name):
         """Return the weight decay of a parameter, which is the inner optimiser's."""
@@ -95,10 +93,9 @@ class Lookahead(Optimizer):
 
     def step(self, *, scale=1.0):
         """Take a fast step, and after every k-th the slow one; arguments and errors as for `Optimizer.step`."""
-        self.ready(scale)
-        names = [name for name, own in self.settings.items() if not own.frozen]
+        names = list(self.ready(scale))  # those that this step moves
         if self.t == 0:  # not in __init__: weights may be loaded in between
-            for name in names:
+            for name in (name for name, own in self.settings.items() if not own.frozen):
                 self.state["slow"][name][...] = self.named[name].data  # (1)
         self.optimizer.step(scale=scale)
         if self.t % self.k == 0:

@@ -63,18 +63,18 @@ class RAdam(Adam):
         self._check("rho_threshold", rho_threshold, "a finite number of at least 4", lambda x: 4 <= x < math.inf)
         self.decoupled, self.rho_threshold = decoupled_weight_decay, rho_threshold
 
-    def rectification(self):
-        """Return r of the step last taken (3), or None where rho is not above the threshold."""
-        b2_t = self.betas[1] ** self.t
+    def rectification(self, t):
+        """Return r of the update number t (3), or None where rho is not above the threshold."""
+        b2_t = self.betas[1] ** t
         rho_inf = 2 / (1 - self.betas[1]) - 1  # (1)
-        rho = rho_inf - 2 * self.t * b2_t / (1 - b2_t)  # (2)
+        rho = rho_inf - 2 * t * b2_t / (1 - b2_t)  # (2)
         if not rho > self.rho_threshold:
             return None
         return math.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))  # (3)
 
-    def _step_size(self, lr):
+    def _step_size(self, lr, t):
         b1, b2 = self.betas
-        step_size, r = lr / (1 - b1**self.t), self.rectification()
+        step_size, r = lr / (1 - b1**t), self.rectification(t)
         if r is None:
             return step_size, 0.0, 1.0  # (5): a denominator of 0 sqrt(v) + 1
-        return step_size * r * math.sqrt(1 - b2**self.t), 1.0, self.eps  # (4)
+        return step_size * r * math.sqrt(1 - b2**t), 1.0, self.eps  # (4)
