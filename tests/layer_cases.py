@@ -20,6 +20,7 @@ from tinytx.layers import (
     LayerNorm,
     LearnedPositions,
     Linear,
+    LowRankLinear,
     MultiHeadAttention,
     Pool,
     RelativePositionBias,
@@ -47,6 +48,19 @@ def linear(make, **options):
     return LayerCase(
         make, lambda dtype: Linear(d_in, d_out, rng=rng(), dtype=dtype, **options), {"x": make.array(b, t, d_in)}
     )
+
+
+def low_rank(make, **options):
+    """The base is thawed, so that all gradients can be compared; alpha is not the rank."""
+    b, t, d_in, d_out = make.sizes(4)
+
+    def build(dtype):
+        layer = LowRankLinear(Linear(d_in, d_out, rng=rng(), dtype=dtype), 2, alpha=3.0, rng=rng(), **options)
+        for parameter in layer.parameters():
+            parameter.frozen = False
+        return layer
+
+    return LayerCase(make, build, {"x": make.array(b, t, d_in)}, tape=seeded_tape if options else Tape)
 
 
 class Tied(Layer):
@@ -287,6 +301,8 @@ LAYERS = {
     "MultiHeadAttention cross, bias": lambda make: attention(make, cross=True, scores=True, core={"scale": 0.4}),
     "MultiHeadAttention cross, masked": lambda make: attention(make, "random", cross=True),
     "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, core={"pattern": CAUSAL}),
+    "LowRankLinear": low_rank,
+    "LowRankLinear dropout": lambda make: low_rank(make, dropout=0.4),
     "LSTM": lstm,
     "Pool": pool,
     "LSTM begun, padded": lambda make: lstm(make, begun=True, padded=True),

@@ -380,6 +380,16 @@ TABLE = {
         ("what the decoder says of the memory halved", "factor", "Transformer loss",
          "self.encoder.backward(dmemory, tape)", "self.encoder.backward(dmemory / 2, tape)"),
     ],
+    "layers/low_rank.py": [
+        ("the branch gives no gradient to x", "missing term", "LowRankLinear",
+         "return dx + self.base.backward(dy, tape)", "return self.base.backward(dy, tape)"),
+        ("the base gives no gradient to x", "missing term", "LowRankLinear",
+         "return dx + self.base.backward(dy, tape)", "return (self.base.backward(dy, tape), dx)[1]"),
+        ("alpha / r passed over on the way back", "factor", "LowRankLinear",
+         "self.scale.backward(dy, tape), tape), tape)", "(self.scale.backward(dy, tape), dy)[1], tape), tape)"),
+        ("the branch's dropout passed over", "missing term", "LowRankLinear",
+         "dx = self.dropout.backward(dx, tape)", "dx = (self.dropout.backward(dx, tape), dx)[1]"),
+    ],
     "tasks/heads.py": [
         ("norm passed over", "wrong operand", "Transform",
          "self.norm.backward(dy, tape), tape), tape)", "(self.norm.backward(dy, tape), dy)[1], tape), tape)"),

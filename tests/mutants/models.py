@@ -119,6 +119,14 @@ TABLE = {
         ("a class of several forgets the defaults that were given", "defaults.get(name, default)", "default"),
         ("the second setting of a name counts, not the first", "if name not in annotations and name", "if name"),
     ],
+    "layers/low_rank.py": [
+        ("a branch begins with a random B", "np.zeros(shape))", "rng.normal(size=shape))"),
+        ("the branch is not divided by its rank", "Scale(alpha / rank)", "Scale(alpha)"),
+        ("the base is trained, too", "parameter.frozen = True", "pass"),
+        ("alpha / r is not merged", "self.scale.factor * (a @ b)", "(a @ b)"),
+        ("the base's bias is not merged", "plain.bias.data[...] = bias.data", "pass"),
+        ("an adapted map is adapted once more", 'if path.rpartition(".")[0] not in adapted', "if True"),
+    ],
     "tasks/heads.py": [
         ("the mean is taken for the maximum", '"max": ("max",)', '"max": ("mean",)'),
         ("what the classifier reads is not dropped", "self.dropout(x, tape), tape)", "self.dropout(x), tape)"),

@@ -238,6 +238,14 @@ def head(m, kind):
     return layer(m.Transform(D, activation="gelu", eps=1e-5, **options), 2, 3, D)
 
 
+def low_rank(m):
+    made = m.LowRankLinear(Linear(D, F, rng=_rng()), 2, alpha=3.0, dropout=0.4, rng=_rng())
+    made.b.weight.data[...] = _draw(2, F)
+    for parameter in made.parameters():
+        parameter.frozen = False
+    return layer(made, 2, 3, D, seed=1)
+
+
 def bert_loss(m):
     batch = TARGETS_OF_IDS, IDS % 2, np.array([1, 0])
     return _sampled(layer(Loss(m.HiddenWords.around(Bert, BERT, rng=_rng(), settings={"next_sentence": True})), x=IDS, others=batch))
@@ -300,6 +308,7 @@ PROBLEMS = {
     "scale": lambda m: pair(lambda x: m.scale(x, 0.6), m.scale_backward, _draw(2, 3, 4)),
     "Linear": lambda m: layer(m.Linear(D, F, rng=_rng()), 2, 3, D),
     "Linear twice": lambda m: layer(Twice(m.Linear(D, D, rng=_rng())), 2, 3, D),
+    "LowRankLinear": low_rank,
     "TiedLinear": lambda m: layer(Tied(head=m.TiedLinear), x=IDS),
     "tied Embedding": lambda m: layer(Tied(embedding=m.Embedding, size=5), x=IDS),
     "LayerNorm": lambda m: layer(m.LayerNorm(D), 2, 3, D),

@@ -9,6 +9,7 @@ from tinytx.layers.feed_forward import Activation, FeedForward
 from tinytx.layers.gated_feed_forward import GatedFeedForward
 from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
+from tinytx.layers.low_rank import LowRankLinear
 from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
 from tinytx.layers.pool import Pool
@@ -30,6 +31,7 @@ __all__ = [
     "LayerNorm",
     "LearnedPositions",
     "Linear",
+    "LowRankLinear",
     "MultiHeadAttention",
     "Pool",
     "RMSNorm",
