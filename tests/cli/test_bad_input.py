@@ -94,4 +94,4 @@ def test_a_picture_that_cannot_be_drawn(request, tinytx, no_pictures, tmp_path, 
 def test_a_batch_cut_into_more_parts_than_it_has_rows(tinytx, tiny, book, tmp_path, no_pictures):
     """Catches silence about parts that stay empty."""
     result = tinytx("train --data", book, tiny, "--accumulate 9 --steps 7 --out", tmp_path / "run")
-    assert result.code == 0 and "--accumulate is 9, and a batch has 4 rows: it is cut into 4 parts" in result.err
+    assert result.code == 0 and "--accumulate is 9, and --batch-size only 4" in result.err

@@ -124,11 +124,6 @@ def test_a_validation_that_a_signal_prevented_is_made_up_for(tinytx, train, tmp_
     assert content(tmp_path / "run") == content(tmp_path / "straight")
 
 
-def test_patience_without_effect_is_noted(train):
-    """Catches a run that is too short to wait."""
-    assert "--patience is 3, and the run has 2 validations" in train("run", "--patience 3 --steps 8").err
-
-
 @pytest.mark.parametrize(
     "state", [[1], {"loss": 1.0}, {"val_loss": "low"}, {"val_loss": 1.0, "step": "first"}, {"waited": 1.5}]
 )

@@ -1,9 +1,9 @@
 """Learning rates of a run: worked out where they are used, never frozen; and a word where nothing would be learned."""
 
-
 import pytest
 
 from tinytx.files import load_arrays, read_json_lines, save_arrays
+from tinytx.recipes.settings import RunSettings, without_effect
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
@@ -113,8 +113,8 @@ def test_the_rates_that_are_said_are_those_of_the_steps(train, flags, steps):
 @pytest.mark.parametrize(
     "flags, note",
     [
-        ("--eval-every 7 --log-every 2 --steps 6", "--eval-every is 7, and the run ends at step 6"),
-        ("--eval-every 3 --log-every 7 --steps 6", "--log-every is 7, and the run ends at step 6"),
+        ("--eval-every 7 --log-every 2 --steps 6", "--eval-every is 7, and --steps only 6"),
+        ("--eval-every 3 --log-every 7 --steps 6", "--log-every is 7, and --steps only 6"),
     ],
 )
 def test_settings_that_lose_their_effect_beside_others(train, flags, note):
@@ -127,3 +127,4 @@ def test_settings_that_lose_their_effect_beside_others(train, flags, note):
 def test_nothing_is_noted_about_settings_that_work(train):
     """Catches notes that cry wolf."""
     assert "Note" not in train("gpt", "--steps 7")[1].err
+    assert not without_effect(RunSettings(steps=3))  # fewer than the default of --eval-every

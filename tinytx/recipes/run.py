@@ -17,6 +17,7 @@ from tinytx.paths import check_folder
 from tinytx.progress import progress, say
 from tinytx.recipes.best import FOLDER, Best
 from tinytx.recipes.rates import goes_on_with, rates_in_words
+from tinytx.recipes.settings import without_effect
 from tinytx.terminal import one_line
 from tinytx.training import fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, fingerprint
@@ -84,7 +85,7 @@ class Run:
         rates = rates_in_words(self.trainer.optimizer.lr, self.settings, self.trainer.optimizer.t)
         print(*lines, f"Model: {self.recipe.system}, {size}; {self._threads()}", rates, sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
-        for note in self.settings.notes():
+        for note in without_effect(self.settings):
             say(f"Note: {note}")
 
     def _threads(self):

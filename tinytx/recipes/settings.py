@@ -35,19 +35,19 @@ class RunSettings(OptimizerSettings, Flags):
     A recipe's class adds those of its data and its model by `tinytx.settings.extended`. Beside what
     `tinytx.settings.setting` lists, a setting may have ``fixed=True``: a run that goes on cannot change it;
     ``file=True``: it is the path of a file that is read; ``only={other: (value, ...)}``: it has an effect only where
-    the other setting has one of these values.
+    the other setting has one of these values; ``within=other``: it makes sense up to the value of the other setting.
     """
 
     command = "train"
     steps: int = setting(2000, "optimiser steps in all", minimum=1)
     clip: float = setting(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0)
-    accumulate: int = setting(1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS)
-    eval_every: int = setting(250, "steps between validations and checkpoints", minimum=1)
+    accumulate: int = setting(1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS, within="batch_size")
+    eval_every: int = setting(250, "steps between validations and checkpoints", minimum=1, within="steps")
     keep_best: bool = setting(False, f"keep the checkpoint of the best validation, too, in DIR/{FOLDER}")
     patience: int = setting(
         0, "end after so many validations in a row without a better one, and keep the best; 0: never", minimum=0
     )
-    log_every: int = setting(10, "steps between lines of metrics.jsonl", minimum=1)
+    log_every: int = setting(10, "steps between lines of metrics.jsonl", minimum=1, within="steps")
     seed: int = setting(1337, "seed of weights, batches and dropout", minimum=0, maximum=INT64[1])
     threads: int | None = setting(
         None,
@@ -60,22 +60,6 @@ class RunSettings(OptimizerSettings, Flags):
     def fields_of(self, config):
         """Return {field: value} of the settings that a config's class has too."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(config) if hasattr(self, f.name)}
-
-    def notes(self):
-        """Return a line for each setting without effect: because of another setting, or of the run's length."""
-        longer = f"and the run ends at step {self.steps}"
-        notes = without_effect(self)
-        if self.eval_every > self.steps:
-            notes.append(f"--eval-every is {self.eval_every}, {longer}: it validates and saves at its end only")
-        if self.log_every > self.steps:
-            notes.append(f"--log-every is {self.log_every}, {longer}: metrics.jsonl gets its validation only")
-        rows = getattr(self, "batch_size", None)
-        if rows is not None and self.accumulate > rows:
-            notes.append(f"--accumulate is {self.accumulate}, and a batch has {rows} rows: it is cut into {rows} parts")
-        if self.patience > self.steps // self.eval_every:
-            many = f"{self.steps // self.eval_every} validations, one in --eval-every {self.eval_every} steps"
-            notes.append(f"--patience is {self.patience}, and the run has {many}: it does not end early")
-        return notes
 
     @property
     def keeps_best(self):
@@ -94,13 +78,18 @@ class Before(NamedTuple):
 
 
 def without_effect(settings):
-    """Return a line for each setting that was chosen and has no effect beside another (the fields' ``only``)."""
+    """Return a line for each setting that was chosen and has no effect beside another: fields' ``only`` and ``within``."""
     lines = []
     for field in dataclasses.fields(settings):
+        flag, value, within = flag_of(field.name), getattr(settings, field.name), field.metadata.get("within")
+        if value == field.default:
+            continue
         for other, values in field.metadata.get("only", {}).items():
             beside = getattr(settings, other)
-            if getattr(settings, field.name) != field.default and beside not in values:
-                lines.append(f"{flag_of(field.name)} has no effect where {flag_of(other)} is {beside}")
+            if beside not in values:
+                lines.append(f"{flag} has no effect where {flag_of(other)} is {beside}")
+        if within and value > (most := getattr(settings, within, value)):
+            lines.append(f"{flag} is {value}, and {flag_of(within)} only {most}")
     return lines
 
 
