@@ -22,7 +22,7 @@ from tinytx.recipes.bert_rows import (
     read_documents,
     validation_batches,
 )
-from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest, origin
+from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import HiddenWords
 from tinytx.tasks.hidden_words import IGNORE, HeadSettings
@@ -98,7 +98,6 @@ def prepare(settings, before):
         **settings.fields_of(BertConfig) | {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id},
         n_segments=2 if two else 0,
     )
-    named = origin(settings, before, "data", "valid")
     return Prepared(
         config=config,
         batch=batches,
@@ -108,16 +107,15 @@ def prepare(settings, before):
         whole=lambda: whole,
         digests={"text": digest(*texts)},
         tokenizers={"tokenizer": tokenizer.to_dict()},
-        lines=_announcement(settings, named, found, rows, held_out, tokenizer, batches),
+        lines=_announcement(settings, found, rows, held_out, tokenizer, batches),
         kept=Kept(tokenizer, held_out.sentences, whole),
     )
 
 
-def _announcement(settings, named, found, rows, held_out, tokenizer, batches):
+def _announcement(settings, found, rows, held_out, tokenizer, batches):
     """Return lines that describe the data."""
     n, n_documents = sum(map(len, found)), len(found)
-    text = f"{settings.data or 'the Python language reference'}{named}"
-    line = f"Text: {text}, {counted(n, 'sentence')} in {counted(n_documents, 'document')}; "
+    line = f"Text: {settings.data or 'the Python language reference'}, {counted(n, 'sentence')} in {counted(n_documents, 'document')}; "
     if held_out is rows:
         line += "all to train on, so validation reads what was trained on"
     else:

@@ -11,7 +11,7 @@ from tinytx.pipelines import Translator
 from tinytx.progress import tracked
 from tinytx.recipes.pair_parts import read_parts
 from tinytx.recipes.recipe import Prepared
-from tinytx.recipes.settings import MOST_TOKENS, digest, origin
+from tinytx.recipes.settings import MOST_TOKENS, digest
 from tinytx.settings import Settings, setting
 from tinytx.tasks.sequence_to_sequence import LossSettings
 from tinytx.wording import command, counted
@@ -90,7 +90,6 @@ def prepare_pairs(settings, before, make_config):
     checks, sides = _validation(encoded[1], settings), [*zip(("source", "target"), tokenizers, strict=True)]
     skipped = set(encoded[2].skipped)
     held_out = [pair for i, pair in enumerate(parts.held_out) if i not in skipped][: settings.report_pairs]
-    named = origin(settings, before, "pairs", "source", "target", "valid", "test")
     return Prepared(
         config=make_config(settings, tokenizers),
         task_settings=settings.fields_of(LossSettings),
@@ -100,7 +99,7 @@ def prepare_pairs(settings, before, make_config):
         whole=lambda: [batch[:2] for batch in checks()],
         digests={"pairs": digest(*(text for pair in parts.pairs for text in pair))},
         tokenizers={f"{side}_tokenizer": tokenizer.to_dict() for side, tokenizer in sides},
-        lines=_announcement(settings, named, parts, encoded, tokenizers, batches),
+        lines=_announcement(settings, parts, encoded, tokenizers, batches),
         kept=Kept(settings, tokenizers, encoded[2].sources[: settings.report_pairs], held_out, checks),
         peak=_peak(settings),
     )
@@ -157,11 +156,11 @@ def _peak(settings):
     return settings.lr or 1 / math.sqrt(settings.d_model * settings.warmup)
 
 
-def _announcement(settings, named, parts, encoded, tokenizers, batches):
+def _announcement(settings, parts, encoded, tokenizers, batches):
     """Return lines that describe the data, and say how many pairs were left out."""
     train, validation, held_out = map(len, parts[:3])
     left_out = sum(len(part.skipped) for part in encoded)
-    lines = [f"Pairs: {parts.report}{named}; {train:,} to train on, {validation:,} to validate, {held_out:,} held out"]
+    lines = [f"Pairs: {parts.report}; {train:,} to train on, {validation:,} to validate, {held_out:,} held out"]
     if left_out:
         lines.append(f"Left out as longer than {counted(settings.max_len, 'token')}: {left_out:,} (see --max-len)")
     lines.append("Such as: {} -> {}".format(*(shorten(text) for text in parts.train[0])))

@@ -76,8 +76,8 @@ class Run:
             if folder.is_dir():
                 sweep(folder)
 
-    def announce(self, *lines):
-        """Print what is learned from, what learns it and how fast, and which settings have no effect."""
+    def announce(self, lines, notes):
+        """Print lines about the data, what learns from it and how fast; then notes, also on settings without effect."""
         model = self.trainer.model
         n_parameters = sum(parameter.data.size for parameter in model.parameters())
         sizes = {name: value for name, value in vars(model.config).items() if value and SIZE.fullmatch(name)}
@@ -85,7 +85,7 @@ class Run:
         rates = rates_in_words(self.trainer.optimizer.lr, self.settings, self.trainer.optimizer.t)
         print(*lines, f"Model: {self.recipe.system}, {size}; {self._threads()}", rates, sep="\n")
         print(f"Writing to {self.folder}; Ctrl-C saves and stops", flush=True)
-        for note in without_effect(self.settings):
+        for note in [*notes, *without_effect(self.settings)]:
             say(f"Note: {note}")
 
     def _threads(self):

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from tinytx.arguments import INT64
 from tinytx.core import Layer
 from tinytx.lock import locked
-from tinytx.progress import say
 from tinytx.recipes import RECIPES
 from tinytx.recipes.best import FOLDER
 from tinytx.recipes.rates import OptimizerSettings
@@ -41,7 +40,9 @@ class RunSettings(OptimizerSettings, Flags):
     command = "train"
     steps: int = setting(2000, "optimiser steps in all", minimum=1)
     clip: float = setting(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0)
-    accumulate: int = setting(1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS, within="batch_size")
+    accumulate: int = setting(
+        1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS, within="batch_size"
+    )
     eval_every: int = setting(250, "steps between validations and checkpoints", minimum=1, within="steps")
     keep_best: bool = setting(False, f"keep the checkpoint of the best validation, too, in DIR/{FOLDER}")
     patience: int = setting(
@@ -63,7 +64,7 @@ class RunSettings(OptimizerSettings, Flags):
 
     @property
     def keeps_best(self):
-        """Whether the best checkpoint is kept: if it is asked for, and with ``patience``, which ends a run after its best."""
+        """Whether the best checkpoint is kept: if it is asked for, and with ``patience``."""
         return self.keep_best or self.patience > 0
 
 
@@ -78,7 +79,7 @@ class Before(NamedTuple):
 
 
 def without_effect(settings):
-    """Return a line for each setting that was chosen and has no effect beside another: fields' ``only`` and ``within``."""
+    """Return a line for each chosen setting that has no effect beside another, by fields' ``only`` and ``within``."""
     lines = []
     for field in dataclasses.fields(settings):
         flag, value, within = flag_of(field.name), getattr(settings, field.name), field.metadata.get("within")
@@ -94,7 +95,7 @@ def without_effect(settings):
 
 
 def begin(recipe, flags, out, resume, held):
-    """Return (settings, Before or None). Flags given now win over settings of the run that goes on, these over defaults.
+    """Return (settings, Before or None): flags win over settings of the run that goes on, and these over defaults.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def begin(recipe, flags, out, resume, held):
     """
     settings = recipe.settings
     fields = dataclasses.fields(settings)
-    files = [field.name for field in fields if field.metadata.get("file")]
+    files = files_of(settings)
     flags = flags | {name: os.path.abspath(flags[name]) for name in files if flags.get(name)}  # found from any folder
     if resume is None:
         return settings(**flags), None
@@ -151,19 +152,23 @@ def _settings_of(meta, known):
     return old if old.keys() <= known else None
 
 
-def origin(settings, before, *names):
-    """Return " (named by the checkpoint)" where a run reads files that it was not told of now, and "" elsewhere.
-
-    A stranger's checkpoint may name any file: the user must see which file is read.
-    """
-    unasked = before and any(getattr(settings, name) and name not in before.flags for name in names)
-    return " (named by the checkpoint)" if unasked else ""
+def files_of(settings):
+    """Return the names of the settings, of a class or of an instance, that are paths of files to read."""
+    return [field.name for field in dataclasses.fields(settings) if field.metadata.get("file")]
 
 
-def compare_data(before, **digests):
-    """Note where a run goes on with other data than it began with."""
-    if before and any(before.meta.get(name) != value for name, value in digests.items()):
-        say(f"Note: not the {', '.join(digests)} that this run began with")
+def notes_on_data(before, settings, digests):
+    """Return a line for each file that only the checkpoint names, which may be a stranger's, and one for other data."""
+    if before is None:
+        return []
+    notes = [
+        f"the checkpoint names {path}, which is read now: {flag_of(name)} FILE names another"
+        for name in files_of(settings)
+        if (path := getattr(settings, name)) and name not in before.flags
+    ]
+    if any(before.meta.get(name) != value for name, value in digests.items()):
+        notes.append(f"not the {', '.join(digests)} that this run began with")
+    return notes
 
 
 def digest(*texts):

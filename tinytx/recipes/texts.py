@@ -10,7 +10,7 @@ from tinytx.pipelines.texts import encode_known
 from tinytx.progress import tracked
 from tinytx.recipes.data_files import DataFile
 from tinytx.recipes.recipe import Prepared
-from tinytx.recipes.settings import MOST_ROWS, digest, origin
+from tinytx.recipes.settings import MOST_ROWS, digest
 from tinytx.settings import Settings, setting
 from tinytx.wording import command, counted
 
@@ -90,9 +90,8 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, **o
         ins, outs = inputs[::every], targets[::every]
         return [(ins[i : i + ROWS], outs[i : i + ROWS]) for i in range(0, len(ins), ROWS)]
 
-    named = origin(settings, before, "data", "valid")
     line = (
-        f"Text: {settings.data or 'the Python language reference'}{named}, {counted(len(whole), 'character')}, "
+        f"Text: {settings.data or 'the Python language reference'}, {counted(len(whole), 'character')}, "
         f"{tokenizer.vocab_size} distinct; {len(text.train):,} to train on, {len(text.validation):,} to validate"
     )
     return Prepared(

@@ -8,7 +8,7 @@ import numpy as np
 from tinytx.progress import say
 from tinytx.recipes.rates import check_rates, make_optimizer
 from tinytx.recipes.run import Run
-from tinytx.recipes.settings import begin, compare_data
+from tinytx.recipes.settings import begin, notes_on_data
 from tinytx.state import State
 from tinytx.training import Trainer, load_state
 from tinytx.training.checkpoint import differences, fingerprint
@@ -38,13 +38,12 @@ def train(name, recipe, flags, *, out=None, resume=None):
     with contextlib.ExitStack() as held:  # gives back the locks, however the run ends
         settings, before = begin(recipe, flags, out, resume, held)
         prepared = recipe.prepare(settings, before)
-        compare_data(before, **prepared.digests)
         model = build(recipe, prepared, settings, before)
         trainer = make_trainer(make_optimizer(model, settings, peak=prepared.peak), model, settings, before)
         meta = prepared.digests | prepared.tokenizers
         state = (load_state(before.folder) if before else State()) if prepared.carries else None
         run = Run(name, recipe, settings, trainer, before, out, held, state=state, **meta)
-        run.announce(*prepared.lines)
+        run.announce(prepared.lines, notes_on_data(before, settings, prepared.digests))
         if run.fit(prepared.batch, tokens=prepared.tokens, evaluate=lambda: run.evaluate(prepared.some())):
             run.conclude(prepared)
         return run
