@@ -141,5 +141,5 @@ def test_what_cannot_be_adapted_is_named():
     for alpha in (0, -1.0, np.nan, "1"):
         with pytest.raises((TypeError, ValueError), match="LowRankLinear: alpha is"):
             LowRankLinear(Linear(3, 2, rng=rng()), 2, alpha=alpha, rng=rng())
-    with pytest.raises(ValueError, match="Linear: d_out is 0"):
+    with pytest.raises(ValueError, match="LowRankLinear: rank is 0, expected a whole number of at least 1"):
         LowRankLinear(Linear(3, 2, rng=rng()), 0, alpha=1.0, rng=rng())

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from tinytx.arguments import check_number
+from tinytx.arguments import check_number, check_whole
 from tinytx.core import Layer
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.init import uniform_fan_in
@@ -48,6 +48,7 @@ class LowRankLinear(Layer):
         if not isinstance(base, Linear):
             raise TypeError(f"LowRankLinear: base is a {type(base).__name__}, expected a Linear")
         (d_in, d_out), dtype = base.weight.data.shape, base.weight.data.dtype
+        rank = check_whole("LowRankLinear", "rank", rank)
         alpha = check_number("LowRankLinear", "alpha", alpha, "a finite number above 0", lambda x: 0 < x < np.inf)
         self.base, self.dropout = base, Dropout(dropout)
         self.a = Linear(d_in, rank, bias=False, rng=rng, dtype=dtype, init=uniform_fan_in)
