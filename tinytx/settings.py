@@ -21,6 +21,7 @@ import typing
 
 from tinytx.arguments import check_choice, check_flag, check_number, check_text, check_whole
 
+LAYERS = re.compile(r"n_(\w+_)?layers")  # names of settings that say how many layers there are
 LARGEST = 2**31  # a whole number without a ``maximum`` of its own
 RAISES = """
 Raises

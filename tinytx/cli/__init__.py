@@ -22,6 +22,8 @@ COMMANDS = {
     "fill": "let a trained BERT fill in hidden words",
     "embeddings": "a trained model's words: files for a projector, nearest words, a map",
     "explain": "one example's way through a trained model: ids, masks, loss, decoding",
+    "convert": "a run to a folder that transformers loads, or such a folder to a run",
+    "inspect": "what a folder's model is: architecture, tensors, memory, seconds",
     "plot": "draw the losses of a run, or of several to compare them",
     "gradcheck": "check a backward against finite differences",
     "profile": "time and bytes of each layer",

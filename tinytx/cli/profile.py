@@ -5,10 +5,9 @@ import dataclasses
 import numpy as np
 
 from tinytx.cli.options import add_options, add_run, given, own_of
-from tinytx.models.config import LAYERS
 from tinytx.recipes import RECIPES, load_recipe
 from tinytx.recipes.settings import MOST_ROWS
-from tinytx.settings import Flags, flag_of, setting
+from tinytx.settings import LAYERS, Flags, flag_of, setting
 from tinytx.training import Adam, AdamW, load_checkpoint
 from tinytx.training.profiler import by_class, profile, time_update
 from tinytx.wording import counted

@@ -1,13 +1,11 @@
 """Checks of a config's fields beside each other, each with an error that names the field, its value and what is expected."""
 
-import re
-
 from tinytx.arguments import check_whole
+from tinytx.settings import LAYERS
 
 MOST_LAYERS = 10_000
 MOST_LOADED = 1024  # layers of a model from a file: 16 MB of Python's objects
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
-LAYERS = re.compile(r"n_(\w+_)?layers")  # names of a config's fields that say how many layers there are
 
 
 def check_heads(config):

@@ -142,10 +142,11 @@ class SequenceToSequence(Task):
 
     def random_batch(self, rng, n, length):
         """Return n random sources, and targets of so many words, as `loss` takes them, without padding."""
-        config, special = self.config, 3  # ids below it are special
-        words = rng.integers(special, config.target_vocab_size, (n, length - 1))
-        target = np.pad(words, ((0, 0), (1, 1)), constant_values=((0, 0), (config.start_id, config.stop_id)))
-        return rng.integers(special, config.source_vocab_size, (n, length)), target
+        config = self.config
+        special = config.pad_id, config.start_id, config.stop_id
+        sources, words = (np.setdiff1d(np.arange(n), special) for n in (config.source_vocab_size, config.target_vocab_size))
+        target = np.pad(rng.choice(words, (n, length - 1)), ((0, 0), (1, 1)), constant_values=((0, 0), special[1:]))
+        return rng.choice(sources, (n, length)), target
 
     def begin(self, source):
         """Return what decoding starts from: the ids to feed first (B, 1); and the memory with its mask, which stay."""
