@@ -11,6 +11,7 @@ from tinytx.core import Layer, Tape
 from tinytx.layers import (
     LSTM,
     Activation,
+    Alibi,
     Checkpoint,
     DotProduct,
     Dropout,
@@ -26,6 +27,7 @@ from tinytx.layers import (
     RelativePositionBias,
     Residual,
     RMSNorm,
+    Rotary,
     Scale,
     Sequential,
     SinusoidalPositions,
@@ -76,6 +78,22 @@ class Tied(Layer):
 
     def backward(self, dy, tape):
         return self.embed.backward(self.norm.backward(self.head.backward(dy, tape), tape), tape)
+
+
+class Penalised(Layer):
+    """Attention with a fixed bias."""
+
+    def __init__(self, attention, alibi):
+        self.attention, self.alibi = attention, alibi
+
+    def forward(self, x, tape=None):
+        places = np.arange(x.shape[1])
+        return self.attention(x, None, self.alibi(places, places, tape), tape)
+
+    def backward(self, dy, tape):
+        dx, _, dbias = self.attention.backward(dy, tape)
+        self.alibi.backward(dbias, tape)
+        return dx
 
 
 class Twice(Layer):
@@ -191,6 +209,25 @@ def attention(make, mask="", cross=False, scores=False, tape=Tape, core=None, **
     )
 
 
+def alibi(make):
+    h, k, b, t = make.sizes(4)
+
+    def build(dtype):
+        return Penalised(MultiHeadAttention(h * k, h, rng=rng(), dtype=dtype), Alibi(h, dtype=dtype))
+
+    return LayerCase(make, build, {"x": make.array(b, t, h * k)})
+
+
+def rotary(make):
+    b, t, h, k = make.sizes(4)
+    layer = {"base": 3.0, "neighbours": make.choice(False, True)}
+    return LayerCase(make, lambda dtype: Rotary(2 * k, **layer), {"x": make.array(b, t, h, 2 * k + 1)}, start=make.choice(0, 4))
+
+
+def rotary_attention(make):
+    return attention(make, groups=True, d_key=5, rotary=Rotary(4, base=2.0), core={"pattern": CAUSAL})
+
+
 def dot_product(make, bias=False):
     b, h, t, s, k = make.sizes(5)
     inputs = {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)}
@@ -290,6 +327,9 @@ LAYERS = {
     "MultiHeadAttention without bias": lambda make: attention(make, bias=False),
     "MultiHeadAttention causal": lambda make: attention(make, core={"pattern": CAUSAL}),
     "MultiHeadAttention groups": lambda make: attention(make, groups=True, d_key=3, core={"scale": 0.4}),
+    "MultiHeadAttention rotary": rotary_attention,
+    "Rotary": rotary,
+    "attention with Alibi": alibi,
     "DotProduct": dot_product,
     "DotProduct with a bias": lambda make: dot_product(make, bias=True),
     "MultiHeadAttention masked": lambda make: attention(make, "random"),

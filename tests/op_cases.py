@@ -49,6 +49,14 @@ def gate(make, activation, reach=0.25):
     return OpCase(ops.gate, ops.gate_backward, arrays, batch=("a", "b"), reach=reach, activation=activation)
 
 
+def rotate(make, neighbours):
+    b, t, h, n = make.sizes(4)
+    x, frequencies = make.array(b, t, h, 2 * n + make.integers(0, 2)), np.geomspace(1.5, 0.01, n)
+    options = {"start": make.choice(0, 3), "neighbours": neighbours}
+    case = OpCase(ops.rotate, ops.rotate_backward, {"x": x}, batch=("x",), frequencies=frequencies, **options)
+    return case
+
+
 def softmax(make, masked=False):
     b, t, s = make.sizes(3)
     mask = make.mask(b, t, s) if masked else None
@@ -238,12 +246,14 @@ OPS = {
     "rms_norm": rms_norm,
     "gate": lambda make: gate(make, "gelu_tanh"),
     "gate gelu": lambda make: gate(make, "gelu"),
+    "gate silu": lambda make: gate(make, "silu"),
     "gate relu": lambda make: gate(make, "relu", reach=0.05),
     "softmax": softmax,
     "softmax masked": lambda make: softmax(make, masked=True),
     "gelu": elementwise(ops.gelu, ops.gelu_backward),
     "gelu_tanh": elementwise(ops.gelu_tanh, ops.gelu_tanh_backward),
     "relu": elementwise(ops.relu, ops.relu_backward, reach=0.05),  # no step reaches the kink
+    "silu": elementwise(ops.silu, ops.silu_backward),
     "tanh": elementwise(ops.tanh, ops.tanh_backward),
     "embedding": embedding,
     "select_rows": select_rows,
@@ -252,6 +262,8 @@ OPS = {
     "pool first, last": lambda make: pool(make, "first", "last", padded=True),
     "pool last, max, mean": lambda make: pool(make, "last", "max", "mean", padded=True),
     "add_positions": add_positions,
+    "rotate": lambda make: rotate(make, neighbours=False),
+    "rotate neighbours": lambda make: rotate(make, neighbours=True),
     "dropout": dropout,
     "cross_entropy": cross_entropy,
     "cross_entropy ignoring, smoothed": lambda make: cross_entropy(make, ignoring=True),

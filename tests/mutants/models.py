@@ -8,8 +8,22 @@ TABLE = {
         ("the scale is lost", "scale=self.scale, **dropout", "**dropout"),
     ],
     "layers/attention/multi_head.py": [
-        ("groups are as many as heads", "groups = self.n_kv_heads", "groups = self.n_heads"),
+        ("groups are as many as heads", "else memory, self.n_kv_heads", "else memory, self.n_heads"),
         ("the output matrix is drawn like the others", "init=init_output or init, **linear", "init=init, **linear"),
+        ("each part of a text is turned from position 0 on", "start = slot.length if slot and memory is None else 0", "start = 0"),
+        ("queries are not turned", "q = self._project(self.query, x, self.n_heads, tape, start)",
+         "q = self._split(self.query(x, tape), self.n_heads).swapaxes(1, 2)"),
+    ],
+    "layers/rotary.py": [
+        ("the layout is lost", "start, neighbours=self.neighbours)", "start)"),
+        ("the base is lost", "rotary_frequencies(width, base, scaling", "rotary_frequencies(width, scaling"),
+        ("frequencies are not lowered", "base, scaling=scaling)", "base)"),
+    ],
+    "ops/rotate.py": [
+        ("angles in float32", "* frequencies.astype(np.float64)", "* frequencies.astype(x.dtype)"),
+        ("frequencies fall with K / 2", "np.arange(0, width, 2) / max", "np.arange(width // 2) / max"),
+        ("slow pairs stay, fast ones are lowered", "((1 - m) / factor + m) * f", "((1 - m) + m / factor) * f"),
+        ("the last numbers are lost", "for i in range(2 * n, k_size)", "for i in range(2 * n, k_size - 1)"),
     ],
     "layers/block.py": [
         ("the decoder looks at the source's padding",
@@ -109,6 +123,8 @@ TABLE = {
     ],
     "layers/relative_bias.py": [
         ("a bucket begins one distance late", 'side="right") - 1', 'side="left") - 1'),
+        ("slopes between are those of the same power", "2.0 ** (-4 * h / lower)", "2.0 ** (-8 * h / lower)"),
+        ("later keys are no farther away", "np.abs(np.asarray(queries)", "np.maximum(0, np.asarray(queries)"),
         ("the last bucket ends with the first side's", "len(self.starts) * ahead if", "(len(self.starts) - 1) * ahead if"),
     ],
     "models/config.py": [

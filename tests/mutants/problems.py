@@ -17,6 +17,7 @@ from tinytx.layers import (
     LearnedPositions,
     Linear,
     MultiHeadAttention,
+    Rotary,
     TiedLinear,
 )
 from tinytx.layers.init import normal
@@ -277,6 +278,11 @@ PROBLEMS = {
     "pool": lambda m: pair(
         lambda x: m.pool(x, ("last", "max", "mean"), mask=MASK[:2, :3]), m.pool_backward, _draw(2, 3, 4)
     ),
+    "silu": lambda m: pair(m.silu, m.silu_backward, _draw(3, 4)),
+    "rotate": lambda m: pair(lambda x: m.rotate(x, np.array([1.1, 0.3]), 2), m.rotate_backward, _draw(2, 3, 2, 5)),
+    "rotate neighbours": lambda m: pair(
+        lambda x: m.rotate(x, np.array([1.1, 0.3]), neighbours=True), m.rotate_backward, _draw(2, 3, 2, 5)
+    ),
     "relu": lambda m: pair(m.relu, m.relu_backward, _draw(3, 4)),
     "tanh": lambda m: pair(m.tanh, m.tanh_backward, _draw(3, 4)),
     "select_rows": select_rows,
@@ -325,6 +331,7 @@ PROBLEMS = {
     "Residual pre": lambda m: residual(m, "pre"),
     "Residual post": lambda m: residual(m, "post"),
     "GatedFeedForward": lambda m: layer(m.GatedFeedForward(D, F, dropout=0.2, rng=_rng()), 2, 3, D, seed=1),
+    "MultiHeadAttention rotary": lambda m: multi_head(m, rotary=Rotary(2, base=2.0)),
     "RelativePositionBias": relative_bias,
     "Block": block,
     "Block post": lambda m: block(m, "post"),

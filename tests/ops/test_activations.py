@@ -41,7 +41,7 @@ def test_gelu_slope_is_the_formula_of_the_paper(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu"])
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu", "silu"])
 def test_tails_are_0_and_the_identity(name, dtype):
     """Catches 0 * inf and x^3 that overflows: far to the left y and slope are 0, far to the right x and 1."""
     op, op_backward = getattr(ops, name), getattr(ops, f"{name}_backward")
@@ -63,7 +63,7 @@ def test_tanh_and_its_slope(dtype):
     np.testing.assert_array_equal(slope[-4:], 0)
 
 
-@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu", "tanh"])
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu", "silu", "tanh"])
 def test_nan_is_not_hidden(name):
     """Catches max(x, 0) by a comparison, which turns NaN into 0."""
     assert np.isnan(getattr(ops, name)(np.array([np.nan, -np.nan]))[0]).all()
@@ -74,7 +74,7 @@ def test_relu_takes_slope_0_at_the_kink():
     np.testing.assert_array_equal(ops.relu_backward(np.ones(4), saved), [0, 0, 0, 1])
 
 
-@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "tanh"])
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "silu", "tanh"])
 def test_refuses_integers(name):
     with pytest.raises(TypeError, match=f"{name}: x is int64"):
         getattr(ops, name)(np.arange(3))

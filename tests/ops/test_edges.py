@@ -85,6 +85,15 @@ def test_operations_on_the_last_axis(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_nothing_to_turn(dtype):
+    for shape, n in (((0, 2, 3, 4), 2), ((2, 0, 3, 4), 2), ((2, 3, 0, 4), 1), ((2, 3, 1, 0), 0), ((2, 3, 1, 5), 0)):
+        x = empty(*shape, dtype=dtype)
+        y, saved = ops.rotate(x, np.ones(n))
+        np.testing.assert_array_equal(y, x)
+        assert y.dtype == dtype and ops.rotate_backward(y, saved).shape == shape
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_tables_without_columns_or_rows(dtype):
     for ids, table in (([[1, 2]], (3, 0)), (np.zeros((0, 2), int), (3, 4)), (np.zeros((2, 0), int), (0, 4))):
         y, saved = ops.embedding(ids, empty(*table, dtype=dtype))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tinytx.ops import add_positions, add_positions_backward, sinusoidal_positions
+from tinytx.ops import add_positions, add_positions_backward, rotary_frequencies, rotate, sinusoidal_positions
 
 
 @pytest.mark.parametrize("d", [6, 7, 1])
@@ -66,3 +66,11 @@ def test_refuses_positions_outside_the_table(start):
 def test_refuses_a_table_of_another_width():
     with pytest.raises(ValueError, match=r"table of shape \(10, 3\) does not fit x of shape \(3, 4, 2\)"):
         add_positions(np.zeros((3, 4, 2)), np.zeros((10, 3)))
+
+
+def test_rotated_far_away():
+    """Catches angles in float32, which at position 100,000 are off by a hundredth."""
+    f = rotary_frequencies(8)
+    x = np.random.default_rng(0).normal(size=(1, 3, 2, 8)).astype(np.float32)
+    far = rotate(x, f, 100_000)[0]
+    np.testing.assert_allclose(far, rotate(x.astype(float), f, 100_000)[0], rtol=0, atol=1e-6)

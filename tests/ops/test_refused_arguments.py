@@ -26,7 +26,10 @@ CALLS = {
     "gelu": dict(x=X),
     "gelu_tanh": dict(x=X),
     "relu": dict(x=X),
+    "silu": dict(x=X),
     "tanh": dict(x=X),
+    "rotate": dict(x=Q, frequencies=np.ones(1), start=2, neighbours=True),
+    "rotary_frequencies": dict(width=4, base=100.0, scaling=(8, 1, 4, 8192)),
     "scale": dict(x=X, factor=0.5),
     "dropout": dict(x=X, p=0.5, key=3, first_row=2),
     "embedding": dict(ids=[[0, 2]], weight=W),
@@ -94,8 +97,9 @@ KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0"
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
 KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["doubled"]
-KINDS["activation"] = NUMBERS
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
+KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
+KINDS["frequencies"] = {"texts": np.full(1, "1"), "a number": 1.0, "None": None, "complex": np.ones(1, complex), "a dict": {}}
 
 ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")
@@ -109,6 +113,11 @@ RANGES = [
     ("layer_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
     ("rms_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
     ("gate", "activation", ("swish", "", None, 3)),
+    ("rotate", "start", (2**70,)),
+    ("rotate", "frequencies", (np.ones(2), np.ones((1, 1)))),
+    ("rotary_frequencies", "width", (3, -2, 2**70)),
+    ("rotary_frequencies", "base", (0.5, 0, -1, np.nan, np.inf)),
+    ("rotary_frequencies", "scaling", ((8, 4, 1, 8192), (0.5, 1, 4, 8192), (8, 1, 4), (8, 1, 4, 0), (8, 1, 4, np.nan))),
     ("scale", "factor", (np.nan, np.inf, -np.inf, 10**400)),
     ("dropout", "p", (-0.1, 1, 1.5, np.nan, 10**400)),
     ("dropout", "key", (-1, 2**64)),

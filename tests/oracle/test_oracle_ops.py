@@ -20,7 +20,7 @@ def layer_norm(x, weight, bias, eps):
 
 
 def gate(a, b, activation):
-    f = {"gelu": F.gelu, "gelu_tanh": lambda a: F.gelu(a, approximate="tanh"), "relu": F.relu}[activation]
+    f = {"gelu": F.gelu, "gelu_tanh": lambda a: F.gelu(a, approximate="tanh"), "relu": F.relu, "silu": F.silu}[activation]
     return f(a) * b
 
 
@@ -126,6 +126,18 @@ def tsne(case):
     return loss
 
 
+def rotate(x, frequencies, start, neighbours):
+    """As transformers' ``apply_rotary_pos_emb``, with pairs of halves; neighbours are brought into halves and back."""
+    n, t = len(frequencies), x.shape[1]
+    angles = torch.arange(start, start + t, dtype=torch.float64)[:, None] * torch.tensor(frequencies)
+    cos, sin = (torch.cat([f(angles)] * 2, dim=-1).to(x.dtype)[:, None] for f in (torch.cos, torch.sin))
+    order = [*range(0, 2 * n, 2), *range(1, 2 * n, 2)] if neighbours else [*range(2 * n)]
+    turned, rest = x[..., : 2 * n][..., order], x[..., 2 * n :]
+    half = torch.cat([-turned[..., n:], turned[..., :n]], dim=-1)
+    back = np.argsort(order).tolist()
+    return torch.cat([(turned * cos + half * sin)[..., back], rest], dim=-1)
+
+
 ORACLES = {
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
@@ -137,6 +149,8 @@ ORACLES = {
     "gelu_tanh": lambda case: lambda x: F.gelu(x, approximate="tanh"),
     "relu": lambda case: F.relu,
     "tanh": lambda case: torch.tanh,
+    "silu": lambda case: F.silu,
+    "rotate": lambda case: rotate,
     "select_rows": lambda case: lambda x: x.flatten(0, 1)[torch.tensor(case.facts)],
     "embedding": lambda case: lambda weight: F.embedding(torch.tensor(case.before[0]), weight),
     "add_positions": lambda case: lambda x, table, start: x + table[start : start + x.shape[1]],

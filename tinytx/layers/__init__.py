@@ -13,12 +13,14 @@ from tinytx.layers.low_rank import LowRankLinear
 from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
 from tinytx.layers.pool import Pool
-from tinytx.layers.relative_bias import RelativePositionBias
+from tinytx.layers.relative_bias import Alibi, RelativePositionBias
 from tinytx.layers.rms_norm import RMSNorm
+from tinytx.layers.rotary import Rotary
 from tinytx.layers.sequential import Scale, Sequential
 
 __all__ = [
     "Activation",
+    "Alibi",
     "Block",
     "Checkpoint",
     "DecoderBlock",
@@ -37,6 +39,7 @@ __all__ = [
     "RMSNorm",
     "RelativePositionBias",
     "Residual",
+    "Rotary",
     "Scale",
     "Sequential",
     "SinusoidalPositions",

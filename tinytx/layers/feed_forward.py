@@ -12,13 +12,14 @@ ACTIVATIONS = {
     "gelu": (ops.gelu, ops.gelu_backward),
     "gelu_tanh": (ops.gelu_tanh, ops.gelu_tanh_backward),
     "relu": (ops.relu, ops.relu_backward),
+    "silu": (ops.silu, ops.silu_backward),
     "tanh": (ops.tanh, ops.tanh_backward),
 }
-KEEP_INPUT = ("gelu", "gelu_tanh")  # the others keep their output, which the layer behind them shares
+KEEP_INPUT = ("gelu", "gelu_tanh", "silu")  # the others keep their output, which the layer behind them shares
 
 
 class Activation(Layer):
-    """One of the elementwise functions, by name: "gelu", "gelu_tanh", "relu" or "tanh"."""
+    """One of the elementwise functions, by name: "gelu", "gelu_tanh", "relu", "silu" or "tanh"."""
 
     def __init__(self, name):
         if not isinstance(name, str) or name not in ACTIVATIONS:

@@ -15,7 +15,7 @@ class GatedFeedForward(Layer):
     Parameters
     ----------
     d_model, d_ff : int
-    activation : {"gelu", "gelu_tanh", "relu"}
+    activation : {"gelu", "gelu_tanh", "relu", "silu"}
     dropout : float in [0, 1)
         On the product.
     rng : numpy.random.Generator

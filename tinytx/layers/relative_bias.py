@@ -1,11 +1,11 @@
-"""The bias of attention that depends on the distance between query and key alone (Raffel et al. 2019, arXiv:1910.10683)."""
+"""Biases of attention that depend on the distance between query and key alone: learned (T5), or fixed (ALiBi)."""
 
 from bisect import bisect_left
 
 import numpy as np
 
 from tinytx import ops
-from tinytx.arguments import check_sizes
+from tinytx.arguments import check_sizes, check_whole
 from tinytx.core import Layer, Parameter
 from tinytx.layers.init import normal
 from tinytx.shapes import check_dtype
@@ -34,7 +34,8 @@ def bucket_starts(n_buckets, max_distance):
 
 
 class RelativePositionBias(Layer):
-    """A learned number for each head and bucket of distances, to be added to attention's scores.
+    """A learned number for each head and bucket of distances, to be added to attention's scores (Raffel et al. 2019,
+    arXiv:1910.10683).
 
     bias_hts = table[bucket(s - t), h]. One layer serves all blocks of a stack, so its gradient is a sum over them.
 
@@ -90,4 +91,46 @@ class RelativePositionBias(Layer):
         """Return (None, None): positions have no gradient."""
         dy = dy[0].transpose(1, 2, 0)  # (T, S, H)
         self.weight.add_grad(ops.embedding_backward(dy, tape.pop(self)), fresh=True)
+        return None, None
+
+
+def alibi_slopes(n_heads):
+    """Return the slopes (H,) of the heads: 2^(-8h/H) for h = 1 .. H, where H is a power of two.
+
+    For another H they are those of the next lower power of two, and then every second one of the next higher power.
+
+    Examples
+    --------
+    >>> alibi_slopes(4).tolist(), alibi_slopes(3).tolist()
+    ([0.25, 0.0625, 0.015625, 0.00390625], [0.0625, 0.00390625, 0.25])
+    """
+    lower = 1 << (n_heads.bit_length() - 1)
+    slopes = [2.0 ** (-8 * h / lower) for h in range(1, lower + 1)]
+    return np.array(slopes + [2.0 ** (-4 * h / lower) for h in range(1, 2 * (n_heads - lower), 2)])
+
+
+class Alibi(Layer):
+    """A penalty that grows with the distance, to be added to attention's scores (Press et al. 2021, arXiv:2108.12409).
+
+    bias_hts = -m_h |s - t|, with a slope m_h for each head (`alibi_slopes`). Nothing is learned, so a model reads longer texts
+    than those in its training. Like `RelativePositionBias` it serves all blocks of a stack: ``Stack(..., relative=Alibi(H))``.
+
+    Parameters
+    ----------
+    n_heads : int
+        H, at least 1.
+    dtype : float32 or float64
+    """
+
+    def __init__(self, n_heads, *, dtype=np.float32):
+        check_whole("Alibi", "n_heads", n_heads)
+        self.slopes = -alibi_slopes(n_heads).astype(check_dtype("Alibi", dtype))
+
+    def forward(self, queries, keys, tape=None):
+        """Positions (T,) and (S,) -> the bias (1, H, T, S)."""
+        distance = np.abs(np.asarray(queries)[:, None] - np.asarray(keys)).astype(self.slopes.dtype)
+        return ops.linear(distance[..., None], self.slopes[None])[0].transpose(2, 0, 1)[None]
+
+    def backward(self, dy, tape):
+        """Return (None, None): nothing is learned."""
         return None, None

@@ -28,8 +28,10 @@ from tinytx.ops.pool import pool, pool_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
+from tinytx.ops.rotate import rotary_frequencies, rotate, rotate_backward
 from tinytx.ops.scale import scale, scale_backward
 from tinytx.ops.select_rows import select_rows, select_rows_backward
+from tinytx.ops.silu import silu, silu_backward
 from tinytx.ops.softmax import softmax, softmax_backward
 from tinytx.ops.tanh import tanh, tanh_backward
 from tinytx.ops.tsne import tsne, tsne_backward
@@ -72,10 +74,15 @@ __all__ = [
     "relu_backward",
     "rms_norm",
     "rms_norm_backward",
+    "rotary_frequencies",
+    "rotate",
+    "rotate_backward",
     "scale",
     "scale_backward",
     "select_rows",
     "select_rows_backward",
+    "silu",
+    "silu_backward",
     "sinusoidal_positions",
     "softmax",
     "softmax_backward",

@@ -25,9 +25,15 @@ import numpy as np
 
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from tinytx.ops.relu import relu, relu_backward
+from tinytx.ops.silu import silu, silu_backward
 from tinytx.shapes import check_float, check_gradient, check_shape
 
-GATES = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backward), "relu": (relu, relu_backward)}
+GATES = {
+    "gelu": (gelu, gelu_backward),
+    "gelu_tanh": (gelu_tanh, gelu_tanh_backward),
+    "relu": (relu, relu_backward),
+    "silu": (silu, silu_backward),
+}
 
 
 class Saved(NamedTuple):
@@ -42,7 +48,7 @@ def gate(a, b, activation="gelu_tanh"):
     Parameters
     ----------
     a, b : array, float32 or float64, of one shape
-    activation : {"gelu", "gelu_tanh", "relu"}
+    activation : {"gelu", "gelu_tanh", "relu", "silu"}
 
     Returns
     -------

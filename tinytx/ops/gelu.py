@@ -76,7 +76,7 @@ def _tanh_backward(dx, dy, x):
         dx[i] = dy[i] * (s - (x[i] * slope * (one + a3 * x[i] * x[i]) if slope < 0 else zero))  # (4)
 
 
-def _apply(loop, *arrays):
+def apply(loop, *arrays):
     """Run an elementwise loop, whose first argument is its result, over flat contiguous arrays."""
     flat = [contiguous(array).reshape(-1) for array in arrays]
     out = np.empty_like(flat[0])
@@ -98,13 +98,13 @@ def gelu(x):
         x itself.
     """
     check_float("gelu", x=x)
-    return _apply(_erf_forward, x), x
+    return apply(_erf_forward, x), x
 
 
 def gelu_backward(dy, saved):
     """Return dx of `gelu`."""
     check_gradient("gelu_backward", dy, saved.shape, saved.dtype, "x of shape", saved.shape)
-    return _apply(_erf_backward, dy, saved)
+    return apply(_erf_backward, dy, saved)
 
 
 def gelu_tanh(x):
@@ -121,10 +121,10 @@ def gelu_tanh(x):
         x itself.
     """
     check_float("gelu_tanh", x=x)
-    return _apply(_tanh_forward, x), x
+    return apply(_tanh_forward, x), x
 
 
 def gelu_tanh_backward(dy, saved):
     """Return dx of `gelu_tanh`."""
     check_gradient("gelu_tanh_backward", dy, saved.shape, saved.dtype, "x of shape", saved.shape)
-    return _apply(_tanh_backward, dy, saved)
+    return apply(_tanh_backward, dy, saved)

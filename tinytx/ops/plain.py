@@ -178,6 +178,18 @@ def gelu_tanh_backward(dy, saved):
     return dy * (1 + t + x * (1 - t * t) * du) / 2  # (4), with 2 s = 1 + tanh u
 
 
+def silu(x):
+    """Return x s."""
+    s = 1 / (1 + np.exp(-x))
+    return x * s, (x, s)  # (1)
+
+
+def silu_backward(dy, saved):
+    """Return dx."""
+    x, s = saved
+    return dy * (s + x * s * (1 - s))  # (2)
+
+
 def dropout(x, p, key, first_row=0):
     """Return x m / (1 - p); the bits of m are those of `tinytx.ops.dropout`, which makes m / (1 - p) out of ones."""
     kept, _ = hashed_dropout(np.ones_like(x), p, key, first_row)
@@ -201,7 +213,33 @@ def gate_backward(dy, saved):
     return _ACTIVATIONS[activation][1](dy * b, saved), dy * fa  # (2), (3)
 
 
-_ACTIVATIONS = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backward), "relu": (relu, relu_backward)}
+_ACTIVATIONS = {
+    "gelu": (gelu, gelu_backward),
+    "gelu_tanh": (gelu_tanh, gelu_tanh_backward),
+    "relu": (relu, relu_backward),
+    "silu": (silu, silu_backward),
+}
+
+
+def rotate(x, frequencies, start=0, *, neighbours=False):
+    """Return x (B, T, H, K) with each pair turned by its position's angle."""
+    turn = np.exp(1j * np.arange(start, start + x.shape[1])[:, None] * frequencies)[:, None]  # (T, 1, n), cos + i sin
+    return _turned(x, turn, neighbours), (turn, neighbours)
+
+
+def rotate_backward(dy, saved):
+    """Return dx: turned by the opposite angle."""
+    turn, neighbours = saved
+    return _turned(dy, turn.conj(), neighbours)  # (3), (4)
+
+
+def _turned(x, turn, neighbours):
+    """Multiply pairs, as complex numbers a + i b, with numbers of size 1."""
+    n, y = turn.shape[-1], x.copy()
+    a, b = (slice(0, 2 * n, 2), slice(1, 2 * n, 2)) if neighbours else (slice(0, n), slice(n, 2 * n))
+    product = (x[..., a] + 1j * x[..., b]) * turn
+    y[..., a], y[..., b] = product.real, product.imag  # (1), (2)
+    return y
 
 
 # ---------------------------------------------------------------------------------------- rows

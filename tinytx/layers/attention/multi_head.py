@@ -23,6 +23,8 @@ class MultiHeadAttention(Layer):
         arXiv:2305.13245); H if not given.
     d_key : int, optional
         The width K of each head; D / H if not given.
+    rotary : Layer, optional
+        Turns queries and keys (B, T, H, K) by their positions: `Rotary`. Only where a sequence attends to itself.
     bias : bool
         Whether the four linear maps have one.
     rng : numpy.random.Generator
@@ -40,6 +42,7 @@ class MultiHeadAttention(Layer):
         core=None,
         n_kv_heads=None,
         d_key=None,
+        rotary=None,
         bias=True,
         rng,
         dtype=np.float32,
@@ -59,7 +62,7 @@ class MultiHeadAttention(Layer):
         self.key = Linear(d_model, groups * width, init=init, **linear)
         self.value = Linear(d_model, groups * width, init=init, **linear)
         self.output = Linear(n_heads * width, d_model, init=init_output or init, **linear)
-        self.core = DotProduct() if core is None else core
+        self.rotary, self.core = rotary, DotProduct() if core is None else core
 
     def forward(self, x, memory=None, *others, tape=None, state=None, **settings):
         """Attend from x to ``memory``, or to x itself.
@@ -92,15 +95,15 @@ class MultiHeadAttention(Layer):
 
         Where there are others and no memory, dmemory is None.
         """
-        dy = self._split(self.output.backward(dy, tape), self.n_heads)
+        dy = self._split(self.output.backward(dy, tape), self.n_heads).swapaxes(1, 2)
         to_itself = tape.pop(self)
         dq, dk, dv, *dothers = self.core.backward(dy, tape)
         if to_itself:  # keys and values of earlier positions, from a state, are constants
             first = dk.shape[2] - dq.shape[2]
             dk, dv = dk[:, :, first:], dv[:, :, first:]
         dv = self.value.backward(self._merge(dv), tape)
-        dk = self.key.backward(self._merge(dk), tape)
-        dx = self.query.backward(self._merge(dq), tape)
+        dk = self._project_backward(self.key, dk, tape)
+        dx = self._project_backward(self.query, dq, tape)
         dk += dv
         if not to_itself:
             return dx, dk, *dothers
@@ -121,25 +124,39 @@ class MultiHeadAttention(Layer):
 
     def _heads(self, x, memory, tape=None, state=None):
         """Return q (B, H, T, K), k and v (B, G, S, K)."""
-        q = self._split(self.query(x, tape), self.n_heads)
-        if memory is None:
-            k, v = self._keys_and_values(x, tape)
-            return q, *((k, v) if state is None else state.next().extend(k, v))
-        if state is None:
-            return q, *self._keys_and_values(memory, tape)
-        return q, *state.next().once(lambda: self._keys_and_values(memory, tape))
+        if memory is not None and self.rotary:
+            raise ValueError("MultiHeadAttention: rotary positions are of one sequence: with a memory, expected rotary=None")
+        slot = None if state is None else state.next()
+        start = slot.length if slot and memory is None else 0
+        q = self._project(self.query, x, self.n_heads, tape, start)
 
-    def _keys_and_values(self, source, tape):
-        groups = self.n_kv_heads
-        return self._split(self.key(source, tape), groups), self._split(self.value(source, tape), groups)
+        def keys_and_values():
+            source, groups = x if memory is None else memory, self.n_kv_heads
+            k = self._project(self.key, source, groups, tape, start)
+            return k, self._split(self.value(source, tape), groups).swapaxes(1, 2)
+
+        if slot is None:
+            return q, *keys_and_values()
+        return q, *(slot.extend(*keys_and_values()) if memory is None else slot.once(keys_and_values))
+
+    def _project(self, linear, x, n_heads, tape, start):
+        """(B, T, D) -> (B, H, T, K), turned by positions from ``start`` on."""
+        y = self._split(linear(x, tape), n_heads)
+        return (self.rotary(y, tape, start=start) if self.rotary else y).swapaxes(1, 2)
+
+    def _project_backward(self, linear, dy, tape):
+        """(B, H, T, K) -> (B, T, D)."""
+        if self.rotary:
+            dy = self.rotary.backward(dy.swapaxes(1, 2), tape).swapaxes(1, 2)
+        return linear.backward(self._merge(dy), tape)
 
     @staticmethod
     def _split(x, n_heads):
-        """(B, T, H K) -> (B, H, T, K), a view."""
-        return x.reshape(*x.shape[:2], n_heads, -1).swapaxes(1, 2)
+        """(B, T, H K) -> (B, T, H, K), a view."""
+        return x.reshape(*x.shape[:2], n_heads, -1)
 
     @staticmethod
     def _merge(x):
-        """(B, H, T, K) -> (B, T, H K), the inverse of `_split`: first the axes back, then the heads side by side."""
+        """(B, H, T, K) -> (B, T, H K): first the axes back, then the heads side by side."""
         x = x.swapaxes(1, 2)
         return x.reshape(*x.shape[:2], -1)

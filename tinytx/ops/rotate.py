@@ -1,0 +1,191 @@
+r"""Rotary positions: each pair of a query's or key's numbers is turned by an angle that grows with its position
+(Su et al. 2021, RoFormer, arXiv:2104.09864).
+
+Derivation
+----------
+A vector of width K at position p has pairs (a_i, b_i), i = 0 .. n - 1, each with a frequency f_i in radians for each
+position. Every pair is turned by its own angle p f_i:
+
+    y_a = a cos(p f_i) - b sin(p f_i)                                    (1)
+    y_b = b cos(p f_i) + a sin(p f_i).                                   (2)
+
+For fixed angles this is linear in a and b, so the gradients read off the coefficients:
+
+    da = dy_a cos(p f_i) + dy_b sin(p f_i)                               (3)
+    db = dy_b cos(p f_i) - dy_a sin(p f_i).                              (4)
+
+(3) and (4) are (1) and (2) with -sin in the place of sin: backward turns by the opposite angle. The matrix of a rotation
+is orthogonal, so its transpose is its inverse. Positions and frequencies are constants.
+
+Why turn at all? In attention a query at position p meets a key at position r. Their turned pairs have the scalar product
+of the one with the other turned by (r - p) f_i alone, because turning both by the same angle changes no scalar product:
+
+    y(q, p) . y(k, r) = q . y(k, r - p).                                 (5)
+
+So a score depends on the distance of the two words and not on where they stand. Keys are turned once, at their own
+position, before they are remembered.
+
+Which numbers are a pair? In the paper and in Meta's files neighbours, (x_2i, x_2i+1). In Hugging Face's files the i-th
+numbers of both halves, (x_i, x_{n+i}). A permutation of the columns of the query's and key's matrices takes one to the other; a
+model trained with one does not work with the other. Numbers behind the 2n first ones are not turned.
+
+The paper's frequencies fall from 1 in equal ratios: the first pair turns once in 2 pi positions, the last in 10000 * 2 pi:
+
+    f_i = base^(-2i / K),   base = 10000.                                (6)
+
+For texts longer than those in training the frequencies are lowered. Llama 3.1 (arXiv:2407.21783) does this to slow pairs only,
+which never turned full circle in training: with the wave length w = 2 pi / f and the length L of the training texts,
+
+    f' = f             where w < L / high,
+    f' = f / factor    where w > L / low,
+    f' = ((1 - m) / factor + m) f  between,  m = (L / w - low) / (high - low).   (7)
+
+What is kept: the cosines and sines, (T, n) each.
+
+With numbers
+------------
+One pair and a quarter turn for each position: (1, 0) at positions 0, 1, 2.
+
+>>> x = np.array([[[[1.0, 0.0]]] * 3]).reshape(1, 3, 1, 2)
+>>> y, saved = rotate(x, np.array([np.pi / 2]))
+>>> y.round(4).reshape(3, 2).tolist()
+[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]
+>>> (rotate_backward(np.ones_like(x), saved) + 0.0).round(4).reshape(3, 2).tolist()
+[[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]]
+
+The same in plain NumPy: ``rotate`` in ``plain.py``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.arguments import INT64, check_flag, check_number, check_whole
+from tinytx.kernel import kernel
+from tinytx.shapes import check_axes, check_float, check_gradient, contiguous
+
+
+class Saved(NamedTuple):
+    cos: np.ndarray  # (T, n)
+    sin: np.ndarray  # (T, n)
+    neighbours: bool
+    shape: tuple  # (B, T, H, K)
+
+
+@kernel
+def _turn(y, x, cos, sin, neighbours):
+    b_size, t_size, h_size, k_size = x.shape
+    n = cos.shape[1]
+    for b in range(b_size):
+        for t in range(t_size):
+            for h in range(h_size):
+                row, out = x[b, t, h], y[b, t, h]
+                if neighbours:
+                    for i in range(n):
+                        out[2 * i] = row[2 * i] * cos[t, i] - row[2 * i + 1] * sin[t, i]  # (1)
+                        out[2 * i + 1] = row[2 * i + 1] * cos[t, i] + row[2 * i] * sin[t, i]  # (2)
+                else:
+                    for i in range(n):
+                        out[i] = row[i] * cos[t, i] - row[n + i] * sin[t, i]  # (1)
+                        out[n + i] = row[n + i] * cos[t, i] + row[i] * sin[t, i]  # (2)
+                for i in range(2 * n, k_size):
+                    out[i] = row[i]
+
+
+def rotate(x, frequencies, start=0, *, neighbours=False):
+    """Return x with each pair of its last axis turned by an angle that grows with the position.
+
+    Parameters
+    ----------
+    x : array (B, T, H, K), float32 or float64
+    frequencies : array (n,) of numbers, 2 n <= K
+        Radians for each position: `rotary_frequencies`. The last K - 2 n numbers of each vector are not turned.
+    start : int
+        The position of x's first element: above 0 if earlier positions are in a state.
+    neighbours : bool
+        Whether a pair is (x_2i, x_2i+1), as in the paper and Meta's files, or (x_i, x_{n+i}), as in Hugging Face's.
+
+    Returns
+    -------
+    y : array (B, T, H, K)
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x has another dtype or other axes, or there are more pairs than x has.
+
+    Notes
+    -----
+    Angles are computed in float64, also for x in float32: at position 100,000 float32 is off by a hundredth of a radian.
+    """
+    check_float("rotate", x=x)
+    check_axes("rotate", "x", x, "(B, T, H, K)")
+    frequencies = np.asarray(frequencies)
+    if frequencies.dtype.kind not in "fiu" or frequencies.ndim != 1 or 2 * frequencies.size > x.shape[3]:
+        raise ValueError(
+            f"rotate: frequencies are {frequencies.dtype} of shape {frequencies.shape}, expected numbers (n,), a pair each "
+            f"of the {x.shape[3]} last numbers of x {x.shape}"
+        )
+    start, neighbours = check_whole("rotate", "start", start, *INT64), check_flag("rotate", "neighbours", neighbours)
+    angles = np.arange(start, start + x.shape[1])[:, None] * frequencies.astype(np.float64)
+    saved = Saved(np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype), neighbours, x.shape)
+    y = np.empty(x.shape, x.dtype)
+    _turn(y, contiguous(x), saved.cos, saved.sin, neighbours)
+    return y, saved
+
+
+def rotate_backward(dy, saved):
+    """Return dx.
+
+    Parameters
+    ----------
+    dy : array (B, T, H, K)
+    saved : Saved
+    """
+    cos, sin, neighbours, shape = saved
+    check_gradient("rotate_backward", dy, shape, cos.dtype, "x of shape", shape)
+    dx = np.empty(shape, cos.dtype)
+    _turn(dx, contiguous(dy), cos, -sin, neighbours)  # (3), (4)
+    return dx
+
+
+def rotary_frequencies(width, base=10000.0, *, scaling=None):
+    """Return the frequencies (6) of a vector's pairs, lowered by (7) if ``scaling`` is given.
+
+    Parameters
+    ----------
+    width : int
+        K, an even number: twice the number of pairs.
+    base : float
+        At least 1. Llama 3 has 500,000.
+    scaling : tuple (factor, low, high, length), optional
+        As in (7); Llama 3.1 has (8, 1, 4, 8192).
+
+    Returns
+    -------
+    array (width / 2,), float64
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the width is odd, the base below 1, or the scaling not four numbers with factor >= 1 and 0 < low < high.
+    """
+    place = "rotary_frequencies"
+    if check_whole(place, "width", width, 0, INT64[1]) % 2:
+        raise ValueError(f"{place}: width is {width}, expected an even number: a pair has two numbers")
+    base = check_number(place, "base", base, "a number of at least 1", lambda b: 1 <= b < np.inf)
+    f = base ** (-np.arange(0, width, 2) / max(1, width))  # (6)
+    if scaling is None:
+        return f
+    if not isinstance(scaling, (tuple, list)) or len(scaling) != 4:
+        raise ValueError(f"{place}: scaling is {scaling!r:.60}, expected (factor, low, high, length)")
+    factor, low, high, length = (
+        check_number(place, name, value, "a number above 0", lambda v: 0 < v < np.inf)
+        for name, value in zip(("factor", "low", "high", "length"), scaling)
+    )
+    if factor < 1 or low >= high:
+        raise ValueError(f"{place}: scaling is {scaling!r:.60}, expected factor >= 1 and low < high")
+    turns = length * f / (2 * np.pi)  # L / w: full circles in a text of training
+    m = np.clip((turns - low) / (high - low), 0, 1)
+    return ((1 - m) / factor + m) * f  # (7)
