@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tinytx.layers import Alibi, DotProduct, MultiHeadAttention, Rotary
-from tinytx.layers.relative_bias import alibi_slopes
 from tinytx.ops import rotary_frequencies
+from tinytx.ops.alibi import slopes
 from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.testing import leak_check, state_check
 
@@ -83,9 +83,9 @@ def test_settings_reach_the_operation():
 
 def test_slopes():
     """The paper's for 8 heads; for 12 those of the authors' program."""
-    np.testing.assert_array_equal(alibi_slopes(8), [2.0**-h for h in range(1, 9)])
-    np.testing.assert_allclose(alibi_slopes(12), [2.0**-h for h in range(1, 9)] + [2.0 ** -(h + 0.5) for h in range(4)])
-    assert len(alibi_slopes(1)) == 1 and [len(alibi_slopes(h)) for h in (3, 5, 16)] == [3, 5, 16]
+    np.testing.assert_array_equal(slopes(8), [2.0**-h for h in range(1, 9)])
+    np.testing.assert_allclose(slopes(12), [2.0**-h for h in range(1, 9)] + [2.0 ** -(h + 0.5) for h in range(4)])
+    assert len(slopes(1)) == 1 and [len(slopes(h)) for h in (3, 5, 16)] == [3, 5, 16]
 
 
 def test_a_penalty_for_distance():

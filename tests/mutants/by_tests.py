@@ -38,7 +38,7 @@ NEAREST = {
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_bias.py"],
     "ops/rotate.py": ["ops/test_positions.py", "layers/test_layer_rotary.py", "ops/test_properties_of_ops.py"],
     "layers/rotary.py": ["layers/test_layer_rotary.py"],
-    "layers/relative_bias.py": ["layers/test_relative_bias.py", "layers/test_layer_rotary.py"],
+    "ops/alibi.py": ["layers/test_layer_rotary.py"],
     "ops/gelu.py": ["ops/test_activations.py", "ops/test_properties_of_ops.py"],
     "layers/linear.py": ["layers/test_layer_init.py", "models/test_bert.py"],
     "layers/embedding.py": ["models/test_transformer_decoding.py"],

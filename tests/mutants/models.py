@@ -19,6 +19,11 @@ TABLE = {
         ("the base is lost", "rotary_frequencies(width, base, scaling", "rotary_frequencies(width, scaling"),
         ("frequencies are not lowered", "base, scaling=scaling)", "base)"),
     ],
+    "ops/alibi.py": [
+        ("slopes between are those of the same power", "2.0 ** (-4 * h / lower)", "2.0 ** (-8 * h / lower)"),
+        ("later keys are no farther away", "np.abs(places[0]", "np.maximum(0, places[0]"),
+        ("the first head has slope 1", "for h in range(1, lower + 1)", "for h in range(lower)"),
+    ],
     "ops/rotate.py": [
         ("angles in float32", "* frequencies.astype(np.float64)", "* frequencies.astype(x.dtype)"),
         ("frequencies fall with K / 2", "np.arange(0, width, 2) / max", "np.arange(width // 2) / max"),
@@ -123,8 +128,6 @@ TABLE = {
     ],
     "layers/relative_bias.py": [
         ("a bucket begins one distance late", 'side="right") - 1', 'side="left") - 1'),
-        ("slopes between are those of the same power", "2.0 ** (-4 * h / lower)", "2.0 ** (-8 * h / lower)"),
-        ("later keys are no farther away", "np.abs(np.asarray(queries)", "np.maximum(0, np.asarray(queries)"),
         ("the last bucket ends with the first side's", "len(self.starts) * ahead if", "(len(self.starts) - 1) * ahead if"),
     ],
     "models/config.py": [

@@ -52,6 +52,7 @@ CALLS = {
     "kl_divergence": dict(logits=X, targets=[0, 2], pad_id=1, label_smoothing=0.1, count=3),
     "count_targets": dict(targets=[0, 2], ignore_index=-1),
     "affinities": dict(x=W, perplexity=1.0),
+    "alibi": dict(queries=[3], keys=[0, 1, 2, 3], n_heads=3, dtype=np.float32),
     "tsne": dict(y=W[:, :2], p=P, exaggeration=1.0),
 }
 CALLS["affinities"]["x"] = np.linspace(-1, 2, 12).reshape(6, 2) ** 3
@@ -99,6 +100,7 @@ KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x"
 KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["doubled"]
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
+KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
 KINDS["frequencies"] = {"texts": np.full(1, "1"), "a number": 1.0, "None": None, "complex": np.ones(1, complex), "a dict": {}}
 
 ODD = [
@@ -118,6 +120,8 @@ RANGES = [
     ("rotary_frequencies", "width", (3, -2, 2**70)),
     ("rotary_frequencies", "base", (0.5, 0, -1, np.nan, np.inf)),
     ("rotary_frequencies", "scaling", ((8, 4, 1, 8192), (0.5, 1, 4, 8192), (8, 1, 4), (8, 1, 4, 0), (8, 1, 4, np.nan))),
+    ("alibi", "queries", ([[0]], 0)),
+    ("alibi", "n_heads", (0, -1, 2**70)),
     ("scale", "factor", (np.nan, np.inf, -np.inf, 10**400)),
     ("dropout", "p", (-0.1, 1, 1.5, np.nan, 10**400)),
     ("dropout", "key", (-1, 2**64)),

@@ -94,26 +94,10 @@ class RelativePositionBias(Layer):
         return None, None
 
 
-def alibi_slopes(n_heads):
-    """Return the slopes (H,) of the heads: 2^(-8h/H) for h = 1 .. H, where H is a power of two.
-
-    For another H they are those of the next lower power of two, and then every second one of the next higher power.
-
-    Examples
-    --------
-    >>> alibi_slopes(4).tolist(), alibi_slopes(3).tolist()
-    ([0.25, 0.0625, 0.015625, 0.00390625], [0.0625, 0.00390625, 0.25])
-    """
-    lower = 1 << (n_heads.bit_length() - 1)
-    slopes = [2.0 ** (-8 * h / lower) for h in range(1, lower + 1)]
-    return np.array(slopes + [2.0 ** (-4 * h / lower) for h in range(1, 2 * (n_heads - lower), 2)])
-
-
 class Alibi(Layer):
-    """A penalty that grows with the distance, to be added to attention's scores (Press et al. 2021, arXiv:2108.12409).
+    """A penalty that grows with the distance, to be added to attention's scores: `tinytx.ops.alibi`.
 
-    bias_hts = -m_h |s - t|, with a slope m_h for each head (`alibi_slopes`). Nothing is learned, so a model reads longer texts
-    than those in its training. Like `RelativePositionBias` it serves all blocks of a stack: ``Stack(..., relative=Alibi(H))``.
+    Nothing is learned. Like `RelativePositionBias` it serves all blocks of a stack: ``Stack(..., relative=Alibi(H))``.
 
     Parameters
     ----------
@@ -123,13 +107,11 @@ class Alibi(Layer):
     """
 
     def __init__(self, n_heads, *, dtype=np.float32):
-        check_whole("Alibi", "n_heads", n_heads)
-        self.slopes = -alibi_slopes(n_heads).astype(check_dtype("Alibi", dtype))
+        self.n_heads, self.dtype = check_whole("Alibi", "n_heads", n_heads), check_dtype("Alibi", dtype)
 
     def forward(self, queries, keys, tape=None):
         """Positions (T,) and (S,) -> the bias (1, H, T, S)."""
-        distance = np.abs(np.asarray(queries)[:, None] - np.asarray(keys)).astype(self.slopes.dtype)
-        return ops.linear(distance[..., None], self.slopes[None])[0].transpose(2, 0, 1)[None]
+        return ops.alibi(queries, keys, self.n_heads, self.dtype)
 
     def backward(self, dy, tape):
         """Return (None, None): nothing is learned."""

@@ -12,6 +12,7 @@ plain NumPy, a few lines each.
 """
 
 from tinytx.ops.affinities import affinities
+from tinytx.ops.alibi import alibi
 from tinytx.ops.attention import attention, attention_backward, attention_weights
 from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
 from tinytx.ops.dropout import dropout, dropout_backward
@@ -40,6 +41,7 @@ __all__ = [
     "add_positions",
     "add_positions_backward",
     "affinities",
+    "alibi",
     "attention",
     "attention_backward",
     "attention_weights",

@@ -181,7 +181,7 @@ def rotary_frequencies(width, base=10000.0, *, scaling=None):
     if not isinstance(scaling, (tuple, list)) or len(scaling) != 4:
         raise ValueError(f"{place}: scaling is {scaling!r:.60}, expected (factor, low, high, length)")
     factor, low, high, length = (
-        check_number(place, name, value, "a number above 0", lambda v: 0 < v < np.inf)
+        check_number(place, f"scaling's {name}", value, "a number above 0", lambda v: 0 < v < np.inf)
         for name, value in zip(("factor", "low", "high", "length"), scaling)
     )
     if factor < 1 or low >= high:
