@@ -1,19 +1,34 @@
 """Mistakes in pictures and commands."""
 
 TABLE = {
-    "pipelines/pipeline.py": [
+    "pipelines/generation.py": [
         ("texts change places with their continuations", ".reshape(-1, len(texts), n).transpose(1, 2, 0)",
          ".reshape(-1, n, len(texts)).transpose(2, 1, 0)"),
-        ("every hidden word is filled with the same one", "np.arange(len(whole)) == position", "whole == tokenizer.mask_id"),
-        ("the least likely class comes first", "np.argsort(-scores, kind", "np.argsort(scores, kind"),
         ("a beam search returns one text only", '"n_best": n, "stop"', '"n_best": 1, "stop"'),
         ("a translation shows special tokens", "tokenizer.decode(translation.ids, special=False)", "translation.text"),
     ],
+    "pipelines/classification.py": [
+        ("every hidden word is filled with the same one", "np.arange(len(whole)) == position", "whole == tokenizer.mask_id"),
+        ("the least likely class comes first", "np.argsort(-scores, kind", "np.argsort(scores, kind"),
+        ("a new name of the same kind goes on with the one before", 'not tag.entity.startswith("B-") and ', ""),
+    ],
     "pipelines/classify.py": [
-        ("the second text is taken for a part of the first", "None if pair is None else segments[None]", "None"),
+        ("the second text is taken for a part of the first", '{"segments": segments[None]}', "{}"),
+    ],
+    "pipelines/tag.py": [
+        ("tokens of the frame are tagged", "np.flatnonzero(~np.isin(ids, framing))", "np.arange(len(ids))"),
+        ("places are those of the token before", "spans.get(i, (None, None))", "spans.get(i - 1, (None, None))"),
+    ],
+    "pipelines/answering.py": [
+        ("an answer may end before it starts", "np.triu(np.outer(p[0, own], p[1, own]))", "np.outer(p[0, own], p[1, own])"),
+        ("an answer has a token too many", "longest - 1)", "longest)"),
+        ("an answer ends inside a word", 'np.searchsorted(words, words, "right") - 1', "np.arange(len(words))"),
+        ("the question's tokens can be answers", "allowed = np.isin(rows, part)", "allowed = np.ones(len(rows), bool)"),
+        ("the end of a long text is not read", "max(1, len(inside) - min(overlap, room - 1))", "max(1, len(inside) - room)"),
+        ("no answer is as likely as it starts", "float(p[0, 0] * p[1, 0])", "float(p[0, 0])"),
     ],
     "pipelines/load.py": [
-        ("a model is handed to a pipeline for another task", "if pipeline.task is kind]", "if True]"),
+        ("a model is handed to a pipeline for another task", "if kind in pipeline.tasks]", "if True]"),
     ],
     "viz/loss_curve.py": [
         ("the moving mean looks ahead at the start, and so begins too low",

@@ -49,6 +49,29 @@ def gpt1(folder):
     return written(folder, transformers.OpenAIGPTLMHeadModel(config), tokenizer)
 
 
+def bert(folder, kind, **settings):
+    tokenizer = transformers.BertTokenizer(ids_of(PIECES.names))
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    config = transformers.BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, **sizes, **settings)
+    return written(folder, getattr(transformers, f"BertFor{kind}")(config), tokenizer)
+
+
+def assert_same(ours, theirs):
+    """Compare answers: floats to 1e-5, all else exactly."""
+    if isinstance(theirs, dict):
+        assert list(ours) == list(theirs)
+        for key, value in theirs.items():
+            assert_same(ours[key], value)
+    elif isinstance(theirs, list):
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            assert_same(one, other)
+    elif isinstance(ours, float):
+        assert ours == pytest.approx(float(theirs), abs=1e-5)
+    else:
+        assert ours == theirs and isinstance(theirs, type(ours))
+
+
 @pytest.mark.parametrize("make", [gpt2, gpt1])
 @pytest.mark.parametrize("return_full_text", [True, False])
 def test_text_generation(make, return_full_text, tmp_path):
@@ -74,3 +97,59 @@ def test_translation(tmp_path):
         ids = model.generate(**tokenizer(text, return_tensors="pt"), max_new_tokens=9, do_sample=False)[0]
         assert ours(text, max_new_tokens=9) == [{"translation_text": tokenizer.decode(ids, skip_special_tokens=True)}]
     assert pipeline("summarization", model=folder)("shore", max_new_tokens=3)[0].keys() == {"summary_text"}
+
+
+def test_fill_mask(tmp_path):
+    folder = bert(tmp_path, "MaskedLM")
+    theirs = transformers.pipeline("fill-mask", model=str(folder))
+    ours = pipeline("fill-mask", model=folder)
+    texts = ["The [MASK] shells, by the sea!", "[MASK]", "she [MASK] sea [MASK] shore"]
+    for text in texts:
+        assert_same(ours(text, top_k=7), theirs(text, top_k=7))
+    assert_same(ours(texts), theirs(texts))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"num_labels": 3}, {"num_labels": 1}, {"num_labels": 2, "problem_type": "multi_label_classification"},
+                 {"id2label": {0: "bad", 1: "good"}}, {"num_labels": 1, "problem_type": "regression"}],
+)  # fmt: skip
+def test_text_classification(settings, tmp_path):
+    folder = bert(tmp_path, "SequenceClassification", **settings)
+    theirs = transformers.pipeline("text-classification", model=str(folder))
+    ours = pipeline("text-classification", model=folder)
+    for texts in ("the sea", PROMPTS, {"text": "the sea", "text_pair": "she sells"}):
+        assert_same(ours(texts), theirs(texts) if isinstance(texts, str | list) else [theirs(texts)])
+        assert_same(ours(texts, top_k=None), theirs(texts, top_k=None))
+
+
+def test_token_classification(tmp_path):
+    """The last text has an unknown word, capitals and a piece inside a word."""
+    labels = dict(enumerate(["O", "B-SEA", "I-SEA", "B-LAND", "I-LAND", "PLAIN"]))
+    folder = bert(tmp_path, "TokenClassification", id2label=labels)
+    theirs = transformers.pipeline("token-classification", model=str(folder))
+    ours = pipeline("token-classification", model=folder)
+    texts = [*PROMPTS, *TEXTS, "☃ SHELLS she sellsea"]
+    for strategy in ("none", "simple"):
+        for ignored in (["O"], []):
+            options = {"aggregation_strategy": strategy, "ignore_labels": ignored}
+            said = ours(texts, **options)
+            assert_same(said, [theirs(text, **options) for text in texts])
+    assert len({tag["entity_group"] for tags in said for tag in tags}) > 1
+
+
+def test_question_answering(tmp_path):
+    """transformers 5 has no such pipeline: the best pair of its model's logits, among the tokens of the text."""
+    folder = bert(tmp_path, "QuestionAnswering")
+    model = transformers.BertForQuestionAnswering.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ours, text = pipeline("question-answering", model=folder), TEXTS[0]
+    for question in ("she?", "the shore", "by 12"):
+        inputs = tokenizer(question, text, return_tensors="pt")
+        own = [i for i, part in enumerate(inputs.sequence_ids()) if part == 1]
+        said = model(**inputs)
+        start, end = (x[0, own].detach().softmax(-1) for x in (said.start_logits, said.end_logits))
+        score, i, j = max((float(start[i] * end[j]), i, j) for i in range(len(own)) for j in range(i, min(i + 15, len(own))))
+        first, last = inputs.token_to_word(own[i]), inputs.token_to_word(own[j])
+        chars = inputs.word_to_chars(first, sequence_index=1).start, inputs.word_to_chars(last, sequence_index=1).end
+        answer = {"score": score, "start": chars[0], "end": chars[1], "answer": text[slice(*chars)]}
+        assert_same(ours(question=question, context=text), answer)

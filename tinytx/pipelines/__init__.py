@@ -4,12 +4,24 @@ A pipeline holds a model and its tokenizers: `load_run` makes it of a folder, an
 called in the same way. `pipeline` gives all of them the shape that users of Hugging Face's ``transformers`` know.
 """
 
+from tinytx.pipelines.answering import Answerer
 from tinytx.pipelines.classify import Classifier
 from tinytx.pipelines.explain import explain
 from tinytx.pipelines.fill import Filler
 from tinytx.pipelines.load import load_run
 from tinytx.pipelines.pipeline import pipeline
+from tinytx.pipelines.tag import Tagger
 from tinytx.pipelines.translate import Translator
 from tinytx.pipelines.write import Writer
 
-__all__ = ["Classifier", "Filler", "Translator", "Writer", "explain", "load_run", "pipeline"]
+__all__ = [
+    "Answerer",
+    "Classifier",
+    "Filler",
+    "Tagger",
+    "Translator",
+    "Writer",
+    "explain",
+    "load_run",
+    "pipeline",
+]

@@ -6,7 +6,7 @@ from tinytx.core import Layer
 from tinytx.data import Tokenizer
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import check_length, encode_framed
-from tinytx.tasks import TextClasses
+from tinytx.tasks import TextClasses, TextClassesNextToken
 
 
 class Classifier(NamedTuple):
@@ -20,7 +20,7 @@ class Classifier(NamedTuple):
     model: Layer
     tokenizer: Tokenizer
     labels: list
-    task = TextClasses
+    tasks = (TextClasses, TextClassesNextToken)
 
     @classmethod
     def of(cls, model, meta, place):
@@ -40,7 +40,8 @@ class Classifier(NamedTuple):
         """
         ids, segments = encode_framed(self.tokenizer, text, pair)
         check_length(ids, self.model.config.max_len, "the text", text)
-        return self.model(ids[None], segments=None if pair is None else segments[None])[0]
+        options = {} if pair is None else {"segments": segments[None]}  # a body may read single texts only
+        return self.model(ids[None], **options)[0]
 
 
 def labels_of(meta, n_classes, place):

@@ -40,7 +40,7 @@ class Filler(NamedTuple):
 
     model: Layer
     tokenizer: Tokenizer
-    task = HiddenWords
+    tasks = (HiddenWords,)
 
     @classmethod
     def of(cls, model, meta, place):

@@ -21,7 +21,7 @@ def load_run(folder, *pipelines, own=None):
         Of a run, with its checkpoint; or of Hugging Face, with config.json, model.safetensors and the files of a tokenizer
         (`tinytx.hub.load`, `tinytx.data.load_tokenizer`).
     *pipelines : classes
-        Those that the caller can use: `Writer`, `Translator`, `Filler`, `Classifier`. Each is for the models of one task.
+        Those that the caller can use: `Writer`, `Translator`, `Filler`, ... Each has ``tasks`` whose models it is for.
     own : dict, optional
         Models and tasks that are in no table, as for `tinytx.training.load_checkpoint`: the first of ``pipelines``
         takes a task that none of them is for.
@@ -38,12 +38,12 @@ def load_run(folder, *pipelines, own=None):
     else:
         model, _, meta = load_checkpoint(folder, own=own)
     kind = next((cls for cls in type(model).__mro__ if cls in TASKS.values()), None)  # None is a task in no table
-    fitting = [pipeline for pipeline in pipelines if pipeline.task is kind]
+    fitting = [pipeline for pipeline in pipelines if kind in pipeline.tasks]
     if own and kind is None and (meta.get("task") or meta["model"]) in own:
         fitting = pipelines
     if not fitting:
         use = f"; for it there is {command(USE[meta['task']], folder)}" if meta.get("task") in USE else ""
-        tasks = " or ".join(pipeline.task.__name__ for pipeline in pipelines)
+        tasks = " or ".join(pipeline.tasks[0].__name__ for pipeline in pipelines)
         raise ValueError(f"{folder} holds {meta['model']} for {type(model).__name__}, expected one for {tasks}{use}")
     return fitting[0].of(model, meta, folder)
 

@@ -48,7 +48,7 @@ class Translator(NamedTuple):
     model: Layer
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
-    task = SequenceToSequence
+    tasks = (SequenceToSequence,)
 
     @classmethod
     def of(cls, model, meta, place):

@@ -9,7 +9,7 @@ from tinytx.data import Tokenizer
 from tinytx.decoding import generate
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import encode_known, known_form
-from tinytx.tasks import NextToken
+from tinytx.tasks import NextToken, TextClassesNextToken
 
 
 class Writer(NamedTuple):
@@ -22,7 +22,7 @@ class Writer(NamedTuple):
 
     model: Layer
     tokenizer: Tokenizer
-    task = NextToken
+    tasks = (NextToken, TextClassesNextToken)
 
     @classmethod
     def of(cls, model, meta, place):
