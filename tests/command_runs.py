@@ -15,20 +15,20 @@ from tinytx.cli import main
 
 TINY = (
     "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 "
-    "--eval-every 7 --log-every 5 --eval-windows 4 --decay-steps 40"
+    "--eval-every 7 --log-every 5 --eval-batches 1 --decay-steps 40"
 )
 TINY_TRANSFORMER = (
     "--tokenizer word --min-count 1 --no-shared-vocabulary --d-model 16 --n-heads 2 --n-encoder-layers 1 "
     "--n-decoder-layers 1 --d-ff 32 --max-len 9 --max-tokens 60 --dropout 0.1 --label-smoothing 0 --lr 1e-2 --warmup 3 "
-    "--threads 2 --eval-every 7 --log-every 5 --eval-pairs 10 --report-pairs 9 --decay-steps 40"
+    "--threads 2 --eval-every 7 --log-every 5 --eval-batches 1 --report-pairs 9 --decay-steps 40"
 )
 TINY_BERT = (
     "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 "
-    "--log-every 5 --eval-rows 8 --decay-steps 40"
+    "--log-every 5 --eval-batches 1 --decay-steps 40"
 )
 TINY_LSTM = (
     "--d-embedding 4 --d-model 8 --length 8 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
-    "--eval-windows 4 --decay-steps 40"
+    "--eval-batches 1 --decay-steps 40"
 )
 RUNS = {  # recipe -> the flag of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),

@@ -82,7 +82,7 @@ def test_training_ends_as_the_readme_says(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     (shown,) = [text for kind, text in BLOCKS if not kind and "Validation loss" in text]
     monkeypatch.chdir(tmp_path)
-    sizes = "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --steps 2 --eval-windows 4"
+    sizes = "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --steps 2 --eval-batches 1"
     assert main(["train", *sizes.split()]) == 0
     printed = NUMBER.sub("#", capsys.readouterr().out)
     for line in NUMBER.sub("#", shown.replace("1.40", "1.4000")).strip().split("\n"):

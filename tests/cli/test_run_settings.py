@@ -39,8 +39,8 @@ def test_data_is_found_from_another_folder(tinytx, kind, tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     result = tinytx("train", name, "--resume run --steps 4")
     assert result.code == 0 and "not the" not in result.err
-    assert f"Note: the checkpoint names {data}, which is read now: {flag} FILE names another" in result.err  # it may be a stranger's
-    assert "names" not in tinytx("train", name, "--resume run --steps 5", flag, data).err
+    assert f"{flag} {data} (named by the checkpoint)\n" in result.out  # it may be a stranger's
+    assert "named by" not in tinytx("train", name, "--resume run --steps 5", flag, data).out
 
 
 def test_data_that_has_moved_is_asked_for(tinytx, refused, kind, tmp_path_factory, no_pictures):

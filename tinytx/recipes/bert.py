@@ -11,7 +11,6 @@ from tinytx.data import Tokenizer
 from tinytx.data.tokenizers.graphemes import count_letters
 from tinytx.models import Bert, BertConfig
 from tinytx.pipelines import Filler
-from tinytx.progress import tracked
 from tinytx.recipes import Expect, Prepared, Recipe
 from tinytx.recipes.bert_rows import (
     PAIRS,
@@ -62,7 +61,6 @@ class MaskedTextSettings(Settings):
         0.9, "share of the text to train on, the rest validates; 1 for all, which validates on the same",
         minimum=0, only={"valid": (None,)},
     )  # fmt: skip
-    eval_rows: int = setting(256, "rows of a validation on the way; the last one reads all", minimum=1)
 
 
 SETTINGS = extended(
@@ -72,11 +70,10 @@ SETTINGS = extended(
 
 
 class Kept(NamedTuple):
-    """What measures and examples need: the tokenizer, encoded sentences, and the batches of the whole validation."""
+    """What the examples need: the tokenizer, and encoded sentences."""
 
     tokenizer: Tokenizer
     sentences: list
-    batches: list
 
 
 def prepare(settings, before):
@@ -90,8 +87,8 @@ def prepare(settings, before):
     rows = make_rows(settings, tokenizer, train)
     held_out = make_rows(settings, tokenizer, rest) if rest else rows
     batches = make_batches(settings, tokenizer, rows)
-    some, whole = (validation_batches(settings, tokenizer, held_out, n) for n in (settings.eval_rows, None))
-    if not all(any((batch[1] != IGNORE).any() for batch in check) for check in (some, whole)):
+    validation = validation_batches(settings, tokenizer, held_out)
+    if not any((batch[1] != IGNORE).any() for batch in validation):
         raise ValueError("no word is hidden in the rows that validate: take a longer text, or a larger --mask-rate")
     two = settings.pairs != "none"
     config = BertConfig(
@@ -103,12 +100,11 @@ def prepare(settings, before):
         batch=batches,
         tokens=sum(map(len, rows.parts[0])) // len(batches),
         task_settings={"head": settings.head, "next_sentence": two},
-        some=lambda: some,
-        whole=lambda: whole,
+        validation=validation,
         digests={"text": digest(*texts)},
         tokenizers={"tokenizer": tokenizer.to_dict()},
         lines=_announcement(settings, found, rows, held_out, tokenizer, batches),
-        kept=Kept(tokenizer, held_out.sentences, whole),
+        kept=Kept(tokenizer, held_out.sentences),
     )
 
 
@@ -129,11 +125,6 @@ def _announcement(settings, found, rows, held_out, tokenizer, batches):
         f"Vocabulary ({settings.tokenizer}): {tokenizer.vocab_size:,}; {size}",
         f"Such as: {example}",
     ]
-
-
-def measure(model, prepared):
-    """Return (what a model says about hidden words, and about pairs; None)."""
-    return model.measure(tracked(prepared.kept.batches, "batch of the accuracy")), None
 
 
 def examples(model, tokenizer, sentences, seed, n=3):
@@ -158,7 +149,7 @@ def examples(model, tokenizer, sentences, seed, n=3):
 
 def report(run, prepared, measured, shown):
     """Print the losses and filled sentences of a finished run; return commands to try next."""
-    tokenizer, sentences, _ = prepared.kept
+    tokenizer, sentences = prepared.kept
     print(f"Perplexity {measured['perplexity']:.2f} per hidden {tokenizer.unit}; guessed right: {measured['accuracy']:.1%}")
     if "pair_accuracy" in measured:
         print(f"Pairs told right: {measured['pair_accuracy']:.1%} (by chance, about half)")
@@ -187,7 +178,6 @@ RECIPE = Recipe(
     task=HiddenWords,
     settings=SETTINGS,
     prepare=prepare,
-    measure=measure,
     report=report,
     expect=Expect(accuracy=(0.26, 0.03), step=2000, minutes=4),
     about="Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few minutes.",

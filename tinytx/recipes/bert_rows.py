@@ -185,21 +185,14 @@ class FreshPairs:
         return self._batches(step)
 
 
-def validation_batches(settings, tokenizer, rows, n=None):
-    """Return the list of batches that validate: n rows, spread evenly, or all; the same masks each time.
+def validation_batches(settings, tokenizer, rows):
+    """Return the list of batches that validate, with the same masks each time.
 
     Here every chosen word is hidden, also in recipes that train with other words or with the word itself in its place.
     So the figures of two recipes can be compared.
     """
-    every = max(1, len(rows.parts[0]) // n) if n else 1
-    batches = MaskedBatches(
-        *(part[::every] for part in rows.parts),
-        batch_size=64,
-        dynamic=False,
-        replace=(1, 0, 0),
-        **_masking(settings, tokenizer),
-    )
-    return list(batches.epoch())
+    options = {"batch_size": 64, "dynamic": False, "replace": (1, 0, 0)} | _masking(settings, tokenizer)
+    return list(MaskedBatches(*rows.parts, **options).epoch())
 
 
 def _masking(settings, tokenizer):

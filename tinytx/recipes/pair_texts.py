@@ -1,16 +1,14 @@
 """Pairs of texts, and a model that writes the target of each source: what the recipes of such models share."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 from tinytx.data import PairBatches, build_tokenizers, encode_pairs
 from tinytx.extras import MissingExtra
 from tinytx.metrics import corpus_bleu, exact_match
 from tinytx.pipelines import Translator
-from tinytx.progress import tracked
 from tinytx.recipes.pair_parts import read_parts
-from tinytx.recipes.recipe import Prepared
+from tinytx.recipes.recipe import Prepared, measures_of_the_task
 from tinytx.recipes.settings import MOST_TOKENS, digest
 from tinytx.settings import Settings, setting
 from tinytx.tasks.sequence_to_sequence import LossSettings
@@ -51,7 +49,6 @@ class PairSettings(Settings):
     train_fraction: float = setting(
         0.9, "share of the pairs to train on; half of the rest validates", minimum=0, only={"valid": (None,)}
     )
-    eval_pairs: int = setting(500, "pairs of a validation on the way; the last one reads all", minimum=1)
     report_pairs: int = setting(2500, "held-out pairs that are translated at the end, at most", minimum=1)
 
 
@@ -62,7 +59,6 @@ class Kept(NamedTuple):
     tokenizers: tuple  # of the source, of the target
     sources: list  # encoded, of the pairs that are held out and short enough
     pairs: list  # those pairs
-    validation: Callable  # () -> PairBatch after PairBatch
 
 
 def prepare_pairs(settings, before, make_config):
@@ -86,8 +82,10 @@ def prepare_pairs(settings, before, make_config):
     tokenizers = _tokenizers(settings, parts.train, before)
     encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts[:3]]
     _check_longest(settings, encoded)
-    batches = PairBatches(*encoded[0][:2], max_tokens=settings.max_tokens, pad_id=0, seed=settings.seed)
-    checks, sides = _validation(encoded[1], settings), [*zip(("source", "target"), tokenizers, strict=True)]
+    shape = {"max_tokens": settings.max_tokens, "pad_id": 0}
+    batches = PairBatches(*encoded[0][:2], **shape, seed=settings.seed)
+    validation = PairBatches(*encoded[1][:2], **shape, seed=0).epoch()
+    sides = zip(("source", "target"), tokenizers, strict=True)
     skipped = set(encoded[2].skipped)
     held_out = [pair for i, pair in enumerate(parts.held_out) if i not in skipped][: settings.report_pairs]
     return Prepared(
@@ -95,20 +93,19 @@ def prepare_pairs(settings, before, make_config):
         task_settings=settings.fields_of(LossSettings),
         batch=lambda step: batches.batch(step)[:2],
         tokens=sum(len(row) for side in encoded[0][:2] for row in side) // len(batches),
-        some=lambda: [batch[:2] for batch in checks(settings.eval_pairs)],
-        whole=lambda: [batch[:2] for batch in checks()],
+        validation=[batch[:2] for batch in validation],
         digests={"pairs": digest(*(text for pair in parts.pairs for text in pair))},
         tokenizers={f"{side}_tokenizer": tokenizer.to_dict() for side, tokenizer in sides},
         lines=_announcement(settings, parts, encoded, tokenizers, batches),
-        kept=Kept(settings, tokenizers, encoded[2].sources[: settings.report_pairs], held_out, checks),
+        kept=Kept(settings, tokenizers, encoded[2].sources[: settings.report_pairs], held_out),
         peak=_peak(settings),
     )
 
 
 def measure_pairs(model, prepared):
     """Return (perplexity, exact match and BLEU; translations of the pairs that were held out)."""
-    settings, tokenizers, sources, pairs, validation = prepared.kept
-    surprise = model.measure(tracked(list(validation()), "batch of the perplexity"))
+    settings, tokenizers, sources, pairs = prepared.kept
+    surprise, _ = measures_of_the_task(model, prepared)
     hypotheses, references = Translator(model, *tokenizers).translate_ids(sources), _references(settings, pairs)
     matched, bleu = exact_match(hypotheses, references), corpus_bleu(hypotheses, references).score
     return surprise | {"exact_match": matched, "bleu": bleu}, hypotheses
@@ -136,17 +133,6 @@ def _check_longest(settings, encoded):
         remedy = f"give at least {longest}, or a smaller --max-len, which leaves long pairs out"
         facts = f"--max-tokens is {settings.max_tokens}, and the longest text has {counted(longest, 'token')}"
         raise ValueError(f"{facts}: {remedy}")
-
-
-def _validation(encoded, settings):
-    """Return a function: the batches of so many validation pairs, spread evenly, or of all."""
-
-    def batches(n=None):
-        every = max(1, len(encoded.sources) // n) if n else 1
-        rows = encoded.sources[::every], encoded.targets[::every]
-        return PairBatches(*rows, max_tokens=settings.max_tokens, pad_id=0, seed=0).epoch()
-
-    return batches
 
 
 def _peak(settings):
@@ -185,7 +171,7 @@ def _references(settings, pairs):
 
 def report_pairs(run, prepared, measured, hypotheses):
     """Print the losses and some translations of a finished run; return commands to try next."""
-    settings, (_, target), _, pairs, _ = prepared.kept
+    settings, (_, target), _, pairs = prepared.kept
     unit, references = target.unit, _references(settings, pairs)
     own = settings.pairs is not None or settings.source is not None
     print(f"Perplexity {measured['perplexity']:.3f} per {unit}")

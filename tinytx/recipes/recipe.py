@@ -49,10 +49,9 @@ class Prepared(NamedTuple):
     config : config of the model
     batch : function (int) -> tuple of arrays
         Returns the batch of a step, which the task's ``loss`` takes. It depends on the step alone.
-    some : function () -> list of batches
-        Returns the batches of a validation during training.
-    whole : function () -> list of batches
-        Returns the batches of the validation at the end.
+    validation : list of tuples of arrays
+        The batches that validate at the end; on the way, only some of them do (the setting ``eval_batches``). So each is
+        to be like the others.
     tokens : int
         Tokens in a batch, for the speed in the display.
     lines : list of str
@@ -73,8 +72,7 @@ class Prepared(NamedTuple):
 
     config: Any
     batch: Callable
-    some: Callable
-    whole: Callable
+    validation: list
     tokens: int
     lines: list = ()
     task_settings: dict = {}
@@ -87,7 +85,7 @@ class Prepared(NamedTuple):
 
 def measures_of_the_task(model, prepared):
     """Return (the task's measures over the whole validation, None): the default of ``Recipe.measure``."""
-    return model.measure(tracked(prepared.whole(), "batch of the measures")), None
+    return model.measure(tracked(prepared.validation, "batch of the measures")), None
 
 
 def numbers(run, prepared, measured, examples):

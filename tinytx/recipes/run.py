@@ -183,7 +183,6 @@ class Run:
 
     def evaluate(self, batches):
         """Return the mean loss over batches, as `Trainer.evaluate` does, and show the progress."""
-        batches = list(batches)
         with closing(progress(len(batches), unit="validation batch", stays=False)) as bar:
             return self.trainer.evaluate(batches, update=bar.update)
 
@@ -205,7 +204,7 @@ class Run:
         commands, examples = [], None
         try:
             with self._harmless("Not measured"):
-                val_loss = self.evaluate(prepared.whole())
+                val_loss = self.evaluate(prepared.validation)
                 measures, examples = self.recipe.measure(self.trainer.model, prepared)
                 self.measured = {"val_loss": val_loss, **measures}
                 append_json(self.folder / METRICS, {"step": self.trainer.optimizer.t, **self.measured})

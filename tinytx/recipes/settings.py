@@ -25,7 +25,7 @@ MOST_THREADS = max(64, 4 * processors())  # a stranger's checkpoint may ask for 
 MOST_ROWS = 2**16  # of a batch
 MOST_TOKENS = 2**22  # of a batch
 RENAMED = {"eps": "adam_eps"}  # settings that had another name in checkpoints of earlier versions
-FORGOTTEN = {"recipe"}  # a setting of earlier versions, which named where defaults came from
+FORGOTTEN = {"recipe", "eval_windows", "eval_rows", "eval_pairs"}  # settings of earlier versions
 
 
 class RunSettings(OptimizerSettings, Flags):
@@ -44,6 +44,7 @@ class RunSettings(OptimizerSettings, Flags):
         1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS, within="batch_size"
     )
     eval_every: int = setting(250, "steps between validations and checkpoints", minimum=1, within="steps")
+    eval_batches: int = setting(4, "batches of a validation on the way; the last one reads all", minimum=1)
     keep_best: bool = setting(False, f"keep the checkpoint of the best validation, too, in DIR/{FOLDER}")
     patience: int = setting(
         0, "end after so many validations in a row without a better one, and keep the best; 0: never", minimum=0
@@ -157,18 +158,17 @@ def files_of(settings):
     return [field.name for field in dataclasses.fields(settings) if field.metadata.get("file")]
 
 
-def notes_on_data(before, settings, digests):
-    """Return a line for each file that only the checkpoint names, which may be a stranger's, and one for other data."""
-    if before is None:
+def named_by(before, settings):
+    """Return a line for each file that is read because the checkpoint names it: it may be a stranger's."""
+    names = [name for name in files_of(settings) if before and name not in before.flags and getattr(settings, name)]
+    return [f"{flag_of(name)} {getattr(settings, name)} (named by the checkpoint)" for name in names]
+
+
+def notes_on_data(before, digests):
+    """Return a list of at most one line: that the run goes on with other data than it began with."""
+    if before is None or all(before.meta.get(name) == value for name, value in digests.items()):
         return []
-    notes = [
-        f"the checkpoint names {path}, which is read now: {flag_of(name)} FILE names another"
-        for name in files_of(settings)
-        if (path := getattr(settings, name)) and name not in before.flags
-    ]
-    if any(before.meta.get(name) != value for name, value in digests.items()):
-        notes.append(f"not the {', '.join(digests)} that this run began with")
-    return notes
+    return [f"not the {', '.join(digests)} that this run began with"]
 
 
 def digest(*texts):

@@ -35,7 +35,6 @@ class TextSettings(Settings):
     train_fraction: float = setting(
         0.9, "share of the text that is trained on; the rest validates", minimum=0, only={"valid": (None,)}
     )
-    eval_windows: int = setting(256, "sequences of a validation on the way; the last one reads all", minimum=1)
 
 
 class Text(NamedTuple):
@@ -85,11 +84,7 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, **o
     text = Text(tokenizer, *(ids if settings.valid else split(*ids, settings.train_fraction)))
     make_batch(text.train, 0)  # raises an error where the text is too short
     inputs, targets = windows(text.validation, length or size)
-
-    def rows(every=1):
-        ins, outs = inputs[::every], targets[::every]
-        return [(ins[i : i + ROWS], outs[i : i + ROWS]) for i in range(0, len(ins), ROWS)]
-
+    n = -(-len(inputs) // ROWS)
     line = (
         f"Text: {settings.data or 'the Python language reference'}, {counted(len(whole), 'character')}, "
         f"{tokenizer.vocab_size} distinct; {len(text.train):,} to train on, {len(text.validation):,} to validate"
@@ -98,8 +93,7 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, **o
         config=config(vocab_size=tokenizer.vocab_size, **settings.fields_of(config)),
         batch=lambda step: make_batch(text.train, step),
         tokens=settings.batch_size * size,
-        some=lambda: rows(max(1, len(inputs) // settings.eval_windows)),
-        whole=rows,
+        validation=[(inputs[i::n], targets[i::n]) for i in range(n)],  # each of windows from the whole text
         digests={"text": digest(*texts)},
         tokenizers={"tokenizer": tokenizer.to_dict()},
         lines=[line],

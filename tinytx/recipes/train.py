@@ -8,7 +8,7 @@ import numpy as np
 from tinytx.progress import say
 from tinytx.recipes.rates import check_rates, make_optimizer
 from tinytx.recipes.run import Run
-from tinytx.recipes.settings import begin, notes_on_data
+from tinytx.recipes.settings import begin, named_by, notes_on_data
 from tinytx.state import State
 from tinytx.training import Trainer, load_state
 from tinytx.training.checkpoint import differences, fingerprint
@@ -43,8 +43,9 @@ def train(name, recipe, flags, *, out=None, resume=None):
         meta = prepared.digests | prepared.tokenizers
         state = (load_state(before.folder) if before else State()) if prepared.carries else None
         run = Run(name, recipe, settings, trainer, before, out, held, state=state, **meta)
-        run.announce(prepared.lines, notes_on_data(before, settings, prepared.digests))
-        if run.fit(prepared.batch, tokens=prepared.tokens, evaluate=lambda: run.evaluate(prepared.some())):
+        run.announce([*named_by(before, settings), *prepared.lines], notes_on_data(before, prepared.digests))
+        some = prepared.validation[:: max(1, len(prepared.validation) // settings.eval_batches)]
+        if run.fit(prepared.batch, tokens=prepared.tokens, evaluate=lambda: run.evaluate(some)):
             run.conclude(prepared)
         return run
 
