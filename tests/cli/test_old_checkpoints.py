@@ -30,6 +30,7 @@ def make_old(folder, data):
     for now, then in moved.items():
         arrays = {re.sub(now, then, name): array for name, array in arrays.items()}
     meta["config"] |= meta.pop("task_settings")  # they were the model's
+    meta["config"].pop("output_bias", None)  # a later one
     del meta["task"]
     save_arrays(folder / NAME, arrays, meta | {"settings": old, "format": 1})
 

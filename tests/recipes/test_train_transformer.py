@@ -74,7 +74,7 @@ def test_what_a_resumed_run_may_change_is_applied(tinytx, copy, tmp_path, no_pic
     flags = "--steps 25 --label-smoothing 0.3 --loss-form cross_entropy --dropout 0"
     assert tinytx("train transformer --resume", other, flags).code == 0
     meta = content(other)[1]
-    assert meta["task_settings"] == {"label_smoothing": 0.3, "loss_form": "cross_entropy"}
+    assert meta["task_settings"] == {"label_smoothing": 0.3, "loss_form": "cross_entropy", "output_bias": False}
     assert meta["config"]["dropout"] == 0.0
     last = records(other)[-1]
     assert last["val_loss"] > records(copy)[-1]["val_loss"]
