@@ -92,7 +92,7 @@ def train(trainer, batches, folder, words, steps, minutes):
         save_checkpoint(folder, trainer.model, optimizer=trainer.optimizer, words=words)
 
     options = {"evaluate": None, "eval_every": 500, "log_every": 1}  # checkpoints every 500 steps, and no validation
-    finished = fit(trainer, batch, steps=steps, tokens=20 * BATCH, out=folder, save=save, **options)
+    finished = fit(trainer, batch, steps=steps, out=folder, save=save, **options)
     return finished or bool(timed_out)
 
 

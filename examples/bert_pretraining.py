@@ -108,9 +108,8 @@ def main():
     def save():
         save_checkpoint(folder, model, optimizer=trainer.optimizer, tokenizer=tokenizer.to_dict())
 
-    tokens = sum(map(len, batches.rows)) // len(batches)
     evaluate = lambda: trainer.evaluate(few)  # noqa: E731 - words and pairs, added up
-    options = {"steps": arguments.steps, "tokens": tokens, "out": folder, "log_every": 1}
+    options = {"steps": arguments.steps, "out": folder, "log_every": 1}
     if not fit(trainer, batches, evaluate=evaluate, save=save, **options):
         print(f"\nStopped after step {trainer.optimizer.t:,}; saved. The same command goes on")
         sys.exit(130)

@@ -62,7 +62,6 @@ def train(model, tokenizers, pairs, held_out, steps, out):
         trainer,
         lambda step: training.batch(step)[:2],
         steps=steps,
-        tokens=sum(batch.source.size + batch.target.size for batch in training.epoch()) // len(training),
         out=out,
         log_every=min(10, steps),
         evaluate=lambda: trainer.evaluate(batch[:2] for batch in judged.epoch()),

@@ -70,7 +70,6 @@ def train(model, tokenizer, pairs, validation, steps, out):
         save_checkpoint(out, model, optimizer=optimizer, **meta)
 
     options = {"steps": steps, "out": out, "log_every": min(10, steps), "eval_every": EVERY, "save": save}
-    options["tokens"] = sum(batch.target.size for batch in training.epoch()) // len(training)
     options["evaluate"] = lambda: trainer.evaluate(batch[:2] for batch in judged.epoch())
     return fit(trainer, lambda step: training.batch(step)[:2], **options)
 

@@ -1,15 +1,19 @@
 """The loop of a run: what it logs, when it saves, and how it stops."""
 
 import contextlib
+import itertools
 import signal
 import threading
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tinytx.files import read_json_lines
 from tinytx.training import fit, loop
 from tinytx.training.trainer import NotFiniteError
+
+BATCH = (np.zeros((2, 4), int),)
 
 
 class Rates(SimpleNamespace):
@@ -38,9 +42,9 @@ class Counter:
 def run(tmp_path, monkeypatch):
     """Run ``fit`` on a counter; what was saved, shown and closed is in ``run.saved`` and ``run.shown``."""
 
-    def call(steps, start=0, batch=lambda step: (), **options):
+    def call(steps, start=0, batch=lambda step: BATCH, **options):
         trainer = call.trainer = Counter(start)
-        settings = {"eval_every": 4, "log_every": 3, "tokens": 8, "evaluate": lambda: 0.5}
+        settings = {"eval_every": 4, "log_every": 3, "evaluate": lambda: 0.5}
         settings["save"] = lambda: call.saved.append(trainer.optimizer.t)
         return fit(trainer, batch, steps=steps, out=tmp_path, **settings | options)
 
@@ -65,6 +69,14 @@ def test_metrics_have_the_keys_that_fit_documents(run):
         assert f"``{key}``" in fit.__doc__
 
 
+def test_the_speed_is_that_of_the_steps_since_the_last_record(run, monkeypatch):
+    """Catches tokens that are counted for one record and again for the next one, and a first step that counts."""
+    ticks = itertools.count()
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    run(9)
+    assert [record["tokens_per_second"] for record in run.records()] == [8.0] * 5
+
+
 def test_without_validation_it_saves_all_the_same(run):
     """Catches checkpoints that are left out where there is no validation, and a loss that nobody measured."""
     run(9, evaluate=None)
@@ -84,7 +96,7 @@ def test_it_saves_at_evaluations_and_at_the_end(run):
 def test_batches_are_asked_for_by_step(run):
     """Catches a resumed run that starts again with the first batch."""
     asked = []
-    run(7, start=5, batch=lambda step: asked.append(step) or ())
+    run(7, start=5, batch=lambda step: asked.append(step) or BATCH)
     assert asked == [5, 6]
 
 
@@ -125,7 +137,7 @@ def test_a_signal_stops_after_a_whole_step_and_saves(run, number):
         pytest.fail("the signal was not caught")
 
     with handled(number, not_caught):
-        assert run(100, batch=lambda step: (signal.raise_signal(number) if step == 3 else None) or ()) is False
+        assert run(100, batch=lambda step: (signal.raise_signal(number) if step == 3 else None) or BATCH) is False
         assert signal.getsignal(number) is not_caught
     assert run.saved == [4]
     assert "val_loss" not in run.records()[-1]
@@ -135,7 +147,7 @@ def test_a_signal_stops_after_a_whole_step_and_saves(run, number):
 def test_a_signal_that_is_ignored_stays_so(run, number):
     """Catches a run that nohup started and that ends with its terminal, or that Ctrl-C for another command stops."""
     with handled(number, signal.SIG_IGN):
-        assert run(9, batch=lambda step: (signal.raise_signal(number) if step == 3 else None) or ()) is True
+        assert run(9, batch=lambda step: (signal.raise_signal(number) if step == 3 else None) or BATCH) is True
         assert signal.getsignal(number) is signal.SIG_IGN
 
 
@@ -160,7 +172,7 @@ def test_a_second_signal_of_another_kind_changes_nothing(run, first, second):
     def both(step):
         signal.raise_signal(first)
         signal.raise_signal(second)
-        return ()
+        return BATCH
 
     def not_caught(number, frame):
         pytest.fail("the signal was not caught")
@@ -192,7 +204,7 @@ def fails_at(step, error):
     def batch(t):
         if t == step:
             raise error
-        return ()
+        return BATCH
 
     return batch
 

@@ -98,7 +98,6 @@ def prepare(settings, before):
     return Prepared(
         config=config,
         batch=batches,
-        tokens=sum(map(len, rows.parts[0])) // len(batches),
         task_settings={"head": settings.head, "next_sentence": two},
         validation=validation,
         digests={"text": digest(*texts)},

@@ -92,7 +92,6 @@ def prepare_pairs(settings, before, make_config):
         config=make_config(settings, tokenizers),
         task_settings=settings.fields_of(LossSettings),
         batch=lambda step: batches.batch(step)[:2],
-        tokens=sum(len(row) for side in encoded[0][:2] for row in side) // len(batches),
         validation=[batch[:2] for batch in validation],
         digests={"pairs": digest(*(text for pair in parts.pairs for text in pair))},
         tokenizers={f"{side}_tokenizer": tokenizer.to_dict() for side, tokenizer in sides},

@@ -52,8 +52,6 @@ class Prepared(NamedTuple):
     validation : list of tuples of arrays
         The batches that validate at the end; on the way, only some of them do (the setting ``eval_batches``). So each is
         to be like the others.
-    tokens : int
-        Tokens in a batch, for the speed in the display.
     lines : list of str
         What the run prints about its data.
     task_settings : dict
@@ -73,7 +71,6 @@ class Prepared(NamedTuple):
     config: Any
     batch: Callable
     validation: list
-    tokens: int
     lines: list = ()
     task_settings: dict = {}
     digests: dict = {}

@@ -113,7 +113,7 @@ class Run:
             **self.meta,
         )
 
-    def fit(self, batch, *, tokens, evaluate):
+    def fit(self, batch, evaluate):
         """Train; return whether the run was finished. Parameters as for `tinytx.training.fit`."""
         if not self.resumed:
             self.save()  # a run killed before its first evaluation can be resumed, and a full disk shows at once
@@ -125,7 +125,6 @@ class Run:
                 self.trainer,
                 batch,
                 steps=settings.steps,
-                tokens=tokens,
                 out=self.folder,
                 evaluate=lambda: self._validate(evaluate),
                 save=self.save,

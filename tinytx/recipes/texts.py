@@ -92,7 +92,6 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, **o
     return Prepared(
         config=config(vocab_size=tokenizer.vocab_size, **settings.fields_of(config)),
         batch=lambda step: make_batch(text.train, step),
-        tokens=settings.batch_size * size,
         validation=[(inputs[i::n], targets[i::n]) for i in range(n)],  # each of windows from the whole text
         digests={"text": digest(*texts)},
         tokenizers={"tokenizer": tokenizer.to_dict()},

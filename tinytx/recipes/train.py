@@ -45,7 +45,7 @@ def train(name, recipe, flags, *, out=None, resume=None):
         run = Run(name, recipe, settings, trainer, before, out, held, state=state, **meta)
         run.announce([*named_by(before, settings), *prepared.lines], notes_on_data(before, prepared.digests))
         some = prepared.validation[:: max(1, len(prepared.validation) // settings.eval_batches)]
-        if run.fit(prepared.batch, tokens=prepared.tokens, evaluate=lambda: run.evaluate(some)):
+        if run.fit(prepared.batch, evaluate=lambda: run.evaluate(some)):
             run.conclude(prepared)
         return run
 

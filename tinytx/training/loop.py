@@ -7,6 +7,8 @@ import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from tinytx.files import FileError, append_json, atomic_write, read_json_lines
 from tinytx.progress import progress
 from tinytx.training.trainer import NotFiniteError
@@ -14,7 +16,7 @@ from tinytx.training.trainer import NotFiniteError
 METRICS = "metrics.jsonl"
 
 
-def fit(trainer, batch, *, steps, tokens, out, evaluate, save, state=None, eval_every=250, log_every=10, stop=None):
+def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=250, log_every=10, stop=None):
     """Train until ``steps`` optimiser steps have been taken, or until the run is interrupted.
 
     Parameters
@@ -24,12 +26,10 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, state=None, eval_
     batch : function (int) -> tuple of arrays
         The batch of a step. It must depend on the step alone, so that a resumed run gets the same batches.
     steps : int
-    tokens : int
-        The number of tokens in a batch, for the speed in the display.
     out : Path
         The folder for metrics.jsonl. Each line is a record with ``step``, ``train_loss`` (of the step's batch, before
-        the update), ``learning_rate``, ``grad_norm`` (before clipping), ``tokens_per_second``, and ``val_loss`` if the
-        step was followed by an evaluation.
+        the update), ``learning_rate``, ``grad_norm`` (before clipping), ``tokens_per_second`` (of the batches' first
+        arrays, with padding), and ``val_loss`` if the step was followed by an evaluation.
     evaluate : function () -> float, or None
         Returns the validation loss. None if there is no validation: then ``eval_every`` only spaces checkpoints.
     save : function ()
@@ -62,7 +62,7 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, state=None, eval_
 
     forget_after(Path(out) / METRICS, optimizer.t)
     with _interruption() as interrupted, closing(progress(steps, optimizer.t)) as bar:
-        log = _Log(Path(out) / METRICS, bar, tokens, optimizer.t)
+        log = _Log(Path(out) / METRICS, bar)
         while not is_over() and not interrupted.is_set():
             rate, step = optimizer.learning_rate, optimizer.t
             with _saving(save):
@@ -70,7 +70,7 @@ def fit(trainer, batch, *, steps, tokens, out, evaluate, save, state=None, eval_
             loss = trainer.step(*arrays, **remembered)  # not inside _saving: after an error the weights may be half updated
             t = optimizer.t
             record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
-            log.measure(record)
+            log.measure(record, np.size(arrays[0]))
             is_due = t % eval_every == 0 and t < steps and not interrupted.is_set()
             with _saving(save):
                 try:
@@ -101,22 +101,21 @@ def _saving(save):
 class _Log:
     """Writes records of steps to the file of metrics and then to the display, in this order: the display may fail."""
 
-    def __init__(self, path, bar, tokens, step):
-        self._path, self._bar, self._tokens = path, bar, tokens
-        self._first, self._since, self._clock = step, step, time.perf_counter()
-        self._val_loss = None
+    def __init__(self, path, bar):
+        self._path, self._bar, self._val_loss = path, bar, None
+        self._tokens, self._clock, self._is_first = 0, time.perf_counter(), True
 
-    def measure(self, record):
-        """Add the speed since the last record."""
-        n_steps, now = record["step"] - self._since, time.perf_counter()
-        record["tokens_per_second"] = n_steps * self._tokens / max(now - self._clock, 1e-9)
-        if self._since == self._first:  # the first step does not count: kernels are compiled or loaded in it
-            self._since, self._clock = record["step"], now
+    def measure(self, record, tokens):
+        """Add the speed since the last record; ``tokens`` are those of this step."""
+        self._tokens += tokens
+        record["tokens_per_second"] = self._tokens / max(time.perf_counter() - self._clock, 1e-9)
+        if self._is_first:  # the first step does not count: kernels are compiled or loaded in it
+            self._tokens, self._clock, self._is_first = 0, time.perf_counter(), False
 
     def write(self, record):
         """Add a record to the file."""
         append_json(self._path, record)
-        self._since, self._clock = record["step"], time.perf_counter()
+        self._tokens, self._clock = 0, time.perf_counter()
 
     def show(self, record):
         """Show a step, and a validation if there was one."""
