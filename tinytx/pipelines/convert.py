@@ -7,10 +7,9 @@ from tinytx.data import DataError, load_tokenizer, save_tokenizer, tokenizer_fro
 from tinytx.extras import MissingExtra
 from tinytx.files import FileError
 from tinytx.hub.folder import CONFIG
+from tinytx.pipelines.load import TOKENIZERS
 from tinytx.training import load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
-
-ROLES = ("tokenizer", "source_tokenizer", "target_tokenizer")  # names of tokenizers in a checkpoint
 
 
 def holds_run(folder):
@@ -64,7 +63,7 @@ def _publish(source, target):
     if isinstance(meta.get("published"), dict):
         getattr(model, "body", model).published = meta["published"]
     files = hub.save(model, target)
-    states = [meta[role] for role in ROLES if role in meta]
+    states = [meta[role] for role in TOKENIZERS if role in meta]
     if not states or any(state != states[0] for state in states):
         return model, files, "the run has no tokenizer" if not states else "source and target have tokenizers of their own"
     try:
@@ -77,10 +76,10 @@ def _publish(source, target):
 def _adopt(source, target):
     """Write the model of a folder of Hugging Face's form as a run; see `convert`."""
     model, tokenizers, note = hub.load(source), {}, ""
+    published = getattr(model, "body", model).published
     try:
-        tokenizers = dict.fromkeys(ROLES, load_tokenizer(source).to_dict())
+        tokenizers = dict.fromkeys(TOKENIZERS, load_tokenizer(source, published["vocab_size"]).to_dict())
     except (DataError, MissingExtra) as error:
         note = str(error)
-    published = getattr(model, "body", model).published
     Path(target).mkdir(parents=True, exist_ok=True)
     return model, [save_checkpoint(target, model, step=0, published=published, **tokenizers)], note

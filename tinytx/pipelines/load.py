@@ -11,6 +11,8 @@ from tinytx.wording import command, counted
 
 USE = {"hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate"}  # task -> command
 
+TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")  # names in a checkpoint
+
 
 def load_run(folder, *pipelines, own=None):
     """Return the trained model of a folder as the pipeline that uses it.
@@ -37,6 +39,9 @@ def load_run(folder, *pipelines, own=None):
         meta = _published(folder, model)
     else:
         model, _, meta = load_checkpoint(folder, own=own)
+        if "published" in meta:  # a run that `tinytx.pipelines.convert` made of a folder of Hugging Face
+            getattr(model, "body", model).published = meta["published"]
+            meta |= {name: tokenizer_from_dict(meta[name]) for name in TOKENIZERS if name in meta}
     kind = next((cls for cls in type(model).__mro__ if cls in TASKS.values()), None)  # None is a task in no table
     fitting = [pipeline for pipeline in pipelines if kind in pipeline.tasks]
     if own and kind is None and (meta.get("task") or meta["model"]) in own:
@@ -52,9 +57,8 @@ def _published(folder, model):
     """Return what a run's checkpoint would say of a model of Hugging Face: its tokenizer, its labels, its kind."""
     published = getattr(model, "body", model).published
     tokenizer = load_tokenizer(folder, vocab_size=published["vocab_size"])
-    names = ("tokenizer", "source_tokenizer", "target_tokenizer")
     task = next((name for name, cls in TASKS.items() if cls is type(model)), None)
-    return dict.fromkeys(names, tokenizer) | {"published": published, "task": task, "model": published["model_type"]}
+    return dict.fromkeys(TOKENIZERS, tokenizer) | {"published": published, "task": task, "model": published.get("model_type")}
 
 
 def read_tokenizer(place, state, size, config, *roles, whose="the tokenizer"):

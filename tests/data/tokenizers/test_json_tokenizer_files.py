@@ -177,6 +177,7 @@ HOSTILE = {
     "a broken pattern": GOOD | {"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(("}}},
     "a frame of an unknown token": GOOD | {"post_processor": TEMPLATE},
     "an unknown token without an id": GOOD | {"model": PIECES | {"unk_id": 99}},
+    "two tokens of one id": GOOD | {"model": WORDS | {"vocab": {"<unk>": 0, "</s>": 0}}},
     "added tokens of another shape": GOOD | {"added_tokens": [{"content": "a"}]},
 }  # fmt: skip
 
@@ -186,11 +187,18 @@ def test_a_bad_file_raises_data_error_and_takes_no_memory(case):
     text = HOSTILE[case] if isinstance(HOSTILE[case], str) else json.dumps(HOSTILE[case])
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match=r"^JsonTokenizer: .*tokenizer.json.*; get the file again|cannot be encoded"):
+        with pytest.raises(DataError, match=r"^JsonTokenizer: .*tokenizer.json.*; get the file again|cannot be encoded|ids of the sp"):
             JsonTokenizer.from_json(text)
         assert tracemalloc.get_traced_memory()[1] < 2**23
     finally:
         tracemalloc.stop()
+
+
+def test_a_frame_with_names_that_the_vocabulary_does_not_have():
+    """The library frames by ids, and does not read the names."""
+    frame = {"type": "BertProcessing", "sep": ["SEP", 1], "cls": ["CLS", 2]}
+    tokenizer = read(post_processor=frame)
+    assert (tokenizer.cls_id, tokenizer.sep_id) == (None, None) and tokenizer.frame("the").ids.tolist() == [2, 2, 1]
 
 
 def test_any_change_is_read_or_refused_with_one_error():

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.data.reading import DataError
 from tinytx.data.tokenizers.tokenizer import ROLES, Tokenizer
 from tinytx.data.tokenizers.tokenizer_json import (
     MARK,
@@ -144,13 +145,15 @@ class JsonTokenizer(Tokenizer):
 
         Raises
         ------
-        DataError, ValueError, MissingExtra
-            As for the class.
+        DataError
+            For any fault of the file or of the roles.
+        MissingExtra
+            If ``tokenizers`` is not installed.
         """
         require("tokenizers", "exchange", "a tokenizer.json")
         unknown = roles.keys() - ROLES.keys()
         if unknown:
-            raise ValueError(f"JsonTokenizer: there is no role {sorted(unknown)}, expected some of {list(ROLES)}")
+            raise DataError(f"JsonTokenizer: there is no role {sorted(unknown)}, expected some of {list(ROLES)}")
         state = parsed(text)
         library = read(state)
         added = sorted(library.get_added_tokens_decoder().items())
@@ -159,10 +162,14 @@ class JsonTokenizer(Tokenizer):
             role: next((name for name in (*ROLES[role], *_NAMES.get(role, ())) if name in special), None)
             for role in ROLES
         }
-        roles = by_name | stated_roles(state) | roles
         ids = vocabulary(library)
+        stated = {role: name for role, name in stated_roles(state).items() if name and name in ids}
+        roles = by_name | stated | roles
         special = sorted(dict.fromkeys([*special, *filter(None, roles.values())]), key=lambda name: ids.get(name, -1))
-        return cls(text, special, roles, vocab_size)
+        try:
+            return cls(text, special, roles, vocab_size)
+        except ValueError as error:
+            raise DataError(str(error)) from error
 
     def encode(self, text, allow=()):
         """Return the ids of a text.
