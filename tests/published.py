@@ -20,7 +20,7 @@ CONFIGS = {
     "marian two tables": (
         "MarianMTModel", PAIR | dict(activation_function="relu", decoder_vocab_size=23, share_encoder_decoder_embeddings=False)
     ),
-    "marian body": ("MarianModel", PAIR),  # name -> (class, its config); sizes are distinct, so that no transpose goes unseen
+    "marian body": ("MarianModel", PAIR | dict(activation_function="swish")),  # name -> (class, its config); sizes are distinct, so that no transpose goes unseen
     "gpt2": ("GPT2LMHeadModel", dict(n_positions=9, n_embd=8, n_head=2, n_layer=2, n_inner=12)),
     "gpt2 body": ("GPT2Model", dict(n_positions=9, n_embd=8, n_head=4, n_layer=1)),
     "gpt2 untied, erf": (

@@ -37,18 +37,19 @@ def test_a_beam_of_one_is_greedy(alpha, stop):
 
 
 @pytest.mark.parametrize("n_tokens", [1, 2, 4])
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
+@pytest.mark.parametrize(("alpha", "penalty"), [(0.0, "wu"), (0.6, "wu"), (2.0, "wu"), (1.0, "length"), (0.6, "length")])
 @pytest.mark.parametrize("impossible", [(), (2,)])
-def test_a_beam_as_wide_as_everything_is_exact(n_tokens, alpha, impossible):
+def test_a_beam_as_wide_as_everything_is_exact(n_tokens, alpha, penalty, impossible):
     """Catches scores of the wrong length, hypotheses of the wrong parent, a search that ends too early, and sequences
     of probability 0 among the best: all sequences, ordered, are those of brute force."""
     for seed in range(3):
         model = Table(3, seed=seed, impossible=impossible)
         width = len(list(all_sequences(model, PROMPTS[0], n_tokens, STOP)))
-        found = beam_search(model, PROMPTS, n_tokens, beam_size=width, alpha=alpha, n_best=width, stop=STOP)
+        options = {"beam_size": width, "alpha": alpha, "penalty": penalty, "n_best": width, "stop": STOP}
+        found = beam_search(model, PROMPTS, n_tokens, **options)
         for row, prompt in enumerate(PROMPTS):
             scored = [
-                (log_p / ((5 + len(ids)) / 6) ** alpha, log_p, ids)
+                (log_p / ((5 + len(ids)) / 6 if penalty == "wu" else len(ids)) ** alpha, log_p, ids)
                 for ids, log_p in all_sequences(model, prompt, n_tokens, STOP)
                 if log_p > -math.inf
             ]

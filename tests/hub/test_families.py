@@ -204,7 +204,7 @@ CHANGES = {  # what a config.json says -> the message
     "a class unknown": ({"architectures": ["GPT2ForSequenceClassification"]}, "name what the file holds"),
     "a class that is a list": ({"architectures": [["x"]]}, "name what the file holds"),
     "a model type that is a list": ({"model_type": ["gpt2"], "architectures": 3}, r"model_type \['gpt2'\]"),
-    "an activation unknown": ({"activation_function": "silu"}, "activation_function is 'silu', expected one of gelu_new"),
+    "an activation unknown": ({"activation_function": "mish"}, "activation_function is 'mish', expected one of gelu_new"),
     "an activation of another kind": ({"activation_function": ["relu"]}, r"activation_function is \['relu'\], expected one"),
     "other scores": ({"scale_attn_weights": False}, "scale_attn_weights is False, expected True"),
     "no heads": ({"n_head": 0}, "n_heads is 0, expected a whole number of at least 1"),
@@ -258,7 +258,7 @@ def test_what_no_folder_can_say_is_refused(tmp_path):
         save(CharLSTM(CharLSTMConfig(11), rng=rng), folder)
     with pytest.raises(ValueError, match="no OpenAIGPTModel is this GPT: d_ff is 12, expected None"):
         GPT(GPTConfig.gpt1(11, **sizes, d_ff=12), rng=rng).save_pretrained(folder)
-    with pytest.raises(ValueError, match="activation is 'gelu', expected one of 'gelu_tanh', 'relu'"):
+    with pytest.raises(ValueError, match="activation is 'gelu', expected one of 'gelu_tanh', 'relu', 'silu'"):
         GPT(GPTConfig.gpt1(11, **sizes, activation="gelu"), rng=rng).save_pretrained(folder)
     with pytest.raises(ValueError, match="no BertModel is this Bert: norm_order is 'pre', expected 'post'; embedding_norm is"):
         Bert(BertConfig.tutorial(11, **sizes), rng=rng).save_pretrained(folder)

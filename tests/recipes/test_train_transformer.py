@@ -249,7 +249,7 @@ def test_files_of_different_lengths(refused, tiny_transformer, tmp_path_factory)
         ("--train-fraction 1", "into 150, 0, 0 to train"),
         ("--train-fraction 1", "give more pairs that differ"),
         ("--train-fraction 0", "into 0, 75, 75"),
-        ("--max-tokens 2", "tokens, and max_tokens is 2; give at least 5, or leave out long pairs by a smaller max_len"),
+        ("--max-tokens 2", "--max-tokens is 2, and the longest text has 5 tokens"),
         ("--max-len 1", "--max-len is 1"),
         ("--min-count 1000", "min_count 1000"),
         ("--vocab-size 0", "--vocab-size is 0"),

@@ -15,7 +15,11 @@ Long sequences have small probabilities. To make up for that, hypotheses Y of so
 
 (Wu et al. 2016, arXiv:1609.08144, section 7, equation 14, without their coverage term), where n counts the stop token.
 alpha = 0 orders by probability; Vaswani et al. 2017 (section 6.1) use a beam of 4 and alpha = 0.6. Unfinished
-hypotheses have the same length, so (1) orders them by probability.
+hypotheses have the same length, so (1) orders them by probability. The library transformers has another penalty,
+
+    penalty(n) = n^alpha,                                                (3)
+
+of which alpha = 1 orders by the mean log-probability of a token.
 
 Beam search alone can be worse than greedy decoding, because better beginnings may displace the greedy hypothesis and
 end worse. So the greedy hypothesis is always added to the candidates (this needs one more greedy decoding, a small part
@@ -27,16 +31,19 @@ import math
 
 import numpy as np
 
-from tinytx.arguments import check_number, check_whole
+from tinytx.arguments import check_choice, check_number, check_whole
 from tinytx.decoding.choose import largest_columns, log_normaliser
 from tinytx.decoding.generate import check_trace, decode_whole
 from tinytx.decoding.results import Decoded, Step, merge
 from tinytx.decoding.sessions import Ending, sessions_of
 
+PENALTIES = {"wu": lambda n: (5 + n) / 6, "length": lambda n: n}  # what alpha is the exponent of: (2), (3)
 LARGEST = 300.0  # the largest logarithm of a penalty; e^709 is the largest float
 
 
-def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=None, pad=None, trace=False):
+def beam_search(
+    model, ids, n_tokens, *, beam_size=4, alpha=0.0, penalty="wu", n_best=1, stop=None, pad=None, trace=False
+):
     """Search for the most likely sequences.
 
     Parameters
@@ -46,7 +53,9 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
     beam_size : int
         Number of hypotheses for each row of ``ids``. 1 is greedy.
     alpha : float
-        Exponent of the length penalty (2); 0 is no penalty.
+        Exponent of the length penalty; 0 is no penalty.
+    penalty : {"wu", "length"}
+        Which one: (2), or (3), that of transformers.
     n_best : int
         Number of sequences to return for each row, at most ``beam_size``.
     trace : bool
@@ -78,17 +87,18 @@ def beam_search(model, ids, n_tokens, *, beam_size=4, alpha=0.0, n_best=1, stop=
     n_best = check_whole("beam_search", "n_best", n_best, most=beam_size, remedy=", beam_size")
     expected = "a finite number of at least 0 (0 is no penalty)"
     check_number("beam_search", "alpha", alpha, expected, lambda alpha: 0 <= alpha < math.inf)
+    base = PENALTIES[check_choice("beam_search", "penalty", penalty, PENALTIES)]
     parts, greedy_settings = [], (0, None, None, None)
     sessions = sessions_of("beam_search", model, ids, n_tokens)
     check_trace("beam_search", trace, sessions)
-    if alpha * math.log((5 + n_tokens) / 6) > LARGEST:
+    if alpha * math.log(base(n_tokens)) > LARGEST:
         raise ValueError(
             f"beam_search: alpha is {alpha}, and the length penalty of {n_tokens} tokens, "
-            f"{(5 + n_tokens) / 6:.3g}^alpha, is too large for a float; 0.6 to 1 is usual"
+            f"{base(n_tokens):.3g}^alpha, is too large for a float; 0.6 to 1 is usual"
         )
     ending = Ending("beam_search", model, sessions[0][1].vocab_size, stop, pad)
     for rows, session in sessions:
-        pool = Pool(len(rows), n_best, alpha)
+        pool = Pool(len(rows), n_best, lambda n: base(n) ** alpha)
         pool.add_all(decode_whole(session.restarted(), n_tokens, greedy_settings, ending))
         steps = _search(session, n_tokens, beam_size, ending, pool, trace)
         parts.append((rows, pool.decoded(ending.pad, steps)))
@@ -101,7 +111,8 @@ class Pool:
     Parameters
     ----------
     n_rows, n_best : int
-    alpha : float
+    penalty : function (int) -> float
+        The length penalty of so many tokens.
 
     Attributes
     ----------
@@ -109,14 +120,10 @@ class Pool:
         Score of the n-th best candidate, -inf while there are fewer. A new candidate must have a higher score.
     """
 
-    def __init__(self, n_rows, n_best, alpha):
-        self.n_best, self.alpha = n_best, alpha
+    def __init__(self, n_rows, n_best, penalty):
+        self.n_best, self.penalty = n_best, penalty
         self.threshold = np.full(n_rows, -np.inf)
         self._candidates = [{} for _ in range(n_rows)]  # ids -> (score, log_prob, ended)
-
-    def penalty(self, n):
-        """Return the length penalty (2) of n tokens."""
-        return ((5 + n) / 6) ** self.alpha
 
     def add(self, row, ids, log_prob, ended):
         """Add a hypothesis, a tuple of ids; nothing changes if it is a candidate already."""

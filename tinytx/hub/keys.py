@@ -6,7 +6,10 @@ from typing import NamedTuple
 NEEDED = object()  # in place of a default: a config.json must have the key
 D_FF = {"otherwise": lambda config: 4 * config.d_model}  # what our d_ff of None is
 PLAIN_LOSS = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}  # of published encoder-decoders
-ACTIVATIONS = {"gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu", "relu": "relu", "tanh": "tanh"}  # theirs: ours
+ACTIVATIONS = {  # theirs: ours
+    "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu": "gelu", "relu": "relu", "silu": "silu", "swish": "silu",
+    "tanh": "tanh",
+}  # fmt: skip
 
 
 class Key(NamedTuple):

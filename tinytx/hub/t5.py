@@ -17,6 +17,7 @@ FEED_FORWARD = {  # "feed_forward_proj": (activation, gated)
     "gated-gelu": ("gelu_tanh", True),  # not the form of "gelu"
     "gated-gelu_new": ("gelu_tanh", True),
     "gated-relu": ("relu", True),
+    "gated-silu": ("silu", True),
 }
 
 

@@ -95,8 +95,8 @@ class TransformerConfig(Settings):
 
     @classmethod
     def marian(cls, vocab_size=58101, **changes):
-        """Return the config of a translator of OPUS-MT, but for its activation: the last id is that of padding."""
-        settings = {"d_model": 512, "n_heads": 8, "d_ff": 2048, "positions": "halves"}
+        """Return the config of a translator of OPUS-MT; the last id is that of padding."""
+        settings = {"d_model": 512, "n_heads": 8, "d_ff": 2048, "positions": "halves", "activation": "silu"}
         settings |= {"pad_id": vocab_size - 1, "start_id": vocab_size - 1, "stop_id": 0}
         return cls(vocab_size, vocab_size, **settings | changes)
 

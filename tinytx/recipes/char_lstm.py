@@ -1,17 +1,13 @@
-"""char_lstm: an LSTM learns a text character by character, and carries its state from one part of it to the next.
-
-Task and data are those of the recipe `tinytx.recipes.gpt`.
-"""
-
-from dataclasses import replace
+"""char_lstm: an LSTM learns a text character by character, and carries its state from one part of it to the next."""
 
 from tinytx.data import stream_batch
 from tinytx.metrics import ngram_loss
 from tinytx.models import CharLSTM, CharLSTMConfig
-from tinytx.recipes import Expect, gpt
+from tinytx.recipes import Expect, Recipe
 from tinytx.recipes.settings import MOST_ROWS, RunSettings
 from tinytx.recipes.texts import SHAKESPEARE, TextSettings, prepare_text, print_sample
 from tinytx.settings import extended, setting
+from tinytx.tasks import NextToken
 from tinytx.wording import command
 
 
@@ -53,17 +49,20 @@ def report(run, prepared, measured, examples):
     return [print_sample(run, prepared), command(*bigger)]
 
 
-RECIPE = replace(
-    gpt.RECIPE,
+RECIPE = Recipe(
     system="LSTM",
     paper="Karpathy 2015; Hochreiter and Schmidhuber 1997",
+    learns="built-in text, or --data FILE",
     model=CharLSTM,
     config=CharLSTMConfig,
+    task=NextToken,
     settings=SETTINGS,
     prepare=prepare,
     measure=measure,
     report=report,
+    data={"data": SHAKESPEARE},
     expect=Expect(val_loss=(1.58, 0.04), step=1500, minutes=3, settings={"data": SHAKESPEARE}),
     about="Train an LSTM that says the next character. Without flags: one layer on built-in text, a few minutes.",
+    usage="[--data FILE] [--valid FILE]",
     example="--data book.txt --d-model 512 --n-layers 2 --out runs/book",
 )

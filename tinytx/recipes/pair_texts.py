@@ -81,6 +81,7 @@ def prepare_pairs(settings, before, make_config):
     parts = read_parts(settings)
     tokenizers = _tokenizers(settings, parts.train, before)
     encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts[:3]]
+    _check_longest(settings, encoded)
     shape = {"max_tokens": settings.max_tokens, "pad_id": 0}
     batches = PairBatches(*encoded[0][:2], **shape, seed=settings.seed)
     validation = PairBatches(*encoded[1][:2], **shape, seed=0).epoch()
@@ -122,6 +123,15 @@ def _tokenizers(settings, train, before):
         return build_tokenizers(train, KINDS[settings.tokenizer], shared=settings.shared_vocabulary, **options)
     except MissingExtra as error:
         raise MissingExtra(f"{error}, or choose --tokenizer word, which needs nothing", name=error.name) from error
+
+
+def _check_longest(settings, encoded):
+    """Raise ValueError where a pair alone is longer than a batch may be."""
+    longest = max((len(row) for part in encoded for side in part[:2] for row in side), default=0)
+    if longest > settings.max_tokens:
+        remedy = f"give at least {longest}, or a smaller --max-len, which leaves long pairs out"
+        facts = f"--max-tokens is {settings.max_tokens}, and the longest text has {counted(longest, 'token')}"
+        raise ValueError(f"{facts}: {remedy}")
 
 
 def _peak(settings):

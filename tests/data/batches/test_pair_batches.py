@@ -116,7 +116,7 @@ ROW = np.array([1, 2])
         ([], [], {}, "0 sources and 0 targets"),
         ([ROW], [ROW, ROW], {}, "1 sources and 2 targets"),
         ([ROW, ROW[:0]], [ROW, ROW], {}, "the source of pair 1 is empty"),
-        ([ROW], [np.arange(1, 10)], {}, "the target of pair 0 has 9 tokens, and max_tokens is 8; give at least 9, or .*max_len"),
+        ([ROW], [np.arange(1, 10)], {}, "the target of pair 0 has 9 tokens, more than max_tokens 8; raise it.*max_len"),
         ([ROW], [ROW - 1], {}, "the target of pair 0 has pad_id 0 among its tokens"),
         ([ROW], [ROW], {"max_tokens": 0}, "max_tokens is 0"),
         ([ROW], [ROW], {"max_padding": 1.1}, "max_padding is 1.1"),

@@ -118,15 +118,14 @@ class PairBatches(Epochs):
 
 
 def _check_rows(sources, targets, max_tokens, pad_id):
-    longest = max(map(len, (*sources, *targets)))
     for position, pair in enumerate(zip(sources, targets, strict=True)):
         for side, row in zip(("source", "target"), pair, strict=True):
             if not len(row):
                 raise ValueError(f"PairBatches: the {side} of pair {position} is empty; remove the pair")
             if len(row) > max_tokens:
                 raise ValueError(
-                    f"PairBatches: the {side} of pair {position} has {len(row)} tokens, and max_tokens is {max_tokens}; "
-                    f"give at least {longest}, or leave out long pairs by a smaller max_len of encode_pairs"
+                    f"PairBatches: the {side} of pair {position} has {len(row)} tokens, more than max_tokens "
+                    f"{max_tokens}; raise it, or leave out such pairs with encode_pairs(max_len=...)"
                 )
             if (np.asarray(row) == pad_id).any():
                 raise ValueError(
