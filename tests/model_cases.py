@@ -8,7 +8,7 @@ import transformer_cases
 from cases import Seeded
 
 from tinytx.core import Layer
-from tinytx.models import GPT, T5, Bert, CharLSTM, CharLSTMConfig, GPTConfig, T5Config, Transformer
+from tinytx.models import GPT, T5, Bert, CharLSTM, CharLSTMConfig, GPTConfig, Llama, LlamaConfig, T5Config, Transformer
 from tinytx.tasks import (
     HiddenWords,
     NextToken,
@@ -76,6 +76,12 @@ def char_lstm(dtype):
     return case(NextToken, CharLSTM, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
+def llama(dtype, **options):
+    config = LlamaConfig(11, max_len=9, d_model=6, n_heads=4, n_layers=2, d_ff=7, d_key=4, rope_base=3.0, dropout=0.2, **options)
+    ids = np.random.default_rng(2).integers(0, 11, (4, 7))
+    return case(NextToken, Llama, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
 def transformer(dtype, **options):
     config = transformer_cases.config_of(dropout=0.2, **options)
     return case(SequenceToSequence, Transformer, config, transformer_cases.batch_of(), dtype)
@@ -106,6 +112,8 @@ MODEL_CASES = {
     "gpt text classes": lambda dtype: gpt_head(TextClasses, dtype, pooling="last"),
     "gpt text classes, next token": lambda dtype: gpt_head(TextClassesNextToken, dtype, weight=0.3),
     "char_lstm": char_lstm,
+    "llama": llama,
+    "llama as Mistral and Qwen2": lambda dtype: llama(dtype, n_kv_heads=2, window=3, qkv_bias=True, tied_head=True),
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
     "t5": t5,

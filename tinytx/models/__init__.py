@@ -3,6 +3,7 @@
 from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.char_lstm import CharLSTM, CharLSTMConfig
 from tinytx.models.gpt import GPT, GPTConfig
+from tinytx.models.llama import Llama, LlamaConfig
 from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
 
@@ -10,6 +11,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "bert": (Bert, BertConfig),
     "char_lstm": (CharLSTM, CharLSTMConfig),
     "gpt": (GPT, GPTConfig),
+    "llama": (Llama, LlamaConfig),
     "t5": (T5, T5Config),
     "transformer": (Transformer, TransformerConfig),
 }

@@ -27,6 +27,8 @@ class MultiHeadAttention(Layer):
         Turns queries and keys (B, T, H, K) by their positions: `Rotary`. Only where a sequence attends to itself.
     bias : bool
         Whether the four linear maps have one.
+    output_bias : bool, optional
+        Whether ``output`` has one; as ``bias`` if not given.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init, init_output : function (rng, shape) -> array
@@ -44,6 +46,7 @@ class MultiHeadAttention(Layer):
         d_key=None,
         rotary=None,
         bias=True,
+        output_bias=None,
         rng,
         dtype=np.float32,
         init=uniform_fan_in,
@@ -57,11 +60,12 @@ class MultiHeadAttention(Layer):
             raise ValueError(f"MultiHeadAttention: n_kv_heads {groups} does not divide n_heads {n_heads}")
         width = d_model // n_heads if d_key is None else check_whole("MultiHeadAttention", "d_key", d_key)
         self.n_heads, self.n_kv_heads = n_heads, groups
-        linear = {"bias": bias, "rng": rng, "dtype": dtype}
-        self.query = Linear(d_model, n_heads * width, init=init, **linear)
-        self.key = Linear(d_model, groups * width, init=init, **linear)
-        self.value = Linear(d_model, groups * width, init=init, **linear)
-        self.output = Linear(n_heads * width, d_model, init=init_output or init, **linear)
+        linear = {"rng": rng, "dtype": dtype}
+        self.query = Linear(d_model, n_heads * width, bias=bias, init=init, **linear)
+        self.key = Linear(d_model, groups * width, bias=bias, init=init, **linear)
+        self.value = Linear(d_model, groups * width, bias=bias, init=init, **linear)
+        output_bias = bias if output_bias is None else output_bias
+        self.output = Linear(n_heads * width, d_model, bias=output_bias, init=init_output or init, **linear)
         self.rotary, self.core = rotary, DotProduct() if core is None else core
 
     def forward(self, x, memory=None, *others, tape=None, state=None, **settings):

@@ -1,0 +1,138 @@
+"""Llama: the decoder of most language models since 2023 (Touvron et al. 2023, arXiv:2302.13971).
+
+A `GPT` with five differences. Positions are not added to words: queries and keys are turned by them (`tinytx.layers.Rotary`).
+The norm is an RMS norm. The feed-forward layers have a gate, with a SiLU. No linear map has a bias. Several heads of queries
+may share a head of keys and values (``n_kv_heads``, from Llama 2 on). The output layer has a matrix of its own.
+
+With a ``window`` it is Mistral (Jiang et al. 2023, arXiv:2310.06825), with ``qkv_bias`` Qwen2, and with ``rope_factor`` Llama 3.1.
+"""
+
+import math
+
+import numpy as np
+
+from tinytx.layers import (
+    Block,
+    DotProduct,
+    Embedding,
+    GatedFeedForward,
+    MultiHeadAttention,
+    Residual,
+    RMSNorm,
+    Rotary,
+)
+from tinytx.layers.init import normal
+from tinytx.models.config import MOST_LAYERS, check_heads
+from tinytx.models.stacks import Stack
+from tinytx.ops.attention_patterns import CAUSAL, Band
+from tinytx.ops.gate import GATES
+from tinytx.settings import Settings, setting
+
+
+class LlamaConfig(Settings):
+    """What a Llama is made of; the defaults are a small one."""
+
+    vocab_size: int = setting(help="number of tokens, V", minimum=1)
+    max_len: int = setting(256, "tokens in the longest sequence", minimum=1)
+    d_model: int = setting(128, "width of the model, D", minimum=1)
+    n_heads: int = setting(4, "heads of queries, H", minimum=1)
+    n_kv_heads: int | None = setting(None, "heads of keys and values, G, a divisor of H; H if not given", minimum=1)
+    d_key: int | None = setting(None, "width of each head, K, an even number; D / H if not given", minimum=2)
+    n_layers: int = setting(4, "blocks", minimum=1, maximum=MOST_LAYERS)
+    d_ff: int | None = setting(
+        None, "width inside the feed-forward layers; 8/3 D if not given, rounded up to a multiple of 32", minimum=1
+    )
+    window: int | None = setting(None, "positions that a word sees, itself included; all before it if not given", minimum=1)
+    activation: str = setting("silu", "function of the gates", choices=sorted(GATES))
+    rope_base: float = setting(10000.0, "the last pair of a head turns once in about 2 pi times as many positions", minimum=1)
+    rope_factor: float | None = setting(
+        None, "what slow pairs' frequencies are divided by, for texts longer than in training (8 in Llama 3.1)", minimum=1
+    )
+    rope_low: float = setting(1.0, "pairs that turn less often in a text of training are slow", above=0)
+    rope_high: float = setting(4.0, "pairs that turn more often in a text of training stay as they are", above=0)
+    rope_length: int = setting(8192, "positions in a text of training, for rope_factor", minimum=1)
+    qkv_bias: bool = setting(False, "whether the maps to queries, keys and values have a bias")
+    eps: float = setting(1e-5, "epsilon of every norm", above=0, below=1)
+    dropout: float = setting(
+        0.0, "dropout of embeddings, attention weights and each part's output in training", minimum=0, below=1, free=True
+    )
+    tied_head: bool = setting(False, "whether the output layer uses the embedding's table")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.d_key is None:
+            check_heads(self)
+        if self.key_width % 2:
+            raise ValueError(f"LlamaConfig: the width of a head is {self.key_width}, expected an even number: pairs are turned")
+        if self.n_kv_heads and self.n_heads % self.n_kv_heads:
+            raise ValueError(f"LlamaConfig: n_kv_heads is {self.n_kv_heads}, expected a divisor of n_heads, {self.n_heads}")
+        if self.rope_factor and self.rope_low >= self.rope_high:
+            raise ValueError(f"LlamaConfig: rope_low is {self.rope_low}, expected less than rope_high, {self.rope_high}")
+
+    @property
+    def key_width(self):
+        """K."""
+        return self.d_model // self.n_heads if self.d_key is None else self.d_key
+
+    @property
+    def inner_width(self):
+        """F, which keeps the number of weights of two maps with 4 D: three maps with 8/3 D."""
+        return -(-8 * self.d_model // 96) * 32 if self.d_ff is None else self.d_ff
+
+
+class Llama(Stack):
+    """A stack of causal blocks over embedded tokens: ids to a vector for each position.
+
+    Parameters
+    ----------
+    config : LlamaConfig
+    rng : numpy.random.Generator
+        Weights are normal(0, 0.02); those that write into the residual stream are scaled by 1/sqrt(2 n_layers), as GPT-2's.
+    dtype : float32 or float64
+
+    Examples
+    --------
+    >>> body = Llama(LlamaConfig(vocab_size=65, n_kv_heads=2), rng=np.random.default_rng(0))
+    >>> body(np.zeros((2, 5), int)).shape
+    (2, 5, 128)
+    """
+
+    init = staticmethod(normal(0.02))
+
+    def __init__(self, config, *, rng, dtype=np.float32):
+        self.config = config
+        d, draw = config.d_model, {"rng": rng, "dtype": dtype, "init": self.init}
+        token = Embedding(config.vocab_size, d, **draw)
+        draw["init_output"] = normal(0.02 / math.sqrt(2 * config.n_layers))
+        scaling = (config.rope_factor, config.rope_low, config.rope_high, config.rope_length) if config.rope_factor else None
+        frame = {
+            "n_kv_heads": config.n_kv_heads,
+            "d_key": config.key_width,
+            "rotary": Rotary(config.key_width, base=config.rope_base, scaling=scaling),
+            "bias": config.qkv_bias,
+            "output_bias": False,
+        }
+        pattern = Band(config.window - 1, 0) if config.window else CAUSAL
+
+        def residual(f):
+            return Residual(f, RMSNorm(d, eps=config.eps, dtype=dtype), dropout=config.dropout)
+
+        def block():
+            core = DotProduct(pattern=pattern, dropout=config.dropout)
+            attention = MultiHeadAttention(d, config.n_heads, core=core, **frame, **draw)
+            feed_forward = GatedFeedForward(d, config.inner_width, activation=config.activation, **draw)
+            return Block(residual(attention), residual(feed_forward))
+
+        super().__init__(
+            token,
+            [block() for _ in range(config.n_layers)],
+            norm=RMSNorm(d, eps=config.eps, dtype=dtype),
+            dropout=config.dropout,
+            max_len=config.max_len,
+            name="Llama: ids",
+        )
+
+    @property
+    def output_table(self):
+        """The parameter (V, D) that the output layer shares, or None where it has its own."""
+        return self.token.weight if self.config.tied_head else None
