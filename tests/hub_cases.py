@@ -3,7 +3,18 @@
 import numpy as np
 from cases import Seeded
 
-from tinytx.models import GPT, T5, Bert, BertConfig, GPTConfig, T5Config, Transformer, TransformerConfig
+from tinytx.models import (
+    GPT,
+    T5,
+    Bert,
+    BertConfig,
+    GPTConfig,
+    Llama,
+    LlamaConfig,
+    T5Config,
+    Transformer,
+    TransformerConfig,
+)
 from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence, Spans, Tags, TextClasses
 
 GPT_SIZES = {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 2}
@@ -27,6 +38,7 @@ BERT = BertConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=12, n_se
 PAIR = {"d_model": 8, "n_heads": 2, "n_encoder_layers": 2, "n_decoder_layers": 3, "max_len": 9}
 BART, MARIAN = TransformerConfig.bart(11, **PAIR, d_ff=12), TransformerConfig.marian(11, **PAIR)
 TWO = TransformerConfig(13, 11, **PAIR, positions="halves", tied="two-way", scaled_embedding=False, attention_dropout=0.2)
+LLAMA = {"max_len": 9, "d_model": 8, "n_heads": 4, "n_layers": 2}
 HUB_CASES = {
     "BartModel": of(None, Transformer, BART),
     "BartForConditionalGeneration": of(SequenceToSequence, Transformer, BART, output_bias=True),
@@ -42,6 +54,12 @@ HUB_CASES = {
     "GPT2LMHeadModel": of(NextToken, GPT, GPTConfig(11, **GPT_SIZES, tied_head=False, activation="relu", eps=0.01)),
     "OpenAIGPTModel": of(None, GPT, GPTConfig.gpt1(11, **GPT_SIZES)),
     "OpenAIGPTLMHeadModel": of(NextToken, GPT, GPTConfig.gpt1(11, **GPT_SIZES, embedding_dropout=0.3)),
+    "LlamaModel": of(None, Llama, LlamaConfig(11, **LLAMA, rope_factor=8.0)),
+    "LlamaForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, n_kv_heads=2, rope_base=500.0)),
+    "MistralModel": of(None, Llama, LlamaConfig(11, **LLAMA, window=3)),
+    "MistralForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, window=3, d_key=6)),
+    "Qwen2Model": of(None, Llama, LlamaConfig(11, **LLAMA, qkv_bias=True)),
+    "Qwen2ForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, qkv_bias=True, tied_head=True)),
     "T5Model": of(None, T5, T5Config.v1_1(11, **T5_SIZES, tied_head=True)),
     "T5ForConditionalGeneration": of(SequenceToSequence, T5, T5Config.v1_1(11, **T5_SIZES, max_len=30)),
 }

@@ -13,6 +13,10 @@ PAIR = dict(
     d_model=8, encoder_layers=2, decoder_layers=3, encoder_attention_heads=2, decoder_attention_heads=2,
     encoder_ffn_dim=12, decoder_ffn_dim=12, max_position_embeddings=9,
 )  # fmt: skip
+LLAMA = dict(
+    max_position_embeddings=30, hidden_size=8, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=2,
+    intermediate_size=12,
+)  # fmt: skip
 CONFIGS = {
     "bart": ("BartForConditionalGeneration", PAIR | dict(scale_embedding=True)),
     "bart body": ("BartModel", PAIR | dict(activation_function="relu")),
@@ -36,6 +40,23 @@ CONFIGS = {
     "bert tags": ("BertForTokenClassification", BERT | dict(num_labels=4)),
     "bert spans": ("BertForQuestionAnswering", BERT),
     "bert body": ("BertModel", BERT),
+    "llama": ("LlamaForCausalLM", LLAMA | dict(rms_norm_eps=0.1, rope_parameters=dict(rope_type="default", rope_theta=50.0))),
+    "llama scaled": (
+        "LlamaForCausalLM",
+        LLAMA
+        | dict(
+            head_dim=6, tie_word_embeddings=True, hidden_act="gelu_pytorch_tanh",
+            rope_parameters=dict(
+                rope_type="llama3", rope_theta=30.0, factor=8.0, low_freq_factor=0.5, high_freq_factor=3.0,
+                original_max_position_embeddings=16,
+            ),
+        ),
+    ),
+    "llama body": ("LlamaModel", LLAMA | dict(num_key_value_heads=4)),
+    "mistral": ("MistralForCausalLM", LLAMA | dict(sliding_window=3)),
+    "mistral body": ("MistralModel", LLAMA | dict(sliding_window=None, num_key_value_heads=1)),
+    "qwen2": ("Qwen2ForCausalLM", LLAMA),
+    "qwen2 body": ("Qwen2Model", LLAMA),
     "t5": ("T5ForConditionalGeneration", dict(d_model=8, d_kv=6, d_ff=10, num_heads=2, num_layers=2, num_decoder_layers=3)),
     "t5 body": (  # our body ends with the scale that theirs has in front of the output layer, where there is one
         "T5Model", dict(d_model=8, d_kv=6, d_ff=10, num_heads=2, num_layers=1, tie_word_embeddings=False)
@@ -111,7 +132,7 @@ def batch_of(name, seed=0, rows=3, t=7):
     """Return a `Batch` of random ids; sources are padded to several lengths."""
     rng, family = np.random.default_rng(seed), name.split()[0]
     ids = rng.integers(3, V, (rows, t))
-    if family.startswith("gpt"):
+    if family.startswith("gpt") or family in ("llama", "mistral", "qwen2"):
         return Batch((ids,), {"input_ids": torch.tensor(ids)})
     for row in range(rows):
         ids[row, t - 2 * row :] = PAD

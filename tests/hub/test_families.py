@@ -14,7 +14,7 @@ from tinytx.files import FileError  # noqa: E402
 from tinytx.hub import FAMILIES, load, save  # noqa: E402
 from tinytx.hub.family import INITIAL  # noqa: E402
 from tinytx.hub.folder import read_config, read_tensors, write_folder  # noqa: E402
-from tinytx.models import GPT, T5, Bert, BertConfig, CharLSTM, CharLSTMConfig, GPTConfig  # noqa: E402
+from tinytx.models import GPT, T5, Bert, BertConfig, CharLSTM, CharLSTMConfig, GPTConfig, LlamaConfig  # noqa: E402
 from tinytx.tasks import NextToken, SequenceToSequence, TextClasses  # noqa: E402
 
 GPT2 = HUB_CASES["GPT2LMHeadModel"]
@@ -63,7 +63,9 @@ def meaning(config):
         if name in said and said[name] is None:
             said[name] = said[other]
     if "d_ff" in said and said["d_ff"] is None:
-        said["d_ff"] = 4 * config.d_model
+        said["d_ff"] = getattr(config, "inner_width", 4 * config.d_model)
+    if isinstance(config, LlamaConfig):
+        said |= {"d_key": config.key_width, "n_kv_heads": config.n_kv_heads or config.n_heads}
     return said
 
 
@@ -199,7 +201,7 @@ def test_names_of_classes_are_kept_while_they_are_as_many(tmp_path):
 
 CHANGES = {  # what a config.json says -> the message
     "no sizes": ({"n_embd": None, "n_head": None}, "n_embd is missing; n_head is missing"),
-    "a model type unknown": ({"model_type": "llama"}, "model_type 'llama', expected one of .*gpt2.*t5"),
+    "a model type unknown": ({"model_type": "mamba"}, "model_type 'mamba', expected one of .*gpt2.*t5"),
     "no class": ({"architectures": []}, r'"architectures" \[\], expected one of GPT2LMHeadModel, GPT2Model.*GPT.from_pretrained'),
     "a class unknown": ({"architectures": ["GPT2ForSequenceClassification"]}, "name what the file holds"),
     "a class that is a list": ({"architectures": [["x"]]}, "name what the file holds"),
@@ -274,3 +276,20 @@ def test_the_files_name_their_format_and_end_in_a_line(tmp_path):
     text = files[1].read_text()
     assert text.endswith("}\n") and json.loads(text)["architectures"] == ["GPT2LMHeadModel"]
     assert re.search(r'"dtype": "float32"', text)
+
+
+def test_older_files_of_llama_say_positions_in_two_keys(tmp_path):
+    """And their frequencies, which are no weights, are not read."""
+    model = HUB_CASES["LlamaForCausalLM"](np.float32)
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config.pop("rope_parameters") == {"rope_type": "default", "rope_theta": 500.0}
+    scaling = {"type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 3.0}
+    config |= {"rope_theta": 70.0, "rope_scaling": scaling | {"original_max_position_embeddings": 99}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    read = load(tmp_path).body.config
+    assert (read.rope_base, read.rope_factor, read.rope_low, read.rope_high, read.rope_length) == (70.0, 4.0, 1.0, 3.0, 99)
+    for wrong in ({"type": "yarn", "factor": 2.0}, {"type": "llama3", "factor": 2.0}, [1], {"rope_type": 3}):
+        (tmp_path / "config.json").write_text(json.dumps(config | {"rope_scaling": wrong}))
+        with pytest.raises(FileError, match="rope_(parameters|scaling) is .*expected"):
+            load(tmp_path)

@@ -126,6 +126,18 @@ TABLE = {
         ("the decoder's distances have two sides", "*scaled, two_sided=False)", "*scaled, two_sided=True)"),
         ("the gate's activation is that of the first version", '{"activation": config.activation, "dropout"', '{"dropout"'),
     ],
+    "models/llama.py": [
+        ("a window is one word too long", "Band(config.window - 1, 0)", "Band(config.window, 0)"),
+        ("the output's map has a bias too", '"output_bias": False', '"output_bias": config.qkv_bias'),
+        ("heads of keys are as many as those of queries", '"n_kv_heads": config.n_kv_heads', '"n_kv_heads": None'),
+        ("the base is lost", "base=config.rope_base, scaling", "scaling"),
+        ("the last norm has another epsilon",
+         "norm=RMSNorm(d, eps=config.eps, dtype=dtype),\n            dropout", "norm=RMSNorm(d, dtype=dtype),\n            dropout"),
+        ("inner widths are rounded down", "-(-8 * self.d_model // 96) * 32", "8 * self.d_model // 96 * 32"),
+    ],
+    "hub/llama.py": [
+        ("older files' base is lost", '{"rope_theta": published.get("rope_theta", 10000.0)} | scaling', "dict(scaling)"),
+    ],
     "layers/relative_bias.py": [
         ("a bucket begins one distance late", 'side="right") - 1', 'side="left") - 1'),
         ("the last bucket ends with the first side's", "len(self.starts) * ahead if", "(len(self.starts) - 1) * ahead if"),

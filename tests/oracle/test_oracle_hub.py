@@ -97,10 +97,11 @@ def test_what_is_written_here_loads_there_with_the_same_outputs(tmp_path, name, 
         np.testing.assert_array_equal(tensor.read(), after[path].read(), strict=True)
     kept = read_config(tmp_path / "theirs")
     assert kept.items() <= read_config(tmp_path / "ours").items()
-    again, said = type(theirs).from_pretrained(
-        tmp_path / "ours", dtype=torch.float64 if dtype == np.float64 else torch.float32, output_loading_info=True,
-        attn_implementation="eager", **(WITHOUT if name == "bert body" else {}),
-    )  # fmt: skip
+    with all_in_float64(dtype == np.float64):
+        again, said = type(theirs).from_pretrained(
+            tmp_path / "ours", dtype=torch.float64 if dtype == np.float64 else torch.float32, output_loading_info=True,
+            attn_implementation="eager", **(WITHOUT if name == "bert body" else {}),
+        )  # fmt: skip
     assert not [path for wrong in said.values() for path in wrong if not is_fixed(name, path)], said
     with all_in_float64(dtype == np.float64), torch.no_grad():
         assert_close(outputs_of(with_precise_positions(again.eval()), batch).numpy(), outputs_of(theirs, batch).numpy(), RTOL[dtype] / 100, "outputs")

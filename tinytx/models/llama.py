@@ -26,6 +26,7 @@ from tinytx.models.config import MOST_LAYERS, check_heads
 from tinytx.models.stacks import Stack
 from tinytx.ops.attention_patterns import CAUSAL, Band
 from tinytx.ops.gate import GATES
+from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 
 
@@ -80,7 +81,7 @@ class LlamaConfig(Settings):
         return -(-8 * self.d_model // 96) * 32 if self.d_ff is None else self.d_ff
 
 
-class Llama(Stack):
+class Llama(Pretrained, Stack):
     """A stack of causal blocks over embedded tokens: ids to a vector for each position.
 
     Parameters
