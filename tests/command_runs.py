@@ -30,7 +30,7 @@ TINY_LSTM = (
     "--d-embedding 4 --d-model 8 --length 8 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
     "--eval-batches 1 --decay-steps 40"
 )
-RUNS = {  # recipe -> the flag of its data, the fixture that is its file, flags of a model whose step takes milliseconds
+RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
     "char_lstm": ("--data", "book", TINY_LSTM),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
@@ -38,6 +38,7 @@ RUNS = {  # recipe -> the flag of its data, the fixture that is its file, flags 
     "pairs": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "bert": ("--data", "tales", TINY_BERT),
     "tutorial": ("--data", "tales", TINY_BERT.replace("--decay-steps 40", "")),
+    "reviews": ("--positive --negative", "tales", TINY_BERT),
     "wordpieces": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--max-len 16 --vocab-size 60")),
 }
 NUMBERS = {"one": "un", "two": "deux", "three": "trois", "four": "quatre", "five": "cinq"}
@@ -97,8 +98,9 @@ def flags_of(request):
     """flags_of(name): what a tiny run of a recipe is called with, but for its steps and its folder."""
 
     def flags(name):
-        flag, file, sizes = RUNS[name]
-        return ["train", name, flag, str(request.getfixturevalue(file)), *sizes.split()]
+        flags, file, sizes = RUNS[name]
+        path = str(request.getfixturevalue(file))
+        return ["train", name, *(word for flag in flags.split() for word in (flag, path)), *sizes.split()]
 
     return flags
 

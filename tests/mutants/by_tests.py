@@ -47,6 +47,7 @@ NEAREST = {
     "models/stacks.py": ["models/test_settings_reach_layers.py", "models/test_bert.py", "models/test_every_model.py"],
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks"],
+    "recipes/reviews.py": ["recipes/test_train_reviews.py"],
     "training/old_checkpoint.py": ["training/test_old_checkpoint.py", "cli/test_old_checkpoints.py"],
     "training/optimizers/adam.py": ["training/test_optimizers.py"],
     "training/optimizers/base.py": ["training/test_freezing.py", "training/test_optimizers.py", "training/test_groups.py"],

@@ -1,6 +1,15 @@
 """Mistakes in data, metrics and decoding."""
 
 TABLE = {
+    "data/batches/labelled_batches.py": [
+        ("padding has a class", "for row in chosen], IGNORE)", "for row in chosen], self.pad_id)"),
+        ("labels stand beside other rows", "self.labels[chosen]", "self.labels[: len(chosen)]"),
+        ("every epoch has the order of the first", "[self.seed, epoch]", "[self.seed, 0]"),
+    ],
+    "recipes/reviews.py": [
+        ("the vocabulary knows what is held out", "[text for text, _ in parts[0]]", "[text for part in parts for text, _ in part]"),
+        ("classes are exchanged", "paths = settings.negative, settings.positive", "paths = settings.positive, settings.negative"),
+    ],
     "data/batches/windows.py": [
         ("the last window is never drawn",
          "rng.integers(len(ids) - max_len,", "rng.integers(max(1, len(ids) - max_len - 1),"),

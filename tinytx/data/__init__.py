@@ -12,6 +12,7 @@
 """
 
 from tinytx.data.batches.encoded_pairs import EncodedPairs, encode_pairs
+from tinytx.data.batches.labelled_batches import LabelledBatches
 from tinytx.data.batches.masked_batches import MaskedBatches
 from tinytx.data.batches.masking import mask_words
 from tinytx.data.batches.pair_batches import PairBatch, PairBatches
@@ -41,6 +42,7 @@ __all__ = [
     "EncodedPairs",
     "IGNORE_INDEX",
     "JsonTokenizer",
+    "LabelledBatches",
     "MaskedBatches",
     "PairBatch",
     "PairBatches",

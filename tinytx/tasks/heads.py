@@ -12,7 +12,7 @@ POOLINGS = {
 class TagSettings(Settings):
     """What a head says of each vector."""
 
-    n_classes: int = setting(help="classes to tell apart", minimum=1)
+    n_classes: int = setting(2, "classes to tell apart", minimum=1)
     dropout: float = setting(0.1, "dropout of what the classifier reads", minimum=0, below=1)
 
 
