@@ -27,6 +27,11 @@ TABLE = {
         ("the end of a long text is not read", "max(1, len(inside) - min(overlap, room - 1))", "max(1, len(inside) - room)"),
         ("no answer is as likely as it starts", "float(p[0, 0] * p[1, 0])", "float(p[0, 0])"),
     ],
+    "pipelines/write.py": [
+        ("half a character is written as one", 'if not text.endswith("\\ufffd"):', "if True:"),
+        ("a token is written without the space before it", "self.tokenizer.decode(before + new)\n            if",
+         "self.tokenizer.decode(new)\n            if"),
+    ],
     "pipelines/load.py": [
         ("a model is handed to a pipeline for another task", "if kind in pipeline.tasks]", "if True]"),
         ("a run made of a folder reads sources without their frame",

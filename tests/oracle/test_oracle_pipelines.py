@@ -99,6 +99,24 @@ def test_translation(tmp_path):
     assert pipeline("summarization", model=folder)("shore", max_new_tokens=3)[0].keys() == {"summary_text"}
 
 
+def test_summarization(tmp_path):
+    """BART begins what it writes with the token that ends it."""
+    names = ["<s>", "<pad>", "</s>", "<unk>", *SUBWORDS.parts, "<mask>"]
+    tokenizer = transformers.BartTokenizer(ids_of(names), SUBWORDS.merges)
+    sizes = {"d_model": 16, "max_position_embeddings": 40, "forced_eos_token_id": None}
+    sizes |= {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in
+              (("layers", 2), ("attention_heads", 2), ("ffn_dim", 16))}  # fmt: skip
+    folder = written(tmp_path, transformers.BartForConditionalGeneration(transformers.BartConfig(vocab_size=len(names), **sizes)), tokenizer)
+    model = transformers.BartForConditionalGeneration.from_pretrained(folder)
+    ours, said = pipeline("summarization", model=folder), set()
+    for text in PROMPTS:
+        inputs = tokenizer(text, return_tensors="pt", return_token_type_ids=False)
+        ids = model.generate(**inputs, max_new_tokens=9, do_sample=False, num_beams=1)[0]
+        said.add(tokenizer.decode(ids, skip_special_tokens=True))
+        assert ours(text, max_new_tokens=9) == [{"summary_text": tokenizer.decode(ids, skip_special_tokens=True)}]
+    assert len(said) > 1
+
+
 def test_fill_mask(tmp_path):
     folder = bert(tmp_path, "MaskedLM")
     theirs = transformers.pipeline("fill-mask", model=str(folder))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinytx
-from tinytx.data import BERT_SPECIAL, SPECIAL, CharTokenizer, WordTokenizer
+from tinytx.data import BERT_SPECIAL, SPECIAL, CharTokenizer, SubwordTokenizer, WordTokenizer
 from tinytx.decoding import beam_search, generate
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.pipelines import Classifier, Filler, Translator, Writer, pipeline
@@ -93,6 +93,34 @@ def test_the_greedy_continuation():
     pipe = made("text-generation")
     assert pipe("abc", do_sample=False, max_new_tokens=30) == [{"generated_text": "abc" + text}]
     assert pipe("abc", do_sample=False, max_new_tokens=30, return_full_text=False) == [{"generated_text": text}]
+
+
+class Says:
+    """A model that says one given token after another, whatever it reads."""
+
+    config = GPTConfig(300, max_len=16, **SIZES)
+    vocab_size, pads_prompts = 300, False
+
+    def __init__(self, ids):
+        self.ids = iter(ids)
+
+    def begin(self, ids):
+        return ids, ()
+
+    def last_logits(self, ids, state):
+        return np.eye(300)[[next(self.ids)]]
+
+
+def test_texts_are_written_when_they_are_whole():
+    """Catches half a character, and words without the spaces between them."""
+    pytest.importorskip("tokenizers")
+    subwords = SubwordTokenizer.from_texts([], 260)
+    ids = subwords.encode("aé☃b\U0001f600").tolist()
+    assert list(Writer(Says(ids), subwords).write("é", len(ids), temperature=0)) == ["é", "a", "é", "☃", "b", "\U0001f600"]
+    assert list(Writer(Says(ids), subwords).write("é", 4, temperature=0)) == ["é", "a", "é", "\ufffd"]
+    words = WORDS.encode("cat sat on").tolist()
+    assert list(Writer(Says(words), WORDS).write("the", 3, temperature=0)) == ["the", " cat", " sat", " on"]
+    assert Writer(Says([]), WORDS).default_prompt == "the"
 
 
 def test_drawn_continuations():

@@ -98,6 +98,20 @@ def test_a_source_is_read_in_its_frame(tmp_path):
         assert translator.source_tokenizer.vocab_size == 20 and translator.target_tokenizer.decode([19, 1]) == ""
 
 
+@pytest.mark.parametrize(
+    "task, command, flags",
+    [("text-generation", "sample", "--tokens 9 --temperature 0 --prompt"), ("fill-mask", "fill", ""), ("translation", "translate", "")],
+)
+def test_commands_take_a_folder(task, command, flags, tinytx, tmp_path):
+    model, tokenizer, _, text, options = CASES[task]()
+    model.save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, tokenizer)
+    done = tinytx(command, tmp_path, flags, [text])
+    answer = pipeline(task, model=tmp_path)(text, **options | ({"max_new_tokens": 512} if task == "translation" else {}))
+    said = answer[0].get("generated_text") or answer[0].get("sequence") or answer[0].get("translation_text")
+    assert done.code == 0 and said in done.out
+
+
 def test_folders_that_cannot_be_used(tmp_path):
     model = bert(HiddenWords)
     model.save_pretrained(tmp_path)

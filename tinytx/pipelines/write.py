@@ -31,8 +31,9 @@ class Writer(NamedTuple):
 
     @property
     def default_prompt(self):
-        """A line break, or the first token of a vocabulary without one."""
-        return "\n" if "\n" in self.tokenizer.names else self.tokenizer.names[0]
+        """A line break, or the first token of a vocabulary without one that is not special."""
+        names, special = self.tokenizer.names, self.tokenizer.special_ids
+        return "\n" if "\n" in names else self.tokenizer.decode([next(i for i in range(len(names)) if i not in special)])
 
     @property
     def stop_id(self):
@@ -47,7 +48,7 @@ class Writer(NamedTuple):
         return ids
 
     def write(self, prompt=None, n_tokens=500, *, stop=None, **options):
-        """Yield a prompt, and then text after text that continues it, as it is made.
+        """Yield a prompt, and then text after text that continues it, as soon as it is whole.
 
         Parameters
         ----------
@@ -71,4 +72,16 @@ class Writer(NamedTuple):
         options = {"rng": np.random.default_rng(), "stop": self.stop_id if stop is None else stop} | options
         tokens = generate(self.model, ids[None], n_tokens, **options)
         yield prompt
-        yield from map(self.tokenizer.decode, tokens)
+        yield from self._texts(ids.tolist(), tokens)
+
+    def _texts(self, before, tokens):
+        """Yield what each of the tokens (1,) adds to the text: a part of a character waits for its other parts."""
+        new = []
+        for token in tokens:
+            new += token.tolist()
+            text = self.tokenizer.decode(before + new)
+            if not text.endswith("\ufffd"):
+                yield text.removeprefix(self.tokenizer.decode(before))
+                before, new = new, []
+        if new:
+            yield self.tokenizer.decode(before + new).removeprefix(self.tokenizer.decode(before))
