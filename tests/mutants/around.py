@@ -4,7 +4,7 @@ TABLE = {
     "pipelines/generation.py": [
         ("texts change places with their continuations", ".reshape(-1, len(texts), n).transpose(1, 2, 0)",
          ".reshape(-1, n, len(texts)).transpose(2, 1, 0)"),
-        ("a beam search returns one text only", '"n_best": n, "stop"', '"n_best": 1, "stop"'),
+        ("a beam search returns one text only", '"n_best": n}', '"n_best": 1}'),
         ("a translation shows special tokens", "tokenizer.decode(translation.ids, special=False)", "translation.text"),
     ],
     "pipelines/classification.py": [

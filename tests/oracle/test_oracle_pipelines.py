@@ -85,6 +85,17 @@ def test_text_generation(make, return_full_text, tmp_path):
     assert len({answer["generated_text"] for (answer,) in said}) == 3
 
 
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0, 2.0])
+def test_text_generation_by_beam_search(length_penalty, tmp_path):
+    folder = gpt2(tmp_path)
+    theirs = transformers.pipeline("text-generation", model=str(folder))
+    ours = pipeline("text-generation", model=folder)
+    options = {"max_new_tokens": 8, "do_sample": False, "num_beams": 4, "length_penalty": length_penalty}
+    options |= {"num_return_sequences": 3}
+    for text in PROMPTS:
+        assert ours(text, **options) == theirs(text, **options)
+
+
 def test_translation(tmp_path):
     """transformers 5 has no such pipeline: its model generates what the pipelines of version 4 decoded."""
     tokenizer = transformers.T5Tokenizer(T5, extra_ids=3)

@@ -137,8 +137,8 @@ def test_drawn_continuations():
 
 def test_continuations_of_a_beam_search():
     pipe, model = made("text-generation"), MODELS["text-generation"]()[0]
-    said = pipe("abc", num_beams=4, num_return_sequences=2, max_new_tokens=4, length_penalty=1.0)
-    rows = beam_search(model, LETTERS.encode("abc")[None], 4, beam_size=4, n_best=2, alpha=1.0).ids[0]
+    said = pipe("abc", num_beams=4, num_return_sequences=2, max_new_tokens=4, length_penalty=1.5)
+    rows = beam_search(model, LETTERS.encode("abc")[None], 4, beam_size=4, n_best=2, alpha=1.5, penalty="length").ids[0]
     assert said == [{"generated_text": "abc" + LETTERS.decode(row)} for row in rows]
 
 
@@ -212,7 +212,7 @@ def test_translations(tmp_path):
 
     assert pipe(texts) == [one for one, in said()]
     assert {t["translation_text"] for t in pipe(texts)} != set(translator.translate(texts))
-    several = said({"beam_size": 3, "alpha": 0.6, "n_best": 2}, 5)
+    several = said({"beam_size": 3, "alpha": 0.6, "penalty": "length", "n_best": 2}, 5)
     options = {"num_beams": 3, "max_new_tokens": 5, "length_penalty": 0.6}
     assert pipe(texts, num_return_sequences=2, **options) == several
     assert pipe(texts[0], num_return_sequences=2, **options) == several[0]

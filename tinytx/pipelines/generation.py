@@ -15,7 +15,7 @@ class TextGeneration(Pipeline):
     use = Writer
 
     def __call__(self, text_inputs, *, max_new_tokens=256, num_return_sequences=1, do_sample=None, temperature=0.7,
-                 top_k=50, top_p=None, num_beams=1, length_penalty=0.0, return_full_text=True, rng=None):  # fmt: skip
+                 top_k=50, top_p=None, num_beams=1, length_penalty=1.0, return_full_text=True, rng=None):  # fmt: skip
         """Continue a text, or several.
 
         Parameters
@@ -32,7 +32,7 @@ class TextGeneration(Pipeline):
         num_beams : int
             More than 1: beam search.
         length_penalty : float
-            Of a beam search: ``alpha`` of `tinytx.decoding.beam_search`.
+            Of a beam search: texts are ordered by their log-probability, divided by this power of their length.
         return_full_text : bool
             Whether the text that is continued stands before its continuation.
 
@@ -52,8 +52,8 @@ class TextGeneration(Pipeline):
         def answers(texts):
             prompts = [self.uses.encode(text, f"text {number}") for number, text in enumerate(texts, start=1)]
             if num_beams > 1:
-                search = {"beam_size": num_beams, "alpha": length_penalty, "n_best": n, "stop": stop}
-                rows = beam_search(model, prompts, max_new_tokens, **search).ids  # (B, n, T)
+                search = _beam(num_beams, length_penalty, n)
+                rows = beam_search(model, prompts, max_new_tokens, stop=stop, **search).ids  # (B, n, T)
             else:
                 drawn = {"temperature": temperature if do_sample else 0, "top_k": top_k, "top_p": top_p}
                 prompts = [prompt for prompt in prompts for _ in range(n)]
@@ -73,7 +73,7 @@ class Translation(Pipeline):
     use = Translator
     key = "translation_text"
 
-    def __call__(self, inputs, *, max_new_tokens=None, num_return_sequences=1, num_beams=1, length_penalty=0.0):
+    def __call__(self, inputs, *, max_new_tokens=None, num_return_sequences=1, num_beams=1, length_penalty=1.0):
         """Translate a text, or several.
 
         Parameters
@@ -86,7 +86,7 @@ class Translation(Pipeline):
         num_beams : int
             1 takes the likeliest token each time; more are a beam search.
         length_penalty : float
-            Of a beam search: ``alpha`` of `tinytx.decoding.beam_search`.
+            Of a beam search: texts are ordered by their log-probability, divided by this power of their length.
 
         Returns
         -------
@@ -99,7 +99,7 @@ class Translation(Pipeline):
             If an argument is out of range, or a text is longer than the model reads.
         """
         n = _checked_search(type(self).__name__, num_return_sequences, num_beams, False)
-        beam = {"beam_size": num_beams, "alpha": length_penalty, "n_best": n} if num_beams > 1 else None
+        beam = _beam(num_beams, length_penalty, n) if num_beams > 1 else None
 
         def answers(texts):
             sources = [self.uses.encode(text, f"text {number}") for number, text in enumerate(texts, start=1)]
@@ -114,6 +114,11 @@ class Summarization(Translation):
     """An encoder-decoder shortens texts: as `Translation`, whose ``translation_text`` is here ``summary_text``."""
 
     key = "summary_text"
+
+
+def _beam(num_beams, length_penalty, n):
+    """Return the settings of `tinytx.decoding.beam_search` with the length penalty of transformers."""
+    return {"beam_size": num_beams, "alpha": length_penalty, "penalty": "length", "n_best": n}
 
 
 def _checked_search(place, n, num_beams, do_sample):

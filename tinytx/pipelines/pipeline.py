@@ -14,9 +14,8 @@ translation, summarization   `tinytx.tasks.SequenceToSequence`   {translation_te
 A pipeline takes a text and returns its answer, or a list of texts and returns the list of their answers. (One
 exception is an old one: for a single text, text-classification returns a list with its answer.)
 
-Generated texts show no special tokens. Two things differ from transformers: the name of a special token in a text is
-text, but for ``[MASK]`` or ``<mask>`` in fill-mask; and ``length_penalty`` is the exponent of
-`tinytx.decoding.beam_search`, whose penalty is another one.
+Generated texts show no special tokens. One thing differs from transformers: the name of a special token in a text is
+text, but for ``[MASK]`` or ``<mask>`` in fill-mask.
 """
 
 from tinytx.pipelines.answering import QuestionAnswering
