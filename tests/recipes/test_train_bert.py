@@ -189,6 +189,8 @@ def test_flags_reach_the_model_and_its_optimiser(tinytx, tiny_bert, tales, tmp_p
     expected |= {"masks_padding": False, "init": "pytorch", "dropout": 0.0, "embedding_dropout": 0.2}
     expected |= {"feed_forward_dropout": 0.3, "d_ff": 24, "eps": 1e-6, "max_len": 8, "n_segments": 0}
     assert vars(model.config).items() >= expected.items() and model.settings["head"] == "untied"
+    other = tinytx("train bert --resume", tmp_path / "run", "--steps 4 --head tied")
+    assert other.code == 2 and "--resume cannot change head: train a new model instead" in other.err
     assert {parameter.data.dtype for parameter in model.parameters()} == {np.dtype("float64")}
     assert [r["learning_rate"] for r in records(tmp_path / "run") if "learning_rate" in r] == [1e-2] * 3
     assert "The" in meta["tokenizer"]["words"]

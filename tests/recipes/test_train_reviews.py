@@ -46,6 +46,8 @@ def test_what_is_learned_can_be_asked(tinytx, files, tmp_path, no_pictures):
     result = tinytx("train reviews", data, SMALL, "--steps 40 --embedding-dropout 0 --out", tmp_path / "run")
     assert result.code == 0, result.err
     assert "Told right: 100.0% of 8 texts" in result.out and "positive (it is positive): a fine film" in result.out
+    other = tinytx("train reviews --resume", tmp_path / "run", "--steps 50 --pooling concat")
+    assert other.code == 2 and "--resume cannot change pooling: train a new model instead" in other.err
     (line,) = (line for line in result.out.splitlines() if line.startswith("In Python: "))
     assert eval(line.removeprefix("In Python: "), {"tinytx": package})[0]["label"] == "positive"
     classify = package.pipeline("text-classification", model=str(tmp_path / "run"))

@@ -22,7 +22,7 @@ class ClassSettings(TagSettings):
     pooling: str = setting(
         "cls", "what a text's vector is made of: its first vector, a linear map and tanh (cls, BERT); its last vector, "
         "that of the last word (last, GPT-1); the mean or the maximum over its words (mean, max); last, max and mean one "
-        "behind the other (concat, ULMFiT)", choices=tuple(POOLINGS),
+        "behind the other (concat, ULMFiT)", choices=tuple(POOLINGS), fixed=True,
     )  # fmt: skip
     pad_id: int | None = setting(None, "id of padding, which is no word of a text; if not given, the body's", minimum=0)
 

@@ -30,8 +30,9 @@ class HeadSettings(Settings):
     """Which heads there are."""
 
     head: str = setting(
-        "tied", "output layer: tinytx.tasks.heads.Transform and the embedding's table, or one matrix", choices=("tied", "untied")
-    )
+        "tied", "output layer: tinytx.tasks.heads.Transform and the embedding's table, or one matrix",
+        choices=("tied", "untied"), fixed=True,
+    )  # fmt: skip
     next_sentence: bool = setting(False, "whether the model also says if a text's second part followed the first, as the paper's")
 
 
