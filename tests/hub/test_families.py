@@ -174,6 +174,9 @@ def test_bert_as_it_was_first_published(tmp_path):
         np.testing.assert_array_equal(array, model.state_dict()[path])
     with pytest.warns(UserWarning, match="9 tensors that a Bert of it does not have"):
         Bert.from_pretrained(tmp_path)
+    write_folder(tmp_path, config, arrays | {"bert.embeddings.LayerNorm.gamma": np.ones(8, np.float32)})
+    with pytest.raises(FileError, match="two names of one tensor: bert.embeddings.LayerNorm.gamma and bert.embeddings.LayerNorm.wei"):
+        load(tmp_path)
 
 
 def test_the_pooler_of_a_body_is_not_read_and_said(tmp_path):

@@ -221,9 +221,9 @@ class Family:
         ValueError
             With all that is missing, unexpected, misshapen or of a wrong dtype.
         """
-        held = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(self.skipped, name)}
-        tensors = {self.modern(name): tensor for name, tensor in held.items()}
-        twice = [name for name in held if self.modern(name) != name and self.modern(name) in held]
+        weights = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(self.skipped, name)}
+        tensors = {self.modern(name): tensor for name, tensor in weights.items()}
+        twice = [name for name in weights if self.modern(name) != name and self.modern(name) in weights]
         if twice:
             raise ValueError(f"there are two names of one tensor: {twice[0]:.80} and {self.modern(twice[0]):.80}")
         published = self.normalised(published, tensors.keys())
