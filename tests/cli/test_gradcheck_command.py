@@ -62,6 +62,11 @@ def test_a_file(cases, capsys, name, shapes):
     assert "PASS" in capsys.readouterr().out
 
 
+def test_a_class_for_a_layer(cases, capsys):
+    assert main(["gradcheck", f"{cases}.py:LayerNorm", "--shapes", "2,3"]) == 2
+    assert "LayerNorm is a class: name an instance, as after layernorm = LayerNorm(...)" in capsys.readouterr().err
+
+
 def test_a_wrong_one_exits_with_1_and_says_where_in_json(cases, capsys):
     """Scripts read the exit code and the JSON: both must show the failure."""
     assert main(["gradcheck", f"{cases}:wrong", "--json"]) == 1

@@ -72,6 +72,9 @@ def _report(resolved, arguments):
         if not arguments.shapes:
             raise ValueError(f"gradcheck: {arguments.object} needs inputs: give their shapes, such as --shapes 3,5")
         return gradcheck(target, *_inputs(arguments.shapes, arguments.seed), backward=backward, **settings)
+    if isinstance(target, type):
+        name = target.__name__
+        raise ValueError(f"gradcheck: {arguments.object} is a class: name an instance, as after {name.lower()} = {name}(...)")
     case = target
     if callable(target):
         try:

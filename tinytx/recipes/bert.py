@@ -78,8 +78,8 @@ class Kept(NamedTuple):
 
 def prepare(settings, before):
     """Return what is `Prepared`: rows of sentences in which words are hidden."""
-    texts, (found, *valid) = read_documents(settings)
-    train, rest = (found, *valid) if valid else hold_out(found, settings.train_fraction)
+    texts, (whole, *valid) = read_documents(settings)
+    train, rest = (whole, *valid) if valid else hold_out(whole, settings.train_fraction)
     if before:
         tokenizer = Filler.of(before.model, before.meta, before.folder).tokenizer
     else:
@@ -102,14 +102,14 @@ def prepare(settings, before):
         validation=validation,
         digests={"text": digest(*texts)},
         tokenizers={"tokenizer": tokenizer.to_dict()},
-        lines=_announcement(settings, found, rows, held_out, tokenizer, batches),
+        lines=_announcement(settings, whole, rows, held_out, tokenizer, batches),
         kept=Kept(tokenizer, held_out.sentences),
     )
 
 
-def _announcement(settings, found, rows, held_out, tokenizer, batches):
+def _announcement(settings, whole, rows, held_out, tokenizer, batches):
     """Return lines that describe the data."""
-    n, n_documents = sum(map(len, found)), len(found)
+    n, n_documents = sum(map(len, whole)), len(whole)
     line = f"Text: {settings.data or 'the Python language reference'}, {counted(n, 'sentence')} in {counted(n_documents, 'document')}; "
     if held_out is rows:
         line += "all to train on, so validation reads what was trained on"
@@ -131,7 +131,7 @@ def examples(model, tokenizer, sentences, seed, n=3):
 
     Sentences that the model reads whole are preferred, and words of more than three letters.
     """
-    filler, rng, found = Filler(model, tokenizer), np.random.default_rng([seed, n]), []
+    filler, rng, shown = Filler(model, tokenizer), np.random.default_rng([seed, n]), []
     room = filler.room
     order = [i for i in rng.permutation(len(sentences)) if 6 <= len(sentences[i]) <= room] or range(len(sentences))
     for i in sorted(order, key=lambda i: tokenizer.unk_id in sentences[i])[:n]:
@@ -142,8 +142,8 @@ def examples(model, tokenizer, sentences, seed, n=3):
         words = [t for t in np.flatnonzero(whole) if count_letters(names[t]) > 3]
         t = rng.choice(words or np.arange(len(ids)))
         word, ids[t] = int(ids[t]), tokenizer.mask_id
-        found.append((ids, word, filler.likely(ids, 3)[0]))
-    return found
+        shown.append((ids, word, filler.likely(ids, 3)[0]))
+    return shown
 
 
 def report(run, prepared, measured, shown):

@@ -34,13 +34,13 @@ class Rows(NamedTuple):
         Encoded, without ``[CLS]`` and ``[SEP]``.
     parts : tuple
         Rows; and where there are pairs, their segments and labels.
-    again : function (int) -> tuple, or None
+    parts_of : function (int) -> tuple, or None
         Where there are pairs: the parts of an epoch 0, 1, ..., with pairs drawn anew; those of epoch 0 are ``parts``.
     """
 
     sentences: list
     parts: tuple
-    again: Callable | None = None
+    parts_of: Callable | None = None
 
 
 def read_documents(settings):
@@ -56,7 +56,7 @@ def read_documents(settings):
     return texts, [documents(*each) for each in zip(texts, layouts, strict=False)]
 
 
-def hold_out(found, train_fraction):
+def hold_out(whole, train_fraction):
     """Return (documents to train on, documents to validate on).
 
     Whole documents are held out, spread evenly, so that both parts speak of the same things. Where there are few, the
@@ -64,7 +64,7 @@ def hold_out(found, train_fraction):
 
     Parameters
     ----------
-    found : list of lists of str
+    whole : list of lists of str
     train_fraction : float in (0, 1]
 
     Raises
@@ -77,19 +77,19 @@ def hold_out(found, train_fraction):
     >>> hold_out([["a", "b"], ["c", "d"]], 0.5)
     ([['a', 'b']], [['c', 'd']])
     """
-    n = sum(map(len, found))
+    n = sum(map(len, whole))
     if train_fraction == 1:
-        return found, []
-    if len(found) < FEW:
+        return whole, []
+    if len(whole) < FEW:
         train, rest, left = [], [], round(n * train_fraction)
-        for document in found:
+        for document in whole:
             train.append(document[:left])
             rest.append(document[left:])
             left -= len(train[-1])
     else:
-        turns = [int((i + 1) * (1 - train_fraction) + 1e-9) for i in range(-1, len(found))]
-        train = [document for i, document in enumerate(found) if turns[i] == turns[i + 1]]
-        rest = [document for i, document in enumerate(found) if turns[i] != turns[i + 1]]
+        turns = [int((i + 1) * (1 - train_fraction) + 1e-9) for i in range(-1, len(whole))]
+        train = [document for i, document in enumerate(whole) if turns[i] == turns[i + 1]]
+        rest = [document for i, document in enumerate(whole) if turns[i] != turns[i + 1]]
     train, rest = ([document for document in part if document] for part in (train, rest))
     if not (0 < train_fraction < 1 and train and rest):
         sizes = f"{sum(map(len, train))} and {sum(map(len, rest))}"
@@ -128,10 +128,10 @@ def make_rows(settings, tokenizer, part):
     if settings.pairs != "none":
         make, options = PAIRS[settings.pairs], frame | {"max_len": settings.max_len}
 
-        def again(epoch):
+        def parts_of(epoch):
             return tuple(make(encoded, seed=settings.seed + epoch * _NEXT_SEED, **options))
 
-        return Rows(flat, again(0), again)
+        return Rows(flat, parts_of(0), parts_of)
     if tokenizer.cls_id is None:
         return Rows(flat, (joined(flat, settings.max_len),))
     if settings.max_len < 3:
@@ -153,9 +153,9 @@ def make_batches(settings, tokenizer, rows):
         "drop_last": settings.drop_last,
     } | _masking(settings, tokenizer)
     first = MaskedBatches(*rows.parts, **options)
-    if rows.again is None or settings.static:
+    if rows.parts_of is None or settings.static:
         return first
-    return FreshPairs(first, lambda epoch: MaskedBatches(*rows.again(epoch), **options))
+    return FreshPairs(first, lambda epoch: MaskedBatches(*rows.parts_of(epoch), **options))
 
 
 class FreshPairs:
@@ -167,12 +167,12 @@ class FreshPairs:
     ----------
     first : MaskedBatches
         Of epoch 0.
-    again : function (int) -> MaskedBatches
+    batches_of : function (int) -> MaskedBatches
         Of any epoch.
     """
 
-    def __init__(self, first, again):
-        self._epoch, self._batches, self._again = 0, first, again
+    def __init__(self, first, batches_of):
+        self._epoch, self._batches, self._batches_of = 0, first, batches_of
 
     def __len__(self):
         return len(self._batches)
@@ -181,7 +181,7 @@ class FreshPairs:
         """Return batch ``step`` of the run, as `MaskedBatches` does."""
         epoch = step // len(self)
         if epoch != self._epoch:
-            self._epoch, self._batches = epoch, self._again(epoch)
+            self._epoch, self._batches = epoch, self._batches_of(epoch)
         return self._batches(step)
 
 
