@@ -97,7 +97,7 @@ TABLE = {
         ("merges make the special token", "if new.keys().isdisjoint(_names_of(merge, prefix))", "if True"),
         ("the file's padding fills every text", '| {"padding": None, "truncation": None}', ""),
         ("a panic of the library reaches the caller", "except BaseException as error:", "except Exception as error:"),
-        ("an id of four billion makes a table of as many names", "10_000 + 10 * len(ids)", "10**12"),
+        ("an id of four billion makes a table of as many names", "10_000 + 10 * n_tokens", "10**12"),
     ],
     "data/texts/dates.py": [
         ("the 13th is the 13rd", "(11, 12, 13)", "(11, 12)"),

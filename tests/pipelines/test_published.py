@@ -121,7 +121,7 @@ def test_folders_that_cannot_be_used(tmp_path):
     with pytest.raises(ValueError, match="holds bert for HiddenWords, expected one for NextToken; for it there is python"):
         pipeline("text-generation", model=tmp_path)
     save_tokenizer(tmp_path, SUBWORDS)
-    with pytest.raises(DataError, match=f"vocab_size is {PIECES.vocab_size}, expected at least {SUBWORDS.vocab_size}"):
+    with pytest.raises(DataError, match=f"vocab_size is {PIECES.vocab_size}, expected {SUBWORDS.vocab_size}, the file's tokens"):
         pipeline("fill-mask", model=tmp_path)
 
 

@@ -84,7 +84,7 @@ class Translator(NamedTuple):
         n_tokens : int, optional
             Of a translation at most; ``max_len`` if not given.
         beam : dict, optional
-            ``beam_size``, ``alpha``, ``n_best`` of `tinytx.decoding.beam_search`; without it, greedy.
+            ``beam_size``, ``alpha``, ``penalty``, ``n_best`` of `tinytx.decoding.beam_search`; without it, greedy.
 
         Returns
         -------

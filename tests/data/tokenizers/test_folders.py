@@ -123,6 +123,8 @@ def test_added_tokens(tmp_path):
     tokenizer = load_tokenizer(write(tmp_path, **GPT2, added_tokens_json=added, tokenizer_config_json={"pad_token": "[PAD]"}))
     assert tokenizer.pad_id == n and tokenizer.special == ("<|endoftext|>", "[PAD]")
     assert tokenizer.encode("the<new>").tolist()[-1] == n + 1 and n not in tokenizer.encode("[PAD]")
+    write(tmp_path, special_tokens_map_json={"additional_special_tokens": ["<new>"]})
+    assert n + 1 not in load_tokenizer(tmp_path).encode("the<new>")
     write(tmp_path, added_tokens_json={"<new>": n + 5})
     with pytest.raises(DataError, match=f"added token '<new>' has id {n + 5}, expected {n}, after the ids of the vocabulary"):
         load_tokenizer(tmp_path)
@@ -187,7 +189,7 @@ def test_folders_that_are_none(files, match, tmp_path):
 
 
 def test_a_special_token_that_is_not_in_the_vocabulary(tmp_path):
-    with pytest.raises(DataError, match=r"special tokens \['\[PAD\]'\] are not in the vocabulary.*yourself \(pad="):
+    with pytest.raises(DataError, match=r"load_tokenizer: .*: special tokens \['\[PAD\]'\] are not in the vocabulary.*yourself \(pad="):
         load_tokenizer(write(tmp_path, **GPT2, tokenizer_config_json={"pad_token": "[PAD]"}))
 
 

@@ -110,8 +110,8 @@ def test_a_model_may_have_more_ids():
     tokenizer = JsonTokenizer.from_json(json.dumps(GOOD), 6)
     assert tokenizer.vocab_size == 6 and tokenizer.names == ["<unk>", "</s>", "the", "", "", ""]
     assert tokenizer.decode([2, 5, 2]) == "the the"
-    for wrong in (2, 0, -1, 10**12):
-        with pytest.raises(ValueError, match=f"vocab_size is {wrong}, expected at least 3"):
+    for wrong in (2, 0, -1, 10_031, 10**12):
+        with pytest.raises(ValueError, match=f"vocab_size is {wrong}, expected 3, the file's tokens, to 10030"):
             JsonTokenizer.from_json(json.dumps(GOOD), wrong)
 
 

@@ -75,9 +75,10 @@ def load_tokenizer(folder, /, vocab_size=None, **roles):
         files = "tokenizer.json, no vocab.json with merges.txt and no vocab.txt"
         remedy = "write it with transformers: AutoTokenizer.from_pretrained(...).save_pretrained(folder)"
         raise DataError(f"load_tokenizer: {folder} has no {files}: put the model's tokenizer.json there, or {remedy}")
-    remedy = "correct tokenizer_config.json, or name the special tokens yourself (pad=, start=, ...)"
-    with library_errors(f"load_tokenizer: {folder}", remedy):
+    try:
         return JsonTokenizer.from_json(text, vocab_size, **stated | roles)
+    except DataError as error:
+        raise DataError(f"load_tokenizer: {folder}: {error}") from error
 
 
 def save_tokenizer(folder, tokenizer):
@@ -204,7 +205,8 @@ def _with_added(library, special, added, settings):
     """Return the tokenizer.json of a library's tokenizer after special and added tokens were given to it."""
     from tokenizers import AddedToken
 
-    stated = {_content(token): token for key, token in settings.items() if key in KEYS.values()}
+    more = settings.get("additional_special_tokens") or []
+    stated = {_content(token): token for token in [*(settings[key] for key in KEYS.values() if key in settings), *more]}
     for name in [*special, *sorted(added, key=added.get)]:
         flags = {"normalized": False} | (stated[name] if isinstance(stated.get(name), dict) else {})
         token = AddedToken(name, **{flag: flags[flag] for flag in _FLAGS if flag in flags})

@@ -21,9 +21,9 @@ from tinytx.data.reading import DataError
 from tinytx.data.tokenizers.tokenizer import ROLES, Tokenizer
 from tinytx.data.tokenizers.tokenizer_json import (
     MARK,
-    MOST_CHARACTERS,
     hiding,
     library_errors,
+    most_ids,
     parsed,
     read,
     stated_roles,
@@ -106,8 +106,9 @@ class JsonTokenizer(Tokenizer):
         self._check_roles(special, ids)
         special_ids = [ids[name] for name in special]
         least = max(ids.values()) + 1
-        if not least <= (least if vocab_size is None else vocab_size) < MOST_CHARACTERS:
-            raise ValueError(f"JsonTokenizer: vocab_size is {vocab_size}, expected at least {least}, the file's tokens")
+        most = most_ids(least)
+        if not least <= (least if vocab_size is None else vocab_size) <= most:
+            raise ValueError(f"JsonTokenizer: vocab_size is {vocab_size}, expected {least}, the file's tokens, to {most}")
         names = [""] * (vocab_size or least)
         for name, i in ids.items():
             names[i] = name
@@ -121,7 +122,8 @@ class JsonTokenizer(Tokenizer):
         """Raise ValueError unless special tokens are in the vocabulary, and roles are given to them alone."""
         missing = [name for name in special if name not in ids]
         if missing:
-            raise ValueError(f"JsonTokenizer: special tokens {missing} are not in the vocabulary; leave them out")
+            remedy = "correct tokenizer_config.json, or name the special tokens yourself (pad=, start=, ...)"
+            raise ValueError(f"JsonTokenizer: special tokens {missing} are not in the vocabulary; {remedy}")
         if self.roles.keys() != ROLES.keys():
             raise ValueError(f"JsonTokenizer: roles are {list(self.roles)}, expected {list(ROLES)}: use from_json")
         for role, name in self.roles.items():

@@ -63,11 +63,16 @@ def read(state):
         return Library.from_str(json.dumps(state))
 
 
+def most_ids(n_tokens):
+    """Return how many ids a tokenizer of so many tokens may have: those without a token take memory, too."""
+    return 10_000 + 10 * n_tokens
+
+
 def vocabulary(library):
     """Return {name: id} of all tokens; raise DataError if the largest id would make a table far larger than the file."""
     ids = library.get_vocab(with_added_tokens=True)
     largest = max(ids.values(), default=-1)
-    if not 0 <= largest < 10_000 + 10 * len(ids):
+    if not 0 <= largest <= most_ids(len(ids)):
         facts = f"{len(ids)} tokens with ids up to {largest}, expected ids without large gaps"
         raise DataError(f"JsonTokenizer: tokenizer.json has {facts}; {REMEDY}")
     return ids
