@@ -60,6 +60,19 @@ def test_a_tensor_is_not_read_before_it_is_asked_for(tmp_path):
     assert peak < 2**20 and not view.flags.writeable and view[5, 7] == 1
 
 
+def test_bf16_is_read_though_numpy_has_no_such_dtype(tmp_path):
+    """It is the upper half of a float32, so values that need no more bits come back exactly."""
+    values = np.array([[1.0, -2.5, 0.0], [3e38, 2.0**-126, np.inf]], np.float32)
+    halves = (values.view(np.uint32) >> 16).astype("<u2")
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}}).encode()
+    (tmp_path / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header + halves.tobytes())
+    tensor = read_tensors(tmp_path)["a"]
+    assert (tensor.dtype, tensor.n_bytes) == ("BF16", 12)
+    expected = halves.astype(np.uint32) * 2**16  # bits
+    np.testing.assert_array_equal(tensor.read().view(np.uint32), expected, strict=True)
+    assert tensor.read()[0].tolist() == [1.0, -2.5, 0.0] and tensor.read()[1, 2] == np.inf
+
+
 @pytest.fixture
 def sharded(tmp_path):
     """A folder of two parts, and its index."""
