@@ -117,6 +117,23 @@ def written(model, folder):
     return read_config(folder), {name: tensor.read() for name, tensor in read_tensors(folder).items()}
 
 
+SHAPES = {  # as transformers writes them: (d_out, d_in), but where Conv1D has ours
+    "GPT2LMHeadModel": {"transformer.h.0.mlp.c_fc.weight": (8, 32), "transformer.h.1.attn.c_attn.bias": (24,), "lm_head.weight": (11, 8)},
+    "BertForMaskedLM": {"bert.encoder.layer.0.intermediate.dense.weight": (12, 8), "cls.predictions.bias": (11,)},
+    "T5Model": {"decoder.block.2.layer.2.DenseReluDense.wo.weight": (8, 10), "encoder.block.1.layer.0.SelfAttention.q.weight": (12, 8)},
+    "BartForConditionalGeneration": {"final_logits_bias": (1, 11), "model.decoder.layers.0.fc1.weight": (12, 8),
+                                     "model.encoder.embed_positions.weight": (11, 8)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_tensors_lie_as_in_published_files(tmp_path, name):
+    """Catches a layout that only our own reader understands."""
+    HUB_CASES[name]().save_pretrained(tmp_path)
+    tensors = read_tensors(tmp_path)
+    assert {path: tensors[path].shape for path in SHAPES[name]} == SHAPES[name]
+
+
 # ---------------------------------------------------------------------------------------- names in files
 
 
