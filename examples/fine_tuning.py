@@ -12,7 +12,7 @@ that stays frozen; LoRA; and GPT-1's auxiliary loss. Each is trained with three 
 Judged on a tenth of the reviews, which no stage has seen. The stages are checkpoints: the same command goes on from the last.
 
 At this size the stages do not pay yet. Mean accuracies with the defaults: from scratch 0.623, general text only 0.584, all
-three stages 0.611, rates by depth 0.543, the head alone 0.523, LoRA 0.526; with the next word 0.620 (two seeds). After
+three stages 0.611, rates by depth 0.543, the head alone 0.523, LoRA 0.526; with the next word 0.604. After
 three epochs of general text and one of reviews the model says the next word at 5.7 nats, little better than from words'
 frequencies: it brings little along, and what keeps the body as it is, frozen or with small rates, keeps it from learning. The
 middle stage is worth 2.6 points over general text alone. --general-epochs and --reviews-epochs make the stages longer.
