@@ -87,6 +87,11 @@ def test_keys_that_tinytx_does_not_know_are_kept(tmp_path):
     model = load(tmp_path)
     model.save_pretrained(tmp_path / "again")
     assert read_config(tmp_path / "again") == config | kept | {"torch_dtype": "float32"}
+    other = GPT(dataclasses.replace(model.config, dropout=0.4), rng=np.random.default_rng(0))
+    other.published = model.body.published
+    other.save_pretrained(tmp_path / "other")
+    changed = {"resid_pdrop": 0.4, "architectures": ["GPT2Model"], "torch_dtype": "float32"}
+    assert read_config(tmp_path / "other") == config | kept | changed
 
 
 def test_a_body_is_read_out_of_a_file_with_a_head(tmp_path):
