@@ -55,7 +55,7 @@ wide. But over steps of a thousandth a smooth function changes too, and there ma
 called when a backward seems to be wrong, takes the median of the differences, on which a few kinks have no effect, and
 the smallest over several orders: noise is equally large in all orders, while a smooth part falls from order to order
 (More and Wild, "Estimating computational noise", 2011). It counts only if steps four times as large give the same, or
-all orders do: where the stairs are so wide that only the largest steps cross them, there are no larger steps to compare.
+all orders do and smaller steps show nothing: there are stairs, so wide that no larger steps are left to compare with.
 """
 
 import math
@@ -200,7 +200,9 @@ def noise_floor(f, scale):
         for (fine, _), (coarse, _) in zip(floors, floors[1:]):
             if coarse <= 16 * fine:  # noise does not depend on the step, a steep smooth function does
                 found = max(found, fine, coarse)
-        found = max([found, *(least for least, most in floors if most <= 3 * least)])
+        for (finer, _), (least, most) in zip(floors, floors[1:]):
+            if finer == 0 and most <= 3 * least:  # stairs that only these steps cross
+                found = max(found, least)
     return found
 
 
