@@ -218,3 +218,11 @@ def test_labels_are_a_jump():
     report = gradcheck(hinge, X, np.ones_like(X), backward=lambda dy, label: (dy * (label == 1), 0 * label))
     assert [tensor.verdict for tensor in report.tensors] == ["PASS", "KINK"]
     assert "here the value jumps" in report["label"].reason
+
+
+def test_what_is_frozen_is_checked():
+    """Its gradient is not recorded in training, but it is the layer's all the same; the layer stays frozen."""
+    layer = Scale(5)
+    layer.weight.frozen = True
+    report = gradcheck(layer, X)
+    assert report and report["weight"].norm > 0 and layer.weight.frozen
