@@ -142,7 +142,7 @@ EARLIER = ("f.expand.bias", "f.expand.weight", "norm.weight", "norm.bias")
 FAULTS = [
     fault(
         "layer norm over the batch", NORM, {"target": NormOver(0)},
-        found_in=MUTANT, hidden_by=RIGHT, caught_by="batch_check", says="beside those of row 0 alone", unseen={},
+        found_in=MUTANT, hidden_by=RIGHT, caught_by="batch_check", says="of a batch: y beside row 0 alone", unseen={},
     ),
     fault(
         "layer norm over the positions", NORM, {"target": NormOver(1)},

@@ -12,7 +12,7 @@ TABLE = {
         ("the output matrix is drawn like the others", "bias=output_bias, init=init_output or init", "bias=output_bias, init=init"),
         ("each part of a text is turned from position 0 on", "start = slot.length if slot and memory is None else 0", "start = 0"),
         ("queries are not turned", "q = self._project(self.query, x, self.n_heads, tape, start)",
-         "q = self._split(self.query(x, tape), self.n_heads).swapaxes(1, 2)"),
+         "q = self._split(self.query(x, tape), self.n_heads)"),
     ],
     "layers/rotary.py": [
         ("the layout is lost", "start, neighbours=self.neighbours)", "start)"),

@@ -99,7 +99,7 @@ class MultiHeadAttention(Layer):
 
         Where there are others and no memory, dmemory is None.
         """
-        dy = self._split(self.output.backward(dy, tape), self.n_heads).swapaxes(1, 2)
+        dy = self._split(self.output.backward(dy, tape), self.n_heads)
         to_itself = tape.pop(self)
         dq, dk, dv, *dothers = self.core.backward(dy, tape)
         if to_itself:  # keys and values of earlier positions, from a state, are constants
@@ -137,7 +137,7 @@ class MultiHeadAttention(Layer):
         def keys_and_values():
             source, groups = x if memory is None else memory, self.n_kv_heads
             k = self._project(self.key, source, groups, tape, start)
-            return k, self._split(self.value(source, tape), groups).swapaxes(1, 2)
+            return k, self._split(self.value(source, tape), groups)
 
         if slot is None:
             return q, *keys_and_values()
@@ -146,7 +146,7 @@ class MultiHeadAttention(Layer):
     def _project(self, linear, x, n_heads, tape, start):
         """(B, T, D) -> (B, H, T, K), turned by positions from ``start`` on."""
         y = self._split(linear(x, tape), n_heads)
-        return (self.rotary(y, tape, start=start) if self.rotary else y).swapaxes(1, 2)
+        return self.rotary(y.swapaxes(1, 2), tape, start=start).swapaxes(1, 2) if self.rotary else y
 
     def _project_backward(self, linear, dy, tape):
         """(B, H, T, K) -> (B, T, D)."""
@@ -156,11 +156,11 @@ class MultiHeadAttention(Layer):
 
     @staticmethod
     def _split(x, n_heads):
-        """(B, T, H K) -> (B, T, H, K), a view."""
-        return x.reshape(*x.shape[:2], n_heads, -1)
+        """(B, T, H K) -> (B, H, T, K), a view."""
+        return x.reshape(*x.shape[:2], n_heads, -1).swapaxes(1, 2)
 
     @staticmethod
     def _merge(x):
-        """(B, H, T, K) -> (B, T, H K): first the axes back, then the heads side by side."""
+        """(B, H, T, K) -> (B, T, H K), the inverse of `_split`: first the axes back, then the heads side by side."""
         x = x.swapaxes(1, 2)
         return x.reshape(*x.shape[:2], -1)
