@@ -165,6 +165,12 @@ def test_files_are_short(path):
     assert len(path.read_text().splitlines()) <= LINES
 
 
+def test_files_of_tests_have_names_of_their_own():
+    """pytest imports them by name alone: of two files of one name it takes neither, in a run of the whole suite."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 # ---------------------------------------------------------------------------------------- layers
 
 

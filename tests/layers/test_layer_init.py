@@ -59,7 +59,7 @@ def test_the_generator_handed_in_is_the_only_one():
 
 
 def test_unknown_activation():
-    with pytest.raises(ValueError, match="unknown name 'swish', expected one of gelu, gelu_tanh, relu, tanh"):
+    with pytest.raises(ValueError, match="unknown name 'swish', expected one of gelu, gelu_tanh, relu, silu, tanh"):
         Activation("swish")
 
 

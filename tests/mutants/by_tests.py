@@ -36,6 +36,7 @@ NEAREST = {
     "kernel.py": ["test_kernel.py", "ops/test_activations.py", "ops/test_dropout.py"],
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_bias.py"],
+    "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],
     "ops/rotate.py": ["ops/test_positions.py", "layers/test_layer_rotary.py", "ops/test_properties_of_ops.py"],
     "layers/rotary.py": ["layers/test_layer_rotary.py"],
     "ops/alibi.py": ["layers/test_layer_rotary.py"],
