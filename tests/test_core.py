@@ -255,6 +255,16 @@ def test_replicate_shares_values_and_owns_gradients():
     assert not model.embed.weight.grad.any()
 
 
+def test_a_replica_knows_what_is_frozen():
+    """Catches a thread that computes a gradient which nobody uses."""
+    layer = Linear(3, 2, rng=np.random.default_rng(0))
+    layer.weight.frozen = True
+    replica, tape = layer.replicate(), Tape()
+    replica.backward(replica(np.ones((4, 3), np.float32), tape), tape)
+    assert (replica.weight.frozen, replica.bias.frozen) == (True, False)
+    assert replica.bias.grad.any() and not replica.weight.grad.any()
+
+
 def test_state_dict_comes_back():
     model, other = Chain(), Chain()
     for parameter in model.parameters():
