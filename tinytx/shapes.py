@@ -143,3 +143,11 @@ def contiguous(x):
 def rows(x):
     """Return x as a `contiguous` matrix of its last axis, (N, D), of which either may be 0: a view where it can be."""
     return contiguous(x).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def elementwise(loop, *arrays):
+    """Return what a kernel ``loop(out, *arrays)`` makes of arrays of one shape, which it gets flat and `contiguous`."""
+    flat = [contiguous(array).reshape(-1) for array in arrays]
+    out = np.empty_like(flat[0])
+    loop(out, *flat)
+    return out.reshape(arrays[0].shape)

@@ -23,7 +23,7 @@ TABLE = {
         ("an answer may end before it starts", "np.triu(np.outer(p[0, own], p[1, own]))", "np.outer(p[0, own], p[1, own])"),
         ("an answer has a token too many", "longest - 1)", "longest)"),
         ("an answer ends inside a word", 'np.searchsorted(words, words, "right") - 1', "np.arange(len(words))"),
-        ("the question's tokens can be answers", "allowed = np.isin(rows, part)", "allowed = np.ones(len(rows), bool)"),
+        ("the question's tokens can be answers", "allowed = own | (none", "allowed = np.ones(len(rows), bool) | (none"),
         ("the end of a long text is not read", "max(1, len(inside) - min(overlap, room - 1))", "max(1, len(inside) - room)"),
         ("no answer is as likely as it starts", "float(p[0, 0] * p[1, 0])", "float(p[0, 0])"),
     ],

@@ -25,7 +25,7 @@ TABLE = {
         ("the first head has slope 1", "for h in range(1, lower + 1)", "for h in range(lower)"),
     ],
     "ops/rotate.py": [
-        ("angles in float32", "* frequencies.astype(np.float64)", "* frequencies.astype(x.dtype)"),
+        ("angles in float32", "* np.frombuffer(frequencies)", "* np.frombuffer(frequencies).astype(dtype)"),
         ("frequencies fall with K / 2", "np.arange(0, width, 2) / max", "np.arange(width // 2) / max"),
         ("slow pairs stay, fast ones are lowered", "((1 - m) / factor + m) * f", "((1 - m) + m / factor) * f"),
         ("the last numbers are lost", "for i in range(2 * n, k_size)", "for i in range(2 * n, k_size - 1)"),

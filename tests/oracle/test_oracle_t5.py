@@ -1,6 +1,5 @@
 """T5, both versions, beside transformers' ``T5ForConditionalGeneration``: logits, loss and every gradient."""
 
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,23 +10,12 @@ F = torch.nn.functional
 pytestmark = pytest.mark.oracle
 
 from model_cases import MODEL_CASES  # noqa: E402
+from published import all_in_float64  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
 
 ATTENTION = {"q": "query", "k": "key", "v": "value", "o": "output"}
 FEED_FORWARD = {"wi": "expand", "wi_0": "gate", "wi_1": "expand", "wo": "contract"}
-
-
-@contextmanager
-def all_in_float64():
-    """Let the library's own casts to float32 be casts to float64, while a model is made and while it runs."""
-    kept = torch.float32, torch.float, torch.Tensor.float
-    torch.float32 = torch.float = torch.float64
-    torch.Tensor.float = torch.Tensor.double
-    try:
-        yield
-    finally:
-        torch.float32, torch.float, torch.Tensor.float = kept
 
 
 def our_path(name):

@@ -10,7 +10,7 @@ from tinytx.recipes import reviews
 from tinytx.recipes.reviews import NEGATIVE, POSITIVE, SETTINGS, prepare
 from tinytx.training import load_checkpoint
 
-DATA = Path("/work/shared/data")
+DATA = Path(package.__file__).parents[2] / "shared/data"
 SMALL = "--d-model 16 --n-heads 2 --n-layers 1 --max-len 12 --batch-size 8 --warmup 3 --threads 1 --lr 1e-2 --dropout 0"
 
 

@@ -23,15 +23,15 @@ class InspectFlags(Flags):
     """Which batch is timed."""
 
     command = "inspect"
-    batch_size: int = setting(1, "rows of the batch that is timed; 0 reads headers only, no weights", minimum=0, maximum=4096)
+    batch_size: int = setting(1, "rows of the batch that is timed; 0 times none, and reads only the headers of Hugging Face's files", minimum=0, maximum=4096)
     length: int = setting(64, "tokens of each row, if the model reads so many", minimum=2)
 
 
 def add_arguments(parser):
     """Add the arguments of this command."""
     parser.description = """Print what a model is: its class, its parameters, every tensor of its files, and the memory
-    and seconds that a batch takes in one thread. Tensors are listed from the files' headers; weights are loaded for the
-    batch alone."""
+    and seconds that a batch takes in one thread. Tensors of Hugging Face's files are listed from the headers, and
+    weights are loaded for the batch alone; a run's checkpoint is loaded."""
     parser.epilog = "Example: python -m tinytx inspect models/gpt2 --batch-size 8 --length 256"
     where = "folder with config.json and model.safetensors, folder of a run, or one .safetensors file"
     parser.add_argument("path", metavar="FOLDER", help=where)

@@ -31,10 +31,8 @@ The same in plain NumPy: ``gelu`` and ``gelu_tanh`` in ``plain.py``.
 
 import math
 
-import numpy as np
-
 from tinytx.kernel import exp, kernel, normal_cdf
-from tinytx.shapes import check_float, check_gradient, contiguous
+from tinytx.shapes import check_float, check_gradient, elementwise
 
 A = 0.044715
 C = math.sqrt(2 / math.pi)
@@ -76,14 +74,6 @@ def _tanh_backward(dx, dy, x):
         dx[i] = dy[i] * (s - (x[i] * slope * (one + a3 * x[i] * x[i]) if slope < 0 else zero))  # (4)
 
 
-def apply(loop, *arrays):
-    """Run an elementwise loop, whose first argument is its result, over flat contiguous arrays."""
-    flat = [contiguous(array).reshape(-1) for array in arrays]
-    out = np.empty_like(flat[0])
-    loop(out, *flat)
-    return out.reshape(arrays[0].shape)
-
-
 def gelu(x):
     """Return x P(x), the exact form with erf.
 
@@ -98,13 +88,13 @@ def gelu(x):
         x itself.
     """
     check_float("gelu", x=x)
-    return apply(_erf_forward, x), x
+    return elementwise(_erf_forward, x), x
 
 
 def gelu_backward(dy, saved):
     """Return dx of `gelu`."""
     check_gradient("gelu_backward", dy, saved.shape, saved.dtype, "x of shape", saved.shape)
-    return apply(_erf_backward, dy, saved)
+    return elementwise(_erf_backward, dy, saved)
 
 
 def gelu_tanh(x):
@@ -121,10 +111,10 @@ def gelu_tanh(x):
         x itself.
     """
     check_float("gelu_tanh", x=x)
-    return apply(_tanh_forward, x), x
+    return elementwise(_tanh_forward, x), x
 
 
 def gelu_tanh_backward(dy, saved):
     """Return dx of `gelu_tanh`."""
     check_gradient("gelu_tanh_backward", dy, saved.shape, saved.dtype, "x of shape", saved.shape)
-    return apply(_tanh_backward, dy, saved)
+    return elementwise(_tanh_backward, dy, saved)

@@ -17,7 +17,7 @@ The same in plain NumPy: ``relu`` in ``plain.py``.
 import numpy as np
 
 from tinytx.kernel import kernel
-from tinytx.shapes import check_float, check_gradient, contiguous
+from tinytx.shapes import check_float, check_gradient, elementwise
 
 
 @kernel
@@ -47,6 +47,4 @@ def relu(x):
 def relu_backward(dy, saved):
     """Return dx."""
     check_gradient("relu_backward", dy, saved.shape, saved.dtype, "y of shape", saved.shape)
-    dx = np.empty(dy.shape, dy.dtype)
-    _backward(dx.reshape(-1), contiguous(dy).reshape(-1), contiguous(saved).reshape(-1))
-    return dx
+    return elementwise(_backward, dy, saved)

@@ -56,6 +56,7 @@ One pair and a quarter turn for each position: (1, 0) at positions 0, 1, 2.
 The same in plain NumPy: ``rotate`` in ``plain.py``.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -90,6 +91,13 @@ def _turn(y, x, cos, sin, neighbours):
                         out[n + i] = row[n + i] * cos[t, i] + row[i] * sin[t, i]  # (2)
                 for i in range(2 * n, k_size):
                     out[i] = row[i]
+
+
+@lru_cache(8)
+def _cos_and_sin(frequencies, start, t, dtype):
+    """Return the cosines and sines (T, n) of all angles: once for the queries and keys of all blocks, which share them."""
+    angles = np.arange(start, start + t)[:, None] * np.frombuffer(frequencies)  # float64
+    return np.cos(angles).astype(dtype), np.sin(angles).astype(dtype)
 
 
 def rotate(x, frequencies, start=0, *, neighbours=False):
@@ -128,8 +136,8 @@ def rotate(x, frequencies, start=0, *, neighbours=False):
             f"of the {x.shape[3]} last numbers of x {x.shape}"
         )
     start, neighbours = check_whole("rotate", "start", start, *INT64), check_flag("rotate", "neighbours", neighbours)
-    angles = np.arange(start, start + x.shape[1])[:, None] * frequencies.astype(np.float64)
-    saved = Saved(np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype), neighbours, x.shape)
+    turns = _cos_and_sin(frequencies.astype(np.float64).tobytes(), start, x.shape[1], x.dtype)
+    saved = Saved(*turns, neighbours, x.shape)
     y = np.empty(x.shape, x.dtype)
     _turn(y, contiguous(x), saved.cos, saved.sin, neighbours)
     return y, saved

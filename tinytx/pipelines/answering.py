@@ -72,10 +72,9 @@ class Answerer(NamedTuple):
     def _chosen(self, encoding, rows, part, longest, none_allowed):
         """Return what the model says about a part of a text: its answers, and the score of there being none."""
         logits = self.model(encoding.ids[None, rows], segments=encoding.types[None, rows])[0]  # (T, 2)
-        allowed = np.isin(rows, part)
-        allowed[0] |= none_allowed
-        p, _ = ops.softmax(np.where(allowed[:, None], logits, -np.inf).T)  # (2, T)
         own = np.isin(rows, part)
+        allowed = own | (none_allowed & (np.arange(len(rows)) == 0))
+        p, _ = ops.softmax(np.where(allowed[:, None], logits, -np.inf).T)  # (2, T)
         pairs = np.tril(np.triu(np.outer(p[0, own], p[1, own])), longest - 1)  # (first, last)
         words, spans = encoding.words[part], encoding.offsets[part]
         starts = spans[np.searchsorted(words, words, "left"), 0]  # where the word of each token starts

@@ -197,12 +197,10 @@ def noise_floor(f, scale):
     found = 4 * EPS
     for steps in PROBES:
         floors = [_floors(f, scale * step) for step in steps]
-        for (fine, _), (coarse, _) in zip(floors, floors[1:]):
-            if coarse <= 16 * fine:  # noise does not depend on the step, a steep smooth function does
+        for (fine, _), (coarse, most) in zip(floors, floors[1:]):
+            wide_stairs = fine == 0 and most <= 3 * coarse  # that only these steps cross
+            if wide_stairs or coarse <= 16 * fine:  # noise does not depend on the step, a steep smooth function does
                 found = max(found, fine, coarse)
-        for (finer, _), (least, most) in zip(floors, floors[1:]):
-            if finer == 0 and most <= 3 * least:  # stairs that only these steps cross
-                found = max(found, least)
     return found
 
 
