@@ -35,6 +35,7 @@ def of(task, body, config, **asked):
 
 
 BERT = BertConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=12, n_segments=3)
+ROBERTA = BertConfig.roberta(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=12)
 PAIR = {"d_model": 8, "n_heads": 2, "n_encoder_layers": 2, "n_decoder_layers": 3, "max_len": 9}
 BART, MARIAN = TransformerConfig.bart(11, **PAIR, d_ff=12), TransformerConfig.marian(11, **PAIR)
 TWO = TransformerConfig(13, 11, **PAIR, positions="halves", tied="two-way", scaled_embedding=False, attention_dropout=0.2)
@@ -50,6 +51,11 @@ HUB_CASES = {
     "BertForSequenceClassification": of(TextClasses, Bert, BERT, n_classes=3, dropout=0.3),
     "BertForTokenClassification": of(Tags, Bert, BERT, n_classes=4),
     "BertForQuestionAnswering": of(Spans, Bert, BERT),
+    "RobertaModel": of(None, Bert, ROBERTA),
+    "RobertaForMaskedLM": of(HiddenWords, Bert, ROBERTA, next_sentence=False),
+    "RobertaForSequenceClassification": of(TextClasses, Bert, ROBERTA, n_classes=3, dropout=0.3),
+    "RobertaForTokenClassification": of(Tags, Bert, ROBERTA, n_classes=4),
+    "RobertaForQuestionAnswering": of(Spans, Bert, ROBERTA),
     "GPT2Model": of(None, GPT, GPTConfig(11, **GPT_SIZES, d_ff=12)),
     "GPT2LMHeadModel": of(NextToken, GPT, GPTConfig(11, **GPT_SIZES, tied_head=False, activation="relu", eps=0.01)),
     "OpenAIGPTModel": of(None, GPT, GPTConfig.gpt1(11, **GPT_SIZES)),

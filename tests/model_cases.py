@@ -8,7 +8,19 @@ import transformer_cases
 from cases import Seeded
 
 from tinytx.core import Layer
-from tinytx.models import GPT, T5, Bert, CharLSTM, CharLSTMConfig, GPTConfig, Llama, LlamaConfig, T5Config, Transformer
+from tinytx.models import (
+    GPT,
+    T5,
+    Bert,
+    BertConfig,
+    CharLSTM,
+    CharLSTMConfig,
+    GPTConfig,
+    Llama,
+    LlamaConfig,
+    T5Config,
+    Transformer,
+)
 from tinytx.tasks import (
     HiddenWords,
     NextToken,
@@ -45,6 +57,15 @@ def gpt(dtype, **options):
 def bert(dtype, variant="paper"):
     config = bert_cases.config_of(variant, dropout=0.2)
     return case(HiddenWords, Bert, config, bert_cases.batch_of(config), dtype, **bert_cases.heads_of(config, variant))
+
+
+def roberta(dtype):
+    """Padding at the start of a text, in its middle, and at its end."""
+    config = BertConfig.roberta(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2)
+    rng = np.random.default_rng(2)
+    ids, hidden = rng.integers(2, 11, (4, 7)), rng.random((4, 7)) < 0.4
+    ids[0, :2] = ids[1, 3] = ids[2, 6] = 1
+    return case(HiddenWords, Bert, config, (ids, np.where(hidden & (ids != 1), ids, -100)), dtype)
 
 
 PAD, LABELS = bert_cases.PAD, np.array([2, 0, -100, 1])
@@ -102,6 +123,7 @@ MODEL_CASES = {
     "gpt": gpt,
     "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),
     "bert": bert,
+    "bert roberta": roberta,
     "bert tutorial": lambda dtype: bert(dtype, "tutorial"),
     "bert text classes": lambda dtype: bert_head(TextClasses, dtype, LABELS, n_classes=3),
     "bert text classes, all poolings": lambda dtype: bert_head(

@@ -40,6 +40,14 @@ CONFIGS = {
     "bert tags": ("BertForTokenClassification", BERT | dict(num_labels=4)),
     "bert spans": ("BertForQuestionAnswering", BERT),
     "bert body": ("BertModel", BERT),
+    "roberta": ("RobertaForMaskedLM", BERT | dict(max_position_embeddings=11, type_vocab_size=1)),
+    "roberta classes": (
+        "RobertaForSequenceClassification",
+        BERT | dict(max_position_embeddings=11, type_vocab_size=1, num_labels=3, layer_norm_eps=0.1),
+    ),
+    "roberta tags": ("RobertaForTokenClassification", BERT | dict(max_position_embeddings=11, type_vocab_size=1, num_labels=4)),
+    "roberta spans": ("RobertaForQuestionAnswering", BERT | dict(max_position_embeddings=11, type_vocab_size=1)),
+    "roberta body": ("RobertaModel", BERT | dict(max_position_embeddings=11, type_vocab_size=1)),
     "llama": ("LlamaForCausalLM", LLAMA | dict(rms_norm_eps=0.1, rope_parameters=dict(rope_type="default", rope_theta=50.0))),
     "llama scaled": (
         "LlamaForCausalLM",
@@ -70,13 +78,14 @@ CONFIGS = {
 }  # fmt: skip
 SHARED = {
     "Bert": dict(pad_token_id=PAD),
+    "Roberta": dict(pad_token_id=PAD, bos_token_id=0, eos_token_id=2),
     "Bart": dict(pad_token_id=PAD, decoder_start_token_id=2, eos_token_id=2, bos_token_id=0, forced_eos_token_id=None),
     "Marian": dict(pad_token_id=PAD, decoder_start_token_id=PAD, eos_token_id=0, forced_eos_token_id=None),
     "GPT2": dict(bos_token_id=0, eos_token_id=0),
     "T5": dict(pad_token_id=PAD, decoder_start_token_id=PAD, eos_token_id=2),
 }
 V = 20
-WITHOUT = {"add_pooling_layer": False}  # ours has none: it belongs to the heads that use it
+WITHOUT = {name: {"add_pooling_layer": False} for name in ("bert body", "roberta body")}  # ours belongs to the heads that use it
 
 
 class Batch(NamedTuple):
@@ -107,7 +116,7 @@ def new(name, dtype=np.float64, seed=0, **changes):
     config = cls.config_class(vocab_size=V, attn_implementation="eager", **shared | sizes | changes)
     generator, double = torch.Generator().manual_seed(seed), dtype == np.float64
     with all_in_float64(double):
-        model = cls(config, **(WITHOUT if name == "bert body" else {})).to(torch.float64 if double else torch.float32).eval()
+        model = cls(config, **WITHOUT.get(name, {})).to(torch.float64 if double else torch.float32).eval()
         with torch.no_grad():
             for parameter in filter(lambda parameter: parameter.requires_grad, model.parameters()):
                 parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
@@ -136,11 +145,15 @@ def batch_of(name, seed=0, rows=3, t=7):
         return Batch((ids,), {"input_ids": torch.tensor(ids)})
     for row in range(rows):
         ids[row, t - 2 * row :] = PAD
+    if family == "roberta":
+        ids[1, 2] = PAD  # its positions do not count padding, wherever it stands
     seen = torch.tensor(ids != PAD).long()
     if family == "bert":
         segments = np.sort(rng.integers(0, 2, (rows, t)), axis=1)
         theirs = {"input_ids": torch.tensor(ids), "attention_mask": seen, "token_type_ids": torch.tensor(segments)}
         return Batch((ids,), theirs, {"segments": segments}, ids != PAD)
+    if family == "roberta":
+        return Batch((ids,), {"input_ids": torch.tensor(ids), "attention_mask": seen}, seen=ids != PAD)
     target = rng.integers(3, V, (rows, t - 2))
     return Batch((ids, target), {"input_ids": torch.tensor(ids), "attention_mask": seen, "decoder_input_ids": torch.tensor(target)})
 

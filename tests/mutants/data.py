@@ -61,6 +61,9 @@ TABLE = {
     ],
     "data/batches/rows.py": [
         ("of two long sentences the first is cut more", "(room + 1) // 2", "room // 2"),
+        ("a document's end is not seen inside a row", "between = [sep_id] if rows[-1] else []", "between = []"),
+        ("a row begins with a separator", "sentence = sentence[len(between) :]", "pass"),
+        ("a separator stands between all sentences", "            between = []\n", ""),
     ],
     "data/batches/sentence_pairs.py": [
         ("a random sentence may come from the same document",

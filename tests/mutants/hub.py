@@ -25,6 +25,9 @@ TABLE = {
         ("float64 is read as float32", "dtype = np.float64 if", "dtype = np.float32 if"),
         ("a task is read as any body", "issubclass(family.body, kind)", "True"),
     ],
+    "hub/roberta.py": [
+        ("as many rows of positions are written as there are tokens", "config.max_len + config.pad_id + 1", "config.max_len"),
+    ],
     "hub/t5.py": [
         ("an output layer of its own is taken for a copy", 'scaled is not False or "lm_head.weight" not in names', "True"),
     ],

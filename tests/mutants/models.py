@@ -89,6 +89,9 @@ TABLE = {
          "config.dropout if config.embedding_dropout is None else config.embedding_dropout",
          "config.embedding_dropout or config.dropout"),
         ("padding is masked, asked for or not", "if config.masks_padding and ids.ndim == 2", "if ids.ndim == 2"),
+        ("RoBERTa's words are counted from pad_id on", "np.where(words, np.cumsum(words, axis=-1), 0) + pad_id",
+         "np.where(words, np.cumsum(words, axis=-1) - 1, 0) + pad_id"),
+        ("RoBERTa's positions count padding", "np.cumsum(words, axis=-1)", "np.arange(1, words.shape[-1] + 1)"),
         ("the tutorial pads with its mask token", '"pad_id": vocab_size - 3', '"pad_id": vocab_size - 1'),
     ],
     "models/gpt.py": [

@@ -16,7 +16,7 @@ from tinytx.data.batches.labelled_batches import LabelledBatches
 from tinytx.data.batches.masked_batches import MaskedBatches
 from tinytx.data.batches.masking import mask_words
 from tinytx.data.batches.pair_batches import PairBatch, PairBatches
-from tinytx.data.batches.rows import framed, joined, pad
+from tinytx.data.batches.rows import framed, full_sentences, joined, pad
 from tinytx.data.batches.sentence_pairs import SentencePairs, next_sentence_pairs, sentence_order_pairs
 from tinytx.data.batches.streams import stream_batch
 from tinytx.data.batches.windows import IGNORE_INDEX, random_batch, split, windows
@@ -63,6 +63,7 @@ __all__ = [
     "documents",
     "encode_pairs",
     "framed",
+    "full_sentences",
     "joined",
     "load_tokenizer",
     "mask_words",

@@ -5,6 +5,9 @@ The Transformer's encoder, with four differences: positions are learned, a norm 
 trains it.
 
 `BertConfig` is the paper's base model, and `BertConfig.tutorial` a well known small one, made of the same parts.
+`BertConfig.roberta` is RoBERTa (Liu et al. 2019, arXiv:1907.11692): a BERT that was trained longer, on other batches. Only
+its positions differ: it counts the words of a text from ``pad_id + 1`` on, and padding has the row ``pad_id`` of the table.
+So a text's vectors are the same wherever its padding stands.
 """
 
 import numpy as np
@@ -51,8 +54,8 @@ class BertConfig(Settings):
     )
     embedding_norm: bool = setting(True, "whether a layer norm follows the sum of the embeddings")
     positions: str = setting(
-        "learned", "vectors of positions; doubled are the tutorial's sinusoids (tinytx.ops.positions, equation (5))",
-        choices=POSITIONS,
+        "learned", "vectors of positions; doubled are the tutorial's sinusoids (tinytx.ops.positions, equation (5)); counted "
+        "are learned ones that leave out padding (RoBERTa)", choices=(*POSITIONS, "counted"),
     )  # fmt: skip
     activation: str = setting("gelu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
@@ -96,6 +99,25 @@ class BertConfig(Settings):
         }
         return cls(vocab_size, **settings | changes)
 
+    @classmethod
+    def roberta(cls, vocab_size=50265, **changes):
+        """Return the config of RoBERTa's base model, whose tokens are parts of words made of bytes."""
+        return cls(vocab_size, **{"n_segments": 1, "positions": "counted", "eps": 1e-5, "pad_id": 1} | changes)
+
+
+def counted_places(ids, pad_id):
+    """Return the row of each word in RoBERTa's table of positions.
+
+    The n-th word of a text, counted from 0, has the row pad_id + 1 + n, and padding the row pad_id.
+
+    Examples
+    --------
+    >>> counted_places(np.array([[1, 7, 8, 9, 1]]), pad_id=1)
+    array([[1, 2, 3, 4, 1]])
+    """
+    words = ids != pad_id
+    return np.where(words, np.cumsum(words, axis=-1), 0) + pad_id
+
 
 class Bert(Pretrained, Layer):
     """An encoder of texts in one or two parts: ids to a vector for each position.
@@ -119,6 +141,7 @@ class Bert(Pretrained, Layer):
         d, eps, draw = config.d_model, config.eps, {"rng": rng, "dtype": dtype}
         embedding = {**draw, "init": init_embedding}
         p = config.dropout if config.embedding_dropout is None else config.embedding_dropout
+        counted = config.positions == "counted"
         self.encoder = Stack(
             Embedding(config.vocab_size, d, **embedding),
             make_blocks(
@@ -126,7 +149,8 @@ class Bert(Pretrained, Layer):
                 feed_forward_dropout=config.feed_forward_dropout, eps=eps, init=self.init, **draw,
             ),
             segment=Embedding(config.n_segments, d, **embedding) if config.n_segments else None,
-            position=make_positions(config, **embedding),
+            position=None if counted else make_positions(config, **embedding),
+            place=Embedding(config.pad_id + 1 + config.max_len, d, **embedding) if counted else None,
             embedding_norm=LayerNorm(d, eps=eps, dtype=dtype) if config.embedding_norm else None,
             norm=LayerNorm(d, eps=eps, dtype=dtype) if config.norm_order == "pre" else None,
             dropout=p,
@@ -170,7 +194,8 @@ class Bert(Pretrained, Layer):
             segments = check_ids("Bert", segments, config.n_segments, what="segment")
         check_shape("Bert", "segments", segments, ids.shape, "ids of shape", ids.shape)
         mask = padding_mask(ids, config.pad_id) if config.masks_padding and ids.ndim == 2 else None
-        return self.encoder(ids, tape, mask=mask, segments=segments)
+        places = counted_places(ids, config.pad_id) if self.encoder.place and ids.ndim == 2 else None
+        return self.encoder(ids, tape, mask=mask, segments=segments, places=places)
 
     def backward(self, dhidden, tape):
         """Add the gradients of `forward`; ids have none, so nothing is returned."""

@@ -90,6 +90,8 @@ class Stack(Layer):
         After the last block.
     segment : Embedding, optional
         Of the parts of a text.
+    place : Embedding, optional
+        Of places that the caller counts, in place of ``position``.
     embedding_norm : Layer, optional
         After the sum of tokens, segments and positions.
     dropout : float in [0, 1)
@@ -101,15 +103,16 @@ class Stack(Layer):
     """
 
     def __init__(
-        self, token, blocks, *, position=None, relative=None, norm=None, segment=None, embedding_norm=None, dropout=0.0,
-        max_len, name="Stack: ids",
+        self, token, blocks, *, position=None, relative=None, norm=None, segment=None, place=None, embedding_norm=None,
+        dropout=0.0, max_len, name="Stack: ids",
     ):  # fmt: skip
         self.max_len, self.name = max_len, name
-        self.token, self.segment, self.position, self.embedding_norm = token, segment, position, embedding_norm
+        self.token, self.segment, self.position, self.place = token, segment, position, place
+        self.embedding_norm = embedding_norm
         self.dropout = Dropout(dropout)
         self.relative, self.blocks, self.norm = relative, blocks, norm
 
-    def forward(self, ids, *others, tape=None, segments=None, state=None, **settings):
+    def forward(self, ids, *others, tape=None, segments=None, places=None, state=None, **settings):
         """Return what the blocks make of each position.
 
         Parameters
@@ -120,6 +123,8 @@ class Stack(Layer):
         tape : Tape, optional
         segments : integers (B, T), optional
             Which part of its text each token belongs to, where the stack has segments.
+        places : integers (B, T), optional
+            The row of ``place`` for each token, where the stack has it.
         state : State, optional
             Holds the positions before ``ids``, which are added to it.
         **settings
@@ -135,7 +140,7 @@ class Stack(Layer):
             If an id is not in the vocabulary, or the positions exceed ``max_len``.
         """
         start = state.length if state is not None else 0
-        x = self._embed(ids, segments, start, tape)
+        x = self._embed(ids, segments, places, start, tape)
         if self.relative:
             stop = start + x.shape[1]
             others = *others, None, self.relative(np.arange(start, stop), np.arange(stop), tape)
@@ -158,8 +163,8 @@ class Stack(Layer):
         self._embed_backward(dx, tape)
         return (None, *dothers) if dothers else None
 
-    def _embed(self, ids, segments, start, tape):
-        """Ids (B, T), and segments (B, T) if there are such -> (B, T, D)."""
+    def _embed(self, ids, segments, places, start, tape):
+        """Ids (B, T), and segments and places (B, T) if there are such -> (B, T, D)."""
         ids = np.asarray(ids)
         if ids.ndim != 2 or ids.size == 0 or start + ids.shape[1] > self.max_len:
             raise ValueError(
@@ -169,6 +174,8 @@ class Stack(Layer):
         x = self.token(ids, tape)
         if self.segment:
             x = x + self.segment(segments, tape)
+        if self.place:
+            x = x + self.place(places, tape)
         if self.position:
             x = self.position(x, tape, start=start)
         if self.embedding_norm:
@@ -181,6 +188,8 @@ class Stack(Layer):
             dx = self.embedding_norm.backward(dx, tape)
         if self.position:
             dx = self.position.backward(dx, tape)
+        if self.place:
+            self.place.backward(dx, tape)
         if self.segment:
             self.segment.backward(dx, tape)
         self.token.backward(dx, tape)

@@ -13,6 +13,7 @@ from tinytx.pipelines.texts import check_length, unknown_note
 from tinytx.tasks import HiddenWords
 
 HIDDEN = re.compile(r"<mask>|\[MASK\]", re.IGNORECASE)  # how a hidden word is written, whatever the tokenizer calls it
+WITH_SPACE = re.compile(f" ?(?:{HIDDEN.pattern})", re.IGNORECASE)  # which may belong to the word's token
 
 
 class Filled(NamedTuple):
@@ -82,7 +83,7 @@ class Filler(NamedTuple):
         if isinstance(tokenizer, JsonTokenizer):  # its file may say what becomes of the spaces around the token
             ids = tokenizer.encode(HIDDEN.sub(lambda _: hidden, text), allow=[hidden])
         else:
-            first, *parts = (tokenizer.encode(part) for part in HIDDEN.split(text))
+            first, *parts = (tokenizer.encode(part) for part in WITH_SPACE.split(text))
             ids = np.concatenate([first, *(ids for part in parts for ids in ([tokenizer.mask_id], part))]).astype(np.int64)
         check_length(ids, self.room, place, text)
         return ids

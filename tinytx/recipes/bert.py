@@ -40,7 +40,9 @@ class MaskedTextSettings(Settings):
     layout: str | None = setting(
         None, "a sentence on each line, or paragraphs; if not given, lines for a file", choices=("lines", "prose")
     )
-    tokenizer: str = setting("words", "what a token is", choices=("words", "wordpieces"), fixed=True)
+    tokenizer: str = setting(
+        "words", "what a token is; subwords are byte pairs", choices=("words", "wordpieces", "subwords"), fixed=True
+    )
     vocab_size: int = setting(40_000, "words, or pieces of words, at most", minimum=1, fixed=True)
     min_count: int = setting(
         1, "times that a word must occur to be in the vocabulary", minimum=1, fixed=True, only={"tokenizer": ("words",)}
@@ -50,11 +52,15 @@ class MaskedTextSettings(Settings):
         "none", "two sentences in a row: does the second follow, or are they swapped", choices=("none", *PAIRS),
         fixed=True,
     )  # fmt: skip
+    full_sentences: bool = setting(
+        False, "pack rows with whole sentences, each of them in one row; else each sentence begins a row",
+        only={"pairs": ("none",), "tokenizer": ("wordpieces", "subwords")},
+    )  # fmt: skip
     mask_rate: float = setting(0.15, "share of words that are asked for", minimum=0, maximum=1)
     always_mask: bool = setting(True, "hide them all; else 80 % are, 10 % become random words, 10 % stay")
     mask_unknown: bool = setting(False, "ask for words outside the vocabulary, too")
     static: bool = setting(False, "the same masks and pairs in every epoch, not new ones")
-    whole_words: bool = setting(False, "choose all pieces of a word together", only={"tokenizer": ("wordpieces",)})
+    whole_words: bool = setting(False, "choose all pieces of a word together", only={"tokenizer": ("wordpieces", "subwords")})
     batch_size: int = setting(64, "rows in a step", minimum=1, maximum=MOST_ROWS)
     drop_last: bool = setting(False, "leave out of an epoch what fills no whole batch")
     train_fraction: float = setting(
@@ -76,8 +82,16 @@ class Kept(NamedTuple):
     sentences: list
 
 
-def prepare(settings, before):
-    """Return what is `Prepared`: rows of sentences in which words are hidden."""
+def bert_config(settings, **from_data):
+    """Return the config of a BERT, whose texts have two parts or none."""
+    return BertConfig(**settings.fields_of(BertConfig) | from_data, n_segments=2 if settings.pairs != "none" else 0)
+
+
+def prepare(settings, before, config_of=bert_config):
+    """Return what is `Prepared`: rows of sentences in which words are hidden.
+
+    ``config_of(settings, vocab_size=V, pad_id=pad_id)`` returns the config of the model.
+    """
     texts, (whole, *valid) = read_documents(settings)
     train, rest = (whole, *valid) if valid else hold_out(whole, settings.train_fraction)
     if before:
@@ -90,15 +104,10 @@ def prepare(settings, before):
     validation = validation_batches(settings, tokenizer, held_out)
     if not any((batch[1] != IGNORE).any() for batch in validation):
         raise ValueError("no word is hidden in the rows that validate: take a longer text, or a larger --mask-rate")
-    two = settings.pairs != "none"
-    config = BertConfig(
-        **settings.fields_of(BertConfig) | {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id},
-        n_segments=2 if two else 0,
-    )
     return Prepared(
-        config=config,
+        config=config_of(settings, vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id),
         batch=batches,
-        task_settings={"head": settings.head, "next_sentence": two},
+        task_settings={"head": settings.head, "next_sentence": settings.pairs != "none"},
         validation=validation,
         digests={"text": digest(*texts)},
         tokenizers={"tokenizer": tokenizer.to_dict()},
@@ -155,11 +164,11 @@ def report(run, prepared, measured, shown):
     shown = examples(run.trainer.model, tokenizer, sentences, run.settings.seed)
     print("\n--- hidden words, and what the model says ---")
     for ids, word, guesses in shown:
-        print(tokenizer.decode(ids))
+        print(tokenizer.decode(ids).strip())
         said = ", ".join(f"{visible(tokenizer.names[i])} {p:.0%}" for i, p in guesses)
         print(f"  -> {said}    (it was: {visible(tokenizer.names[word])})")
     print("----------------------------------------------\n")
-    texts = [tokenizer.decode(ids) for ids, _, _ in shown]
+    texts = [tokenizer.decode(ids).strip() for ids, _, _ in shown]
     example = min(texts, key=lambda text: (text[:1] == "-", "'" in text, len(text)))
     return [
         command("fill", run.folder, example),

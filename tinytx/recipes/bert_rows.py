@@ -4,13 +4,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tinytx.data import (
+    BERT_SPECIAL,
     TUTORIAL_SPECIAL,
     MaskedBatches,
+    SubwordTokenizer,
     TutorialTokenizer,
     WordPieceTokenizer,
     builtin_corpus,
     documents,
     framed,
+    full_sentences,
     joined,
     next_sentence_pairs,
     read_text,
@@ -109,6 +112,9 @@ def make_tokenizer(settings, train):
             texts, settings.vocab_size, min_count=settings.min_count, special=special, lower=settings.lower
         )
     try:
+        if settings.tokenizer == "subwords":
+            texts = [" ".join(document) for document in train]
+            return SubwordTokenizer.from_texts(texts, settings.vocab_size, special=BERT_SPECIAL, lower=settings.lower)
         return WordPieceTokenizer.from_texts(texts, settings.vocab_size, lower=settings.lower)
     except MissingExtra as error:
         remedy = "or take --tokenizer words, which needs nothing, or the recipe bert"
@@ -119,9 +125,11 @@ def make_rows(settings, tokenizer, part):
     """Return the `Rows` of some documents.
 
     Without pairs, each sentence begins a row, which goes on with those after it until it is full; ``[CLS]`` and
-    ``[SEP]`` stand around it if the tokenizer has them. With pairs, a row is ``[CLS] A [SEP] B [SEP]``.
+    ``[SEP]`` stand around it if the tokenizer has them. With ``full_sentences``, each sentence is in one row. With pairs, a
+    row is ``[CLS] A [SEP] B [SEP]``.
     """
-    encoded = [[tokenizer.encode(sentence) for sentence in document] for document in part]
+    space = " " if settings.tokenizer == "subwords" else ""  # it belongs to the first word of a sentence inside a document
+    encoded = [[tokenizer.encode(space * (i > 0) + sentence) for i, sentence in enumerate(document)] for document in part]
     encoded = [[ids for ids in document if len(ids)] for document in encoded]
     flat = [ids for document in encoded for ids in document]
     frame = {"cls_id": tokenizer.cls_id, "sep_id": tokenizer.sep_id}
@@ -136,6 +144,8 @@ def make_rows(settings, tokenizer, part):
         return Rows(flat, (joined(flat, settings.max_len),))
     if settings.max_len < 3:
         raise ValueError(f"--max-len is {settings.max_len}, expected at least 3: [CLS], a token and [SEP]")
+    if settings.full_sentences:
+        return Rows(flat, (full_sentences(encoded, **frame, max_len=settings.max_len),))
     return Rows(flat, ([framed(row, **frame)[0] for row in joined(flat, settings.max_len - 2)],))
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tinytx.data import IGNORE_INDEX, MaskedBatches, TutorialTokenizer, framed, joined, pad
+from tinytx.data import IGNORE_INDEX, MaskedBatches, TutorialTokenizer, framed, full_sentences, joined, pad
 
 CLS, SEP = 1, 2
 IDS = {"cls_id": CLS, "sep_id": SEP}
@@ -47,6 +47,37 @@ def test_rows_without_room(parts, least):
     framed(*parts, **IDS, max_len=least)
     with pytest.raises(ValueError, match=f"framed: max_len is {least - 1}, expected at least {least}"):
         framed(*parts, **IDS, max_len=least - 1)
+
+
+# ---------------------------------------------------------------------------------------- full_sentences
+
+
+@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), min_size=1, max_size=5), st.integers(3, 30))
+@example([[3, 2], [4]], 12)
+@example([[3], [4, 9]], 10)
+def test_rows_of_whole_sentences(lengths, max_len):
+    """Each sentence is in one row, whole unless it is longer than any row; a row ends where the next has no room."""
+    words = iter(range(10, 10**6))
+    documents = [[[next(words) for _ in range(n)] for n in document] for document in lengths]
+    rows = [row.tolist() for row in full_sentences(documents, **IDS, max_len=max_len)]
+    assert all(row[0] == CLS and row[-1] == SEP and row.count(CLS) == 1 and len(row) <= max_len for row in rows)
+    inner = [row[1:-1] for row in rows]
+    expected = [sentence[: max_len - 2] for document in documents for sentence in document]
+    assert [i for row in inner for i in row if i != SEP] == [i for sentence in expected for i in sentence]
+    row_of = {i: number for number, row in enumerate(inner) for i in row}
+    for sentence in expected:
+        assert len({row_of[i] for i in sentence}) == 1
+    ends = {document[-1][: max_len - 2][-1] for document in documents}
+    for row, after in zip(inner, inner[1:]):
+        following = next(sentence for sentence in expected if sentence[0] == after[0])
+        assert len(row) + len(following) + (row[-1] in ends) > max_len - 2
+        assert all((i in ends) == (j == SEP) for i, j in zip(row, row[1:]) if i != SEP)
+
+
+def test_rows_of_whole_sentences_need_room():
+    with pytest.raises(ValueError, match="full_sentences: max_len is 2, expected a whole number of at least 3"):
+        full_sentences([[[5]]], **IDS, max_len=2)
+    assert full_sentences([], **IDS, max_len=3) == []
 
 
 # ---------------------------------------------------------------------------------------- joined

@@ -1,4 +1,4 @@
-"""Rows of ids: sentences in BERT's frame, sentences joined to rows of one length, rows padded to one array."""
+"""Rows of ids: sentences in BERT's frame, sentences joined to rows of one length or packed, rows padded to one array."""
 
 import numpy as np
 
@@ -89,6 +89,42 @@ def joined(sentences, max_len=20):
     t = min(max_len, len(words))
     around = np.concatenate([words, words[:t]])  # after the last sentence comes the first
     return [around[start : start + t] for start in (np.cumsum(lengths) - lengths).tolist()]
+
+
+def full_sentences(documents, *, cls_id, sep_id, max_len):
+    """Return rows that are packed with whole sentences, each sentence in one of them (RoBERTa, arXiv 1907.11692).
+
+    A row ends before the sentence that has no room in it. Where a document ends inside a row, there is one more ``[SEP]``.
+
+    Parameters
+    ----------
+    documents : list of lists of integer arrays (n,)
+    cls_id, sep_id : int
+    max_len : int
+        The largest number of tokens in a row, at least 3. A longer sentence loses tokens at its end.
+
+    Returns
+    -------
+    rows : list of int64 arrays (n,)
+
+    Examples
+    --------
+    >>> full_sentences([[[5, 6], [7]], [[8, 9]]], cls_id=2, sep_id=3, max_len=8)
+    [array([2, 5, 6, 7, 3, 8, 9, 3])]
+    >>> full_sentences([[[5, 6], [7]], [[8, 9]]], cls_id=2, sep_id=3, max_len=7)
+    [array([2, 5, 6, 7, 3]), array([2, 8, 9, 3])]
+    """
+    room, rows = check_whole("full_sentences", "max_len", max_len, 3) - 2, [[]]
+    for document in documents:
+        between = [sep_id] if rows[-1] else []
+        for sentence in document:
+            sentence = [*between, *sentence]
+            if len(rows[-1]) + len(sentence) > room:
+                rows.append([])
+                sentence = sentence[len(between) :]
+            rows[-1] += sentence[:room]
+            between = []
+    return [framed(row, cls_id=cls_id, sep_id=sep_id)[0] for row in rows if row]
 
 
 def pad(rows, pad_id):

@@ -103,7 +103,7 @@ class SubwordTokenizer(Tokenizer):
         """Return the content of a ``tokenizer.json``; raise ValueError if a special token is a part too."""
         names = self.special + tuple(self.parts)
         model = _library().models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=self.merges)
-        return json_of(_byte_level(model, self.lower), self)
+        return json_of(_byte_level(model, self.lower), self, mask_takes_space=True)
 
     def _pieces(self, text):
         self._check_encodable(text)

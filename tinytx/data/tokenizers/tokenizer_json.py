@@ -10,10 +10,11 @@ MARK = "\ufdd0"  # a code point that Unicode keeps free of any meaning: it begin
 REMEDY = "get the file again from where it was published"
 
 
-def json_of(library, tokenizer):
+def json_of(library, tokenizer, *, mask_takes_space=False):
     """Return the content of the ``tokenizer.json`` of the library's tokenizer that has the ids of one of ours.
 
-    Where ours has ``cls`` and ``sep``, the file frames texts by them: ``[CLS] text [SEP] second text [SEP]``.
+    Where ours has ``cls`` and ``sep``, the file frames texts by them: ``[CLS] text [SEP] second text [SEP]``. With
+    ``mask_takes_space`` the space before a hidden word belongs to it, as to any word of byte pairs.
     """
     from tokenizers import AddedToken
     from tokenizers.processors import TemplateProcessing
@@ -21,7 +22,8 @@ def json_of(library, tokenizer):
     if library.get_vocab_size() < tokenizer.vocab_size:
         facts = f"{tokenizer.vocab_size} tokens, expected different names, but there are {library.get_vocab_size()}"
         raise ValueError(f"{type(tokenizer).__name__}: {facts}: name the special tokens differently (special=)")
-    library.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in tokenizer.special])
+    mask = tokenizer.names[tokenizer.mask_id] if mask_takes_space and tokenizer.mask_id is not None else None
+    library.add_special_tokens([AddedToken(name, lstrip=name == mask, normalized=False, special=True) for name in tokenizer.special])
     if None not in (tokenizer.cls_id, tokenizer.sep_id):
         cls, sep = (tokenizer.names[i] for i in (tokenizer.cls_id, tokenizer.sep_id))
         ids = [(cls, tokenizer.cls_id), (sep, tokenizer.sep_id)]
