@@ -66,6 +66,12 @@ HUB_CASES = {
     "MistralForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, window=3, d_key=6)),
     "Qwen2Model": of(None, Llama, LlamaConfig(11, **LLAMA, qkv_bias=True)),
     "Qwen2ForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, qkv_bias=True, tied_head=True)),
+    "Phi3Model": of(None, Llama, LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.75)),
+    "Phi3ForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, d_key=8, window=3, rope_share=0.5)),
+    "GlmModel": of(None, Llama, LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.5, rope_neighbours=True, qkv_bias=True)),
+    "GlmForCausalLM": of(
+        NextToken, Llama, LlamaConfig(11, **LLAMA, n_kv_heads=2, rope_neighbours=True, rope_factor=3.0, rope_scaling="linear")
+    ),
     "T5Model": of(None, T5, T5Config.v1_1(11, **T5_SIZES, tied_head=True)),
     "T5ForConditionalGeneration": of(SequenceToSequence, T5, T5Config.v1_1(11, **T5_SIZES, max_len=30)),
 }

@@ -220,7 +220,7 @@ def alibi(make):
 
 def rotary(make):
     b, t, h, k = make.sizes(4)
-    layer = {"base": 3.0, "neighbours": make.choice(False, True)}
+    layer = {"base": 3.0, "neighbours": make.choice(False, True), "scale": 1.3}
     return LayerCase(make, lambda dtype: Rotary(2 * k, **layer), {"x": make.array(b, t, h, 2 * k + 1)}, start=make.choice(0, 4))
 
 

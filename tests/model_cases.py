@@ -136,6 +136,7 @@ MODEL_CASES = {
     "char_lstm": char_lstm,
     "llama": llama,
     "llama as Mistral and Qwen2": lambda dtype: llama(dtype, n_kv_heads=2, window=3, qkv_bias=True, tied_head=True),
+    "llama as GLM": lambda dtype: llama(dtype, rope_share=0.5, rope_neighbours=True, rope_factor=3.0, rope_scaling="yarn"),
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
     "t5": t5,

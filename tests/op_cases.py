@@ -52,7 +52,7 @@ def gate(make, activation, reach=0.25):
 def rotate(make, neighbours):
     b, t, h, n = make.sizes(4)
     x, frequencies = make.array(b, t, h, 2 * n + make.integers(0, 2)), np.geomspace(1.5, 0.01, n)
-    options = {"start": make.choice(0, 3), "neighbours": neighbours}
+    options = {"start": make.choice(0, 3), "neighbours": neighbours, "scale": make.choice(1.0, 1.3)}
     case = OpCase(ops.rotate, ops.rotate_backward, {"x": x}, batch=("x",), frequencies=frequencies, **options)
     return case
 

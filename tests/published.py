@@ -65,6 +65,38 @@ CONFIGS = {
     "mistral body": ("MistralModel", LLAMA | dict(sliding_window=None, num_key_value_heads=1)),
     "qwen2": ("Qwen2ForCausalLM", LLAMA),
     "qwen2 body": ("Qwen2Model", LLAMA),
+    "qwen2 yarn": (  # of six numbers of a pair each, some stay, some fall between, and some are slow
+        "Qwen2ForCausalLM",
+        LLAMA
+        | dict(
+            head_dim=12,
+            rope_parameters=dict(
+                rope_type="yarn", rope_theta=30.0, factor=4.0, beta_fast=3.0, beta_slow=0.5, original_max_position_embeddings=16
+            ),
+        ),
+    ),
+    "llama linear": ("LlamaForCausalLM", LLAMA | dict(rope_parameters=dict(rope_type="linear", rope_theta=9.0, factor=3.0))),
+    "mistral dynamic": ("MistralForCausalLM", LLAMA | dict(head_dim=6, rope_parameters=dict(rope_type="dynamic", rope_theta=9.0, factor=2.0))),
+    "phi3": (
+        "Phi3ForCausalLM",
+        LLAMA | dict(head_dim=8, rope_parameters=dict(rope_type="default", rope_theta=9.0, partial_rotary_factor=0.75)),
+    ),
+    "phi3 body": (
+        "Phi3Model",
+        LLAMA | dict(head_dim=8, sliding_window=3, rope_parameters=dict(rope_type="default", rope_theta=9.0, partial_rotary_factor=0.5)),
+    ),
+    "glm": (
+        "GlmForCausalLM",
+        LLAMA
+        | dict(
+            head_dim=12,
+            rope_parameters=dict(
+                rope_type="yarn", rope_theta=9.0, factor=3.0, beta_fast=2.0, attention_factor=0.7,
+                original_max_position_embeddings=16, partial_rotary_factor=0.7,
+            ),
+        ),
+    ),
+    "glm body": ("GlmModel", LLAMA | dict(head_dim=8, attention_bias=False)),
     "t5": ("T5ForConditionalGeneration", dict(d_model=8, d_kv=6, d_ff=10, num_heads=2, num_layers=2, num_decoder_layers=3)),
     "t5 body": (  # our body ends with the scale that theirs has in front of the output layer, where there is one
         "T5Model", dict(d_model=8, d_kv=6, d_ff=10, num_heads=2, num_layers=1, tie_word_embeddings=False)
@@ -79,6 +111,8 @@ CONFIGS = {
 SHARED = {
     "Bert": dict(pad_token_id=PAD),
     "Roberta": dict(pad_token_id=PAD, bos_token_id=0, eos_token_id=2),
+    "Phi3": dict(pad_token_id=PAD, eos_token_id=2),
+    "Glm": dict(pad_token_id=PAD),
     "Bart": dict(pad_token_id=PAD, decoder_start_token_id=2, eos_token_id=2, bos_token_id=0, forced_eos_token_id=None),
     "Marian": dict(pad_token_id=PAD, decoder_start_token_id=PAD, eos_token_id=0, forced_eos_token_id=None),
     "GPT2": dict(bos_token_id=0, eos_token_id=0),
@@ -141,7 +175,7 @@ def batch_of(name, seed=0, rows=3, t=7):
     """Return a `Batch` of random ids; sources are padded to several lengths."""
     rng, family = np.random.default_rng(seed), name.split()[0]
     ids = rng.integers(3, V, (rows, t))
-    if family.startswith("gpt") or family in ("llama", "mistral", "qwen2"):
+    if family.startswith("gpt") or family in ("llama", "mistral", "qwen2", "phi3", "glm"):
         return Batch((ids,), {"input_ids": torch.tensor(ids)})
     for row in range(rows):
         ids[row, t - 2 * row :] = PAD

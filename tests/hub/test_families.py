@@ -307,7 +307,12 @@ def test_older_files_of_llama_say_positions_in_two_keys(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     read = load(tmp_path).body.config
     assert (read.rope_base, read.rope_factor, read.rope_low, read.rope_high, read.rope_length) == (70.0, 4.0, 1.0, 3.0, 99)
-    for wrong in ({"type": "yarn", "factor": 2.0}, {"type": "llama3", "factor": 2.0}, [1], {"rope_type": 3}):
+    yarn = {"type": "yarn", "factor": 2.0, "original_max_position_embeddings": 99}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"rope_scaling": yarn}))
+    read = load(tmp_path).body.config
+    assert (read.rope_scaling, read.rope_factor, read.rope_low, read.rope_high) == ("yarn", 2.0, 1.0, 32.0)
+    wrong = [yarn | {"mscale": 0.7}, yarn | {"partial_rotary_factor": 0.5}, {"type": "longrope"}, {"type": "linear"}]
+    for wrong in (*wrong, {"type": "yarn", "factor": 2.0}, {"type": "llama3", "factor": 2.0}, [1], {"rope_type": 3}):
         (tmp_path / "config.json").write_text(json.dumps(config | {"rope_scaling": wrong}))
         with pytest.raises(FileError, match="rope_(parameters|scaling) is .*expected"):
             load(tmp_path)

@@ -64,7 +64,7 @@ def test_pictures_see_turned_keys():
 def test_frequencies():
     """Of the paper; and Llama 3.1's: fast pairs stay, slow ones are divided, those between follow a line."""
     np.testing.assert_allclose(rotary_frequencies(6, 1000.0), [1, 0.1, 0.01])
-    plain, lowered = rotary_frequencies(128, 500000.0), rotary_frequencies(128, 500000.0, scaling=(8, 1, 4, 8192))
+    plain, lowered = rotary_frequencies(128, 500000.0), rotary_frequencies(128, 500000.0, scaling=("llama3", 8, 1, 4, 8192))
     waves = 2 * math.pi / plain
     np.testing.assert_array_equal(lowered[waves < 8192 / 4], plain[waves < 8192 / 4])
     np.testing.assert_allclose(lowered[waves > 8192], plain[waves > 8192] / 8, rtol=1e-15)
@@ -74,8 +74,41 @@ def test_frequencies():
     np.testing.assert_allclose(lowered[between], ((1 - m) / 8 + m) * plain[between], rtol=1e-14)
 
 
+def test_all_frequencies_are_lowered():
+    """With half the frequencies, position 6 looks as position 3 did."""
+    x = RNG.normal(size=(B, 1, H, K))
+    half = Rotary(K, base=5.0, scaling=("linear", 2))
+    np.testing.assert_allclose(half(x, start=6), Rotary(K, base=5.0)(x, start=3), rtol=0, atol=1e-14)
+
+
+def test_frequencies_of_yarn():
+    """Of Qwen2.5, for 32 pairs: those that turn 32 times in 4,096 positions stay, those that turn once are divided."""
+    plain, lowered = rotary_frequencies(64, 10000.0), rotary_frequencies(64, 10000.0, scaling=("yarn", 4, 1, 32, 4096))
+    turns = 4096 * plain / (2 * math.pi)
+    first, last = (turns > 32).sum() - 1, (turns > 1).sum()  # rounded outwards
+    assert (first, last) == (10, 23)
+    np.testing.assert_array_equal(lowered[: first + 1], plain[: first + 1])
+    np.testing.assert_allclose(lowered[last:], plain[last:] / 4, rtol=1e-15)
+    m = (last - np.arange(first, last + 1)) / (last - first)
+    np.testing.assert_allclose(lowered[first : last + 1], (m + (1 - m) / 4) * plain[first : last + 1], rtol=1e-14)
+    step = rotary_frequencies(4, 10000.0, scaling=("yarn", 4, 1, 2, 2 * math.pi))  # both borders are at the first pair
+    np.testing.assert_allclose(step, [1, 0.01 / 4], rtol=1e-14)
+    with pytest.raises(ValueError, match="base is 1, expected more"):
+        rotary_frequencies(4, 1.0, scaling=("yarn", 4, 1, 32, 4096))
+
+
+def test_turned_numbers_are_scaled():
+    """And those that are not turned stay."""
+    x = RNG.normal(size=(B, T, H, K))
+    expected = Rotary(4)(x)
+    expected[..., :4] *= 1.3
+    np.testing.assert_allclose(Rotary(4, scale=1.3)(x), expected, rtol=1e-14)
+    with pytest.raises(ValueError, match="Rotary: scale is 0, expected a number above 0"):
+        Rotary(4, scale=0)
+
+
 def test_settings_reach_the_operation():
-    scaling = (8, 1, 4, 100)
+    scaling = ("llama3", 8, 1, 4, 100)
     expected = rotary_frequencies(6, 50.0, scaling=scaling)
     np.testing.assert_array_equal(Rotary(6, base=50.0, scaling=scaling).frequencies, expected)
     assert (expected < rotary_frequencies(6, 50.0)).any()

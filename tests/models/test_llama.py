@@ -1,5 +1,7 @@
 """Llama: settings that reach its layers, what a word sees, its size, its config."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def layers_of(body, kind):
 
 def test_settings_reach_the_layers():
     body = llama(n_kv_heads=2, d_key=8, window=5, rope_base=7.0, rope_factor=4.0, rope_length=30, eps=0.3, dropout=0.2)
-    expected = rotary_frequencies(8, 7.0, scaling=(4.0, 1.0, 4.0, 30))
+    expected = rotary_frequencies(8, 7.0, scaling=("llama3", 4.0, 1.0, 4.0, 30))
     for attention in layers_of(body, MultiHeadAttention):
         assert (attention.n_heads, attention.n_kv_heads) == (4, 2)
         np.testing.assert_array_equal(attention.rotary.frequencies, expected)
@@ -31,6 +33,22 @@ def test_settings_reach_the_layers():
     norms = layers_of(body, RMSNorm)
     assert len(norms) == 5 and {norm.eps for norm in norms} == {0.3}
     assert {block.feed_forward.f.activation for block in llama(activation="gelu").blocks} == {"gelu"}
+
+
+@pytest.mark.parametrize(
+    ("options", "scaling", "scale"),
+    [
+        ({}, None, 1.0),
+        ({"rope_factor": 2.0, "rope_scaling": "linear"}, ("linear", 2.0), 1.0),
+        ({"rope_factor": 2.0, "rope_scaling": "yarn", "rope_low": 0.5}, ("yarn", 2.0, 0.5, 4.0, 8192), 0.1 * math.log(2) + 1),
+        ({"rope_factor": 2.0, "rope_scaling": "yarn", "rope_scale": 0.8}, ("yarn", 2.0, 1.0, 4.0, 8192), 0.8),
+    ],
+)
+def test_how_positions_turn(options, scaling, scale):
+    rotary = llama(d_key=12, rope_share=0.7, rope_neighbours=True, rope_base=50.0, **options).blocks[0].attention.f.rotary
+    np.testing.assert_array_equal(rotary.frequencies, rotary_frequencies(8, 50.0, scaling=scaling))
+    assert rotary.neighbours and rotary.scale == pytest.approx(scale)
+    assert not llama().blocks[0].attention.f.rotary.neighbours
 
 
 @pytest.mark.parametrize("options", [{}, {"qkv_bias": True, "tied_head": True}])
@@ -72,7 +90,9 @@ def test_widths_that_are_not_given():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"d_model": 12, "n_heads": 4}, "the width of a head is 3, expected an even number"),
+        ({"d_model": 12, "n_heads": 4}, "3 numbers of a head are turned, of 3 with rope_share 1; expected an even"),
+        ({"rope_share": 0.5, "d_key": 6}, "3 numbers of a head are turned, of 6"),
+        ({"rope_share": 0.1}, "0 numbers of a head are turned, of 6"),
         ({"n_kv_heads": 3}, "n_kv_heads is 3, expected a divisor of n_heads, 4"),
         ({"n_heads": 5}, "n_heads"),
         ({"rope_factor": 8.0, "rope_low": 4.0}, "rope_low is 4.0, expected less than rope_high, 4.0"),

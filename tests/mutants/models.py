@@ -15,7 +15,8 @@ TABLE = {
          "q = self._split(self.query(x, tape), self.n_heads)"),
     ],
     "layers/rotary.py": [
-        ("the layout is lost", "start, neighbours=self.neighbours)", "start)"),
+        ("the layout is lost", "start, neighbours=self.neighbours, ", "start, "),
+        ("the scale is lost", ", scale=self.scale)", ")"),
         ("the base is lost", "rotary_frequencies(width, base, scaling", "rotary_frequencies(width, scaling"),
         ("frequencies are not lowered", "base, scaling=scaling)", "base)"),
     ],
@@ -27,7 +28,10 @@ TABLE = {
     "ops/rotate.py": [
         ("angles in float32", "* np.frombuffer(frequencies)", "* np.frombuffer(frequencies).astype(dtype)"),
         ("frequencies fall with K / 2", "np.arange(0, width, 2) / max", "np.arange(width // 2) / max"),
-        ("slow pairs stay, fast ones are lowered", "((1 - m) / factor + m) * f", "((1 - m) + m / factor) * f"),
+        ("slow pairs stay, fast ones are lowered", "((1 - share) / factor + share) * f", "((1 - share) + share / factor) * f"),
+        ("YaRN's borders are rounded inwards", "np.floor(pair(high))", "np.ceil(pair(high))"),
+        ("YaRN's last slow pair is lowered in part", "np.ceil(pair(low))", "1 + np.ceil(pair(low))"),
+        ("the scale is forgotten", "(scale * np.sin(angles))", "np.sin(angles)"),
         ("the last numbers are lost", "for i in range(2 * n, k_size)", "for i in range(2 * n, k_size - 1)"),
     ],
     "layers/block.py": [
@@ -133,13 +137,18 @@ TABLE = {
         ("a window is one word too long", "Band(config.window - 1, 0)", "Band(config.window, 0)"),
         ("the output's map has a bias too", '"output_bias": False', '"output_bias": config.qkv_bias'),
         ("heads of keys are as many as those of queries", '"n_kv_heads": config.n_kv_heads', '"n_kv_heads": None'),
-        ("the base is lost", "base=config.rope_base, scaling", "scaling"),
+        ("the base is lost", "Rotary(config.turned_width, base=config.rope_base, **options)", "Rotary(config.turned_width, **options)"),
+        ("all of a head is turned", "Rotary(config.turned_width, base", "Rotary(config.key_width, base"),
+        ("YaRN's scale is that of the factor", "0.1 * math.log(config.rope_factor) + 1", "math.log(config.rope_factor) + 1"),
+        ("pairs are always halves", '"neighbours": config.rope_neighbours', '"neighbours": False'),
         ("the last norm has another epsilon",
          "norm=RMSNorm(d, eps=config.eps, dtype=dtype),\n            dropout", "norm=RMSNorm(d, dtype=dtype),\n            dropout"),
         ("inner widths are rounded down", "-(-8 * self.d_model // 96) * 32", "8 * self.d_model // 96 * 32"),
     ],
     "hub/llama.py": [
-        ("older files' base is lost", '{"rope_theta": published.get("rope_theta", 10000.0)} | scaling', "dict(scaling)"),
+        ("older files' base is lost", '{"rope_parameters": others | scaling}', '{"rope_parameters": scaling}'),
+        ("a share that no Llama has is read", '["partial_rotary_factor"] * (self.share is None and share != 1)', "[]"),
+        ("YaRN's other forms are read as this one", "sorted(UNREAD.intersection(value))", "[]"),
     ],
     "layers/relative_bias.py": [
         ("a bucket begins one distance late", 'side="right") - 1', 'side="left") - 1'),

@@ -126,11 +126,11 @@ def tsne(case):
     return loss
 
 
-def rotate(x, frequencies, start, neighbours):
+def rotate(x, frequencies, start, neighbours, scale):
     """As transformers' ``apply_rotary_pos_emb``, with pairs of halves; neighbours are brought into halves and back."""
     n, t = len(frequencies), x.shape[1]
     angles = torch.arange(start, start + t, dtype=torch.float64)[:, None] * torch.tensor(frequencies)
-    cos, sin = (torch.cat([f(angles)] * 2, dim=-1).to(x.dtype)[:, None] for f in (torch.cos, torch.sin))
+    cos, sin = (torch.cat([scale * f(angles)] * 2, dim=-1).to(x.dtype)[:, None] for f in (torch.cos, torch.sin))
     order = [*range(0, 2 * n, 2), *range(1, 2 * n, 2)] if neighbours else [*range(2 * n)]
     turned, rest = x[..., : 2 * n][..., order], x[..., 2 * n :]
     half = torch.cat([-turned[..., n:], turned[..., :n]], dim=-1)

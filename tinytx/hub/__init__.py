@@ -17,14 +17,15 @@ from tinytx.hub.bert import BERT
 from tinytx.hub.family import Head
 from tinytx.hub.folder import CONFIG, read_config, read_tensors, write_folder
 from tinytx.hub.gpt import GPT1, GPT2
-from tinytx.hub.llama import LLAMA, MISTRAL, QWEN2
+from tinytx.hub.llama import GLM, LLAMA, MISTRAL, PHI3, QWEN2
 from tinytx.hub.roberta import ROBERTA
 from tinytx.hub.t5 import T5_FAMILY
 from tinytx.shapes import check_dtype
 from tinytx.tasks import Task
 from tinytx.wording import counted
 
-FAMILIES = {family.model_type: family for family in (BART, BERT, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, QWEN2, ROBERTA, T5_FAMILY)}
+ALL = BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, PHI3, QWEN2, ROBERTA, T5_FAMILY
+FAMILIES = {family.model_type: family for family in ALL}
 
 __all__ = ["FAMILIES", "load", "save"]
 

@@ -4,7 +4,8 @@ A `GPT` with five differences. Positions are not added to words: queries and key
 The norm is an RMS norm. The feed-forward layers have a gate, with a SiLU. No linear map has a bias. Several heads of queries
 may share a head of keys and values (``n_kv_heads``, from Llama 2 on). The output layer has a matrix of its own.
 
-With a ``window`` it is Mistral (Jiang et al. 2023, arXiv:2310.06825), with ``qkv_bias`` Qwen2, and with ``rope_factor`` Llama 3.1.
+With a ``window`` it is Mistral (Jiang et al. 2023, arXiv:2310.06825), with ``qkv_bias`` Qwen2, with ``rope_factor`` Llama 3.1;
+with a ``rope_share``, of each head's numbers that are turned, Phi-3, and GLM-4, whose pairs are neighbours.
 """
 
 import math
@@ -26,6 +27,7 @@ from tinytx.models.config import MOST_LAYERS, check_heads
 from tinytx.models.stacks import Stack
 from tinytx.ops.attention_patterns import CAUSAL, Band
 from tinytx.ops.gate import GATES
+from tinytx.ops.rotate import SCALINGS
 from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 
@@ -46,8 +48,14 @@ class LlamaConfig(Settings):
     window: int | None = setting(None, "positions that a word sees, itself included; all before it if not given", minimum=1)
     activation: str = setting("silu", "function of the gates", choices=sorted(GATES))
     rope_base: float = setting(10000.0, "the last pair of a head turns once in about 2 pi times as many positions", minimum=1)
+    rope_share: float = setting(1.0, "share of each head's numbers that are turned, the first ones", above=0, maximum=1)
+    rope_neighbours: bool = setting(False, "whether pairs are neighbours, and not the i-th numbers of two halves")
     rope_factor: float | None = setting(
         None, "what slow pairs' frequencies are divided by, for texts longer than in training (8 in Llama 3.1)", minimum=1
+    )
+    rope_scaling: str = setting("llama3", "for rope_factor: which pairs are slow; all with linear", choices=SCALINGS)
+    rope_scale: float | None = setting(
+        None, "what turned numbers are multiplied by; if not given, 0.1 ln(rope_factor) + 1 with yarn, and else 1", above=0
     )
     rope_low: float = setting(1.0, "pairs that turn less often in a text of training are slow", above=0)
     rope_high: float = setting(4.0, "pairs that turn more often in a text of training stay as they are", above=0)
@@ -63,8 +71,9 @@ class LlamaConfig(Settings):
         super().__post_init__()
         if self.d_key is None:
             check_heads(self)
-        if self.key_width % 2:
-            raise ValueError(f"LlamaConfig: the width of a head is {self.key_width}, expected an even number: pairs are turned")
+        if self.turned_width % 2 or not self.turned_width:
+            facts = f"{self.turned_width} numbers of a head are turned, of {self.key_width} with rope_share {self.rope_share:g}"
+            raise ValueError(f"LlamaConfig: {facts}; expected an even number above 0: pairs are turned")
         if self.n_kv_heads and self.n_heads % self.n_kv_heads:
             raise ValueError(f"LlamaConfig: n_kv_heads is {self.n_kv_heads}, expected a divisor of n_heads, {self.n_heads}")
         if self.rope_factor and self.rope_low >= self.rope_high:
@@ -76,9 +85,26 @@ class LlamaConfig(Settings):
         return self.d_model // self.n_heads if self.d_key is None else self.d_key
 
     @property
+    def turned_width(self):
+        """How many numbers of each head are turned."""
+        return int(self.key_width * self.rope_share)
+
+    @property
     def inner_width(self):
         """F, which keeps the number of weights of two maps with 4 D: three maps with 8/3 D."""
         return -(-8 * self.d_model // 96) * 32 if self.d_ff is None else self.d_ff
+
+
+def make_rotary(config):
+    """Return the layer that turns queries and keys, as the settings ``rope_...`` say."""
+    scaling, scale = None, config.rope_scale or 1.0
+    if config.rope_factor:
+        bounds = () if config.rope_scaling == "linear" else (config.rope_low, config.rope_high, config.rope_length)
+        scaling = config.rope_scaling, config.rope_factor, *bounds
+        if config.rope_scaling == "yarn" and config.rope_scale is None:
+            scale = 0.1 * math.log(config.rope_factor) + 1
+    options = {"scaling": scaling, "scale": scale, "neighbours": config.rope_neighbours}
+    return Rotary(config.turned_width, base=config.rope_base, **options)
 
 
 class Llama(Pretrained, Stack):
@@ -105,11 +131,10 @@ class Llama(Pretrained, Stack):
         d, draw = config.d_model, {"rng": rng, "dtype": dtype, "init": self.init}
         token = Embedding(config.vocab_size, d, **draw)
         draw["init_output"] = normal(0.02 / math.sqrt(2 * config.n_layers))
-        scaling = (config.rope_factor, config.rope_low, config.rope_high, config.rope_length) if config.rope_factor else None
         frame = {
             "n_kv_heads": config.n_kv_heads,
             "d_key": config.key_width,
-            "rotary": Rotary(config.key_width, base=config.rope_base, scaling=scaling),
+            "rotary": make_rotary(config),
             "bias": config.qkv_bias,
             "output_bias": False,
         }

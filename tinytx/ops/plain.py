@@ -221,9 +221,9 @@ _ACTIVATIONS = {
 }
 
 
-def rotate(x, frequencies, start=0, *, neighbours=False):
-    """Return x (B, T, H, K) with each pair turned by its position's angle."""
-    turn = np.exp(1j * np.arange(start, start + x.shape[1])[:, None] * frequencies)[:, None]  # (T, 1, n), cos + i sin
+def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
+    """Return x (B, T, H, K) with each pair turned by its position's angle, and scaled."""
+    turn = scale * np.exp(1j * np.arange(start, start + x.shape[1])[:, None] * frequencies)[:, None]  # (T, 1, n), cos + i sin
     return _turned(x, turn, neighbours), (turn, neighbours)
 
 
@@ -234,7 +234,7 @@ def rotate_backward(dy, saved):
 
 
 def _turned(x, turn, neighbours):
-    """Multiply pairs, as complex numbers a + i b, with numbers of size 1."""
+    """Multiply pairs, as complex numbers a + i b, with numbers of size ``scale``."""
     n, y = turn.shape[-1], x.copy()
     a, b = (slice(0, 2 * n, 2), slice(1, 2 * n, 2)) if neighbours else (slice(0, n), slice(n, 2 * n))
     product = (x[..., a] + 1j * x[..., b]) * turn

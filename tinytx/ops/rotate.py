@@ -33,14 +33,28 @@ The paper's frequencies fall from 1 in equal ratios: the first pair turns once i
 
     f_i = base^(-2i / K),   base = 10000.                                (6)
 
-For texts longer than those in training the frequencies are lowered. Llama 3.1 (arXiv:2407.21783) does this to slow pairs only,
-which never turned full circle in training: with the wave length w = 2 pi / f and the length L of the training texts,
+For texts longer than those in training the frequencies are lowered. "linear" lowers all of them, which is the same as a
+step of 1 / factor from each position to the next (Chen et al. 2023, arXiv:2306.15595):
 
-    f' = f             where w < L / high,
-    f' = f / factor    where w > L / low,
-    f' = ((1 - m) / factor + m) f  between,  m = (L / w - low) / (high - low).   (7)
+    f' = f / factor.                                                     (7)
 
-What is kept: the cosines and sines, (T, n) each.
+"llama3" and "yarn" do this to slow pairs only, which never turned full circle in training, and leave the fast ones, which
+tell neighbours apart. A pair turns r = L f / 2 pi times in a training text of length L. With a share m that goes from 0
+for slow pairs to 1 for fast ones,
+
+    f' = ((1 - m) / factor + m) f.                                       (8)
+
+In Llama 3.1 (arXiv:2407.21783) m is a line in r; in YaRN (Peng et al. 2023, arXiv:2309.00071) in the pair's number i. By
+(6) a pair turns r times where i = I(r) = K ln(L / 2 pi r) / (2 ln base), and its borders are rounded outwards:
+
+    llama3:  m = (r - low) / (high - low),                  clipped to 0 .. 1,   (9)
+    yarn:    m = (last - i) / (last - first),               clipped to 0 .. 1,   (10)
+             first = max(0, floor I(high)),  last = min(K - 1, ceil I(low)).
+
+YaRN also multiplies queries and keys by a ``scale`` of 0.1 ln(factor) + 1, since more keys share each softmax. Of the pairs
+in (1) and (2) this is a factor, so of the gradients (3) and (4), too.
+
+What is kept: the cosines and sines, (T, n) each, with the scale in them.
 
 With numbers
 ------------
@@ -94,13 +108,13 @@ def _turn(y, x, cos, sin, neighbours):
 
 
 @lru_cache(8)
-def _cos_and_sin(frequencies, start, t, dtype):
+def _cos_and_sin(frequencies, start, t, scale, dtype):
     """Return the cosines and sines (T, n) of all angles: once for the queries and keys of all blocks, which share them."""
     angles = np.arange(start, start + t)[:, None] * np.frombuffer(frequencies)  # float64
-    return np.cos(angles).astype(dtype), np.sin(angles).astype(dtype)
+    return (scale * np.cos(angles)).astype(dtype), (scale * np.sin(angles)).astype(dtype)
 
 
-def rotate(x, frequencies, start=0, *, neighbours=False):
+def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
     """Return x with each pair of its last axis turned by an angle that grows with the position.
 
     Parameters
@@ -112,6 +126,8 @@ def rotate(x, frequencies, start=0, *, neighbours=False):
         The position of x's first element: above 0 if earlier positions are in a state.
     neighbours : bool
         Whether a pair is (x_2i, x_2i+1), as in the paper and Meta's files, or (x_i, x_{n+i}), as in Hugging Face's.
+    scale : float
+        Above 0: what the turned numbers are multiplied by.
 
     Returns
     -------
@@ -136,7 +152,8 @@ def rotate(x, frequencies, start=0, *, neighbours=False):
             f"of the {x.shape[3]} last numbers of x {x.shape}"
         )
     start, neighbours = check_whole("rotate", "start", start, *INT64), check_flag("rotate", "neighbours", neighbours)
-    turns = _cos_and_sin(frequencies.astype(np.float64).tobytes(), start, x.shape[1], x.dtype)
+    scale = check_number("rotate", "scale", scale, "a number above 0", lambda s: 0 < s < np.inf)
+    turns = _cos_and_sin(frequencies.astype(np.float64).tobytes(), start, x.shape[1], scale, x.dtype)
     saved = Saved(*turns, neighbours, x.shape)
     y = np.empty(x.shape, x.dtype)
     _turn(y, contiguous(x), saved.cos, saved.sin, neighbours)
@@ -159,7 +176,7 @@ def rotate_backward(dy, saved):
 
 
 def rotary_frequencies(width, base=10000.0, *, scaling=None):
-    """Return the frequencies (6) of a vector's pairs, lowered by (7) if ``scaling`` is given.
+    """Return the frequencies (6) of a vector's pairs, lowered if ``scaling`` is given.
 
     Parameters
     ----------
@@ -167,8 +184,9 @@ def rotary_frequencies(width, base=10000.0, *, scaling=None):
         K, an even number: twice the number of pairs.
     base : float
         At least 1. Llama 3 has 500,000.
-    scaling : tuple (factor, low, high, length), optional
-        As in (7); Llama 3.1 has (8, 1, 4, 8192).
+    scaling : tuple, optional
+        ("linear", factor) as in (7), or ("llama3", factor, low, high, length) and ("yarn", factor, low, high, length) as
+        in (8). Llama 3.1 has ("llama3", 8, 1, 4, 8192), long texts in Qwen2.5 ("yarn", 4, 1, 32, 32768).
 
     Returns
     -------
@@ -177,7 +195,7 @@ def rotary_frequencies(width, base=10000.0, *, scaling=None):
     Raises
     ------
     TypeError, ValueError
-        If the width is odd, the base below 1, or the scaling not four numbers with factor >= 1 and 0 < low < high.
+        If the width is odd, the base below 1, or the scaling none of these with factor >= 1 and 0 < low < high.
     """
     place = "rotary_frequencies"
     if check_whole(place, "width", width, 0, INT64[1]) % 2:
@@ -186,14 +204,44 @@ def rotary_frequencies(width, base=10000.0, *, scaling=None):
     f = base ** (-np.arange(0, width, 2) / max(1, width))  # (6)
     if scaling is None:
         return f
-    if not isinstance(scaling, (tuple, list)) or len(scaling) != 4:
-        raise ValueError(f"{place}: scaling is {scaling!r:.60}, expected (factor, low, high, length)")
-    factor, low, high, length = (
+    kind, factor, *others = _checked(place, scaling)
+    share = 0.0 if kind == "linear" else SHARES[kind](f, base, *others)
+    return ((1 - share) / factor + share) * f  # (7), (8)
+
+
+def _llama3_share(f, base, low, high, length):
+    """Return m of each pair by (9)."""
+    return np.clip((length * f / (2 * np.pi) - low) / (high - low), 0, 1)
+
+
+def _yarn_share(f, base, low, high, length):
+    """Return m of each pair by (10)."""
+    if base == 1:
+        raise ValueError("rotary_frequencies: base is 1, expected more with a scaling of yarn: all pairs turn alike")
+
+    def pair(turns):
+        return len(f) * np.log(length / (2 * np.pi * turns)) / np.log(base)
+
+    first, last = max(0, np.floor(pair(high))), min(2 * len(f) - 1, np.ceil(pair(low)))
+    last = first + 0.001 if first == last else last  # as in the authors' program: a step in place of a line
+    return np.clip((last - np.arange(len(f))) / (last - first), 0, 1)
+
+
+SHARES = {"llama3": _llama3_share, "yarn": _yarn_share}
+SCALINGS = ("linear", *SHARES)
+
+
+def _checked(place, scaling):
+    """Return (kind, numbers): of a scaling that is right."""
+    kind = scaling[0] if isinstance(scaling, (tuple, list)) and scaling else None
+    names = ("factor", "low", "high", "length")[: 1 if kind == "linear" else 4]
+    if kind not in SCALINGS or len(scaling) != 1 + len(names):
+        raise ValueError(f"{place}: scaling is {scaling!r:.60}, expected ('linear', factor), or 'llama3' or 'yarn' with "
+                         "factor, low, high, length")  # fmt: skip
+    numbers = [
         check_number(place, f"scaling's {name}", value, "a number above 0", lambda v: 0 < v < np.inf)
-        for name, value in zip(("factor", "low", "high", "length"), scaling)
-    )
-    if factor < 1 or low >= high:
+        for name, value in zip(names, scaling[1:], strict=True)
+    ]
+    if numbers[0] < 1 or numbers[1:] and numbers[1] >= numbers[2]:
         raise ValueError(f"{place}: scaling is {scaling!r:.60}, expected factor >= 1 and low < high")
-    turns = length * f / (2 * np.pi)  # L / w: full circles in a text of training
-    m = np.clip((turns - low) / (high - low), 0, 1)
-    return ((1 - m) / factor + m) * f  # (7)
+    return kind, *numbers
