@@ -59,7 +59,31 @@ TABLE = {
     "data/texts/prose.py": [
         ("two words are a sentence", 'part.count(" ") >= 2', 'part.count(" ") >= 1'),
     ],
+    "data/batches/span_corruption.py": [
+        ("a span is one word", "round(n_cut / mean_length)", "round(n_cut)"),
+        ("no word has to stay", "min(max(round(n * rate), 1), n - 1)", "max(round(n * rate), 1)"),
+        ("the first pieces have one word each", "np.sort(rng.choice(n - 1, m - 1, replace=False))", "np.arange(m - 1)"),
+        ("a span begins one word early", "np.cumsum(stay + cut) - cut  #", "np.cumsum(stay + cut) - cut - 1  #"),
+        ("of a sentinel that is said twice the last counts", "words.setdefault(i, current)", "words[i] = current"),
+    ],
+    "data/batches/denoising.py": [
+        ("no mask stands for no words", "[: max(0, len(lengths) - n_hidden)]", ""),
+        ("the last span always has words", "rng.permutation(span_lengths(", "(span_lengths("),
+        ("masks stand at the beginning", "rng.choice(n_left, len(lengths), replace=False)", "np.arange(len(lengths))"),
+        ("a noised text can be longer than the text", "len(lengths) - n_hidden)", "len(lengths) - n_hidden - 99)"),
+    ],
+    "data/batches/noised_batches.py": [
+        ("every epoch has the same noise", "epoch + 1 if self.dynamic else 0", "1"),
+        ("a row's noise depends on where it stands in its batch", "else 0, row])", "else 0, len(sources)])"),
+        ("every epoch has the order of the first", "_ORDER, epoch]", "_ORDER, 0]"),
+    ],
+    "data/texts/small_tasks.py": [
+        ("adjectives are masculine", "forms[feminine]", "forms[0]"),
+        ("adjectives stand before their nouns", "1 if stands_before else 2", "1"),
+        ("another seed gives the same pairs", "default_rng([seed, SMALL", "default_rng([0, SMALL"),
+    ],
     "data/batches/rows.py": [
+        ("the last place of a row stays empty", "if len(sentence) > room or", "if len(sentence) >= room or"),
         ("of two long sentences the first is cut more", "(room + 1) // 2", "room // 2"),
         ("a document's end is not seen inside a row", "between = [sep_id] if rows[-1] else []", "between = []"),
         ("a row begins with a separator", "sentence = sentence[len(between) :]", "pass"),

@@ -1,23 +1,28 @@
 """From text to batches, in three packages that import nothing from each other, and know arrays but no layers.
 
-- ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`; documents: `prose`.
+- ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`, `small_tasks`; documents:
+  `prose`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces`, `tutorial` and `json_tokenizer` are the kinds; `tokenizer_json` is the file of the last;
   `folders` reads and writes Hugging Face's folders; `vocabularies` chooses among kinds; `graphemes` says what a character
   is.
 - ``batches``: from ids to arrays. `windows` and `streams` of one long text; `encoded_pairs` and `pair_batches`; for BERT
-  `rows`, `sentence_pairs`, `masking` and `masked_batches`; `epochs` is what two kinds of batches share.
+  `rows`, `sentence_pairs`, `masking` and `masked_batches`; for T5 and BART `span_corruption`, `denoising` and
+  `noised_batches`; `epochs` is what several kinds of batches share.
 
 `reading` reads text files for all of them.
 """
 
+from tinytx.data.batches.denoising import infilled, permuted_sentences
 from tinytx.data.batches.encoded_pairs import EncodedPairs, encode_pairs
 from tinytx.data.batches.labelled_batches import LabelledBatches
 from tinytx.data.batches.masked_batches import MaskedBatches
 from tinytx.data.batches.masking import mask_words
+from tinytx.data.batches.noised_batches import NoisedBatches
 from tinytx.data.batches.pair_batches import PairBatch, PairBatches
-from tinytx.data.batches.rows import framed, full_sentences, joined, pad
+from tinytx.data.batches.rows import framed, full_sentences, joined, packed, pad
 from tinytx.data.batches.sentence_pairs import SentencePairs, next_sentence_pairs, sentence_order_pairs
+from tinytx.data.batches.span_corruption import corrupt_spans, restored_spans
 from tinytx.data.batches.streams import stream_batch
 from tinytx.data.batches.windows import IGNORE_INDEX, random_batch, split, windows
 from tinytx.data.reading import DataError, read_text
@@ -25,6 +30,7 @@ from tinytx.data.texts.corpus import builtin_corpus
 from tinytx.data.texts.dates import date_fields, date_pairs
 from tinytx.data.texts.pairs import Pairs, read_aligned, read_pairs, split_pairs
 from tinytx.data.texts.prose import documents, sentences
+from tinytx.data.texts.small_tasks import small_tasks
 from tinytx.data.tokenizers.characters import CharTokenizer
 from tinytx.data.tokenizers.folders import load_tokenizer, save_tokenizer
 from tinytx.data.tokenizers.json_tokenizer import JsonTokenizer
@@ -44,6 +50,7 @@ __all__ = [
     "JsonTokenizer",
     "LabelledBatches",
     "MaskedBatches",
+    "NoisedBatches",
     "PairBatch",
     "PairBatches",
     "Pairs",
@@ -58,24 +65,30 @@ __all__ = [
     "WordTokenizer",
     "build_tokenizers",
     "builtin_corpus",
+    "corrupt_spans",
     "date_fields",
     "date_pairs",
     "documents",
     "encode_pairs",
     "framed",
     "full_sentences",
+    "infilled",
     "joined",
     "load_tokenizer",
     "mask_words",
     "next_sentence_pairs",
+    "packed",
     "pad",
+    "permuted_sentences",
     "random_batch",
     "read_aligned",
     "read_pairs",
     "read_text",
+    "restored_spans",
     "save_tokenizer",
     "sentence_order_pairs",
     "sentences",
+    "small_tasks",
     "split",
     "split_pairs",
     "stream_batch",

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tinytx.data import IGNORE_INDEX, MaskedBatches, TutorialTokenizer, framed, full_sentences, joined, pad
+from tinytx.data import IGNORE_INDEX, MaskedBatches, TutorialTokenizer, framed, full_sentences, joined, packed, pad
 
 CLS, SEP = 1, 2
 IDS = {"cls_id": CLS, "sep_id": SEP}
@@ -129,3 +129,17 @@ def test_errors_of_joined(corpus, max_len, match):
 def test_pad():
     assert pad([np.array([1, 2, 3]), np.array([4])], 9).tolist() == [[1, 2, 3], [4, 9, 9]]
     assert pad([], 9).shape == (0, 0) and pad([[]], 9).shape == (1, 0)
+
+
+def test_packed_rows_hold_every_sentence_once():
+    """Catches a sentence that is lost where a row is full, rows above their length, and room that is not used."""
+    rng = np.random.default_rng(0)
+    sentences = [rng.integers(0, 9, rng.integers(1, 7)) for _ in range(50)]
+    rows = packed(sentences, 8)
+    flat = [sentence for row in rows for sentence in row]
+    assert all(a is b or np.array_equal(a, b) for a, b in zip(flat, sentences, strict=True))
+    sizes = [sum(map(len, row)) for row in rows]
+    assert max(sizes) <= 8 and all(size + len(after[0]) > 8 for size, after in zip(sizes, rows[1:]))
+    assert packed([np.arange(9)], 4)[0][0].tolist() == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="packed: there are no sentences"):
+        packed([], 4)

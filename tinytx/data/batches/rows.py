@@ -143,3 +143,40 @@ def pad(rows, pad_id):
     for b, row in enumerate(rows):
         padded[b, : len(row)] = row
     return padded
+
+
+def packed(sentences, max_len):
+    """Return rows of whole sentences that follow each other, each with as many as fit into ``max_len`` tokens.
+
+    Parameters
+    ----------
+    sentences : list of integer arrays (n,)
+        Of a sentence that is longer only the beginning is taken.
+    max_len : int
+
+    Returns
+    -------
+    rows : list of lists of the sentences' arrays
+
+    Raises
+    ------
+    ValueError
+        If there are no sentences, or max_len is below 1.
+
+    Examples
+    --------
+    >>> packed([[1, 2], [3], [4, 5, 6], [7]], max_len=4)
+    [[[1, 2], [3]], [[4, 5, 6], [7]]]
+    """
+    max_len = check_whole("packed", "max_len", max_len)
+    check_list("packed", "sentences", sentences, of="integer arrays")
+    if not len(sentences):
+        raise ValueError("packed: there are no sentences")
+    rows, room = [], 0
+    for sentence in (sentence[:max_len] for sentence in sentences):
+        if len(sentence) > room or not rows:
+            rows.append([])
+            room = max_len
+        rows[-1].append(sentence)
+        room -= len(sentence)
+    return rows
