@@ -91,6 +91,14 @@ def test_parts_are_joined(sharded):
     assert held == {"a": [0, 1, 2], "b": [[0, 0], [0, 0]], "c": [1]}
 
 
+def test_a_model_in_one_file_replaces_one_in_several(sharded):
+    folder, _ = sharded
+    (folder / "adapter.safetensors").write_bytes(b"another's")
+    write_folder(folder, {}, {"a": np.zeros(2)})
+    assert sorted(path.name for path in folder.iterdir()) == ["adapter.safetensors", CONFIG, WEIGHTS]
+    assert list(read_tensors(folder)) == ["a"]
+
+
 PATHS = ["../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "..\\x.safetensors", "C:x.safetensors", "..safetensors",
          ".safetensors", "model.bin", "", "x\0.safetensors", 3, None, ["a.safetensors"], {}]  # fmt: skip
 

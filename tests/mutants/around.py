@@ -10,6 +10,8 @@ TABLE = {
     "pipelines/classification.py": [
         ("every hidden word is filled with the same one", "np.arange(len(whole)) == position", "whole == tokenizer.mask_id"),
         ("the least likely class comes first", "np.argsort(-scores, kind", "np.argsort(scores, kind"),
+        ("a word has the class of its last token", "lambda p: p[0],", "lambda p: p[-1],"),
+        ("a word has the class of its least sure token", "p.max(axis=-1).argmax()", "p.max(axis=-1).argmin()"),
         ("a new name of the same kind goes on with the one before", 'not tag.entity.startswith("B-") and ', ""),
     ],
     "pipelines/classify.py": [
@@ -17,6 +19,7 @@ TABLE = {
     ],
     "pipelines/tag.py": [
         ("tokens of the frame are tagged", "np.flatnonzero(~np.isin(ids, framing))", "np.arange(len(ids))"),
+        ("no token goes on with a word", "encoding.words[1:] == encoding.words[:-1]", "encoding.words[1:] < 0"),
         ("places are those of the token before", "spans.get(i, (None, None))", "spans.get(i - 1, (None, None))"),
     ],
     "pipelines/answering.py": [

@@ -136,6 +136,7 @@ def test_fill_mask(tmp_path):
     for text in texts:
         assert_same(ours(text, top_k=7), theirs(text, top_k=7))
     assert_same(ours(texts), theirs(texts))
+    assert_same(ours(texts, targets=["sea", "the", "by"], top_k=2), theirs(texts, targets=["sea", "the", "by"], top_k=2))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_token_classification(tmp_path):
     theirs = transformers.pipeline("token-classification", model=str(folder))
     ours = pipeline("token-classification", model=folder)
     texts = [*PROMPTS, *TEXTS, "☃ SHELLS she sellsea"]
-    for strategy in ("none", "simple"):
+    for strategy in ("none", "simple", "first", "max", "average"):
         for ignored in (["O"], []):
             options = {"aggregation_strategy": strategy, "ignore_labels": ignored}
             said = ours(texts, **options)

@@ -162,6 +162,19 @@ def test_hidden_words():
     assert len(pipeline("fill-mask", filler)("the [MASK] sat")) == 5
 
 
+def test_targets():
+    filler = Filler(*MODELS["fill-mask"]())
+    pipe = pipeline("fill-mask", filler)
+    all_words = {answer["token_str"]: answer for answer in pipe("the [MASK] sat", top_k=11)}
+    said = pipe("the [MASK] sat", targets=["cat", "mat", "cat"])
+    assert said == sorted((all_words["cat"], all_words["mat"]), key=lambda answer: -answer["score"])
+    assert pipe("the [MASK] sat", targets="mat") == [all_words["mat"]]
+    assert len(pipe("the [MASK] sat", targets=["cat", "mat"], top_k=1)) == 1
+    for wrong, message in ((["cat", "zebra"], "targets is 'zebra', no token of the vocabulary"), ([], "targets is empty")):
+        with pytest.raises(ValueError, match=message):
+            pipe("the [MASK] sat", targets=wrong)
+
+
 def test_several_hidden_words():
     filler = Filler(*MODELS["fill-mask"]())
     first, second = pipeline("fill-mask", filler)("the <mask> sat on [MASK]", top_k=2)

@@ -62,8 +62,19 @@ def test_tags_of_groups():
     assert (mat["entity_group"], mat["word"], TEXT[mat["start"] : mat["end"]]) == ("MAT", "mat", "MAT")
     two = pipe(["cat cats mat mat"], aggregation_strategy="simple")
     assert [[a["word"] for a in some] for some in two] == [["cat", "cats", "mat mat"]]
-    with pytest.raises(ValueError, match="aggregation_strategy is 'first', expected 'none' or 'simple'"):
-        pipe(TEXT, aggregation_strategy="first")
+    with pytest.raises(ValueError, match="aggregation_strategy is 'last', expected one of none, simple, first, max, average"):
+        pipe(TEXT, aggregation_strategy="last")
+
+
+@pytest.mark.parametrize(("strategy", "entity"), [("first", "MAT"), ("max", "O"), ("average", "O")])
+def test_tags_of_words(strategy, entity):
+    """Of "cats", "cat" says MAT softly and "##s" says O surely; "sat" behind it is a CAT."""
+    rows = table(4, cat=[0, 1, 0, 2], _s=[9, 0, 0, 0], sat=[0, 5, 0, 0])
+    said = pipeline("token-classification", Tagger(Fixed(rows), JSON, LABELS))("cats sat", aggregation_strategy=strategy, ignore_labels=())
+    assert [(a["entity_group"], a["word"], a["start"], a["end"]) for a in said] == [(entity, "cats", 0, 4), ("CAT", "sat", 5, 8)]
+    p = np.exp([[0, 1, 0, 2], [9, 0, 0, 0]])
+    p /= p.sum(axis=-1, keepdims=True)
+    assert said[0]["score"] == pytest.approx({"first": p[0, 3], "max": p[1, 0], "average": p[:, 0].mean()}[strategy], rel=1e-5)
 
 
 def test_words_without_places(tmp_path):

@@ -179,6 +179,8 @@ def _what_to_put(folder):
 def write_folder(folder, config, arrays):
     """Write ``config.json`` and ``model.safetensors``, each atomically; the folder is made if it is missing.
 
+    If the folder held a model in several files, these are removed once the new file is there, as transformers does.
+
     Parameters
     ----------
     folder : str or Path
@@ -207,6 +209,8 @@ def write_folder(folder, config, arrays):
     for name, content in ((WEIGHTS, data), (CONFIG, text.encode())):
         with atomic_write(folder / name) as file:
             file.write(content)
+    for old in (folder / INDEX, *folder.glob("model-?????-of-?????.safetensors")):
+        old.unlink(missing_ok=True)
     return [folder / WEIGHTS, folder / CONFIG]
 
 

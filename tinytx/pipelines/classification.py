@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinytx import ops
-from tinytx.arguments import check_whole
+from tinytx.arguments import check_choice, check_whole
 from tinytx.pipelines.base import Pipeline
 from tinytx.pipelines.classify import Classifier
 from tinytx.pipelines.fill import Filler
@@ -15,7 +15,7 @@ class FillMask(Pipeline):
 
     use = Filler
 
-    def __call__(self, inputs, *, top_k=5):
+    def __call__(self, inputs, *, top_k=5, targets=None):
         """Fill a text, or several, each with ``[MASK]`` or ``<mask>`` for one hidden word or more.
 
         Parameters
@@ -23,6 +23,8 @@ class FillMask(Pipeline):
         inputs : str, or list of str
         top_k : int
             Words for each hidden one.
+        targets : str, or list of str, optional
+            The only words to be judged, each a token of the vocabulary; probabilities stay those among all tokens.
 
         Returns
         -------
@@ -34,13 +36,14 @@ class FillMask(Pipeline):
         Raises
         ------
         TypeError, ValueError
-            If a text hides nothing, is longer than the model reads, or top_k is out of range.
+            If a text hides nothing, is longer than the model reads, top_k is out of range, or a target is no token.
         """
         tokenizer = self.uses.tokenizer
+        among = None if targets is None else self._ids_of([targets] if isinstance(targets, str) else targets)
 
         def answer(text):
             ids = self.uses.encode(text)
-            guesses = self.uses.likely(ids, top_k)
+            guesses = self.uses.likely(ids, top_k, among)
             one, whole = len(guesses) == 1, self.uses.framed(ids)
             answers = []
             for position, words in zip(np.flatnonzero(whole == tokenizer.mask_id), guesses, strict=True):
@@ -52,6 +55,15 @@ class FillMask(Pipeline):
             return answers[0] if one else answers
 
         return self._each(inputs, lambda texts: [answer(text) for text in texts])
+
+    def _ids_of(self, targets):
+        """Return the id of each target, without repetition; raise ValueError if there is none, or one is no token."""
+        names = self.uses.tokenizer.names
+        unknown = [target for target in targets if target not in names]
+        if unknown or not len(targets):
+            wrong = f"{', '.join(map(repr, unknown))}, no token of the vocabulary" if unknown else "empty"
+            raise ValueError(f"FillMask: targets is {wrong:.200}: name tokens as the tokenizer does, such as {names[-1]!r}")
+        return sorted({names.index(target) for target in targets})
 
 
 class TextClassification(Pipeline):
@@ -119,7 +131,9 @@ class TokenClassification(Pipeline):
         inputs : str, or list of str
         aggregation_strategy : str
             "none": each token by itself. "simple": neighbours of one class are one answer; a class "B-X" begins an X, and
-            "I-X" goes on with it.
+            "I-X" goes on with it. "first", "max", "average": first all tokens of a word get one class, that of its first
+            token, of its surest one, or of the mean of their probabilities; then neighbours are joined as by "simple".
+            Words are those of a tokenizer.json; of other tokenizers each token is a word.
         ignore_labels : sequence of str
             Classes that are left out: "O" stands for tokens outside of all names.
 
@@ -128,7 +142,8 @@ class TokenClassification(Pipeline):
         list of dict
             ``entity``, the class, ``score``, its probability, ``index``, the position of the token, ``word``, the token; and
             ``start`` and ``end``, so that ``text[start:end]`` is what the token stands for, None if the tokenizer does not
-            say. With "simple" ``entity_group`` in place of entity and index, the mean score, and ``word``, the tokens' text.
+            say. With another strategy ``entity_group`` in place of entity and index, the mean score, and ``word``, the
+            tokens' text.
             Of several texts the list of all that.
 
         Raises
@@ -136,28 +151,53 @@ class TokenClassification(Pipeline):
         TypeError, ValueError
             If a text is longer than the model reads, or there is no such strategy.
         """
-        if aggregation_strategy not in ("none", "simple"):
-            facts = f"aggregation_strategy is {aggregation_strategy!r:.80}, expected 'none' or 'simple'"
-            raise ValueError(f"TokenClassification: {facts}")
+        check_choice("TokenClassification", "aggregation_strategy", aggregation_strategy, ("none", "simple", *WORDS))
 
         def answer(text):
             tags = self.uses.tags(text)
-            if aggregation_strategy == "simple":
-                return [group for group in map(self._group, _groups(tags)) if group["entity_group"] not in ignore_labels]
-            keys = ("entity", "score", "index", "word", "start", "end")
-            return [{key: getattr(tag, key) for key in keys} for tag in tags if tag.entity not in ignore_labels]
+            if aggregation_strategy == "none":
+                keys = ("entity", "score", "index", "word", "start", "end")
+                return [{key: getattr(tag, key) for key in keys} for tag in tags if tag.entity not in ignore_labels]
+            if aggregation_strategy in WORDS:
+                tags = [self._word(word, WORDS[aggregation_strategy]) for word in _words(tags)]
+            return [group for group in map(self._group, _groups(tags)) if group["entity_group"] not in ignore_labels]
 
         return self._each(inputs, lambda texts: [answer(text) for text in texts])
+
+    def _word(self, tags, choose):
+        """Return the one `Tag` of a word's tokens."""
+        p = choose(np.array([tag.p for tag in tags]))
+        ids, best = [i for tag in tags for i in tag.ids], int(p.argmax())
+        said = {"entity": self.uses.labels[best], "score": float(p[best]), "p": p}
+        return tags[0]._replace(**said, word="".join(tag.word for tag in tags), end=tags[-1].end, ids=ids)
 
     def _group(self, tags):
         """Return the answer that neighbours of one class are together."""
         entity, tokenizer = _without_prefix(tags[0].entity), self.uses.tokenizer
-        word = tokenizer.decode([tag.token for tag in tags], special=True)
+        word = tokenizer.decode([i for tag in tags for i in tag.ids], special=True)
         for tag in tags:
-            if tag.token == tokenizer.unk_id:  # in place of its name what the text has there
-                word = word.replace(tokenizer.names[tag.token], tag.word, 1)
+            if tokenizer.unk_id in tag.ids:  # in place of its name what the text has there
+                word = word.replace(tokenizer.names[tokenizer.unk_id], tag.word, 1)
         score = float(np.mean([tag.score for tag in tags]))
         return {"entity_group": entity, "score": score, "word": word, "start": tags[0].start, "end": tags[-1].end}
+
+
+WORDS = {  # from the probabilities (n, n_classes) of a word's tokens to those of the word
+    "first": lambda p: p[0],
+    "max": lambda p: p[p.max(axis=-1).argmax()],
+    "average": lambda p: p.mean(axis=0),
+}
+
+
+def _words(tags):
+    """Return lists of the tags of each word."""
+    words = []
+    for tag in tags:
+        if words and tag.inside:
+            words[-1].append(tag)
+        else:
+            words.append([tag])
+    return words
 
 
 def _without_prefix(entity):

@@ -106,11 +106,15 @@ class Filler(NamedTuple):
         said = [[(names[i], p) for i, p in words] for words in guesses]
         return Filled(self.tokenizer.decode(ids), said)
 
-    def likely(self, ids, top):
-        """Return for each hidden word of ids (T,) the likeliest, a list of (id, probability), the likeliest first."""
+    def likely(self, ids, top, among=None):
+        """Return for each hidden word of ids (T,) the likeliest, a list of (id, probability), the likeliest first.
+
+        With ``among``, a list of ids, only these are judged, and there may be fewer than ``top``.
+        """
         top, ids = check_whole("fill", "top", top, most=self.model.config.vocab_size), self.framed(ids)
         p = self.model.fill(ids[None], np.flatnonzero(ids == self.tokenizer.mask_id))[0]  # (n_hidden, V)
         if not np.isfinite(p).all():
             raise ValueError("the model's probabilities are NaN: its training diverged; train again with a smaller --lr")
-        best = np.argsort(-p, axis=-1, kind="stable")[:, :top]
+        tokens = np.arange(p.shape[-1]) if among is None else np.array(among)
+        best = tokens[np.argsort(-p[:, tokens], axis=-1, kind="stable")[:, :top]]
         return [[(int(i), float(row[i])) for i in some] for some, row in zip(best, p, strict=True)]

@@ -28,8 +28,12 @@ class Tag(NamedTuple):
         The token's name; of an unknown one what the text has there.
     start, end : int or None
         ``text[start:end]`` is what it stands for; None if the tokenizer does not say.
-    token : int
-        Its id.
+    ids : list of int
+        The token's id.
+    p : float64 array (n_classes,)
+        The probability of each class.
+    inside : bool
+        Whether it goes on with the word of the token before it.
     """
 
     entity: str
@@ -38,7 +42,9 @@ class Tag(NamedTuple):
     word: str
     start: int | None
     end: int | None
-    token: int
+    ids: list
+    p: np.ndarray
+    inside: bool
 
 
 class Tagger(NamedTuple):
@@ -72,8 +78,10 @@ class Tagger(NamedTuple):
         if isinstance(tokenizer, JsonTokenizer):
             encoding = tokenizer.frame(text)
             ids, spans = encoding.ids, {i: encoding.offsets[i].tolist() for i in np.flatnonzero(encoding.texts == 0).tolist()}
+            inside = np.append(False, (encoding.words[1:] == encoding.words[:-1]) & (encoding.words[1:] >= 0))
         else:
             ids, _ = encode_framed(tokenizer, text)
+            inside = np.zeros(len(ids), bool)  # such a tokenizer does not say where words begin
         check_length(ids, self.model.config.max_len, "the text", text)
         framing = [i for i in (tokenizer.cls_id, tokenizer.sep_id) if i is not None]
         own = sorted(spans) or np.flatnonzero(~np.isin(ids, framing)).tolist()
@@ -82,5 +90,6 @@ class Tagger(NamedTuple):
         for i in own:
             start, end = spans.get(i, (None, None))
             word = text[start:end] if spans and ids[i] == tokenizer.unk_id else names[i]
-            tags.append(Tag(self.labels[best[i]], float(p[i, best[i]]), i, word, start, end, int(ids[i])))
+            said = (self.labels[best[i]], float(p[i, best[i]]), i, word, start, end)
+            tags.append(Tag(*said, [int(ids[i])], p[i], bool(inside[i])))
         return tags
