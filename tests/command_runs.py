@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tinytx.cli import main
+from tinytx.data import tagged_sentences
 
 TINY = (
     "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 "
@@ -39,6 +40,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "bert": ("--data", "tales", TINY_BERT),
     "tutorial": ("--data", "tales", TINY_BERT.replace("--decay-steps 40", "")),
     "reviews": ("--positive --negative", "tales", TINY_BERT),
+    "tags": ("--tagged", "tagged_file", TINY_BERT.replace("--max-len 8", "--max-len 12")),
     "wordpieces": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--max-len 16 --vocab-size 60")),
 }
 NUMBERS = {"one": "un", "two": "deux", "three": "trois", "four": "quatre", "five": "cinq"}
@@ -163,6 +165,14 @@ def tales(tmp_path_factory):
     lines = [f"The {a} {v} the {b}." for a in animals for b in animals for v in verbs]
     path = tmp_path_factory.mktemp("tales") / "tales.txt"
     path.write_text("\n\n".join("\n".join(lines[i : i + 4]) for i in range(0, 100, 4)) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tagged_file(tmp_path_factory):
+    """A file of 60 generated sentences, a word and its tag on each line."""
+    path = tmp_path_factory.mktemp("tagged") / "tagged.tsv"
+    path.write_text("\n".join("".join(f"{word}\t{tag}\n" for word, tag in sentence) for sentence in tagged_sentences(60)))
     return path
 
 

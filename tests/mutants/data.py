@@ -10,6 +10,20 @@ TABLE = {
         ("the vocabulary knows what is held out", "[text for text, _ in parts[0]]", "[text for part in parts for text, _ in part]"),
         ("classes are exchanged", "paths = settings.negative, settings.positive", "paths = settings.positive, settings.negative"),
     ],
+    "recipes/tags.py": [
+        ("labels are shifted by the frame", "np.array([IGNORE_INDEX, *labels[: len(row) - 2], IGNORE_INDEX])",
+         "np.array([*labels[: len(row) - 2], IGNORE_INDEX, IGNORE_INDEX])"),
+        ("every piece of a word is asked", "*[IGNORE_INDEX] * len(pieces)]", "*[tags.index(tag)] * len(pieces)]"),
+        ("the held-out sentences are counted", "for ids, labels in rows[0]:", "for ids, labels in rows[0] + rows[1]:"),
+        ("an unknown word has the first tag", "counts + counts.sum(axis=0) / (counts.sum() + 1)", "counts"),
+        ("a word has several tags if it occurs several times", "(counts[ids] > 0).sum(axis=-1) > 1", "counts[ids].sum(axis=-1) > 1"),
+    ],
+    "data/texts/tagged.py": [
+        ("the last sentence of a file is lost", '.split("\\n"), ""], 1)', '.split("\\n")], 1)'),
+        ("the second column is the tag", "columns[-1].strip()))", "columns[1].strip()))"),
+        ("sentences repeat", "found.setdefault(tuple(_drawn(\"sentence\", rng)))",
+         "found[tuple(_drawn(\"sentence\", rng)), len(found)] = None"),
+    ],
     "data/batches/windows.py": [
         ("the last window is never drawn",
          "rng.integers(len(ids) - max_len,", "rng.integers(max(1, len(ids) - max_len - 1),"),

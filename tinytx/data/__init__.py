@@ -1,7 +1,7 @@
 """From text to batches, in three packages that import nothing from each other, and know arrays but no layers.
 
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`, `small_tasks`; documents:
-  `prose`.
+  `prose`; sentences with tags: `tagged`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces`, `tutorial` and `json_tokenizer` are the kinds; `tokenizer_json` is the file of the last;
   `folders` reads and writes Hugging Face's folders; `vocabularies` chooses among kinds; `graphemes` says what a character
@@ -31,6 +31,7 @@ from tinytx.data.texts.dates import date_fields, date_pairs
 from tinytx.data.texts.pairs import Pairs, read_aligned, read_pairs, split_pairs
 from tinytx.data.texts.prose import documents, sentences
 from tinytx.data.texts.small_tasks import small_tasks
+from tinytx.data.texts.tagged import read_tagged, tagged_sentences
 from tinytx.data.tokenizers.characters import CharTokenizer
 from tinytx.data.tokenizers.folders import load_tokenizer, save_tokenizer
 from tinytx.data.tokenizers.json_tokenizer import JsonTokenizer
@@ -83,6 +84,7 @@ __all__ = [
     "random_batch",
     "read_aligned",
     "read_pairs",
+    "read_tagged",
     "read_text",
     "restored_spans",
     "save_tokenizer",
@@ -92,6 +94,7 @@ __all__ = [
     "split",
     "split_pairs",
     "stream_batch",
+    "tagged_sentences",
     "tokenizer_from_dict",
     "tutorial_words",
     "windows",
