@@ -6,6 +6,8 @@ from cases import Seeded
 from tinytx.models import (
     GPT,
     T5,
+    Albert,
+    AlbertConfig,
     Bert,
     BertConfig,
     GPTConfig,
@@ -36,6 +38,7 @@ def of(task, body, config, **asked):
 
 BERT = BertConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=12, n_segments=3)
 ROBERTA = BertConfig.roberta(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=12)
+ALBERT = AlbertConfig(11, max_len=9, d_embedding=6, d_model=8, n_heads=2, n_layers=3, n_groups=2, d_ff=12)
 PAIR = {"d_model": 8, "n_heads": 2, "n_encoder_layers": 2, "n_decoder_layers": 3, "max_len": 9}
 BART, MARIAN = TransformerConfig.bart(11, **PAIR, d_ff=12), TransformerConfig.marian(11, **PAIR)
 TWO = TransformerConfig(13, 11, **PAIR, positions="halves", tied="two-way", scaled_embedding=False, attention_dropout=0.2)
@@ -56,6 +59,12 @@ HUB_CASES = {
     "RobertaForSequenceClassification": of(TextClasses, Bert, ROBERTA, n_classes=3, dropout=0.3),
     "RobertaForTokenClassification": of(Tags, Bert, ROBERTA, n_classes=4),
     "RobertaForQuestionAnswering": of(Spans, Bert, ROBERTA),
+    "AlbertModel": of(None, Albert, ALBERT),
+    "AlbertForPreTraining": of(HiddenWords, Albert, ALBERT, next_sentence=True),
+    "AlbertForMaskedLM": of(HiddenWords, Albert, ALBERT, next_sentence=False),
+    "AlbertForSequenceClassification": of(TextClasses, Albert, ALBERT, n_classes=3, dropout=0.3),
+    "AlbertForTokenClassification": of(Tags, Albert, ALBERT, n_classes=4),
+    "AlbertForQuestionAnswering": of(Spans, Albert, ALBERT),
     "GPT2Model": of(None, GPT, GPTConfig(11, **GPT_SIZES, d_ff=12)),
     "GPT2LMHeadModel": of(NextToken, GPT, GPTConfig(11, **GPT_SIZES, tied_head=False, activation="relu", eps=0.01)),
     "OpenAIGPTModel": of(None, GPT, GPTConfig.gpt1(11, **GPT_SIZES)),

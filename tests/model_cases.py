@@ -11,6 +11,8 @@ from tinytx.core import Layer
 from tinytx.models import (
     GPT,
     T5,
+    Albert,
+    AlbertConfig,
     Bert,
     BertConfig,
     CharLSTM,
@@ -68,6 +70,11 @@ def roberta(dtype):
     return case(HiddenWords, Bert, config, (ids, np.where(hidden & (ids != 1), ids, -100)), dtype)
 
 
+def albert(dtype, **options):
+    config = AlbertConfig(11, max_len=9, d_embedding=4, d_model=6, n_heads=2, n_layers=3, d_ff=7, dropout=0.2, pad_id=4, **options)
+    return case(HiddenWords, Albert, config, bert_cases.batch_of(config), dtype, next_sentence=True)
+
+
 PAD, LABELS = bert_cases.PAD, np.array([2, 0, -100, 1])
 
 
@@ -120,6 +127,8 @@ def t5(dtype, **options):
 PLAIN = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}
 V1_1 = {"gated": True, "tied_head": False, "activation": "gelu_tanh"}
 MODEL_CASES = {
+    "albert": albert,
+    "albert of two blocks, computed again": lambda dtype: albert(dtype, n_groups=2, recompute=2),
     "gpt": gpt,
     "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),
     "bert": bert,

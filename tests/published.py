@@ -9,6 +9,7 @@ import transformers
 
 PAD = 1
 BERT = dict(max_position_embeddings=9, hidden_size=8, num_attention_heads=2, num_hidden_layers=2, intermediate_size=12)
+ALBERT = BERT | dict(embedding_size=6, num_hidden_layers=3)
 PAIR = dict(
     d_model=8, encoder_layers=2, decoder_layers=3, encoder_attention_heads=2, decoder_attention_heads=2,
     encoder_ffn_dim=12, decoder_ffn_dim=12, max_position_embeddings=9,
@@ -48,6 +49,12 @@ CONFIGS = {
     "roberta tags": ("RobertaForTokenClassification", BERT | dict(max_position_embeddings=11, type_vocab_size=1, num_labels=4)),
     "roberta spans": ("RobertaForQuestionAnswering", BERT | dict(max_position_embeddings=11, type_vocab_size=1)),
     "roberta body": ("RobertaModel", BERT | dict(max_position_embeddings=11, type_vocab_size=1)),
+    "albert": ("AlbertForMaskedLM", ALBERT | dict(hidden_act="relu", layer_norm_eps=0.1)),
+    "albert pairs": ("AlbertForPreTraining", ALBERT | dict(num_hidden_groups=2)),
+    "albert classes": ("AlbertForSequenceClassification", ALBERT | dict(num_labels=3)),
+    "albert tags": ("AlbertForTokenClassification", ALBERT | dict(num_labels=4)),
+    "albert spans": ("AlbertForQuestionAnswering", ALBERT),
+    "albert body": ("AlbertModel", ALBERT | dict(num_hidden_groups=3)),
     "llama": ("LlamaForCausalLM", LLAMA | dict(rms_norm_eps=0.1, rope_parameters=dict(rope_type="default", rope_theta=50.0))),
     "llama scaled": (
         "LlamaForCausalLM",
@@ -110,6 +117,7 @@ CONFIGS = {
 }  # fmt: skip
 SHARED = {
     "Bert": dict(pad_token_id=PAD),
+    "Albert": dict(pad_token_id=PAD),
     "Roberta": dict(pad_token_id=PAD, bos_token_id=0, eos_token_id=2),
     "Phi3": dict(pad_token_id=PAD, eos_token_id=2),
     "Glm": dict(pad_token_id=PAD),
@@ -119,7 +127,7 @@ SHARED = {
     "T5": dict(pad_token_id=PAD, decoder_start_token_id=PAD, eos_token_id=2),
 }
 V = 20
-WITHOUT = {name: {"add_pooling_layer": False} for name in ("bert body", "roberta body")}  # ours belongs to the heads that use it
+WITHOUT = {name: {"add_pooling_layer": False} for name in ("albert body", "bert body", "roberta body")}  # ours belongs to the heads that use it
 
 
 class Batch(NamedTuple):
@@ -182,7 +190,7 @@ def batch_of(name, seed=0, rows=3, t=7):
     if family == "roberta":
         ids[1, 2] = PAD  # its positions do not count padding, wherever it stands
     seen = torch.tensor(ids != PAD).long()
-    if family == "bert":
+    if family in ("albert", "bert"):
         segments = np.sort(rng.integers(0, 2, (rows, t)), axis=1)
         theirs = {"input_ids": torch.tensor(ids), "attention_mask": seen, "token_type_ids": torch.tensor(segments)}
         return Batch((ids,), theirs, {"segments": segments}, ids != PAD)

@@ -78,7 +78,7 @@ def extended(base, *others, without=(), **defaults):
 
     Parameters
     ----------
-    base : class of Settings
+    base : class of Settings, or Settings itself
     *others : classes of Settings, or instances
         An instance gives its values as defaults. Where two have a setting of one name, the first counts.
     without : sequence of str
@@ -97,7 +97,7 @@ def extended(base, *others, without=(), **defaults):
     """
     own, annotations = {}, {}
     for other in (*others, base):
-        for field in dataclasses.fields(other):
+        for field in dataclasses.fields(other) if other is not Settings else ():
             name = field.name
             if name not in annotations and name not in without and (other is not base or name in defaults):
                 default = field.default if isinstance(other, type) else getattr(other, name)

@@ -25,6 +25,9 @@ TABLE = {
         ("float64 is read as float32", "dtype = np.float64 if", "dtype = np.float32 if"),
         ("a task is read as any body", "issubclass(family.body, kind)", "True"),
     ],
+    "hub/albert.py": [
+        ("a classifier's dropout has BERT's name", 'DROPOUT = "classifier_dropout_prob"', 'DROPOUT = "classifier_dropout"'),
+    ],
     "hub/roberta.py": [
         ("as many rows of positions are written as there are tokens", "config.max_len + config.pad_id + 1", "config.max_len"),
     ],

@@ -154,6 +154,16 @@ TABLE = {
         ("a bucket begins one distance late", 'side="right") - 1', 'side="left") - 1'),
         ("the last bucket ends with the first side's", "len(self.starts) * ahead if", "(len(self.starts) - 1) * ahead if"),
     ],
+    "models/albert.py": [
+        ("groups take turns", "self.blocks[i * config.n_groups // config.n_layers]", "self.blocks[i % config.n_groups]"),
+        ("as many blocks are made as layers", "make_blocks(config, config.n_groups, ", "make_blocks(config, config.n_layers, "),
+        ("no block is computed again", "recompute=config.recompute,", ""),
+        ("embeddings that are not to be dropped are",
+         "config.dropout if config.embedding_dropout is None else config.embedding_dropout",
+         "config.embedding_dropout or config.dropout"),
+        ("the blocks' norms have the default eps", "attention_dropout=config.attention_dropout, eps=eps", "attention_dropout=config.attention_dropout"),
+        ("attention's dropout is the others'", "attention_dropout=config.attention_dropout, ", ""),
+    ],
     "models/config.py": [
         ("a special id one too large is let through", "getattr(config, name), 0, size - 1)", "getattr(config, name), 0, size)"),
     ],

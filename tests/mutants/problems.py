@@ -236,7 +236,7 @@ def head(m, kind):
     options = {"rng": _rng(), "dtype": np.float32, "init": normal(1.0)}
     if kind == "text":
         return layer(m.TextHead(D, 3, **options), 2, 3, D)
-    return layer(m.Transform(D, activation="gelu", eps=1e-5, **options), 2, 3, D)
+    return layer(m.Transform(D, D + 1, activation="gelu", eps=1e-5, **options), 2, 3, D)
 
 
 def low_rank(m):

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 
 from tinytx.files import FileError, as_file_error
+from tinytx.hub.albert import ALBERT
 from tinytx.hub.bart import BART, MARIAN
 from tinytx.hub.bert import BERT
 from tinytx.hub.family import Head
@@ -24,7 +25,7 @@ from tinytx.shapes import check_dtype
 from tinytx.tasks import Task
 from tinytx.wording import counted
 
-ALL = BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, PHI3, QWEN2, ROBERTA, T5_FAMILY
+ALL = ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, PHI3, QWEN2, ROBERTA, T5_FAMILY
 FAMILIES = {family.model_type: family for family in ALL}
 
 __all__ = ["FAMILIES", "load", "save"]

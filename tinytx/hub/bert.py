@@ -35,16 +35,16 @@ def n_classes(published):
     return len(published["id2label"]) if "id2label" in published else published.get("num_labels", 2)
 
 
-def class_settings(published):
-    """Return the settings of a task with classes."""
-    dropout = published.get("classifier_dropout")
+def class_settings(published, name="classifier_dropout", default=None):
+    """Return the settings of a task with classes, whose dropout has a name in config.json."""
+    dropout = published.get(name, default)
     dropout = published.get("hidden_dropout_prob", 0.1) if dropout is None else dropout
     return {"n_classes": n_classes(published), "dropout": dropout}
 
 
-def class_keys(task, kept):
+def class_keys(task, kept, name="classifier_dropout", default=None):
     """Return what config.json says of a task's classes: the names that it has, if they are as many."""
-    keys = {} if class_settings(kept)["dropout"] == task.asked.dropout else {"classifier_dropout": task.asked.dropout}
+    keys = {} if class_settings(kept, name, default)["dropout"] == task.asked.dropout else {name: task.asked.dropout}
     if n_classes(kept) == task.asked.n_classes and "id2label" in kept:
         return keys
     names = {str(i): f"LABEL_{i}" for i in range(task.asked.n_classes)}
@@ -77,7 +77,7 @@ BERT = Family(
     },
     settings={
         "norm_order": "post", "embedding_norm": True, "positions": "learned", "masks_padding": True,
-        "embedding_dropout": None, "feed_forward_dropout": 0.0,
+        "embedding_dropout": None, "feed_forward_dropout": 0.0, "recompute": 0,
     },
     names=NAMES,
     heads={

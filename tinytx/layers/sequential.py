@@ -20,10 +20,10 @@ class Sequential(Layer):
     def __init__(self, *layers):
         self.layers = list(layers)
 
-    def forward(self, x, tape=None):
-        """What the last layer returns."""
+    def forward(self, x, tape=None, **settings):
+        """What the last layer returns; ``settings`` go to each."""
         for layer in self.layers:
-            x = layer(x, tape)
+            x = layer(x, tape, **settings)
         return x
 
     def backward(self, dy, tape):

@@ -1,5 +1,6 @@
 """Models: one file for each paper, with a config and a body, which turns ids into vectors."""
 
+from tinytx.models.albert import Albert, AlbertConfig
 from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.char_lstm import CharLSTM, CharLSTMConfig
 from tinytx.models.gpt import GPT, GPTConfig
@@ -8,6 +9,7 @@ from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
 
 MODELS = {  # name in a checkpoint -> model and config
+    "albert": (Albert, AlbertConfig),
     "bert": (Bert, BertConfig),
     "char_lstm": (CharLSTM, CharLSTMConfig),
     "gpt": (GPT, GPTConfig),

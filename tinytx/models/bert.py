@@ -61,6 +61,10 @@ class BertConfig(Settings):
     eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
     pad_id: int = setting(0, "id of padding", minimum=0)
     masks_padding: bool = setting(True, "whether attention to padding is hidden")
+    recompute: int = setting(
+        0, "blocks that are computed a second time in backward together, to save memory; 0 for none, sqrt(n_layers) saves most",
+        minimum=0, free=True,
+    )  # fmt: skip
     init: str = setting(
         "normal", "matrices and embeddings normal(0, 0.02) and biases 0 (the paper); or PyTorch's defaults: embeddings "
         "normal(0, 1), a linear map's matrix and bias uniform in +-1/sqrt(d_in)", choices=sorted(INITS),
@@ -154,6 +158,7 @@ class Bert(Pretrained, Layer):
             embedding_norm=LayerNorm(d, eps=eps, dtype=dtype) if config.embedding_norm else None,
             norm=LayerNorm(d, eps=eps, dtype=dtype) if config.norm_order == "pre" else None,
             dropout=p,
+            recompute=config.recompute,
             max_len=config.max_len,
             name="Bert: ids",
         )
@@ -185,14 +190,14 @@ class Bert(Pretrained, Layer):
         ValueError
             If an id is not in the vocabulary, there are more than ``max_len``, or segments do not fit.
         """
-        ids, config = np.asarray(ids), self.config
+        ids, config, place = np.asarray(ids), self.config, type(self).__name__
         if segments is None:
             segments = np.zeros(ids.shape, np.int64)
         elif not config.n_segments:
-            raise ValueError("Bert: segments are given, but the config's n_segments is 0: leave them out")
+            raise ValueError(f"{place}: segments are given, but the config's n_segments is 0: leave them out")
         else:
-            segments = check_ids("Bert", segments, config.n_segments, what="segment")
-        check_shape("Bert", "segments", segments, ids.shape, "ids of shape", ids.shape)
+            segments = check_ids(place, segments, config.n_segments, what="segment")
+        check_shape(place, "segments", segments, ids.shape, "ids of shape", ids.shape)
         mask = padding_mask(ids, config.pad_id) if config.masks_padding and ids.ndim == 2 else None
         places = counted_places(ids, config.pad_id) if self.encoder.place and ids.ndim == 2 else None
         return self.encoder(ids, tape, mask=mask, segments=segments, places=places)

@@ -28,7 +28,7 @@ def check_special_ids(config, names, size):
 def check_vouched(config, n_arrays, held):
     """Raise ValueError if a config of a file asks for more than the file's arrays vouch for, before its model is made.
 
-    A layer without weights takes memory too, and so does a table of positions that is computed. How many weights there are
+    A layer without weights takes memory too (of shared layers there are only ``n_groups``), and so does a table of positions that is computed. How many weights there are
     is counted while the model is made: `tinytx.layers.init.Zeros`.
 
     Parameters
@@ -38,7 +38,7 @@ def check_vouched(config, n_arrays, held):
         How many arrays there are, and how many numbers in all of them.
     """
     sizes = vars(config)
-    n_layers = sum(n for name, n in sizes.items() if LAYERS.fullmatch(name))
+    n_layers = sizes.get("n_groups") or sum(n for name, n in sizes.items() if LAYERS.fullmatch(name))
     if n_layers > min(n_arrays, MOST_LOADED):
         facts = f"the config has {n_layers:,} layers, and there are {n_arrays:,} arrays of weights"
         raise ValueError(f"{facts}: expected at most as many layers, and at most {MOST_LOADED:,}")

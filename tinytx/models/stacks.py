@@ -5,6 +5,7 @@ import numpy as np
 from tinytx.core import Layer
 from tinytx.layers import (
     Block,
+    Checkpoint,
     DecoderBlock,
     DotProduct,
     Dropout,
@@ -13,6 +14,7 @@ from tinytx.layers import (
     LearnedPositions,
     MultiHeadAttention,
     Residual,
+    Sequential,
     SinusoidalPositions,
 )
 from tinytx.layers.block import as_tuple
@@ -96,6 +98,11 @@ class Stack(Layer):
         After the sum of tokens, segments and positions.
     dropout : float in [0, 1)
         Of the embedded tokens.
+    recompute : int
+        Blocks that are computed a second time in backward together, in which a tape then keeps only what goes into the
+        first of them (`tinytx.layers.Checkpoint`); 0: a tape keeps all that the blocks save. With L blocks of c bytes, of which
+        the input takes a, there are at most (L / n) a + n c bytes at one time: least with n = sqrt(L a / c), and of order sqrt(L)
+        with n = sqrt(L). Only for blocks of one input.
     max_len : int
         Positions, at most.
     name : str
@@ -104,13 +111,15 @@ class Stack(Layer):
 
     def __init__(
         self, token, blocks, *, position=None, relative=None, norm=None, segment=None, place=None, embedding_norm=None,
-        dropout=0.0, max_len, name="Stack: ids",
+        dropout=0.0, recompute=0, max_len, name="Stack: ids",
     ):  # fmt: skip
         self.max_len, self.name = max_len, name
         self.token, self.segment, self.position, self.place = token, segment, position, place
         self.embedding_norm = embedding_norm
         self.dropout = Dropout(dropout)
         self.relative, self.blocks, self.norm = relative, blocks, norm
+        firsts = range(0, len(blocks), recompute) if recompute else ()
+        self.recomputed = [Checkpoint(Sequential(*blocks[i : i + recompute])) for i in firsts]
 
     def forward(self, ids, *others, tape=None, segments=None, places=None, state=None, **settings):
         """Return what the blocks make of each position.
@@ -144,7 +153,7 @@ class Stack(Layer):
         if self.relative:
             stop = start + x.shape[1]
             others = *others, None, self.relative(np.arange(start, stop), np.arange(stop), tape)
-        for block in self.blocks:
+        for block in self.recomputed or self.blocks:
             x = block(x, *others, tape, state=state, **settings)
         return self.norm(x, tape) if self.norm else x
 
@@ -154,7 +163,7 @@ class Stack(Layer):
         Every block reads the other inputs, so their gradients add up.
         """
         dx, dothers = self.norm.backward(dx, tape) if self.norm else dx, None
-        for block in reversed(self.blocks):
+        for block in reversed(self.recomputed or self.blocks):
             dx, *here = as_tuple(block.backward(dx, tape))
             dothers = here if dothers is None else [a if b is None else a + b for a, b in zip(dothers, here)]
         if self.relative:

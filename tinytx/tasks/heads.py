@@ -32,7 +32,8 @@ class Transform(Layer):
 
     Parameters
     ----------
-    d_model : int
+    d_model, d_out : int
+        Widths of the body's vectors and of the output layer's.
     activation : str
     eps : float
         Of the norm.
@@ -41,13 +42,13 @@ class Transform(Layer):
     init : function (rng, shape) -> array
     """
 
-    def __init__(self, d_model, *, activation, eps, rng, dtype, init):
-        self.linear = Linear(d_model, d_model, rng=rng, dtype=dtype, init=init)
+    def __init__(self, d_model, d_out, *, activation, eps, rng, dtype, init):
+        self.linear = Linear(d_model, d_out, rng=rng, dtype=dtype, init=init)
         self.activation = Activation(activation)
-        self.norm = LayerNorm(d_model, eps=eps, dtype=dtype)
+        self.norm = LayerNorm(d_out, eps=eps, dtype=dtype)
 
     def forward(self, x, tape=None):
-        """(..., D) -> (..., D)."""
+        """(..., D) -> (..., E)."""
         return self.norm(self.activation(self.linear(x, tape), tape), tape)
 
     def backward(self, dy, tape):

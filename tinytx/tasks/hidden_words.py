@@ -86,7 +86,8 @@ class HiddenWords(Task):
         elif table is None:
             raise ValueError(f'HiddenWords: this {type(body).__name__} shares no table (output_table): give head="untied"')
         else:
-            self.transform = Transform(config.d_model, activation=config.activation, eps=config.eps, **options)
+            widths = config.d_model, table.data.shape[1]
+            self.transform = Transform(*widths, activation=config.activation, eps=config.eps, **options)
             self.head = TiedLinear(table, bias=True)
         self.next_sentence = TextHead(config.d_model, 2, **options) if asked.next_sentence else None
         self._draw_biases(rng, self.transform, self.next_sentence)
