@@ -16,8 +16,10 @@ from tinytx.models import (
     T5Config,
     Transformer,
     TransformerConfig,
+    ViT,
+    ViTConfig,
 )
-from tinytx.tasks import HiddenWords, NextToken, SequenceToSequence, Spans, Tags, TextClasses
+from tinytx.tasks import HiddenWords, ImageClasses, NextToken, SequenceToSequence, Spans, Tags, TextClasses
 
 GPT_SIZES = {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 2}
 T5_SIZES = {"d_model": 8, "n_heads": 2, "d_key": 6, "d_ff": 10, "n_encoder_layers": 2, "n_decoder_layers": 3, "start_id": 3}
@@ -42,6 +44,7 @@ ALBERT = AlbertConfig(11, max_len=9, d_embedding=6, d_model=8, n_heads=2, n_laye
 PAIR = {"d_model": 8, "n_heads": 2, "n_encoder_layers": 2, "n_decoder_layers": 3, "max_len": 9}
 BART, MARIAN = TransformerConfig.bart(11, **PAIR, d_ff=12), TransformerConfig.marian(11, **PAIR)
 TWO = TransformerConfig(13, 11, **PAIR, positions="halves", tied="two-way", scaled_embedding=False, attention_dropout=0.2)
+IMAGES = ViTConfig(image_size=6, patch_size=2, n_channels=3, d_model=8, n_heads=2, n_layers=2, d_ff=13)
 LLAMA = {"max_len": 9, "d_model": 8, "n_heads": 4, "n_layers": 2}
 HUB_CASES = {
     "BartModel": of(None, Transformer, BART),
@@ -81,6 +84,8 @@ HUB_CASES = {
     "GlmForCausalLM": of(
         NextToken, Llama, LlamaConfig(11, **LLAMA, n_kv_heads=2, rope_neighbours=True, rope_factor=3.0, rope_scaling="linear")
     ),
+    "ViTModel": of(None, ViT, IMAGES),
+    "ViTForImageClassification": of(ImageClasses, ViT, IMAGES, n_classes=3, dropout=0.0),
     "T5Model": of(None, T5, T5Config.v1_1(11, **T5_SIZES, tied_head=True)),
     "T5ForConditionalGeneration": of(SequenceToSequence, T5, T5Config.v1_1(11, **T5_SIZES, max_len=30)),
 }

@@ -22,9 +22,12 @@ from tinytx.models import (
     LlamaConfig,
     T5Config,
     Transformer,
+    ViT,
+    ViTConfig,
 )
 from tinytx.tasks import (
     HiddenWords,
+    ImageClasses,
     NextToken,
     SequenceToSequence,
     Spans,
@@ -110,6 +113,13 @@ def llama(dtype, **options):
     return case(NextToken, Llama, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
+def vit(dtype, make=ViTConfig, pooling="first", **options):
+    """Images in two colours; one of them has no label that counts."""
+    config = make(image_size=6, patch_size=2, n_channels=2, d_model=8, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, **options)
+    images = np.random.default_rng(2).normal(size=(4, 6, 6, 2)).astype(np.float32).astype(dtype)  # the same numbers in both
+    return case(ImageClasses, ViT, config, (images, LABELS), dtype, n_classes=3, pooling=pooling)
+
+
 def transformer(dtype, **options):
     config = transformer_cases.config_of(dropout=0.2, **options)
     return case(SequenceToSequence, Transformer, config, transformer_cases.batch_of(), dtype)
@@ -149,5 +159,7 @@ MODEL_CASES = {
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
     "t5": t5,
+    "vit": vit,
+    "vit simple": lambda dtype: vit(dtype, ViTConfig.simple, "mean"),
     "t5 v1.1": lambda dtype: t5(dtype, **V1_1),
 }

@@ -92,6 +92,18 @@ def pool(make, *kinds, padded=False):
     return OpCase(ops.pool, ops.pool_backward, {"x": x}, batch=("x",), reach=0.002, kinds=kinds, mask=mask)
 
 
+def prepend(make):
+    b, t, n, d = make.sizes(4)
+    return OpCase(ops.prepend, ops.prepend_backward, {"x": make.array(b, t, d), "weight": make.array(n, d)}, batch=("x",))
+
+
+def patches(make):
+    """Sides and numbers of patches are distinct, so that no axis goes unseen."""
+    b, rows, columns, size, c = make.sizes(5)
+    images = make.array(b, rows * size, columns * size, c)
+    return OpCase(ops.patches, ops.patches_backward, {"images": images}, batch=("images",), size=size)
+
+
 def add_positions(make):
     b, t, d = make.sizes(3)
     start = make.integers(0, 2)
@@ -262,6 +274,8 @@ OPS = {
     "pool first, last": lambda make: pool(make, "first", "last", padded=True),
     "pool last, max, mean": lambda make: pool(make, "last", "max", "mean", padded=True),
     "add_positions": add_positions,
+    "prepend": prepend,
+    "patches": patches,
     "rotate": lambda make: rotate(make, neighbours=False),
     "rotate neighbours": lambda make: rotate(make, neighbours=True),
     "dropout": dropout,

@@ -18,6 +18,9 @@ LLAMA = dict(
     max_position_embeddings=30, hidden_size=8, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=2,
     intermediate_size=12,
 )  # fmt: skip
+VIT = dict(
+    image_size=6, patch_size=2, num_channels=3, hidden_size=8, num_attention_heads=2, num_hidden_layers=2, intermediate_size=12
+)
 CONFIGS = {
     "bart": ("BartForConditionalGeneration", PAIR | dict(scale_embedding=True)),
     "bart body": ("BartModel", PAIR | dict(activation_function="relu")),
@@ -104,6 +107,8 @@ CONFIGS = {
         ),
     ),
     "glm body": ("GlmModel", LLAMA | dict(head_dim=8, attention_bias=False)),
+    "vit": ("ViTForImageClassification", VIT | dict(num_labels=4)),
+    "vit body": ("ViTModel", VIT | dict(layer_norm_eps=0.1, hidden_act="relu")),
     "t5": ("T5ForConditionalGeneration", dict(d_model=8, d_kv=6, d_ff=10, num_heads=2, num_layers=2, num_decoder_layers=3)),
     "t5 body": (  # our body ends with the scale that theirs has in front of the output layer, where there is one
         "T5Model", dict(d_model=8, d_kv=6, d_ff=10, num_heads=2, num_layers=1, tie_word_embeddings=False)
@@ -127,7 +132,9 @@ SHARED = {
     "T5": dict(pad_token_id=PAD, decoder_start_token_id=PAD, eos_token_id=2),
 }
 V = 20
-WITHOUT = {name: {"add_pooling_layer": False} for name in ("albert body", "bert body", "roberta body")}  # ours belongs to the heads that use it
+WITHOUT = {  # ours belongs to the heads that use it
+    name: {"add_pooling_layer": False} for name in ("albert body", "bert body", "roberta body", "vit body")
+}
 
 
 class Batch(NamedTuple):
@@ -155,7 +162,8 @@ def new(name, dtype=np.float64, seed=0, **changes):
     cls, sizes = CONFIGS[name]
     cls = getattr(transformers, cls)
     shared = next((options for start, options in SHARED.items() if cls.__name__.startswith(start)), {})
-    config = cls.config_class(vocab_size=V, attn_implementation="eager", **shared | sizes | changes)
+    words = {} if name.startswith("vit") else {"vocab_size": V}
+    config = cls.config_class(**words, attn_implementation="eager", **shared | sizes | changes)
     generator, double = torch.Generator().manual_seed(seed), dtype == np.float64
     with all_in_float64(double):
         model = cls(config, **WITHOUT.get(name, {})).to(torch.float64 if double else torch.float32).eval()
@@ -179,9 +187,12 @@ def with_precise_positions(model):
     return model
 
 
-def batch_of(name, seed=0, rows=3, t=7):
-    """Return a `Batch` of random ids; sources are padded to several lengths."""
+def batch_of(name, seed=0, rows=3, t=7, dtype=np.float64):
+    """Return a `Batch` of random ids, whose sources are padded to several lengths; or of images of a dtype."""
     rng, family = np.random.default_rng(seed), name.split()[0]
+    if family == "vit":
+        images = rng.normal(size=(rows, 6, 6, 3)).astype(dtype)
+        return Batch((images,), {"pixel_values": torch.tensor(images.transpose(0, 3, 1, 2))})
     ids = rng.integers(3, V, (rows, t))
     if family.startswith("gpt") or family in ("llama", "mistral", "qwen2", "phi3", "glm"):
         return Batch((ids,), {"input_ids": torch.tensor(ids)})

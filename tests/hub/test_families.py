@@ -121,6 +121,8 @@ SHAPES = {  # as transformers writes them: (d_out, d_in), but where Conv1D has o
     "T5Model": {"decoder.block.2.layer.2.DenseReluDense.wo.weight": (8, 10), "encoder.block.1.layer.0.SelfAttention.q.weight": (12, 8)},
     "BartForConditionalGeneration": {"final_logits_bias": (1, 11), "model.decoder.layers.0.fc1.weight": (12, 8),
                                      "model.encoder.embed_positions.weight": (11, 8)},
+    "ViTForImageClassification": {"vit.embeddings.patch_embeddings.projection.weight": (8, 3, 2, 2), "vit.embeddings.cls_token": (1, 1, 8),
+                                  "vit.embeddings.position_embeddings": (1, 10, 8), "classifier.weight": (3, 8)},
 }  # fmt: skip
 
 

@@ -6,6 +6,22 @@ TABLE = {
         ("labels stand beside other rows", "self.labels[chosen]", "self.labels[: len(chosen)]"),
         ("every epoch has the order of the first", "[self.seed, epoch]", "[self.seed, 0]"),
     ],
+    "data/images.py": [
+        ("the first image is taken for names of columns", "number == 1 and not numbers[0].isdecimal()", "number == 1"),
+        ("a white pixel is 255 always", "side, side, 1) / largest)", "side, side, 1) / 255)"),
+    ],
+    "data/batches/image_batches.py": [
+        ("labels stand beside other images", "return images, self.labels[chosen]", "return images, self.labels[: len(chosen)]"),
+        ("every epoch has the order of the first", "[self.seed, epoch]", "[self.seed, 0]"),
+        ("all images of a batch move alike", "0, 2 * s + 1, (len(images), 2))", "0, 2 * s + 1, (1, 2)).repeat(len(images), 0)"),
+        ("no image moves down or right as far as up or left", "2 * s + 1", "2 * s"),
+        ("pixels come in again at the other side", "(0, 0)))\n", "(0, 0)), mode='wrap')\n"),
+    ],
+    "viz/image_attention.py": [
+        ("the class token is drawn as a patch", "weights[:, -math.prod(grid) :]", "weights[:, : math.prod(grid)]"),
+        ("the picture is another row's", "else weights[row, :, query])", "else weights[0, :, query])"),
+        ("the image is drawn inside out", "(1 - black) * (image - low) / span", "(1 - black) * (low - image) / span"),
+    ],
     "recipes/reviews.py": [
         ("the vocabulary knows what is held out", "[text for text, _ in parts[0]]", "[text for part in parts for text, _ in part]"),
         ("classes are exchanged", "paths = settings.negative, settings.positive", "paths = settings.positive, settings.negative"),

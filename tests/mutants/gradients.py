@@ -34,6 +34,30 @@ TABLE = {
         ("b's gradient from a as it is", "missing term", "gate", "kept), dy * fa", "kept), dy * a"),
         ("a's gradient without b", "missing term", "gate", "f_backward(dy * b, kept)", "f_backward(dy, kept)"),
     ],
+    "ops/patches.py": [
+        ("rows and columns of pixels exchanged", "transposed", "patches",
+         "squares.transpose(0, 1, 4, 2, 5, 3), order", "squares.transpose(0, 1, 5, 2, 4, 3), order"),
+        ("forward's order once more", "wrong operand", "patches square",
+         "squares.transpose(0, 1, 4, 2, 5, 3), order", "squares.transpose(0, 1, 3, 5, 2, 4), order"),
+        ("channels behind pixels", "index", "patches square",
+         "dy.reshape(b, h // size, w // size, c, size, size)", "np.moveaxis(dy.reshape(b, h // size, w // size, size, size, c), 5, 3)"),
+    ],
+    "ops/prepend.py": [
+        ("the last sequence's alone", "missing term", "prepend", "dy[:, :n].sum(axis=0)", "dy[-1, :n]"),
+        ("a mean", "factor", "prepend", "dy[:, :n].sum(axis=0)", "dy[:, :n].mean(axis=0)"),
+        ("x's first rows for those in front", "index", "prepend", "dy[:, :n].sum(axis=0)", "dy[:, n - 1 : 2 * n - 1].sum(axis=0)"),
+        ("x begins where the rows in front do", "off by one", "prepend", "return dy[:, n:],", "return dy[:, :-n],"),
+    ],
+    "layers/patch_embedding.py": [
+        ("the pixels' gradient is that of another image", "index", "PatchEmbedding",
+         "ops.patches_backward(dy, tape.pop(self))\n\n", "ops.patches_backward(dy[::-1], tape.pop(self))\n\n"),
+        ("the token learns nothing from its position", "= for +=", "ClassToken", "self.weight.add_grad(dweight, fresh=True)",
+         "self.weight.add_grad(0 * dweight, fresh=True)"),
+    ],
+    "models/vit.py": [
+        ("positions passed over", "missing term", "ViT", "dx = self.position.backward(dx, tape)", "dx = (self.position.backward(dx, tape), 2 * dx)[1]"),
+        ("the last norm passed over", "missing term", "ViT", "dx = self.norm.backward(dx, tape)", "dx = (self.norm.backward(dx, tape), dx)[1]"),
+    ],
     "ops/pool.py": [
         ("the mean divides by T", "wrong constant", "pool", "dx.dtype.type(real[b].sum())", "dx.dtype.type(dx.shape[1])"),
         ("padding gets its share of the mean", "missing term", "pool",
@@ -414,9 +438,9 @@ TABLE = {
         ("activation passed over", "missing term", "Transform",
          "self.activation.backward(self.norm.backward(dy, tape), tape)",
          "(dx := self.norm.backward(dy, tape), self.activation.backward(dx, tape))[0]"),
-        ("tanh passed over", "missing term", "TextHead",
+        ("tanh passed over", "missing term", "PooledHead",
          "self.tanh.backward(dx, tape), tape)", "(self.tanh.backward(dx, tape), dx)[1], tape)"),
-        ("the gradient at the last position", "off by one", "TextHead",
+        ("the gradient at the last position", "off by one", "PooledHead",
          "return self.pool.backward(dx, tape)", "return self.pool.backward(dx, tape)[:, ::-1]"),
     ],
     "tasks/hidden_words.py": [

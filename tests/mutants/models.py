@@ -64,6 +64,7 @@ TABLE = {
     "layers/embedding.py": [
         ("sinusoids start anew at each decoded token",
          "ops.add_positions(x, self.table, start)", "ops.add_positions(x, self.table)"),
+        ("a grid's sinusoids are added in front of it too", "((leading, 0), (0, 0))", "((0, leading), (0, 0))"),
     ],
     "layers/init.py": [
         ("the fan out sets the spread of weights", "math.sqrt(max(1, shape[0]))", "math.sqrt(max(1, shape[1]))"),
@@ -133,6 +134,15 @@ TABLE = {
         ("the decoder's distances have two sides", "*scaled, two_sided=False)", "*scaled, two_sided=True)"),
         ("the gate's activation is that of the first version", '{"activation": config.activation, "dropout"', '{"dropout"'),
     ],
+    "models/vit.py": [
+        ("the class token has the position of the first patch", "x = self.position(x, tape)", "x = self.position(x, tape) if not self.class_token else x"),
+        ("attention's dropout is that of the parts", "attention_dropout=config.attention_dropout, ", ""),
+        ("the blocks' norms have the default eps", "eps=config.eps, init=self.init, **draw\n", "init=self.init, **draw\n"),
+        ("sinusoids begin at the class token", "leading=int(config.class_token), ", "leading=0, "),
+        ("whole numbers are pixels", "if images.dtype != dtype:", "if images.dtype.kind != 'f' and images.dtype != np.uint8:"),
+        ("images of another size are read", "images.shape[1:] != shape", "images.shape[3:] != shape[2:]"),
+        ("SimpleViT has a class token", '"class_token": False, "positions"', '"positions"'),
+    ],
     "models/llama.py": [
         ("a window is one word too long", "Band(config.window - 1, 0)", "Band(config.window, 0)"),
         ("the output's map has a bias too", '"output_bias": False', '"output_bias": config.qkv_bias'),
@@ -180,7 +190,15 @@ TABLE = {
         ("the base's bias is not merged", "plain.bias.data[...] = bias.data", "pass"),
         ("an adapted map is adapted once more", 'if path.rpartition(".")[0] not in adapted', "if True"),
     ],
+    "tasks/image_classes.py": [
+        ("an image's dtype is not the model's", ".astype(self.head.classifier.weight.data.dtype)", ""),
+    ],
+    "tasks/classes.py": [
+        ("labels that count for nothing are measured", "self._logits(inputs, *others).argmax(axis=-1) == labels)[asked]",
+         "self._logits(inputs, *others).argmax(axis=-1) == labels)"),
+    ],
     "tasks/heads.py": [
+        ("the class token's vector goes through BERT's pooler", 'if pooling == "cls" else None', 'if pooling in ("cls", "first") else None'),
         ("the mean is taken for the maximum", '"max": ("max",)', '"max": ("mean",)'),
         ("what the classifier reads is not dropped", "self.dropout(x, tape), tape)", "self.dropout(x), tape)"),
         ("padding is pooled with the words", "self.pool(hidden, tape, mask=mask)", "self.pool(hidden, tape)"),

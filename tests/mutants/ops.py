@@ -1,6 +1,10 @@
 """Mistakes in operations and in what kernels are made of."""
 
 TABLE = {
+    "ops/patches.py": [
+        ("patches are told column by column", "squares.transpose(0, 1, 3, 5, 2, 4)", "squares.transpose(0, 3, 1, 5, 2, 4)"),
+        ("a pixel's channels lie beside each other", "squares.transpose(0, 1, 3, 5, 2, 4)", "squares.transpose(0, 1, 3, 2, 4, 5)"),
+    ],
     "ops/attention.py": [
         ("old sums shrink by the wrong factor when a later tile of keys has a larger score",
          "exp((before - m) * scale)", "exp(before - m)"),

@@ -235,7 +235,7 @@ def head(m, kind):
     """The parts of BERT's heads."""
     options = {"rng": _rng(), "dtype": np.float32, "init": normal(1.0)}
     if kind == "text":
-        return layer(m.TextHead(D, 3, **options), 2, 3, D)
+        return layer(m.PooledHead(D, 3, **options), 2, 3, D)
     return layer(m.Transform(D, D + 1, activation="gelu", eps=1e-5, **options), 2, 3, D)
 
 
@@ -340,7 +340,7 @@ PROBLEMS = {
     "Stack": lambda m: stack(m, 1),
     "Stack of BERT": bert_stack,
     "Transform": lambda m: head(m, "words"),
-    "TextHead": lambda m: head(m, "text"),
+    "PooledHead": lambda m: head(m, "text"),
     "HiddenWords loss": bert_loss,
     "TextClassesNextToken loss": auxiliary_loss,
     "Stack with a memory": lambda m: stack(m, 2, others=[_draw(2, 5, 4)], pattern=CAUSAL, reads_memory=True),

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mutants import GRADIENTS, SOURCE, Mutant, mutated
-from mutants.by_gradcheck import examine, examine_sound, load, table
-from mutants.problems import PROBLEMS
+from mutants.by_gradcheck import PROBLEMS, examine, examine_sound, load, table
 from tinytx import ops
 
 SOME = [

@@ -35,6 +35,9 @@ CALLS = {
     "embedding": dict(ids=[[0, 2]], weight=W),
     "select_rows": dict(x=X, rows=[1, 0, 1]),
     "pool": dict(x=Q[0], kinds=("max", "mean"), mask=np.ones((2, 2), bool)),
+    "prepend": dict(x=Q[0], weight=X),
+    "patches": dict(images=Q, size=1),
+    "sinusoidal_grid": dict(n_rows=2, n_columns=3, d_model=8, dtype=np.float32),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
     "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False, halves=False),
     "attention": dict(
@@ -89,11 +92,11 @@ NUMBERS = {"an array": np.ones(2), "a list": [0.5], "a text": "0.5", "complex": 
 WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
-FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "ys", "lses", "logits", "y", "p")
+FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "ys", "lses", "logits", "y", "p", "images")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
-KINDS |= dict.fromkeys(("first_row", "start", "max_len", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
+KINDS |= dict.fromkeys(("first_row", "start", "max_len", "n_rows", "n_columns", "size", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
@@ -137,6 +140,9 @@ RANGES = [
     ("add_positions", "start", (-1, 4, 2**80)),
     ("sinusoidal_positions", "max_len", (-1, 2**63)),
     ("sinusoidal_positions", "d_model", (-1,)),
+    ("sinusoidal_grid", "d_model", (-4, 4, 10)),
+    ("sinusoidal_grid", "n_rows", (-1, 2**63)),
+    ("patches", "size", (0, -1, 3, 2**70)),
     ("cross_entropy", "ignore_index", (2**63, -(2**63) - 1)),
     ("cross_entropy", "label_smoothing", (-0.1, 1, np.nan)),
     ("cross_entropy", "count", (-1,)),

@@ -1,4 +1,4 @@
-"""From text to batches, in three packages that import nothing from each other, and know arrays but no layers.
+"""From texts and images to batches, in three packages that import nothing from each other, and know arrays but no layers.
 
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`, `small_tasks`; documents:
   `prose`; sentences with tags: `tagged`.
@@ -8,13 +8,14 @@
   is.
 - ``batches``: from ids to arrays. `windows` and `streams` of one long text; `encoded_pairs` and `pair_batches`; for BERT
   `rows`, `sentence_pairs`, `masking` and `masked_batches`; for T5 and BART `span_corruption`, `denoising` and
-  `noised_batches`; `epochs` is what several kinds of batches share.
+  `noised_batches`; of images `image_batches`; `epochs` is what several kinds of batches share.
 
-`reading` reads text files for all of them.
+`reading` reads text files for all of them, and `images` reads images.
 """
 
 from tinytx.data.batches.denoising import infilled, permuted_sentences
 from tinytx.data.batches.encoded_pairs import EncodedPairs, encode_pairs
+from tinytx.data.batches.image_batches import ImageBatches
 from tinytx.data.batches.labelled_batches import LabelledBatches
 from tinytx.data.batches.masked_batches import MaskedBatches
 from tinytx.data.batches.masking import mask_words
@@ -25,6 +26,7 @@ from tinytx.data.batches.sentence_pairs import SentencePairs, next_sentence_pair
 from tinytx.data.batches.span_corruption import corrupt_spans, restored_spans
 from tinytx.data.batches.streams import stream_batch
 from tinytx.data.batches.windows import IGNORE_INDEX, random_batch, split, windows
+from tinytx.data.images import read_images
 from tinytx.data.reading import DataError, read_text
 from tinytx.data.texts.corpus import builtin_corpus
 from tinytx.data.texts.dates import date_fields, date_pairs
@@ -48,6 +50,7 @@ __all__ = [
     "DataError",
     "EncodedPairs",
     "IGNORE_INDEX",
+    "ImageBatches",
     "JsonTokenizer",
     "LabelledBatches",
     "MaskedBatches",
@@ -83,6 +86,7 @@ __all__ = [
     "permuted_sentences",
     "random_batch",
     "read_aligned",
+    "read_images",
     "read_pairs",
     "read_tagged",
     "read_text",

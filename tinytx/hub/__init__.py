@@ -21,11 +21,12 @@ from tinytx.hub.gpt import GPT1, GPT2
 from tinytx.hub.llama import GLM, LLAMA, MISTRAL, PHI3, QWEN2
 from tinytx.hub.roberta import ROBERTA
 from tinytx.hub.t5 import T5_FAMILY
+from tinytx.hub.vit import VIT
 from tinytx.shapes import check_dtype
 from tinytx.tasks import Task
 from tinytx.wording import counted
 
-ALL = ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, PHI3, QWEN2, ROBERTA, T5_FAMILY
+ALL = ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, PHI3, QWEN2, ROBERTA, T5_FAMILY, VIT
 FAMILIES = {family.model_type: family for family in ALL}
 
 __all__ = ["FAMILIES", "load", "save"]

@@ -5,7 +5,7 @@ sinusoids, which its files do not hold. The output layer's bias, ``final_logits_
 it is a parameter like others, as it was in Marian itself, and a file without it makes a model without it.
 """
 
-from tinytx.hub.family import Family, Head
+from tinytx.hub.family import Family, Head, Whole
 from tinytx.hub.keys import ACTIVATIONS, D_FF, PLAIN_LOSS, Key
 from tinytx.models import Transformer, TransformerConfig
 from tinytx.tasks import SequenceToSequence
@@ -74,7 +74,7 @@ SAME = {"norm_order": "post", "final_norm": None}
 WORDS = Head(
     SequenceToSequence,
     "model.",
-    tensors={"head.bias": "final_logits_bias"},
+    tensors={"head.bias": Whole("final_logits_bias", lambda config: (1, -1))},
     settings=lambda published: PLAIN_LOSS | {"output_bias": published["has_output_bias"]},
 )
 

@@ -4,7 +4,7 @@ The pooler, which reads the first position, is a part of theirs ``BertModel``; h
 """
 
 from tinytx.hub.family import Family, Head
-from tinytx.hub.keys import ACTIVATIONS, D_FF, Key
+from tinytx.hub.keys import ACTIVATIONS, D_FF, Key, n_classes, names_of_classes
 from tinytx.models import Bert, BertConfig
 from tinytx.tasks import HiddenWords, Spans, Tags, TextClasses
 
@@ -30,11 +30,6 @@ NAMES = {
 }
 
 
-def n_classes(published):
-    """Return how many classes config.json names, or counts."""
-    return len(published["id2label"]) if "id2label" in published else published.get("num_labels", 2)
-
-
 def class_settings(published, name="classifier_dropout", default=None):
     """Return the settings of a task with classes, whose dropout has a name in config.json."""
     dropout = published.get(name, default)
@@ -43,12 +38,9 @@ def class_settings(published, name="classifier_dropout", default=None):
 
 
 def class_keys(task, kept, name="classifier_dropout", default=None):
-    """Return what config.json says of a task's classes: the names that it has, if they are as many."""
+    """Return what config.json says of a task's classes and its dropout."""
     keys = {} if class_settings(kept, name, default)["dropout"] == task.asked.dropout else {name: task.asked.dropout}
-    if n_classes(kept) == task.asked.n_classes and "id2label" in kept:
-        return keys
-    names = {str(i): f"LABEL_{i}" for i in range(task.asked.n_classes)}
-    return keys | {"id2label": names, "label2id": {name: int(i) for i, name in names.items()}}
+    return keys | names_of_classes(task, kept)
 
 
 BERT = Family(

@@ -5,10 +5,11 @@ A `Family` is data, and this file is all that interprets it, in both directions:
 Three things differ between the layouts. PyTorch's linear maps have weights (d_out, d_in), ours (d_in, d_out): what is the
 weight of a `Linear` here is transposed there, but not in a family whose maps are ``Conv1D`` (GPT-1 and GPT-2). Several
 of our layers may be one of theirs (queries, keys and values): in the tables they have the same name, and stand beside each
-other in the order of our parameters. A block's number is ``{}``.
+other in the order of our parameters. A block's number is ``{}``. Some tensors have a name or axes of their own: `Whole`.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -25,6 +26,20 @@ from tinytx.models.config import check_vouched
 INITIAL = ("init", "scaled_init")  # settings of how a model starts, which no folder says
 
 
+class Whole(NamedTuple):
+    """A tensor that is one parameter of ours, with a name of its own or in another shape.
+
+    Parameters
+    ----------
+    name : str
+    shape : function (config) -> tuple
+        Theirs, in which -1 is what is left: (1, -1) of a bias (V,).
+    """
+
+    name: str
+    shape: Callable
+
+
 @dataclasses.dataclass(frozen=True)
 class Head:
     """One of the classes that a family is published as: what stands in "architectures".
@@ -38,7 +53,7 @@ class Head:
     names : dict
         As `Family.names`, of what is not the body's.
     tensors : dict
-        {path of our parameter (V,): name of their tensor (1, V)}.
+        As `Family.tensors`, of what is not the body's.
     settings : function (config.json) -> dict
         Of the task.
     keys : function (task, config.json) -> dict
@@ -62,25 +77,32 @@ class Row(NamedTuple):
     paths: list
     shapes: list  # ours
     turned: bool
-    led: bool  # by an axis of length 1
+    axes: tuple | None  # theirs, if they are not ours: `Whole.shape`
+
+    @property
+    def plain(self):
+        """The tensor's shape without ``axes``."""
+        shape = (*self.shapes[0][:-1], sum(shape[-1] for shape in self.shapes))
+        return shape[::-1] if self.turned else shape
 
     @property
     def shape(self):
         """The tensor's."""
-        shape = (*self.shapes[0][:-1], sum(shape[-1] for shape in self.shapes))
-        return (1,) * self.led + (shape[::-1] if self.turned else shape)
+        if self.axes is None:
+            return self.plain
+        left = math.prod(self.plain) // -math.prod(self.axes)
+        return tuple(left if n == -1 else n for n in self.axes)
 
     def split(self, tensor):
         """Return {our path: array} of a tensor."""
-        tensor = tensor[0] if self.led else tensor
+        tensor = tensor.reshape(self.plain)
         ends = np.cumsum([shape[-1] for shape in self.shapes])[:-1]
         return dict(zip(self.paths, np.split(tensor.T if self.turned else tensor, ends, axis=-1), strict=True))
 
     def join(self, arrays):
         """Return the tensor of {our path: array}, the inverse of `split`."""
         tensor = np.concatenate([arrays[path] for path in self.paths], axis=-1)
-        tensor = tensor.T if self.turned else tensor
-        return tensor[None] if self.led else tensor
+        return (tensor.T if self.turned else tensor).reshape(self.shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +122,8 @@ class Family:
         ``bias`` have these names on both sides.
     heads : dict of str to Head
         By the names of their classes.
+    tensors : dict of str to Whole
+        By the paths of our parameters.
     fixed : dict of str to tuple
         Keys of config.json, and the values that our model can be; the first is written.
     settings : dict
@@ -124,6 +148,7 @@ class Family:
     keys: dict[str, Key]
     names: dict
     heads: dict
+    tensors: dict = dataclasses.field(default_factory=dict)
     fixed: dict = dataclasses.field(default_factory=dict)
     settings: dict = dataclasses.field(default_factory=dict)
     copies: dict = dataclasses.field(default_factory=dict)
@@ -184,14 +209,15 @@ class Family:
         body_names = self.names | self.varying(model.config)
         for path, parameter in model.named_parameters():
             layer, _, leaf = path.rpartition(".")
-            in_body, whole = head.task is None or path.startswith("body."), head.tensors.get(path)
-            names = body_names if in_body else head.names
-            module = _module(names, layer if head.task is None else layer.removeprefix("body."))
+            in_body = head.task is None or path.startswith("body.")
+            own = path if head.task is None else path.removeprefix("body.")
+            names, whole = (body_names, self.tensors.get(own)) if in_body else (head.names, head.tensors.get(own))
+            module = _module(names, own.rpartition(".")[0])
             if module is None and whole is None:
                 raise ValueError(f"{self.model_type} has no name for {path}")
             turned = leaf == "weight" and isinstance(layers[layer], Linear) and not (in_body and self.conv1d)
-            name = whole or f"{prefix if in_body else ''}{module}.{leaf}"
-            row = rows.setdefault(name, Row([], [], turned, bool(whole)))
+            name = f"{prefix if in_body else ''}{whole.name if whole else f'{module}.{leaf}'}"
+            row = rows.setdefault(name, Row([], [], turned, whole.shape(model.config) if whole else None))
             row.paths.append(path)
             row.shapes.append(parameter.data.shape)
         return rows
@@ -261,7 +287,7 @@ class Family:
             return True
         module = name.rpartition(".")[0]
         names = {theirs for other in self.heads.values() for theirs in other.names.values()}
-        tensors = {theirs for other in self.heads.values() for theirs in other.tensors.values()}
+        tensors = {theirs.name for other in self.heads.values() for theirs in other.tensors.values()}
         return name in tensors or module in names or any(other.prefix + module in names for other in self.heads.values())
 
     def arrays_of(self, model, head):

@@ -56,3 +56,16 @@ class Key(NamedTuple):
             if ours == value:
                 return theirs
         raise ValueError(f"{self.setting} is {value!r}, expected one of {', '.join(map(repr, self.values.values()))}")
+
+
+def n_classes(published):
+    """Return how many classes config.json names, or counts."""
+    return len(published["id2label"]) if "id2label" in published else published.get("num_labels", 2)
+
+
+def names_of_classes(task, kept):
+    """Return what config.json says of a task's classes: nothing new, if it has names and they are as many."""
+    if n_classes(kept) == task.asked.n_classes and "id2label" in kept:
+        return {}
+    names = {str(i): f"LABEL_{i}" for i in range(task.asked.n_classes)}
+    return {"id2label": names, "label2id": {name: int(i) for i, name in names.items()}}

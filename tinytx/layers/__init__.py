@@ -4,7 +4,7 @@ from tinytx.layers.attention import DotProduct, MultiHeadAttention
 from tinytx.layers.block import Block, DecoderBlock, Residual
 from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.dropout import Dropout
-from tinytx.layers.embedding import Embedding, LearnedPositions, SinusoidalPositions
+from tinytx.layers.embedding import Embedding, GridPositions, LearnedPositions, SinusoidalPositions
 from tinytx.layers.feed_forward import Activation, FeedForward
 from tinytx.layers.gated_feed_forward import GatedFeedForward
 from tinytx.layers.layer_norm import LayerNorm
@@ -12,6 +12,7 @@ from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.low_rank import LowRankLinear
 from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
+from tinytx.layers.patch_embedding import ClassToken, PatchEmbedding
 from tinytx.layers.pool import Pool
 from tinytx.layers.relative_bias import Alibi, RelativePositionBias
 from tinytx.layers.rms_norm import RMSNorm
@@ -23,18 +24,21 @@ __all__ = [
     "Alibi",
     "Block",
     "Checkpoint",
+    "ClassToken",
     "DecoderBlock",
     "DotProduct",
     "Dropout",
     "Embedding",
     "FeedForward",
     "GatedFeedForward",
+    "GridPositions",
     "LSTM",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
     "LowRankLinear",
     "MultiHeadAttention",
+    "PatchEmbedding",
     "Pool",
     "RMSNorm",
     "RelativePositionBias",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinytx import ops
-from tinytx.arguments import check_number, check_sizes
+from tinytx.arguments import check_number, check_sizes, check_whole
 from tinytx.core import Layer, Parameter
 from tinytx.layers.init import normal
 from tinytx.shapes import check_dtype
@@ -104,3 +104,19 @@ class SinusoidalPositions(Layer):
 
     def backward(self, dy, tape):
         return dy
+
+
+class GridPositions(SinusoidalPositions):
+    """Adds the fixed sinusoids of a grid's rows and columns (Beyer et al. 2022): `tinytx.ops.sinusoidal_grid`.
+
+    Parameters
+    ----------
+    n_rows, n_columns, d_model : int
+    leading : int
+        Positions in front of the grid, such as a class token's, to which nothing is added.
+    dtype : float32 or float64
+    """
+
+    def __init__(self, n_rows, n_columns, d_model, *, leading=0, dtype=np.float32):
+        leading = check_whole("GridPositions", "leading", leading, 0)
+        self.table = np.pad(ops.sinusoidal_grid(n_rows, n_columns, d_model, dtype), ((leading, 0), (0, 0)))

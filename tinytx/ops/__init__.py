@@ -25,8 +25,10 @@ from tinytx.ops.linear import linear, linear_backward
 from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
 from tinytx.ops.lstm import lstm, lstm_backward
 from tinytx.ops.merge import merge, merge_backward
+from tinytx.ops.patches import patches, patches_backward
 from tinytx.ops.pool import pool, pool_backward
-from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_positions
+from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_grid, sinusoidal_positions
+from tinytx.ops.prepend import prepend, prepend_backward
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
 from tinytx.ops.rotate import rotary_frequencies, rotate, rotate_backward
@@ -70,8 +72,12 @@ __all__ = [
     "lstm_backward",
     "merge",
     "merge_backward",
+    "patches",
+    "patches_backward",
     "pool",
     "pool_backward",
+    "prepend",
+    "prepend_backward",
     "relu",
     "relu_backward",
     "rms_norm",
@@ -85,6 +91,7 @@ __all__ = [
     "select_rows_backward",
     "silu",
     "silu_backward",
+    "sinusoidal_grid",
     "sinusoidal_positions",
     "softmax",
     "softmax_backward",

@@ -32,6 +32,18 @@ from tinytx.ops.plain_losses import (  # noqa: F401
     tsne_backward,
 )
 from tinytx.ops.plain_recurrent import lstm, lstm_backward  # noqa: F401
+from tinytx.ops.plain_rows import (  # noqa: F401
+    add_positions,
+    add_positions_backward,
+    patches,
+    patches_backward,
+    pool,
+    pool_backward,
+    prepend,
+    prepend_backward,
+    select_rows,
+    select_rows_backward,
+)
 
 # ---------------------------------------------------------------------------------------- products and tables
 
@@ -61,53 +73,6 @@ def embedding_backward(dy, saved):
     dweight = np.zeros(shape, dy.dtype)
     np.add.at(dweight, ids, dy)  # (2): an assignment would count an id that occurs twice once
     return dweight
-
-
-def select_rows(x, rows):
-    """Return some rows of x as a matrix."""
-    return x.reshape(-1, x.shape[-1])[rows], (rows, x.shape)  # (1)
-
-
-def select_rows_backward(dy, saved):
-    """Return dx."""
-    rows, shape = saved
-    return embedding_backward(dy, (rows, (math.prod(shape[:-1]), shape[-1]))).reshape(shape)  # (2)
-
-
-def pool(x, kinds, *, mask=None):
-    """Return one vector for each sequence; x is (B, T, D)."""
-    real = np.broadcast_to(True if mask is None else mask, x.shape[:2])
-    weights = [_pool_weights(x, real, kind).astype(x.dtype) for kind in kinds]
-    return np.concatenate([np.sum(w * x, axis=1) for w in weights], axis=-1), weights  # (1), (2), (3)
-
-
-def pool_backward(dy, saved):
-    """Return dx."""
-    parts = np.split(dy[:, None], len(saved), axis=-1)
-    return sum(w * part for w, part in zip(saved, parts, strict=True))  # (4), (5)
-
-
-def _pool_weights(x, real, kind):
-    """Return w (B, T, D), with which each kind of pooling is sum_t w x: shares of 1/n, or 1 at the position picked."""
-    n = real.sum(axis=1)[:, None, None]
-    if kind == "mean":
-        return real[:, :, None] / np.maximum(n, 1) * np.ones(x.shape[2])
-    t = np.arange(x.shape[1])[:, None]
-    rank = np.where(real[:, :, None], {"first": -t, "last": t, "max": x}[kind] + 0 * x, -np.inf)
-    return (t == rank.argmax(axis=1)[:, None]) & (n > 0)
-
-
-def add_positions(x, table, start=0):
-    """Return x, (B, T, D), with a row of the table added at each position."""
-    return x + table[start : start + x.shape[1]], (table.shape, start)  # (1)
-
-
-def add_positions_backward(dy, saved):
-    """Return (dx, dtable)."""
-    shape, start = saved
-    dtable = np.zeros(shape, dy.dtype)
-    dtable[start : start + dy.shape[1]] = dy.sum(axis=0)  # (2)
-    return dy, dtable
 
 
 # ---------------------------------------------------------------------------------------- elementwise

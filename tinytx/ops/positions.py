@@ -28,6 +28,13 @@ Marian and its translators have the columns of (3) and (4) in another order, all
 
     W(pos, i) = sin(pos / 10000^(2i / D)) for i < D/2, and W(pos, D/2 + i) the cosine of the same angle.     (6)
 
+Of an image's patches, at row i and column j of a grid, half of the columns say j and half of them i (Beyer et al. 2022,
+arXiv:2205.01580, the code in its appendix). With n = D/4 wave lengths from 2 pi to 10000 * 2 pi, for k = 0 .. n - 1,
+
+    f_k = 10000^(-k / (n - 1)),   W((i, j)) = [sin j f, cos j f, sin i f, cos i f].                         (7)
+
+Each of the four parts has n columns. n = 1 would be 0/0, so D is a multiple of 4 and at least 8.
+
 The same in plain NumPy: ``add_positions`` in ``plain.py``.
 """
 
@@ -114,3 +121,32 @@ def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False, h
     angle = position / 10000.0 ** (2 * pair / d_model)  # (max_len, D), (5)
     table = np.where(column % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)  # (3), (4)
     return np.concatenate([table[:, 0::2], table[:, 1::2]], axis=1) if halves else table  # (6)
+
+
+def sinusoidal_grid(n_rows, n_columns, d_model, dtype=np.float32):
+    """Return the table of positions of a grid, row by row: (7).
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+    d_model : int
+        Width D, a multiple of 4, at least 8.
+    dtype : float32 or float64
+        The table is computed in float64 and then rounded.
+
+    Returns
+    -------
+    array (n_rows n_columns, d_model)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range.
+    """
+    check_sizes("sinusoidal_grid", n_rows=n_rows, n_columns=n_columns, d_model=d_model)
+    dtype = check_dtype("sinusoidal_grid", dtype)
+    if d_model % 4 or d_model < 8:
+        raise ValueError(f"sinusoidal_grid: d_model is {d_model}, expected a multiple of 4, at least 8")
+    f = 10000.0 ** (-np.arange(d_model // 4) / (d_model // 4 - 1))
+    row, column = (place.reshape(-1, 1) * f for place in np.mgrid[:n_rows, :n_columns])
+    return np.concatenate([np.sin(column), np.cos(column), np.sin(row), np.cos(row)], axis=1).astype(dtype)  # (7)

@@ -75,11 +75,12 @@ def _publish(source, target):
 
 def _adopt(source, target):
     """Write the model of a folder of Hugging Face's form as a run; see `convert`."""
-    model, tokenizers, note = hub.load(source), {}, ""
+    model, tokenizers, note = hub.load(source), {}, "it reads no words"
     published = getattr(model, "body", model).published
-    try:
-        tokenizers = dict.fromkeys(TOKENIZERS, load_tokenizer(source, published["vocab_size"]).to_dict())
-    except (DataError, MissingExtra) as error:
-        note = str(error)
+    if "vocab_size" in published:
+        try:
+            tokenizers, note = dict.fromkeys(TOKENIZERS, load_tokenizer(source, published["vocab_size"]).to_dict()), ""
+        except (DataError, MissingExtra) as error:
+            note = str(error)
     Path(target).mkdir(parents=True, exist_ok=True)
     return model, [save_checkpoint(target, model, step=0, published=published, **tokenizers)], note

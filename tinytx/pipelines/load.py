@@ -56,9 +56,11 @@ def load_run(folder, *pipelines, own=None):
 def _published(folder, model):
     """Return what a run's checkpoint would say of a model of Hugging Face: its tokenizer, its labels, its kind."""
     published = getattr(model, "body", model).published
-    tokenizer = load_tokenizer(folder, vocab_size=published["vocab_size"])
+    tokenizers = {}
+    if "vocab_size" in published:  # a model of images has no words
+        tokenizers = dict.fromkeys(TOKENIZERS, load_tokenizer(folder, vocab_size=published["vocab_size"]))
     task = next((name for name, cls in TASKS.items() if cls is type(model)), None)
-    return dict.fromkeys(TOKENIZERS, tokenizer) | {"published": published, "task": task, "model": published.get("model_type")}
+    return tokenizers | {"published": published, "task": task, "model": published.get("model_type")}
 
 
 def read_tokenizer(place, state, size, config, *roles, whose="the tokenizer"):

@@ -1,6 +1,7 @@
-"""Tasks: what is asked of a body, which turns ids into vectors. A head, a loss, its count, and measures."""
+"""Tasks: what is asked of a body, which turns ids or images into vectors. A head, a loss, its count, and measures."""
 
 from tinytx.tasks.hidden_words import HiddenWords
+from tinytx.tasks.image_classes import ImageClasses
 from tinytx.tasks.next_token import NextToken
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
 from tinytx.tasks.spans import Spans
@@ -11,6 +12,7 @@ from tinytx.tasks.text_classes_next_token import TextClassesNextToken
 
 TASKS = {  # name in a checkpoint -> task
     "hidden_words": HiddenWords,
+    "image_classes": ImageClasses,
     "next_token": NextToken,
     "sequence_to_sequence": SequenceToSequence,
     "spans": Spans,
@@ -21,6 +23,7 @@ TASKS = {  # name in a checkpoint -> task
 
 __all__ = [
     "HiddenWords",
+    "ImageClasses",
     "NextToken",
     "SequenceToSequence",
     "Spans",

@@ -1,11 +1,11 @@
-"""Parts of heads: what stands between a body and its output layer, and what says something about a whole text."""
+"""Parts of heads: what stands between a body and its output layer, and what says something about a whole text or image."""
 
 from tinytx.core import Layer
 from tinytx.layers import Activation, Dropout, LayerNorm, Linear, Pool
 from tinytx.settings import Settings, setting
 
 POOLINGS = {
-    "cls": ("first",), "last": ("last",), "mean": ("mean",), "max": ("max",), "concat": ("last", "max", "mean"),
+    "first": ("first",), "cls": ("first",), "last": ("last",), "mean": ("mean",), "max": ("max",), "concat": ("last", "max", "mean"),
 }  # fmt: skip
 
 
@@ -16,15 +16,26 @@ class TagSettings(Settings):
     dropout: float = setting(0.1, "dropout of what the classifier reads", minimum=0, below=1)
 
 
+def _pooling(default):
+    return setting(
+        default, "what the vector of a text or an image is made of: its first vector (first, ViT); the same, a linear map and "
+        "tanh (cls, BERT); its last vector, that of the last word (last, GPT-1); the mean or the maximum over its words or "
+        "patches (mean, SimpleViT; max); last, max and mean one behind the other (concat, ULMFiT)",
+        choices=tuple(POOLINGS), fixed=True,
+    )  # fmt: skip
+
+
 class ClassSettings(TagSettings):
     """What a head says of a whole text, and what it reads."""
 
-    pooling: str = setting(
-        "cls", "what a text's vector is made of: its first vector, a linear map and tanh (cls, BERT); its last vector, "
-        "that of the last word (last, GPT-1); the mean or the maximum over its words (mean, max); last, max and mean one "
-        "behind the other (concat, ULMFiT)", choices=tuple(POOLINGS), fixed=True,
-    )  # fmt: skip
+    pooling: str = _pooling("cls")
     pad_id: int | None = setting(None, "id of padding, which is no word of a text; if not given, the body's", minimum=0)
+
+
+class ImageClassSettings(TagSettings):
+    """What a head says of an image, and what it reads."""
+
+    pooling: str = _pooling("first")
 
 
 class Transform(Layer):
@@ -55,8 +66,8 @@ class Transform(Layer):
         return self.linear.backward(self.activation.backward(self.norm.backward(dy, tape), tape), tape)
 
 
-class TextHead(Layer):
-    """What a body says about a whole text: logits of its classes, classifier(pool(x)).
+class PooledHead(Layer):
+    """What a body says about a whole text or image: logits of its classes, classifier(pool(x)).
 
     With ``pooling`` "cls" these are classifier(tanh(pooler(x_0))). The first token is ``[CLS]``, which means nothing by
     itself; so nothing but this head and attention use its vector, and it can become a summary of the others.
@@ -64,7 +75,7 @@ class TextHead(Layer):
     Parameters
     ----------
     d_model, n_classes : int
-    pooling : {"cls", "last", "mean", "max", "concat"}
+    pooling : {"first", "cls", "last", "mean", "max", "concat"}
         See `ClassSettings`.
     dropout : float
     rng : numpy.random.Generator

@@ -20,7 +20,7 @@ from tinytx import ops
 from tinytx.layers import TiedLinear
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_ids, check_shape
-from tinytx.tasks.heads import TextHead, Transform
+from tinytx.tasks.heads import PooledHead, Transform
 from tinytx.tasks.task import Task
 
 IGNORE = -100  # a target where nothing is to be said
@@ -89,7 +89,7 @@ class HiddenWords(Task):
             widths = config.d_model, table.data.shape[1]
             self.transform = Transform(*widths, activation=config.activation, eps=config.eps, **options)
             self.head = TiedLinear(table, bias=True)
-        self.next_sentence = TextHead(config.d_model, 2, **options) if asked.next_sentence else None
+        self.next_sentence = PooledHead(config.d_model, 2, **options) if asked.next_sentence else None
         self._draw_biases(rng, self.transform, self.next_sentence)
 
     @property

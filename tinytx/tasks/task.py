@@ -21,20 +21,21 @@ class Task(Pretrained, Layer):
     Parameters
     ----------
     body : Layer
-        Turns ids into vectors (..., D): `tinytx.models`, or one of your own. It has a ``config`` with ``d_model`` and
-        ``vocab_size``. It may have ``init``, how a matrix starts (else `tinytx.layers.init.uniform_fan_in`), and
+        Turns ids into vectors (..., D): `tinytx.models`, or one of your own. It has a ``config`` with what the task
+        ``needs``: ``vocab_size`` and ``d_model``. It may have ``init``, how a matrix starts (else `tinytx.layers.init.uniform_fan_in`), and
         ``output_table``, the parameter (V, D) that an output layer may share.
     """
 
     pads_prompts = False  # whether decoding may pad shorter prompts, since the body hides padding
     ignored = -100  # a target that counts for nothing
+    needs = {"vocab_size": "the number of tokens", "d_model": "the width of what forward returns"}  # from a body's config
     unit = "{}"  # what a loss is a mean over, made of what the tokenizer calls a token
 
     def __init__(self, body):
-        missing = [name for name in ("vocab_size", "d_model") if not hasattr(getattr(body, "config", None), name)]
+        missing = [name for name in self.needs if not hasattr(getattr(body, "config", None), name)]
         if missing:
             facts = f"the config of {type(body).__name__} has no {' and no '.join(missing)}"
-            remedy = "give it vocab_size, the number of tokens, and d_model, the width of what forward returns"
+            remedy = f"give it {', and '.join(f'{name}, {meaning}' for name, meaning in self.needs.items())}"
             raise TypeError(f"{type(self).__name__}: {facts}: {remedy}")
         self.body = body
 

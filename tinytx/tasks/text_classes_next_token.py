@@ -9,7 +9,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.settings import extended, setting
-from tinytx.tasks.heads import ClassSettings, TextHead
+from tinytx.tasks.heads import ClassSettings, PooledHead
 from tinytx.tasks.next_token import NextToken
 
 
@@ -48,7 +48,7 @@ class TextClassesNextToken(NextToken):
         super().__init__(body, rng=rng)
         self.asked = asked = AuxiliarySettings(**settings)
         options = {"pooling": asked.pooling, "dropout": asked.dropout} | self._drawn_like_the_body(rng)
-        self.texts = TextHead(body.config.d_model, asked.n_classes, **options)
+        self.texts = PooledHead(body.config.d_model, asked.n_classes, **options)
         self._draw_biases(rng, self.texts)
 
     @property

@@ -2,6 +2,7 @@
 
 from tinytx.viz.attention import attention_maps
 from tinytx.viz.attention_pictures import alignment_picture, attention_picture
+from tinytx.viz.image_attention import image_attention_picture
 from tinytx.viz.loss_curve import loss_curve
 from tinytx.viz.style import PictureWarning
 from tinytx.viz.word_map import word_map
@@ -12,6 +13,7 @@ __all__ = [
     "alignment_picture",
     "attention_maps",
     "attention_picture",
+    "image_attention_picture",
     "loss_curve",
     "word_map",
     "word_page",

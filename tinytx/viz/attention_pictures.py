@@ -103,7 +103,7 @@ def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, r
     width = max(panels, *(LETTER * max(style.LABEL * len(g.title), style.SMALL * len(g.axes)) for g in groups))
     lines = _wrapped(title, width)
     top = LINE * len(lines) + (GAP if lines else 0)
-    canvas = _Canvas("drawing attention", width + 2 * GAP, top + sum(group.height for group in groups) + 3 * LINE)
+    canvas = Canvas("drawing attention", width + 2 * GAP, top + sum(group.height for group in groups) + 3 * LINE)
     texts = style.plain(*lines, *(_shown(word) for group in groups for word in [*group.queries, *group.keys]))
     canvas.title(lines, texts)
     for group in groups:
@@ -153,7 +153,7 @@ def alignment_picture(path, weights, source_words, target_words, title=None):
     left = _text_width(target_words, cell) + LINE + GAP
     lines = _wrapped(title, left + w)
     top = LINE * len(lines) + LINE + GAP + _word_height(source_words, cell) + GAP
-    canvas = _Canvas("drawing an alignment", left + max(w, 1.5) + 2 * GAP, top + h + 3 * LINE)
+    canvas = Canvas("drawing an alignment", left + max(w, 1.5) + 2 * GAP, top + h + 3 * LINE)
     texts = style.plain(*lines, *map(_shown, [*source_words, *target_words]))
     canvas.title(lines, texts)
     axis = canvas.axis(left, top, w, h)
@@ -270,7 +270,7 @@ def _draw_group(canvas, group, left, top, texts):
     return panel
 
 
-class _Canvas:
+class Canvas:
     """A figure whose parts are placed in inches from its top left corner."""
 
     def __init__(self, purpose, width, height):

@@ -1,0 +1,81 @@
+"""Rows that are picked, pooled, added to, put in front or cut out of images, once more in plain NumPy: see `plain`."""
+
+import math
+
+import numpy as np
+
+
+def select_rows(x, rows):
+    """Return some rows of x as a matrix."""
+    return x.reshape(-1, x.shape[-1])[rows], (rows, x.shape)  # (1)
+
+
+def select_rows_backward(dy, saved):
+    """Return dx."""
+    rows, shape = saved
+    dx = np.zeros((math.prod(shape[:-1]), shape[-1]), dy.dtype)
+    np.add.at(dx, rows, dy)  # (2): an assignment would count a row that was picked twice once
+    return dx.reshape(shape)
+
+
+def pool(x, kinds, *, mask=None):
+    """Return one vector for each sequence; x is (B, T, D)."""
+    real = np.broadcast_to(True if mask is None else mask, x.shape[:2])
+    weights = [_pool_weights(x, real, kind).astype(x.dtype) for kind in kinds]
+    return np.concatenate([np.sum(w * x, axis=1) for w in weights], axis=-1), weights  # (1), (2), (3)
+
+
+def pool_backward(dy, saved):
+    """Return dx."""
+    parts = np.split(dy[:, None], len(saved), axis=-1)
+    return sum(w * part for w, part in zip(saved, parts, strict=True))  # (4), (5)
+
+
+def _pool_weights(x, real, kind):
+    """Return w (B, T, D), with which each kind of pooling is sum_t w x: shares of 1/n, or 1 at the position picked."""
+    n = real.sum(axis=1)[:, None, None]
+    if kind == "mean":
+        return real[:, :, None] / np.maximum(n, 1) * np.ones(x.shape[2])
+    t = np.arange(x.shape[1])[:, None]
+    rank = np.where(real[:, :, None], {"first": -t, "last": t, "max": x}[kind] + 0 * x, -np.inf)
+    return (t == rank.argmax(axis=1)[:, None]) & (n > 0)
+
+
+def add_positions(x, table, start=0):
+    """Return x, (B, T, D), with a row of the table added at each position."""
+    return x + table[start : start + x.shape[1]], (table.shape, start)  # (1)
+
+
+def add_positions_backward(dy, saved):
+    """Return (dx, dtable)."""
+    shape, start = saved
+    dtable = np.zeros(shape, dy.dtype)
+    dtable[start : start + dy.shape[1]] = dy.sum(axis=0)  # (2)
+    return dy, dtable
+
+
+def prepend(x, weight):
+    """Return x, (B, T, D), with rows in front of each sequence."""
+    return np.stack([np.vstack([weight, sequence]) for sequence in x]), len(weight)  # (1)
+
+
+def prepend_backward(dy, saved):
+    """Return (dx, dweight)."""
+    return dy[:, saved:], dy[:, :saved].sum(axis=0)  # (2)
+
+
+def patches(images, size):
+    """Return squares of images (B, H, W, C) as rows."""
+    corners = [(i, j) for i in range(0, images.shape[1], size) for j in range(0, images.shape[2], size)]
+    squares = [images[:, i : i + size, j : j + size] for i, j in corners]
+    return np.stack([np.moveaxis(s, 3, 1).reshape(len(s), -1) for s in squares], axis=1), (images.shape, size, corners)  # (1)
+
+
+def patches_backward(dy, saved):
+    """Return dimages."""
+    shape, size, corners = saved
+    dimages = np.zeros(shape, dy.dtype)
+    for n, (i, j) in enumerate(corners):
+        square = dy[:, n].reshape(len(dy), shape[3], size, size)
+        dimages[:, i : i + size, j : j + size] = np.moveaxis(square, 1, 3)  # (2)
+    return dimages
