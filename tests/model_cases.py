@@ -141,6 +141,7 @@ MODEL_CASES = {
     "albert of two blocks, computed again": lambda dtype: albert(dtype, n_groups=2, recompute=2),
     "gpt": gpt,
     "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),
+    "gpt windows": lambda dtype: gpt(dtype, windows="3,all"),
     "bert": bert,
     "bert roberta": roberta,
     "bert tutorial": lambda dtype: bert(dtype, "tutorial"),

@@ -119,6 +119,22 @@ def test_each_dropout_is_where_it_is_asked_for(settings, expected):
         assert block.feed_forward.dropout.p == expected[2]
 
 
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [(None, [None, None, None]), ("all,3", [None, 2, None]), ("3,4,all,5", [2, 3, None]), ("1", [0, 0, 0])],
+)
+def test_each_block_has_its_window(windows, expected):
+    body = GPT(GPTConfig(9, d_model=8, n_heads=2, n_layers=3, max_len=6, windows=windows), rng=rng())
+    patterns = [block.attention.f.core.pattern for block in body.blocks]
+    assert [(pattern.left, pattern.right) for pattern in patterns] == [(left, 0) for left in expected]
+
+
+@pytest.mark.parametrize("windows", ["", "0", "all,", "8;9", "All", "-1", "1.5", "10" * 6])
+def test_windows_that_are_none_are_refused(windows):
+    with pytest.raises(ValueError, match="GPTConfig: windows is"):
+        GPTConfig(9, windows=windows)
+
+
 def test_a_gpt_norms_with_its_eps():
     model = gpt(eps=0.5)
     norms = [layer for _, layer in model.named_layers() if isinstance(layer, LayerNorm)]

@@ -102,6 +102,8 @@ TABLE = {
     "models/gpt.py": [
         ("weights into the residual stream are too wide by the root of 2",
          "math.sqrt(2 * config.n_layers)", "math.sqrt(config.n_layers)"),
+        ("a window is one word too long", "Band(int(window) - 1, 0)", "Band(int(window), 0)"),
+        ("all blocks have the first window", "patterns[i % len(patterns)]", "patterns[0]"),
         ("the first GPT's matrices start as GPT-2's", "if config.scaled_init:", "if True:"),
         ("the blocks' norms have the default eps", '"attention_dropout": config.attention_dropout, "eps": config.eps}',
          '"attention_dropout": config.attention_dropout}'),

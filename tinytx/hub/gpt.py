@@ -44,7 +44,7 @@ GPT2 = Family(
         "scale_attn_by_inverse_layer_idx": (False,),
         "add_cross_attention": (False,),
     },
-    settings={"norm_order": "pre", "scaled_init": True},
+    settings={"norm_order": "pre", "scaled_init": True, "windows": None},
     names=BLOCK | {"token": "wte", "position": "wpe", "norm": "ln_f"},
     heads={
         "GPT2LMHeadModel": Head(NextToken, "transformer.", HEAD),
@@ -59,7 +59,7 @@ GPT1 = Family(
     body=GPT,
     config=GPTConfig,
     keys=SIZES | {"afn": Key("activation", "gelu", {"gelu": "gelu_tanh", "relu": "relu", "silu": "silu", "swish": "silu"})},  # this gelu is the tanh form
-    settings={"norm_order": "post", "scaled_init": False, "d_ff": None},
+    settings={"norm_order": "post", "scaled_init": False, "d_ff": None, "windows": None},
     names=BLOCK | {"token": "tokens_embed", "position": "positions_embed"},
     heads={
         "OpenAIGPTLMHeadModel": Head(NextToken, "transformer.", HEAD),

@@ -1,10 +1,12 @@
 """GPT: causal blocks over token and position embeddings (Radford et al. 2019, as nanoGPT writes it).
 
 The defaults are GPT-2's parts. `GPTConfig.gpt1` is the first GPT (Radford et al. 2018): a norm after each part and none at
-the end, and matrices that write into the residual stream start like all others.
+the end, and matrices that write into the residual stream start like all others. With ``windows`` of "all,256" dense and
+banded blocks alternate, as in GPT-3 (Brown et al. 2020, arXiv:2005.14165) and its open counterpart GPT-Neo.
 """
 
 import math
+import re
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
 from tinytx.models.config import MOST_LAYERS, check_heads
 from tinytx.models.stacks import Stack, make_blocks
-from tinytx.ops.attention_patterns import CAUSAL
+from tinytx.ops.attention_patterns import CAUSAL, Band
 from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 
@@ -41,6 +43,10 @@ class GPTConfig(Settings):
     norm_order: str = setting(
         "pre", "layer norm before each part (GPT-2, with one more at the end) or after it (GPT-1)", choices=NORM_ORDERS
     )
+    windows: str | None = setting(
+        None, "positions that a word sees in each block, itself included: all,256 for every second block 256; all if not given",
+        empty=False,
+    )
     activation: str = setting("gelu_tanh", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     eps: float = setting(1e-5, "epsilon of every layer norm", above=0, below=1)
     scaled_init: bool = setting(
@@ -50,12 +56,23 @@ class GPTConfig(Settings):
     def __post_init__(self):
         super().__post_init__()
         check_heads(self)
+        patterns_of(self)
 
     @classmethod
     def gpt1(cls, vocab_size=40478, **changes):
         """Return the config of the first GPT, as it was published."""
         settings = {"max_len": 512, "d_model": 768, "n_heads": 12, "n_layers": 12, "dropout": 0.1}
         return cls(vocab_size, **settings | {"norm_order": "post", "scaled_init": False} | changes)
+
+
+def patterns_of(config):
+    """Return whom the words of each block see, as ``config.windows`` says: a list of patterns, repeated up to n_layers."""
+    windows = (config.windows or "all").split(",")
+    wrong = [window for window in windows if window != "all" and not re.fullmatch("[1-9][0-9]{0,8}", window)]
+    if wrong:
+        raise ValueError(f"GPTConfig: windows is {config.windows!r:.60}, expected numbers of at least 1, or all, between commas")
+    patterns = [CAUSAL if window == "all" else Band(int(window) - 1, 0) for window in windows]
+    return [patterns[i % len(patterns)] for i in range(config.n_layers)]
 
 
 class GPT(Pretrained, Stack):
@@ -87,7 +104,7 @@ class GPT(Pretrained, Stack):
         options = {"attention_dropout": config.attention_dropout, "eps": config.eps}
         super().__init__(
             token,
-            make_blocks(config, config.n_layers, pattern=CAUSAL, **options, **draw),
+            make_blocks(config, config.n_layers, pattern=patterns_of(config), **options, **draw),
             position=position,
             norm=LayerNorm(d, eps=config.eps, dtype=dtype) if config.norm_order == "pre" else None,
             dropout=config.dropout if config.embedding_dropout is None else config.embedding_dropout,

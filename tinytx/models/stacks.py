@@ -33,8 +33,8 @@ def make_blocks(
     config : GPTConfig, BertConfig or TransformerConfig
         Of its settings: ``d_model, n_heads, d_ff, dropout, norm_order, activation``.
     n_layers : int
-    pattern : Pattern
-        Of the self-attention: ``CAUSAL``.
+    pattern : Pattern, or list of them
+        Of the self-attention: ``CAUSAL``; or that of each block.
     reads_memory : bool
         Whether the blocks are of a decoder, which attends to a memory.
     attention_dropout : float in [0, 1), optional
@@ -52,6 +52,8 @@ def make_blocks(
     """
     d, p = config.d_model, config.dropout
 
+    patterns = pattern if isinstance(pattern, list) else [pattern] * n_layers
+
     def residual(f):
         return Residual(f, LayerNorm(d, eps=eps, dtype=draw["dtype"]), dropout=p, norm_order=config.norm_order)
 
@@ -64,8 +66,8 @@ def make_blocks(
         return residual(FeedForward(d, config.d_ff or 4 * d, **inner, **draw))
 
     if reads_memory:
-        return [DecoderBlock(attention(pattern), attention(FULL), feed_forward()) for _ in range(n_layers)]
-    return [Block(attention(pattern), feed_forward()) for _ in range(n_layers)]
+        return [DecoderBlock(attention(pattern), attention(FULL), feed_forward()) for pattern in patterns]
+    return [Block(attention(pattern), feed_forward()) for pattern in patterns]
 
 
 def make_positions(config, **draw):
