@@ -53,6 +53,11 @@ TABLE = {
         ("the last character is never a target", "n = len(ids) - 1 ", "n = len(ids) - 2 "),
         ("all streams begin at the beginning", "np.arange(batch_size)[:, None] * n // batch_size", "np.zeros((batch_size, 1), int)"),
     ],
+    "metrics/induction.py": [
+        ("earlier places themselves count", "ids[:, :, None] == ids[:, None, :-1]", "ids[:, :, None] == ids[:, None, 1:]"),
+        ("later places count", "followed &= np.tri(ids.shape[1], dtype=bool)", "followed &= True"),
+        ("all positions count", "followed.any(-1) & asks", "followed.any(-1)"),
+    ],
     "metrics/ngrams.py": [
         ("a context counts where nothing follows it",
          "contexts = seen // vocab_size", "contexts = np.append(seen // vocab_size, seen[-1:] % vocab_size ** (k - 1))"),

@@ -2,7 +2,8 @@
 
 from tinytx.metrics.bleu import Bleu, corpus_bleu
 from tinytx.metrics.exact_match import exact_match
+from tinytx.metrics.induction import induction_scores
 from tinytx.metrics.ngrams import ngram_loss
 from tinytx.metrics.perplexity import perplexity
 
-__all__ = ["Bleu", "corpus_bleu", "exact_match", "ngram_loss", "perplexity"]
+__all__ = ["Bleu", "corpus_bleu", "exact_match", "induction_scores", "ngram_loss", "perplexity"]
