@@ -8,6 +8,7 @@ import transformer_cases
 from cases import Seeded
 
 from tinytx.core import Layer
+from tinytx.data import hidden_three_ways
 from tinytx.models import (
     GPT,
     T5,
@@ -22,6 +23,8 @@ from tinytx.models import (
     LlamaConfig,
     T5Config,
     Transformer,
+    Unilm,
+    UnilmConfig,
     ViT,
     ViTConfig,
 )
@@ -34,6 +37,7 @@ from tinytx.tasks import (
     Tags,
     TextClasses,
     TextClassesNextToken,
+    UnifiedWords,
 )
 
 
@@ -134,6 +138,18 @@ def t5(dtype, **options):
     return case(SequenceToSequence, T5, T5Config(13, **small | options), (source, target), dtype, **PLAIN)
 
 
+UNILM = {"pad_id": 4, "start_id": 1, "stop_id": 6, "mask_id": 12}
+
+
+def unilm(dtype, dropout=0.2, **options):
+    """Rows of each of the three ways, padded to several lengths."""
+    small = {"max_len": 12, "d_model": 6, "n_heads": 2, "d_ff": 7, "n_layers": 2, "dropout": dropout}
+    source, target = transformer_cases.batch_of(b=5, s=5, t=5)
+    ids = {name: UNILM[name] for name in ("pad_id", "mask_id")}
+    batch = hidden_three_ways(source, target, rng=np.random.default_rng(3), rate=0.4, **ids)
+    return case(UnifiedWords, Unilm, UnilmConfig(13, **small | UNILM | options), batch, dtype)
+
+
 PLAIN = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}
 V1_1 = {"gated": True, "tied_head": False, "activation": "gelu_tanh"}
 MODEL_CASES = {
@@ -160,6 +176,7 @@ MODEL_CASES = {
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
     "t5": t5,
+    "unilm": unilm,
     "vit": vit,
     "vit simple": lambda dtype: vit(dtype, ViTConfig.simple, "mean"),
     "t5 v1.1": lambda dtype: t5(dtype, **V1_1),

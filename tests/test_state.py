@@ -98,3 +98,27 @@ def test_what_does_not_change_is_made_once():
     y = layer(x, memory, state=state)
     np.testing.assert_array_equal(layer(x, 0 * memory, state=state), y)
     assert state.length == 0
+
+
+def test_forgotten_positions_leave_no_trace():
+    """Catches a slot that keeps what was forgotten, also where it grows or is empty again, and a memory that is forgotten."""
+    rng, state = np.random.default_rng(0), State()
+    words = [rng.normal(size=(2, 3, n, 4)) for n in (2, 1, 70)]
+
+    def read(new):
+        with state.forward():
+            state.next().once(lambda: (np.ones((2, 5)),))
+            return state.next().extend(new)[0].copy()
+
+    read(words[0])
+    read(words[1])
+    state.forget(1)
+    assert state.length == 2
+    np.testing.assert_array_equal(read(words[2]), np.concatenate([words[0], words[2]], axis=2))
+    state.forget(72)
+    assert state.length == 0
+    np.testing.assert_array_equal(read(words[1]), words[1])
+    assert state.part(0, 1).length == 1
+    for n in (2, -1):
+        with pytest.raises(ValueError, match=f"State: n is {n}, expected a whole number of at least 0 and at most 1"):
+            state.forget(n)

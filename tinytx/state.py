@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from tinytx.arguments import check_whole
 from tinytx.shapes import check_ids
 
 CAPACITY = 64  # positions for which a slot makes room at first
@@ -103,6 +104,20 @@ class State:
             self._slots.append(Slot())
         self._next += 1
         return self._slots[self._next - 1]
+
+    def forget(self, n):
+        """Leave out the last n positions that `Slot.extend` has added, as if they had not been read.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If n is no whole number, or above ``length``.
+        """
+        n = check_whole("State", "n", n, 0, self.length)
+        for slot in self._slots:
+            if slot.length:
+                slot.length -= n
+                slot.arrays = slot.arrays if slot.length else ()
 
     def select(self, rows):
         """Keep these rows of the batch, in this order: what a search does with the hypotheses that it follows.

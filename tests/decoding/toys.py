@@ -15,7 +15,7 @@ class Table:
     It keeps the past in the state that it is given, as attention does: a wrong row there is a wrong table.
     """
 
-    pads_prompts = False
+    pads_prompts, slides = False, True
 
     def __init__(self, vocab_size, max_len=20, seed=0, scale=1.5, impossible=()):
         self.config, self.vocab_size = SimpleNamespace(max_len=max_len), vocab_size
@@ -60,7 +60,7 @@ class Listed(Table):
 class Pairs:
     """An encoder-decoder around a table: the source, which it reads from the memory, is its prompt."""
 
-    pads_prompts = True
+    pads_prompts, slides = True, False
 
     def __init__(self, table, pad_id, start_id, stop_id):
         self.table, self.vocab_size = table, table.vocab_size

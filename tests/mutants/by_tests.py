@@ -49,6 +49,8 @@ NEAREST = {
     "layers/layer_norm.py": ["models/test_settings_reach_layers.py", "layers/test_properties_of_layers.py"],
     "models/config.py": ["models/test_bert_errors.py", "models/test_transformer_decoding.py"],
     "models/stacks.py": ["models/test_settings_reach_layers.py", "models/test_bert.py", "models/test_every_model.py"],
+    "models/unilm.py": ["models/test_unilm.py"],
+    "tasks/unified_words.py": ["models/test_unilm.py"],
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],

@@ -107,6 +107,13 @@ TABLE = {
         ("masks stand at the beginning", "rng.choice(n_left, len(lengths), replace=False)", "np.arange(len(lengths))"),
         ("a noised text can be longer than the text", "len(lengths) - n_hidden)", "len(lengths) - n_hidden - 99)"),
     ],
+    "data/batches/three_masks.py": [
+        ("the stop between source and target is hidden too", "may_be_hidden[:, source.shape[1] + 1] = False", "pass"),
+        ("words of the source are hidden, too", "np.where(way[:, None] == 2, in_target,", "np.where(way[:, None] == 3, in_target,"),
+        ("the source's stop is no part of the prefix", "& ~in_target).sum(axis=1)", "& ~in_target).sum(axis=1) - 1"),
+        ("a row may have nothing to say", " | (u == u.min(axis=1, keepdims=True))", ""),
+        ("targets are hidden as rarely as the rest", "np.where(way == 2, target_rate, rate)", "np.where(way == 2, rate, rate)"),
+    ],
     "data/batches/noised_batches.py": [
         ("every epoch has the same noise", "epoch + 1 if self.dynamic else 0", "1"),
         ("a row's noise depends on where it stands in its batch", "else 0, row])", "else 0, len(sources)])"),
@@ -193,7 +200,7 @@ TABLE = {
     ],
     "decoding/sessions.py": [
         ("the last token that the model has room for is refused",
-         "session.first.shape[1] + 1", "session.first.shape[1]"),
+         "self.first.shape[1] + 1", "self.first.shape[1]"),
         ("a window that slides keeps all but one position", "max(1, self.max_len // 2)", "max(1, self.max_len - 1)"),
         ("beams have the padding mask of another sentence",
          "np.repeat(array, n, axis=0) for", "np.concatenate([array] * n) for"),

@@ -44,6 +44,7 @@ TABLE = {
         ("beams read the memory of another sentence",
          "slot.arrays = tuple(array[rows] for array in slot.arrays)",
          "slot.arrays = tuple(array[rows] for array in slot.arrays) if slot.length else slot.arrays"),
+        ("a slot that forgets all keeps its room", "slot.arrays = slot.arrays if slot.length else ()", "pass"),
         ("a forward that fails leaves what it wrote", "for slot, (slot.arrays, slot.length) in", "for slot, _ in"),
     ],
     "layers/lstm.py": [
@@ -128,6 +129,20 @@ TABLE = {
         ("the tutorial's sinusoids are the paper's", 'form = {config.positions: True} if config.positions != "sinusoidal" else {}',
          "form = {}"),
         ("BART's rows of positions begin at the first", 'unused=getattr(config, "unused_positions", 0), ', ""),
+    ],
+    "models/unilm.py": [
+        ("a prefix is one word too long", "CAUSAL | Prefix(prefix)", "CAUSAL | Prefix([*map(int, prefix + 1)] if hasattr(prefix, 'shape') else prefix + 1)"),
+        ("words behind the prefix are read both ways", "else CAUSAL | Prefix(prefix)", "else FULL"),
+        ("words behind the prefix see it only", "CAUSAL | Prefix(prefix)", "Prefix(prefix)"),
+        ("the mask token may be the stop token", '"stop_id", "mask_id"), self', '"stop_id"), self'),
+    ],
+    "tasks/unified_words.py": [
+        ("keys of the mask token stay", "        state.forget(1)\n", ""),
+        ("a source is read left to right", "prefix=t if is_source else 0", "prefix=0"),
+        ("the mask token stands in the source", "segments[:, :-1] = SEGMENTS[2, 0]", "segments[:] = SEGMENTS[2, 0]"),
+        ("the mask token has no place of its own", "self.config.max_len - 1", "self.config.max_len"),
+        ("a target slides on into a source", "    slides = False", "    slides = True"),
+        ("all is measured both ways", "prefix=prefix)[asked]", "prefix=None)[asked]"),
     ],
     "models/t5.py": [
         ("queries start as wide as keys", "made.query.weight.data *= made.query.weight.data.dtype.type(k**-0.5)", "pass"),

@@ -99,7 +99,7 @@ class Says:
     """A model that says one given token after another, whatever it reads."""
 
     config = GPTConfig(300, max_len=16, **SIZES)
-    vocab_size, pads_prompts = 300, False
+    vocab_size, pads_prompts, slides = 300, False, True
 
     def __init__(self, ids):
         self.ids = iter(ids)

@@ -8,7 +8,7 @@
   is.
 - ``batches``: from ids to arrays. `windows` and `streams` of one long text; `encoded_pairs` and `pair_batches`; for BERT
   `rows`, `sentence_pairs`, `masking` and `masked_batches`; for T5 and BART `span_corruption`, `denoising` and
-  `noised_batches`; of images `image_batches`; `epochs` is what several kinds of batches share.
+  `noised_batches`; for UniLM `three_masks`; of images `image_batches`; `epochs` is what several kinds of batches share.
 
 `reading` reads text files for all of them, and `images` reads images.
 """
@@ -25,6 +25,7 @@ from tinytx.data.batches.rows import framed, full_sentences, joined, packed, pad
 from tinytx.data.batches.sentence_pairs import SentencePairs, next_sentence_pairs, sentence_order_pairs
 from tinytx.data.batches.span_corruption import corrupt_spans, restored_spans
 from tinytx.data.batches.streams import stream_batch
+from tinytx.data.batches.three_masks import hidden_three_ways
 from tinytx.data.batches.windows import IGNORE_INDEX, random_batch, split, windows
 from tinytx.data.images import read_images
 from tinytx.data.reading import DataError, read_text
@@ -76,6 +77,7 @@ __all__ = [
     "encode_pairs",
     "framed",
     "full_sentences",
+    "hidden_three_ways",
     "infilled",
     "joined",
     "load_tokenizer",

@@ -91,16 +91,17 @@ def beam_search(
     parts, greedy_settings = [], (0, None, None, None)
     sessions = sessions_of("beam_search", model, ids, n_tokens)
     check_trace("beam_search", trace, sessions)
-    if alpha * math.log(base(n_tokens)) > LARGEST:
+    most = max(n for *_, n in sessions)
+    if alpha * math.log(base(most)) > LARGEST:
         raise ValueError(
-            f"beam_search: alpha is {alpha}, and the length penalty of {n_tokens} tokens, "
-            f"{base(n_tokens):.3g}^alpha, is too large for a float; 0.6 to 1 is usual"
+            f"beam_search: alpha is {alpha}, and the length penalty of {most} tokens, "
+            f"{base(most):.3g}^alpha, is too large for a float; 0.6 to 1 is usual"
         )
     ending = Ending("beam_search", model, sessions[0][1].vocab_size, stop, pad)
-    for rows, session in sessions:
+    for rows, session, n in sessions:
         pool = Pool(len(rows), n_best, lambda n: base(n) ** alpha)
-        pool.add_all(decode_whole(session.restarted(), n_tokens, greedy_settings, ending))
-        steps = _search(session, n_tokens, beam_size, ending, pool, trace)
+        pool.add_all(decode_whole(session.restarted(), n, greedy_settings, ending))
+        steps = _search(session, n, beam_size, ending, pool, trace)
         parts.append((rows, pool.decoded(ending.pad, steps)))
     return merge(parts, sum(len(rows) for rows, _ in parts), ending.pad)
 

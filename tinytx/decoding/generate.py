@@ -48,8 +48,8 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
     sessions = sessions_of("generate", model, ids, n_tokens, slide=True)
     ending = Ending("generate", model, sessions[0][1].vocab_size, stop, pad)
     streams = [
-        (rows, (chosen for _, _, chosen, _ in _steps(session, n_tokens, (temperature, top_k, top_p, rng), ending)))
-        for rows, session in sessions
+        (rows, (chosen for _, _, chosen, _ in _steps(session, n, (temperature, top_k, top_p, rng), ending)))
+        for rows, session, n in sessions
     ]
     return streams[0][1] if len(streams) == 1 else _together(streams, ending.pad)
 
@@ -77,7 +77,7 @@ def greedy(model, ids, n_tokens, *, stop=None, pad=None, trace=False):
     ----------
     model, ids, n_tokens, stop, pad
         As for `generate`, but prompt and tokens must fit into ``max_len``: if the beginning of a text were forgotten,
-        the log-probabilities would not be those of the model.
+        the log-probabilities would not be those of the model. With ``n_tokens`` None, as many tokens as fit.
     trace : bool
         Whether to keep every step, see `Step`. Only for prompts of one length.
 
@@ -131,7 +131,7 @@ def _whole(place, model, ids, n_tokens, settings, stop, pad, trace):
     sessions = sessions_of(place, model, ids, n_tokens)
     check_trace(place, trace, sessions)
     ending = Ending(place, model, sessions[0][1].vocab_size, stop, pad)
-    parts = [(rows, decode_whole(session, n_tokens, settings, ending, trace)) for rows, session in sessions]
+    parts = [(rows, decode_whole(session, n, settings, ending, trace)) for rows, session, n in sessions]
     return merge(parts, sum(len(rows) for rows, _ in parts), ending.pad)
 
 

@@ -38,12 +38,13 @@ class Session:
     ids : integers (B, T)
     slide : bool
         When all ``max_len`` positions are used, continue without end from the last half of them. Of a prompt longer
-        than ``max_len`` the end is used. A model whose config has no ``max_len`` reads texts of any length.
+        than ``max_len`` the end is used. A model whose config has no ``max_len`` reads texts of any length; one that has
+        a ``max_len`` itself keeps a part of its positions for something else.
     """
 
     def __init__(self, model, ids, slide=False):
         self.model, self.state, self.vocab_size = model, State(), model.vocab_size
-        self.max_len = getattr(model.config, "max_len", ENDLESS)
+        self.max_len = getattr(model, "max_len", getattr(model.config, "max_len", ENDLESS))
         self.slides = slide and self.max_len < ENDLESS
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
@@ -59,6 +60,11 @@ class Session:
         self._n_fed += new.shape[1]
         with workers.use():
             return self.model.last_logits(new, *self._kept, state=self.state)
+
+    @property
+    def room(self):
+        """How many tokens fit in behind the first ids: the last one is chosen, but not read."""
+        return self.max_len - self.first.shape[1] + 1
 
     def restarted(self):
         """Return another session with the same memory, which has read nothing yet."""
@@ -89,34 +95,34 @@ def sessions_of(place, model, ids, n_tokens, *, slide=False):
         For messages.
     model : NextToken or SequenceToSequence
     ids : integers (B, T), or a sequence of B integer arrays (T_b,)
-    n_tokens : int
-        The number of tokens to decode.
+    n_tokens : int, optional
+        The number of tokens to decode; as many as there is room for if not given.
     slide : bool
-        See `Session`.
+        See `Session`; not every model can.
 
     Returns
     -------
-    list of (integers (B',), session)
+    list of (integers (B',), session, number of tokens to decode)
 
     Raises
     ------
     ValueError
         If ids have another shape, or the tokens exceed the model's ``max_len`` (and the window does not slide).
     """
-    n_tokens = check_whole(place, "n_tokens", n_tokens, least=0 if slide else 1)
+    if n_tokens is not None:
+        n_tokens = check_whole(place, "n_tokens", n_tokens, least=0 if slide else 1)
     groups = _by_length(place, ids)
-    if model.pads_prompts:
-        groups, slide = [_padded(model, groups)], False
-    sessions = [(rows, Session(model, prompt, slide)) for rows, prompt in groups]
+    groups = [_padded(model, groups)] if model.pads_prompts else groups
+    sessions = [(rows, Session(model, prompt, slide and model.slides)) for rows, prompt in groups]
     for _, session in sessions:
-        room = session.max_len - session.first.shape[1] + 1  # the last token is chosen, but not read
-        if n_tokens > room and not session.slides:
-            slides = "" if model.pads_prompts else ", or use generate, which continues from the end of the text"
+        least = 1 if n_tokens is None else n_tokens
+        if least > session.room and not session.slides:
+            slides = ", or use generate, which continues from the end of the text" if model.slides else ""
             raise ValueError(
-                f"{place}: n_tokens is {n_tokens}, but after {session.first.shape[1]} tokens the model's max_len "
-                f"{session.max_len} leaves room for {room}: ask for fewer{slides}"
+                f"{place}: n_tokens is {least}, but after {session.first.shape[1]} tokens the model's max_len "
+                f"{session.max_len} leaves room for {session.room}: ask for fewer{slides}"
             )
-    return sessions
+    return [(rows, session, session.room if n_tokens is None else n_tokens) for rows, session in sessions]
 
 
 def _by_length(place, ids):

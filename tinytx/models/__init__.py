@@ -7,6 +7,7 @@ from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.llama import Llama, LlamaConfig
 from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
+from tinytx.models.unilm import Unilm, UnilmConfig
 from tinytx.models.vit import ViT, ViTConfig
 
 MODELS = {  # name in a checkpoint -> model and config
@@ -17,6 +18,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "llama": (Llama, LlamaConfig),
     "t5": (T5, T5Config),
     "transformer": (Transformer, TransformerConfig),
+    "unilm": (Unilm, UnilmConfig),
     "vit": (ViT, ViTConfig),
 }
 

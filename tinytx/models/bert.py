@@ -20,6 +20,7 @@ from tinytx.layers.init import normal, uniform_fan_in
 from tinytx.layers.linear import draw_biases
 from tinytx.models.config import MOST_LAYERS, check_heads, check_special_ids
 from tinytx.models.stacks import POSITIONS, Stack, make_blocks, make_positions
+from tinytx.ops.attention_patterns import FULL
 from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_ids, check_shape
@@ -171,7 +172,7 @@ class Bert(Pretrained, Layer):
         """The parameter (V, D) that an output layer may share."""
         return self.encoder.token.weight
 
-    def forward(self, ids, tape=None, *, segments=None):
+    def forward(self, ids, tape=None, *, segments=None, pattern=FULL, state=None):
         """Return what the encoder makes of each word in its text.
 
         Parameters
@@ -180,6 +181,10 @@ class Bert(Pretrained, Layer):
         tape : Tape, optional
         segments : integers (B, T), each in 0..n_segments-1, optional
             Without them, 0.
+        pattern : Pattern
+            Which words see which, beside padding: ``CAUSAL | Prefix(n)``, say.
+        state : State, optional
+            Holds the words before ``ids``, which are added to it. Then no padding may be among them: it is not hidden.
 
         Returns
         -------
@@ -198,9 +203,11 @@ class Bert(Pretrained, Layer):
         else:
             segments = check_ids(place, segments, config.n_segments, what="segment")
         check_shape(place, "segments", segments, ids.shape, "ids of shape", ids.shape)
-        mask = padding_mask(ids, config.pad_id) if config.masks_padding and ids.ndim == 2 else None
+        mask = padding_mask(ids, config.pad_id) if config.masks_padding and ids.ndim == 2 and state is None else None
         places = counted_places(ids, config.pad_id) if self.encoder.place and ids.ndim == 2 else None
-        return self.encoder(ids, tape, mask=mask, segments=segments, places=places)
+        if places is not None and state is not None:
+            places = places + state.length
+        return self.encoder(ids, tape, mask=mask, segments=segments, places=places, pattern=pattern, state=state)
 
     def backward(self, dhidden, tape):
         """Add the gradients of `forward`; ids have none, so nothing is returned."""

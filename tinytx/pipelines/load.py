@@ -9,7 +9,9 @@ from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.wording import command, counted
 
-USE = {"hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate"}  # task -> command
+USE = {  # task -> command
+    "hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate", "unified_words": "translate",
+}  # fmt: skip
 
 TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")  # names in a checkpoint
 

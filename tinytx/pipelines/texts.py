@@ -1,9 +1,15 @@
 """Texts for a trained model, whose vocabulary is what it is."""
 
+import re
 import unicodedata
 
+import numpy as np
+
 from tinytx.data import JsonTokenizer, framed
+from tinytx.data.tokenizers.tokenizer import ROLES
 from tinytx.wording import counted
+
+FRAMES = {name for role, names in ROLES.items() if role != "mask" for name in names}
 
 
 def known_form(tokenizer, text):
@@ -36,6 +42,24 @@ def encode_known(tokenizer, text, place):
         shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
         raise ValueError(f"{place} has {shown}, which the model was not trained on; it knows {known!r:.200}")
     return tokenizer.encode(text)
+
+
+def encode_marked(tokenizer, text, place):
+    """Return the ids of a text in which marks may stand by name: ``<mask>``, or the sentinel ``<extra_id_0>``.
+
+    Marks are the tokenizer's special tokens but those that every text has: padding, start, stop, unknown, BERT's frame.
+    Parameters and errors as for `encode_known`.
+    """
+    pieces = _marks_of(tokenizer).split(text)  # text, mark, text, ...
+    parts = [encode_known(tokenizer, piece, place) for piece in pieces]
+    parts[1::2] = ([tokenizer.special_id(mark)] for mark in pieces[1::2])
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _marks_of(tokenizer):
+    """Return the pattern of the names of a tokenizer's marks."""
+    names = [re.escape(name) for name in tokenizer.special if name not in FRAMES]
+    return re.compile(f"({'|'.join(names)})" if names else "((?!))")
 
 
 def encode_framed(tokenizer, text, pair=None, *, allow=()):
@@ -77,7 +101,7 @@ def check_length(ids, most, place, text):
 
 def unknown_note(tokenizer, text):
     """Return a list of at most one line: which pieces of a text are unknown, and as what they are read."""
-    unknown = list(dict.fromkeys(tokenizer.unknown(text)))
+    unknown = list(dict.fromkeys(tokenizer.unknown(_marks_of(tokenizer).sub(" ", text))))
     if not unknown:
         return []
     shown = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")

@@ -9,9 +9,9 @@ from tinytx.core import Layer
 from tinytx.data import Tokenizer
 from tinytx.decoding import beam_search, greedy
 from tinytx.pipelines.load import read_tokenizer
-from tinytx.pipelines.texts import check_length, encode_framed, encode_known, known_form
+from tinytx.pipelines.texts import check_length, encode_framed, encode_marked, known_form
 from tinytx.progress import progress
-from tinytx.tasks import SequenceToSequence
+from tinytx.tasks import SequenceToSequence, UnifiedWords
 
 AT_A_TIME = 64  # texts that are decoded together
 LENGTH_PENALTY = 0.6  # Vaswani et al. 2017, section 6.1
@@ -48,7 +48,7 @@ class Translator(NamedTuple):
     model: Layer
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
-    tasks = (SequenceToSequence,)
+    tasks = (SequenceToSequence, UnifiedWords)
 
     @classmethod
     def of(cls, model, meta, place):
@@ -70,7 +70,7 @@ class Translator(NamedTuple):
         if hasattr(getattr(self.model, "body", None), "published"):  # as T5, it reads sources in their file's frame
             ids, _ = encode_framed(self.source_tokenizer, text)
         else:
-            ids = encode_known(self.source_tokenizer, text, place)
+            ids = encode_marked(self.source_tokenizer, text, place)
         check_length(ids, self.model.config.max_len, place, text)
         return ids
 
@@ -82,7 +82,7 @@ class Translator(NamedTuple):
         sources : list of B int arrays (S,)
             The translation of an empty one is empty.
         n_tokens : int, optional
-            Of a translation at most; ``max_len`` if not given.
+            Of a translation at most; as many as the model has room for if not given.
         beam : dict, optional
             ``beam_size``, ``alpha``, ``penalty``, ``n_best`` of `tinytx.decoding.beam_search`; without it, greedy.
 
@@ -95,7 +95,6 @@ class Translator(NamedTuple):
         if not rows:
             return found
         search, options = (beam_search, beam) if beam else (greedy, {})
-        n_tokens = self.model.config.max_len if n_tokens is None else n_tokens
         decoded = search(self.model, [sources[row] for row in rows], n_tokens, **options)
         n = len(rows)
         ids = decoded.ids.reshape(n, -1, decoded.ids.shape[-1])  # (B, n_best, T)
@@ -107,19 +106,23 @@ class Translator(NamedTuple):
         return found
 
     def translate_ids(self, sources):
-        """Return the greedy translations, a list of str, of many sources; those of like lengths are decoded together.
+        """Return the greedy translations, a list of str, of many sources, as `best` finds them."""
+        return [best.text for best in self.best(sources)]
+
+    def best(self, sources):
+        """Return the greedy `Translation` of each of many sources; those of like lengths are decoded together.
 
         Standard error shows how many are done.
         """
         order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
-        texts = [""] * len(sources)
+        found = [None] * len(sources)
         with closing(progress(len(sources), unit="translation", stays=False)) as bar:
             for start in range(0, len(order), AT_A_TIME):
                 rows = order[start : start + AT_A_TIME]
                 for row, (best,) in zip(rows, self.decode([sources[row] for row in rows]), strict=True):
-                    texts[row] = best.text
+                    found[row] = best
                 bar.update(n=len(rows))
-        return texts
+        return found
 
     def draw(self, path, source, translation):
         """Draw how much each word of a translation looked at each of the source: the mean of the last layer's heads.
@@ -129,7 +132,14 @@ class Translator(NamedTuple):
         path : str or Path
         source : int array (S,)
         translation : Translation
+
+        Raises
+        ------
+        ValueError
+            If the model has no cross-attention.
         """
+        if isinstance(self.model, UnifiedWords):
+            raise ValueError("Translator: this model has no cross-attention to draw: one stack reads source and target")
         from tinytx.viz import alignment_picture, attention_maps  # draws with matplotlib: only where it is asked for
 
         fed = np.concatenate([[self.model.config.start_id], translation.ids[:-1]])  # position t, fed this, said word t

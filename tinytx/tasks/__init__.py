@@ -9,6 +9,7 @@ from tinytx.tasks.tags import Tags
 from tinytx.tasks.task import Task
 from tinytx.tasks.text_classes import TextClasses
 from tinytx.tasks.text_classes_next_token import TextClassesNextToken
+from tinytx.tasks.unified_words import UnifiedWords
 
 TASKS = {  # name in a checkpoint -> task
     "hidden_words": HiddenWords,
@@ -19,6 +20,7 @@ TASKS = {  # name in a checkpoint -> task
     "tags": Tags,
     "text_classes": TextClasses,
     "text_classes_next_token": TextClassesNextToken,
+    "unified_words": UnifiedWords,
 }
 
 __all__ = [
@@ -32,4 +34,5 @@ __all__ = [
     "Task",
     "TextClasses",
     "TextClassesNextToken",
+    "UnifiedWords",
 ]

@@ -148,7 +148,7 @@ class HiddenWords(Task):
         logits = self.word_logits(ops.select_rows(hidden, rows.reshape(-1))[0])  # (B·n, V)
         return ops.softmax(logits)[0].reshape(b, n, self.vocab_size)
 
-    def loss(self, ids, targets, segments=None, labels=None, tape=None, *, count=None):
+    def loss(self, ids, targets, segments=None, labels=None, tape=None, *, count=None, **settings):
         """Return the mean loss per hidden word, plus the mean loss per text, in nats: one of them may be over nothing.
 
         Parameters
@@ -161,6 +161,8 @@ class HiddenWords(Task):
         tape : Tape, optional
         count : array (2,), optional
             `count` of the whole batch, where this is a part of it.
+        **settings
+            Of the body.
 
         Raises
         ------
@@ -174,7 +176,7 @@ class HiddenWords(Task):
         targets = check_ids(place, targets, self.vocab_size, what="target", allowed=IGNORE)
         check_shape(place, "targets", targets, np.shape(ids), "ids of shape", np.shape(ids))
         labels = self._checked(labels, len(targets))
-        hidden = self._vectors(ids, tape=tape, segments=segments)  # (B, T, D)
+        hidden = self._vectors(ids, tape=tape, segments=segments, **settings)  # (B, T, D)
         masked = np.flatnonzero(targets != IGNORE)  # (n,)
         x, rows = ops.select_rows(hidden, masked)  # (n, D)
         loss = self._words_loss(self._transformed(x, tape), targets.reshape(-1)[masked], tape, count=n_words)

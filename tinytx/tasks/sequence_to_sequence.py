@@ -57,7 +57,7 @@ class SequenceToSequence(Task):
     (2, 3, 20)
     """
 
-    pads_prompts = True
+    pads_prompts, slides = True, False
 
     def __init__(self, body, *, rng=None, **loss):
         super().__init__(body)

@@ -27,6 +27,7 @@ class Task(Pretrained, Layer):
     """
 
     pads_prompts = False  # whether decoding may pad shorter prompts, since the body hides padding
+    slides = True  # whether decoding may go on beyond max_len, with the last half of what it read as the prompt
     ignored = -100  # a target that counts for nothing
     needs = {"vocab_size": "the number of tokens", "d_model": "the width of what forward returns"}  # from a body's config
     unit = "{}"  # what a loss is a mean over, made of what the tokenizer calls a token

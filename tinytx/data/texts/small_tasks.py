@@ -6,7 +6,7 @@ task       source                                       target
 date       date: september 27, 1994                     1994-09-27
 reverse    reverse: stone                               enots
 sort       sort: stone                                  enost
-sum        sum: 47 + 586                                633
+next       next: 4799                                   4800
 french     french: the black cat sees a small cow       le chat noir voit une petite vache
 =========  ===========================================  ==========================
 
@@ -23,8 +23,8 @@ import numpy as np
 from tinytx.arguments import check_choice, check_whole
 from tinytx.data.texts.dates import date_pairs
 
-LENGTHS = (3, 8)  # letters of a word to reverse or to sort, at least and at most
-LARGEST = 999  # number to add
+LENGTHS = (3, 6)  # letters of a word to reverse or to sort, at least and at most
+MOST_DIGITS = 6  # of a number
 BLOCK = 1000  # questions that are drawn together
 NOUNS = {  # English: (French, whether it is feminine); none begins with a vowel, before which articles change
     "cat": ("chat", False), "dog": ("chien", False), "horse": ("cheval", False), "fish": ("poisson", False),
@@ -81,8 +81,12 @@ def _letters(u):
     return "".join(_picked(string.ascii_lowercase, each) for each in u[1 : n + 1])
 
 
-def _numbers(u):
-    return " + ".join(str(_picked(range(LARGEST + 1), each)) for each in u[:2])
+def _number(u):
+    """A number of any length, with any number of nines at its end: those that have to be carried over."""
+    n = _picked(range(1, MOST_DIGITS + 1), u[0])
+    n_nines = _picked(range(n + 1), u[1])
+    first = _picked("123456789", u[2]) + "".join(_picked(string.digits, each) for each in u[3:])
+    return first[: n - n_nines] + "9" * n_nines
 
 
 def _sentence(u):
@@ -95,18 +99,18 @@ def _sentence(u):
 ASKED = {  # task: (what makes a question of 9 numbers of [0, 1), what answers it)
     "reverse": (_letters, lambda word: word[::-1]),
     "sort": (_letters, lambda word: "".join(sorted(word))),
-    "sum": (_numbers, lambda text: str(sum(map(int, text.split(" + "))))),
+    "next": (_number, lambda number: str(int(number) + 1)),
     "french": (_sentence, in_french),
 }
 SMALL_TASKS = ("date", *ASKED)
 
 
 def small_tasks(n=20_000, tasks=SMALL_TASKS, seed=0):
-    """Return n distinct pairs of each task, one task behind the other.
+    """Return n distinct pairs of each task, the tasks in turn.
 
     Parameters
     ----------
-    n : int, at most 100,000
+    n : int, at most 50,000
     tasks : sequence of str
         Some of ``SMALL_TASKS``.
     seed : int, not negative
@@ -127,12 +131,11 @@ def small_tasks(n=20_000, tasks=SMALL_TASKS, seed=0):
     >>> small_tasks(1, ["date", "sort"])
     [('date: oct 12, 2049', '2049-10-12'), ('sort: gvqmhn', 'ghmnqv')]
     """
-    n = check_whole("small_tasks", "n", n, least=0, most=100_000)
-    pairs = []
+    n = check_whole("small_tasks", "n", n, least=0, most=50_000)
     for task in tasks:
         check_choice("small_tasks", "task", task, SMALL_TASKS)
-        pairs += [(f"{task}: {source}", target) for source, target in _pairs_of(task, n, seed)]
-    return pairs
+    drawn = [[(f"{task}: {source}", target) for source, target in _pairs_of(task, n, seed)] for task in tasks]
+    return [pair for turn in zip(*drawn) for pair in turn]
 
 
 def _pairs_of(task, n, seed):

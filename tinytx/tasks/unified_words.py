@@ -1,0 +1,131 @@
+"""Unified words: say hidden words under three masks, and write targets of sources with the same weights (UniLM).
+
+A row's *prefix* says how it is read (`tinytx.models.Unilm`, equation (1)): both ways, left to right, or sequence to
+sequence. Training is that of `HiddenWords`, under a mask for each row.
+
+Decoding asks with a mask token, and its answer takes the mask's place. After a source, and so many words said::
+
+    the stack reads    start source stop   w1  w2  [MASK]       what the last vector says is w3
+    and then           start source stop   w1  w2  w3  [MASK]
+
+No word before the mask token sees it, so their keys and values stay and are kept in a state. Those of the mask token are not
+those of the word that it becomes, so they are forgotten after each step: a step reads two positions.
+"""
+
+import numpy as np
+
+from tinytx.data.batches.three_masks import SEGMENTS, WAYS
+from tinytx.tasks.hidden_words import HiddenWords
+
+
+class UnifiedWords(HiddenWords):
+    """A body that reads in three ways, and the head of `HiddenWords`.
+
+    Parameters
+    ----------
+    body : Layer
+        ``body(ids, tape, segments=segments, prefix=prefix, state=state)`` returns (B, T, D): `tinytx.models.Unilm`.
+    rng : numpy.random.Generator
+        Draws the head; the one that drew the body.
+    **heads
+        As for `HiddenWords`; not ``next_sentence``.
+
+    Examples
+    --------
+    >>> from tinytx.decoding import greedy
+    >>> from tinytx.models import Unilm, UnilmConfig
+    >>> rng = np.random.default_rng(0)
+    >>> model = UnifiedWords(Unilm(UnilmConfig(20, d_model=16, n_heads=2, n_layers=1), rng=rng), rng=rng)
+    >>> model.loss(*model.random_batch(rng, 3, 6)) > 0
+    True
+    >>> greedy(model, np.full((2, 5), 7), 4, stop=()).ids.shape
+    (2, 4)
+    """
+
+    slides = False
+
+    @property
+    def max_len(self):
+        """Positions that decoding may fill with words: one is the mask token's."""
+        return self.config.max_len - 1
+
+    def forward(self, ids, tape=None, *, segments=None, prefix=None):
+        """Return the logits (B, T, V) of the word at each position."""
+        return self.word_logits(self._vectors(ids, tape=tape, segments=segments, prefix=prefix), tape)
+
+    def loss(self, ids, targets, segments, prefix, tape=None, *, count=None):
+        """Return the mean loss per hidden word, in nats.
+
+        Parameters
+        ----------
+        ids, targets, segments : integers (B, T)
+            Where a target is -100, nothing is to be said.
+        prefix : integers (B,)
+            The words of each row that all its words see.
+        tape : Tape, optional
+        count : array (2,), optional
+            `count` of the whole batch, where this is a part of it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `HiddenWords.loss` and the body.
+        """
+        return super().loss(ids, targets, segments, tape=tape, count=count, prefix=prefix)
+
+    def count(self, ids, targets, segments=None, prefix=None):
+        """Return by what `loss` divides, an array (2,): hidden words, and 0."""
+        return super().count(ids, targets)
+
+    def measure(self, batches):
+        """Return how well hidden words are said.
+
+        Parameters
+        ----------
+        batches : iterable of (ids, targets, segments, prefix)
+
+        Returns
+        -------
+        dict
+            ``perplexity`` and ``accuracy`` over all; and the accuracy of each of the three ways that occurs, by its name.
+        """
+        batches, measured = list(batches), {}
+        for way, name in enumerate(WAYS):
+            rows = [segments[:, 0] == SEGMENTS[way, 0] for _, _, segments, _ in batches]
+            parts = [[array[own] for array in batch] for batch, own in zip(batches, rows) if own.any()]
+            if parts:
+                measured[name] = self._words_measured(map(self._asked, parts))["accuracy"]
+        return self._words_measured(map(self._asked, batches)) | measured
+
+    def _asked(self, batch):
+        """Return (what the head makes its logits of (n, D), targets (n,)) of the hidden words of a batch."""
+        ids, targets, segments, prefix = batch
+        asked = targets >= 0
+        return self._transformed(self.body(ids, segments=segments, prefix=prefix)[asked]), targets[asked]
+
+    def random_batch(self, rng, n, length):
+        """Return n random rows of so many words, as `loss` takes them; half of each is its prefix."""
+        ids, targets = super().random_batch(rng, n, length)[:2]
+        return ids, targets, np.full((n, length), SEGMENTS[2, 1]), np.full(n, length // 2)
+
+    def begin(self, source):
+        """Return what decoding starts from: the ids to feed first, ``start source stop`` (B, S + 2), and nothing that stays."""
+        ends = (np.full((len(source), 1), i) for i in (self.config.start_id, self.config.stop_id))
+        start, stop = ends
+        return np.concatenate([start, source, stop], axis=1), ()
+
+    def last_logits(self, new, *, state):
+        """Return the logits (B, V) of the word after ``new`` (B, t).
+
+        The first call reads the source as `begin` returns it, each other one words of the target that ``state`` does not
+        hold yet.
+        """
+        b, t = new.shape
+        is_source = not state.length
+        ids = np.concatenate([new, np.full((b, 1), self.config.mask_id)], axis=1)
+        segments = np.full(ids.shape, SEGMENTS[2, 1])
+        if is_source:
+            segments[:, :-1] = SEGMENTS[2, 0]
+        x = self.body(ids, segments=segments, prefix=t if is_source else 0, state=state)
+        state.forget(1)
+        return self.word_logits(x[:, -1])
