@@ -13,6 +13,8 @@ from tinytx.models import (
     GPTConfig,
     Llama,
     LlamaConfig,
+    ModernBert,
+    ModernBertConfig,
     T5Config,
     Transformer,
     TransformerConfig,
@@ -41,6 +43,7 @@ def of(task, body, config, **asked):
 BERT = BertConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=12, n_segments=3)
 ROBERTA = BertConfig.roberta(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=12)
 ALBERT = AlbertConfig(11, max_len=9, d_embedding=6, d_model=8, n_heads=2, n_layers=3, n_groups=2, d_ff=12)
+MODERNBERT = ModernBertConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=4, d_ff=12, window=2, rope_base=500.0)
 PAIR = {"d_model": 8, "n_heads": 2, "n_encoder_layers": 2, "n_decoder_layers": 3, "max_len": 9}
 BART, MARIAN = TransformerConfig.bart(11, **PAIR, d_ff=12), TransformerConfig.marian(11, **PAIR)
 TWO = TransformerConfig(13, 11, **PAIR, positions="halves", tied="two-way", scaled_embedding=False, attention_dropout=0.2)
@@ -68,6 +71,8 @@ HUB_CASES = {
     "AlbertForSequenceClassification": of(TextClasses, Albert, ALBERT, n_classes=3, dropout=0.3),
     "AlbertForTokenClassification": of(Tags, Albert, ALBERT, n_classes=4),
     "AlbertForQuestionAnswering": of(Spans, Albert, ALBERT),
+    "ModernBertModel": of(None, ModernBert, MODERNBERT),
+    "ModernBertForMaskedLM": of(HiddenWords, ModernBert, MODERNBERT, next_sentence=False),
     "GPT2Model": of(None, GPT, GPTConfig(11, **GPT_SIZES, d_ff=12)),
     "GPT2LMHeadModel": of(NextToken, GPT, GPTConfig(11, **GPT_SIZES, tied_head=False, activation="relu", eps=0.01)),
     "OpenAIGPTModel": of(None, GPT, GPTConfig.gpt1(11, **GPT_SIZES)),

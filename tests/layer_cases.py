@@ -141,10 +141,10 @@ def positions(kind):
     return case
 
 
-def layer_norm(make):
+def layer_norm(make, bias=True):
     b, t, d = make.sizes(3)
     d = features(d)
-    return LayerCase(make, lambda dtype: LayerNorm(d, dtype=dtype, eps=0.01), {"x": make.array(b, t, d)})
+    return LayerCase(make, lambda dtype: LayerNorm(d, dtype=dtype, eps=0.01, bias=bias), {"x": make.array(b, t, d)})
 
 
 def rms_norm(make):
@@ -308,6 +308,7 @@ LAYERS = IMAGE_LAYERS | {
     "SinusoidalPositions": positions(lambda n, d, dtype: SinusoidalPositions(n, d, dtype=dtype)),
     "SinusoidalPositions doubled": positions(lambda n, d, dtype: SinusoidalPositions(n, d, doubled=True, dtype=dtype)),
     "LayerNorm": layer_norm,
+    "LayerNorm without bias": lambda make: layer_norm(make, bias=False),
     "RMSNorm": rms_norm,
     "RelativePositionBias": relative_bias,
     "RelativePositionBias one-sided": lambda make: relative_bias(make, two_sided=False),

@@ -21,6 +21,8 @@ from tinytx.models import (
     GPTConfig,
     Llama,
     LlamaConfig,
+    ModernBert,
+    ModernBertConfig,
     T5Config,
     Transformer,
     Unilm,
@@ -124,6 +126,14 @@ def vit(dtype, make=ViTConfig, pooling="first", **options):
     return case(ImageClasses, ViT, config, (images, LABELS), dtype, n_classes=3, pooling=pooling)
 
 
+def modernbert(dtype, **options):
+    """Padding at the end of texts; local blocks see one word on each side."""
+    small = {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 3, "d_ff": 7, "window": 2, "rope_base": 5.0, "rope_base_local": 3.0}
+    config = ModernBertConfig(11, **small, pad_id=4, dropout=0.2, feed_forward_dropout=0.2, **options)
+    ids, targets, *_ = bert_cases.batch_of(bert_cases.config_of())
+    return case(HiddenWords, ModernBert, config, (ids, targets), dtype)
+
+
 def transformer(dtype, **options):
     config = transformer_cases.config_of(dropout=0.2, **options)
     return case(SequenceToSequence, Transformer, config, transformer_cases.batch_of(), dtype)
@@ -173,6 +183,7 @@ MODEL_CASES = {
     "llama": llama,
     "llama as Mistral and Qwen2": lambda dtype: llama(dtype, n_kv_heads=2, window=3, qkv_bias=True, tied_head=True),
     "llama as GLM": lambda dtype: llama(dtype, rope_share=0.5, rope_neighbours=True, rope_factor=3.0, rope_scaling="yarn"),
+    "modernbert": modernbert,
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
     "t5": t5,

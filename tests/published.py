@@ -58,6 +58,19 @@ CONFIGS = {
     "albert tags": ("AlbertForTokenClassification", ALBERT | dict(num_labels=4)),
     "albert spans": ("AlbertForQuestionAnswering", ALBERT),
     "albert body": ("AlbertModel", ALBERT | dict(num_hidden_groups=3)),
+    "modernbert": ("ModernBertForMaskedLM", BERT | dict(max_position_embeddings=30, num_hidden_layers=5, local_attention=4)),
+    "modernbert body": (
+        "ModernBertModel",
+        BERT | dict(
+            num_hidden_layers=3, local_attention=2, hidden_activation="gelu_pytorch_tanh", norm_eps=0.1,
+            classifier_activation="gelu_pytorch_tanh",
+            layer_types=["full_attention", "sliding_attention", "full_attention"],
+            rope_parameters=dict(
+                full_attention=dict(rope_type="default", rope_theta=50.0),
+                sliding_attention=dict(rope_type="default", rope_theta=7.0),
+            ),
+        ),
+    ),
     "llama": ("LlamaForCausalLM", LLAMA | dict(rms_norm_eps=0.1, rope_parameters=dict(rope_type="default", rope_theta=50.0))),
     "llama scaled": (
         "LlamaForCausalLM",
@@ -123,6 +136,7 @@ CONFIGS = {
 SHARED = {
     "Bert": dict(pad_token_id=PAD),
     "Albert": dict(pad_token_id=PAD),
+    "ModernBert": dict(pad_token_id=PAD, bos_token_id=0, eos_token_id=2, cls_token_id=0, sep_token_id=2),
     "Roberta": dict(pad_token_id=PAD, bos_token_id=0, eos_token_id=2),
     "Phi3": dict(pad_token_id=PAD, eos_token_id=2),
     "Glm": dict(pad_token_id=PAD),
@@ -205,7 +219,7 @@ def batch_of(name, seed=0, rows=3, t=7, dtype=np.float64):
         segments = np.sort(rng.integers(0, 2, (rows, t)), axis=1)
         theirs = {"input_ids": torch.tensor(ids), "attention_mask": seen, "token_type_ids": torch.tensor(segments)}
         return Batch((ids,), theirs, {"segments": segments}, ids != PAD)
-    if family == "roberta":
+    if family in ("roberta", "modernbert"):
         return Batch((ids,), {"input_ids": torch.tensor(ids), "attention_mask": seen}, seen=ids != PAD)
     target = rng.integers(3, V, (rows, t - 2))
     return Batch((ids, target), {"input_ids": torch.tensor(ids), "attention_mask": seen, "decoder_input_ids": torch.tensor(target)})

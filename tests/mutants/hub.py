@@ -29,6 +29,11 @@ TABLE = {
     "hub/albert.py": [
         ("a classifier's dropout has BERT's name", 'DROPOUT = "classifier_dropout_prob"', 'DROPOUT = "classifier_dropout"'),
     ],
+    "hub/modernbert.py": [
+        ("older files' bases are exchanged", '{WHOLE: published.get("global_rope_theta"), LOCAL: published.get("local_rope_theta")}',
+         '{LOCAL: published.get("global_rope_theta"), WHOLE: published.get("local_rope_theta")}'),
+        ("any list of types is read", "if value != types_of(len(value), every):", "if False:"),
+    ],
     "hub/roberta.py": [
         ("as many rows of positions are written as there are tokens", "config.max_len + config.pad_id + 1", "config.max_len"),
     ],

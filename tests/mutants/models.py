@@ -88,7 +88,7 @@ TABLE = {
          "np.tri(n_queries, n_keys, n_keys - n_queries, dtype=bool)", "np.tri(n_queries, n_keys, dtype=bool)"),
     ],
     "layers/layer_norm.py": [
-        ("the layer's eps gets lost", "self.bias.data, self.eps)", "self.bias.data)"),
+        ("the layer's eps gets lost", "self.weight.data, bias, self.eps)", "self.weight.data, bias)"),
     ],
     "models/bert.py": [
         ("an embedding dropout of 0 is taken for none given",
@@ -191,6 +191,18 @@ TABLE = {
         ("the blocks' norms have the default eps", "attention_dropout=config.attention_dropout, eps=eps", "attention_dropout=config.attention_dropout"),
         ("attention's dropout is the others'", "attention_dropout=config.attention_dropout, ", ""),
     ],
+    "models/modernbert.py": [
+        ("a local block sees a whole window on each side", "config.window // 2", "config.window"),
+        ("local blocks are those that see the whole text", "if i % config.global_every else (FULL", "if not i % config.global_every else (FULL"),
+        ("both kinds of blocks have one base", "for base in (config.rope_base, config.rope_base_local)", "for base in (config.rope_base,) * 2"),
+        ("the first attention has a norm too", "norm() if i else Sequential()", "norm()"),
+        ("padding is looked at", "padding_mask(ids, self.config.pad_id) if ids.ndim == 2 else None", "None"),
+        ("the norms have the default eps", "eps=config.eps, bias=config.bias", "bias=config.bias"),
+        ("norms have a bias", "eps=config.eps, bias=config.bias", "eps=config.eps"),
+        ("attention's maps have a bias", "rotary=rotary, bias=config.bias, **draw", "rotary=rotary, **draw"),
+        ("weights into the residual stream are too wide by the root of 2", "math.sqrt(2 * config.n_layers)", "math.sqrt(config.n_layers)"),
+        ("no inner activation is dropped", ', "dropout": config.feed_forward_dropout}', "}"),
+    ],
     "models/config.py": [
         ("a special id one too large is let through", "getattr(config, name), 0, size - 1)", "getattr(config, name), 0, size)"),
     ],
@@ -226,7 +238,7 @@ TABLE = {
         ("pairs with one kind of segment are let through", 'n_segments", 0) < 2:', 'n_segments", 0) < 1:'),
         ("texts without a label are counted", "ops.count_targets(labels, IGNORE) if", "len(labels) if"),
         ("the head's norm has another eps than the encoder's",
-         "activation=config.activation, eps=config.eps", "activation=config.activation, eps=1e-5"),
+         '"eps": config.eps, "bias"', '"eps": 1e-5, "bias"'),
         ("the first loss of a shard is divided by the shard's own words",
          "targets.reshape(-1)[masked], tape, count=n_words)", "targets.reshape(-1)[masked], tape)"),
     ],

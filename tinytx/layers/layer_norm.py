@@ -17,23 +17,27 @@ class LayerNorm(Layer):
     d_model : int
     eps : float
         Added to the variance (GPT-2 1e-5, BERT 1e-12).
+    bias : bool
+        Whether there is one.
     dtype : float32 or float64
 
     Attributes
     ----------
     weight, bias : Parameter (D,)
-        They start at 1 and 0.
+        They start at 1 and 0; without a bias, it is None.
     """
 
-    def __init__(self, d_model, *, eps=1e-5, dtype=np.float32):
+    def __init__(self, d_model, *, eps=1e-5, bias=True, dtype=np.float32):
         check_sizes("LayerNorm", d_model=d_model)
         dtype, self.eps = check_dtype("LayerNorm", dtype), check_eps("LayerNorm", eps)
         self.weight = Parameter(np.ones(d_model, dtype))
-        self.bias = Parameter(np.zeros(d_model, dtype))
+        zeros = np.zeros(d_model, dtype)
+        self.bias, self.zeros = (Parameter(zeros), None) if bias else (None, zeros)
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., D)."""
-        y, saved = ops.layer_norm(x, self.weight.data, self.bias.data, self.eps)
+        bias = self.bias.data if self.bias else self.zeros
+        y, saved = ops.layer_norm(x, self.weight.data, bias, self.eps)
         if tape is not None:
             tape.push(self, saved)
         return y
@@ -41,5 +45,6 @@ class LayerNorm(Layer):
     def backward(self, dy, tape):
         dx, dweight, dbias = ops.layer_norm_backward(dy, tape.pop(self))
         self.weight.add_grad(dweight, fresh=True)
-        self.bias.add_grad(dbias, fresh=True)
+        if self.bias:
+            self.bias.add_grad(dbias, fresh=True)
         return dx

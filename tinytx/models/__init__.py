@@ -5,6 +5,7 @@ from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.char_lstm import CharLSTM, CharLSTMConfig
 from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.llama import Llama, LlamaConfig
+from tinytx.models.modernbert import ModernBert, ModernBertConfig
 from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
 from tinytx.models.unilm import Unilm, UnilmConfig
@@ -16,6 +17,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "char_lstm": (CharLSTM, CharLSTMConfig),
     "gpt": (GPT, GPTConfig),
     "llama": (Llama, LlamaConfig),
+    "modernbert": (ModernBert, ModernBertConfig),
     "t5": (T5, T5Config),
     "transformer": (Transformer, TransformerConfig),
     "unilm": (Unilm, UnilmConfig),

@@ -48,15 +48,17 @@ class Transform(Layer):
     activation : str
     eps : float
         Of the norm.
+    bias : bool
+        Whether the linear map and the norm have one.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
     """
 
-    def __init__(self, d_model, d_out, *, activation, eps, rng, dtype, init):
-        self.linear = Linear(d_model, d_out, rng=rng, dtype=dtype, init=init)
+    def __init__(self, d_model, d_out, *, activation, eps, bias=True, rng, dtype, init):
+        self.linear = Linear(d_model, d_out, bias=bias, rng=rng, dtype=dtype, init=init)
         self.activation = Activation(activation)
-        self.norm = LayerNorm(d_out, eps=eps, dtype=dtype)
+        self.norm = LayerNorm(d_out, eps=eps, bias=bias, dtype=dtype)
 
     def forward(self, x, tape=None):
         """(..., D) -> (..., E)."""

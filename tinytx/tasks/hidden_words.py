@@ -86,8 +86,8 @@ class HiddenWords(Task):
         elif table is None:
             raise ValueError(f'HiddenWords: this {type(body).__name__} shares no table (output_table): give head="untied"')
         else:
-            widths = config.d_model, table.data.shape[1]
-            self.transform = Transform(*widths, activation=config.activation, eps=config.eps, **options)
+            form = {"activation": config.activation, "eps": config.eps, "bias": getattr(config, "bias", True)}
+            self.transform = Transform(config.d_model, table.data.shape[1], **form, **options)
             self.head = TiedLinear(table, bias=True)
         self.next_sentence = PooledHead(config.d_model, 2, **options) if asked.next_sentence else None
         self._draw_biases(rng, self.transform, self.next_sentence)
@@ -138,7 +138,7 @@ class HiddenWords(Task):
         -------
         array (B, n, V)
         """
-        hidden = self.body(ids, segments=segments)
+        hidden = self._vectors(ids, tape=None, segments=segments)
         b, t, _ = hidden.shape
         positions = np.atleast_1d(check_ids("HiddenWords", positions, t, what="position"))
         n = positions.shape[-1]
@@ -218,7 +218,7 @@ class HiddenWords(Task):
 
         def words():
             for ids, targets, *pairs in batches:
-                hidden, asked = self.body(ids, segments=pairs[0] if pairs else None), targets != IGNORE
+                hidden, asked = self._vectors(ids, tape=None, segments=pairs[0] if pairs else None), targets != IGNORE
                 if pairs:
                     told.extend(self.text_logits(hidden).argmax(axis=-1) == pairs[1])
                 if asked.any():
