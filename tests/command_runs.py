@@ -31,11 +31,17 @@ TINY_LSTM = (
     "--d-embedding 4 --d-model 8 --length 8 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
     "--eval-batches 1 --decay-steps 40"
 )
+TINY_NOISED = (
+    "--d-model 16 --n-heads 2 --n-encoder-layers 1 --n-decoder-layers 1 --d-ff 32 --max-len 20 --row-len 19 --min-count 1 "
+    "--batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 --log-every 5 --eval-batches 1 "
+    "--report-rows 4 --decay-steps 40"
+)
 RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
     "char_lstm": ("--data", "book", TINY_LSTM),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
+    "t5_text": ("--data", "tales", TINY_NOISED + " --d-key 8"),
     "pairs": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "bert": ("--data", "tales", TINY_BERT),
     "tutorial": ("--data", "tales", TINY_BERT.replace("--decay-steps 40", "")),

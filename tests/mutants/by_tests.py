@@ -53,6 +53,7 @@ NEAREST = {
     "tasks/unified_words.py": ["models/test_unilm.py"],
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks"],
+    "recipes/t5_text.py": ["recipes/test_train_noised.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],
     "data/texts/tagged.py": ["data/texts/test_tagged.py"],

@@ -22,6 +22,9 @@ TABLE = {
         ("the picture is another row's", "else weights[row, :, query])", "else weights[0, :, query])"),
         ("the image is drawn inside out", "(1 - black) * (image - low) / span", "(1 - black) * (low - image) / span"),
     ],
+    "recipes/t5_text.py": [
+        ("a row has more spans than sentinels", "for k in range(n_spans))", "for k in range(n_spans - 1))"),
+    ],
     "recipes/reviews.py": [
         ("the vocabulary knows what is held out", "[text for text, _ in parts[0]]", "[text for part in parts for text, _ in part]"),
         ("classes are exchanged", "paths = settings.negative, settings.positive", "paths = settings.positive, settings.negative"),

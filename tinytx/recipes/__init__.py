@@ -12,6 +12,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "char_lstm": "an LSTM that says the next character",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
+    "t5_text": "a T5 that says the words cut out of a text",
     "pairs": "an encoder-decoder that translates pairs of yours",
     "bert": "an encoder that fills in hidden words",
     "tutorial": "the same with the settings of the from-scratch tutorial",
