@@ -81,6 +81,8 @@ HUB_CASES = {
     "LlamaForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, n_kv_heads=2, rope_base=500.0)),
     "MistralModel": of(None, Llama, LlamaConfig(11, **LLAMA, window=3)),
     "MistralForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, window=3, d_key=6)),
+    "MixtralModel": of(None, Llama, LlamaConfig(11, **LLAMA, n_experts=3, n_chosen=1)),
+    "MixtralForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, n_experts=3, d_key=6, balance=0.3)),
     "Qwen2Model": of(None, Llama, LlamaConfig(11, **LLAMA, qkv_bias=True)),
     "Qwen2ForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, qkv_bias=True, tied_head=True)),
     "Phi3Model": of(None, Llama, LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.75)),

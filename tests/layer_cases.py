@@ -6,7 +6,7 @@ Every parameter is random, biases and layer norm's gain included: a backward tha
 import numpy as np
 from blocks import make_block
 from cases import LayerCase, features
-from image_layer_cases import IMAGE_LAYERS
+from row_layer_cases import ROW_LAYERS
 
 from tinytx.core import Layer, Tape
 from tinytx.layers import (
@@ -296,7 +296,7 @@ def decoder_block(make, reach=0.25, masked=False, **options):
     )
 
 
-LAYERS = IMAGE_LAYERS | {
+LAYERS = ROW_LAYERS | {
     "Linear": linear,
     "Linear without bias": lambda make: linear(make, bias=False),
     "TiedLinear": tied_linear,

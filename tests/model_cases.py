@@ -184,6 +184,7 @@ MODEL_CASES = {
     "llama as Mistral and Qwen2": lambda dtype: llama(dtype, n_kv_heads=2, window=3, qkv_bias=True, tied_head=True),
     "llama as GLM": lambda dtype: llama(dtype, rope_share=0.5, rope_neighbours=True, rope_factor=3.0, rope_scaling="yarn"),
     "modernbert": modernbert,
+    "llama experts": lambda dtype: llama(dtype, n_experts=3, balance=0.7),
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
     "t5": t5,

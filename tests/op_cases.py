@@ -104,6 +104,31 @@ def patches(make):
     return OpCase(ops.patches, ops.patches_backward, {"images": images}, batch=("images",), size=size)
 
 
+def route(make, renormalise):
+    """Logits of a token are a permutation of steps of 0.5, and noise: far from ties, where which experts are chosen jumps."""
+    b, t, k, more = make.sizes(4)
+    x = k + more
+    order = np.argsort(np.sin(np.arange(b * t * x).reshape(b, t, x) * 12.9898 + make.integers(0, 9)), axis=-1)
+    logits = 0.5 * order + make.array(b, t, x, scale=0.05)
+    options = {"n_chosen": k, "renormalise": renormalise}
+    return OpCase(ops.route, ops.route_backward, {"logits": logits}, batch=("logits",), reach=0.02, **options)
+
+
+def balance(make):
+    b, t, k, x = make.sizes(4)
+    experts = make.ids(x, b, t, k)
+    case = OpCase(ops.balance, ops.balance_backward, {"logits": make.array(b, t, x)}, experts=experts)
+    return case
+
+
+def add_rows(make):
+    """More rows than slots, of which some have none."""
+    n, t, k, d = make.sizes(4)
+    slots = make.ids(n * t * k, n * t * k + 1)
+    arrays = {"x": make.array(len(slots), d), "weights": make.array(n, t, k)}
+    return OpCase(ops.add_rows, ops.add_rows_backward, arrays, slots=slots)
+
+
 def add_positions(make):
     b, t, d = make.sizes(3)
     start = make.integers(0, 2)
@@ -275,6 +300,10 @@ OPS = {
     "pool last, max, mean": lambda make: pool(make, "last", "max", "mean", padded=True),
     "add_positions": add_positions,
     "prepend": prepend,
+    "route": lambda make: route(make, True),
+    "route as they are": lambda make: route(make, False),
+    "balance": balance,
+    "add_rows": add_rows,
     "patches": patches,
     "rotate": lambda make: rotate(make, neighbours=False),
     "rotate neighbours": lambda make: rotate(make, neighbours=True),

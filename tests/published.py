@@ -18,6 +18,7 @@ LLAMA = dict(
     max_position_embeddings=30, hidden_size=8, num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=2,
     intermediate_size=12,
 )  # fmt: skip
+MIXTRAL = LLAMA | dict(num_local_experts=3, experts_implementation="eager")  # another one refuses float64
 VIT = dict(
     image_size=6, patch_size=2, num_channels=3, hidden_size=8, num_attention_heads=2, num_hidden_layers=2, intermediate_size=12
 )
@@ -86,6 +87,8 @@ CONFIGS = {
     "llama body": ("LlamaModel", LLAMA | dict(num_key_value_heads=4)),
     "mistral": ("MistralForCausalLM", LLAMA | dict(sliding_window=3)),
     "mistral body": ("MistralModel", LLAMA | dict(sliding_window=None, num_key_value_heads=1)),
+    "mixtral": ("MixtralForCausalLM", MIXTRAL | dict(num_experts_per_tok=2)),
+    "mixtral body": ("MixtralModel", MIXTRAL | dict(num_experts_per_tok=3, sliding_window=3)),
     "qwen2": ("Qwen2ForCausalLM", LLAMA),
     "qwen2 body": ("Qwen2Model", LLAMA),
     "qwen2 yarn": (  # of six numbers of a pair each, some stay, some fall between, and some are slow
@@ -208,7 +211,7 @@ def batch_of(name, seed=0, rows=3, t=7, dtype=np.float64):
         images = rng.normal(size=(rows, 6, 6, 3)).astype(dtype)
         return Batch((images,), {"pixel_values": torch.tensor(images.transpose(0, 3, 1, 2))})
     ids = rng.integers(3, V, (rows, t))
-    if family.startswith("gpt") or family in ("llama", "mistral", "qwen2", "phi3", "glm"):
+    if family.startswith("gpt") or family in ("llama", "mistral", "mixtral", "qwen2", "phi3", "glm"):
         return Batch((ids,), {"input_ids": torch.tensor(ids)})
     for row in range(rows):
         ids[row, t - 2 * row :] = PAD

@@ -59,6 +59,7 @@ class Tape:
         self.root = None  # the outermost layer called, for names in messages
         self._stack = []
         self.sites = 0  # dropout masks drawn so far
+        self.penalties, self.dpenalty = [], None  # see `penalise`
 
     def call(self, layer, inputs, settings):
         """Run a layer's forward on this tape. Every call of a layer with a tape goes through this method.
@@ -114,6 +115,16 @@ class Tape:
         other = copy.copy(self)
         other._stack, other.sites = [], sites
         return other
+
+    def penalise(self, penalty):
+        """Tell the task of a number (B,) that it is to add to its loss, for each row of the batch: what a layer wants small.
+
+        The task takes ``penalties``, adds them up with a factor for each row, and sets ``dpenalty`` (B,), these factors: the
+        gradient of the loss with respect to each penalty, which the layer's backward asks for; None if there is none.
+        Computed a second time, inside a backward, a penalty is not told again.
+        """
+        if self.dpenalty is None:
+            self.penalties.append(penalty)
 
     def dropout_key(self):
         """Return the 64-bit key of the next dropout mask, or None if the tape has no seed.

@@ -29,7 +29,7 @@ SECONDS_SOUND = 3600  # for the nearest tests of all files, which the copy witho
 
 # Where tests are not named like the file. The first ones of each line are the nearest.
 NEAREST = {
-    "core.py": ["test_core.py", "training/test_trainer.py"],
+    "core.py": ["test_core.py", "layers/test_mixture_of_experts.py", "training/test_trainer.py"],
     "parameter.py": ["test_core.py", "test_members.py", "training/test_trainer.py"],
     "members.py": ["test_members.py", "test_core.py"],
     "files.py": ["test_files.py", "test_hostile_files.py"],
@@ -37,6 +37,8 @@ NEAREST = {
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_bias.py"],
     "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],
+    "ops/route.py": ["ops/test_route.py", "layers/test_mixture_of_experts.py"],
+    "layers/mixture_of_experts.py": ["layers/test_mixture_of_experts.py"],
     "ops/patches.py": ["ops/test_patches.py", "ops/test_properties_of_ops.py"],
     "layers/embedding.py": ["models/test_transformer_decoding.py", "models/test_vit.py"],
     "tasks/classes.py": ["tasks"],
@@ -52,7 +54,7 @@ NEAREST = {
     "models/unilm.py": ["models/test_unilm.py"],
     "tasks/unified_words.py": ["models/test_unilm.py"],
     "tasks/heads.py": ["tasks"],
-    "tasks/task.py": ["tasks"],
+    "tasks/task.py": ["tasks", "layers/test_mixture_of_experts.py"],
     "recipes/t5_text.py": ["recipes/test_train_noised.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],

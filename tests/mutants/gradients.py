@@ -42,6 +42,23 @@ TABLE = {
         ("channels behind pixels", "index", "patches square",
          "dy.reshape(b, h // size, w // size, c, size, size)", "np.moveaxis(dy.reshape(b, h // size, w // size, size, size, c), 5, 3)"),
     ],
+    "ops/route.py": [
+        ("weights are not renormalised in backward", "missing term", "route", "softmax_backward(dy, p) if renormalise else dy", "dy"),
+        ("p of the chosen alone", "missing term", "route as they are", "else softmax_backward(dlogits, p)", "else dlogits * p"),
+        ("the smallest get the gradient", "index", "route", "np.put_along_axis(dlogits, experts,", "np.put_along_axis(dlogits, n_experts - 1 - experts,"),
+        ("f is differentiated too", "factor", "balance", "np.broadcast_to(dy[:, None, None] * load", "np.broadcast_to(2 * dy[:, None, None] * load"),
+        ("the load of another text", "wrong operand", "balance", "dy[:, None, None] * load,", "dy[:, None, None] * load[::-1],"),
+    ],
+    "ops/add_rows.py": [
+        ("the weight forgotten", "missing term", "add_rows", "dx[i, d] = weights[n, j] * dy[n, d]  # (2)", "dx[i, d] = dy[n, d]"),
+        ("a weight of two rows gets one's", "= for +=", "add_rows", "dweights[n, j] += dy[n, d] * x[i, d]  # (3)", "dweights[n, j] = dy[n, d] * x[i, d]"),
+        ("another token's gradient", "index", "add_rows", "dx[i, d] = weights[n, j] * dy[n, d]  # (2)", "dx[i, d] = weights[n, j] * dy[n - 1, d]"),
+    ],
+    "layers/mixture_of_experts.py": [
+        ("the router's share of dx forgotten", "missing term", "MixtureOfExperts", "return dx + self.router.backward(dlogits, tape)",
+         "return (self.router.backward(dlogits, tape), dx)[1]"),
+        ("weights get the last expert's gradient", "= for +=", "MixtureOfExperts", "(dx + dpart, dweights + dhere)", "(dx + dpart, dhere)"),
+    ],
     "ops/prepend.py": [
         ("the last sequence's alone", "missing term", "prepend", "dy[:, :n].sum(axis=0)", "dy[-1, :n]"),
         ("a mean", "factor", "prepend", "dy[:, :n].sum(axis=0)", "dy[:, :n].mean(axis=0)"),

@@ -17,7 +17,7 @@ TABLE = {
         ("a model is made as large as its config says", '{"rng": Zeros(held), "dtype": dtype}',
          '{"rng": Zeros(10**15), "dtype": dtype}'),
         ("whole numbers are weights", "if name in shapes and tensor.dtype not in FLOATS]", "if False]"),
-        ("known keys are written as they were read", "if name not in kept or key.read(name, kept[name]) != ours:", "if name not in kept:"),
+        ("known keys are written as they were read", "if name not in kept or key.read(name, kept[name]) not in same:", "if name not in kept:"),
         ("a tensor of its own is written in our shape", "(tensor.T if self.turned else tensor).reshape(self.shape)", "tensor.T if self.turned else tensor"),
         ("of two keys of one setting the last counts", "if setting in said and settings[setting] != value:", "if False:"),
     ],

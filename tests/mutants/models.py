@@ -151,6 +151,20 @@ TABLE = {
         ("the decoder's distances have two sides", "*scaled, two_sided=False)", "*scaled, two_sided=True)"),
         ("the gate's activation is that of the first version", '{"activation": config.activation, "dropout"', '{"dropout"'),
     ],
+    "layers/mixture_of_experts.py": [
+        ("a token's weights are another's", "ops.add_rows(expert(h, tape), weights, slots)", "ops.add_rows(expert(h, tape), weights, slots[::-1])"),
+        ("renormalised or not is not obeyed", "self.n_chosen, renormalise=self.renormalise)", "self.n_chosen)"),
+        ("the balance has no gradient", "if tape.dpenalty is not None:", "if False:"),
+    ],
+    "ops/route.py": [
+        ("the least likely experts are chosen", "np.argsort(-logits,", "np.argsort(logits,"),
+        ("the balance is of the batch", "(load * p).sum(axis=(1, 2))", "np.full(b, (load * p).sum() / max(1, b), p.dtype)"),
+        ("of equal logits the last counts", 'np.argsort(-logits, axis=-1, kind="stable")', 'np.argsort(logits, axis=-1, kind="stable")[..., ::-1]'),
+        ("even experts cost 1 for each", "(x / max(1, t) ** 2)", "(x / max(1, t) ** 2 / experts.shape[2])"),
+    ],
+    "core.py": [
+        ("a second forward tells its penalty again", "if self.dpenalty is None:", "if True:"),
+    ],
     "models/vit.py": [
         ("the class token has the position of the first patch", "x = self.position(x, tape)", "x = self.position(x, tape) if not self.class_token else x"),
         ("attention's dropout is that of the parts", "attention_dropout=config.attention_dropout, ", ""),
@@ -269,6 +283,9 @@ TABLE = {
         ("the plain cross-entropy learns to say padding", "ignore_index=pad_id, **options", "**options"),
     ],
     "tasks/task.py": [
+        ("the balance counts once for each shard", "counted.sum() if count is None else count)", "counted.sum())"),
+        ("rows without targets count like others", "factors = self.config.balance * counted", "factors = self.config.balance * counted.mean()"),
+        ("a loss without a tape forgets the balance", "_Listener() if tape is None and", "_Listener() if False and"),
         ("the body's padding counts, not the task's", "None) if pad_id is None else pad_id", "pad_id)"),
         ("prompts are continued from their first token", "self.head(x[:, -1:])[:, 0]", "self.head(x[:, :1])[:, 0]"),
         ("padding is a word of a perplexity", "asked = targets != self.ignored", "asked = targets == targets"),

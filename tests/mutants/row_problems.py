@@ -1,6 +1,9 @@
 """More problems for `by_gradcheck`: what cuts, moves and sorts rows."""
 
+import numpy as np
+
 from mutants.problems import _draw, _rng, _sampled, layer, pair
+from tinytx.layers import FeedForward
 from tinytx.layers.init import normal
 from tinytx.models import ViTConfig
 
@@ -11,6 +14,17 @@ def vit(m, **options):
     return _sampled(layer(m.ViT(ViTConfig(**sizes | options), rng=_rng()), 2, 4, 4, 2))
 
 
+LOGITS = 3.0 * np.random.default_rng(0).permuted(np.tile(np.arange(4.0), (2, 3, 1)), axis=-1) / 4 + 0.1 * _draw(2, 3, 4)  # far from ties
+CHOSEN = np.random.default_rng(1).integers(0, 4, (2, 3, 2))
+SLOTS = np.array([4, 0, 4, 5, 1])
+
+
+def mixture(m):
+    """Random weights are large, so no small step changes which experts are chosen."""
+    experts = [FeedForward(4, 5, activation="gelu", rng=_rng()) for _ in range(3)]
+    return layer(m.MixtureOfExperts(4, experts, renormalise=False, rng=_rng()), 2, 3, 4)
+
+
 PROBLEMS = {
     "patches": lambda m: pair(lambda x: m.patches(x, 2), m.patches_backward, _draw(2, 4, 6, 3)),
     "patches square": lambda m: pair(lambda x: m.patches(x, 2), m.patches_backward, _draw(2, 4, 4, 2)),
@@ -18,4 +32,9 @@ PROBLEMS = {
     "PatchEmbedding": lambda m: layer(m.PatchEmbedding(2, 3, 4, rng=_rng(), init=normal(1.0)), 2, 4, 6, 3),
     "ClassToken": lambda m: layer(m.ClassToken(4, rng=_rng()), 2, 3, 4),
     "ViT": vit,
+    "route": lambda m: pair(lambda x: m.route(x, 2), m.route_backward, LOGITS),
+    "route as they are": lambda m: pair(lambda x: m.route(x, 2, renormalise=False), m.route_backward, LOGITS),
+    "balance": lambda m: pair(lambda x: m.balance(x, CHOSEN), m.balance_backward, _draw(2, 3, 4)),
+    "add_rows": lambda m: pair(lambda x, w: m.add_rows(x, w, SLOTS), m.add_rows_backward, _draw(5, 4), _draw(3, 2)),
+    "MixtureOfExperts": lambda m: mixture(m),
 }

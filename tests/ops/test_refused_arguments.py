@@ -36,6 +36,10 @@ CALLS = {
     "select_rows": dict(x=X, rows=[1, 0, 1]),
     "pool": dict(x=Q[0], kinds=("max", "mean"), mask=np.ones((2, 2), bool)),
     "prepend": dict(x=Q[0], weight=X),
+    "route": dict(logits=X, n_chosen=2, renormalise=True),
+    "balance": dict(logits=Q[0], experts=[[[0], [1]], [[2], [2]]]),
+    "by_expert": dict(experts=[[0, 1]], n_experts=3),
+    "add_rows": dict(x=X, weights=X, slots=[4, 0]),
     "patches": dict(images=Q, size=1),
     "sinusoidal_grid": dict(n_rows=2, n_columns=3, d_model=8, dtype=np.float32),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
@@ -92,15 +96,15 @@ NUMBERS = {"an array": np.ones(2), "a list": [0.5], "a text": "0.5", "complex": 
 WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
-FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "ys", "lses", "logits", "y", "p", "images")
+FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "ys", "lses", "logits", "y", "p", "images", "weights")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
-KINDS |= dict.fromkeys(("ids", "rows", "targets"), IDS)
+KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
-KINDS |= dict.fromkeys(("first_row", "start", "max_len", "n_rows", "n_columns", "size", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
+KINDS |= dict.fromkeys(("first_row", "start", "max_len", "n_rows", "n_columns", "size", "n_experts", "n_chosen", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
-KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["doubled"]
+KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["renormalise"] = KINDS["doubled"]
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
@@ -143,6 +147,11 @@ RANGES = [
     ("sinusoidal_grid", "d_model", (-4, 4, 10)),
     ("sinusoidal_grid", "n_rows", (-1, 2**63)),
     ("patches", "size", (0, -1, 3, 2**70)),
+    ("route", "n_chosen", (0, -1, 4, 2**70)),
+    ("balance", "experts", ([[[3], [0]], [[0], [0]]], [[[0]], [[0]]], [[0, 0], [0, 0]])),
+    ("by_expert", "experts", ([[3]], [[-1]], 0)),
+    ("by_expert", "n_experts", (0, -1)),
+    ("add_rows", "slots", ([6, 0], [-1, 0], [0], [[0, 0]])),
     ("cross_entropy", "ignore_index", (2**63, -(2**63) - 1)),
     ("cross_entropy", "label_smoothing", (-0.1, 1, np.nan)),
     ("cross_entropy", "count", (-1,)),

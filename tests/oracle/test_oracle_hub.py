@@ -89,6 +89,25 @@ def test_the_loss_of_two_heads_and_its_gradients_are_theirs(tmp_path, dtype):
 
 
 @both
+def test_the_balance_of_experts_and_its_gradients_are_theirs(tmp_path, dtype):
+    """Of one text and one layer: theirs is a product of means over all texts and layers, and cannot be added up of parts."""
+    theirs = new("mixtral", dtype, num_hidden_layers=1, router_aux_loss_coef=0.7, output_router_logits=True)
+    theirs.save_pretrained(tmp_path)
+    batch, model, tape = batch_of("mixtral", rows=1), load(tmp_path), Tape()
+    (ids,) = batch.ours
+    loss = model.loss(ids[:, :-1], ids[:, 1:], tape=tape)
+    model.loss_backward(tape)
+    with all_in_float64(dtype == np.float64):
+        logits = theirs.model(torch.tensor(ids[:, :-1]), output_router_logits=True)
+        balance = transformers.models.mixtral.modeling_mixtral.load_balancing_loss_func(logits.router_logits, 3, 2)
+        words = torch.nn.functional.cross_entropy(theirs.lm_head(logits.last_hidden_state)[0], torch.tensor(ids[0, 1:]))
+        expected = words + 0.7 * balance
+        expected.backward()
+    assert loss == pytest.approx(expected.item(), rel=RTOL[dtype]) and balance.item() > 1
+    assert_equal_gradients(model, theirs, dtype)
+
+
+@both
 @every
 def test_what_is_written_here_loads_there_with_the_same_outputs(tmp_path, name, dtype):
     """Catches a name, a shape or a config that only our own reader takes; and keys that get lost on the way."""

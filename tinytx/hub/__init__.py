@@ -18,7 +18,7 @@ from tinytx.hub.bert import BERT
 from tinytx.hub.family import Head
 from tinytx.hub.folder import CONFIG, read_config, read_tensors, write_folder
 from tinytx.hub.gpt import GPT1, GPT2
-from tinytx.hub.llama import GLM, LLAMA, MISTRAL, PHI3, QWEN2
+from tinytx.hub.llama import GLM, LLAMA, MISTRAL, MIXTRAL, PHI3, QWEN2
 from tinytx.hub.modernbert import MODERNBERT
 from tinytx.hub.roberta import ROBERTA
 from tinytx.hub.t5 import T5_FAMILY
@@ -27,7 +27,7 @@ from tinytx.shapes import check_dtype
 from tinytx.tasks import Task
 from tinytx.wording import counted
 
-ALL = ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, MODERNBERT, PHI3, QWEN2, ROBERTA, T5_FAMILY, VIT
+ALL = ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, MIXTRAL, MODERNBERT, PHI3, QWEN2, ROBERTA, T5_FAMILY, VIT
 FAMILIES = {family.model_type: family for family in ALL}
 
 __all__ = ["FAMILIES", "load", "save"]

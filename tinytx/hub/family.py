@@ -5,7 +5,7 @@ A `Family` is data, and this file is all that interprets it, in both directions:
 Three things differ between the layouts. PyTorch's linear maps have weights (d_out, d_in), ours (d_in, d_out): what is the
 weight of a `Linear` here is transposed there, but not in a family whose maps are ``Conv1D`` (GPT-1 and GPT-2). Several
 of our layers may be one of theirs (queries, keys and values): in the tables they have the same name, and stand beside each
-other in the order of our parameters. A block's number is ``{}``. Some tensors have a name or axes of their own: `Whole`.
+other in the order of our parameters. A number, of a block or of an expert, is ``{}``. Some tensors have a name or axes of their own: `Whole`.
 """
 
 import dataclasses
@@ -188,7 +188,8 @@ class Family:
         for name, key in self.keys.items():
             value = key.write(config)
             ours = key.read(name, value)
-            if name not in kept or key.read(name, kept[name]) != ours:
+            same = ours, {setting: getattr(config, setting) for setting in ours}  # null there may be None here
+            if name not in kept or key.read(name, kept[name]) not in same:
                 published[name] = value
         return published
 
@@ -297,12 +298,10 @@ class Family:
 
 
 def _module(names, layer):
-    """Return their name of a layer, or None: "h.3.ln_1" of "blocks.3.attention.norm"."""
-    numbered = re.fullmatch(r"(.*?\bblocks)\.(\d+)\.(.*)", layer)
-    if layer in names or not numbered:
-        return names.get(layer)
-    module = names.get(f"{numbered[1]}.{{}}.{numbered[3]}")
-    return module and module.format(numbered[2])
+    """Return their name of a layer, or None: "h.3.ln_1" of "blocks.3.attention.norm", each number in place of a ``{}``."""
+    numbers = re.findall(r"(?<=\.)\d+(?=\.)", layer)
+    module = names.get(layer, names.get(re.sub(r"(?<=\.)\d+(?=\.)", "{}", layer)))
+    return module and module.format(*numbers)
 
 
 def _same(a, b):

@@ -1,7 +1,7 @@
-"""Llama, Mistral, Qwen2, Phi-3 and GLM-4: ``LlamaForCausalLM``, ``MistralForCausalLM``, ``Qwen2ForCausalLM``,
-``Phi3ForCausalLM``, ``GlmForCausalLM``, and their bodies.
+"""Llama, Mistral, Mixtral, Qwen2, Phi-3 and GLM-4: ``LlamaForCausalLM``, ``MistralForCausalLM``, ``MixtralForCausalLM``,
+``Qwen2ForCausalLM``, ``Phi3ForCausalLM``, ``GlmForCausalLM``, and their bodies.
 
-One model with other settings: Mistral has a window, Qwen2 biases, and of Phi-3's and GLM-4's heads a share is turned. How
+One model with other settings: Mistral has a window, Mixtral experts, Qwen2 biases, and of Phi-3's and GLM-4's heads a share is turned. How
 positions turn stands in "rope_parameters"; older files say "rope_theta", "rope_scaling" and "partial_rotary_factor". What a type
 "dynamic" changes begins behind "max_position_embeddings", up to which our models read: so it is read as "default".
 """
@@ -92,7 +92,7 @@ def normalised(published, names):
 
 
 def family(name, model_type, keys, settings, fixed, names=None):
-    """Return one of the five; ``name`` is what its classes' names begin with, ``names`` are its own names of layers."""
+    """Return one of the six; ``name`` is what its classes' names begin with, ``names`` are its own names of layers."""
     return Family(
         model_type=model_type,
         body=Llama,
@@ -142,19 +142,20 @@ def family(name, model_type, keys, settings, fixed, names=None):
 GATE_AND_UP = {f"blocks.{{}}.feed_forward.f.{layer}": "layers.{}.mlp.gate_up_proj" for layer in ("gate", "expand")}
 QKV = {f"blocks.{{}}.attention.f.{layer}": "layers.{}.self_attn.qkv_proj" for layer in ("query", "key", "value")}
 NO_WINDOW, NO_BIAS, WHOLE = {"window": None}, {"qkv_bias": False}, {"rope_share": 1.0}
+DENSE = {"n_experts": None, "n_chosen": 2, "balance": 0.01}  # the last two have no effect then
 LLAMA = family(
-    "Llama", "llama", {}, NO_WINDOW | NO_BIAS | WHOLE,
+    "Llama", "llama", {}, DENSE | NO_WINDOW | NO_BIAS | WHOLE,
     {"attention_bias": (False,), "mlp_bias": (False,), "pretraining_tp": (1,)},
 )  # fmt: skip
-MISTRAL = family("Mistral", "mistral", {"sliding_window": Key("window", 4096)}, NO_BIAS | WHOLE, {})
-QWEN2 = family("Qwen2", "qwen2", {}, NO_WINDOW | {"qkv_bias": True} | WHOLE, {"use_sliding_window": (False,)})
+MISTRAL = family("Mistral", "mistral", {"sliding_window": Key("window", 4096)}, DENSE | NO_BIAS | WHOLE, {})
+QWEN2 = family("Qwen2", "qwen2", {}, DENSE | NO_WINDOW | {"qkv_bias": True} | WHOLE, {"use_sliding_window": (False,)})
 PHI3 = family(
     "Phi3", "phi3",
     {
         "sliding_window": Key("window", None), "rms_norm_eps": Key("eps", 1e-5), "rope_parameters": Rope(share=1.0),
         "resid_pdrop": Key("dropout", 0.0), "embd_pdrop": Key("dropout", 0.0), "pad_token_id": NoToken(),
     },
-    NO_BIAS, {}, GATE_AND_UP | QKV,
+    DENSE | NO_BIAS, {}, GATE_AND_UP | QKV,
 )  # fmt: skip
 GLM = family(
     "Glm", "glm",
@@ -163,5 +164,20 @@ GLM = family(
         "pad_token_id": NoToken(),
         "num_key_value_heads": Key("n_kv_heads", 2, otherwise="n_heads"), "head_dim": Key("d_key", 128, otherwise="key_width"),
     },
-    NO_WINDOW | {"rope_neighbours": True}, {}, GATE_AND_UP,
+    DENSE | NO_WINDOW | {"rope_neighbours": True}, {}, GATE_AND_UP,
+)  # fmt: skip
+EXPERT = "layers.{}.block_sparse_moe.experts.{}."
+MIXTRAL = family(
+    "Mixtral", "mixtral",
+    {
+        "sliding_window": Key("window", None), "rms_norm_eps": Key("eps", 1e-5), "num_local_experts": Key("n_experts", 8),
+        "num_experts_per_tok": Key("n_chosen", 2), "router_aux_loss_coef": Key("balance", 0.001),
+    },
+    NO_BIAS | WHOLE, {"router_jitter_noise": (0.0,)},
+    {
+        "blocks.{}.feed_forward.f.router": "layers.{}.block_sparse_moe.gate",
+        "blocks.{}.feed_forward.f.experts.{}.gate": EXPERT + "w1",
+        "blocks.{}.feed_forward.f.experts.{}.expand": EXPERT + "w3",
+        "blocks.{}.feed_forward.f.experts.{}.contract": EXPERT + "w2",
+    },
 )  # fmt: skip

@@ -12,6 +12,7 @@ from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.low_rank import LowRankLinear
 from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
+from tinytx.layers.mixture_of_experts import MixtureOfExperts
 from tinytx.layers.patch_embedding import ClassToken, PatchEmbedding
 from tinytx.layers.pool import Pool
 from tinytx.layers.relative_bias import Alibi, RelativePositionBias
@@ -37,6 +38,7 @@ __all__ = [
     "LearnedPositions",
     "Linear",
     "LowRankLinear",
+    "MixtureOfExperts",
     "MultiHeadAttention",
     "PatchEmbedding",
     "Pool",

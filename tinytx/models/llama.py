@@ -5,7 +5,8 @@ The norm is an RMS norm. The feed-forward layers have a gate, with a SiLU. No li
 may share a head of keys and values (``n_kv_heads``, from Llama 2 on). The output layer has a matrix of its own.
 
 With a ``window`` it is Mistral (Jiang et al. 2023, arXiv:2310.06825), with ``qkv_bias`` Qwen2, with ``rope_factor`` Llama 3.1;
-with a ``rope_share``, of each head's numbers that are turned, Phi-3, and GLM-4, whose pairs are neighbours.
+with a ``rope_share``, of each head's numbers that are turned, Phi-3, and GLM-4, whose pairs are neighbours. With ``n_experts``
+feed-forward layers in each block, of which a token uses ``n_chosen``, it is Mixtral (Jiang et al. 2024, arXiv:2401.04088).
 """
 
 import math
@@ -17,6 +18,7 @@ from tinytx.layers import (
     DotProduct,
     Embedding,
     GatedFeedForward,
+    MixtureOfExperts,
     MultiHeadAttention,
     Residual,
     RMSNorm,
@@ -65,6 +67,11 @@ class LlamaConfig(Settings):
     dropout: float = setting(
         0.0, "dropout of embeddings, attention weights and each part's output in training", minimum=0, below=1, free=True
     )
+    n_experts: int | None = setting(
+        None, "feed-forward layers in each block, of which a token uses a few; one, which all use, if not given", minimum=1
+    )
+    n_chosen: int = setting(2, "experts of each token, if there are such", minimum=1, free=True)
+    balance: float = setting(0.01, "share of the experts' balance in the loss, for each layer", minimum=0, free=True)
     tied_head: bool = setting(False, "whether the output layer uses the embedding's table")
 
     def __post_init__(self):
@@ -76,6 +83,8 @@ class LlamaConfig(Settings):
             raise ValueError(f"LlamaConfig: {facts}; expected an even number above 0: pairs are turned")
         if self.n_kv_heads and self.n_heads % self.n_kv_heads:
             raise ValueError(f"LlamaConfig: n_kv_heads is {self.n_kv_heads}, expected a divisor of n_heads, {self.n_heads}")
+        if self.n_experts and self.n_chosen > self.n_experts:
+            raise ValueError(f"LlamaConfig: n_chosen is {self.n_chosen}, expected at most n_experts, {self.n_experts}")
         if self.rope_factor and self.rope_low >= self.rope_high:
             raise ValueError(f"LlamaConfig: rope_low is {self.rope_low}, expected less than rope_high, {self.rope_high}")
 
@@ -143,11 +152,19 @@ class Llama(Pretrained, Stack):
         def residual(f):
             return Residual(f, RMSNorm(d, eps=config.eps, dtype=dtype), dropout=config.dropout)
 
+        def expert():
+            return GatedFeedForward(d, config.inner_width, activation=config.activation, **draw)
+
+        def feed_forward():
+            if not config.n_experts:
+                return expert()
+            experts = [expert() for _ in range(config.n_experts)]
+            return MixtureOfExperts(d, experts, n_chosen=config.n_chosen, rng=rng, dtype=dtype, init=self.init)
+
         def block():
             core = DotProduct(pattern=pattern, dropout=config.dropout)
             attention = MultiHeadAttention(d, config.n_heads, core=core, **frame, **draw)
-            feed_forward = GatedFeedForward(d, config.inner_width, activation=config.activation, **draw)
-            return Block(residual(attention), residual(feed_forward))
+            return Block(residual(attention), residual(feed_forward()))
 
         super().__init__(
             token,
@@ -157,6 +174,11 @@ class Llama(Pretrained, Stack):
             max_len=config.max_len,
             name="Llama: ids",
         )
+
+    @property
+    def penalises(self):
+        """Whether layers tell a task what they want small: the balance of experts."""
+        return bool(self.config.n_experts and self.config.balance)
 
     @property
     def output_table(self):

@@ -11,6 +11,7 @@ derives its backward step by step and ends with numbers to follow by hand. ``pla
 plain NumPy, a few lines each.
 """
 
+from tinytx.ops.add_rows import add_rows, add_rows_backward
 from tinytx.ops.affinities import affinities
 from tinytx.ops.alibi import alibi
 from tinytx.ops.attention import attention, attention_backward, attention_weights
@@ -32,6 +33,7 @@ from tinytx.ops.prepend import prepend, prepend_backward
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
 from tinytx.ops.rotate import rotary_frequencies, rotate, rotate_backward
+from tinytx.ops.route import balance, balance_backward, by_expert, route, route_backward
 from tinytx.ops.scale import scale, scale_backward
 from tinytx.ops.select_rows import select_rows, select_rows_backward
 from tinytx.ops.silu import silu, silu_backward
@@ -42,11 +44,16 @@ from tinytx.ops.tsne import tsne, tsne_backward
 __all__ = [
     "add_positions",
     "add_positions_backward",
+    "add_rows",
+    "add_rows_backward",
     "affinities",
     "alibi",
     "attention",
     "attention_backward",
     "attention_weights",
+    "balance",
+    "balance_backward",
+    "by_expert",
     "count_targets",
     "cross_entropy",
     "cross_entropy_backward",
@@ -85,6 +92,8 @@ __all__ = [
     "rotary_frequencies",
     "rotate",
     "rotate_backward",
+    "route",
+    "route_backward",
     "scale",
     "scale_backward",
     "select_rows",

@@ -32,9 +32,12 @@ from tinytx.ops.plain_losses import (  # noqa: F401
     tsne_backward,
 )
 from tinytx.ops.plain_recurrent import lstm, lstm_backward  # noqa: F401
+from tinytx.ops.plain_route import balance, balance_backward, route, route_backward  # noqa: F401
 from tinytx.ops.plain_rows import (  # noqa: F401
     add_positions,
     add_positions_backward,
+    add_rows,
+    add_rows_backward,
     patches,
     patches_backward,
     pool,

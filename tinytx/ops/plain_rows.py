@@ -79,3 +79,20 @@ def patches_backward(dy, saved):
         square = dy[:, n].reshape(len(dy), shape[3], size, size)
         dimages[:, i : i + size, j : j + size] = np.moveaxis(square, 1, 3)  # (2)
     return dimages
+
+
+def add_rows(x, weights, slots):
+    """Return for each token the weighted sum of its rows."""
+    k = weights.shape[-1]
+    one_hot = (slots // k == np.arange(weights.size // k)[:, None]).astype(x.dtype)  # (N, m)
+    w = weights.reshape(-1)[slots][:, None]
+    return (one_hot @ (w * x)).reshape(*weights.shape[:-1], -1), (x, w, slots, one_hot, weights.shape)  # (1)
+
+
+def add_rows_backward(dy, saved):
+    """Return (dx, dweights)."""
+    x, w, slots, one_hot, shape = saved
+    dy = one_hot.T @ dy.reshape(-1, dy.shape[-1])  # (m, D), that of each row's token
+    dweights = np.zeros(shape, dy.dtype)
+    np.add.at(dweights.reshape(-1), slots, (dy * x).sum(axis=1))  # (3)
+    return w * dy, dweights  # (2)

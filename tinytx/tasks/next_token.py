@@ -43,9 +43,12 @@ class NextToken(Task):
     def loss(self, ids, targets, tape=None, *, count=None, state=None):
         """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`.
 
-        ``state`` is what the body remembers of the tokens before ``ids``; no gradient goes through it.
+        ``state`` is what the body remembers of the tokens before ``ids``; no gradient goes through it. Of a body with experts
+        the loss has their balance besides, once for each layer, times ``balance`` of the config.
         """
-        return self._words_loss(self._vectors(ids, tape=tape, state=state), targets, tape, count=count)
+        listening = self._listening(tape)
+        x = self._vectors(ids, tape=listening, state=state)
+        return self._words_loss(x, targets, tape, count=count) + self._penalties(listening, targets, count)
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""

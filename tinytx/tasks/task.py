@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinytx import ops
-from tinytx.core import Layer
+from tinytx.core import Layer, Tape
 from tinytx.layers import Linear, TiedLinear
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import draw_biases
@@ -11,6 +11,13 @@ from tinytx.metrics import perplexity
 from tinytx.pretrained import Pretrained
 
 LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
+
+
+class _Listener(Tape):
+    """A tape of a loss without a backward: it keeps what layers tell, and not what they save."""
+
+    def push(self, layer, saved):
+        pass
 
 
 class Task(Pretrained, Layer):
@@ -108,6 +115,25 @@ class Task(Pretrained, Layer):
         if getattr(self.body, "draws_biases", False):
             for part in filter(None, parts):
                 draw_biases(part, rng)
+
+    def _listening(self, tape):
+        """Return the tape of a forward to which layers tell their penalties: this one, or one that keeps nothing else."""
+        tape = _Listener() if tape is None and getattr(self.body, "penalises", False) else tape
+        if tape is not None:
+            tape.penalties, tape.dpenalty = [], None
+        return tape
+
+    def _penalties(self, tape, targets, count):
+        """Return what the body's layers want small (`Tape.penalise`), times ``balance`` of the config.
+
+        A row of ``targets`` (B, T) counts with its share of all that count, so the parts of a batch add up to the whole.
+        """
+        if tape is None or not tape.penalties:
+            return 0.0
+        counted = np.sum(np.asarray(targets) != self.ignored, axis=1)
+        factors = self.config.balance * counted / max(1, counted.sum() if count is None else count)
+        tape.dpenalty = factors.astype(tape.penalties[0].dtype)
+        return float(sum(tape.dpenalty @ penalty for penalty in tape.penalties))
 
     def _words_loss(self, x, targets, tape, **options):
         """Return the cross-entropy of ``targets`` (...) given the body's vectors x (..., D).

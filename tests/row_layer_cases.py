@@ -1,0 +1,45 @@
+"""The cases of layers that cut images into rows, and send rows to experts: part of `layer_cases.LAYERS`."""
+
+import numpy as np
+from cases import LayerCase
+
+from tinytx.layers import ClassToken, FeedForward, GridPositions, MixtureOfExperts, PatchEmbedding
+
+
+def patch_embedding(make):
+    b, rows, columns, size, c, d = make.sizes(6)
+    images = make.array(b, rows * size, columns * size, c)
+    return LayerCase(make, lambda dtype: PatchEmbedding(size, c, d, rng=np.random.default_rng(0), dtype=dtype), {"images": images})
+
+
+def class_token(make):
+    b, t, d = make.sizes(3)
+    return LayerCase(make, lambda dtype: ClassToken(d, rng=np.random.default_rng(0), dtype=dtype), {"x": make.array(b, t, d)})
+
+
+def grid_positions(make):
+    b, rows, columns = make.sizes(3)
+    d, leading = make.choice(8, 12), make.integers(0, 2)
+    x = make.array(b, leading + rows * columns, d)
+    return LayerCase(make, lambda dtype: GridPositions(rows, columns, d, leading=leading, dtype=dtype), {"x": x})
+
+
+def mixture_of_experts(make, **options):
+    """No batch of rows: how many rows an expert gets changes the order of its sums, and so the last digit."""
+    b, t, d, f, x = make.sizes(5)
+
+    def build(dtype):
+        rng = np.random.default_rng(0)
+        experts = [FeedForward(d, f, activation="gelu", rng=rng, dtype=dtype) for _ in range(x)]
+        return MixtureOfExperts(d, experts, n_chosen=min(2, x), rng=rng, dtype=dtype, **options)
+
+    return LayerCase(make, build, {"x": make.array(b, t, d)}, batch=(), reach=0.002)
+
+
+ROW_LAYERS = {
+    "PatchEmbedding": patch_embedding,
+    "ClassToken": class_token,
+    "GridPositions": grid_positions,
+    "MixtureOfExperts": mixture_of_experts,
+    "MixtureOfExperts as they are": lambda make: mixture_of_experts(make, renormalise=False),
+}

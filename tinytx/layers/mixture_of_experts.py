@@ -1,0 +1,70 @@
+"""A mixture of experts: many feed-forward layers, of which each token uses a few."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.arguments import check_whole
+from tinytx.core import Layer
+from tinytx.layers.init import uniform_fan_in
+from tinytx.layers.linear import Linear
+
+
+class MixtureOfExperts(Layer):
+    """sum_j w_j f_{e_j}(x): a linear map says which experts e a token x is sent to, and with which weights (`tinytx.ops.route`).
+
+    A forward with a tape tells it how unevenly each text used the experts (`Tape.penalise`), which a task adds to its loss.
+
+    Parameters
+    ----------
+    d_model : int
+    experts : list of Layer
+        Each (m, D) -> (m, D): `GatedFeedForward`.
+    n_chosen : int
+        Experts of each token, k.
+    renormalise : bool
+        Whether a token's weights add up to 1. With one expert each the router learns nothing then.
+    rng : numpy.random.Generator
+        Draws the router.
+    dtype : float32 or float64
+    init : function (rng, shape) -> array
+
+    Attributes
+    ----------
+    router : Linear
+        (D, X), without a bias.
+    """
+
+    def __init__(self, d_model, experts, *, n_chosen=2, renormalise=True, rng, dtype=np.float32, init=uniform_fan_in):
+        self.n_chosen = check_whole("MixtureOfExperts", "n_chosen", n_chosen, 1, len(experts))
+        self.renormalise = renormalise
+        self.router = Linear(d_model, len(experts), bias=False, rng=rng, dtype=dtype, init=init)
+        self.experts = list(experts)
+
+    def forward(self, x, tape=None):
+        """(B, T, D) -> (B, T, D)."""
+        logits = self.router(x, tape)
+        weights, routed = ops.route(logits, self.n_chosen, renormalise=self.renormalise)
+        y, used = None, []
+        for expert, (slots, rows) in zip(self.experts, ops.by_expert(routed.experts, len(self.experts)), strict=True):
+            if len(rows):
+                h, picked = ops.select_rows(x, rows)
+                part, added = ops.add_rows(expert(h, tape), weights, slots)
+                used.append((expert, picked, added))
+                y = part if y is None else y + part
+        if tape is not None:
+            penalty, balanced = ops.balance(logits, routed.experts)
+            tape.penalise(penalty)
+            tape.push(self, (used, routed, balanced))
+        return y
+
+    def backward(self, dy, tape):
+        used, routed, balanced = tape.pop(self)
+        dx, dweights = None, None
+        for expert, picked, added in reversed(used):
+            dpart, dhere = ops.add_rows_backward(dy, added)
+            dpart = ops.select_rows_backward(expert.backward(dpart, tape), picked)
+            dx, dweights = (dpart, dhere) if dx is None else (dx + dpart, dweights + dhere)
+        dlogits = ops.route_backward(dweights, routed)
+        if tape.dpenalty is not None:
+            dlogits = dlogits + ops.balance_backward(tape.dpenalty, balanced)
+        return dx + self.router.backward(dlogits, tape)
