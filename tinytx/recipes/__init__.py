@@ -17,6 +17,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "bert": "an encoder that fills in hidden words",
     "tutorial": "the same with the settings of the from-scratch tutorial",
     "wordpieces": "the same with pieces of words and pairs of sentences",
+    "albert": "an encoder of one block, with pieces of words and the order of sentences",
     "reviews": "an encoder that tells two classes of texts apart",
     "tags": "an encoder that tags each word of a sentence",
 }
