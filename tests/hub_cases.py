@@ -49,6 +49,15 @@ BART, MARIAN = TransformerConfig.bart(11, **PAIR, d_ff=12), TransformerConfig.ma
 TWO = TransformerConfig(13, 11, **PAIR, positions="halves", tied="two-way", scaled_embedding=False, attention_dropout=0.2)
 IMAGES = ViTConfig(image_size=6, patch_size=2, n_channels=3, d_model=8, n_heads=2, n_layers=2, d_ff=13)
 LLAMA = {"max_len": 9, "d_model": 8, "n_heads": 4, "n_layers": 2}
+LLAMAS = {
+    "Llama": LlamaConfig(11, **LLAMA, rope_factor=8.0),
+    "Mistral": LlamaConfig(11, **LLAMA, window=3),
+    "Mixtral": LlamaConfig(11, **LLAMA, n_experts=3, n_chosen=1),
+    "Qwen2": LlamaConfig(11, **LLAMA, qkv_bias=True),
+    "Phi3": LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.75),
+    "Glm": LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.5, rope_neighbours=True, qkv_bias=True),
+}
+LAST = {"n_classes": 3, "pooling": "last", "dropout": 0.0, "classifier_bias": False}
 HUB_CASES = {
     "BartModel": of(None, Transformer, BART),
     "BartForConditionalGeneration": of(SequenceToSequence, Transformer, BART, output_bias=True),
@@ -75,22 +84,26 @@ HUB_CASES = {
     "ModernBertForMaskedLM": of(HiddenWords, ModernBert, MODERNBERT, next_sentence=False),
     "GPT2Model": of(None, GPT, GPTConfig(11, **GPT_SIZES, d_ff=12)),
     "GPT2LMHeadModel": of(NextToken, GPT, GPTConfig(11, **GPT_SIZES, tied_head=False, activation="relu", eps=0.01)),
+    "GPT2ForSequenceClassification": of(TextClasses, GPT, GPTConfig(11, **GPT_SIZES), **LAST),
+    "GPT2ForTokenClassification": of(Tags, GPT, GPTConfig(11, **GPT_SIZES), n_classes=4, dropout=0.3),
     "OpenAIGPTModel": of(None, GPT, GPTConfig.gpt1(11, **GPT_SIZES)),
     "OpenAIGPTLMHeadModel": of(NextToken, GPT, GPTConfig.gpt1(11, **GPT_SIZES, embedding_dropout=0.3)),
-    "LlamaModel": of(None, Llama, LlamaConfig(11, **LLAMA, rope_factor=8.0)),
+    "LlamaModel": of(None, Llama, LLAMAS["Llama"]),
     "LlamaForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, n_kv_heads=2, rope_base=500.0)),
-    "MistralModel": of(None, Llama, LlamaConfig(11, **LLAMA, window=3)),
+    "MistralModel": of(None, Llama, LLAMAS["Mistral"]),
     "MistralForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, window=3, d_key=6)),
-    "MixtralModel": of(None, Llama, LlamaConfig(11, **LLAMA, n_experts=3, n_chosen=1)),
+    "MixtralModel": of(None, Llama, LLAMAS["Mixtral"]),
     "MixtralForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, n_experts=3, d_key=6, balance=0.3)),
-    "Qwen2Model": of(None, Llama, LlamaConfig(11, **LLAMA, qkv_bias=True)),
+    "Qwen2Model": of(None, Llama, LLAMAS["Qwen2"]),
     "Qwen2ForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, qkv_bias=True, tied_head=True)),
-    "Phi3Model": of(None, Llama, LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.75)),
+    "Phi3Model": of(None, Llama, LLAMAS["Phi3"]),
     "Phi3ForCausalLM": of(NextToken, Llama, LlamaConfig(11, **LLAMA, d_key=8, window=3, rope_share=0.5)),
-    "GlmModel": of(None, Llama, LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.5, rope_neighbours=True, qkv_bias=True)),
+    "GlmModel": of(None, Llama, LLAMAS["Glm"]),
     "GlmForCausalLM": of(
         NextToken, Llama, LlamaConfig(11, **LLAMA, n_kv_heads=2, rope_neighbours=True, rope_factor=3.0, rope_scaling="linear")
     ),
+    **{f"{name}ForSequenceClassification": of(TextClasses, Llama, config, **LAST, pad_id=2) for name, config in LLAMAS.items()},
+    **{f"{name}ForTokenClassification": of(Tags, Llama, config, n_classes=4, dropout=0.1) for name, config in LLAMAS.items()},
     "ViTModel": of(None, ViT, IMAGES),
     "ViTForImageClassification": of(ImageClasses, ViT, IMAGES, n_classes=3, dropout=0.0),
     "T5Model": of(None, T5, T5Config.v1_1(11, **T5_SIZES, tied_head=True)),

@@ -31,6 +31,8 @@ CONFIGS = {
     ),
     "marian body": ("MarianModel", PAIR | dict(activation_function="swish")),  # name -> (class, its config); sizes are distinct, so that no transpose goes unseen
     "gpt2": ("GPT2LMHeadModel", dict(n_positions=9, n_embd=8, n_head=2, n_layer=2, n_inner=12)),
+    "gpt2 classes": ("GPT2ForSequenceClassification", dict(n_positions=9, n_embd=8, n_head=2, n_layer=1, num_labels=3, pad_token_id=PAD)),
+    "gpt2 tags": ("GPT2ForTokenClassification", dict(n_positions=9, n_embd=8, n_head=2, n_layer=1, num_labels=4)),
     "gpt2 body": ("GPT2Model", dict(n_positions=9, n_embd=8, n_head=4, n_layer=1)),
     "gpt2 untied, erf": (
         "GPT2LMHeadModel",
@@ -85,6 +87,8 @@ CONFIGS = {
         ),
     ),
     "llama body": ("LlamaModel", LLAMA | dict(num_key_value_heads=4)),
+    "llama classes": ("LlamaForSequenceClassification", LLAMA | dict(num_labels=3, pad_token_id=PAD)),
+    "glm tags": ("GlmForTokenClassification", LLAMA | dict(head_dim=8, num_labels=4)),
     "mistral": ("MistralForCausalLM", LLAMA | dict(sliding_window=3)),
     "mistral body": ("MistralModel", LLAMA | dict(sliding_window=None, num_key_value_heads=1)),
     "mixtral": ("MixtralForCausalLM", MIXTRAL | dict(num_experts_per_tok=2)),
@@ -212,6 +216,8 @@ def batch_of(name, seed=0, rows=3, t=7, dtype=np.float64):
         return Batch((images,), {"pixel_values": torch.tensor(images.transpose(0, 3, 1, 2))})
     ids = rng.integers(3, V, (rows, t))
     if family.startswith("gpt") or family in ("llama", "mistral", "mixtral", "qwen2", "phi3", "glm"):
+        for row in range(rows) if name.endswith("classes") else ():
+            ids[row, t - 2 * row :] = PAD  # whose vectors nothing reads
         return Batch((ids,), {"input_ids": torch.tensor(ids)})
     for row in range(rows):
         ids[row, t - 2 * row :] = PAD

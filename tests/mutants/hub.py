@@ -34,6 +34,12 @@ TABLE = {
          '{LOCAL: published.get("global_rope_theta"), WHOLE: published.get("local_rope_theta")}'),
         ("any list of types is read", "if value != types_of(len(value), every):", "if False:"),
     ],
+    "hub/decoder_heads.py": [
+        ("a text's class is said by its first word", '"pooling": "last", "dropout"', '"pooling": "first", "dropout"'),
+        ("padding is a word", '{"pad_id": published.get(PAD)}', '{"pad_id": None}'),
+        ("padding is not written", "PAD in kept and kept[PAD] == task.asked.pad_id", "True"),
+        ("a head with a bias is written without it", " and not task.asked.classifier_bias", ""),
+    ],
     "hub/roberta.py": [
         ("as many rows of positions are written as there are tokens", "config.max_len + config.pad_id + 1", "config.max_len"),
     ],

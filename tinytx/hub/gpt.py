@@ -1,8 +1,10 @@
-"""GPT-2 and the first GPT: ``GPT2Model``, ``GPT2LMHeadModel``, ``OpenAIGPTModel``, ``OpenAIGPTLMHeadModel``.
+"""GPT-2 and the first GPT: ``GPT2Model``, ``GPT2LMHeadModel``, ``OpenAIGPTModel``, ``OpenAIGPTLMHeadModel``; GPT-2's
+classes and tags.
 
 Their linear maps are ``Conv1D``, with weights as ours, (d_in, d_out); queries, keys and values are one map.
 """
 
+from tinytx.hub.decoder_heads import decoder_heads
 from tinytx.hub.family import Family, Head
 from tinytx.hub.keys import ACTIVATIONS, Key
 from tinytx.models import GPT, GPTConfig
@@ -49,6 +51,7 @@ GPT2 = Family(
     heads={
         "GPT2LMHeadModel": Head(NextToken, "transformer.", HEAD),
         "GPT2Model": Head(),
+        **decoder_heads("GPT2", "transformer.", tags="classifier"),
     },
     copies={"lm_head.weight": ("wte.weight",)},
     skipped=BUFFERS,

@@ -1,5 +1,5 @@
 """Llama, Mistral, Mixtral, Qwen2, Phi-3 and GLM-4: ``LlamaForCausalLM``, ``MistralForCausalLM``, ``MixtralForCausalLM``,
-``Qwen2ForCausalLM``, ``Phi3ForCausalLM``, ``GlmForCausalLM``, and their bodies.
+``Qwen2ForCausalLM``, ``Phi3ForCausalLM``, ``GlmForCausalLM``, their bodies, and these with classes or tags.
 
 One model with other settings: Mistral has a window, Mixtral experts, Qwen2 biases, and of Phi-3's and GLM-4's heads a share is turned. How
 positions turn stands in "rope_parameters"; older files say "rope_theta", "rope_scaling" and "partial_rotary_factor". What a type
@@ -8,6 +8,7 @@ positions turn stands in "rope_parameters"; older files say "rope_theta", "rope_
 
 from typing import NamedTuple
 
+from tinytx.hub.decoder_heads import decoder_heads
 from tinytx.hub.family import Family, Head
 from tinytx.hub.keys import ACTIVATIONS, Key
 from tinytx.models import Llama, LlamaConfig
@@ -132,6 +133,7 @@ def family(name, model_type, keys, settings, fixed, names=None):
         heads={
             f"{name}ForCausalLM": Head(NextToken, "model.", {"head": "lm_head"}),
             f"{name}Model": Head(),
+            **decoder_heads(name, "model."),
         },
         copies={"lm_head.weight": ("embed_tokens.weight",)},
         skipped=r".*rotary_emb\.inv_freq",  # of old files

@@ -20,7 +20,7 @@ class Classes(Task):
     rng : numpy.random.Generator
         Draws the head.
     **settings
-        Of the class ``Settings``: ``n_classes``, ``dropout``, ``pooling``.
+        Of the class ``Settings``: ``n_classes``, ``dropout``, ``pooling``, ``classifier_bias``.
     """
 
     def __init__(self, body, *, rng, **settings):
@@ -30,9 +30,7 @@ class Classes(Task):
         self._draw_biases(rng, self.head)
 
     def _make_head(self, rng):
-        asked, options = self.asked, self._drawn_like_the_body(rng)
-        options |= {"pooling": asked.pooling, "dropout": asked.dropout}
-        self.head = PooledHead(self.config.d_model, asked.n_classes, **options)
+        self.head = PooledHead.of(self.config.d_model, self.asked, **self._drawn_like_the_body(rng))
 
     @property
     def settings(self):

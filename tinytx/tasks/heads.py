@@ -25,14 +25,20 @@ def _pooling(default):
     )  # fmt: skip
 
 
-class ClassSettings(TagSettings):
-    """What a head says of a whole text, and what it reads."""
+class PooledSettings(TagSettings):
+    """What a head says of a whole text or image, and what it reads."""
 
     pooling: str = _pooling("cls")
+    classifier_bias: bool = setting(True, "whether the map to the logits has a bias (GPT-2's has none)", fixed=True)
+
+
+class ClassSettings(PooledSettings):
+    """What a head says of a whole text, and what it reads."""
+
     pad_id: int | None = setting(None, "id of padding, which is no word of a text; if not given, the body's", minimum=0)
 
 
-class ImageClassSettings(TagSettings):
+class ImageClassSettings(PooledSettings):
     """What a head says of an image, and what it reads."""
 
     pooling: str = _pooling("first")
@@ -80,16 +86,24 @@ class PooledHead(Layer):
     pooling : {"first", "cls", "last", "mean", "max", "concat"}
         See `ClassSettings`.
     dropout : float
+    bias : bool
+        Whether the classifier has one.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
     """
 
-    def __init__(self, d_model, n_classes, *, pooling="cls", dropout=0.0, rng, dtype, init):
+    def __init__(self, d_model, n_classes, *, pooling="cls", dropout=0.0, bias=True, rng, dtype, init):
         self.pool, width = Pool(*POOLINGS[pooling]), len(POOLINGS[pooling]) * d_model
         self.pooler = Linear(d_model, d_model, rng=rng, dtype=dtype, init=init) if pooling == "cls" else None
         self.tanh, self.dropout = Activation("tanh"), Dropout(dropout)
-        self.classifier = Linear(width, n_classes, rng=rng, dtype=dtype, init=init)
+        self.classifier = Linear(width, n_classes, bias=bias, rng=rng, dtype=dtype, init=init)
+
+    @classmethod
+    def of(cls, d_model, asked, **drawn):
+        """Return the head that `PooledSettings` ask for; ``drawn`` are ``rng``, ``dtype`` and ``init``."""
+        options = {"pooling": asked.pooling, "dropout": asked.dropout, "bias": asked.classifier_bias}
+        return cls(d_model, asked.n_classes, **options, **drawn)
 
     def forward(self, hidden, tape=None, *, mask=None):
         """(B, T, D) -> (B, n_classes); ``mask`` (B, T) is True at words, and False at padding."""

@@ -15,7 +15,7 @@ class ImageClasses(Classes):
     rng : numpy.random.Generator
         Draws the head.
     **settings
-        `tinytx.tasks.heads.ImageClassSettings`: ``n_classes``, ``pooling``, ``dropout``.
+        `tinytx.tasks.heads.ImageClassSettings`: ``n_classes``, ``pooling``, ``classifier_bias``, ``dropout``.
 
     Examples
     --------

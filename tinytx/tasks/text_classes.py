@@ -19,7 +19,7 @@ class TextClasses(Classes):
     rng : numpy.random.Generator
         Draws the head.
     **settings
-        `tinytx.tasks.heads.ClassSettings`: ``n_classes``, ``pooling``, ``dropout``, ``pad_id``.
+        `tinytx.tasks.heads.ClassSettings`: ``n_classes``, ``pooling``, ``classifier_bias``, ``dropout``, ``pad_id``.
 
     Examples
     --------

@@ -30,7 +30,8 @@ class TextClassesNextToken(NextToken):
     rng : numpy.random.Generator
         Draws the head of texts, and an output layer that shares no table.
     **settings
-        `AuxiliarySettings`: ``n_classes``, ``weight``, ``pooling``, ``dropout``, ``pad_id``.
+        `AuxiliarySettings`: ``n_classes``, ``weight``, ``pooling``, ``dropout``, ``classifier_bias``,
+        ``pad_id``.
 
     Examples
     --------
@@ -47,8 +48,7 @@ class TextClassesNextToken(NextToken):
     def __init__(self, body, *, rng, **settings):
         super().__init__(body, rng=rng)
         self.asked = asked = AuxiliarySettings(**settings)
-        options = {"pooling": asked.pooling, "dropout": asked.dropout} | self._drawn_like_the_body(rng)
-        self.texts = PooledHead(body.config.d_model, asked.n_classes, **options)
+        self.texts = PooledHead.of(body.config.d_model, asked, **self._drawn_like_the_body(rng))
         self._draw_biases(rng, self.texts)
 
     @property
