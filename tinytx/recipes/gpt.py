@@ -15,14 +15,19 @@ SETTINGS = extended(  # nanoGPT's recipe for a laptop
 )  # fmt: skip
 
 
-def prepare(settings, before):
-    """Return what is `Prepared`: characters of a text, in windows."""
+def prepare_windows(settings, before, config):
+    """Return what is `Prepared`: characters of a text, in windows; ``config`` is the class of the model's."""
     shape = {"max_len": settings.max_len, "batch_size": settings.batch_size, "seed": settings.seed}
 
     def batch(ids, step):
         return random_batch(ids, **shape, step=step)
 
-    return prepare_text(settings, before, GPTConfig, batch, size=settings.max_len)
+    return prepare_text(settings, before, config, batch, size=settings.max_len)
+
+
+def prepare(settings, before):
+    """Return what is `Prepared`, for a GPT."""
+    return prepare_windows(settings, before, GPTConfig)
 
 
 def measure(model, prepared):
@@ -32,8 +37,8 @@ def measure(model, prepared):
 
 def report(run, prepared, measured, examples):
     """Print a sample; return commands to try next."""
-    bigger = "train gpt --data FILE --dropout 0.1 --n-layers 6".split()
-    return [print_sample(run, prepared), command(*bigger)]
+    bigger = "--data FILE --dropout 0.1 --n-layers 6".split()
+    return [print_sample(run, prepared), command("train", run.name, *bigger)]
 
 
 RECIPE = Recipe(

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 
-from tinytx.progress import say
+from tinytx.progress import progress, say
 from tinytx.recipes.rates import check_rates, make_optimizer
 from tinytx.recipes.run import Run
 from tinytx.recipes.settings import begin, named_by, notes_on_data
@@ -48,6 +48,27 @@ def train(name, recipe, flags, *, out=None, resume=None):
         if run.fit(prepared.batch, evaluate=lambda: run.evaluate(some)):
             run.conclude(prepared)
         return run
+
+
+def trained(recipe, flags, label=""):
+    """Train a recipe's model without a folder, for a comparison of several; return (the trainer, what is `Prepared`).
+
+    Parameters
+    ----------
+    recipe : Recipe
+    flags : dict
+        Settings other than the recipe's defaults.
+    label : str
+        What the progress calls the run.
+    """
+    settings = recipe.settings(**flags)
+    prepared = recipe.prepare(settings, None)
+    model = build(recipe, prepared, settings, None)
+    trainer = make_trainer(make_optimizer(model, settings, peak=prepared.peak), model, settings, None)
+    with contextlib.closing(progress(settings.steps)) as bar:
+        for step in range(settings.steps):
+            bar.update(f"{label or recipe.system}: loss {trainer.step(*prepared.batch(step)):.2f}")
+    return trainer, prepared
 
 
 def build(recipe, prepared, settings, before):
