@@ -5,11 +5,10 @@ Their blocks stand in groups, of which each holds one block. The pooler belongs 
 
 from functools import partial
 
-from tinytx.hub.bert import BERT, class_keys, class_settings
-from tinytx.hub.family import Family, Head
+from tinytx.hub.bert import BERT, class_keys, class_settings, heads_of, words_head
+from tinytx.hub.family import Family
 from tinytx.hub.keys import Key
 from tinytx.models import Albert, AlbertConfig
-from tinytx.tasks import HiddenWords, Spans, Tags, TextClasses
 
 WORDS = {"transform.linear": "predictions.dense", "transform.norm": "predictions.LayerNorm", "head": "predictions"}
 POOLER, BLOCK = "albert.pooler", "encoder.albert_layer_groups.{}.albert_layers.0."
@@ -45,31 +44,11 @@ ALBERT = Family(
         "blocks.{}.feed_forward.f.contract": BLOCK + "ffn_output",
         "blocks.{}.feed_forward.norm": BLOCK + "full_layer_layer_norm",
     },
-    heads={
-        "AlbertForPreTraining": Head(
-            HiddenWords,
-            "albert.",
-            WORDS | {"next_sentence.pooler": POOLER, "next_sentence.classifier": "sop_classifier.classifier"},
-            settings=lambda published: {"head": "tied", "next_sentence": True},
-            fits=lambda task: task.transform and task.next_sentence,
-        ),
-        "AlbertForMaskedLM": Head(
-            HiddenWords,
-            "albert.",
-            WORDS,
-            settings=lambda published: {"head": "tied", "next_sentence": False},
-            fits=lambda task: task.transform and not task.next_sentence,
-        ),
-        "AlbertForSequenceClassification": Head(
-            TextClasses,
-            "albert.",
-            {"head.pooler": POOLER, "head.classifier": "classifier"},
-            fits=lambda task: task.asked.pooling == "cls",
-            **CLASSES,
-        ),
-        "AlbertForTokenClassification": Head(Tags, "albert.", {"head": "classifier"}, **CLASSES),
-        "AlbertForQuestionAnswering": Head(Spans, "albert.", {"head": "qa_outputs"}),
-        "AlbertModel": Head(),
+    heads=heads_of("Albert", "albert.", WORDS, POOLER, **CLASSES)
+    | {
+        "AlbertForPreTraining": words_head(
+            "albert.", WORDS | {"next_sentence.pooler": POOLER, "next_sentence.classifier": "sop_classifier.classifier"}
+        )
     },
     copies={
         "predictions.decoder.weight": ("embeddings.word_embeddings.weight",),

@@ -43,6 +43,44 @@ def class_keys(task, kept, name="classifier_dropout", default=None):
     return keys | names_of_classes(task, kept)
 
 
+def words_head(prefix, names):
+    """Return the head of hidden words; with names of a next sentence, of both."""
+    both = "next_sentence.classifier" in names
+    return Head(
+        HiddenWords,
+        prefix,
+        names,
+        settings=lambda published: {"head": "tied", "next_sentence": both},
+        fits=lambda task: task.transform and bool(task.next_sentence) == both,
+    )
+
+
+def heads_of(name, prefix, words, pooler, classifier="classifier", **classes):
+    """Return {class: Head} of those that each family of encoders has.
+
+    Parameters
+    ----------
+    name : str
+        What the classes' names begin with.
+    prefix, words
+        Of `words_head`.
+    pooler, classifier : str
+        Names of the head of texts.
+    **classes
+        ``settings`` and ``keys`` of the heads with classes, as for `Head`.
+    """
+    texts = {"head.pooler": pooler, "head.classifier": classifier}
+    return {
+        f"{name}ForMaskedLM": words_head(prefix, words),
+        f"{name}ForSequenceClassification": Head(
+            TextClasses, prefix, texts, fits=lambda task: task.asked.pooling == "cls", **classes
+        ),
+        f"{name}ForTokenClassification": Head(Tags, prefix, {"head": "classifier"}, **classes),
+        f"{name}ForQuestionAnswering": Head(Spans, prefix, {"head": "qa_outputs"}),
+        f"{name}Model": Head(),
+    }
+
+
 BERT = Family(
     model_type="bert",
     body=Bert,
@@ -72,32 +110,11 @@ BERT = Family(
         "embedding_dropout": None, "feed_forward_dropout": 0.0, "recompute": 0,
     },
     names=NAMES,
-    heads={
-        "BertForPreTraining": Head(
-            HiddenWords,
-            "bert.",
-            WORDS | {"next_sentence.pooler": POOLER, "next_sentence.classifier": "cls.seq_relationship"},
-            settings=lambda published: {"head": "tied", "next_sentence": True},
-            fits=lambda task: task.transform and task.next_sentence,
-        ),
-        "BertForMaskedLM": Head(
-            HiddenWords,
-            "bert.",
-            WORDS,
-            settings=lambda published: {"head": "tied", "next_sentence": False},
-            fits=lambda task: task.transform and not task.next_sentence,
-        ),
-        "BertForSequenceClassification": Head(
-            TextClasses,
-            "bert.",
-            {"head.pooler": POOLER, "head.classifier": "classifier"},
-            settings=class_settings,
-            keys=class_keys,
-            fits=lambda task: task.asked.pooling == "cls",
-        ),
-        "BertForTokenClassification": Head(Tags, "bert.", {"head": "classifier"}, settings=class_settings, keys=class_keys),
-        "BertForQuestionAnswering": Head(Spans, "bert.", {"head": "qa_outputs"}),
-        "BertModel": Head(),
+    heads=heads_of("Bert", "bert.", WORDS, POOLER, settings=class_settings, keys=class_keys)
+    | {
+        "BertForPreTraining": words_head(
+            "bert.", WORDS | {"next_sentence.pooler": POOLER, "next_sentence.classifier": "cls.seq_relationship"}
+        )
     },
     copies={
         "cls.predictions.decoder.weight": ("embeddings.word_embeddings.weight",),

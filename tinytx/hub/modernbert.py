@@ -7,10 +7,10 @@ say "global_attn_every_n_layers", "global_rope_theta" and "local_rope_theta".
 from typing import NamedTuple
 
 from tinytx.arguments import check_whole
+from tinytx.hub.bert import words_head
 from tinytx.hub.family import Family, Head
 from tinytx.hub.keys import ACTIVATIONS, Key
 from tinytx.models import ModernBert, ModernBertConfig
-from tinytx.tasks import HiddenWords
 
 WHOLE, LOCAL = "full_attention", "sliding_attention"
 BASES = {WHOLE: ("rope_base", 160_000.0), LOCAL: ("rope_base_local", 10_000.0)}
@@ -69,8 +69,8 @@ def normalised(published, names):
     """Return config.json with today's keys for what older files say in others."""
     new = {}
     if published.get("layer_types") is None and "global_attn_every_n_layers" in published:
-        sizes = [check_whole("config.json", name, published.get(name), 1, 10_000) for name in ("num_hidden_layers", "global_attn_every_n_layers")]
-        new["layer_types"] = types_of(*sizes)
+        sizes = ("num_hidden_layers", "global_attn_every_n_layers")
+        new["layer_types"] = types_of(*(check_whole("config.json", name, published.get(name), 1, 10_000) for name in sizes))
     thetas = {WHOLE: published.get("global_rope_theta"), LOCAL: published.get("local_rope_theta")}
     if published.get("rope_parameters") is None and any(thetas.values()):
         new["rope_parameters"] = {kind: {"rope_theta": theta} for kind, theta in thetas.items() if theta is not None}
@@ -123,12 +123,8 @@ MODERNBERT = Family(
         "norm": "final_norm",
     },
     heads={
-        "ModernBertForMaskedLM": Head(
-            HiddenWords,
-            "model.",
-            {"transform.linear": "head.dense", "transform.norm": "head.norm", "head": "decoder"},
-            settings=lambda published: {"head": "tied", "next_sentence": False},
-            fits=lambda task: task.transform and not task.next_sentence,
+        "ModernBertForMaskedLM": words_head(
+            "model.", {"transform.linear": "head.dense", "transform.norm": "head.norm", "head": "decoder"}
         ),
         "ModernBertModel": Head(),
     },

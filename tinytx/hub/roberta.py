@@ -8,10 +8,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tinytx.arguments import check_whole
-from tinytx.hub.bert import BERT, class_keys, class_settings
-from tinytx.hub.family import Head
+from tinytx.hub.bert import BERT, class_keys, class_settings, heads_of
 from tinytx.hub.keys import NEEDED, Key
-from tinytx.tasks import HiddenWords, Spans, Tags, TextClasses
 
 ROWS = "max_position_embeddings"
 
@@ -48,26 +46,15 @@ ROBERTA = replace(
     settings=BERT.settings | {"positions": "counted"},
     names={name: theirs for name, theirs in BERT.names.items() if name != "encoder.position"}
     | {"encoder.place": "embeddings.position_embeddings"},
-    heads={
-        "RobertaForMaskedLM": Head(
-            HiddenWords,
-            "roberta.",
-            {"transform.linear": "lm_head.dense", "transform.norm": "lm_head.layer_norm", "head": "lm_head"},
-            settings=lambda published: {"head": "tied", "next_sentence": False},
-            fits=lambda task: task.transform and not task.next_sentence,
-        ),
-        "RobertaForSequenceClassification": Head(
-            TextClasses,
-            "roberta.",
-            {"head.pooler": "classifier.dense", "head.classifier": "classifier.out_proj"},
-            settings=class_settings,
-            keys=class_keys,
-            fits=lambda task: task.asked.pooling == "cls",
-        ),
-        "RobertaForTokenClassification": Head(Tags, "roberta.", {"head": "classifier"}, settings=class_settings, keys=class_keys),
-        "RobertaForQuestionAnswering": Head(Spans, "roberta.", {"head": "qa_outputs"}),
-        "RobertaModel": Head(),
-    },
+    heads=heads_of(
+        "Roberta",
+        "roberta.",
+        {"transform.linear": "lm_head.dense", "transform.norm": "lm_head.layer_norm", "head": "lm_head"},
+        "classifier.dense",
+        "classifier.out_proj",
+        settings=class_settings,
+        keys=class_keys,
+    ),
     copies={
         "lm_head.decoder.weight": ("embeddings.word_embeddings.weight",),
         "lm_head.decoder.bias": ("lm_head.bias",),
