@@ -79,7 +79,7 @@ NEAREST = {
     "recipes/recipe.py": ["recipes/test_reproduce.py"],
     "recipes/data_files.py": ["recipes/test_data_command.py"],
     "cli/reproduce.py": ["recipes/test_reproduce.py"],
-    "recipes/bert_rows.py": ["recipes/test_train_bert.py"],
+    "recipes/bert_rows.py": ["recipes/test_bert_rows.py", "recipes/test_train_bert.py"],
     "recipes/rates.py": ["cli/test_digests_and_codes.py", "recipes/test_rates.py"],
     "recipes/pair_texts.py": ["cli/test_digests_and_codes.py", "recipes/test_train_transformer.py"],
     "pipelines/fill.py": ["cli/test_fill.py"],

@@ -63,7 +63,8 @@ class BertConfig(Settings):
     pad_id: int = setting(0, "id of padding", minimum=0)
     masks_padding: bool = setting(True, "whether attention to padding is hidden")
     recompute: int = setting(
-        0, "blocks that are computed a second time in backward together, to save memory; 0 for none, sqrt(n_layers) saves most",
+        0, "blocks that are computed a second time in backward together, to save memory; 0 for none; 1 saves most where there "
+        "are fewer than about 28 blocks, and more of them together where there are more",
         minimum=0, free=True,
     )  # fmt: skip
     init: str = setting(

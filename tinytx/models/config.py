@@ -28,8 +28,8 @@ def check_special_ids(config, names, size):
 def check_vouched(config, n_arrays, held):
     """Raise ValueError if a config of a file asks for more than the file's arrays vouch for, before its model is made.
 
-    A layer without weights takes memory too (of shared layers there are only ``n_groups``), and so does a table of positions that is computed. How many weights there are
-    is counted while the model is made: `tinytx.layers.init.Zeros`.
+    A layer without weights takes memory too (of shared layers there are only ``n_groups``), and so does a table of positions
+    that is computed. How many weights there are is counted while the model is made: `tinytx.layers.init.Zeros`.
 
     Parameters
     ----------

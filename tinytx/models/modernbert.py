@@ -52,7 +52,8 @@ class ModernBertConfig(Settings):
     embedding_dropout: float = setting(0.0, "dropout of the embedded words", minimum=0, below=1, free=True)
     feed_forward_dropout: float = setting(0.0, "dropout inside the feed-forward layers", minimum=0, below=1, free=True)
     recompute: int = setting(
-        0, "blocks that are computed a second time in backward together, to save memory; 0 for none, sqrt(n_layers) saves most",
+        0, "blocks that are computed a second time in backward together, to save memory; 0 for none; 1 saves most where there "
+        "are fewer than about 28 blocks, and more of them together where there are more",
         minimum=0, free=True,
     )  # fmt: skip
 
