@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from tinytx.cli import main
@@ -36,6 +37,7 @@ TINY_NOISED = (
     "--batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 --log-every 5 --eval-batches 1 "
     "--report-rows 4 --decay-steps 40"
 )
+TINY_VIT = "--d-model 16 --n-heads 2 --n-layers 1 " + TINY_BERT.partition("--max-len 8 ")[2]
 RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
@@ -46,6 +48,8 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "pairs": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "bert": ("--data", "tales", TINY_BERT),
     "tutorial": ("--data", "tales", TINY_BERT.replace("--decay-steps 40", "")),
+    "digits": ("--images --test", "pictures", TINY_VIT),
+    "simple_digits": ("--images --test", "pictures", TINY_VIT),
     "reviews": ("--positive --negative", "tales", TINY_BERT),
     "tags": ("--tagged", "tagged_file", TINY_BERT.replace("--max-len 8", "--max-len 12")),
     "albert": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--d-embedding 8 --max-len 16 --vocab-size 60")),
@@ -181,6 +185,15 @@ def tagged_file(tmp_path_factory):
     """A file of 60 generated sentences, a word and its tag on each line."""
     path = tmp_path_factory.mktemp("tagged") / "tagged.tsv"
     path.write_text("\n".join("".join(f"{word}\t{tag}\n" for word, tag in sentence) for sentence in tagged_sentences(60)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A file of 40 images of 4 x 4 pixels in three classes."""
+    path, rng = tmp_path_factory.mktemp("pictures") / "pictures.csv", np.random.default_rng(0)
+    labels = np.arange(40) % 3
+    np.savetxt(path, np.column_stack([rng.integers(0, 12, (40, 16)) + labels[:, None], labels]), fmt="%d", delimiter=",")
     return path
 
 

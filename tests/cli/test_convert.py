@@ -51,6 +51,21 @@ def test_what_the_commands_of_a_run_do_with_a_converted_one(tinytx, trained, tmp
     assert texts[0].code == 0 and texts[0].out == texts[1].out
 
 
+def test_a_model_of_images_has_no_words(tinytx, trained, tmp_path):
+    """Both ways without a tokenizer; a command that needs one names the task, and does not miss a file."""
+    run, _ = trained("digits")
+    done = tinytx("convert", run, tmp_path / "folder")
+    assert done.code == 0 and "No tokenizer is written: the run has no tokenizer" in done.err
+    same_weights(load(tmp_path / "folder"), load_checkpoint(run)[0])
+    done = tinytx("convert", tmp_path / "folder", tmp_path / "run")
+    assert done.code == 0 and "No tokenizer is written: it reads no words" in done.err
+    same_weights(load_checkpoint(tmp_path / "run")[0], load_checkpoint(run)[0])
+    for folder in (run, tmp_path / "folder", tmp_path / "run"):
+        done = tinytx("sample", folder)
+        assert done.code == 2 and f"{folder} holds vit for ImageClasses, expected one for NextToken" in done.err
+    assert tinytx("inspect", tmp_path / "folder", "--batch-size 2").code == tinytx("profile", run, "--steps 1").code == 0
+
+
 def test_a_tokenizer_that_has_no_file_is_said(tinytx, finished, tmp_path):
     """A run of characters: the model is written all the same."""
     done = tinytx("convert", finished[0], tmp_path / "folder")

@@ -43,6 +43,7 @@ NEAREST = {
     "layers/embedding.py": ["models/test_transformer_decoding.py", "models/test_vit.py"],
     "tasks/classes.py": ["tasks"],
     "data/images.py": ["data/test_images.py"],
+    "recipes/digits.py": ["recipes/test_train_digits.py"],
     "ops/rotate.py": ["ops/test_positions.py", "layers/test_layer_rotary.py", "ops/test_properties_of_ops.py"],
     "layers/rotary.py": ["layers/test_layer_rotary.py"],
     "ops/alibi.py": ["layers/test_layer_rotary.py"],

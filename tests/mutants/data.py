@@ -17,6 +17,10 @@ TABLE = {
         ("no image moves down or right as far as up or left", "2 * s + 1", "2 * s"),
         ("pixels come in again at the other side", "(0, 0)))\n", "(0, 0)), mode='wrap')\n"),
     ],
+    "recipes/digits.py": [
+        ("what validates is trained on", "batch=ImageBatches(images, labels,", "batch=ImageBatches(others, their_labels,"),
+        ("an image's shades are exchanged", "(len(SHADES) - 1)).round()", "(1 - len(SHADES))).round()"),
+    ],
     "viz/image_attention.py": [
         ("the class token is drawn as a patch", "weights[:, -math.prod(grid) :]", "weights[:, : math.prod(grid)]"),
         ("the picture is another row's", "else weights[row, :, query])", "else weights[0, :, query])"),

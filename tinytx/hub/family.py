@@ -23,7 +23,7 @@ from tinytx.layers import Linear
 from tinytx.layers.init import Zeros
 from tinytx.models.config import check_vouched
 
-INITIAL = ("init", "scaled_init")  # settings of how a model starts, which no folder says
+INITIAL = ("init", "scaled_init", "position_std")  # settings of how a model starts, which no folder says
 
 
 class Whole(NamedTuple):

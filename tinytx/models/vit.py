@@ -44,6 +44,9 @@ class ViTConfig(Settings):
     attention_dropout: float | None = setting(
         None, "dropout of attention weights; as dropout if not given", minimum=0, below=1, free=True
     )
+    position_std: float = setting(
+        0.02, "spread of learned positions and of the class token at the start; a short training needs more", above=0, free=True
+    )
 
     norm_order = "pre"
 
@@ -86,7 +89,7 @@ class ViT(Pretrained, Layer):
     config : ViTConfig
     rng : numpy.random.Generator
         As in the authors' program, matrices are Xavier uniform, that of the patches normal with variance 1 / (C P P), and
-        positions normal(0, 0.02); so is the class token.
+        positions normal(0, ``position_std``); so is the class token.
     dtype : float32 or float64
 
     Examples
@@ -104,10 +107,11 @@ class ViT(Pretrained, Layer):
         d, draw = config.d_model, {"rng": rng, "dtype": dtype}
         inputs = config.n_channels * config.patch_size**2
         self.patches = PatchEmbedding(config.patch_size, config.n_channels, d, init=normal(inputs**-0.5), **draw)
-        self.class_token = ClassToken(d, **draw) if config.class_token else None
+        spread = normal(config.position_std)
+        self.class_token = ClassToken(d, init=spread, **draw) if config.class_token else None
         self.position = None
         if config.positions == "learned":
-            self.position = LearnedPositions(config.max_len, d, init=normal(0.02), **draw)
+            self.position = LearnedPositions(config.max_len, d, init=spread, **draw)
         elif config.positions == "sinusoidal":
             self.position = GridPositions(config.n_side, config.n_side, d, leading=int(config.class_token), dtype=dtype)
         self.dropout = Dropout(config.dropout)

@@ -21,6 +21,8 @@ RECIPES = {  # name of a file in this package -> what it trains
     "albert": "an encoder of one block, with pieces of words and the order of sentences",
     "reviews": "an encoder that tells two classes of texts apart",
     "tags": "an encoder that tags each word of a sentence",
+    "digits": "a ViT that tells handwritten digits apart",
+    "simple_digits": "a SimpleViT that does the same",
 }
 
 
