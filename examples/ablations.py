@@ -1,0 +1,217 @@
+"""What is each part of a transformer worth? One task, one change at a time.
+
+    python examples/ablations.py --out ablations.png
+
+A small GPT, four pre-norm blocks of width 64, learns to say the next character of the text that comes with Python. Each line
+changes one thing: the norm and where it stands, with and without a warm-up of the learning rate; the short cut around each
+part; how positions are known; and the parts of a Llama, one by one and together. Steps and batches are the same, and the
+number of parameters nearly so (gates are narrower, so that their third matrix costs nothing); three seeds each. All have
+one learning rate, 3e-3: what learns badly is part of the answer. A quarter of an hour of processor time.
+
+Batch norm is not among them. It would mix the rows of a batch, and positions with later ones, which a causal model must not
+see; and here a batch is cut among threads, whose number must not change a result.
+"""
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx import Layer, workers
+from tinytx.data import CharTokenizer, builtin_corpus, random_batch, split, windows
+from tinytx.layers import (
+    Alibi,
+    Block,
+    DotProduct,
+    Embedding,
+    FeedForward,
+    GatedFeedForward,
+    LayerNorm,
+    LearnedPositions,
+    MultiHeadAttention,
+    Residual,
+    RMSNorm,
+    Rotary,
+    SinusoidalPositions,
+)
+from tinytx.layers.init import normal
+from tinytx.models import GPTConfig
+from tinytx.models.stacks import Stack
+from tinytx.ops.attention_patterns import CAUSAL
+from tinytx.progress import progress
+from tinytx.tasks import NextToken
+from tinytx.training import AdamW, Trainer, WarmupCosine
+from tinytx.training.trainer import NotFiniteError
+from tinytx.viz import style
+
+D, HEADS, LENGTH, BATCH, LR = 64, 4, 64, 16, 3e-3
+QUICK = {"steps": 2, "n_layers": 1, "seeds": 1}
+
+
+class Parts(NamedTuple):
+    """What a model is made of; the defaults are a GPT's."""
+
+    norm: str = "layer"  # or "rms", "none"
+    order: str = "pre"  # or "post"
+    short_cut: bool = True
+    positions: str = "learned"  # or "none", "sinusoidal", "rotary", "alibi"
+    gated: bool = False
+    groups: int = HEADS  # heads of keys and values
+    bias: bool = True
+    warmup: float = 0.1  # share of the steps
+
+
+MODERN = {"norm": "rms", "positions": "rotary", "gated": True, "groups": 2, "bias": False}
+VARIANTS = {  # group: {name: what is changed}
+    "GPT": {"as it is": {}},
+    "norm": {
+        "pre-norm, no warm-up": {"warmup": 0.0},
+        "post-norm": {"order": "post"},
+        "post-norm, no warm-up": {"order": "post", "warmup": 0.0},
+        "RMS norm": {"norm": "rms"},
+        "no norm": {"norm": "none"},
+    },
+    "short cut": {"none": {"short_cut": False}},
+    "positions": {name: {"positions": name} for name in ("none", "sinusoidal", "alibi", "rotary")},
+    "today": {
+        "gates with SiLU": {"gated": True},
+        "2 heads of keys for 4": {"groups": 2},
+        "no biases": {"bias": False},
+        "all, with rotary and RMS": MODERN,
+    },
+}
+
+
+class Same(Layer):
+    """In place of a norm: nothing."""
+
+    def forward(self, x, tape=None):
+        return x
+
+    def backward(self, dy, tape):
+        return dy
+
+
+class Bare(Layer):
+    """In place of a `Residual`: without the short cut."""
+
+    def __init__(self, f, norm):
+        self.f, self.norm = f, norm
+
+    def forward(self, x, *others, tape=None, **settings):
+        return self.f(self.norm(x, tape), *others, tape, **settings)
+
+    def backward(self, dy, tape):
+        return self.norm.backward(self.f.backward(dy, tape), tape)
+
+
+def body(parts, vocab_size, n_layers, rng):
+    """Return a stack of such parts."""
+    draw = {"rng": rng, "init": normal(0.02), "init_output": normal(0.02 / (2 * n_layers) ** 0.5)}
+    rotary = Rotary(D // HEADS) if parts.positions == "rotary" else None
+
+    def norm():
+        return {"layer": lambda: LayerNorm(D), "rms": lambda: RMSNorm(D), "none": Same}[parts.norm]()
+
+    def part(f):
+        if not parts.short_cut:
+            return Bare(f, norm())
+        return Residual(f, norm(), norm_order=parts.order)
+
+    def block():
+        heads = {"n_kv_heads": parts.groups, "rotary": rotary, "core": DotProduct(pattern=CAUSAL), "bias": parts.bias}
+        attention = MultiHeadAttention(D, HEADS, **heads, **draw)
+        if parts.gated:
+            return Block(part(attention), part(GatedFeedForward(D, 8 * D // 3, activation="silu", **draw)))
+        return Block(part(attention), part(FeedForward(D, 4 * D, activation="gelu_tanh", bias=parts.bias, **draw)))
+
+    token = Embedding(vocab_size, D, rng=rng, init=normal(0.02))
+    positions = {
+        "learned": lambda: LearnedPositions(LENGTH, D, rng=rng, init=normal(0.02)),
+        "sinusoidal": lambda: SinusoidalPositions(LENGTH, D),
+    }
+    made = Stack(
+        token,
+        [block() for _ in range(n_layers)],
+        position=positions.get(parts.positions, lambda: None)(),
+        relative=Alibi(HEADS) if parts.positions == "alibi" else None,
+        norm=norm() if parts.order == "pre" else None,
+        max_len=LENGTH,
+    )
+    made.config, made.output_table, made.init = GPTConfig(vocab_size, d_model=D, max_len=LENGTH), token.weight, normal(0.02)
+    return made
+
+
+def train(parts, text, seed, steps, n_layers, threads, bar):
+    """Return (validation loss, NaN if the training failed; number of parameters)."""
+    tokenizer, ids, validation = text
+    model = NextToken(body(parts, tokenizer.vocab_size, n_layers, np.random.default_rng(seed)))
+    rate = WarmupCosine(LR, int(parts.warmup * steps), steps, LR / 10)
+    trainer = Trainer(model, AdamW(model, rate, betas=(0.9, 0.99), weight_decay=0.1), threads=threads, seed=seed)
+    size = sum(parameter.data.size for parameter in model.parameters())
+    try:
+        for step in range(steps):
+            batch = random_batch(ids, max_len=LENGTH, batch_size=BATCH, seed=seed, step=step)
+            bar.update(f"loss {trainer.step(*batch):.2f}")
+        return trainer.evaluate(validation), size
+    except NotFiniteError:
+        return float("nan"), size
+
+
+def draw(found, path):
+    """Draw a bar for the mean of each variant, and a point for each seed."""
+    figure = style.new_figure("drawing the losses", 9, 5.6, layout="constrained")
+    axes, (base, *_) = figure.subplots(), [np.mean(losses) for losses, _ in found.values()]
+    for y, (losses, _) in enumerate(reversed(found.values())):
+        mean = np.mean(losses)
+        axes.barh(y, mean, color=style.FAINT if mean == base else style.OURS if mean < base else style.WRONG)
+        axes.plot(losses, [y] * len(losses), ".", color=style.TEXT)
+    every = np.concatenate([losses for losses, _ in found.values()])
+    axes.axvline(base, color=style.NEUTRAL, linestyle=":")
+    axes.set_yticks(range(len(found)), [": ".join(name) for name in reversed(found)])
+    axes.set_xlim(0.97 * np.nanmin(every), 1.01 * np.nanmax(every))
+    axes.set_xlabel("validation loss (nats per character); points: seeds", fontsize=style.LABEL)
+    style.tidy(axes)
+    axes.grid(visible=False, axis="y")
+    style.write_heading(figure, "One change to a small GPT at a time: blue learns faster, red slower")
+    style.save(figure, path, 110)
+
+
+def main():
+    """Train each variant with each seed; print a table, draw it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", default="ablations.png", metavar="FILE", help="the picture")
+    parser.add_argument("--steps", type=int, default=200, help="of each run (default: 200)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each variant (default: 3)")
+    parser.add_argument("--n-layers", type=int, default=4, help="blocks (default: 4)")
+    parser.add_argument("--threads", type=int, default=workers.processors())
+    parser.add_argument("--quick", action="store_true", help="one block, two steps, one seed: shows that it runs, and no more")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        parser.set_defaults(**QUICK)
+        arguments = parser.parse_args()
+    if not Path(arguments.out).resolve().parent.is_dir():
+        parser.error(f"--out: there is no folder for {arguments.out}")
+    corpus = builtin_corpus()
+    tokenizer = CharTokenizer.from_text(corpus)
+    ids, validation = split(tokenizer.encode(corpus))
+    text = tokenizer, ids, [tuple(array[::16] for array in windows(validation, LENGTH))]
+    variants = {(group, name): changes for group, names in VARIANTS.items() for name, changes in names.items()}
+    found = {}
+    print(f"{'':38}{'loss':>7}{'from':>7}{'to':>7}{'parameters':>12}")
+    with closing(progress(len(variants) * arguments.seeds * arguments.steps)) as bar:
+        for key, changes in variants.items():
+            settings = (arguments.steps, arguments.n_layers, arguments.threads, bar)
+            runs = [train(Parts(**changes), text, seed, *settings) for seed in range(arguments.seeds)]
+            losses, sizes = zip(*runs)
+            found[key] = losses, sizes[0]
+            line = f"{': '.join(key):38}{np.mean(losses):7.3f}{min(losses):7.3f}{max(losses):7.3f}{sizes[0]:12,}"
+            bar.say(line)
+    draw(found, arguments.out)
+    print(f"Wrote {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
