@@ -41,6 +41,7 @@ TINY_VIT = "--d-model 16 --n-heads 2 --n-layers 1 " + TINY_BERT.partition("--max
 RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
+    "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
     "char_lstm": ("--data", "book", TINY_LSTM),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),

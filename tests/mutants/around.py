@@ -76,6 +76,12 @@ TABLE = {
     "pipelines/translate.py": [
         ("the alignment is drawn of other words than were fed", "translation.ids[:-1]", "translation.ids[1:]"),
     ],
+    "recipes/few_shot.py": [
+        ("words are to be said too", "targets[:, 1::2] = NextToken.ignored", "pass"),
+        ("rows that validate are learned from", "LEARNED, settings.seed, step)", "HELD_OUT, step)"),
+        ("what is said of labels counts", "model(ids)[:, ::2]", "model(ids)[:, 1::2]"),
+        ("all positions are asked", "(weights, ids, targets != NextToken.ignored)", "(weights, ids)"),
+    ],
     "recipes/settings.py": [
         ("data that is cut elsewhere is taken for the same", 'total.update(b"\\xff" if', 'total.update(b"" if'),
     ],

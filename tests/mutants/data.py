@@ -93,6 +93,10 @@ TABLE = {
         ("targets that just fit the model are left out",
          "max(len(source), len(target) - 1)", "max(len(source), len(target))"),
     ],
+    "data/texts/few_shot.py": [
+        ("all topics of a row have one label", "{row[topic]}", "{row[0]}"),
+        ("only the first word of a topic comes", "int(share * len(topics[topic]))", "0"),
+    ],
     "data/texts/pairs.py": [
         ("the validation part is one pair too small", "if len(groups[g]) <= room:", "if len(groups[g]) < room:"),
         ("numbers of lines left out are one too small",

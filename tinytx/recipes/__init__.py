@@ -10,6 +10,7 @@ from tinytx.recipes.recipe import Expect, Prepared, Recipe
 RECIPES = {  # name of a file in this package -> what it trains
     "gpt": "a character-level GPT",
     "gpt_modern": "the same with the parts of a Llama",
+    "few_shot": "a GPT that learns a rule from examples in its context",
     "char_lstm": "an LSTM that says the next character",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
