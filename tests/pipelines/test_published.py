@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("tokenizers")
 pytest.importorskip("safetensors")
 
-from tinytx.data import DataError, JsonTokenizer, SubwordTokenizer, WordPieceTokenizer, save_tokenizer
+from tinytx.data import BERT_SPECIAL, DataError, JsonTokenizer, SubwordTokenizer, WordPieceTokenizer, save_tokenizer
 from tinytx.models import GPT, T5, Bert, BertConfig, GPTConfig, T5Config
 from tinytx.pipelines import Classifier, Filler, Tagger, Translator, Writer, load_run, pipeline
 from tinytx.pipelines.convert import convert
@@ -130,3 +130,14 @@ def test_a_body_without_a_task(tmp_path):
     save_tokenizer(tmp_path, PIECES)
     with pytest.raises(ValueError, match="holds bert for Bert, expected one for HiddenWords"):
         pipeline("fill-mask", model=tmp_path)
+
+
+def test_the_space_before_a_hidden_word_belongs_to_it():
+    """Byte pairs begin with their space: catches one that is a token by itself, here or in the tokenizer.json that is written."""
+    own = SubwordTokenizer.from_texts([TEXT] * 3, 280, special=BERT_SPECIAL)
+    read = JsonTokenizer.from_json(own.to_json())
+    model = HiddenWords(Bert(BertConfig(own.vocab_size, n_layers=1, **SIZES), rng=np.random.default_rng(0)), rng=np.random.default_rng(0))
+    expected = [*own.encode("she sells"), own.mask_id, *own.encode(" shells")]
+    for tokenizer in (own, read):
+        for text in ("she sells [MASK] shells", "she sells[MASK] shells"):
+            assert Filler(model, tokenizer).encode(text).tolist() == expected

@@ -62,3 +62,17 @@ def test_pairs_over_a_resume(tinytx, tiny_bert, tales, tmp_path, no_pictures):
     assert tinytx("train bert --resume", tmp_path / "run", "--steps 30").code == 0
     straight, resumed = (load_arrays(tmp_path / name / NAME)[0] for name in ("straight", "run"))
     assert all(np.array_equal(array, resumed[name]) for name, array in straight.items())
+
+
+def test_byte_pairs_in_rows_of_whole_sentences(tales):
+    """Catches sentences without the space that stands before them in their document, and rows that are not RoBERTa's."""
+    pytest.importorskip("tokenizers")
+    settings = SETTINGS(tokenizer="subwords", vocab_size=300, lower=False, full_sentences=True, max_len=40)
+    found = documents(tales.read_text())
+    tokenizer = make_tokenizer(settings, found)
+    rows = make_rows(settings, tokenizer, found)
+    assert rows.parts_of is None and max(map(len, rows.parts[0])) <= 40
+    said = " ".join(tokenizer.decode(row[1:-1]).replace("[SEP]", " ") for row in rows.parts[0])
+    assert said.split() == [word for document in found for sentence in document for word in sentence.split()]
+    starts = [tokenizer.decode(sentence)[0] for sentence in rows.sentences]
+    assert starts == ["T", " ", " ", " "] * 25
