@@ -156,6 +156,7 @@ V = 20
 WITHOUT = {  # ours belongs to the heads that use it
     name: {"add_pooling_layer": False} for name in ("albert body", "bert body", "roberta body", "vit body")
 }
+READING = WITHOUT | {name: {"experts_implementation": "eager"} for name in ("mixtral", "mixtral body")}  # not said by config.json
 
 
 class Batch(NamedTuple):

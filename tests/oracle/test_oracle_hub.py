@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("safetensors")
 pytestmark = pytest.mark.oracle
 
-from published import CONFIGS, WITHOUT, all_in_float64, batch_of, new, outputs_of, with_precise_positions  # noqa: E402
+from published import CONFIGS, READING, all_in_float64, batch_of, new, outputs_of, with_precise_positions  # noqa: E402
 from transformers.core_model_loading import revert_weight_conversion  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
@@ -125,7 +125,7 @@ def test_what_is_written_here_loads_there_with_the_same_outputs(tmp_path, name, 
     with all_in_float64(dtype == np.float64):
         again, said = type(theirs).from_pretrained(
             tmp_path / "ours", dtype=torch.float64 if dtype == np.float64 else torch.float32, output_loading_info=True,
-            attn_implementation="eager", **WITHOUT.get(name, {}),
+            attn_implementation="eager", **READING.get(name, {}),
         )  # fmt: skip
     assert not [path for wrong in said.values() for path in wrong if not is_fixed(name, path)], said
     with all_in_float64(dtype == np.float64), torch.no_grad():
@@ -146,7 +146,7 @@ def test_a_model_made_here_loads_there(tmp_path, name):
     del getattr(model, "body", model).published
     model.save_pretrained(tmp_path / "ours")
     again, said = type(theirs).from_pretrained(
-        tmp_path / "ours", dtype=torch.float64, output_loading_info=True, **WITHOUT.get(name, {})
+        tmp_path / "ours", dtype=torch.float64, output_loading_info=True, **READING.get(name, {})
     )
     assert not [path for wrong in said.values() for path in wrong if not is_fixed(name, path)], said
     with all_in_float64(), torch.no_grad():
