@@ -152,7 +152,7 @@ TABLE = {
         ("the gate's activation is that of the first version", '{"activation": config.activation, "dropout"', '{"dropout"'),
     ],
     "layers/mixture_of_experts.py": [
-        ("a token's weights are another's", "ops.add_rows(expert(h, tape), weights, slots)", "ops.add_rows(expert(h, tape), weights, slots[::-1])"),
+        ("a token's weights are another's", "ops.add_rows(self.experts[i](h, tape), weights, slots)", "ops.add_rows(self.experts[i](h, tape), weights, slots[::-1])"),
         ("renormalised or not is not obeyed", "self.n_chosen, renormalise=self.renormalise)", "self.n_chosen)"),
         ("the balance has no gradient", "if tape.dpenalty is not None:", "if False:"),
     ],

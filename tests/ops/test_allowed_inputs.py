@@ -50,6 +50,8 @@ def test_arrays_of_exact_zeros(name):
     for array in case.arrays:
         if (name, array) in (("relu", "x"), ("gate relu", "a"), ("layer_norm", "x"), ("rms_norm", "x")):
             continue  # a kink, and rows without variance
+        if name.startswith("route"):
+            continue  # all experts tie
         if name.startswith("pool") and "max" in case.options["kinds"]:
             continue  # every position ties for the maximum
         exact = case.gradient(case.arrays | {array: 0 * case.arrays[array]}, dy)

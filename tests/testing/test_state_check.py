@@ -104,8 +104,8 @@ def test_what_is_wrong(layer, x, says):
 
 def test_positions_that_start_again():
     class StartsAgain(GPT):
-        def _embed(self, ids, segments, start, tape):
-            return super()._embed(ids, segments, 0, tape)
+        def _embed(self, ids, segments, places, start, tape):
+            return super()._embed(ids, segments, places, 0, tape)
 
     model = StartsAgain(GPTConfig(vocab_size=V, max_len=9, d_model=D, n_heads=3, n_layers=1), rng=RNG)
     with pytest.raises(AssertionError, match="positions 1 to 2"):

@@ -222,7 +222,8 @@ def test_a_tasks_own_settings_come_back(tmp_path):
     model = TextClasses.around(Bert, config, rng=np.random.default_rng(0), settings={"n_classes": 5})
     path = save_checkpoint(tmp_path, model)
     loaded, _, meta = load_checkpoint(tmp_path)
-    assert loaded.settings == meta["task_settings"] == {"n_classes": 5, "dropout": 0.1, "pooling": "cls", "pad_id": None}
+    settings = {"n_classes": 5, "dropout": 0.1, "pooling": "cls", "classifier_bias": True, "pad_id": None}
+    assert loaded.settings == meta["task_settings"] == settings
     assert_refused(tmp_path, model, {}, task_settings={"n_classes": 10**9})
     assert_refused(tmp_path, model, {}, task_settings=[1])
     assert_refused(tmp_path, model, {}, task_settings={"n_lasses": 5})

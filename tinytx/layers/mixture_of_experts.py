@@ -45,11 +45,11 @@ class MixtureOfExperts(Layer):
         logits = self.router(x, tape)
         weights, routed = ops.route(logits, self.n_chosen, renormalise=self.renormalise)
         y, used = None, []
-        for expert, (slots, rows) in zip(self.experts, ops.by_expert(routed.experts, len(self.experts)), strict=True):
+        for i, (slots, rows) in enumerate(ops.by_expert(routed.experts, len(self.experts))):
             if len(rows):
                 h, picked = ops.select_rows(x, rows)
-                part, added = ops.add_rows(expert(h, tape), weights, slots)
-                used.append((expert, picked, added))
+                part, added = ops.add_rows(self.experts[i](h, tape), weights, slots)
+                used.append((i, picked, added))
                 y = part if y is None else y + part
         if tape is not None:
             penalty, balanced = ops.balance(logits, routed.experts)
@@ -60,9 +60,9 @@ class MixtureOfExperts(Layer):
     def backward(self, dy, tape):
         used, routed, balanced = tape.pop(self)
         dx, dweights = None, None
-        for expert, picked, added in reversed(used):
+        for i, picked, added in reversed(used):
             dpart, dhere = ops.add_rows_backward(dy, added)
-            dpart = ops.select_rows_backward(expert.backward(dpart, tape), picked)
+            dpart = ops.select_rows_backward(self.experts[i].backward(dpart, tape), picked)
             dx, dweights = (dpart, dhere) if dx is None else (dx + dpart, dweights + dhere)
         dlogits = ops.route_backward(dweights, routed)
         if tape.dpenalty is not None:

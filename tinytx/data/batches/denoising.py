@@ -52,7 +52,7 @@ def infilled(ids, *, rng, mask_id, rate=0.3, mean_length=3.0):
     Examples
     --------
     >>> infilled(range(10, 20), rng=np.random.default_rng(0), mask_id=0, rate=0.4)
-    array([10, 11,  0, 14,  0, 15,  0, 18, 19])
+    array([ 0, 12, 13,  0, 14, 15,  0, 18, 19])
     """
     ids = one_row("infilled", ids).astype(np.int64)
     check_number("infilled", "rate", rate, "0..1", lambda share: 0 <= share <= 1)

@@ -33,8 +33,8 @@ class ImageBatches(Epochs):
     >>> batches = ImageBatches(images, [1, 0, 1], batch_size=2, seed=3)
     >>> for some, labels in batches.epoch():
     ...     print(some.shape, labels.tolist())
-    (2, 2, 2, 1) [1, 1]
-    (1, 2, 2, 1) [0]
+    (2, 2, 2, 1) [1, 0]
+    (1, 2, 2, 1) [1]
     """
 
     def __init__(self, images, labels, *, batch_size, seed, shift=0):

@@ -46,8 +46,8 @@ class NoisedBatches(Epochs):
     >>> batches = NoisedBatches([[7, 8, 9], [5, 6]], noised, batch_size=2, pad_id=0, start_id=1, stop_id=2, seed=0)
     >>> source, target = batches(0)
     >>> target
-    array([[1, 7, 8, 9, 2],
-           [1, 5, 6, 2, 0]])
+    array([[1, 5, 6, 2, 0],
+           [1, 7, 8, 9, 2]])
     """
 
     def __init__(self, rows, noised, *, batch_size, pad_id, start_id, stop_id, seed, dynamic=True):

@@ -129,7 +129,7 @@ def small_tasks(n=20_000, tasks=SMALL_TASKS, seed=0):
     Examples
     --------
     >>> small_tasks(1, ["date", "sort"])
-    [('date: oct 12, 2049', '2049-10-12'), ('sort: gvqmhn', 'ghmnqv')]
+    [('date: oct 12, 2049', '2049-10-12'), ('sort: kpd', 'dkp')]
     """
     n = check_whole("small_tasks", "n", n, least=0, most=50_000)
     for task in tasks:
