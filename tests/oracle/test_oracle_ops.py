@@ -138,6 +138,22 @@ def rotate(x, frequencies, start, neighbours, scale):
     return torch.cat([(turned * cos + half * sin)[..., back], rest], dim=-1)
 
 
+def route(logits, n_chosen, renormalise):
+    weights = logits.softmax(-1).topk(n_chosen).values
+    return weights / weights.sum(-1, keepdim=True) if renormalise else weights
+
+
+def balance(logits, experts):
+    share = F.one_hot(torch.tensor(experts), logits.shape[-1]).sum(2).to(logits.dtype).mean(1)  # (B, X), of each text's tokens
+    return logits.shape[-1] * (share * logits.softmax(-1).mean(1)).sum(-1)
+
+
+def add_rows(x, weights, slots):
+    slots, k = torch.tensor(slots), weights.shape[-1]
+    y = x.new_zeros(weights[..., 0].numel(), x.shape[1]).index_add(0, slots // k, weights.flatten()[slots][:, None] * x)
+    return y.reshape(*weights.shape[:-1], -1)
+
+
 ORACLES = {
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
@@ -164,6 +180,11 @@ ORACLES = {
     "lstm": lambda case: lstm,
     "merge": lambda case: merge,
     "pool": lambda case: pool,
+    "prepend": lambda case: lambda x, weight: torch.cat([weight.expand(len(x), -1, -1), x], 1),
+    "patches": lambda case: lambda images, size: F.unfold(images.permute(0, 3, 1, 2), size, stride=size).mT,
+    "route": lambda case: route,
+    "balance": lambda case: balance,
+    "add_rows": lambda case: add_rows,
 }
 
 
