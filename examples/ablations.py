@@ -6,7 +6,7 @@ A small GPT, four pre-norm blocks of width 64, learns to say the next character 
 changes one thing: the norm and where it stands, with and without a warm-up of the learning rate; the short cut around each
 part; how positions are known; and the parts of a Llama, one by one and together. Steps and batches are the same, and the
 number of parameters nearly so (gates are narrower, so that their third matrix costs nothing); three seeds each. All have
-one learning rate, 3e-3: what learns badly is part of the answer. A quarter of an hour of processor time.
+one learning rate, 3e-3: what learns badly is part of the answer.
 
 Batch norm is not among them. It would mix the rows of a batch, and positions with later ones, which a causal model must not
 see; and here a batch is cut among threads, whose number must not change a result.

@@ -19,7 +19,7 @@ Two dense blocks get further, but not in so few steps: where the first is a band
 
 The second task is a text: words of four topics, "cat 2 red 0 dog 2", whose topics have a label in each row. 800 steps: 0.25,
 0.43, 0.58, 0.76, 0.96. Its head has 0.69 of its weight behind earlier places of the word itself: it also looks behind other
-words of the topic. Four minutes of processor time.
+words of the topic.
 """
 
 import argparse

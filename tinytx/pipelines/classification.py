@@ -159,8 +159,9 @@ class TokenClassification(Pipeline):
                 keys = ("entity", "score", "index", "word", "start", "end")
                 return [{key: getattr(tag, key) for key in keys} for tag in tags if tag.entity not in ignore_labels]
             if aggregation_strategy in WORDS:
-                tags = [self._word(word, WORDS[aggregation_strategy]) for word in _words(tags)]
-            return [group for group in map(self._group, _groups(tags)) if group["entity_group"] not in ignore_labels]
+                tags = [self._word(word, WORDS[aggregation_strategy]) for word in _together(tags, lambda _, tag: tag.inside)]
+            groups = map(self._group, _together(tags, _of_one_class))
+            return [group for group in groups if group["entity_group"] not in ignore_labels]
 
         return self._each(inputs, lambda texts: [answer(text) for text in texts])
 
@@ -189,27 +190,20 @@ WORDS = {  # from the probabilities (n, n_classes) of a word's tokens to those o
 }
 
 
-def _words(tags):
-    """Return lists of the tags of each word."""
-    words = []
+def _together(tags, go_on):
+    """Return lists of neighbours; ``go_on(before, tag)`` says whether a tag belongs to the one before it."""
+    groups = []
     for tag in tags:
-        if words and tag.inside:
-            words[-1].append(tag)
+        if groups and go_on(groups[-1][-1], tag):
+            groups[-1].append(tag)
         else:
-            words.append([tag])
-    return words
+            groups.append([tag])
+    return groups
 
 
 def _without_prefix(entity):
     return entity[2:] if entity[:2] in ("B-", "I-") else entity
 
 
-def _groups(tags):
-    """Return lists of neighbours of one class."""
-    groups = []
-    for tag in tags:
-        if groups and not tag.entity.startswith("B-") and _without_prefix(groups[-1][-1].entity) == _without_prefix(tag.entity):
-            groups[-1].append(tag)
-        else:
-            groups.append([tag])
-    return groups
+def _of_one_class(before, tag):
+    return not tag.entity.startswith("B-") and _without_prefix(before.entity) == _without_prefix(tag.entity)
