@@ -42,6 +42,13 @@ def test_an_expert_that_no_token_uses_gets_no_gradient():
     assert not any(parameter.grad.any() for parameter in layer.experts[2].parameters())
 
 
+@pytest.mark.parametrize("shape", [(0, 4, 5), (3, 0, 5)])
+def test_no_token(shape):
+    layer, tape = mixture(), Tape()
+    y = layer(np.zeros(shape), tape)
+    assert y.shape == layer.backward(y, tape).shape == shape
+
+
 def test_rows_do_not_mix():
     """To rounding: how many rows an expert gets changes the order of its sums. NaN stays where it is."""
     layer, other = mixture(), X.copy()

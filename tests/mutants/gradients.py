@@ -57,7 +57,7 @@ TABLE = {
     "layers/mixture_of_experts.py": [
         ("the router's share of dx forgotten", "missing term", "MixtureOfExperts", "return dx + self.router.backward(dlogits, tape)",
          "return (self.router.backward(dlogits, tape), dx)[1]"),
-        ("weights get the last expert's gradient", "= for +=", "MixtureOfExperts", "(dx + dpart, dweights + dhere)", "(dx + dpart, dhere)"),
+        ("weights get the last expert's gradient", "= for +=", "MixtureOfExperts", "dx + dpart, dweights + dhere", "dx + dpart, dhere"),
     ],
     "ops/prepend.py": [
         ("the last sequence's alone", "missing term", "prepend", "dy[:, :n].sum(axis=0)", "dy[-1, :n]"),

@@ -108,7 +108,7 @@ KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["renormalise"] = KINDS["doubled"]
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
-KINDS["frequencies"] = {"texts": np.full(1, "1"), "a number": 1.0, "None": None, "complex": np.ones(1, complex), "a dict": {}}
+KINDS["frequencies"] = FLOATS
 
 ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")

@@ -87,5 +87,8 @@ def test_it_is_select_rows_the_other_way_round():
 
 
 def test_slots_of_each_expert():
-    parts = by_expert([[[2, 0], [0, 3]]], 4)
-    assert [(slots.tolist(), rows.tolist()) for slots, rows in parts] == [([1, 2], [0, 1]), ([], []), ([0], [0]), ([3], [1])]
+    """Of those alone that have any, however many there are."""
+    for n_experts in (4, 2**62):
+        parts = by_expert([[[2, 0], [0, 3]]], n_experts)
+        assert [(i, slots.tolist(), rows.tolist()) for i, slots, rows in parts] == [(0, [1, 2], [0, 1]), (2, [0], [0]), (3, [3], [1])]
+    assert by_expert(np.zeros((2, 0, 3), int), 4) == []

@@ -45,13 +45,12 @@ class MixtureOfExperts(Layer):
         """(B, T, D) -> (B, T, D)."""
         logits = self.router(x, tape)
         weights, routed = ops.route(logits, self.n_chosen, renormalise=self.renormalise)
-        y, used = None, []
-        for i, (slots, rows) in enumerate(ops.by_expert(routed.experts, len(self.experts))):
-            if len(rows):
-                h, picked = ops.select_rows(x, rows)
-                part, added = ops.add_rows(self.experts[i](h, tape), weights, slots)
-                used.append((i, picked, added))
-                y = part if y is None else y + part
+        y, used = np.zeros_like(x), []
+        for i, slots, rows in ops.by_expert(routed.experts, len(self.experts)):
+            h, picked = ops.select_rows(x, rows)
+            part, added = ops.add_rows(self.experts[i](h, tape), weights, slots)
+            used.append((i, picked, added))
+            y = y + part
         if tape is not None:
             penalty, balanced = ops.balance(logits, routed.experts)
             tape.penalise(penalty)
@@ -60,11 +59,11 @@ class MixtureOfExperts(Layer):
 
     def backward(self, dy, tape):
         used, routed, balanced = tape.pop(self)
-        dx, dweights = None, None
+        dx, dweights = np.zeros_like(dy), np.zeros(routed.experts.shape, dy.dtype)
         for i, picked, added in reversed(used):
             dpart, dhere = ops.add_rows_backward(dy, added)
             dpart = ops.select_rows_backward(self.experts[i].backward(dpart, tape), picked)
-            dx, dweights = (dpart, dhere) if dx is None else (dx + dpart, dweights + dhere)
+            dx, dweights = dx + dpart, dweights + dhere
         dlogits = ops.route_backward(dweights, routed)
         if tape.dpenalty is not None:
             dlogits = dlogits + ops.balance_backward(tape.dpenalty, balanced)

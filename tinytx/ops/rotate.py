@@ -120,7 +120,7 @@ def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
     Parameters
     ----------
     x : array (B, T, H, K), float32 or float64
-    frequencies : array (n,) of numbers, 2 n <= K
+    frequencies : array (n,), float32 or float64, 2 n <= K
         Radians for each position: `rotary_frequencies`. The last K - 2 n numbers of each vector are not turned.
     start : int
         The position of x's first element: above 0 if earlier positions are in a state.
@@ -137,7 +137,7 @@ def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
     Raises
     ------
     TypeError, ValueError
-        If x has another dtype or other axes, or there are more pairs than x has.
+        If x or frequencies have another dtype or other axes, or there are more pairs than x has.
 
     Notes
     -----
@@ -145,12 +145,11 @@ def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
     """
     check_float("rotate", x=x)
     check_axes("rotate", "x", x, "(B, T, H, K)")
-    frequencies = np.asarray(frequencies)
-    if frequencies.dtype.kind not in "fiu" or frequencies.ndim != 1 or 2 * frequencies.size > x.shape[3]:
-        raise ValueError(
-            f"rotate: frequencies are {frequencies.dtype} of shape {frequencies.shape}, expected numbers (n,), a pair each "
-            f"of the {x.shape[3]} last numbers of x {x.shape}"
-        )
+    check_float("rotate", frequencies=frequencies)
+    check_axes("rotate", "frequencies", frequencies, "(n,)")
+    if 2 * frequencies.size > x.shape[3]:
+        facts = f"frequencies have shape {frequencies.shape}, a pair of numbers each, and x {x.shape}"
+        raise ValueError(f"rotate: {facts}: expected at most half of {x.shape[3]}")
     start, neighbours = check_whole("rotate", "start", start, *INT64), check_flag("rotate", "neighbours", neighbours)
     scale = check_number("rotate", "scale", scale, "a number above 0", lambda s: 0 < s < np.inf)
     turns = _cos_and_sin(frequencies.astype(np.float64).tobytes(), start, x.shape[1], scale, x.dtype)

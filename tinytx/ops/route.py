@@ -137,7 +137,7 @@ def balance(logits, experts):
     check_axes("balance", "experts", experts, "(B, T, k)")
     check_shape("balance", "experts", experts, (b, t, experts.shape[2]), "logits of shape", logits.shape)
     p, _ = softmax(logits)
-    chosen = (experts.reshape(b, -1, 1) == np.arange(x)).sum(axis=1, keepdims=True)  # (B, 1, X), T f
+    chosen = (experts.reshape(b, t * experts.shape[2], 1) == np.arange(x)).sum(axis=1, keepdims=True)  # (B, 1, X), T f
     load = (chosen * (x / max(1, t) ** 2)).astype(logits.dtype)
     return (load * p).sum(axis=(1, 2)), SavedBalance(load, p)  # (5)
 
@@ -156,7 +156,7 @@ def balance_backward(dy, saved):
 
 
 def by_expert(experts, n_experts):
-    """Return which slots are sent to each expert: [(slots, rows), ...], rows being the tokens that they belong to.
+    """Return which slots are sent to each expert that has any: [(expert, slots, rows), ...], rows being their tokens.
 
     Parameters
     ----------
@@ -165,7 +165,8 @@ def by_expert(experts, n_experts):
 
     Returns
     -------
-    list of (integers (m,), integers (m,))
+    list of (int, integers (m,), integers (m,))
+        The experts ascend, and so do the slots of each.
 
     Raises
     ------
@@ -176,4 +177,6 @@ def by_expert(experts, n_experts):
     experts = check_ids("by_expert", experts, n_experts, what="expert")
     check_axes("by_expert", "experts", experts, "(..., k)")
     flat, k = experts.reshape(-1), max(1, experts.shape[-1])
-    return [(slots, slots // k) for slots in (np.flatnonzero(flat == i) for i in range(n_experts))]
+    order = flat.argsort(kind="stable")
+    busy, first = np.unique(flat[order], return_index=True)
+    return [(int(i), slots, slots // k) for i, slots in zip(busy, np.split(order, first[1:]))]
