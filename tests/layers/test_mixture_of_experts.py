@@ -7,7 +7,7 @@ from tinytx.core import Tape
 from tinytx.layers import Checkpoint, FeedForward, MixtureOfExperts
 from tinytx.models import Llama, LlamaConfig
 from tinytx.ops import balance, route, softmax
-from tinytx.tasks import NextToken
+from tinytx.tasks import HiddenWords, NextToken, Spans, Tags, TextClasses, TextClassesNextToken
 from tinytx.training import SGD, Trainer
 
 X = np.random.default_rng(1).normal(size=(3, 4, 5))
@@ -56,9 +56,9 @@ def test_rows_do_not_mix():
     np.testing.assert_allclose(layer(other)[1:], layer(X)[1:], rtol=0, atol=1e-13)
 
 
-def task(balance=0.7, **options):
-    config = LlamaConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=5, n_experts=3, balance=balance, **options)
-    model = NextToken(Llama(config, rng=np.random.default_rng(0), dtype=np.float64), rng=np.random.default_rng(1))
+def task(balance=0.7, kind=NextToken, **settings):
+    config = LlamaConfig(11, max_len=9, d_model=8, n_heads=2, n_layers=2, d_ff=5, n_experts=3, balance=balance)
+    model = kind(Llama(config, rng=np.random.default_rng(0), dtype=np.float64), rng=np.random.default_rng(1), **settings)
     for parameter in model.parameters():
         parameter.data[...] = np.random.default_rng(2).normal(size=parameter.data.shape)
     return model
@@ -66,11 +66,23 @@ def task(balance=0.7, **options):
 
 IDS = np.random.default_rng(3).integers(0, 11, (4, 7))
 TARGETS = np.where(np.random.default_rng(4).random((4, 7)) < 0.3, -100, IDS)
+LABELS = np.array([2, -100, 0, 1])
+NEXT = np.pad(IDS[:, 1:], ((0, 0), (0, 1)), constant_values=-100)
+# (task, its settings, a batch, what counts in it)
+LOSSES = [
+    (NextToken, {}, (IDS, TARGETS), TARGETS),
+    (TextClasses, {"n_classes": 3, "pooling": "last"}, (IDS, LABELS), LABELS[:, None]),
+    (Tags, {"n_classes": 11}, (IDS, TARGETS), TARGETS),
+    (Spans, {}, (IDS, LABELS, LABELS), LABELS[:, None]),
+    (HiddenWords, {"head": "untied"}, (IDS, TARGETS), TARGETS),
+    (TextClassesNextToken, {"n_classes": 3}, (IDS, LABELS), NEXT),
+]
 
 
-def test_the_loss_has_the_balance_of_each_layer():
-    """With and without a tape, with each row's share of the targets; decoding and measures know nothing of it."""
-    model, without = task(), task(balance=0.0)
+@pytest.mark.parametrize(("kind", "settings", "batch", "targets"), LOSSES, ids=lambda value: getattr(value, "__name__", ""))
+def test_the_loss_has_the_balance_of_each_layer(kind, settings, batch, targets):
+    """With and without a tape, with each row's share of what counts; measures know nothing of it. And the gradient."""
+    model, without = (task(balance, kind, **settings) for balance in (0.7, 0.0))
     told = []
     for block in model.body.blocks:
         forward = block.feed_forward.f.forward
@@ -81,12 +93,25 @@ def test_the_loss_has_the_balance_of_each_layer():
             return forward(x, tape)
 
         block.feed_forward.f.forward = watched
-    loss = model.loss(IDS, TARGETS)
-    shares = (TARGETS != -100).sum(1) / (TARGETS != -100).sum()
-    assert len(told) == 2 and loss == pytest.approx(without.loss(IDS, TARGETS) + 0.7 * (shares @ sum(told)), rel=1e-12)
-    assert model.loss(IDS, TARGETS, Tape()) == loss
-    np.testing.assert_array_equal(model(IDS), without(IDS))
-    assert model.measure([(IDS, TARGETS)]) == without.measure([(IDS, TARGETS)])
+    loss = model.loss(*batch)
+    shares = (targets != -100).sum(1) / (targets != -100).sum()
+    assert len(told) == 2 and loss == pytest.approx(without.loss(*batch) + 0.7 * (shares @ sum(told)), rel=1e-12)
+    assert model.loss(*batch, tape=Tape()) == loss
+    assert model.measure([batch]) == without.measure([batch])
+    first, direction = model.body.blocks[0].feed_forward.f.router.weight, np.random.default_rng(5).normal(size=(8, 3))
+    model.zero_grad()
+    tape = Tape()
+    model.loss(*batch, tape=tape)
+    model.loss_backward(tape)
+    start, ends = first.data.copy(), []
+    for step in (1e-6, -1e-6):
+        first.data[...] = start + step * direction
+        ends.append(model.loss(*batch))
+    assert np.sum(first.grad * direction) == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6)
+
+
+def test_decoding_knows_nothing_of_the_balance():
+    np.testing.assert_array_equal(task()(IDS), task(balance=0.0)(IDS))
 
 
 def test_threads_and_parts_see_the_same_loss():

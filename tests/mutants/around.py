@@ -39,11 +39,7 @@ TABLE = {
         ("a model is handed to a pipeline for another task", "if kind in pipeline.tasks]", "if True]"),
         ("a run made of a folder reads sources without their frame",
          'getattr(model, "body", model).published = meta["published"]', "pass"),
-        ("a model with more ids than its tokenizer is refused", 'vocab_size=published["vocab_size"]', "vocab_size=None"),
-    ],
-    "pipelines/convert.py": [
-        ("a run made of a folder has a tokenizer of fewer ids than its model",
-         'load_tokenizer(source, published["vocab_size"])', "load_tokenizer(source)"),
+        ("a model with more ids than its tokenizer is refused", 'load_tokenizer(folder, published["vocab_size"])', "load_tokenizer(folder, None)"),
     ],
     "viz/loss_curve.py": [
         ("the moving mean looks ahead at the start, and so begins too low",

@@ -76,7 +76,7 @@ NEAREST = {
     "hub/family.py": ["hub/test_families.py", "hub/test_hostile_folders.py"],
     "hub/t5.py": ["oracle/test_oracle_hub.py"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],
-    "recipes/settings.py": ["cli/test_run_settings.py", "recipes/test_train_transformer.py"],
+    "recipes/settings.py": ["cli/test_digests_and_codes.py", "cli/test_run_settings.py", "recipes/test_train_transformer.py"],
     "recipes/recipe.py": ["recipes/test_reproduce.py"],
     "recipes/data_files.py": ["recipes/test_data_command.py"],
     "cli/reproduce.py": ["recipes/test_reproduce.py"],
@@ -156,9 +156,13 @@ class Copy:
                 os.killpg(child, signal.SIGKILL)
                 os.waitpid(child, 0)
                 return True, f"no end after {seconds} s"
-        out = log.read_text(encoding="utf-8", errors="replace")
+        out = self.log()
         failed = re.search(r"^(?:FAILED|ERROR) (\S+)", out, re.MULTILINE)
         return ended[1] != 0, failed[1].removeprefix("tests/") if failed else out.strip()[-300:]
+
+    def log(self):
+        """Return what the tests printed last."""
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
     def _run_pytest(self, paths, words, log):
         """Run pytest in this process, a fork, which has imported what is slow to import and nothing of the copy; and end."""
@@ -217,7 +221,7 @@ def run(mutants, arguments):
         words = " or ".join(sorted({steps_of(mutant.file)[0][1] for mutant in mutants}))
         wrong, what = copy.test(sorted(first), words, SECONDS_SOUND)
         if wrong:
-            print(f"the copy without any mistake fails: {what}")
+            print(f"the copy without any mistake fails: {what}\n{copy.log()}")
             return 1
         fill(copy.sound / "kernels", copy.kernels)
         print(f"{len(mutants)} mutants; the sound copy passes, {time.monotonic() - began:.0f} s", flush=True)

@@ -12,8 +12,8 @@ from tinytx.layers.linear import Linear
 class MixtureOfExperts(Layer):
     """sum_j w_j f_{e_j}(x): a linear map says which experts e a token x is sent to, and with which weights (`tinytx.ops.route`).
 
-    A forward with a tape tells it how unevenly each text used the experts (`Tape.penalise`): `tinytx.tasks.NextToken`
-    adds it to its loss; other tasks do not.
+    A forward with a tape tells it how unevenly each text used the experts (`Tape.penalise`): a task
+    adds it to its loss.
 
     Parameters
     ----------

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tinytx import hub
-from tinytx.data import DataError, load_tokenizer, save_tokenizer, tokenizer_from_dict
+from tinytx.data import DataError, save_tokenizer, tokenizer_from_dict
 from tinytx.extras import MissingExtra
 from tinytx.files import FileError
 from tinytx.hub.folder import CONFIG
-from tinytx.pipelines.load import TOKENIZERS
+from tinytx.pipelines.load import TOKENIZERS, tokenizers_of
 from tinytx.training import load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
 
@@ -75,12 +75,12 @@ def _publish(source, target):
 
 def _adopt(source, target):
     """Write the model of a folder of Hugging Face's form as a run; see `convert`."""
-    model, tokenizers, note = hub.load(source), {}, "it reads no words"
+    model, tokenizers = hub.load(source), {}
     published = getattr(model, "body", model).published
-    if "vocab_size" in published:
-        try:
-            tokenizers, note = dict.fromkeys(TOKENIZERS, load_tokenizer(source, published["vocab_size"]).to_dict()), ""
-        except (DataError, MissingExtra) as error:
-            note = str(error)
+    try:
+        tokenizers = {name: tokenizer.to_dict() for name, tokenizer in tokenizers_of(source, published).items()}
+        note = "" if tokenizers else "it reads no words"
+    except (DataError, MissingExtra) as error:
+        note = str(error)
     Path(target).mkdir(parents=True, exist_ok=True)
     return model, [save_checkpoint(target, model, step=0, published=published, **tokenizers)], note

@@ -58,11 +58,15 @@ def load_run(folder, *pipelines, own=None):
 def _published(folder, model):
     """Return what a run's checkpoint would say of a model of Hugging Face: its tokenizer, its labels, its kind."""
     published = getattr(model, "body", model).published
-    tokenizers = {}
-    if "vocab_size" in published:  # a model of images has no words
-        tokenizers = dict.fromkeys(TOKENIZERS, load_tokenizer(folder, vocab_size=published["vocab_size"]))
     task = next((name for name, cls in TASKS.items() if cls is type(model)), None)
-    return tokenizers | {"published": published, "task": task, "model": published.get("model_type")}
+    return tokenizers_of(folder, published) | {"published": published, "task": task, "model": published.get("model_type")}
+
+
+def tokenizers_of(folder, published):
+    """Return the tokenizer of a folder of Hugging Face by each name that a checkpoint knows; {} for a model of images."""
+    if "vocab_size" not in published:
+        return {}
+    return dict.fromkeys(TOKENIZERS, load_tokenizer(folder, published["vocab_size"]))
 
 
 def read_tokenizer(place, state, size, config, *roles, whose="the tokenizer"):

@@ -138,7 +138,7 @@ class Translator(NamedTuple):
         ValueError
             If the model has no cross-attention.
         """
-        if isinstance(self.model, UnifiedWords):
+        if not any("cross_attention" in name for name, _ in self.model.named_layers()):
             raise ValueError("Translator: this model has no cross-attention to draw: one stack reads source and target")
         from tinytx.viz import alignment_picture, attention_maps  # draws with matplotlib: only where it is asked for
 

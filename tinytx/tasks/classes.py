@@ -50,10 +50,11 @@ class Classes(Task):
 
     def loss(self, inputs, labels, *others, tape=None, count=None):
         """Return the mean cross-entropy of ``labels`` (B,), in nats; a label of -100 counts for nothing."""
-        loss, saved = ops.cross_entropy(self._logits(inputs, *others, tape=tape), labels, count=count)
+        listening = self._listening(tape)
+        loss, saved = ops.cross_entropy(self._logits(inputs, *others, tape=listening), labels, count=count)
         if tape is not None:
             tape.push(self, saved)
-        return loss
+        return loss + self._penalties(listening, labels, count)
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`; return as `backward`."""

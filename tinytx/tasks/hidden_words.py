@@ -176,7 +176,8 @@ class HiddenWords(Task):
         targets = check_ids(place, targets, self.vocab_size, what="target", allowed=IGNORE)
         check_shape(place, "targets", targets, np.shape(ids), "ids of shape", np.shape(ids))
         labels = self._checked(labels, len(targets))
-        hidden = self._vectors(ids, tape=tape, segments=segments, **settings)  # (B, T, D)
+        listening = self._listening(tape)
+        hidden = self._vectors(ids, tape=listening, segments=segments, **settings)  # (B, T, D)
         masked = np.flatnonzero(targets != IGNORE)  # (n,)
         x, rows = ops.select_rows(hidden, masked)  # (n, D)
         loss = self._words_loss(self._transformed(x, tape), targets.reshape(-1)[masked], tape, count=n_words)
@@ -186,7 +187,7 @@ class HiddenWords(Task):
             loss += text_loss
         if tape is not None:
             tape.push(self, _Saved(rows, texts))
-        return loss
+        return loss + self._penalties(listening, targets, n_words)
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""

@@ -43,8 +43,7 @@ class NextToken(Task):
     def loss(self, ids, targets, tape=None, *, count=None, state=None):
         """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`.
 
-        ``state`` is what the body remembers of the tokens before ``ids``; no gradient goes through it. Of a body with experts
-        the loss has their balance besides, once for each layer, times ``balance`` of the config.
+        ``state`` is what the body remembers of the tokens before ``ids``; no gradient goes through it.
         """
         listening = self._listening(tape)
         x = self._vectors(ids, tape=listening, state=state)

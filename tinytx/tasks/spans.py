@@ -69,11 +69,12 @@ class Spans(Task):
             If a position is not in its text, or an end stands before its start.
         """
         targets = self._checked(ids, starts, ends)
-        logits = self(ids, tape, segments=segments).swapaxes(1, 2)  # (B, 2, T)
+        listening = self._listening(tape)
+        logits = self(ids, listening, segments=segments).swapaxes(1, 2)  # (B, 2, T)
         loss, saved = ops.cross_entropy(logits, targets, count=count)
         if tape is not None:
             tape.push(self, saved)
-        return loss
+        return loss + self._penalties(listening, targets, count)
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""

@@ -23,7 +23,8 @@ class _Listener(Tape):
 class Task(Pretrained, Layer):
     """A body and what is asked of it; a subclass writes ``loss``, ``loss_backward``, ``count`` and ``measure``.
 
-    A task is a layer: its body and its head are children, and `tinytx.training.Trainer` trains it.
+    A task is a layer: its body and its head are children, and `tinytx.training.Trainer` trains it. Of a body with experts
+    each ``loss`` has their balance besides, once for each layer, times ``balance`` of the config.
 
     Parameters
     ----------
@@ -126,11 +127,12 @@ class Task(Pretrained, Layer):
     def _penalties(self, tape, targets, count):
         """Return what the body's layers want small (`Tape.penalise`), times ``balance`` of the config.
 
-        A row of ``targets`` (B, T) counts with its share of all that count, so the parts of a batch add up to the whole.
+        A row of ``targets`` (B, ...) counts with its share of all that count, so the parts of a batch add up to the whole.
         """
         if tape is None or not tape.penalties:
             return 0.0
-        counted = np.sum(np.asarray(targets) != self.ignored, axis=1)
+        asked = np.asarray(targets) != self.ignored
+        counted = asked.sum(axis=tuple(range(1, asked.ndim)))
         factors = self.config.balance * counted / max(1, counted.sum() if count is None else count)
         tape.dpenalty = factors.astype(tape.penalties[0].dtype)
         return float(sum(tape.dpenalty @ penalty for penalty in tape.penalties))

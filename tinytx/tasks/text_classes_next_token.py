@@ -77,13 +77,14 @@ class TextClassesNextToken(NextToken):
             `count` of the whole batch, where this is a part of it.
         """
         n_texts, n_words = (int(n) for n in (self.count(ids, labels) if count is None else count))
-        hidden = self._vectors(ids, tape=tape)  # (B, T, D)
-        words = self._words_loss(hidden, self._targets(ids), tape, count=n_words)
+        listening, targets = self._listening(tape), self._targets(ids)
+        hidden = self._vectors(ids, tape=listening)  # (B, T, D)
+        words = self._words_loss(hidden, targets, tape, count=n_words)
         logits = self.texts(hidden, tape, mask=self._words_mask(ids, self.asked.pad_id))
         loss, saved = ops.cross_entropy(logits, labels, count=n_texts)
         if tape is not None:
             tape.push(self, saved)
-        return loss + self.asked.weight * words
+        return loss + self.asked.weight * words + self._penalties(listening, targets, n_words)
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""
