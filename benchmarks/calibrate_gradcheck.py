@@ -55,7 +55,8 @@ def problem_of(name, rng, x_scale, w_scale):
     for path, array in case.arrays.items():
         array *= x_scale if path in case.batch else w_scale
     if "relu" in name and rng.random() < 0.5:  # a third of the entries are at the kink
-        case.arrays["x"][rng.random(case.arrays["x"].shape) < 0.3] = 0.0
+        first = next(array for path, array in case.arrays.items() if path in case.batch)
+        first[rng.random(first.shape) < 0.3] = 0.0
     if name not in LAYERS:
         target = lambda *arrays: case.op(*case.before, *arrays, **case.options)  # noqa: E731
         return target, tuple(case.arrays.values()), {"backward": case.op_backward}

@@ -56,6 +56,17 @@ def test_shards_are_the_whole(problem):
     assert not np.ndim(case.dy) or sum(len(shard.dy) for shard in shards) == 2
 
 
+calibrate_gradcheck = importlib.import_module("calibrate_gradcheck")
+
+
+@pytest.mark.parametrize("name", [*calibrate_gradcheck.OPS, *calibrate_gradcheck.LAYERS])
+def test_every_case_can_be_drawn(name):
+    """Kinks included, of which half of the draws have some."""
+    for seed in range(4):
+        target, inputs, _ = calibrate_gradcheck.problem_of(name, np.random.default_rng(seed), 1e-3, 1e2)
+        assert callable(target) and inputs
+
+
 # ---------------------------------------------------------------------------------------- the BERT tutorial
 
 bert_tutorial = importlib.import_module("bert_tutorial")
