@@ -32,6 +32,10 @@ def test_a_random_batch_is_one_that_the_loss_takes():
         assert images.dtype == dtype and images.shape == (5, 4, 4, 1) and np.isfinite(model.loss(images, labels))
 
 
+def test_tokens_are_patches():
+    assert model_of().n_tokens(np.zeros((5, 4, 4, 1))) == 5 * (4 + 1)
+
+
 def test_a_body_of_texts_has_no_images():
     """A vocabulary is what tasks of texts need, and only they."""
     with pytest.raises(TypeError, match="TextClasses: the config of ViT has no vocab_size: give it vocab_size, the number of tok"):

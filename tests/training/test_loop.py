@@ -27,7 +27,7 @@ class Rates(SimpleNamespace):
 class Counter:
     """A trainer that only counts: the loss of step t is 10 / t."""
 
-    grad_norm = 2.5
+    grad_norm, model = 2.5, None
 
     def __init__(self, t=0):
         self.optimizer = Rates(t=t)
@@ -75,6 +75,15 @@ def test_the_speed_is_that_of_the_steps_since_the_last_record(run, monkeypatch):
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     run(9)
     assert [record["tokens_per_second"] for record in run.records()] == [8.0] * 5
+
+
+def test_a_task_says_what_a_token_is(run, monkeypatch):
+    """An image's tokens are its patches, not its pixels."""
+    ticks = itertools.count()
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    monkeypatch.setattr(Counter, "model", SimpleNamespace(n_tokens=lambda images: 3 * len(images)))
+    run(9, batch=lambda step: (np.zeros((2, 4, 4, 1)), None))
+    assert [record["tokens_per_second"] for record in run.records()] == [6.0] * 5
 
 
 def test_without_validation_it_saves_all_the_same(run):

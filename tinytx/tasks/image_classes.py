@@ -32,6 +32,10 @@ class ImageClasses(Classes):
     needs = {"d_model": Task.needs["d_model"], "image_shape": "(height, width, channels) of an image"}
     Settings = ImageClassSettings
 
+    def n_tokens(self, inputs):
+        """Return how many patches, and class tokens, the body makes of images; or how many images, if its config does not say."""
+        return len(inputs) * getattr(self.config, "max_len", 1)
+
     def random_batch(self, rng, n, length):
         """Return n random images and classes, as `loss` takes them; how many positions there are is the config's to say."""
         images = rng.random((n, *self.config.image_shape)).astype(self.head.classifier.weight.data.dtype)

@@ -80,6 +80,10 @@ class Task(Pretrained, Layer):
         """How many words there are to say, V."""
         return self.config.vocab_size
 
+    def n_tokens(self, inputs):
+        """Return how many tokens the body reads in a batch's first array: its size, where that holds ids."""
+        return np.size(inputs)
+
     def _vectors(self, *inputs, tape, **options):
         """Return what the body makes of ids; a tape's messages then name layers by their path in the task.
 

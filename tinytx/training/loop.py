@@ -29,7 +29,7 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
     out : Path
         The folder for metrics.jsonl. Each line is a record with ``step``, ``train_loss`` (of the step's batch, before
         the update), ``learning_rate``, ``grad_norm`` (before clipping), ``tokens_per_second`` (of the batches' first
-        arrays, with padding), and ``val_loss`` if the step was followed by an evaluation.
+        arrays, with padding; `tinytx.tasks.Task.n_tokens`), and ``val_loss`` if the step was followed by an evaluation.
     evaluate : function () -> float, or None
         Returns the validation loss. None if there is no validation: then ``eval_every`` only spaces checkpoints.
     save : function ()
@@ -56,6 +56,7 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
         If a loss is NaN or infinite; the last good checkpoint is kept.
     """
     optimizer, remembered = trainer.optimizer, {} if state is None else {"state": state}
+    n_tokens = getattr(trainer.model, "n_tokens", np.size)  # a model may be no task
 
     def is_over():
         return optimizer.t >= steps or stop is not None and stop()
@@ -70,7 +71,7 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
             loss = trainer.step(*arrays, **remembered)  # not inside _saving: after an error the weights may be half updated
             t = optimizer.t
             record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
-            log.measure(record, np.size(arrays[0]))
+            log.measure(record, n_tokens(arrays[0]))
             is_due = t % eval_every == 0 and t < steps and not interrupted.is_set()
             with _saving(save):
                 try:
