@@ -2,6 +2,7 @@
 
 import numpy as np
 from cases import OpCase, features
+from recurrent_op_cases import cases as recurrent_cases
 
 from tinytx import ops
 from tinytx.ops.attention_patterns import CAUSAL, Band, Prefix, Strided
@@ -240,25 +241,6 @@ def merge(make):
     return both_outputs(OpCase(ops.merge, ops.merge_backward, arrays))
 
 
-def lstm(make, padded=False):
-    """The outputs and, behind them as two more positions, the final h and c: (B, T + 2, R)."""
-    b, t, d, r = make.sizes(4)
-    mask = np.arange(t) < make.integers(1, t, (b, 1)) if padded else None
-    arrays = {"x": make.array(b, t, d), "weight_x": make.array(d, 4 * r, scale=0.5)}
-    arrays |= {"weight_h": make.array(r, 4 * r, scale=0.5), "bias": make.array(4 * r, scale=0.5)}
-    arrays |= {"h": make.array(b, r, scale=0.5), "c": make.array(b, r)}
-
-    def forward(*arrays, **options):
-        (y, h, c), saved = ops.lstm(*arrays, **options)
-        return np.concatenate([y, h[:, None], c[:, None]], axis=1), saved
-
-    def backward(dy, saved):
-        whole = isinstance(dy, np.ndarray) and dy.ndim > 1
-        return ops.lstm_backward((dy[:, :-2], dy[:, -2], dy[:, -1]) if whole else (dy, dy, dy), saved)
-
-    return OpCase(forward, backward, arrays, batch=("x", "h", "c"), mask=mask)
-
-
 def tsne(make, exaggeration=1.0):
     n = make.sizes(1)[0] + 2
     near = np.abs(make.array(n, n)) * (1 - np.eye(n))
@@ -275,7 +257,7 @@ def tsne(make, exaggeration=1.0):
 
 
 LOSSES = ("cross_entropy", "linear_cross_entropy", "kl_divergence", "tsne")  # y is a number, and so is its gradient
-OPS = {
+OPS = recurrent_cases(ops) | {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),
     "linear transposed": linear_transposed,
@@ -314,8 +296,6 @@ OPS = {
     "kl_divergence": kl_divergence,
     "kl_divergence smoothed": lambda make: kl_divergence(make, smoothing=0.2),
     "scale": scale,
-    "lstm": lstm,
-    "lstm padded": lambda make: lstm(make, padded=True),
     "merge": merge,
     "tsne": tsne,
     "tsne exaggerated": lambda make: tsne(make, exaggeration=12.0),

@@ -37,6 +37,10 @@ NEAREST = {
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_bias.py"],
     "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],
+    **dict.fromkeys(
+        ("ops/recurrent.py", "ops/rnn.py", "ops/gru.py", "ops/lstm.py"),
+        ["ops/test_recurrent.py", "ops/test_plain.py", "ops/test_properties_of_ops.py"],
+    ),
     "ops/route.py": ["ops/test_route.py", "layers/test_mixture_of_experts.py"],
     "layers/mixture_of_experts.py": ["layers/test_mixture_of_experts.py"],
     "ops/patches.py": ["ops/test_patches.py", "ops/test_properties_of_ops.py"],

@@ -47,12 +47,6 @@ TABLE = {
         ("a slot that forgets all keeps its room", "slot.arrays = slot.arrays if slot.length else ()", "pass"),
         ("a forward that fails leaves what it wrote", "for slot, (slot.arrays, slot.length) in", "for slot, _ in"),
     ],
-    "layers/lstm.py": [
-        ("each part of a text begins with h and c of 0", "h, c = slot.arrays", "slot.arrays"),
-        ("the next part begins with h and c exchanged", "slot.arrays = tuple(final)", "slot.arrays = tuple(final[::-1])"),
-        ("the bias is drawn once, not as the sum of two",
-         "(draw(4 * d_state) + draw(4 * d_state))", "draw(4 * d_state)"),
-    ],
     "models/char_lstm.py": [
         ("each layer reads the layer above", "for layer in self.layers:", "for layer in self.layers[::-1]:"),
         ("the state is not handed on", "layer(x, tape=tape, state=state)", "layer(x, tape=tape)"),

@@ -265,7 +265,6 @@ def transformer_loss(m):
     return _sampled(layer(Loss(task(body(CONFIG, rng=_rng()))), x=IDS, others=[target]))
 
 
-LSTM = [_draw(*shape) for shape in ((2, 3, 5), (5, 16), (4, 16), (16,), (2, 4))] + [_draw(2, 4, seed=1)]
 MASK = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 0, 1], [0, 1, 0, 1, 1], [1, 1, 1, 1, 0]], bool)
 PROBLEMS = {
     "linear": lambda m: pair(m.linear, m.linear_backward, _draw(2, 3, 4), _draw(4, 5), _draw(5)),
@@ -297,8 +296,6 @@ PROBLEMS = {
     "attention bias of keys": lambda m: attention(m, bias=(2, 3, 1, 5), scale=0.6),
     "attention groups": lambda m: attention(m, groups=2),
     "attention log-sum-exp": lambda m: attention(m, log_sum_exp=True),
-    "lstm": lambda m: pair(m.lstm, m.lstm_backward, *LSTM),
-    "lstm padded": lambda m: pair(lambda *arrays: m.lstm(*arrays, mask=MASK[:2, :3]), m.lstm_backward, *LSTM),
     "merge": lambda m: pair(m.merge, m.merge_backward, _draw(3, 2, 5, 4), _draw(3, 2, 5)),
     "attention masked": lambda m: attention(m, mask=MASK),
     "attention dropout": lambda m: attention(m, dropout=0.4, key=11),
@@ -327,7 +324,6 @@ PROBLEMS = {
     "MultiHeadAttention": multi_head,
     "MultiHeadAttention memory": lambda m: multi_head(m, memory=_draw(2, 4, D)),
     "MultiHeadAttention square": lambda m: multi_head(m, memory=_draw(2, 3, D, seed=1)),
-    "LSTM": lambda m: layer(m.LSTM(D, F, rng=_rng()), 2, 3, D, others=[_draw(2, F), _draw(2, F, seed=1)]),
     "Residual pre": lambda m: residual(m, "pre"),
     "Residual post": lambda m: residual(m, "post"),
     "GatedFeedForward": lambda m: layer(m.GatedFeedForward(D, F, dropout=0.2, rng=_rng()), 2, 3, D, seed=1),

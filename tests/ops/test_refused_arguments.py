@@ -48,8 +48,12 @@ CALLS = {
         q=Q, k=Q, v=Q, bias=Q[:, :, :, :2], mask=np.ones((2, 1, 1, 2), bool), pattern=CAUSAL, scale=0.5,
         dropout=0.1, key=2, first_row=1, log_sum_exp=True,
     ),  # fmt: skip
+    "rnn": dict(x=Q[0], weight_x=W, weight_h=np.eye(4), bias=W[0], h=np.eye(2, 4), mask=np.ones((2, 1), bool), reverse=True),
+    "gru": dict(
+        x=Q[0], weight_x=W[:, :3], weight_h=X[:1], bias_x=X[0], bias_h=X[1], h=X[:, :1], mask=np.ones((2, 1), bool), reverse=True
+    ),  # fmt: skip
     "lstm": dict(
-        x=Q[0], weight_x=W, weight_h=W[:1], bias=W[0], h=X[:, :1], c=X[:, 1:2], mask=np.ones((2, 1), bool)
+        x=Q[0], weight_x=W, weight_h=W[:1], bias=W[0], h=X[:, :1], c=X[:, 1:2], mask=np.ones((2, 1), bool), reverse=True
     ),
     "merge": dict(ys=Q, lses=Q[..., 0]),
     "cross_entropy": dict(logits=X, targets=[0, 2], ignore_index=-1, label_smoothing=0.1, count=3),
@@ -96,7 +100,7 @@ NUMBERS = {"an array": np.ones(2), "a list": [0.5], "a text": "0.5", "complex": 
 WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
-FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "ys", "lses", "logits", "y", "p", "images", "weights")
+FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
@@ -104,7 +108,7 @@ KINDS |= dict.fromkeys(("first_row", "start", "max_len", "n_rows", "n_columns", 
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
-KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["renormalise"] = KINDS["doubled"]
+KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["reverse"] = KINDS["renormalise"] = KINDS["doubled"]
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}

@@ -64,18 +64,27 @@ def merge(ys, lses):
     return torch.cat([(lses.softmax(0)[..., None] * ys).sum(0), lses.logsumexp(0)[..., None]], -1)
 
 
-def lstm(x, weight_x, weight_h, bias, h, c, mask):
-    """``torch.nn.LSTM``, which takes padded sequences packed."""
-    layer = torch.nn.LSTM(x.shape[2], h.shape[1], batch_first=True, dtype=x.dtype)
-    weights = (weight_x.T, weight_h.T, bias, torch.zeros_like(bias))
-    if mask is not None:
-        lengths = torch.tensor(mask.sum(axis=1))
-        x = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    named = dict(zip((name for name, _ in layer.named_parameters()), weights, strict=True))
-    y, (h, c) = torch.func.functional_call(layer, named, (x, (h[None], c[None])))
-    if mask is not None:
-        y = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=mask.shape[1])[0]
-    return torch.cat([y, h[0][:, None], c[0][:, None]], 1)
+def recurrent(kind):
+    """A layer of ``torch.nn``, which takes padded sequences packed; of one in both directions, the wanted one."""
+
+    def oracle(x, weight_x, weight_h, *others, mask, reverse=False):
+        lstm = kind is torch.nn.LSTM
+        *biases, h = others[:-1] if lstm else others
+        biases = biases if len(biases) == 2 else [*biases, torch.zeros_like(biases[0])]
+        layer = kind(x.shape[2], h.shape[1], batch_first=True, bidirectional=reverse, dtype=x.dtype)
+        weights = [weight_x.T, weight_h.T, *biases] * (2 if reverse else 1)
+        named = dict(zip((name for name, _ in layer.named_parameters()), weights, strict=True))
+        initial = tuple(torch.stack([state] * (2 if reverse else 1)) for state in ([h, others[-1]] if lstm else [h]))
+        if mask is not None:
+            lengths = torch.tensor(mask.sum(axis=1))
+            x = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, final = torch.func.functional_call(layer, named, (x, initial if lstm else initial[0]))
+        if mask is not None:
+            y = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=mask.shape[1])[0]
+        final = [state[-1][:, None] for state in (final if lstm else [final])]
+        return torch.cat([y[..., -h.shape[1] :], *final], 1)
+
+    return lambda case: oracle
 
 
 def kept(x, p, key, first_row):
@@ -177,7 +186,9 @@ ORACLES = {
     "tsne": tsne,
     "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,
-    "lstm": lambda case: lstm,
+    "rnn": recurrent(torch.nn.RNN),
+    "gru": recurrent(torch.nn.GRU),
+    "lstm": recurrent(torch.nn.LSTM),
     "merge": lambda case: merge,
     "pool": lambda case: pool,
     "prepend": lambda case: lambda x, weight: torch.cat([weight.expand(len(x), -1, -1), x], 1),

@@ -20,6 +20,7 @@ from tinytx.ops.dropout import dropout, dropout_backward
 from tinytx.ops.embedding import embedding, embedding_backward
 from tinytx.ops.gate import gate, gate_backward
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from tinytx.ops.gru import gru, gru_backward
 from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
 from tinytx.ops.linear import linear, linear_backward
@@ -32,6 +33,7 @@ from tinytx.ops.positions import add_positions, add_positions_backward, sinusoid
 from tinytx.ops.prepend import prepend, prepend_backward
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
+from tinytx.ops.rnn import rnn, rnn_backward
 from tinytx.ops.rotate import rotary_frequencies, rotate, rotate_backward
 from tinytx.ops.route import balance, balance_backward, by_expert, route, route_backward
 from tinytx.ops.scale import scale, scale_backward
@@ -67,6 +69,8 @@ __all__ = [
     "gelu_backward",
     "gelu_tanh",
     "gelu_tanh_backward",
+    "gru",
+    "gru_backward",
     "kl_divergence",
     "kl_divergence_backward",
     "layer_norm",
@@ -89,6 +93,8 @@ __all__ = [
     "relu_backward",
     "rms_norm",
     "rms_norm_backward",
+    "rnn",
+    "rnn_backward",
     "rotary_frequencies",
     "rotate",
     "rotate_backward",

@@ -1,41 +1,126 @@
-"""Recurrent operations in plain NumPy, for `tinytx.ops.plain`: each position is a few lines of whole rows."""
+"""Recurrent operations in plain NumPy, for `tinytx.ops.plain`: each position is a few lines of whole rows.
+
+Numbers in comments are those of the page of the cell; "recurrent" stands before those of ``recurrent.py``.
+"""
 
 import numpy as np
 
 
-def lstm(x, weight_x, weight_h, bias, h=None, c=None, *, mask=None):
+def rnn(x, weight_x, weight_h, bias, h=None, *, mask=None, reverse=False):
+    """Return the outputs (B, T, R) of all positions, and the final h (B, R)."""
+    h, mask, y = _start(h, x, weight_h), _mask(x, mask), np.zeros((*x.shape[:2], len(weight_h)), x.dtype)
+    steps = []
+    for t in _order(x, reverse):
+        new = np.tanh(x[:, t] @ weight_x + h @ weight_h + bias)  # (1)
+        steps.append((t, h, new))
+        h = np.where(mask[:, t], new, h)
+        y[:, t] = np.where(mask[:, t], h, 0)
+    return (y, h), (x, weight_x, weight_h, mask, steps)
+
+
+def rnn_backward(dy, saved):
+    """Return (dx, dweight_x, dweight_h, dbias, dh)."""
+    x, weight_x, weight_h, mask, steps = saved
+    (dy, dh), total = _gradients(dy, x), _Sums(x, weight_x)
+    for t, h, new in reversed(steps):
+        here = mask[:, t]
+        da = np.where(here, (dh + dy[:, t]) * (1 - new) * (1 + new), 0)  # (2)
+        dh = np.where(here, da @ weight_h.T, dh)  # recurrent (3)
+        total.add(t, h, da, da)
+    return total.dx, *total.dweights, total.dbiases[0], dh
+
+
+def gru(x, weight_x, weight_h, bias_x, bias_h, h=None, *, mask=None, reverse=False):
+    """Return the outputs (B, T, R) of all positions, and the final h (B, R)."""
+    h, mask, y = _start(h, x, weight_h), _mask(x, mask), np.zeros((*x.shape[:2], len(weight_h)), x.dtype)
+    steps = []
+    for t in _order(x, reverse):
+        p_r, p_z, p_n = np.split(x[:, t] @ weight_x + bias_x, 3, axis=1)
+        q_r, q_z, q_n = np.split(h @ weight_h + bias_h, 3, axis=1)  # (1)
+        r, z = 1 / (1 + np.exp(-p_r - q_r)), 1 / (1 + np.exp(-p_z - q_z))  # (2)
+        n = np.tanh(p_n + r * q_n)  # (3)
+        steps.append((t, h, r, z, n, q_n))
+        h = np.where(mask[:, t], (1 - z) * n + z * h, h)  # (4)
+        y[:, t] = np.where(mask[:, t], h, 0)
+    return (y, h), (x, weight_x, weight_h, mask, steps)
+
+
+def gru_backward(dy, saved):
+    """Return (dx, dweight_x, dweight_h, dbias_x, dbias_h, dh)."""
+    x, weight_x, weight_h, mask, steps = saved
+    (dy, dh), total = _gradients(dy, x), _Sums(x, weight_x)
+    for t, h, r, z, n, q_n in reversed(steps):
+        here = mask[:, t]
+        dh_here = np.where(here, dh + dy[:, t], 0)
+        da_n, da_z = dh_here * (1 - z) * (1 - n) * (1 + n), dh_here * (h - n) * z * (1 - z)  # (5), (6)
+        da_r = da_n * q_n * r * (1 - r)  # (7)
+        dp, dq = np.concatenate([da_r, da_z, da_n], axis=1), np.concatenate([da_r, da_z, da_n * r], axis=1)  # (8)
+        dh = np.where(here, dh_here * z + dq @ weight_h.T, dh)  # (9)
+        total.add(t, h, dp, dq)
+    return total.dx, *total.dweights, *total.dbiases, dh
+
+
+def lstm(x, weight_x, weight_h, bias, h=None, c=None, *, mask=None, reverse=False):
     """Return the outputs (B, T, R) of all positions, and the final h and c (B, R)."""
-    (b, t, _), units = x.shape, len(weight_h)
-    h, c = (np.zeros((b, units), x.dtype) if array is None else array for array in (h, c))
-    mask = np.broadcast_to(True if mask is None else mask, (b, t))[..., None]
-    y, steps = np.zeros((b, t, units), x.dtype), []
-    for n in range(t):
-        z = x[:, n] @ weight_x + h @ weight_h + bias  # (1)
-        gates = 1 / (1 + np.exp(-z))
-        i, f, _, o = np.split(gates, 4, axis=1)
+    h, c, mask = _start(h, x, weight_h), _start(c, x, weight_h), _mask(x, mask)
+    y, steps = np.zeros((*x.shape[:2], len(weight_h)), x.dtype), []
+    for t in _order(x, reverse):
+        z = x[:, t] @ weight_x + h @ weight_h + bias  # (1)
+        i, f, _, o = np.split(1 / (1 + np.exp(-z)), 4, axis=1)
         g = np.tanh(np.split(z, 4, axis=1)[2])  # (2)
         u = np.tanh(f * c + i * g)
-        steps.append((h, c, i, f, g, o, u))
-        c = np.where(mask[:, n], f * c + i * g, c)  # (3)
-        h = np.where(mask[:, n], o * u, h)  # (4)
-        y[:, n] = np.where(mask[:, n], h, 0)
+        steps.append((t, h, c, i, f, g, o, u))
+        c = np.where(mask[:, t], f * c + i * g, c)  # (3)
+        h = np.where(mask[:, t], o * u, h)  # (4)
+        y[:, t] = np.where(mask[:, t], h, 0)
     return (y, h, c), (x, weight_x, weight_h, mask, steps)
 
 
 def lstm_backward(dy, saved):
     """Return (dx, dweight_x, dweight_h, dbias, dh, dc)."""
     x, weight_x, weight_h, mask, steps = saved
-    dy, dh, dc = (0 if array is None else array for array in dy)
-    dx, dweight_x, dweight_h, dbias = np.zeros_like(x), 0, 0, 0
-    for n, (h, c, i, f, g, o, u) in reversed([*enumerate(steps)]):
-        here = mask[:, n]
-        dh_here = np.where(here, dh + dy[:, n], 0)
+    (dy, dh, dc), total = _gradients(dy, x), _Sums(x, weight_x)
+    for t, h, c, i, f, g, o, u in reversed(steps):
+        here = mask[:, t]
+        dh_here = np.where(here, dh + dy[:, t], 0)
         dc_here = np.where(here, dc + dh_here * o * (1 - u) * (1 + u), 0)  # (5)
         dz_i, dz_f = dc_here * g * i * (1 - i), dc_here * c * f * (1 - f)  # (7), (8)
         dz_g, dz_o = dc_here * i * (1 - g) * (1 + g), dh_here * u * o * (1 - o)  # (8), (6)
         dz = np.concatenate([dz_i, dz_f, dz_g, dz_o], axis=1)
         dc = np.where(here, dc_here * f, dc)  # (9)
-        dh = np.where(here, dz @ weight_h.T, dh)  # (10)
-        dx[:, n] = dz @ weight_x.T  # (11)
-        dweight_x, dweight_h, dbias = dweight_x + x[:, n].T @ dz, dweight_h + h.T @ dz, dbias + dz.sum(axis=0)
-    return dx, dweight_x, dweight_h, dbias, dh, dc
+        dh = np.where(here, dz @ weight_h.T, dh)  # recurrent (3)
+        total.add(t, h, dz, dz)
+    return total.dx, *total.dweights, total.dbiases[0], dh, dc
+
+
+def _start(state, x, weight_h):
+    return np.zeros((len(x), len(weight_h)), x.dtype) if state is None else state
+
+
+def _mask(x, mask):
+    return np.broadcast_to(True if mask is None else mask, x.shape[:2])[..., None]
+
+
+def _order(x, reverse):
+    return range(x.shape[1])[::-1] if reverse else range(x.shape[1])
+
+
+def _gradients(dy, x):
+    """Return the gradients of y and of the final states, zeros for one that is None."""
+    dy, *final = dy
+    units = next(array for array in (dy, *final) if array is not None).shape[-1]
+    dy = np.zeros((*x.shape[:2], units), x.dtype) if dy is None else dy
+    return dy, *(dy[:, 0] * 0 if array is None else array for array in final)
+
+
+class _Sums:
+    """The gradients of x, weights and biases, position by position: (4) of recurrent."""
+
+    def __init__(self, x, weight_x):
+        self.x, self.weight_x, self.dx, self.dweights, self.dbiases = x, weight_x, np.zeros_like(x), [0, 0], [0, 0]
+
+    def add(self, t, h_before, dp, dq):
+        """Add those of position t."""
+        self.dx[:, t] = dp @ self.weight_x.T
+        self.dweights = [self.dweights[0] + self.x[:, t].T @ dp, self.dweights[1] + h_before.T @ dq]
+        self.dbiases = [self.dbiases[0] + dp.sum(axis=0), self.dbiases[1] + dq.sum(axis=0)]

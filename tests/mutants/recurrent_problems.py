@@ -1,0 +1,32 @@
+"""More problems for `by_gradcheck`: recurrent operations and layers."""
+
+from mutants.problems import MASK, D, F, _draw, _rng, layer, pair
+from tinytx.ops.gru import CELL as GRU
+from tinytx.ops.lstm import CELL as LSTM
+
+
+def arrays_of(parts, biases, states):
+    """Two rows of three positions of five numbers, four units."""
+    arrays = [_draw(*shape) for shape in ((2, 3, 5), (5, 4 * parts), (4, 4 * parts))]
+    return arrays + [_draw(4 * parts, seed=n) for n in range(biases)] + [_draw(2, 4, seed=n) for n in range(states)]
+
+
+def along(m, cell, reverse=False):
+    """A cell that goes along a sequence with padding, by the changed `tinytx.ops.recurrent`."""
+    biases, states = len(cell.biases), len(cell.states)
+
+    def forward(x, weight_x, weight_h, *others):
+        return m.forward(cell, x, weight_x, weight_h, others[:biases], others[biases:], MASK[:2, :3], reverse)
+
+    return pair(forward, lambda dy, saved: m.backward(cell, dy, saved), *arrays_of(cell.parts, biases, states))
+
+
+PROBLEMS = {
+    "recurrent lstm": lambda m: along(m, LSTM),
+    "recurrent gru": lambda m: along(m, GRU),
+    "recurrent gru reversed": lambda m: along(m, GRU, reverse=True),
+    "rnn": lambda m: pair(m.rnn, m.rnn_backward, *arrays_of(1, 1, 1)),
+    "gru": lambda m: pair(m.gru, m.gru_backward, *arrays_of(3, 2, 1)),
+    "lstm": lambda m: pair(m.lstm, m.lstm_backward, *arrays_of(4, 1, 2)),
+    "LSTM": lambda m: layer(m.LSTM(D, F, rng=_rng()), 2, 3, D, others=[_draw(2, F), _draw(2, F, seed=1)]),
+}

@@ -1,0 +1,47 @@
+"""The cases of recurrent operations: part of `op_cases.OPS`."""
+
+import numpy as np
+from cases import OpCase
+
+CELLS = {"rnn": (1, ("bias",), ("h",)), "gru": (3, ("bias_x", "bias_h"), ("h",)), "lstm": (4, ("bias",), ("h", "c"))}
+
+
+def recurrent(ops, name, make, padded=False, reverse=False):
+    """The outputs and, behind them as more positions, the final states: (B, T + 1, R), or (B, T + 2, R) of an LSTM.
+
+    ``ops`` is `tinytx.ops`, or what stands in its place.
+    """
+    op, op_backward, (parts, biases, states) = getattr(ops, name), getattr(ops, f"{name}_backward"), CELLS[name]
+    b, t, d, r = make.sizes(4)
+    mask = np.arange(t) < make.integers(1, t, (b, 1)) if padded else None
+    arrays = {"x": make.array(b, t, d), "weight_x": make.array(d, parts * r, scale=0.5)}
+    arrays |= {"weight_h": make.array(r, parts * r, scale=0.5)}
+    arrays |= {bias: make.array(parts * r, scale=0.5) for bias in biases}
+    arrays |= {state: make.array(b, r, scale=0.5 if state == "h" else 1.0) for state in states}
+
+    def forward(*arrays, **options):
+        (y, *final), saved = op(*arrays, **options)
+        return np.concatenate([y, *(array[:, None] for array in final)], axis=1), saved
+
+    def backward(dy, saved):
+        if not (isinstance(dy, np.ndarray) and dy.ndim > 1):
+            return op_backward((dy,) * (1 + len(states)), saved)
+        cut = dy.shape[1] - len(states)
+        return op_backward((dy[:, :cut], *(dy[:, cut + n] for n in range(len(states)))), saved)
+
+    options = {"mask": mask} | ({"reverse": True} if reverse else {})
+    return OpCase(forward, backward, arrays, batch=("x", *states), **options)
+
+
+def cases(ops):
+    """Return {name: function (Maker) -> OpCase}."""
+    return {
+        "rnn": lambda make: recurrent(ops, "rnn", make),
+        "rnn padded, reversed": lambda make: recurrent(ops, "rnn", make, padded=True, reverse=True),
+        "gru": lambda make: recurrent(ops, "gru", make),
+        "gru padded": lambda make: recurrent(ops, "gru", make, padded=True),
+        "gru padded, reversed": lambda make: recurrent(ops, "gru", make, padded=True, reverse=True),
+        "lstm": lambda make: recurrent(ops, "lstm", make),
+        "lstm padded": lambda make: recurrent(ops, "lstm", make, padded=True),
+        "lstm padded, reversed": lambda make: recurrent(ops, "lstm", make, padded=True, reverse=True),
+    }

@@ -1,0 +1,174 @@
+r"""What recurrent nets share: the way along a sequence, with any cell. The cells are ``rnn.py``, ``gru.py`` and ``lstm.py``.
+
+Derivation
+----------
+A recurrent layer reads a sequence one position after the other, and carries a state along: R numbers h, which it also
+puts out, and those of c if the cell is an LSTM. With h' for that of the position before, a position computes
+
+    p = x Wx,   q = h' Wh                                                (1)
+
+and its cell makes the new state of p, q, biases and the old state.
+
+Backward goes from the last position to the first. h of a position moves the loss in two ways: as the output y of this
+position, and through the next one. So
+
+    dh = dy + what the next position sends by (3);                       (2)
+
+after the last position, what is sent is the gradient of the final h. Of dh (and dc) the cell makes dp and dq. It also
+says which part of dh reaches h' past (1), such as a gate that lets h' through. All that h' gets is
+
+    dh' = this part + dq Wh^T.                                           (3)
+
+All positions use the same weights, so their gradients are sums over positions and rows. With the rows of all positions
+below each other, they are those of a linear map, (2) to (4) of ``linear.py``, and need no loop:
+
+    dX = dP Wx^T,   dWx = X^T dP,   dWh = H'^T dQ,   dbx = sum dP,   dbh = sum dQ.      (4)
+
+The state before the first position has a gradient too: what (3) sends there. Backpropagation through time is truncated
+by not using it: the next part of a long text begins with the last state of this one as a constant.
+
+At padding (the mask is False) nothing happens: the state stays as it is, and y is 0. Backward sends the state's gradient
+through unchanged, and dp and dq are 0, so that (4) needs no mask.
+
+From right to left (``reverse``) only the order changes: "before" is then the position on the right. Padding at the end
+comes first, and the state stays what it was at the start until the text begins.
+
+Two things make this fast. p of (1) and all of (4) are large products over T B rows; only h' Wh and dq Wh^T are computed
+position by position. And time is the first axis of every array, so that a position is one block of memory.
+
+A net with more in its loop, such as a decoder that attends at each position, has a loop of its own, and imports the
+step of a cell from its page.
+"""
+
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+from tinytx.arguments import check_flag
+from tinytx.ops.linear import product
+from tinytx.shapes import check_axes, check_float, check_gradient, check_mask, check_shape, contiguous, rows
+
+
+class Cell(NamedTuple):
+    """What happens at one position. Arrays of a position are C-contiguous; G is the number of ``parts``."""
+
+    name: str  # of the operation, for messages
+    parts: int  # p and q have G R columns
+    states: tuple  # names of the arrays (B, R) that go along; h is the first
+    biases: tuple  # names of the arrays (G R,): one, or one of p and one of q; then dq differs from dp, too
+    n_kept: int  # arrays (B, R) that a step keeps for its backward beside what it makes of p
+    step: Callable  # (*states, p, *kept, q, *biases, *states before): p (B, G R) becomes what backward needs of it
+    step_backward: Callable  # (*dp and dq, *dstates, p, *kept, *states, *states before): dstates become those of (3)
+
+
+class Saved(NamedTuple):
+    x: np.ndarray  # (T, B, D)
+    weight_x: np.ndarray  # (D, G R)
+    weight_h: np.ndarray  # (R, G R)
+    gates: np.ndarray  # (T, B, G R), what the steps made of p
+    kept: tuple  # of arrays (T, B, R)
+    states: tuple  # of arrays (T + 1, B, R): h, and c; with the one before the first position at 0, or at T if reversed
+    mask: np.ndarray  # (T, B), bool
+    reverse: bool
+
+
+def forward(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
+    """Return ((y, *final states), saved). `tinytx.ops.lstm` says what the arguments are."""
+    initial, mask, reverse = _checked(cell, x, weight_x, weight_h, biases, initial, mask, reverse)
+    (b, t, _), units = x.shape, len(weight_h)
+    x, mask, recurrent, *biases = (contiguous(array) for array in (x.swapaxes(0, 1), mask.T, weight_h, *biases))
+    gates = product(rows(x), weight_x).reshape(t, b, cell.parts * units)  # p of (1)
+    kept = tuple(np.empty((t, b, units), x.dtype) for _ in range(cell.n_kept))
+    states = tuple(np.empty((t + 1, b, units), x.dtype) for _ in initial)
+    for state, first in zip(states, initial):
+        state[t if reverse else 0] = first
+    q, padded = np.empty((b, cell.parts * units), x.dtype), ~mask.all(axis=1)
+    for step, before, after in _order(t, reverse):
+        old, new = [state[before] for state in states], [state[after] for state in states]
+        np.matmul(old[0], recurrent, out=q)  # q of (1)
+        cell.step(*new, gates[step], *(array[step] for array in kept), q, *biases, *old)
+        if padded[step]:
+            for array, stays in zip(new, old):
+                array[~mask[step]] = stays[~mask[step]]
+    final = [state[0 if reverse else t].copy() for state in states]
+    y = _outputs(states[0], reverse).swapaxes(0, 1).copy()
+    y[~mask.T] = 0
+    return (y, *final), Saved(x, weight_x, weight_h, gates, kept, states, mask, reverse)
+
+
+def _order(t, reverse):
+    """Return (position, index of the state before it, index of the one after it), from the first read to the last."""
+    order = [(step, step + 1, step) if reverse else (step, step, step + 1) for step in range(t)]
+    return order[::-1] if reverse else order
+
+
+def _outputs(h, reverse):
+    """Return the h (T, B, R) after each position."""
+    return h[:-1] if reverse else h[1:]
+
+
+def _checked(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
+    """Return the initial states, 0 for one that is None, a mask (B, T), and reverse; raise TypeError or ValueError."""
+    place, biases = cell.name, dict(zip(cell.biases, biases))
+    given = {name: array for name, array in zip(cell.states, initial) if array is not None}
+    check_float(place, x=x, weight_x=weight_x, weight_h=weight_h, **biases, **given)
+    check_axes(place, "x", x, "(B, T, D)")
+    check_axes(place, "weight_h", weight_h, f"(R, {cell.parts} R)")
+    (b, t, d), units = x.shape, len(weight_h)
+    wide, both = cell.parts * units, ("x and weight_h of shapes", x.shape, "and", weight_h.shape)
+    check_shape(place, "weight_h", weight_h, (units, wide), "its first axis")
+    check_shape(place, "weight_x", weight_x, (d, wide), *both)
+    for name, array in biases.items():
+        check_shape(place, name, array, (wide,), "weight_h of shape", weight_h.shape)
+    for name, array in given.items():
+        check_shape(place, name, array, (b, units), *both)
+    mask = np.broadcast_to(True if mask is None else check_mask(place, mask, (b, t)), (b, t))
+    initial = [np.zeros((b, units), x.dtype) if array is None else array for array in initial]
+    return initial, mask, check_flag(place, "reverse", reverse)
+
+
+def backward(cell, dy, saved):
+    """Return (dx, dweight_x, dweight_h, *dbiases, *dstates), the last of the states before the first position.
+
+    Parameters
+    ----------
+    cell : Cell
+    dy : tuple of arrays (B, T, R), (B, R), ...
+        The gradients of y and of the final states; None for those that nothing uses.
+    saved : Saved
+    """
+    x, weight_x, weight_h, gates, kept, states, mask, reverse = saved
+    dy, dstates = _checked_gradients(cell, dy, saved)
+    dpre = [np.empty_like(gates) for _ in cell.biases]  # dp and, where it differs, dq
+    recurrent, sent, padded = contiguous(weight_h.T), np.empty_like(dstates[0]), ~mask.all(axis=1)
+    for step, before, after in reversed(_order(len(x), reverse)):
+        here, padding = [array[step] for array in dpre], ~mask[step]
+        held = [dstate[padding] for dstate in dstates] if padded[step] else ()
+        dstates[0] += dy[step]  # (2)
+        old, new = (state[before] for state in states), (state[after] for state in states)
+        cell.step_backward(*here, *dstates, gates[step], *(array[step] for array in kept), *new, *old)
+        if padded[step]:
+            for array, values in (*zip(dstates, held), *((array, 0) for array in here)):
+                array[padding] = values
+        dstates[0] += np.matmul(here[-1], recurrent, out=sent)  # (3)
+    dp, dq = rows(dpre[0]), rows(dpre[-1])  # (T B, G R)
+    dx = product(dp, weight_x.T).reshape(x.shape).swapaxes(0, 1).copy()  # (4)
+    dweights = product(rows(x).T, dp), product(rows(_outputs(states[0], not reverse)).T, dq)
+    ones = np.ones(len(dp), x.dtype)
+    return dx, *dweights, *(ones @ rows(array) for array in dpre), *dstates
+
+
+def _checked_gradients(cell, dy, saved):
+    """Return dy (T, B, R), and copies of the gradients of the final states; raise TypeError or ValueError."""
+    place, (t, b, units) = f"{cell.name}_backward", (*saved.mask.shape, len(saved.weight_h))
+    if not (isinstance(dy, tuple) and len(dy) == 1 + len(cell.states)):
+        expected = ", ".join(f"d{name}" for name in ("y", *cell.states))
+        returned = ", ".join(("y", *cell.states))
+        raise TypeError(f"{place}: dy is not ({expected}), expected because the forward returned ({returned})")
+    used, parts = any(array is not None for array in dy), []
+    for array, shape in zip(dy, ((b, t, units), *[(b, units)] * len(cell.states))):
+        array = np.zeros(shape, saved.x.dtype) if array is None and used else array
+        check_gradient(place, array, shape, saved.x.dtype, "what the forward returned")
+        parts.append(array)
+    dy, *dstates = parts
+    return contiguous(dy.swapaxes(0, 1)), [dstate.copy("C") for dstate in dstates]
