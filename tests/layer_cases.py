@@ -6,11 +6,11 @@ Every parameter is random, biases and layer norm's gain included: a backward tha
 import numpy as np
 from blocks import make_block
 from cases import LayerCase, features
+from recurrent_layer_cases import RECURRENT_LAYERS
 from row_layer_cases import ROW_LAYERS
 
 from tinytx.core import Layer, Tape
 from tinytx.layers import (
-    LSTM,
     Activation,
     Alibi,
     Checkpoint,
@@ -236,14 +236,6 @@ def dot_product(make, bias=False):
     return LayerCase(make, lambda dtype: DotProduct(pattern=Band(1, None), scale=0.7), inputs)
 
 
-def lstm(make, begun=False, padded=False):
-    b, t, d, r = make.sizes(4)
-    begun = {"h": make.array(b, r, scale=0.5), "c": make.array(b, r)} if begun else {}
-    mask = np.arange(t) < make.integers(1, t, (b, 1)) if padded else None
-    inputs = {"x": make.array(b, t, d)} | begun
-    return LayerCase(make, lambda dtype: LSTM(d, r, rng=rng(), dtype=dtype), inputs, mask=mask)
-
-
 def residual(make, **options):
     b, t, d, f = make.sizes(4)
     d = features(d)
@@ -296,7 +288,7 @@ def decoder_block(make, reach=0.25, masked=False, **options):
     )
 
 
-LAYERS = ROW_LAYERS | {
+LAYERS = ROW_LAYERS | RECURRENT_LAYERS | {
     "Linear": linear,
     "Linear without bias": lambda make: linear(make, bias=False),
     "TiedLinear": tied_linear,
@@ -345,9 +337,7 @@ LAYERS = ROW_LAYERS | {
     "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, core={"pattern": CAUSAL}),
     "LowRankLinear": low_rank,
     "LowRankLinear dropout": lambda make: low_rank(make, dropout=0.4),
-    "LSTM": lstm,
     "Pool": pool,
-    "LSTM begun, padded": lambda make: lstm(make, begun=True, padded=True),
     "Residual pre": residual,
     "Residual post": lambda make: residual(make, norm_order="post"),
     "Residual pre, dropout": lambda make: residual(make, dropout=0.3),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinytx.layers import (
+    GRU,
     LSTM,
     Activation,
     Embedding,
@@ -44,6 +45,7 @@ def test_every_parameter_has_the_dtype_asked_for(dtype):
         FeedForward(3, 5, **options),
         MultiHeadAttention(4, 2, **options),
         LSTM(3, 4, **options),
+        GRU(3, 4, **options),
         LayerNorm(3, dtype=dtype),
     ]
     for layer in layers:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinytx.layers import (
+    GRU,
     LSTM,
     Activation,
     DotProduct,
@@ -14,6 +15,7 @@ from tinytx.layers import (
     LearnedPositions,
     Linear,
     MultiHeadAttention,
+    RecurrentStack,
     SinusoidalPositions,
     causal_mask,
     padding_mask,
@@ -47,6 +49,8 @@ REFUSED = {
     "LSTM: d_in": (lambda value: LSTM(value, 3, rng=rng()), NO_SIZES),
     "LSTM: d_state": (lambda value: LSTM(3, value, rng=rng()), NO_SIZES),
     "LSTM: dtype": (lambda value: LSTM(2, 3, rng=rng(), dtype=value), NO_DTYPES),
+    "GRU: reverse": (lambda value: GRU(2, 3, reverse=value, rng=rng()), [None, 0, 1, "left"]),
+    "Dropout: p ": (lambda value: RecurrentStack([LSTM(2, 3, rng=rng())], dropout=value), [*NO_NUMBERS, -0.1, 1]),
     "Dropout: p": (Dropout, [*NO_NUMBERS, -0.1, 1, True]),
     "MultiHeadAttention: d_model": (lambda value: MultiHeadAttention(value, 1, rng=rng()), NO_SIZES),
     "MultiHeadAttention: n_heads": (lambda value: MultiHeadAttention(4, value, rng=rng()), [2.0, "2", None, True, 2**70]),

@@ -59,10 +59,19 @@ GRADIENTS = {
         ("i and g exchanged", "wrong operand", "lstm",
          "i, g = gates[row, k], gates[row, 2 * units + k]\n            dz", "g, i = gates[row, k], gates[row, 2 * units + k]\n            dz"),
     ],
-    "layers/lstm.py": [
-        ("dWx twice", "factor", "LSTM", "self.weight_x.add_grad(dweight_x", "self.weight_x.add_grad(2 * dweight_x"),
-        ("bias gets no gradient", "missing term", "LSTM", "self.bias.add_grad(dbias", "self.bias.add_grad(0 * dbias"),
-        ("dh and dc exchanged", "wrong operand", "LSTM", "(dx, dh, dc) if", "(dx, dc, dh) if"),
+    "layers/recurrent.py": [
+        ("gradients twice", "factor", "LSTM", "add_grad(gradients.pop(0), fresh=True)", "add_grad(2 * gradients.pop(0))"),
+        ("dh and dc exchanged", "wrong operand", "LSTM", "return (dx, *gradients) if", "return (dx, *gradients[::-1]) if"),
+        ("dx of the layer from the right forgotten", "missing term", "Bidirectional",
+         "return (dx_left + dx_right, *", "return (dx_left, *"),
+        ("both layers get the first half of dy", "wrong operand", "Bidirectional", "dy[..., width:])", "dy[..., :width])"),
+        ("states of both layers exchanged", "wrong operand", "Bidirectional", "*dleft, *dright) if", "*dright, *dleft) if"),
+        ("gradients of final states go to another layer", "wrong operand", "RecurrentStack",
+         "dfinal[-layer.n_states :], dfinal[: -layer.n_states]", "dfinal[: layer.n_states], dfinal[layer.n_states :]"),
+        ("first states of the last layer come first", "wrong operand", "RecurrentStack",
+         "dinitial = before + dinitial", "dinitial = dinitial + before"),
+        ("gradients of final states forgotten", "missing term", "RecurrentStack",
+         "_tuple(layer.backward((dx, *own), tape))", "_tuple(layer.backward((dx, *(None for _ in own)), tape))"),
     ],
 }  # fmt: skip
 TABLE = {
@@ -91,10 +100,15 @@ TABLE = {
         ("i and o exchanged", "c[row, k] = z[units + k] * before[k] + z[k] *", "c[row, k] = z[units + k] * before[k] + z[3 * units + k] *"),
         ("all rows have the cell of the first", "c_before[row]\n", "c_before[0]\n"),
     ],
-    "layers/lstm.py": [
-        ("each part of a text begins with h and c of 0", "h, c = slot.arrays", "slot.arrays"),
-        ("the next part begins with h and c exchanged", "slot.arrays = tuple(final)", "slot.arrays = tuple(final[::-1])"),
-        ("the bias is drawn once, not as the sum of two",
-         "(draw(4 * d_state) + draw(4 * d_state))", "draw(4 * d_state)"),
+    "layers/recurrent.py": [
+        ("each part of a text begins with a state of 0", "arrays = initial if slot is None else slot.arrays", "arrays = initial"),
+        ("the next part begins with h and c exchanged", "slot.arrays = tuple(states)", "slot.arrays = tuple(states[::-1])"),
+        ("the bias is drawn once, not as the sum of two", "[sum(biases)]", "[biases[0]]"),
+        ("padding is read", "mask=mask, reverse=self.reverse)", "reverse=self.reverse)"),
+        ("the layer from the right reads padding", "*initial[n:], tape, **options)", '*initial[n:], tape, **options | {"mask": None})'),
+        ("a layer begins with the state of another",
+         "left[: layer.n_states], left[layer.n_states :]", "left[-layer.n_states :], left[: -layer.n_states]"),
+        ("nothing is dropped between layers", "x = self.dropout(x, tape) if n else x", "x = Dropout(0.0)(x, tape) if n else x"),
+        ("a state from the right is let through", "if slot is not None and (initial or self.reverse):", "if slot is not None and initial:"),
     ],
 }  # fmt: skip

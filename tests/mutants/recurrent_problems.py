@@ -21,6 +21,12 @@ def along(m, cell, reverse=False):
     return pair(forward, lambda dy, saved: m.backward(cell, dy, saved), *arrays_of(cell.parts, biases, states))
 
 
+def begun(made, n_states):
+    """A layer that begins with a state and puts out the one that it ends with."""
+    others = [_draw(2, F, seed=n) for n in range(n_states)]
+    return layer(made, 2, 3, D, others=others, mask=MASK[:2, :3], final=True)
+
+
 PROBLEMS = {
     "recurrent lstm": lambda m: along(m, LSTM),
     "recurrent gru": lambda m: along(m, GRU),
@@ -28,5 +34,7 @@ PROBLEMS = {
     "rnn": lambda m: pair(m.rnn, m.rnn_backward, *arrays_of(1, 1, 1)),
     "gru": lambda m: pair(m.gru, m.gru_backward, *arrays_of(3, 2, 1)),
     "lstm": lambda m: pair(m.lstm, m.lstm_backward, *arrays_of(4, 1, 2)),
-    "LSTM": lambda m: layer(m.LSTM(D, F, rng=_rng()), 2, 3, D, others=[_draw(2, F), _draw(2, F, seed=1)]),
+    "LSTM": lambda m: begun(m.LSTM(D, F, rng=_rng()), 2),
+    "Bidirectional": lambda m: begun(m.Bidirectional(m.GRU(D, F, rng=_rng()), m.GRU(D, F, reverse=True, rng=_rng())), 2),
+    "RecurrentStack": lambda m: begun(m.RecurrentStack([m.GRU(D, F, rng=_rng()), m.GRU(F, F, rng=_rng())]), 2),
 }

@@ -10,11 +10,11 @@ from tinytx.layers.gated_feed_forward import GatedFeedForward
 from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.low_rank import LowRankLinear
-from tinytx.layers.lstm import LSTM
 from tinytx.layers.masks import causal_mask, padding_mask
 from tinytx.layers.mixture_of_experts import MixtureOfExperts
 from tinytx.layers.patch_embedding import ClassToken, PatchEmbedding
 from tinytx.layers.pool import Pool
+from tinytx.layers.recurrent import GRU, LSTM, RNN, Bidirectional, RecurrentStack
 from tinytx.layers.relative_bias import Alibi, RelativePositionBias
 from tinytx.layers.rms_norm import RMSNorm
 from tinytx.layers.rotary import Rotary
@@ -23,6 +23,7 @@ from tinytx.layers.sequential import Scale, Sequential
 __all__ = [
     "Activation",
     "Alibi",
+    "Bidirectional",
     "Block",
     "Checkpoint",
     "ClassToken",
@@ -31,6 +32,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "FeedForward",
+    "GRU",
     "GatedFeedForward",
     "GridPositions",
     "LSTM",
@@ -43,6 +45,8 @@ __all__ = [
     "PatchEmbedding",
     "Pool",
     "RMSNorm",
+    "RNN",
+    "RecurrentStack",
     "RelativePositionBias",
     "Residual",
     "Rotary",

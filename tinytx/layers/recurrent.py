@@ -1,0 +1,333 @@
+"""Recurrent layers: a state that goes along a sequence, and from one part of a text to the next; both directions; stacks.
+
+All of them are called in one way. States are arrays (B, R): h, or h and c of an LSTM. A layer has ``n_states`` of them::
+
+    y = layer(x, tape, mask=mask)                         # begins with zeros
+    y, *states = layer(x, tape, mask=mask, final=True)    # and what it ended with
+    y = layer(x, *states, tape)                           # begins with these, as a decoder with its encoder's
+
+Backward takes the gradients of what forward returned, None for what nothing uses, and returns those of what it was given.
+"""
+
+import math
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.arguments import check_flag, check_sizes
+from tinytx.core import Layer, Parameter
+from tinytx.layers.dropout import Dropout
+from tinytx.ops.gru import CELL as GRU_CELL
+from tinytx.ops.lstm import CELL as LSTM_CELL
+from tinytx.ops.rnn import CELL as RNN_CELL
+from tinytx.shapes import check_dtype
+
+
+class Recurrent(Layer):
+    """One layer with one direction: what `RNN`, `GRU` and `LSTM` share. Attributes of the class say which operation it is."""
+
+    cell = op = op_backward = None
+
+    def __init__(self, d_in, d_state, *, reverse=False, rng, dtype=np.float32):
+        place, wide = type(self).__name__, self.cell.parts
+        check_sizes(place, d_in=d_in, d_state=d_state)
+        dtype, bound, wide = check_dtype(place, dtype), 1 / math.sqrt(max(1, d_state)), wide * d_state
+        self.reverse = check_flag(place, "reverse", reverse)
+
+        def draw(*shape):
+            return rng.uniform(-bound, bound, shape)
+
+        self.weight_x = Parameter(draw(d_in, wide).astype(dtype))
+        self.weight_h = Parameter(draw(d_state, wide).astype(dtype))
+        biases = [draw(wide), draw(wide)]
+        for name, bias in zip(self.cell.biases, biases if len(self.cell.biases) == 2 else [sum(biases)]):
+            setattr(self, name, Parameter(bias.astype(dtype)))
+
+    @property
+    def n_states(self):
+        """Number of arrays that its state consists of."""
+        return len(self.cell.states)
+
+    def _parameters(self):
+        """Return the parameters in the operation's order."""
+        return [self.weight_x, self.weight_h, *(getattr(self, name) for name in self.cell.biases)]
+
+    def forward(self, x, *initial, tape=None, mask=None, state=None, final=False):
+        """Return the output of each position.
+
+        Parameters
+        ----------
+        x : array (B, T, D)
+        *initial : arrays (B, R), optional
+            The state before the first position, all of it; 0 if not given.
+        tape : Tape, optional
+        mask : boolean array that broadcasts to (B, T), optional
+            False at padding, where the state stays as it is and the output is 0.
+        state : State, optional
+            In place of ``initial``: what the last call ended with, which is a constant of this one. Afterwards it holds
+            what this call ended with.
+        final : bool
+            Whether to return the state after the last position too.
+
+        Returns
+        -------
+        array (B, T, R), or a tuple of it and of the final state's arrays (B, R)
+
+        Raises
+        ------
+        ValueError
+            If the state has another number of arrays, is given twice, or a ``state`` is given to a layer that reads from
+            the right.
+        """
+        place, slot = type(self).__name__, None if state is None else state.next()
+        if len(initial) not in (0, self.n_states):
+            names = " and ".join(self.cell.states)
+            raise ValueError(f"{place}: {len(initial)} arrays of an initial state are given, expected {names}, or none")
+        if slot is not None and (initial or self.reverse):
+            facts = "an initial state is given, and a state holds one too: give one of them"
+            right = "it reads from the right, and what follows is not read yet: a state goes from left to right only"
+            raise ValueError(f"{place}: {facts if initial else right}")
+        arrays = initial if slot is None else slot.arrays
+        weights = (parameter.data for parameter in self._parameters())
+        (y, *states), saved = self.op(x, *weights, *arrays, mask=mask, reverse=self.reverse)
+        if slot is not None:
+            slot.arrays = tuple(states)
+        if tape is not None:
+            tape.push(self, (saved, bool(initial), final))
+        return (y, *states) if final else y
+
+    def backward(self, dy, tape):
+        """Return dx, or (dx, *gradients of the initial state) where forward was given one.
+
+        Parameters
+        ----------
+        dy : array (B, T, R), or a tuple
+            Of what forward returned; None in a tuple for what nothing uses.
+        tape : Tape
+        """
+        saved, given, final = tape.pop(self)
+        dy = dy if final else (dy, *(None for _ in self.cell.states))
+        dx, *gradients = self.op_backward(dy, saved)
+        for parameter in self._parameters():
+            parameter.add_grad(gradients.pop(0), fresh=True)
+        return (dx, *gradients) if given else dx
+
+
+class RNN(Recurrent):
+    """One layer of `tinytx.ops.rnn`.
+
+    Parameters
+    ----------
+    d_in, d_state : int
+        Widths of the input and of the state, D and R.
+    reverse : bool
+        Whether it reads from the last position to the first.
+    rng : numpy.random.Generator
+        All weights start uniform in +-1/sqrt(R), as in PyTorch. PyTorch adds two biases; the one here starts as the sum
+        of two such numbers.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight_x : Parameter (D, R)
+        PyTorch's ``weight_ih``, transposed.
+    weight_h : Parameter (R, R)
+        ``weight_hh``, transposed.
+    bias : Parameter (R,)
+        ``bias_ih + bias_hh``.
+    """
+
+    cell, op, op_backward = RNN_CELL, staticmethod(ops.rnn), staticmethod(ops.rnn_backward)
+
+
+class GRU(Recurrent):
+    """One layer of `tinytx.ops.gru`.
+
+    Parameters
+    ----------
+    d_in, d_state : int
+        Widths of the input and of the state, D and R.
+    reverse : bool
+        Whether it reads from the last position to the first.
+    rng : numpy.random.Generator
+        All weights start uniform in +-1/sqrt(R), as in PyTorch.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight_x : Parameter (D, 3 R)
+        PyTorch's ``weight_ih``, transposed; the gates in the order r, z, n.
+    weight_h : Parameter (R, 3 R)
+        ``weight_hh``, transposed.
+    bias_x, bias_h : Parameter (3 R,)
+        ``bias_ih`` and ``bias_hh``.
+    """
+
+    cell, op, op_backward = GRU_CELL, staticmethod(ops.gru), staticmethod(ops.gru_backward)
+
+
+class LSTM(Recurrent):
+    """One layer of `tinytx.ops.lstm`.
+
+    Parameters
+    ----------
+    d_in, d_state : int
+        Widths of the input and of the state, D and R.
+    reverse : bool
+        Whether it reads from the last position to the first.
+    rng : numpy.random.Generator
+        All weights start uniform in +-1/sqrt(R), as in PyTorch. PyTorch adds two biases; the one here starts as the sum
+        of two such numbers.
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    weight_x : Parameter (D, 4 R)
+        PyTorch's ``weight_ih``, transposed; the gates in the order i, f, g, o.
+    weight_h : Parameter (R, 4 R)
+        ``weight_hh``, transposed.
+    bias : Parameter (4 R,)
+        ``bias_ih + bias_hh``.
+    """
+
+    cell, op, op_backward = LSTM_CELL, staticmethod(ops.lstm), staticmethod(ops.lstm_backward)
+
+
+class Bidirectional(Layer):
+    """Two layers read the same sequence, one from each end; their outputs stand beside each other (Schuster and Paliwal 1997).
+
+    Its states are those of the first layer, and then those of the second.
+
+    Parameters
+    ----------
+    left_to_right, right_to_left : RNN, GRU or LSTM
+        The second with ``reverse=True``.
+
+    Raises
+    ------
+    ValueError
+        If they do not read in these directions.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> both = Bidirectional(GRU(3, 4, rng=rng), GRU(3, 4, reverse=True, rng=rng))
+    >>> y, h, h_reverse = both(np.zeros((2, 5, 3), np.float32), final=True)
+    >>> y.shape, h.shape
+    ((2, 5, 8), (2, 4))
+    """
+
+    def __init__(self, left_to_right, right_to_left):
+        for name, layer, reverse in (("left_to_right", left_to_right, False), ("right_to_left", right_to_left, True)):
+            if layer.reverse != reverse:
+                raise ValueError(f"Bidirectional: {name} has reverse={layer.reverse}, expected reverse={reverse}")
+        self.left_to_right, self.right_to_left = left_to_right, right_to_left
+
+    @property
+    def n_states(self):
+        """Number of arrays that the states of both consist of."""
+        return self.left_to_right.n_states + self.right_to_left.n_states
+
+    def forward(self, x, *initial, tape=None, mask=None, state=None, final=False):
+        """Return the outputs (B, T, 2 R), and with ``final`` the final states: as `RNN`, `GRU` and `LSTM`.
+
+        Raises
+        ------
+        ValueError
+            If a ``state`` is given: what follows is not read yet.
+        """
+        n, options = self.left_to_right.n_states, {"mask": mask, "state": state, "final": True}
+        left, *left_states = self.left_to_right(x, *initial[:n], tape, **options)
+        right, *right_states = self.right_to_left(x, *initial[n:], tape, **options)
+        if tape is not None:
+            tape.push(self, (left.shape[2], bool(initial), final))
+        y = _beside(left, right)
+        return (y, *left_states, *right_states) if final else y
+
+    def backward(self, dy, tape):
+        """Return dx, or (dx, *gradients of the initial states) where forward was given some."""
+        width, given, final = tape.pop(self)
+        dy, *dfinal = dy if final else (dy, *(None for _ in range(self.n_states)))
+        left, right = (None, None) if dy is None else (dy[..., :width], dy[..., width:])
+        n = self.left_to_right.n_states
+        dx_right, *dright = _tuple(self.right_to_left.backward((right, *dfinal[n:]), tape))
+        dx_left, *dleft = _tuple(self.left_to_right.backward((left, *dfinal[:n]), tape))
+        return (dx_left + dx_right, *dleft, *dright) if given else dx_left + dx_right
+
+
+class RecurrentStack(Layer):
+    """Recurrent layers of one or both directions, each of which reads the outputs of the one before.
+
+    Its states are those of its layers, one layer after the other.
+
+    Parameters
+    ----------
+    layers : sequence of RNN, GRU, LSTM or Bidirectional
+    dropout : float in [0, 1)
+        Of the outputs of each layer but the last, as in PyTorch.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> encoder, decoder = (RecurrentStack([LSTM(3, 4, rng=rng), LSTM(4, 4, rng=rng)]) for _ in range(2))
+    >>> x = np.zeros((2, 5, 3), np.float32)
+    >>> y, *states = encoder(x, final=True)  # h and c of the first layer, h and c of the second
+    >>> decoder(x, *states).shape
+    (2, 5, 4)
+    """
+
+    def __init__(self, layers, *, dropout=0.0):
+        self.layers, self.dropout = [*layers], Dropout(dropout)
+        if not self.layers:
+            raise ValueError("RecurrentStack: layers is empty, expected at least one layer")
+
+    @property
+    def n_states(self):
+        """Number of arrays that the states of all layers consist of."""
+        return sum(layer.n_states for layer in self.layers)
+
+    def forward(self, x, *initial, tape=None, mask=None, state=None, final=False):
+        """Return the last layer's outputs, and with ``final`` the final states: as `RNN`, `GRU` and `LSTM`.
+
+        Raises
+        ------
+        ValueError
+            If ``initial`` are not the states of all layers.
+        """
+        if len(initial) not in (0, self.n_states):
+            raise ValueError(f"RecurrentStack: {len(initial)} arrays of initial states are given, expected {self.n_states}")
+        left, states = [*initial], []
+        for n, layer in enumerate(self.layers):
+            own, left = left[: layer.n_states], left[layer.n_states :]
+            x = self.dropout(x, tape) if n else x
+            x, *after = layer(x, *own, tape, mask=mask, state=state, final=True)
+            states += after
+        if tape is not None:
+            tape.push(self, (bool(initial), final))
+        return (x, *states) if final else x
+
+    def backward(self, dy, tape):
+        """Return dx, or (dx, *gradients of the initial states) where forward was given some."""
+        given, final = tape.pop(self)
+        dx, *dfinal = dy if final else (dy, *(None for _ in range(self.n_states)))
+        dinitial = []
+        for n, layer in reversed([*enumerate(self.layers)]):
+            own, dfinal = dfinal[-layer.n_states :], dfinal[: -layer.n_states]
+            dx, *before = _tuple(layer.backward((dx, *own), tape))
+            dinitial = before + dinitial
+            dx = self.dropout.backward(dx, tape) if n else dx
+        return (dx, *dinitial) if given else dx
+
+
+def _beside(left, right):
+    """Return (B, T, 2 R) of two (B, T, R)."""
+    return np.concatenate([left, right], axis=2)
+
+
+def _tuple(gradients):
+    return gradients if isinstance(gradients, tuple) else (gradients,)
