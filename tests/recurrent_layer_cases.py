@@ -64,7 +64,5 @@ RECURRENT_LAYERS = {
     "Bidirectional": lambda make: recurrent(make, LSTM, two_ways, padded=True),
     "RecurrentStack": lambda make: recurrent(make, GRU, stack),
     "RecurrentStack dropout": lambda make: recurrent(make, GRU, stack, seed=5, dropout=0.4),
-    "RecurrentStack two ways": lambda make: recurrent(
-        make, LSTM, stack_two_ways, begun=True, padded=True, final=True
-    ),
+    "RecurrentStack two ways": lambda make: recurrent(make, RNN, stack_two_ways, begun=True, padded=True, final=True),
 }

@@ -58,7 +58,7 @@ def test_rot_is_an_error():
 def test_every_backward_of_an_operation_is_in_the_table():
     """A new operation needs mutants, too."""
     files = {getattr(ops, name).__module__.split(".")[-1] for name in ops.__all__ if name.endswith("_backward")}
-    assert {f"ops/{name}.py" for name in files} == {mutant.file for mutant in GRADIENTS if mutant.file.startswith("ops/")}
+    assert {f"ops/{name}.py" for name in files} <= {mutant.file for mutant in GRADIENTS}
     assert len(GRADIENTS) >= 60
 
 
