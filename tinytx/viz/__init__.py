@@ -1,4 +1,4 @@
-"""Pictures, drawn with matplotlib (the extra ``train``, imported only then), and a map of words as an HTML page."""
+"""Pictures, and a map of words as an HTML page. Pictures need matplotlib (the extra ``train``)."""
 
 from tinytx.viz.attention import attention_maps
 from tinytx.viz.attention_pictures import alignment_picture, attention_picture

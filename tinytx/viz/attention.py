@@ -1,10 +1,10 @@
-"""Where a model looks: the attention weights of every layer and head; `tinytx.viz.attention_picture` draws them.
+"""Attention weights of every layer and head of a model; `tinytx.viz.attention_picture` draws them.
 
-A row of a map is a query, a column a key: P[t, s] says how much of position s there is in what position t hears, and a
-row adds up to 1. Where the keys are another text (cross-attention), the map is an alignment of the two.
+A row of a map is a query, and a column is a key: P[t, s] is the weight that query t gives to the value at position s.
+Each row adds up to 1. In cross-attention the keys are another text, so the map is an alignment of two texts.
 
-What a weight does not say: how much the output depends on that word. After the first layer a position has already heard
-others, and speaks for them too (Jain and Wallace 2019, arXiv:1902.10186).
+A weight is not a measure of how much the output depends on the word at s. After the first layer, the vector at s also
+contains information from other positions (Jain and Wallace 2019, arXiv:1902.10186).
 """
 
 from tinytx.core import Tape
@@ -12,7 +12,7 @@ from tinytx.tasks.task import Task
 
 
 class _Watcher(Tape):
-    """A tape that keeps nothing but the weights of attention."""
+    """A tape that keeps only attention weights."""
 
     def __init__(self, model):
         super().__init__()
@@ -33,29 +33,30 @@ class _Watcher(Tape):
 
 
 def attention_maps(model, *inputs):
-    """Return the attention weights of a model's every layer and head, for one batch.
+    """Return the attention weights of every layer and head of a model, for one batch.
 
-    The model runs forward once, without dropout. No layer keeps the weights: they are made again from queries and keys
-    (`tinytx.ops.attention`).
+    The model runs forward once, without dropout. No layer stores the weights in its forward, so each layer computes
+    them here a second time, from its queries and keys (`tinytx.ops.attention`).
 
     Parameters
     ----------
     model : Layer
-        Called as ``model(*inputs, tape)``: any with a layer in it that has ``attention_weights``. Of a task, the body.
+        Called as ``model(*inputs, tape)``. At least one of its layers has a method ``attention_weights``. If the model
+        is a task, its body is called.
     *inputs : arrays
         Ids (B, T) for a GPT; source ids (B, S) and the decoder's input (B, T) for a Transformer.
 
     Returns
     -------
     dict of str to array (B, H, T, S), the model's dtype
-        By the layer's path, as `Layer.named_layers` gives it, in the order of the forward pass:
-        ``decoder.blocks.0.cross_attention.f``. A layer that is called more than once has ``, call 2`` behind its path.
-        Each row adds up to 1, or is 0 where a query may see nothing.
+        The keys are the layers' paths, as `Layer.named_layers` gives them, in the order of the forward pass:
+        ``decoder.blocks.0.cross_attention.f``. For the second call of a layer, ``, call 2`` follows the path.
+        Each row adds up to 1. It is 0 if the mask hides all keys from its query.
 
     Raises
     ------
     ValueError
-        If no layer attends; or as the model.
+        If no layer has ``attention_weights``, or the model refuses its inputs.
 
     Examples
     --------

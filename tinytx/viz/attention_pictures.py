@@ -1,8 +1,9 @@
 """Pictures of attention: all layers and heads of a model, or one large map as an alignment of two texts.
 
-In both, rows are queries and columns are keys. Each row is labelled with a word: in causal attention the next word,
-which the position predicts; elsewhere the position's own word. So a decoder's rows are the words that it writes, and
-its columns are the words that it has read, beginning with ``<start>``.
+In both, rows are queries and columns are keys. Each row is labelled with a word. In causal attention and in
+cross-attention this is the next word, which the position predicts; elsewhere it is the position's own word. So a
+decoder's rows are the words that it writes. The columns of its self-attention are the words that it has read, beginning
+with ``<start>``; those of its cross-attention are the words of the source.
 """
 
 import math
@@ -23,8 +24,8 @@ TALL, CHARACTER = 0.7, 0.6  # a letter's height as a share of its cell; its widt
 LETTER = 0.0125  # inches: a bold letter's width for each point
 NARROW = 3.0  # inches: a title is wrapped to the picture's width, but not to less than this
 LEAST_FONT = 4  # points: if letters would be smaller, only every second or third word is written
-LONGEST = 16  # columns of a word on an axis
-MOST_PIXELS = 12_000  # along a side of a picture
+LONGEST = 16  # columns of text: longer words on an axis are cut
+MOST_PIXELS = 12_000  # along the longer side of a picture
 NEXT = "…"
 
 
@@ -59,10 +60,11 @@ class _Group(NamedTuple):
 
 
 def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, row=0, title=None):
-    """Draw the weights of all layers and heads as one PNG: a line of panels for each layer, a panel for each head.
+    """Draw the weights of all layers and heads as one PNG: a row of panels for each layer, a panel for each head.
 
-    Layers of the same kind are drawn together: those of a Transformer's encoder, decoder and cross-attention; all of a
-    GPT. White is a weight of 0 and dark blue one of 1. Shades follow the square root, so small weights are visible.
+    Layers of the same kind are drawn as one group: a GPT has one group, and a Transformer has three (encoder, decoder,
+    cross-attention). A weight of 0 is white and a weight of 1 is dark blue. The shade follows the square root of the
+    weight, so that small weights are visible.
 
     Parameters
     ----------
@@ -71,8 +73,8 @@ def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, r
     maps : dict of str to array (B, H, T, S)
         From `tinytx.viz.attention_maps`.
     words : list of str
-        The words that the model read (of an encoder-decoder, the source's), one for each position. Positions after the
-        last word are padding and are not drawn.
+        The words that the model read, one for each position; for an encoder-decoder, the words of the source. Positions
+        after the last word are padding and are not drawn.
     target_words : list of str, optional
         The words that the decoder read, beginning with ``<start>``; required for an encoder-decoder.
     next_word : str
@@ -84,9 +86,10 @@ def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, r
     Raises
     ------
     TypeError
-        If one str is given in place of a list of words.
+        If one str is given in place of a list of words, or ``row`` is not a whole number.
     ValueError
-        If there are no maps, no such row, more words than positions, no words for a decoder, or a weight is not finite.
+        If there are no maps, no words, or more words than positions; if the batch has no such row, ``target_words`` is
+        missing for a decoder, or a weight is not finite.
     MissingExtra
         If matplotlib is not installed.
     OSError
@@ -123,8 +126,8 @@ def alignment_picture(path, weights, source_words, target_words, title=None):
     path : str or Path
         Written atomically.
     weights : array (T, S)
-        Of one head, or the mean of several. A word's row is the position that predicted it, whose input was the word
-        before: row 0 read ``<start>`` and predicted the first word.
+        Of one head, or the mean of several. The row of a word is the position that predicted it, and the input there
+        was the word before: at row 0 the decoder read ``<start>`` and predicted the first word.
     source_words : list of S str
     target_words : list of T str
         The words that the model wrote.
@@ -231,7 +234,7 @@ def _text_width(words, cell):
 
 
 def _is_upright(words):
-    """Return whether words below or above a panel are upright, as single characters are; others are rotated."""
+    """Return whether words below or above a panel are written upright: each has one column. Others are rotated."""
     return all(style.columns(_shown(word)) <= 1 for word in words)
 
 
@@ -253,7 +256,7 @@ def _wrapped(title, width):
 
 
 def _draw_group(canvas, group, left, top, texts):
-    """Draw a title, and a line of panels for each layer; words stand beside the first panel and below the last line."""
+    """Draw a title and a row of panels for each layer; words stand beside each row and below the last one."""
     w, h = group.width, group.panel_height
     canvas.text(GAP, top + 1.1 * LINE, group.title, fontsize=style.LABEL, fontweight="bold")
     canvas.text(GAP, top + 1.8 * LINE, group.axes, fontsize=style.SMALL)
@@ -306,7 +309,7 @@ class Canvas:
 
 
 def _draw_map(axis, weights, gamma=0.5, largest=1.0):
-    """Draw weights (T, S) as squares: white is 0, dark blue the largest, and between them shades of weight^gamma."""
+    """Draw weights (T, S) as cells: 0 is white, ``largest`` is dark blue, and the shade follows weight^gamma."""
     colors = require("matplotlib.colors", "train", "drawing attention")
     shades = colors.LinearSegmentedColormap.from_list("weights", style.WEIGHTS)
     for spine in axis.spines.values():
@@ -316,7 +319,7 @@ def _draw_map(axis, weights, gamma=0.5, largest=1.0):
 
 
 def _label(axis, queries, keys, cell, texts):
-    """Write words along both sides of a panel with cells of this width."""
+    """Write the queries' words at the left of a panel and the keys' words below it, each in ``cell`` inches."""
     every = math.ceil(LEAST_FONT / (TALL * 72 * cell))
     for side, words, rotation in ((axis.yaxis, queries, 0), (axis.xaxis, keys, 0 if _is_upright(keys) else 90)):
         side.set_ticks(range(0, len(words), every), [_shown(word) for word in words[::every]], **texts)

@@ -1,4 +1,4 @@
-"""Where a model of images looks: the weights of each layer and head, laid over the image that it reads."""
+"""Attention of a model of images: the weights of each layer and head, drawn over the image."""
 
 import math
 
@@ -10,40 +10,50 @@ from tinytx.viz import style
 from tinytx.viz.attention_pictures import GAP, LINE, Canvas
 
 PANEL = 1.0  # inches: the side of an image
-FADED = 0.5  # how light black is below the weights
+FADED = 0.5  # the shade of grey (0 black, 1 white) that replaces black in the image below the weights
 
 
 def image_attention_picture(path, image, maps, patch_size, *, query=0, row=0, title=None):
-    """Draw an image, and over it the attention of one position, as one PNG: a line of panels for each layer, one for each head.
+    """Draw the attention of one position over an image, as one PNG: a row of panels for each layer, one for each head.
 
-    A patch without weight shows the image, faded; the largest weight of all panels covers it in dark blue. Shades follow the
-    square root, so small weights are visible.
+    A patch with weight 0 shows the faded image. A patch with the largest weight of all panels is dark blue. Shade and
+    opacity follow the square root of the weight, so that small weights are visible.
 
     Parameters
     ----------
     path : str or Path
         Written atomically.
     image : array (H, W, C)
-        As the model read it; its smallest value is drawn black, its largest white, the mean of all channels but 1 or 3.
+        The image as the model read it. Its smallest value is drawn black and its largest white. Three channels are
+        drawn as colours; of any other number of channels, the mean is drawn.
     maps : dict of str to array (B, n, T, S)
-        From `tinytx.viz.attention_maps`. What S has before the patches, such as a class token, is not drawn.
+        From `tinytx.viz.attention_maps`, for n heads. The last positions of S are the patches; those before, such as a
+        class token, are not drawn.
     patch_size : int
         Pixels along each side of a patch.
     query : int, or None
-        The position that looks: 0 is the class token's. None: the mean over all positions, which says how much of each patch
-        is heard, for a model without a class token.
+        The position whose attention is drawn: 0 is the class token. None draws the mean over all positions, for a model
+        without a class token.
     row : int
         The row of the batch.
     title : str, optional
 
     Raises
     ------
+    TypeError
+        If ``patch_size``, ``query`` or ``row`` is not a whole number.
     ValueError
-        If there are no maps, no such row or query, fewer positions than patches, or a weight is not finite.
+        If the image has other axes, or sides that ``patch_size`` does not divide; if there are no maps, no such row or
+        query, or fewer positions than patches; or if a weight is not finite.
     MissingExtra
         If matplotlib is not installed.
     OSError
         If the file cannot be written.
+
+    Warns
+    -----
+    PictureWarning
+        If no font has a character of the title.
     """
     place = "image_attention_picture"
     image, layers = np.asarray(image, float), _looks(place, maps, query, row)
@@ -79,7 +89,7 @@ def image_attention_picture(path, image, maps, patch_size, *, query=0, row=0, ti
 
 
 def _looks(place, maps, query, row):
-    """Return for each layer the weights (n, S) of one position, or the mean of all."""
+    """Return for each layer the weights (n, S) of one query, or the mean over all queries."""
     if not maps:
         raise ValueError(f"{place}: no maps, expected what attention_maps returns")
     layers = []
@@ -96,7 +106,7 @@ def _looks(place, maps, query, row):
 
 
 def _draw(axis, image, black=0.0):
-    """Draw an image from black to white, or in its colours."""
+    """Draw an image in grey, or in colours if it has 3 channels; its smallest value gets the shade ``black``."""
     low, span = image.min(), np.ptp(image) or 1.0
     shown = black + (1 - black) * (image - low) / span
     shown = shown if image.shape[2] == 3 else shown.mean(axis=2)
@@ -105,7 +115,7 @@ def _draw(axis, image, black=0.0):
 
 
 def _cover(axis, weights, largest, shape):
-    """Lay weights (rows, columns) of patches over an image."""
+    """Draw the weights of patches (rows, columns) over an image of this shape; return what matplotlib drew."""
     colors = require("matplotlib.colors", "train", "drawing attention")
     shades = colors.LinearSegmentedColormap.from_list("weights", style.WEIGHTS[1:])
     extent, norm = (-0.5, shape[1] - 0.5, shape[0] - 0.5, -0.5), colors.PowerNorm(0.5, 0, largest)

@@ -8,7 +8,7 @@ import numpy as np
 from tinytx.viz import style
 
 WIDE = 10  # the axis is logarithmic if the largest loss is more than this many times the smallest
-_DASHES = ("-", "--", ":", "-.")  # the next one each time the colours repeat
+_DASHES = ("-", "--", ":", "-.")  # each time all colours are used up, the next kind of line begins
 
 
 class _Run(NamedTuple):
@@ -25,25 +25,26 @@ class _Run(NamedTuple):
 def loss_curve(metrics, path, title=None, *, reference=None, unit="token", dropout=0.0, label_smoothing=0.0):
     """Draw the losses of a run over its steps, or those of several to compare them, and write the picture as a PNG.
 
-    The training loss is drawn thin as measured, and thick as a moving mean. Validation losses are marked where
-    they were measured, and the last one is written out. A learning rate, where there is one, gets a panel below.
-    Where the largest loss is more than ten times the smallest, the axis is logarithmic.
+    The measured training losses are a thin line, and their moving mean is a thick one; with fewer than 80 losses there
+    is no moving mean. Validation losses are dots, and the last one is written beside its dot. If there are learning
+    rates, they are drawn in a panel below. If the largest loss is more than ten times the smallest, the axis is
+    logarithmic.
 
-    Of several runs each has its own colour, and the training loss is drawn as the moving mean alone.
+    Each of several runs has its own colour, and only the moving mean of its training loss is drawn.
 
     Parameters
     ----------
     metrics : list of dict, or dict of str to list of dict
         Records as ``read_json_lines`` returns them, with ``step`` and any of ``train_loss``, ``val_loss`` (nats per
-        token) and ``learning_rate``. A value that is absent, None or not finite is left out; of a step that occurs
-        several times (in a resumed run) the last record counts. Several runs: the records of each, by its name.
+        token) and ``learning_rate``. A value that is absent, None or not finite is left out. If a step occurs several
+        times (in a resumed run), the last value counts. For several runs: a dict from each run's name to its records.
     path : str or Path
         Written atomically: a program that shows it during the run never reads half a picture.
     title : str, optional
     reference : (str, dict of int to float), optional
-        Losses from elsewhere, to compare with: their name, and the loss by step. Drawn as crosses.
+        Losses from another source, to compare with: their name, and a dict from step to loss. Drawn as crosses.
     unit : str
-        The loss is a mean over these: ``"character"``, ``"hidden word"``. For the axis.
+        What the loss is a mean over, such as ``"character"`` or ``"hidden word"``; written at the axis.
     dropout, label_smoothing : float
         The settings of the run, for the legend and the axis. Dropout raises only the training loss, label smoothing
         both losses.
@@ -120,10 +121,10 @@ def _series(metrics, key):
 
 
 def _moving_mean(values, reach):
-    """Return the mean of each value and ``reach`` neighbours on either side: centred, so it does not lag.
+    """Return the mean of each value and ``reach`` neighbours on either side. The window is centred, so it does not lag.
 
-    At the start, where a loss falls steeply, it takes as many values on the right as there are on the left. At the end
-    it takes all that remain.
+    Near the start, where a loss falls steeply, the window is symmetric: it has as many values on the right as there are
+    on the left. Near the end it has fewer values on the right than on the left.
     """
     index = np.arange(len(values))
     first = np.maximum(index - reach, 0)
@@ -133,7 +134,7 @@ def _moving_mean(values, reach):
 
 
 def _reach(losses):
-    """Return the number of losses on either side in the moving mean: it covers a fortieth of the run."""
+    """Return how many losses on either side are in the moving mean: its window is about a fortieth of the run."""
     return len(losses) // 80
 
 
@@ -154,7 +155,7 @@ def _draw_one(axis, runs, dropout):
 
 
 def _draw_several(axis, runs, dropout):
-    """Draw the runs, each in its colour; return the legend's entries: the runs, and the meaning of line and dot."""
+    """Draw the runs, each in its colour; return the legend's entries: the runs, then what line and dot mean."""
     entries = []
     for run in runs:
         last = f": validation {run.validation[1][-1]:.3f}" if len(run.validation[0]) else ""

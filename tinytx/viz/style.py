@@ -1,8 +1,8 @@
 """One style for all pictures: a colour means the same in each of them.
 
-Blue is tinytx, right results and training; red is wrong or worse results; amber is validation; black is a reference
-from elsewhere. Other series (several runs, groups of words) use `SERIES`, which has neither red nor amber. Numbers use
-`WEIGHTS` or `SCALE`, with a scale beside the picture.
+Blue is for tinytx, for right results and for training; red is for wrong or worse results; amber is for validation;
+black is for a reference from another source. Other series (several runs, groups of words) use `SERIES`, which contains
+neither red nor amber. Numbers use the shades of `WEIGHTS` or `SCALE`, which a colour bar explains.
 """
 
 import unicodedata
@@ -35,7 +35,7 @@ class PictureWarning(UserWarning):
 
 
 def drawable(text):
-    r"""Return a text that can be drawn: control characters and half surrogates are written as escapes.
+    r"""Return a text that can be drawn: control characters and lone surrogates are written as escapes.
 
     >>> print(drawable("a\x1b[1m $b$"))
     a\x1b[1m $b$
@@ -44,7 +44,7 @@ def drawable(text):
 
 
 def columns(text):
-    """Return the width of a text in columns of a fixed-width font: a mark has 0, a Chinese character 2.
+    """Return the width of a text in columns of a fixed-width font: a combining accent has 0, a Chinese character 2.
 
     >>> columns("cafe\\u0301"), columns("猫"), columns("")
     (4, 2, 0)
@@ -56,10 +56,10 @@ def columns(text):
 
 
 def plain(*texts):
-    """Return the options with which matplotlib draws a user's texts unchanged.
+    """Return the options with which matplotlib draws a user's texts unchanged: a dollar sign does not start a formula.
 
-    Dollar signs do not start formulas. Characters that matplotlib's own font lacks are drawn in another installed font;
-    if no font has them, boxes are drawn, and one `PictureWarning` names the characters and the font to install.
+    Characters that matplotlib's own font lacks are drawn in another installed font. If no font has them, boxes are
+    drawn, and one `PictureWarning` names the characters and the font to install.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def font_for(character):
 
 
 def _has(family, character):
-    """Return whether an installed font (without a family, matplotlib's own) has a character."""
+    """Return whether an installed font has a character; if ``family`` is None, matplotlib's own font."""
     fonts = require("matplotlib.font_manager", "train", _PURPOSE)
     if family is not None and family not in fonts.get_font_names():
         return False
@@ -128,7 +128,7 @@ def new_figure(purpose, width, height, **options):
 
 @contextmanager
 def quiet():
-    """Suppress matplotlib's warning of each missing character: `plain` has warned of all in one line."""
+    """Suppress matplotlib's warning for each missing character: `plain` has already warned of all of them at once."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
@@ -141,12 +141,12 @@ def save(figure, path, dpi=DPI, **options):
 
 
 def write_title(axes, text, **options):
-    """Write a title over axes, bold and at the left; ``options`` are those of `plain` if the text is a user's."""
+    """Write a title over axes, bold and at the left. If the text is a user's, ``options`` come from `plain`."""
     axes.set_title(text, loc="left", fontsize=TITLE, fontweight="bold", color=TEXT, **options)
 
 
 def write_heading(figure, text, below=None):
-    """Write the title of a figure of many panels, with a line below it; the layout is ``constrained``."""
+    """Write the title of a figure with many panels, and a line of text below; the layout is ``constrained``."""
     lines = f"{text}\n" if below else text  # an empty line reserves the space
     title = figure.suptitle(lines, x=0.01, ha="left", fontsize=TITLE, fontweight="bold", color=TEXT)
     if below:

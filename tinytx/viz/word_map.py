@@ -1,4 +1,4 @@
-"""A map of words as a picture, with matplotlib; `tinytx.viz.word_page` makes it a page to search and zoom in."""
+"""A map of words as a picture, with matplotlib; `tinytx.viz.word_page` makes a page with search and zoom from it."""
 
 import math
 
@@ -10,7 +10,7 @@ from tinytx.terminal import visible
 from tinytx.vectors.word_vectors import check_words
 from tinytx.viz import style
 
-COLORS = list(style.SERIES)  # of groups; with more groups than colours they repeat
+COLORS = list(style.SERIES)  # of groups; if there are more groups than colours, colours repeat
 RANK = "rank by frequency (0: the most frequent word)"
 STOPS = list(style.SCALE)
 _PURPOSE = "drawing the map of words"
@@ -20,22 +20,22 @@ _PLACES = [(1, 0, "left", "center"), (-1, 0, "right", "center"), (0, 1, "center"
 def word_map(words, y, path, *, title=None, color=None, color_name=RANK, labels=600, size=12.0):
     """Draw words as dots on a map, and write the picture as a PNG.
 
-    Labels are written beside their dots, one word after the other, where there is space.
+    Each word in turn gets a label beside its dot, if there is space for it.
 
     Parameters
     ----------
     words : list of str, length N
-        The most frequent first: labels are written in this order.
+        The most frequent word first: labels are written in this order.
     y : array (N, 2)
         The map, from `tinytx.vectors.tsne_map` or `tinytx.vectors.pca`.
     path : str or Path
         Written atomically.
     title : str, optional
     color : N numbers or N names, optional
-        The dots' colours: numbers make a scale from the smallest to the largest, strings (clusters, parts of speech) a
-        legend. The default is the rank, 0 for the first word.
+        What the dots' colours show: numbers, with a colour bar from the smallest to the largest; or names of groups
+        (clusters, parts of speech), with a legend. The default is the rank, 0 for the first word.
     color_name : str
-        The meaning of ``color``, for the legend.
+        The meaning of ``color``, written at the colour bar or the legend.
     labels : int
         The largest number of labels.
     size : float
@@ -85,7 +85,13 @@ def word_map(words, y, path, *, title=None, color=None, color_name=RANK, labels=
 
 
 def check_color(place, color, n):
-    """Return N numbers as a float array, or N names as a list of str."""
+    """Return the n values of ``color``: numbers as a float64 array, names as a list of str.
+
+    Raises
+    ------
+    ValueError
+        If there are not n values, or a number is not finite.
+    """
     color = np.asarray(color)
     if color.shape != (n,):
         raise ValueError(f"{place}: color has shape {color.shape}, expected one value for each of {n} words")
@@ -97,7 +103,7 @@ def check_color(place, color, n):
 
 
 def groups_of(names):
-    """Return (the distinct names, most frequent first; the position among them of each of the N names)."""
+    """Return (the distinct names, most frequent first; for each of the N names, its index among the distinct ones)."""
     different, ids, counts = np.unique(names, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     places = np.empty(len(order), int)
@@ -123,7 +129,7 @@ def _draw_dots(axes, y, color, color_name, texts):
 
 
 def _draw_labels(axes, renderer, shown, y, colors, texts):
-    """Write labels one after the other, where they cover no earlier label; return the indices of those written."""
+    """Write each label that has a place where it covers no earlier label; return the indices of the written labels."""
     to_rgb = require("matplotlib.colors", "train", _PURPOSE).to_rgba_array
     border = axes.get_window_extent(renderer)
     boxes, drawn = np.empty((0, 4)), []

@@ -1,4 +1,4 @@
-"""A map of words as one HTML page with zoom, search and nearest neighbours. The page loads nothing else."""
+"""A map of words as one HTML page with zoom, search and nearest neighbours. The page loads no other file."""
 
 import html
 import json
@@ -18,14 +18,15 @@ GRID = 100_000  # steps across the map: more than the pixels of a screen at a zo
 def word_page(words, y, vectors, path, *, title="Words", note="", color=None, color_name=RANK, n=10):
     """Write a map of words as one HTML page.
 
-    The wheel, dragging and keys move the map. A word under the pointer, or one found by the search, shows its nearest
-    neighbours among the words of the map. The file contains everything, and the page's policy forbids loading more.
-    ``page.html#word`` opens it at a word.
+    The mouse wheel, dragging and keys zoom and move the map. For the word under the pointer, or a word that was
+    searched for, the page shows the nearest neighbours among all words of the map. The file contains everything, and
+    its content security policy forbids the browser to load anything else. The address ``page.html#word`` opens the page
+    at a word.
 
     Parameters
     ----------
     words : list of str, length N, 2 or more
-        The most frequent first: labels are written in this order.
+        The most frequent word first: labels are written in this order.
     y : array (N, 2)
         The map, from `tinytx.vectors.tsne_map` or `tinytx.vectors.pca`.
     vectors : array (N, D)
@@ -37,12 +38,12 @@ def word_page(words, y, vectors, path, *, title="Words", note="", color=None, co
     color, color_name
         As for `tinytx.viz.word_map`.
     n : int
-        The number of neighbours to show, at most N - 1.
+        The number of neighbours to show, at least 1. If it is more than N - 1, all N - 1 other words are shown.
 
     Raises
     ------
-    ValueError
-        If y, ``vectors`` or ``color`` does not fit the words, or is not finite.
+    TypeError, ValueError
+        If y, ``vectors`` or ``color`` does not fit the words, or is not finite; or if ``n`` is out of its range.
     OSError
         If the file cannot be written.
     """
@@ -58,7 +59,7 @@ def word_page(words, y, vectors, path, *, title="Words", note="", color=None, co
 
 
 def as_script(data):
-    r"""Return data as JSON that is safe inside ``<script>``: nothing in it can end or begin an element.
+    r"""Return data as JSON that is safe inside ``<script>``: no text in it can begin or end an HTML element.
 
     >>> as_script(["</script>"])
     '["\\u003c/script\\u003e"]'
@@ -82,7 +83,7 @@ def fill(template, parts):
 
 
 def _positions(y):
-    """Return both coordinates as whole numbers of 0..GRID along the map's longer side; y points down."""
+    """Return both coordinates as whole numbers, 0 to GRID along the map's longer side; y grows downwards."""
     y = np.asarray(y, np.float64)
     y = y / (np.abs(y).max(initial=0) or 1)
     y = (y - y.min(axis=0)) * [1, -1]
@@ -92,7 +93,7 @@ def _positions(y):
 
 
 def _colors(color):
-    """Return the groups' names and colours, or numbers and the ends of their scale."""
+    """Return the groups' names and colours; or numbers, as shares of their scale (0 to 1), and its ends."""
     if isinstance(color, list):
         groups, ids = groups_of(color)
         return {"groups": groups, "color": ids.tolist(), "palette": COLORS}
@@ -102,7 +103,7 @@ def _colors(color):
 
 
 def _near(vectors, n):
-    """Return each word's nearest others and their cosines, in thousandths."""
+    """Return the indices of each word's nearest neighbours, and their cosines in thousandths."""
     unit = unit_rows(np.asarray(vectors, np.float64))
     ids = neighbours(unit, min(n, len(unit) - 1))
     cosines = [(unit[near] @ row) for near, row in zip(ids, unit, strict=True)]
