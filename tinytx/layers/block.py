@@ -1,4 +1,4 @@
-"""Residual connections, and the blocks of a transformer, which are made of parts handed in."""
+"""Residual connections, and the blocks of a transformer, which are built from given layers."""
 
 from tinytx.core import Layer
 from tinytx.layers.dropout import Dropout
@@ -7,25 +7,30 @@ NORM_ORDERS = ("pre", "post")
 
 
 def as_tuple(gradients):
-    """Return what a backward returned as a tuple: one gradient for each input."""
+    """Return the result of a backward as a tuple with one gradient for each input."""
     return gradients if isinstance(gradients, tuple) else (gradients,)
 
 
 class Residual(Layer):
-    """A layer f with a short cut around it, normalised before or after.
+    """A residual connection around a layer f, with a norm before f (pre-norm) or after the sum (post-norm).
 
     Pre-norm (GPT-2; Xiong et al. 2020, arXiv:2002.04745):     y = x + dropout(f(norm(x)))
     Post-norm (Vaswani et al. 2017):                           y = norm(x + dropout(f(x)))
 
-    In both, two paths lead from x to y, so dx is the sum of what comes back on each. In the name of a parameter or of a
-    layer, ``f`` is the layer inside: ``blocks.0.attention.f.query`` belongs to the first block's attention.
+    In both, two paths lead from x to y, so dx is the sum of the gradients of both paths. In the path of a parameter or
+    of a layer, ``f`` is the layer inside: ``blocks.0.attention.f.query`` belongs to the first block's attention.
 
     Parameters
     ----------
     f, norm : Layer
     dropout : float in [0, 1)
-        On f's output.
+        Of f's output.
     norm_order : {"pre", "post"}
+
+    Raises
+    ------
+    ValueError
+        If ``norm_order`` is another text, or ``dropout`` is out of its range.
     """
 
     def __init__(self, f, norm, *, dropout=0.0, norm_order="pre"):
@@ -37,13 +42,13 @@ class Residual(Layer):
         self.norm_order = norm_order
 
     def forward(self, x, *others, tape=None, **settings):
-        """(B, T, D) -> (B, T, D); f's other inputs, such as a memory, go to f as they are, and so do ``settings``."""
+        """(B, T, D) -> (B, T, D). Other inputs of f, such as a memory, and ``settings`` are passed to f unchanged."""
         if self.norm_order == "pre":
             return x + self.dropout(self.f(self.norm(x, tape), *others, tape, **settings), tape)
         return self.norm(x + self.dropout(self.f(x, *others, tape, **settings), tape), tape)
 
     def backward(self, dy, tape):
-        """Return dx, or (dx, *dothers) where f has other inputs: their gradients come straight from f."""
+        """Return dx, or (dx, *dothers) if f has other inputs, whose gradients are those that f returns."""
         if self.norm_order == "post":
             dy = self.norm.backward(dy, tape)
         df, *dothers = as_tuple(self.f.backward(self.dropout.backward(dy, tape), tape))
@@ -57,7 +62,7 @@ class Block(Layer):
     Parameters
     ----------
     attention, feed_forward : Layer
-        Each with its short cut: `Residual`.
+        Each with its residual connection: `Residual`.
 
     Examples
     --------
@@ -74,21 +79,21 @@ class Block(Layer):
         self.attention, self.feed_forward = attention, feed_forward
 
     def forward(self, x, *others, tape=None, **settings):
-        """(B, T, D) -> (B, T, D); the attention's other inputs and its ``settings`` go to it: mask, state."""
+        """(B, T, D) -> (B, T, D). Other inputs and ``settings`` (mask, state) are passed to the attention."""
         return self.feed_forward(self.attention(x, *others, tape, **settings), tape)
 
     def backward(self, dy, tape):
-        """Return dx, or (dx, *dothers) where the attention has other inputs."""
+        """Return dx, or (dx, *dothers) if the attention has other inputs."""
         return self.attention.backward(self.feed_forward.backward(dy, tape), tape)
 
 
 class DecoderBlock(Layer):
-    """Self-attention, attention to a memory, a feed-forward layer: one layer of a decoder that reads an encoder.
+    """Self-attention, cross-attention to a memory, a feed-forward layer: one layer of a decoder that reads an encoder.
 
     Parameters
     ----------
     attention, cross_attention, feed_forward : Layer
-        Each with its short cut: `Residual`.
+        Each with its residual connection: `Residual`.
     """
 
     def __init__(self, attention, cross_attention, feed_forward):
@@ -101,12 +106,12 @@ class DecoderBlock(Layer):
         ----------
         x : array (B, T, D)
         memory : array (B, S, D)
-            What cross-attention reads: the encoder's output.
+            The input of the keys and values of cross-attention: the encoder's output.
         *others
             The self-attention's other inputs.
         tape : Tape, optional
         memory_mask : boolean array that broadcasts to (B, H, T, S), optional
-            True where the memory may be looked at.
+            True where attention to the memory is allowed.
         state : State, optional
             As for `MultiHeadAttention`.
         """

@@ -1,31 +1,38 @@
-"""A layer that keeps its inputs only, and computes the rest a second time in backward."""
+"""Gradient checkpointing: a layer that saves only its inputs and computes the rest a second time in backward."""
 
 from tinytx.core import Layer
 
 
 class Checkpoint(Layer):
-    """A layer with less to keep: backward runs forward again (Chen et al. 2016, arXiv:1604.06174).
+    """A layer whose backward runs its forward again, to save memory (Chen et al. 2016, arXiv:1604.06174).
 
-    The tape holds the layer's inputs in place of all that its parts save. The price is one more forward. Outputs and
-    gradients are the same to the bit, under dropout too: the second forward draws the same masks.
+    The tape holds only the layer's inputs, and not the arrays that its parts save. The cost is one more forward.
+    Outputs and gradients are the same to the bit. This holds under dropout too, because the second forward draws the
+    same masks.
 
     Parameters
     ----------
     layer : Layer
-        Such as a `Block`, of which a model has several: one block's arrays exist at a time.
+        For example each `Block` of a model: then the saved arrays of only one block exist at a time.
     """
 
     def __init__(self, layer):
         self.layer = layer
 
     def forward(self, *inputs, tape=None, **settings):
-        """As the layer's own; ``settings`` go to it."""
+        """Return the layer's output; inputs and ``settings`` are passed to it.
+
+        Raises
+        ------
+        ValueError
+            If there are a tape and a state.
+        """
         if tape is not None and settings.get("state") is not None:
             raise ValueError("Checkpoint: forward runs twice, and a state would hold its positions twice: give no state")
         if tape is None:
             return self.layer(*inputs, **settings)
         fork = tape.fork(tape.sites)
-        y = self.layer(*inputs, fork, **settings)  # what it saves goes with the fork
+        y = self.layer(*inputs, fork, **settings)  # the fork is dropped, with all that it saved
         tape.push(self, (inputs, settings, tape.sites))
         tape.sites = fork.sites
         return y

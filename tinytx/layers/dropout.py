@@ -8,7 +8,9 @@ from tinytx.core import Layer
 
 
 class Dropout(Layer):
-    """Zeroes elements with probability ``p`` where the tape has a seed, and is the identity everywhere else.
+    """If the tape has a seed: sets elements to 0 with probability p, and multiplies the others by 1 / (1 - p).
+
+    Without a tape, or without a seed, it is the identity.
 
     Parameters
     ----------

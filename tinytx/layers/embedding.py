@@ -18,7 +18,7 @@ class Embedding(Layer):
     ----------
     vocab_size, d_model : int
     scale : float
-        Multiplies the rows: sqrt(D) in Vaswani et al. 2017, section 3.4, where an output layer shares the table.
+        Multiplies the rows. It is sqrt(D) in Vaswani et al. 2017, section 3.4, where an output layer shares the table.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
@@ -34,7 +34,7 @@ class Embedding(Layer):
         self.scale = check_number("Embedding", "scale", scale, "a finite number", math.isfinite)
 
     def forward(self, ids, tape=None):
-        """Ids (...) -> (..., D)."""
+        """Ids (...) -> (..., D); raises ValueError if an id is not in 0..V-1."""
         y, saved = ops.embedding(ids, self.weight.data)
         y, scaled = (y, None) if self.scale == 1 else ops.scale(y, self.scale)
         if tape is not None:
@@ -55,7 +55,7 @@ class LearnedPositions(Layer):
     ----------
     max_len, d_model : int
     unused : int
-        Rows of the table before that of the first position.
+        Number of rows of the table that stand before the row of the first position.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
@@ -71,7 +71,7 @@ class LearnedPositions(Layer):
         self.weight = Parameter(init(rng, (unused + max_len, d_model)).astype(check_dtype("LearnedPositions", dtype)))
 
     def forward(self, x, tape=None, *, start=0):
-        """(B, T, D) -> (B, T, D), the first element being at position ``start``."""
+        """(B, T, D) -> (B, T, D); the position of the first element is ``start``."""
         y, saved = ops.add_positions(x, self.weight.data, self.unused + start)
         if tape is not None:
             tape.push(self, saved)
@@ -84,14 +84,14 @@ class LearnedPositions(Layer):
 
 
 class SinusoidalPositions(Layer):
-    """Adds the fixed sinusoids of Vaswani et al. 2017; nothing is learned, and no backward needs anything.
+    """Adds the fixed sinusoids of Vaswani et al. 2017. There are no parameters, and dx is dy.
 
     Parameters
     ----------
     max_len, d_model : int
     doubled, halves : bool
-        Whether the angles' exponents are twice the paper's, and whether sines come before cosines: see
-        `tinytx.ops.positions`.
+        Whether the exponents in the angles are doubled, and whether all sines stand before all cosines: equations (5)
+        and (6) of `tinytx.ops.positions`.
     dtype : float32 or float64
     """
 
@@ -99,7 +99,7 @@ class SinusoidalPositions(Layer):
         self.table = ops.sinusoidal_positions(max_len, d_model, dtype, doubled=doubled, halves=halves)
 
     def forward(self, x, tape=None, *, start=0):
-        """(B, T, D) -> (B, T, D), the first element being at position ``start``."""
+        """(B, T, D) -> (B, T, D); the position of the first element is ``start``."""
         return ops.add_positions(x, self.table, start)[0]
 
     def backward(self, dy, tape):
@@ -113,7 +113,7 @@ class GridPositions(SinusoidalPositions):
     ----------
     n_rows, n_columns, d_model : int
     leading : int
-        Positions in front of the grid, such as a class token's, to which nothing is added.
+        Number of positions before the grid, such as 1 for a class token. Nothing is added to them.
     dtype : float32 or float64
     """
 

@@ -15,11 +15,21 @@ ACTIVATIONS = {
     "silu": (ops.silu, ops.silu_backward),
     "tanh": (ops.tanh, ops.tanh_backward),
 }
-KEEP_INPUT = ("gelu", "gelu_tanh", "silu")  # the others keep their output, which the layer behind them shares
+KEEP_INPUT = ("gelu", "gelu_tanh", "silu")  # the others keep their output, which the next layer keeps too
 
 
 class Activation(Layer):
-    """One of the elementwise functions, by name: "gelu", "gelu_tanh", "relu", "silu" or "tanh"."""
+    """An elementwise function, chosen by its name.
+
+    Parameters
+    ----------
+    name : {"gelu", "gelu_tanh", "relu", "silu", "tanh"}
+
+    Raises
+    ------
+    ValueError
+        If there is no function of this name.
+    """
 
     def __init__(self, name):
         if not isinstance(name, str) or name not in ACTIVATIONS:
@@ -27,7 +37,7 @@ class Activation(Layer):
         self.name = name
 
     def forward(self, x, tape=None):
-        """Any shape, kept."""
+        """x of any shape -> y of the same shape."""
         y, saved = ACTIVATIONS[self.name][0](x)
         if tape is not None:
             tape.push(self, saved)
@@ -46,9 +56,9 @@ class FeedForward(Layer):
     activation : str
         As for `Activation`.
     dropout : float in [0, 1)
-        On the inner activations.
+        Of the inner activations.
     bias : bool
-        Whether the two linear maps have one.
+        Whether the two linear maps have a bias.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init, init_output : function (rng, shape) -> array
@@ -86,7 +96,7 @@ class FeedForward(Layer):
         return y
 
     def _keeps_one(self):
-        """Return whether backward makes a from h, which a GELU keeps: one array of this size and not two."""
+        """Return whether backward computes a from h, so that the tape keeps one array (..., F) and not two."""
         return self.activation.name in KEEP_INPUT and not self.dropout.p
 
     def backward(self, dy, tape):

@@ -1,4 +1,4 @@
-"""The feed-forward layer with a gate, of T5 v1.1 and of most models since."""
+"""The feed-forward layer with a gate, as in T5 v1.1 and in many later models."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class GatedFeedForward(Layer):
     d_model, d_ff : int
     activation : {"gelu", "gelu_tanh", "relu", "silu"}
     dropout : float in [0, 1)
-        On the product.
+        Of the product activation(gate(x)) expand(x).
     rng : numpy.random.Generator
     dtype : float32 or float64
     init, init_output : function (rng, shape) -> array

@@ -1,4 +1,4 @@
-"""Initial values: functions ``init(rng, shape) -> array`` of float64, for matrices of shape (d_in, d_out)."""
+"""Initial values: functions ``init(rng, shape)`` that return a float64 array, for matrices of shape (d_in, d_out)."""
 
 import math
 
@@ -6,30 +6,30 @@ import numpy as np
 
 
 def normal(std):
-    """Normal with mean 0 (GPT-2 and BERT: ``std`` 0.02)."""
+    """Return an ``init`` of normal values with mean 0 and standard deviation ``std`` (GPT-2 and BERT: 0.02)."""
     return lambda rng, shape: rng.normal(0.0, std, shape)
 
 
 def uniform_fan_in(rng, shape):
-    """Uniform in +-1/sqrt(d_in): PyTorch's default for linear layers."""
+    """Return values uniform in +-1/sqrt(d_in): PyTorch's default for linear layers."""
     bound = 1 / math.sqrt(max(1, shape[0]))
     return rng.uniform(-bound, bound, shape)
 
 
 def xavier_uniform(rng, shape):
-    """Uniform in +-sqrt(6 / (d_in + d_out)) (Glorot and Bengio 2010)."""
+    """Return values uniform in +-sqrt(6 / (d_in + d_out)) (Glorot and Bengio 2010)."""
     bound = math.sqrt(6 / max(1, shape[0] + shape[1]))
     return rng.uniform(-bound, bound, shape)
 
 
 class Zeros:
-    """In place of a generator of random numbers, where values are loaded afterwards: it draws zeros, not more than needed.
+    """Stands for a random generator while a model is made whose values are loaded afterwards: its draws are zeros.
 
     Parameters
     ----------
     held : int
-        How many numbers there are to load. A model whose config asks for more than twice as many (a bias may start as
-        the sum of two draws) raises ValueError before it takes memory.
+        The number of values to load. If a model draws more than twice as many (a bias may start as the sum of two
+        draws), the draw raises ValueError before it allocates memory.
     """
 
     def __init__(self, held):

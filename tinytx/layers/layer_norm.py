@@ -18,13 +18,13 @@ class LayerNorm(Layer):
     eps : float
         Added to the variance (GPT-2 1e-5, BERT 1e-12).
     bias : bool
-        Whether there is one.
+        Whether to add a bias.
     dtype : float32 or float64
 
     Attributes
     ----------
     weight, bias : Parameter (D,)
-        They start at 1 and 0; without a bias, it is None.
+        ``weight`` starts at 1, and ``bias`` at 0; without a bias, ``bias`` is None.
     """
 
     def __init__(self, d_model, *, eps=1e-5, bias=True, dtype=np.float32):

@@ -19,7 +19,7 @@ class Linear(Layer):
     d_in, d_out : int
         Widths of input and output.
     bias : bool
-        Whether to add one; it starts at 0.
+        Whether to add a bias; it starts at 0.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
@@ -38,11 +38,11 @@ class Linear(Layer):
 
     @property
     def matrix(self):
-        """W of y = x W, for an operation that takes it over."""
+        """W of y = x W (d_in, d_out), for an operation that contains the product: `tinytx.ops.linear_cross_entropy`."""
         return self.weight.data
 
     def add_matrix_grad(self, dmatrix):
-        """Add a fresh contribution to the gradient of `matrix`."""
+        """Add ``dmatrix``, an array that is used nowhere else, to the gradient of `matrix`."""
         self.weight.add_grad(dmatrix, fresh=True)
 
     def forward(self, x, tape=None):
@@ -64,15 +64,15 @@ class Linear(Layer):
 class TiedLinear(Layer):
     """The output layer that uses the embedding's table as its weight (Press and Wolf 2017, arXiv:1608.05859).
 
-    Logit v is the scalar product of x with row v of the table: y = x W^T. The table gets two gradients, one here and
-    one where it embeds, which add up.
+    Logit v is the scalar product of x with row v of the table: y = x W^T. The table's gradient is the sum of two
+    contributions, one from this layer and one from the embedding.
 
     Parameters
     ----------
     weight : Parameter (V, D)
-        The embedding's own.
+        The embedding's parameter itself, not a copy.
     bias : bool
-        Whether to add one, which nothing shares; it starts at 0.
+        Whether to add a bias; it starts at 0, and the embedding does not use it.
 
     Attributes
     ----------
@@ -86,11 +86,11 @@ class TiedLinear(Layer):
 
     @property
     def matrix(self):
-        """W of y = x W, for an operation that takes it over: the table transposed."""
+        """W of y = x W (D, V), the table transposed, for an operation that contains the product."""
         return self.weight.data.T
 
     def add_matrix_grad(self, dmatrix):
-        """Add a fresh contribution to the gradient of `matrix`."""
+        """Add ``dmatrix``, an array that is used nowhere else, to the gradient of `matrix`."""
         self.weight.add_grad(dmatrix.T, fresh=True)
 
     def forward(self, x, tape=None):
@@ -110,12 +110,12 @@ class TiedLinear(Layer):
 
 
 def draw_biases(model, rng):
-    """Draw the biases of a model's linear maps as PyTorch does: uniform in +-1/sqrt(d_in), like their matrices.
+    """Draw the biases of a model's linear maps as PyTorch does: uniform in +-1/sqrt(d_in).
 
     Parameters
     ----------
     model : Layer
-        Every `Linear` in it that has a bias gets another.
+        The bias of every `Linear` in it gets new values, in place.
     rng : numpy.random.Generator
     """
     for _, layer in model.named_layers():

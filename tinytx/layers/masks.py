@@ -1,4 +1,4 @@
-"""Masks of attention: the one place where they are made.
+"""Masks of attention: which keys a query may see.
 
 A mask is boolean and True where attention is allowed. It broadcasts to the weights' shape, (B, H, T, S):
 
@@ -10,10 +10,11 @@ later positions           (T, S)           `causal_mask`, the same for every seq
 both                      (B, 1, T, S)     ``padding_mask(...) & causal_mask(...)``
 ========================  ===============  ==================================================================
 
-`DotProduct` has the causal one as ``pattern=CAUSAL``, which gives the same result and skips the products that it hides.
+``DotProduct(pattern=CAUSAL)`` gives the same result as a causal mask, and computes fewer products.
 
-A query that may look nowhere (a sentence of nothing but padding) gets 0 from the attention, and never NaN: see
-`tinytx.ops.attention`. What a query at a padded position computes reaches nothing, since nothing looks at it.
+If all keys of a query are hidden (a sentence that consists of padding), the output of attention is 0, and never NaN:
+see `tinytx.ops.attention`. The output at a padded position does not affect other positions, because no query sees its
+key.
 """
 
 import numpy as np
@@ -38,7 +39,7 @@ def padding_mask(ids, pad_id):
     Raises
     ------
     TypeError, ValueError
-        If ``ids`` are not integers (B, S), or ``pad_id`` is none.
+        If ``ids`` are not integers (B, S), or ``pad_id`` is not an integer.
 
     Examples
     --------
@@ -60,8 +61,8 @@ def causal_mask(n_queries, n_keys=None):
     n_queries : int
         T.
     n_keys : int, optional
-        S; without it T. Where there are more keys than queries, the earlier ones are in a state: the last query sees
-        all keys.
+        S; T if not given. If there are more keys than queries, the queries are at the last T positions (the earlier
+        keys come from a state), so the last query sees all keys.
 
     Returns
     -------

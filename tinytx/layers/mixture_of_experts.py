@@ -10,29 +10,35 @@ from tinytx.layers.linear import Linear
 
 
 class MixtureOfExperts(Layer):
-    """sum_j w_j f_{e_j}(x): a linear map says which experts e a token x is sent to, and with which weights (`tinytx.ops.route`).
+    """y = sum_j w_j f_{e_j}(x): a linear map chooses k experts e_j and weights for each token x: `tinytx.ops.route`.
 
-    A forward with a tape tells it how unevenly each text used the experts (`Tape.penalise`): a task
-    adds it to its loss.
+    A forward with a tape computes how unevenly each text uses the experts, and reports this penalty to the tape
+    (`Tape.penalise`). The task adds it to its loss.
 
     Parameters
     ----------
     d_model : int
     experts : list of Layer
-        Each (m, D) -> (m, D): `GatedFeedForward`.
+        X layers, each (m, D) -> (m, D), such as `GatedFeedForward`.
     n_chosen : int
-        Experts of each token, k.
+        The number k of experts for each token, 1 to X.
     renormalise : bool
-        Whether a token's weights add up to 1. With one expert each the router learns nothing then.
+        Whether the weights of a token add up to 1. If so and ``n_chosen`` is 1, the weight is always 1, and the
+        router's only gradient is that of the penalty.
     rng : numpy.random.Generator
-        Draws the router.
+        Draws the router's weights.
     dtype : float32 or float64
     init : function (rng, shape) -> array
 
     Attributes
     ----------
     router : Linear
-        (D, X), without a bias.
+        Its weight is (D, X); it has no bias.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n_chosen`` is not a whole number from 1 to X.
     """
 
     def __init__(self, d_model, experts, *, n_chosen=2, renormalise=True, rng, dtype=np.float32, init=uniform_fan_in):

@@ -1,4 +1,4 @@
-"""What turns an image into a sequence: its patches as vectors, and a class token in front of them."""
+"""Layers that turn an image into a sequence: vectors of its patches, and a class token in front of them."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class PatchEmbedding(Layer):
     Attributes
     ----------
     linear : Linear
-        Its weight is (C P P, D): transposed, a convolution's kernel (D, C, P, P).
+        Its weight is (C P P, D). Transposed and reshaped, it is the kernel (D, C, P, P) of a convolution.
     """
 
     def __init__(self, patch_size, n_channels, d_model, *, rng, dtype=np.float32, init=uniform_fan_in):
@@ -33,7 +33,7 @@ class PatchEmbedding(Layer):
         self.linear = Linear(n_channels * patch_size * patch_size, d_model, rng=rng, dtype=dtype, init=init)
 
     def forward(self, images, tape=None):
-        """(B, H, W, C) -> (B, N, D) for N = H W / P^2 patches."""
+        """(B, H, W, C) -> (B, N, D) for N = H W / P^2 patches; raises ValueError if P does not divide H and W."""
         y, saved = ops.patches(images, self.patch_size)
         if tape is not None:
             tape.push(self, saved)
@@ -46,7 +46,7 @@ class PatchEmbedding(Layer):
 
 
 class ClassToken(Layer):
-    """A learned vector in front of every sequence, which means nothing by itself and so can become a summary of the others.
+    """A learned vector in front of every sequence. It stands for no word or patch, so it can become a summary.
 
     Parameters
     ----------

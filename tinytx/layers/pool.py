@@ -10,7 +10,7 @@ class Pool(Layer):
     Parameters
     ----------
     *kinds : {"first", "last", "max", "mean"}
-        One or more: ULMFiT's is ``Pool("last", "max", "mean")``.
+        One or more; each makes D columns of the output, in this order. ULMFiT has ``Pool("last", "max", "mean")``.
     """
 
     def __init__(self, *kinds):

@@ -1,4 +1,4 @@
-"""Biases of attention that depend on the distance between query and key alone: learned (T5), or fixed (ALiBi)."""
+"""Biases of attention that depend only on the distance between query and key: learned (T5), or fixed (ALiBi)."""
 
 from bisect import bisect_left
 
@@ -12,11 +12,22 @@ from tinytx.shapes import check_dtype
 
 
 def bucket_starts(n_buckets, max_distance):
-    """Return the smallest distance of each bucket: one distance each at first, then wider and wider.
+    """Return the smallest distance of each bucket. The first buckets have one distance each; later ones are wider.
 
-    The first e = n_buckets // 2 buckets have one distance each, 0 .. e - 1. The others divide the distances from e to
-    ``max_distance`` by equal ratios: bucket e + m begins at the first d with d/e >= (max_distance/e)^(m/e'), where e' is
-    how many there are. The last also has all longer distances. Whole numbers decide, so no logarithm is rounded.
+    The first e = n_buckets // 2 buckets have one distance each, 0 .. e - 1. The other e' = n_buckets - e buckets divide
+    the distances from e to ``max_distance`` by equal ratios: bucket e + m begins at the first distance d with
+    d/e >= (max_distance/e)^(m/e'). The last bucket also has all longer distances. Only whole numbers are compared, so
+    that no logarithm is rounded.
+
+    Parameters
+    ----------
+    n_buckets : int
+    max_distance : int
+        More than e.
+
+    Returns
+    -------
+    integers (n_buckets,)
 
     Examples
     --------
@@ -34,20 +45,21 @@ def bucket_starts(n_buckets, max_distance):
 
 
 class RelativePositionBias(Layer):
-    """A learned number for each head and bucket of distances, to be added to attention's scores (Raffel et al. 2019,
+    """A learned bias for each head and each bucket of distances, added to attention's scores (Raffel et al. 2019,
     arXiv:1910.10683).
 
-    bias_hts = table[bucket(s - t), h]. One layer serves all blocks of a stack, so its gradient is a sum over them.
+    bias_hts = weight[bucket(s - t), h]. All blocks of a stack use one such layer, so its gradient is a sum over them.
 
     Parameters
     ----------
     n_heads : int
     n_buckets : int
-        At least 2; if ``two_sided``, an even number of at least 4: one half for keys up to the query, the other for those after it.
+        At least 2. If ``two_sided``, an even number of at least 4: half of the buckets are for the query's own position
+        and keys before it, the other half for keys after it.
     max_distance : int
-        From here on, all distances are one bucket. Greater than the number of buckets with one distance.
+        All distances from here on are in the last bucket. It is more than the number of buckets with one distance.
     two_sided : bool
-        Whether keys after the query have buckets of their own; if not, their distance counts as 0 (a causal stack).
+        Whether keys after the query have their own buckets. If not, their distance counts as 0, for a causal stack.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
@@ -55,6 +67,11 @@ class RelativePositionBias(Layer):
     Attributes
     ----------
     weight : Parameter (n_buckets, H)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range.
     """
 
     def __init__(
@@ -95,9 +112,10 @@ class RelativePositionBias(Layer):
 
 
 class Alibi(Layer):
-    """A penalty that grows with the distance, to be added to attention's scores: `tinytx.ops.alibi`.
+    """A penalty that grows with the distance, added to attention's scores: `tinytx.ops.alibi`.
 
-    Nothing is learned. Like `RelativePositionBias` it serves all blocks of a stack: ``Stack(..., relative=Alibi(H))``.
+    It has no parameters. As with `RelativePositionBias`, all blocks of a stack use one: ``Stack(...,
+    relative=Alibi(H))``.
 
     Parameters
     ----------
@@ -114,5 +132,5 @@ class Alibi(Layer):
         return ops.alibi(queries, keys, self.n_heads, self.dtype)
 
     def backward(self, dy, tape):
-        """Return (None, None): nothing is learned."""
+        """Return (None, None): positions have no gradient, and there are no parameters."""
         return None, None

@@ -1,4 +1,4 @@
-"""Rotary positions, between the maps of attention and its core."""
+"""Rotary positions: a layer of attention that rotates queries and keys before the core reads them."""
 
 import math
 
@@ -9,24 +9,30 @@ from tinytx.ops.rotate import rotary_frequencies
 
 
 class Rotary(Layer):
-    """Turns queries and keys by their positions, so that scores depend on distances: `tinytx.ops.rotate`.
+    """Rotates queries and keys by angles that grow with their positions, so that scores depend on distances.
 
-    It has no parameters. ``MultiHeadAttention(..., rotary=Rotary(width))`` uses one for queries and keys; all blocks of a
-    stack may share it.
+    See `tinytx.ops.rotate`. It has no parameters. ``MultiHeadAttention(..., rotary=Rotary(width))`` uses one layer for
+    queries and keys, and all blocks of a stack may share it.
 
     Parameters
     ----------
     width : int
-        How many numbers of each head are turned, an even number: K, or fewer, the first ones.
+        How many of the K numbers of each head are rotated, in pairs: an even number. If it is less than K, the first
+        ones.
     base : float
-        The last pair turns once in about 2 pi ``base`` positions.
+        Pair i is rotated by base^(-2i / width) radians for each position.
     scaling : tuple, optional
         Lowers the frequencies for texts longer than in training, as for `tinytx.ops.rotary_frequencies`: ("linear", factor),
         ("llama3", factor, low, high, length), ("yarn", factor, low, high, length).
     scale : float
-        What the turned numbers are multiplied by; YaRN has 0.1 ln(factor) + 1.
+        The rotated numbers are multiplied by it; YaRN has 0.1 ln(factor) + 1.
     neighbours : bool
-        Whether a pair is (x_2i, x_2i+1), as in Meta's files, or (x_i, x_{i + width/2}), as in Hugging Face's.
+        Pair i is (x_2i, x_2i+1) if True, as in Meta's files, and (x_i, x_{i + width/2}) if False, as in Hugging Face's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is out of its range.
     """
 
     def __init__(self, width, *, base=10000.0, scaling=None, scale=1.0, neighbours=False):
@@ -35,7 +41,7 @@ class Rotary(Layer):
         self.scale = check_number("Rotary", "scale", scale, "a number above 0", lambda s: 0 < s < math.inf)
 
     def forward(self, x, tape=None, *, start=0):
-        """(B, T, H, K) -> (B, T, H, K); x's first element stands at position ``start``."""
+        """(B, T, H, K) -> (B, T, H, K); the position of the first element is ``start``."""
         y, saved = ops.rotate(x, self.frequencies, start, neighbours=self.neighbours, scale=self.scale)
         if tape is not None:
             tape.push(self, saved)

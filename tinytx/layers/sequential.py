@@ -5,7 +5,7 @@ from tinytx.core import Layer
 
 
 class Sequential(Layer):
-    """Layers of one input, each applied to what the one before returns.
+    """Layers with one input, each applied to the output of the layer before it. Without layers it is the identity.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Sequential(Layer):
         self.layers = list(layers)
 
     def forward(self, x, tape=None, **settings):
-        """What the last layer returns; ``settings`` go to each."""
+        """Return the output of the last layer; ``settings`` are passed to every layer."""
         for layer in self.layers:
             x = layer(x, tape, **settings)
         return x
@@ -44,7 +44,7 @@ class Scale(Layer):
         self.factor = factor
 
     def forward(self, x, tape=None):
-        """Any shape, kept."""
+        """x of any shape -> y of the same shape."""
         y, saved = ops.scale(x, self.factor)
         if tape is not None:
             tape.push(self, saved)

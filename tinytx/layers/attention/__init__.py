@@ -1,8 +1,8 @@
-"""Attention: projections and heads (`MultiHeadAttention`), and what happens between them, which is called a core.
+"""Attention: `MultiHeadAttention` makes the queries, keys and values of all heads, and a *core* computes from them.
 
-A core is a layer of queries, keys and values of heads: ``core(q, k, v, tape, mask=mask)`` takes (B, H, T, K),
-(B, G, S, K), (B, G, S, W) and returns (B, H, T, W); its backward returns (dq, dk, dv); its ``weights`` of the same
-inputs returns where each query looks, (B, H, T, S).
+A core is a layer. ``core(q, k, v, tape, mask=mask)`` takes q (B, H, T, K), k (B, G, S, K) and v (B, G, S, W) and
+returns (B, H, T, W): T queries in H heads attend to S keys in G heads, and G divides H. Its backward returns (dq, dk,
+dv). Its method ``weights`` takes the same inputs and returns the attention weights (B, H, T, S).
 """
 
 from tinytx.layers.attention.dot_product import DotProduct

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention between queries and keys that are there already."""
+"""Scaled dot-product attention of given queries, keys and values."""
 
 from tinytx import ops
 from tinytx.arguments import check_number, check_probability
@@ -12,11 +12,17 @@ class DotProduct(Layer):
     Parameters
     ----------
     pattern : Pattern
-        Who sees whom by place: ``CAUSAL``, ``CAUSAL & Band(255, 0)``, ... (`tinytx.ops.attention_patterns`).
+        Which keys a query may see, by their positions: ``CAUSAL``, ``CAUSAL & Band(255, 0)``, ...
+        (`tinytx.ops.attention_patterns`).
     dropout : float in [0, 1)
-        On the attention weights.
+        Of the attention weights.
     scale : float, optional
-        Above 0; 1 / sqrt(K) if not given.
+        Multiplies the scores, above 0; 1 / sqrt(K) if not given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``pattern`` is not a `Pattern`, or a number is out of its range.
     """
 
     def __init__(self, *, pattern=FULL, dropout=0.0, scale=None):
@@ -26,24 +32,31 @@ class DotProduct(Layer):
         self.scale = None if scale is None else check_number("DotProduct", "scale", scale)
 
     def forward(self, q, k, v, bias=None, tape=None, *, mask=None, pattern=FULL):
-        """Attend.
+        """Return the output of attention.
 
         Parameters
         ----------
-        q : array (B, H, T, K)
-        k : array (B, G, S, K), v : array (B, G, S, W)
-            G divides H.
+        q : array (B, H, T, K), float32 or float64
+        k : array (B, G, S, K)
+            G divides H: each head of keys serves H / G heads of queries.
+        v : array (B, G, S, W)
         bias : array (1 or B, 1 or H, 1 or T, 1 or S), optional
             Added to the scaled scores.
         tape : Tape, optional
         mask : boolean array that broadcasts to (B, H, T, S), optional
             True where attention is allowed.
         pattern : Pattern
-            What this batch allows beside: ``Documents(ids)``, say.
+            A further restriction for this batch, such as ``Documents(ids)``: a query sees the keys that both this
+            pattern and the layer's own allow.
 
         Returns
         -------
         array (B, H, T, W)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If dtypes or shapes do not fit, as for `tinytx.ops.attention`.
         """
         dropout = {}
         if tape is not None and self.p:
@@ -54,11 +67,11 @@ class DotProduct(Layer):
         return y
 
     def backward(self, dy, tape):
-        """Return (dq, dk, dv), and dbias behind them where there was a bias."""
+        """Return (dq, dk, dv), or (dq, dk, dv, dbias) if the forward had a bias."""
         return ops.attention_backward(dy, tape.pop(self))
 
     def weights(self, q, k, v, bias=None, *, mask=None, pattern=FULL):
-        """Return where each query looks, (B, H, T, S), without dropout: arguments as for `forward`."""
+        """Return the attention weights (B, H, T, S), without dropout. The arguments are those of `forward`."""
         return ops.attention_weights(self._attend(q, k, v, bias, mask, pattern)[1])
 
     def _attend(self, q, k, v, bias, mask, pattern, **dropout):

@@ -1,4 +1,4 @@
-"""Multi-head attention, of a sequence to itself or to another."""
+"""Multi-head attention, from a sequence to itself (self-attention) or to another one (cross-attention)."""
 
 import numpy as np
 
@@ -10,30 +10,36 @@ from tinytx.layers.linear import Linear
 
 
 class MultiHeadAttention(Layer):
-    """Several attentions side by side, each between maps of its own (Vaswani et al. 2017, 3.2.2).
+    """Several attention heads in parallel, each with its own linear maps (Vaswani et al. 2017, 3.2.2).
 
     Parameters
     ----------
     d_model, n_heads : int
         D and H.
     core : Layer, optional
-        What happens between the heads: `DotProduct`, of which a new one is made if none is given.
+        Computes the heads' outputs from queries, keys and values; a new `DotProduct` if not given.
     n_kv_heads : int, optional
-        G, which divides H: heads of keys and values, each of which H/G heads of queries share (Ainslie et al. 2023,
-        arXiv:2305.13245); H if not given.
+        The number G of heads of keys and values, a divisor of H. H / G heads of queries share each of them (Ainslie et
+        al. 2023, arXiv:2305.13245). H if not given.
     d_key : int, optional
         The width K of each head; D / H if not given.
     rotary : Layer, optional
-        Turns queries and keys (B, T, H, K) by their positions: `Rotary`. Only where a sequence attends to itself.
+        Rotates queries and keys (B, T, H, K) by their positions: `Rotary`. For self-attention only.
     bias : bool
-        Whether the four linear maps have one.
+        Whether the four linear maps have a bias.
     output_bias : bool, optional
-        Whether ``output`` has one; as ``bias`` if not given.
+        Whether ``output`` has a bias; as ``bias`` if not given.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init, init_output : function (rng, shape) -> array
-        For ``query``, ``key``, ``value``, and for ``output``: W^Q, W^K, W^V and W^O in the paper, all heads' beside
-        each other.
+        For the weights of ``query``, ``key`` and ``value``, and of ``output``: W^Q, W^K, W^V and W^O in the paper, with
+        the columns of all heads side by side.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is not a whole number of at least 1, H does not divide D and ``d_key`` is not given, or G does not
+        divide H.
     """
 
     def __init__(
@@ -69,25 +75,32 @@ class MultiHeadAttention(Layer):
         self.rotary, self.core = rotary, DotProduct() if core is None else core
 
     def forward(self, x, memory=None, *others, tape=None, state=None, **settings):
-        """Attend from x to ``memory``, or to x itself.
+        """Return the output of attention from x to ``memory``, or to x itself.
 
         Parameters
         ----------
         x : array (B, T, D)
         memory : array (B, S, D), optional
-            What keys and values are made of; without it, x.
+            Keys and values are computed from it; without it, from x.
         *others
-            The core's other inputs: a bias of the scores.
+            The core's other inputs, such as a bias of the scores.
         tape : Tape, optional
         state : State, optional
-            Keys and values of earlier positions, to which this call's are added; of a memory, those of the first
-            call, which are used again. Decoding only.
+            Without a memory, it holds the keys and values of earlier positions, and this call adds its own; no gradient
+            flows into earlier ones. With a memory, it holds the memory's keys and values, which only the first call
+            computes: only for calls without a backward.
         **settings
-            The core's: ``mask``, a boolean array that broadcasts to (B, H, T, S), True where attention is allowed.
+            The core's settings, such as ``mask``, a boolean array that broadcasts to (B, H, T, S) and is True where
+            attention is allowed.
 
         Returns
         -------
         array (B, T, D)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are a memory and rotary positions; or if shapes do not fit.
         """
         y = self.core(*self._heads(x, memory, tape, state), *others, tape, **settings)
         if tape is not None:
@@ -95,9 +108,9 @@ class MultiHeadAttention(Layer):
         return self.output(self._merge(y), tape)
 
     def backward(self, dy, tape):
-        """Return dx, or (dx, dmemory) where the forward had a memory; and behind them the gradients of other inputs.
+        """Return one gradient for each input: dx, or (dx, dmemory), or (dx, dmemory, *dothers).
 
-        Where there are others and no memory, dmemory is None.
+        If there are other inputs and no memory, dmemory is None.
         """
         dy = self._split(self.output.backward(dy, tape), self.n_heads)
         to_itself = tape.pop(self)
@@ -115,7 +128,7 @@ class MultiHeadAttention(Layer):
         return (dx, None, *dothers) if dothers else dx
 
     def attention_weights(self, x, memory=None, *others, state=None, **settings):
-        """Return where each query looks, for pictures: (B, H, T, S), without dropout. Arguments as for `forward`.
+        """Return the attention weights (B, H, T, S), without dropout, for pictures. Arguments as for `forward`.
 
         Raises
         ------
@@ -144,7 +157,7 @@ class MultiHeadAttention(Layer):
         return q, *(slot.extend(*keys_and_values()) if memory is None else slot.once(keys_and_values))
 
     def _project(self, linear, x, n_heads, tape, start):
-        """(B, T, D) -> (B, H, T, K), turned by positions from ``start`` on."""
+        """(B, T, D) -> (B, H, T, K), rotated if positions are rotary; the first position is ``start``."""
         y = self._split(linear(x, tape), n_heads)
         return self.rotary(y.swapaxes(1, 2), tape, start=start).swapaxes(1, 2) if self.rotary else y
 
@@ -161,6 +174,6 @@ class MultiHeadAttention(Layer):
 
     @staticmethod
     def _merge(x):
-        """(B, H, T, K) -> (B, T, H K), the inverse of `_split`: first the axes back, then the heads side by side."""
+        """(B, H, T, K) -> (B, T, H K), the inverse of `_split`: swaps the axes back, puts the heads side by side."""
         x = x.swapaxes(1, 2)
         return x.reshape(*x.shape[:2], -1)
