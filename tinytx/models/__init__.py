@@ -1,4 +1,4 @@
-"""Models: one file for each paper, with a config and a body, which turns ids into vectors."""
+"""Models: one file for each paper, with a config and a body. A body turns ids, or images, into vectors."""
 
 from tinytx.models.albert import Albert, AlbertConfig
 from tinytx.models.bert import Bert, BertConfig

@@ -1,17 +1,18 @@
-"""ALBERT: a BERT of which all blocks are one (Lan et al. 2019, arXiv:1909.11942).
+"""ALBERT: a BERT whose blocks all share one set of weights (Lan et al. 2019, arXiv:1909.11942).
 
-Four differences from `Bert`. A table of words is E wide, and a linear map widens its vectors to D: V E + E D numbers where
-BERT has V D. One block is called L times, or ``n_groups`` of them L / n_groups times each. The second loss is about order:
-the second part of a text followed the first, or was before it (``HiddenWords(next_sentence=True)``, of
-`tinytx.data.sentence_order_pairs`). The GELU is the tanh form, and there is no dropout, as in the second version.
+There are four differences from `Bert`. Embeddings have the width E, and a linear map widens their sum to D: for the
+words these are V E + E D numbers in place of V D. One block is called L times, or ``n_groups`` blocks L / n_groups
+times each. The second loss is about order: did the second part of a text follow the first, or precede it?
+(``HiddenWords(next_sentence=True)`` on `tinytx.data.sentence_order_pairs`.) The GELU is the tanh form, and there is no
+dropout, as in the paper's second version.
 
 With x_0 the widened vectors and f the block with parameters w,
 
     x_l = f(x_{l-1}, w), l = 1..L:   dw = sum_l (df(x_{l-1}, w)/dw)^T dx_l,   dx_{l-1} = (df(x_{l-1}, w)/dx)^T dx_l.     (1)
 
-A sum over calls is what gradients do anyway, so the block is in a list L times, and nothing else is needed. The parameters
-are fewer, and so are their gradients and an optimiser's moments; time and what a tape keeps are BERT's. ``recompute`` makes
-the tape small, see `tinytx.models.stacks.Stack`.
+Every backward of a layer adds to its gradients, so the sum over calls in (1) needs no code of its own: the block is in
+a list L times. There are fewer parameters than in BERT, and so fewer gradients and moments of an optimiser; the time
+and the size of the tape are as for BERT. ``recompute`` makes the tape smaller, see `tinytx.models.stacks.Stack`.
 """
 
 import numpy as np
@@ -65,7 +66,7 @@ class WideningStack(Stack):
 
 
 class Albert(Bert):
-    """An encoder of texts in one or two parts, as `Bert`: ids to a vector for each position.
+    """An encoder of texts in one or two parts, as `Bert`: it turns ids into one vector for each position.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ class Albert(Bert):
     Attributes
     ----------
     blocks : list of Block
-        The different ones, ``n_groups``; ``encoder.blocks`` has them in the order of their calls.
+        The ``n_groups`` different blocks; ``encoder.blocks`` lists n_layers of them, in the order of their calls.
 
     Examples
     --------

@@ -1,13 +1,13 @@
 """BERT: an encoder that learns by filling in hidden words (Devlin et al. 2018, arXiv:1810.04805).
 
-The Transformer's encoder, with four differences: positions are learned, a norm follows the sum of the embeddings,
-``segments`` says which part of a text a word belongs to, and the activation is a GELU. `tinytx.tasks.HiddenWords`
-trains it.
+It is the Transformer's encoder with five differences: positions are learned, embeddings are not multiplied by sqrt(D),
+a norm follows the sum of the embeddings, a vector for each segment says which part of a text a word belongs to, and the
+activation is a GELU. `tinytx.tasks.HiddenWords` trains it.
 
-`BertConfig` is the paper's base model, and `BertConfig.tutorial` a well known small one, made of the same parts.
-`BertConfig.roberta` is RoBERTa (Liu et al. 2019, arXiv:1907.11692): a BERT that was trained longer, on other batches. Only
-its positions differ: it counts the words of a text from ``pad_id + 1`` on, and padding has the row ``pad_id`` of the table.
-So a text's vectors are the same wherever its padding stands.
+`BertConfig` is the paper's base model, and `BertConfig.tutorial` is a well known small one, made of the same parts.
+`BertConfig.roberta` is RoBERTa (Liu et al. 2019, arXiv:1907.11692): a BERT with one segment that was trained longer, on
+other batches. Its positions count only words, not padding: the first word of a text has the row ``pad_id + 1`` of the
+table, and padding has the row ``pad_id``. So a text's vectors do not depend on where its padding stands.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ class BertConfig(Settings):
     n_heads: int = setting(12, "attention heads, H, a divisor of D", minimum=1)
     n_layers: int = setting(12, "blocks", minimum=1, maximum=MOST_LAYERS)
     d_ff: int | None = setting(None, "width inside the feed-forward layers; 4 D if not given", minimum=1)
-    n_segments: int = setting(2, "parts that a text can have; 0 for a model that does not tell them apart", minimum=0)
+    n_segments: int = setting(2, "parts that a text can have; 0 for a model without vectors of segments", minimum=0)
     dropout: float = setting(
         0.1, "dropout of attention weights and each part's output in training", minimum=0, below=1, free=True
     )
@@ -61,7 +61,7 @@ class BertConfig(Settings):
     activation: str = setting("gelu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
     pad_id: int = setting(0, "id of padding", minimum=0)
-    masks_padding: bool = setting(True, "whether attention to padding is hidden")
+    masks_padding: bool = setting(True, "whether attention to padding is masked")
     recompute: int = setting(
         0, "blocks that are computed a second time in backward together, to save memory; 0 for none; 1 saves most where there "
         "are fewer than about 28 blocks, and more of them together where there are more",
@@ -107,14 +107,23 @@ class BertConfig(Settings):
 
     @classmethod
     def roberta(cls, vocab_size=50265, **changes):
-        """Return the config of RoBERTa's base model, whose tokens are parts of words made of bytes."""
+        """Return the config of RoBERTa's base model, whose tokens are byte pairs."""
         return cls(vocab_size, **{"n_segments": 1, "positions": "counted", "eps": 1e-5, "pad_id": 1} | changes)
 
 
 def counted_places(ids, pad_id):
     """Return the row of each word in RoBERTa's table of positions.
 
-    The n-th word of a text, counted from 0, has the row pad_id + 1 + n, and padding the row pad_id.
+    The n-th word of a text, counted from 0, has the row pad_id + 1 + n. Padding has the row pad_id.
+
+    Parameters
+    ----------
+    ids : integers (B, T)
+    pad_id : int
+
+    Returns
+    -------
+    integers (B, T)
 
     Examples
     --------
@@ -126,7 +135,7 @@ def counted_places(ids, pad_id):
 
 
 class Bert(Pretrained, Layer):
-    """An encoder of texts in one or two parts: ids to a vector for each position.
+    """An encoder of texts in one or two parts: it turns ids into one vector for each position.
 
     Parameters
     ----------
@@ -174,18 +183,19 @@ class Bert(Pretrained, Layer):
         return self.encoder.token.weight
 
     def forward(self, ids, tape=None, *, segments=None, pattern=FULL, state=None):
-        """Return what the encoder makes of each word in its text.
+        """Return a vector for each word, which depends on the whole text.
 
         Parameters
         ----------
         ids : integers (B, T)
         tape : Tape, optional
         segments : integers (B, T), each in 0..n_segments-1, optional
-            Without them, 0.
+            All 0 if not given.
         pattern : Pattern
-            Which words see which, beside padding: ``CAUSAL | Prefix(n)``, say.
+            Which words a word may see, such as ``CAUSAL | Prefix(n)``, in addition to the mask of padding.
         state : State, optional
-            Holds the words before ``ids``, which are added to it. Then no padding may be among them: it is not hidden.
+            Holds the words before ``ids``; those of ``ids`` are added to it. With a state padding is not masked, so
+            there must be none.
 
         Returns
         -------
@@ -194,7 +204,7 @@ class Bert(Pretrained, Layer):
         Raises
         ------
         ValueError
-            If an id is not in the vocabulary, there are more than ``max_len``, or segments do not fit.
+            If an id is not in the vocabulary, the positions exceed ``max_len``, or segments do not fit.
         """
         ids, config, place = np.asarray(ids), self.config, type(self).__name__
         if segments is None:

@@ -1,8 +1,9 @@
 """LSTM over characters (Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks").
 
-Beside `tinytx.models.gpt`: what came before is not looked at again but kept in a state of fixed size, h and c of each
-layer. So there are no positions and no longest sequence, a token costs the same however long the text before it is, and
-a text can be learned in parts of which each goes on with the state that the part before ended with.
+The difference from `tinytx.models.gpt`: the model does not read earlier tokens again, but keeps a state of fixed size,
+h and c of each layer. So there are no positions and no longest sequence. The cost of a token does not depend on the
+length of the text before it. A text can be learned in parts, where each part begins with the final state of the part
+before.
 """
 
 import numpy as np
@@ -24,13 +25,13 @@ class CharLSTMConfig(Settings):
 
 
 class CharLSTM(Layer):
-    """Embedded tokens and LSTM layers: ids to a vector for each position.
+    """LSTM layers over embedded tokens: they turn ids into one vector for each position.
 
     Parameters
     ----------
     config : CharLSTMConfig
     rng : numpy.random.Generator
-        Embeddings are normal(0, 1), the LSTMs as `tinytx.layers.LSTM` draws them: PyTorch's initial values.
+        Embeddings are normal(0, 1), and `tinytx.layers.LSTM` draws its own weights: both are PyTorch's initial values.
     dtype : float32 or float64
 
     Examples
@@ -55,7 +56,7 @@ class CharLSTM(Layer):
         ids : integers (B, T)
         tape : Tape, optional
         state : State, optional
-            Holds what the layers remember of the tokens before ``ids``; afterwards, of these too.
+            Holds h and c of each layer after the tokens before ``ids``. The call replaces them by those after ``ids``.
 
         Returns
         -------
@@ -64,7 +65,7 @@ class CharLSTM(Layer):
         Raises
         ------
         ValueError
-            If ids are no matrix, or one is not in the vocabulary.
+            If ids do not have the shape (B, T), or an id is not in the vocabulary.
         """
         ids = np.asarray(ids)
         if ids.ndim != 2 or ids.size == 0:

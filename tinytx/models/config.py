@@ -1,15 +1,15 @@
-"""Checks of a config's fields beside each other, each with an error that names the field, its value and what is expected."""
+"""Checks of a config's fields against each other. Each error names the field, its value and what is expected."""
 
 from tinytx.arguments import check_whole
 from tinytx.settings import LAYERS
 
 MOST_LAYERS = 10_000
-MOST_LOADED = 1024  # layers of a model from a file: 16 MB of Python's objects
+MOST_LOADED = 1024  # layers of a model from a file: their Python objects take 16 MB
 MOST_FIXED = 2**22  # numbers in a table of positions that is computed, not loaded
 
 
 def check_heads(config):
-    """Raise ValueError unless the heads divide the width."""
+    """Raise ValueError unless n_heads divides d_model."""
     if config.d_model % config.n_heads:
         place = type(config).__name__
         raise ValueError(f"{place}: n_heads {config.n_heads} does not divide d_model {config.d_model}")
@@ -26,16 +26,18 @@ def check_special_ids(config, names, size):
 
 
 def check_vouched(config, n_arrays, held):
-    """Raise ValueError if a config of a file asks for more than the file's arrays vouch for, before its model is made.
+    """Raise ValueError, before a model is made, if the config in its file is too large for the arrays in the file.
 
-    A layer without weights takes memory too (of shared layers there are only ``n_groups``), and so does a table of positions
-    that is computed. How many weights there are is counted while the model is made: `tinytx.layers.init.Zeros`.
+    Layers take memory even without weights (with shared layers only ``n_groups`` exist), and so does a computed table
+    of positions. The number of weights is checked while the model is made: `tinytx.layers.init.Zeros`.
 
     Parameters
     ----------
     config : Settings
-    n_arrays, held : int
-        How many arrays there are, and how many numbers in all of them.
+    n_arrays : int
+        The number of arrays in the file.
+    held : int
+        The number of values in all of these arrays together.
     """
     sizes = vars(config)
     n_layers = sizes.get("n_groups") or sum(n for name, n in sizes.items() if LAYERS.fullmatch(name))

@@ -1,8 +1,8 @@
-"""GPT: causal blocks over token and position embeddings (Radford et al. 2019, as nanoGPT writes it).
+"""GPT: causal blocks over token and position embeddings (Radford et al. 2019, written as in nanoGPT).
 
-The defaults are GPT-2's parts. `GPTConfig.gpt1` is the first GPT (Radford et al. 2018): a norm after each part and none at
-the end, and matrices that write into the residual stream start like all others. With ``windows`` of "all,256" dense and
-banded blocks alternate, as in GPT-3 (Brown et al. 2020, arXiv:2005.14165) and its open counterpart GPT-Neo.
+By default the parts are those of GPT-2. `GPTConfig.gpt1` is the first GPT (Radford et al. 2018): a norm follows each
+part, there is none at the end, and all matrices start with the same standard deviation. If ``windows`` is "all,256",
+dense and banded blocks alternate, as in GPT-3 (Brown et al. 2020, arXiv:2005.14165) and GPT-Neo.
 """
 
 import math
@@ -44,9 +44,9 @@ class GPTConfig(Settings):
         "pre", "layer norm before each part (GPT-2, with one more at the end) or after it (GPT-1)", choices=NORM_ORDERS
     )
     windows: str | None = setting(
-        None, "positions that a word sees in each block, itself included: all,256 for every second block 256; all if not given",
-        empty=False,
-    )
+        None, "how many positions a word sees in each block, itself included; a list such as all,256 repeats over the "
+        "blocks; all if not given", empty=False,
+    )  # fmt: skip
     activation: str = setting("gelu_tanh", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     eps: float = setting(1e-5, "epsilon of every layer norm", above=0, below=1)
     scaled_init: bool = setting(
@@ -60,13 +60,19 @@ class GPTConfig(Settings):
 
     @classmethod
     def gpt1(cls, vocab_size=40478, **changes):
-        """Return the config of the first GPT, as it was published."""
+        """Return the config of the first GPT, in its published size."""
         settings = {"max_len": 512, "d_model": 768, "n_heads": 12, "n_layers": 12, "dropout": 0.1}
         return cls(vocab_size, **settings | {"norm_order": "post", "scaled_init": False} | changes)
 
 
 def patterns_of(config):
-    """Return whom the words of each block see, as ``config.windows`` says: a list of patterns, repeated up to n_layers."""
+    """Return the n_layers attention patterns of the blocks: those of ``config.windows``, repeated.
+
+    Raises
+    ------
+    ValueError
+        If ``windows`` is not a list of numbers of at least 1, or "all", between commas.
+    """
     windows = (config.windows or "all").split(",")
     wrong = [window for window in windows if window != "all" and not re.fullmatch("[1-9][0-9]{0,8}", window)]
     if wrong:
@@ -76,14 +82,14 @@ def patterns_of(config):
 
 
 class GPT(Pretrained, Stack):
-    """A stack of causal blocks over token and position embeddings: ids to a vector for each position.
+    """A stack of causal blocks over token and position embeddings: it turns ids into one vector for each position.
 
     Parameters
     ----------
     config : GPTConfig
     rng : numpy.random.Generator
-        Weights are normal(0, 0.02); those that write into the residual stream are scaled by 1/sqrt(2 n_layers), so
-        that its variance does not grow with depth (not if ``scaled_init`` is False).
+        Weights are normal(0, 0.02). Matrices that write into the residual stream are multiplied by 1/sqrt(2 n_layers),
+        so that its variance does not grow with depth, unless ``scaled_init`` is False.
     dtype : float32 or float64
 
     Examples
@@ -114,5 +120,5 @@ class GPT(Pretrained, Stack):
 
     @property
     def output_table(self):
-        """The parameter (V, D) that the output layer shares, or None where it has its own."""
+        """The parameter (V, D) that the output layer shares, or None if the output layer has its own."""
         return self.token.weight if self.config.tied_head else None

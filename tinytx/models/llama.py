@@ -1,12 +1,14 @@
 """Llama: the decoder of most language models since 2023 (Touvron et al. 2023, arXiv:2302.13971).
 
-A `GPT` with five differences. Positions are not added to words: queries and keys are turned by them (`tinytx.layers.Rotary`).
-The norm is an RMS norm. The feed-forward layers have a gate, with a SiLU. No linear map has a bias. Several heads of queries
-may share a head of keys and values (``n_kv_heads``, from Llama 2 on). The output layer has a matrix of its own.
+It is a `GPT` with six differences. Position vectors are not added to words: queries and keys are rotated by angles that
+grow with the position (`tinytx.layers.Rotary`). The norm is an RMS norm. The feed-forward layers have a gate, with a
+SiLU. Linear maps have no biases. Several heads of queries may share a head of keys and values (``n_kv_heads``, from
+Llama 2 on). The output layer has its own matrix.
 
-With a ``window`` it is Mistral (Jiang et al. 2023, arXiv:2310.06825), with ``qkv_bias`` Qwen2, with ``rope_factor`` Llama 3.1;
-with a ``rope_share``, of each head's numbers that are turned, Phi-3, and GLM-4, whose pairs are neighbours. With ``n_experts``
-feed-forward layers in each block, of which a token uses ``n_chosen``, it is Mixtral (Jiang et al. 2024, arXiv:2401.04088).
+Some settings make other models of it: ``window`` makes Mistral (Jiang et al. 2023, arXiv:2310.06825), ``qkv_bias``
+Qwen2, and ``rope_factor`` Llama 3.1. With ``rope_share`` only a part of each head's numbers is rotated, as in Phi-3 and
+GLM-4; GLM-4 also has ``rope_neighbours``. With ``n_experts`` feed-forward layers in each block, of which each token
+uses ``n_chosen``, it is Mixtral (Jiang et al. 2024, arXiv:2401.04088).
 """
 
 import math
@@ -47,31 +49,33 @@ class LlamaConfig(Settings):
     d_ff: int | None = setting(
         None, "width inside the feed-forward layers; 8/3 D if not given, rounded up to a multiple of 32", minimum=1
     )
-    window: int | None = setting(None, "positions that a word sees, itself included; all before it if not given", minimum=1)
+    window: int | None = setting(None, "positions that a word sees, itself included; all if not given", minimum=1)
     activation: str = setting("silu", "function of the gates", choices=sorted(GATES))
-    rope_base: float = setting(10000.0, "the last pair of a head turns once in about 2 pi times as many positions", minimum=1)
+    rope_base: float = setting(
+        10000.0, "of n turned numbers, pair i turns by base^(-2i/n) radians for each position", minimum=1
+    )
     rope_share: float = setting(1.0, "share of each head's numbers that are turned, the first ones", above=0, maximum=1)
-    rope_neighbours: bool = setting(False, "whether pairs are neighbours, and not the i-th numbers of two halves")
+    rope_neighbours: bool = setting(False, "whether pairs are neighbours, not the i-th numbers of two halves")
     rope_factor: float | None = setting(
-        None, "what slow pairs' frequencies are divided by, for texts longer than in training (8 in Llama 3.1)", minimum=1
+        None, "divisor of the slow pairs' frequencies, for texts longer than in training (8 in Llama 3.1)", minimum=1
     )
-    rope_scaling: str = setting("llama3", "for rope_factor: which pairs are slow; all with linear", choices=SCALINGS)
+    rope_scaling: str = setting("llama3", "for rope_factor: how slow pairs are found; linear: all", choices=SCALINGS)
     rope_scale: float | None = setting(
-        None, "what turned numbers are multiplied by; if not given, 0.1 ln(rope_factor) + 1 with yarn, and else 1", above=0
+        None, "factor of turned numbers; if not given, 0.1 ln(rope_factor) + 1 with yarn, and otherwise 1", above=0
     )
-    rope_low: float = setting(1.0, "pairs that turn less often in a text of training are slow", above=0)
-    rope_high: float = setting(4.0, "pairs that turn more often in a text of training stay as they are", above=0)
-    rope_length: int = setting(8192, "positions in a text of training, for rope_factor", minimum=1)
+    rope_low: float = setting(1.0, "pairs that turn fewer times in rope_length positions are slow", above=0)
+    rope_high: float = setting(4.0, "pairs that turn more times in rope_length positions do not change", above=0)
+    rope_length: int = setting(8192, "positions in a text of the training, for rope_factor", minimum=1)
     qkv_bias: bool = setting(False, "whether the maps to queries, keys and values have a bias")
     eps: float = setting(1e-5, "epsilon of every norm", above=0, below=1)
     dropout: float = setting(
         0.0, "dropout of embeddings, attention weights and each part's output in training", minimum=0, below=1, free=True
     )
     n_experts: int | None = setting(
-        None, "feed-forward layers in each block, of which a token uses a few; one, which all use, if not given", minimum=1
+        None, "feed-forward layers in each block, of which a token uses n_chosen; one for all if not given", minimum=1
     )
-    n_chosen: int = setting(2, "experts of each token, if there are such", minimum=1, free=True)
-    balance: float = setting(0.01, "share of the experts' balance in the loss, for each layer", minimum=0, free=True)
+    n_chosen: int = setting(2, "experts that each token uses, for n_experts", minimum=1, free=True)
+    balance: float = setting(0.01, "factor of each layer's balance of experts in the loss", minimum=0, free=True)
     tied_head: bool = setting(False, "whether the output layer uses the embedding's table")
 
     def __post_init__(self):
@@ -90,22 +94,22 @@ class LlamaConfig(Settings):
 
     @property
     def key_width(self):
-        """K."""
+        """The width K of each head."""
         return self.d_model // self.n_heads if self.d_key is None else self.d_key
 
     @property
     def turned_width(self):
-        """How many numbers of each head are turned."""
+        """The number of each head's numbers that are turned by rotary positions."""
         return int(self.key_width * self.rope_share)
 
     @property
     def inner_width(self):
-        """F, which keeps the number of weights of two maps with 4 D: three maps with 8/3 D."""
+        """The width F of the feed-forward layers. Three maps to or from 8/3 D have as many weights as two with 4 D."""
         return -(-8 * self.d_model // 96) * 32 if self.d_ff is None else self.d_ff
 
 
 def make_rotary(config):
-    """Return the layer that turns queries and keys, as the settings ``rope_...`` say."""
+    """Return the layer of rotary positions that the settings ``rope_...`` describe."""
     scaling, scale = None, config.rope_scale or 1.0
     if config.rope_factor:
         bounds = () if config.rope_scaling == "linear" else (config.rope_low, config.rope_high, config.rope_length)
@@ -117,13 +121,14 @@ def make_rotary(config):
 
 
 class Llama(Pretrained, Stack):
-    """A stack of causal blocks over embedded tokens: ids to a vector for each position.
+    """A stack of causal blocks over embedded tokens: it turns ids into one vector for each position.
 
     Parameters
     ----------
     config : LlamaConfig
     rng : numpy.random.Generator
-        Weights are normal(0, 0.02); those that write into the residual stream are scaled by 1/sqrt(2 n_layers), as GPT-2's.
+        Weights are normal(0, 0.02). Matrices that write into the residual stream are multiplied by 1/sqrt(2 n_layers),
+        as in GPT-2.
     dtype : float32 or float64
 
     Examples
@@ -177,10 +182,10 @@ class Llama(Pretrained, Stack):
 
     @property
     def penalises(self):
-        """Whether layers tell a task what they want small: the balance of experts."""
+        """Whether layers report a penalty to the task, which adds it to its loss: the balance of experts."""
         return bool(self.config.n_experts and self.config.balance)
 
     @property
     def output_table(self):
-        """The parameter (V, D) that the output layer shares, or None where it has its own."""
+        """The parameter (V, D) that the output layer shares, or None if the output layer has its own."""
         return self.token.weight if self.config.tied_head else None

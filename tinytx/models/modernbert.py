@@ -1,10 +1,11 @@
 """ModernBERT: an encoder made of the parts of today's decoders (Warner et al. 2024, arXiv:2412.13663).
 
-Six differences from `Bert`. Positions are not added to words: queries and keys are turned by them. Two of three blocks are
-local: a word sees ``window`` / 2 words on each side; only every ``global_every``-th block, the first among them, sees the whole
-text, and turns more slowly (``rope_base``). Feed-forward layers have a gate, with a GELU. Each part is normalised before and not
-after it, but for the first block's attention, which follows the norm of the embeddings at once; one more norm stands at the
-end. No linear map and no norm has a bias. There are no segments.
+There are six differences from `Bert`. Position vectors are not added to words: queries and keys are rotated by angles
+that grow with the position. Two of three blocks are local: a word sees ``window`` / 2 words on each side. Only every
+``global_every``-th block, the first among them, sees the whole text, and its rotations are slower (``rope_base``).
+Feed-forward layers have a gate, with a GELU. A norm stands before each part, not after it; the first block's attention
+has none, because the norm of the embeddings is just before it; one more norm stands at the end. Linear maps and norms
+have no biases. There are no segments.
 """
 
 import math
@@ -42,12 +43,12 @@ class ModernBertConfig(Settings):
     n_layers: int = setting(22, "blocks", minimum=1, maximum=MOST_LAYERS)
     d_ff: int | None = setting(None, "width inside the feed-forward layers, F; 3/2 D if not given", minimum=1)
     window: int = setting(128, "words that a local block sees, half of them on each side, beside the word itself", minimum=0)
-    global_every: int = setting(3, "one block in so many sees the whole text, the first among them", minimum=1)
+    global_every: int = setting(3, "every n-th block sees the whole text, beginning with the first", minimum=1)
     rope_base: float = setting(160_000.0, "base of the rotary positions where the whole text is seen", minimum=1)
     rope_base_local: float = setting(10_000.0, "base of the rotary positions in local blocks", minimum=1)
     activation: str = setting("gelu", "function of the gates", choices=sorted(GATES))
     eps: float = setting(1e-5, "epsilon of every norm", above=0, below=1)
-    pad_id: int = setting(0, "id of padding, which is never looked at", minimum=0)
+    pad_id: int = setting(0, "id of padding, which attention masks", minimum=0)
     dropout: float = setting(0.0, "dropout of attention weights and each part's output in training", minimum=0, below=1, free=True)
     embedding_dropout: float = setting(0.0, "dropout of the embedded words", minimum=0, below=1, free=True)
     feed_forward_dropout: float = setting(0.0, "dropout inside the feed-forward layers", minimum=0, below=1, free=True)
@@ -69,18 +70,18 @@ class ModernBertConfig(Settings):
 
     @property
     def inner_width(self):
-        """F."""
+        """The width F inside the feed-forward layers."""
         return -(-3 * self.d_model // 2) if self.d_ff is None else self.d_ff
 
 
 class ModernBert(Pretrained, Stack):
-    """An encoder of texts: ids to a vector for each position.
+    """An encoder of texts: it turns ids into one vector for each position.
 
     Parameters
     ----------
     config : ModernBertConfig
     rng : numpy.random.Generator
-        Weights are normal(0, 0.02); those that write into the residual stream are scaled by 1/sqrt(2 n_layers).
+        Weights are normal(0, 0.02). Matrices that write into the residual stream are multiplied by 1/sqrt(2 n_layers).
     dtype : float32 or float64
 
     Examples
@@ -109,7 +110,7 @@ class ModernBert(Pretrained, Stack):
             core = DotProduct(pattern=pattern, dropout=p)
             attention = MultiHeadAttention(d, config.n_heads, core=core, rotary=rotary, bias=config.bias, **draw)
             feed_forward = GatedFeedForward(d, config.inner_width, **inner, **draw)
-            first = norm() if i else Sequential()  # of nothing: the embeddings' norm is just before
+            first = norm() if i else Sequential()  # the identity: the embeddings' norm is just before
             return Block(Residual(attention, first, dropout=p), Residual(feed_forward, norm(), dropout=p))
 
         super().__init__(
@@ -129,7 +130,7 @@ class ModernBert(Pretrained, Stack):
         return self.token.weight
 
     def forward(self, ids, tape=None):
-        """Return what the encoder makes of each word in its text: ids (B, T) to (B, T, D)."""
+        """Return a vector for each word, which depends on its text: ids (B, T) -> (B, T, D)."""
         ids = np.asarray(ids)
-        mask = padding_mask(ids, self.config.pad_id) if ids.ndim == 2 else None  # else refused
+        mask = padding_mask(ids, self.config.pad_id) if ids.ndim == 2 else None  # the stack refuses other shapes
         return super().forward(ids, tape=tape, mask=mask)

@@ -1,4 +1,4 @@
-"""What bodies are stacked from: embedded tokens, blocks, perhaps a norm at the end; and the blocks of a config."""
+"""Parts of bodies: `Stack`, from token ids through blocks to vectors, and the blocks that a config describes."""
 
 import numpy as np
 
@@ -26,21 +26,21 @@ POSITIONS = ("sinusoidal", "learned", "doubled", "halves")  # the last two: `tin
 def make_blocks(
     config, n_layers, *, pattern=FULL, reads_memory=False, attention_dropout=None, feed_forward_dropout=0.0, eps=1e-5, **draw
 ):
-    """Return the blocks of a stack, drawn one after the other.
+    """Return the blocks of a stack. Their weights are drawn block by block.
 
     Parameters
     ----------
-    config : GPTConfig, BertConfig or TransformerConfig
-        Of its settings: ``d_model, n_heads, d_ff, dropout, norm_order, activation``.
+    config : Settings
+        With ``d_model, n_heads, d_ff, dropout, norm_order, activation``, as GPTConfig, BertConfig and others have them.
     n_layers : int
-    pattern : Pattern, or list of them
-        Of the self-attention: ``CAUSAL``; or that of each block.
+    pattern : Pattern, or list of n_layers Patterns
+        The pattern of the self-attention, such as ``CAUSAL``, for all blocks or for each.
     reads_memory : bool
-        Whether the blocks are of a decoder, which attends to a memory.
+        Whether the blocks are those of a decoder with cross-attention to a memory.
     attention_dropout : float in [0, 1), optional
-        On the attention weights; the config's ``dropout`` if not given.
+        Of the attention weights; the config's ``dropout`` if not given.
     feed_forward_dropout : float in [0, 1)
-        On the inner activations of the feed-forward layers.
+        Of the inner activations of the feed-forward layers.
     eps : float
         Of every layer norm.
     **draw
@@ -71,7 +71,7 @@ def make_blocks(
 
 
 def make_positions(config, **draw):
-    """Return the layer that adds vectors of positions, as ``config.positions`` says; ``draw``: rng, dtype, init."""
+    """Return the layer of positions that ``config.positions`` names; ``draw`` are ``rng``, ``dtype`` and ``init``."""
     if config.positions == "learned":
         return LearnedPositions(config.max_len, config.d_model, unused=getattr(config, "unused_positions", 0), **draw)
     form = {config.positions: True} if config.positions != "sinusoidal" else {}
@@ -79,7 +79,7 @@ def make_positions(config, **draw):
 
 
 class Stack(Layer):
-    """Embedded tokens, blocks, perhaps a norm: ids to a vector for each position.
+    """A stack of blocks over embedded tokens: it turns ids into one vector for each position.
 
     Parameters
     ----------
@@ -87,28 +87,29 @@ class Stack(Layer):
     blocks : list of Layer
         Each (B, T, D) -> (B, T, D): `tinytx.layers.Block`, `tinytx.layers.DecoderBlock`.
     position : Layer, optional
-        Adds vectors of positions.
+        Adds vectors of positions to the embedded tokens.
     relative : Layer, optional
-        Of positions (T,) and (S,), a bias (1, H, T, S) of all blocks' self-attention: `RelativePositionBias`.
+        Makes a bias (1, H, T, S) from the positions (T,) of queries and (S,) of keys, for the self-attention of all
+        blocks: `RelativePositionBias`.
     norm : Layer, optional
-        After the last block.
+        Follows the last block.
     segment : Embedding, optional
-        Of the parts of a text.
+        Embeds the segments (parts of a text); its vectors are added to those of the tokens.
     place : Embedding, optional
-        Of places that the caller counts, in place of ``position``.
+        Embeds places that the caller gives, in place of ``position``.
     embedding_norm : Layer, optional
-        After the sum of tokens, segments and positions.
+        Follows the sum of tokens, segments and positions.
     dropout : float in [0, 1)
         Of the embedded tokens.
     recompute : int
-        Blocks that are computed a second time in backward together, in which a tape then keeps only what goes into the
-        first of them (`tinytx.layers.Checkpoint`); 0: a tape keeps all that the blocks save. With L blocks of c bytes, of which
-        the input takes a, there are at most (L / n) a + n c bytes at one time: least with n = sqrt(L a / c), and of order sqrt(L)
-        with n = sqrt(L). In a BERT c is about 14 a. Only for blocks of one input.
+        The number n of neighbouring blocks that are computed together a second time in backward. A tape then keeps only
+        the input of each group of n blocks (`tinytx.layers.Checkpoint`). With 0, a tape keeps all that the blocks save.
+        If each of L blocks saves c bytes, and its input has a bytes, a tape holds at most (L / n) a + n c bytes at one
+        time. This is least for n = sqrt(L a / c). In a BERT, c is about 14 a. Blocks must have a single input.
     max_len : int
-        Positions, at most.
+        The largest number of positions.
     name : str
-        Of the ids, in messages.
+        How messages call the ids.
     """
 
     def __init__(
@@ -124,22 +125,22 @@ class Stack(Layer):
         self.recomputed = [Checkpoint(Sequential(*blocks[i : i + recompute])) for i in firsts]
 
     def forward(self, ids, *others, tape=None, segments=None, places=None, state=None, **settings):
-        """Return what the blocks make of each position.
+        """Return a vector for each position.
 
         Parameters
         ----------
         ids : integers (B, T)
         *others
-            The blocks' other inputs, the same for each: a memory (B, S, D).
+            Further inputs of every block, such as a memory (B, S, D).
         tape : Tape, optional
         segments : integers (B, T), optional
-            Which part of its text each token belongs to, where the stack has segments.
+            The number of the part of its text that each token belongs to; required if the stack has ``segment``.
         places : integers (B, T), optional
-            The row of ``place`` for each token, where the stack has it.
+            The row of the table ``place`` for each token; required if the stack has ``place``.
         state : State, optional
-            Holds the positions before ``ids``, which are added to it.
+            Holds the positions before ``ids``; those of ``ids`` are added to it.
         **settings
-            Of the blocks: a mask.
+            Settings of the blocks, such as a mask.
 
         Returns
         -------
@@ -160,9 +161,9 @@ class Stack(Layer):
         return self.norm(x, tape) if self.norm else x
 
     def backward(self, dx, tape):
-        """Return None, since ids have no gradient; or (None, *dothers).
+        """Return None, because ids have no gradient; or (None, *dothers) if there are other inputs.
 
-        Every block reads the other inputs, so their gradients add up.
+        Every block reads the other inputs, so their gradients are sums over the blocks.
         """
         dx, dothers = self.norm.backward(dx, tape) if self.norm else dx, None
         for block in reversed(self.recomputed or self.blocks):
@@ -175,7 +176,7 @@ class Stack(Layer):
         return (None, *dothers) if dothers else None
 
     def _embed(self, ids, segments, places, start, tape):
-        """Ids (B, T), and segments and places (B, T) if there are such -> (B, T, D)."""
+        """Ids (B, T), and segments and places (B, T) if the stack has them -> (B, T, D)."""
         ids = np.asarray(ids)
         if ids.ndim != 2 or ids.size == 0 or start + ids.shape[1] > self.max_len:
             raise ValueError(

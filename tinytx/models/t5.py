@@ -1,12 +1,13 @@
 """T5, the text-to-text transformer (Raffel et al. 2019, arXiv:1910.10683), in both versions.
 
-A `Transformer` with these differences. Positions are not added to words: a bias that depends on the distance between two
-words is added to attention's scores, from one table for all blocks of a stack (`tinytx.layers.RelativePositionBias`). The
-norm is an RMS norm, before each part and at the end of each stack. No linear map has a bias. Scores are not divided by
-sqrt(K): the queries' matrix starts smaller instead. Both languages share one vocabulary and one table.
+It is a `Transformer` with these differences. Position vectors are not added to words. Instead, a bias that depends on
+the distance between two words is added to attention's scores; all blocks of a stack use the same table of biases
+(`tinytx.layers.RelativePositionBias`). The norm is an RMS norm, before each part and at the end of each stack. Linear
+maps have no biases. Embeddings are not multiplied by sqrt(D). Scores are not divided by sqrt(K); instead, the queries'
+matrix starts smaller. Sources and targets share one vocabulary and one embedding table.
 
-Version 1 has a ReLU and an output layer that uses the table, of vectors times 1/sqrt(D). Version 1.1
-(`T5Config.v1_1`) has a gated GELU (Shazeer 2020, arXiv:2002.05202) and an output layer of its own.
+Version 1 has a ReLU; its output layer uses the embedding table, and its input is multiplied by 1/sqrt(D). Version 1.1
+(`T5Config.v1_1`) has a gated GELU (Shazeer 2020, arXiv:2002.05202) and an output layer with its own matrix.
 """
 
 import numpy as np
@@ -49,7 +50,7 @@ class T5Config(Settings):
     n_buckets: int = setting(
         32, "buckets of distances, each with a learned bias for each head", minimum=4, maximum=1024
     )
-    max_distance: int = setting(128, "distance from which on all are one bucket", minimum=2)
+    max_distance: int = setting(128, "distance from which on all distances are in one bucket", minimum=2)
     dropout: float = setting(
         0.1, "dropout of embeddings, attention weights, inner activations and outputs in training", minimum=0, below=1,
         free=True,
@@ -72,7 +73,7 @@ class T5Config(Settings):
 
     @classmethod
     def v1_1(cls, vocab_size, **changes):
-        """Return the config of version 1.1, small; no dropout, as in its pre-training."""
+        """Return the config of the small version 1.1, without dropout, as it was pre-trained."""
         settings = {"d_ff": 1024, "n_heads": 6, "n_encoder_layers": 8, "n_decoder_layers": 8, "dropout": 0.0}
         return cls(vocab_size, **settings | {"activation": "gelu_tanh", "gated": True, "tied_head": False} | changes)
 
@@ -83,20 +84,21 @@ class T5Config(Settings):
 
     @property
     def source_vocab_size(self):
-        """As ``vocab_size``: both sides have one vocabulary."""
+        """The same as ``vocab_size``: sources and targets have one vocabulary."""
         return self.vocab_size
 
     target_vocab_size = source_vocab_size
 
 
 class T5(Transformer):
-    """An encoder and a decoder: source ids and target ids to a vector for each position of the target.
+    """An encoder and a decoder: they turn source ids and target ids into one vector for each position of the target.
 
     Parameters
     ----------
     config : T5Config
     rng : numpy.random.Generator
-        Weights are normal: the table 1, matrices 1/sqrt of the width that they read, queries 1/sqrt(D K).
+        Weights are normal. The standard deviation is 1 for embeddings, 1/sqrt(D K) for the queries' matrices,
+        1/sqrt(d_in) for all other matrices, and 1/sqrt(D) for the biases of distances.
     dtype : float32 or float64
 
     Examples
@@ -152,5 +154,5 @@ class T5(Transformer):
 
     @property
     def output_table(self):
-        """The parameter (V, D) that the output layer shares, or None where it has its own."""
+        """The parameter (V, D) that the output layer shares, or None if the output layer has its own."""
         return self.decoder.token.weight if self.config.tied_head else None

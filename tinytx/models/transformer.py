@@ -1,13 +1,14 @@
 """The Transformer of "Attention is all you need" (Vaswani et al. 2017, arXiv:1706.03762): encoder and decoder.
 
-A GPT's blocks are causal and read their own text alone. Here a decoder's blocks read a memory as well: what an encoder,
-whose blocks look both ways, makes of the source. `tinytx.tasks.SequenceToSequence` trains it, and says what it is fed.
+A GPT's blocks are causal and read only their own text. Here the decoder's blocks also read a memory. This is the output
+of an encoder, whose blocks see the whole source. `tinytx.tasks.SequenceToSequence` trains it, and explains its inputs.
 
-`TransformerConfig.bart` is BART's encoder-decoder (Lewis et al. 2019, arXiv:1910.13461), and `TransformerConfig.marian` that of
-Marian's translators (Junczys-Dowmunt et al. 2018, arXiv:1804.00344): made of the same parts.
+`TransformerConfig.bart` is the encoder-decoder of BART (Lewis et al. 2019, arXiv:1910.13461), and
+`TransformerConfig.marian` that of Marian's translators (Junczys-Dowmunt et al. 2018, arXiv:1804.00344). Both are made
+of the same parts.
 
-What does padding do? Nothing. Padded source positions are hidden from every attention (`tinytx.layers.masks`); in a
-target, padding stands at the end, where the causal mask hides it from all words before.
+Padding has no effect on words. In a source, every attention masks it (`tinytx.layers.masks`). In a target it stands at
+the end, where the causal mask hides it from all words before it.
 """
 
 import math
@@ -55,14 +56,14 @@ class TransformerConfig(Settings):
         "nothing else normalises the sum (torch.nn.Transformer has them in both)",
     )  # fmt: skip
     tied: str = setting(
-        "three-way", "which matrices are one: both embeddings and the output layer's (the paper, section 3.4), for which "
-        "both languages need one vocabulary; the target's embedding and the output layer's; none",
+        "three-way", "which layers share one matrix: three-way, both embeddings and the output layer (the paper, 3.4), "
+        "with one vocabulary for both languages; two-way, the target's embedding and the output layer; none",
         choices=("three-way", "two-way", "none"),
     )  # fmt: skip
     scaled_embedding: bool = setting(True, "whether embeddings are multiplied by sqrt(D)")
     embedding_norm: bool = setting(False, "whether a layer norm follows the sum of the embeddings (BART)")
     positions: str = setting(
-        "sinusoidal", "vectors of positions; doubled are the sinusoids of a much copied program, halves those of Marian "
+        "sinusoidal", "vectors of positions; doubled are the sinusoids of a popular tutorial, halves those of Marian "
         "(tinytx.ops.positions, equations (5) and (6))", choices=POSITIONS,
     )  # fmt: skip
     unused_positions: int = setting(
@@ -102,7 +103,7 @@ class TransformerConfig(Settings):
 
     @property
     def vocab_size(self):
-        """The larger of both vocabularies: no model of this config has a smaller table."""
+        """The larger of the two sizes of vocabularies."""
         return max(self.source_vocab_size, self.target_vocab_size)
 
     @property
@@ -112,7 +113,7 @@ class TransformerConfig(Settings):
 
 
 class Transformer(Pretrained, Layer):
-    """An encoder and a decoder: source ids and target ids to a vector for each position of the target.
+    """An encoder and a decoder: they turn source ids and target ids into one vector for each position of the target.
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ class Transformer(Pretrained, Layer):
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
-        Of every matrix, embeddings included. Biases start at 0, gains at 1.
+        For every matrix, embeddings included. Biases start at 0, and the weights of layer norms at 1.
 
     Examples
     --------
@@ -157,7 +158,7 @@ class Transformer(Pretrained, Layer):
 
     @property
     def output_table(self):
-        """The parameter (V, D) that the output layer shares, or None where it has its own."""
+        """The parameter (V, D) that the output layer shares, or None if the output layer has its own."""
         return self.decoder.token.weight if self.config.tied != "none" else None
 
     def source_mask(self, source):
@@ -170,26 +171,26 @@ class Transformer(Pretrained, Layer):
         Raises
         ------
         ValueError
-            If an id is not in the vocabulary, or there are more than ``max_len``.
+            If an id is not in the vocabulary, or there are more than ``max_len`` positions.
         """
         source = np.asarray(source)
         return self.encoder(source, tape, mask=self.source_mask(source) if source.ndim == 2 else None)
 
     def decode(self, target, memory, source_mask, tape=None, *, state=None):
-        """Return what the decoder makes of each position of the target.
+        """Return the decoder's vector for each position of the target.
 
         Parameters
         ----------
         target : integers (B, T)
-            What was said so far, from ``start_id`` on; with a state, only the words that it does not hold yet.
+            ``start_id`` and the words of the target so far; with a state, only the words that it does not hold yet.
         memory : array (B, S, D)
             From `encode`.
         source_mask : boolean array (B, 1, 1, S)
             From `source_mask`.
         tape : Tape, optional
         state : State, optional
-            Holds keys and values of the words before ``target``, which are added to it, and of the memory, which are
-            computed at the first call only: a new memory needs a new state.
+            Holds the keys and values of the words before ``target``; those of ``target`` are added to it. It also holds
+            the keys and values of the memory. Only the first call computes these, so a new memory needs a new state.
 
         Returns
         -------

@@ -1,11 +1,12 @@
 """ViT: an encoder of images (Dosovitskiy et al. 2020, arXiv:2010.11929), and SimpleViT (Beyer et al. 2022, arXiv:2205.01580).
 
-BERT's blocks with the norm before each part and one more at the end; what they read are not words. An image is cut into
-square patches, and each patch is one position: a linear map makes a vector of its pixels. A learned vector, the class token,
-stands in front of them, and a classifier reads it at the end. Positions are learned, the class token's too.
+Its blocks are those of BERT with the norm before each part and one more norm at the end. It reads images, not words. An
+image is cut into square patches, and each patch is one position: a linear map turns its pixels into a vector. A learned
+vector, the class token, stands in front of them, and a classifier reads the output at its position. Vectors of
+positions are learned, including one for the class token.
 
-SimpleViT (`ViTConfig.simple`) has no class token; its positions are fixed sinusoids of row and column, and a classifier reads
-the mean of all vectors. `tinytx.tasks.ImageClasses` is that classifier.
+SimpleViT (`ViTConfig.simple`) has no class token; its positions are fixed sinusoids of row and column, and a classifier
+reads the mean of all vectors. `tinytx.tasks.ImageClasses` is the classifier of both.
 """
 
 import numpy as np
@@ -27,7 +28,7 @@ class ViTConfig(Settings):
 
     image_size: int = setting(224, "pixels along each side of an image", minimum=1)
     patch_size: int = setting(16, "pixels along each side of a patch, P, a divisor of image_size", minimum=1)
-    n_channels: int = setting(3, "numbers in a pixel, C: 3 of a colour, 1 of a shade of grey", minimum=1)
+    n_channels: int = setting(3, "numbers in a pixel, C: 3 for colours, 1 for shades of grey", minimum=1)
     d_model: int = setting(768, "width of the model, D", minimum=1)
     n_heads: int = setting(12, "attention heads, H, a divisor of D", minimum=1)
     n_layers: int = setting(12, "blocks", minimum=1, maximum=MOST_LAYERS)
@@ -45,7 +46,7 @@ class ViTConfig(Settings):
         None, "dropout of attention weights; as dropout if not given", minimum=0, below=1, free=True
     )
     position_std: float = setting(
-        0.02, "spread of learned positions and of the class token at the start; a short training needs more", above=0, free=True
+        0.02, "initial standard deviation of positions and class token; short runs need more", above=0, free=True
     )
 
     norm_order = "pre"
@@ -72,24 +73,25 @@ class ViTConfig(Settings):
 
     @property
     def n_side(self):
-        """How many patches there are along each side."""
+        """The number of patches along each side."""
         return self.image_size // self.patch_size
 
     @property
     def max_len(self):
-        """How many positions there are: the patches, and the class token."""
+        """The number of positions: the patches, and the class token if there is one."""
         return self.n_side**2 + self.class_token
 
 
 class ViT(Pretrained, Layer):
-    """An encoder of images: pixels to a vector for each patch, and in front of these one for the class token.
+    """An encoder of images: it turns pixels into one vector for each patch, after one for the class token.
 
     Parameters
     ----------
     config : ViTConfig
     rng : numpy.random.Generator
-        As in the authors' program, matrices are Xavier uniform, that of the patches normal with variance 1 / (C P P), and
-        positions normal(0, ``position_std``); so is the class token.
+        As in the authors' program, matrices are Xavier uniform, the matrix of the patches is normal with variance
+        1 / (C P P), and positions are normal with the standard deviation ``position_std``. So is the class token, which
+        starts at 0 in their program.
     dtype : float32 or float64
 
     Examples
@@ -121,19 +123,19 @@ class ViT(Pretrained, Layer):
         self.norm = LayerNorm(d, eps=config.eps, dtype=dtype)
 
     def forward(self, images, tape=None):
-        """Return what the encoder makes of each patch.
+        """Return a vector for each position, which depends on the whole image.
 
         Parameters
         ----------
         images : array (B, H, W, C), the weights' dtype
-            Of a gray image C is 1: ``images[..., None]`` adds this axis. Files of published models were trained on pixels
+            For grey images C is 1: ``images[..., None]`` adds this axis. The published models were trained on pixels
             between -1 and 1.
         tape : Tape, optional
 
         Returns
         -------
-        array (B, N, D), or (B, 1 + N, D), whose first vector is the class token's
-            For N = (image_size / patch_size)^2 patches, row by row.
+        array (B, N, D), or (B, 1 + N, D) with a class token
+            The vectors of N = (image_size / patch_size)^2 patches, row by row. That of the class token is the first.
 
         Raises
         ------
