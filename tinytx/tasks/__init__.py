@@ -1,4 +1,4 @@
-"""Tasks: what is asked of a body, which turns ids or images into vectors. A head, a loss, its count, and measures."""
+"""Tasks: a body turns ids or images into vectors; a task adds a head to it, a loss with its count, and measures."""
 
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.image_classes import ImageClasses

@@ -1,4 +1,4 @@
-"""Classes: say which of some classes a whole input belongs to; what classes of texts and of images share."""
+"""Classes: predict the class of a whole input; the base class of the tasks for texts and for images."""
 
 import numpy as np
 
@@ -8,10 +8,9 @@ from tinytx.tasks.task import Task
 
 
 class Classes(Task):
-    """A body, and a head that reads one vector made of all of the body's.
+    """A body, and a head that classifies one vector, which is pooled from all vectors of the body.
 
-    A subclass says what an input is: ``unit``, ``Settings``, ``random_batch``; and ``forward`` where its body needs more than
-    the input.
+    A subclass defines ``unit``, ``Settings`` and ``random_batch``; and ``forward``, if its body needs further inputs.
 
     Parameters
     ----------
@@ -20,7 +19,7 @@ class Classes(Task):
     rng : numpy.random.Generator
         Draws the head.
     **settings
-        Of the class ``Settings``: ``n_classes``, ``dropout``, ``pooling``, ``classifier_bias``.
+        The fields of the class ``Settings``: ``n_classes``, ``dropout``, ``pooling``, ``classifier_bias``.
     """
 
     def __init__(self, body, *, rng, **settings):
@@ -41,15 +40,15 @@ class Classes(Task):
         return self.head(self._vectors(inputs, tape=tape), tape)
 
     def backward(self, dlogits, tape):
-        """Add the gradients of all parameters; return that of the inputs, or None, since ids have none."""
+        """Add the gradients of all parameters; return the gradient of the inputs, or None if they are ids."""
         return self.body.backward(self.head.backward(dlogits, tape), tape)
 
     def _logits(self, inputs, *others, tape=None):
-        """Return the logits of a batch without its labels."""
+        """Return the logits of a batch, given without its labels."""
         return self(inputs, tape)
 
     def loss(self, inputs, labels, *others, tape=None, count=None):
-        """Return the mean cross-entropy of ``labels`` (B,), in nats; a label of -100 counts for nothing."""
+        """Return the mean cross-entropy of ``labels`` (B,), in nats; a label of -100 does not count."""
         listening = self._listening(tape)
         loss, saved = ops.cross_entropy(self._logits(inputs, *others, tape=listening), labels, count=count)
         if tape is not None:
@@ -57,16 +56,16 @@ class Classes(Task):
         return loss + self._penalties(listening, labels, count)
 
     def loss_backward(self, tape):
-        """Add the gradients of `loss`; return as `backward`."""
+        """Add the gradients of `loss`; return what `backward` returns."""
         return self.backward(ops.cross_entropy_backward(1.0, tape.pop(self)), tape)
 
     @staticmethod
     def count(inputs, labels, *others):
-        """Return by how many labels `loss` divides."""
+        """Return the number of labels that count, by which `loss` divides."""
         return ops.count_targets(labels)
 
     def measure(self, batches):
-        """Return ``accuracy``, the share of labels that are the likeliest class.
+        """Return ``accuracy``, the share of labels for which the likeliest class is the label.
 
         Parameters
         ----------

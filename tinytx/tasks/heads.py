@@ -1,4 +1,4 @@
-"""Parts of heads: what stands between a body and its output layer, and what says something about a whole text or image."""
+"""Parts of heads: a layer between a body and its output layer, and a classifier of whole texts or images."""
 
 from tinytx.core import Layer
 from tinytx.layers import Activation, Dropout, LayerNorm, Linear, Pool
@@ -10,7 +10,7 @@ POOLINGS = {
 
 
 class TagSettings(Settings):
-    """What a head says of each vector."""
+    """Settings of a head that classifies each vector."""
 
     n_classes: int = setting(2, "classes to tell apart", minimum=1)
     dropout: float = setting(0.1, "dropout of what the classifier reads", minimum=0, below=1)
@@ -18,44 +18,45 @@ class TagSettings(Settings):
 
 def _pooling(default):
     return setting(
-        default, "what the vector of a text or an image is made of: its first vector (first, ViT); the same, a linear map and "
-        "tanh (cls, BERT); its last vector, that of the last word (last, GPT-1); the mean or the maximum over its words or "
-        "patches (mean, SimpleViT; max); last, max and mean one behind the other (concat, ULMFiT)",
+        default, "how one vector is made from those of a text or image: first, the first of them (ViT); cls, the first "
+        "one, a linear map and tanh (BERT); last, that of the last word (GPT-1); mean or max over words or patches "
+        "(mean: SimpleViT); concat, last, max and mean side by side (ULMFiT)",
         choices=tuple(POOLINGS), fixed=True,
     )  # fmt: skip
 
 
 class PooledSettings(TagSettings):
-    """What a head says of a whole text or image, and what it reads."""
+    """Settings of a head that classifies whole texts or images."""
 
     pooling: str = _pooling("cls")
     classifier_bias: bool = setting(True, "whether the map to the logits has a bias (GPT-2's has none)", fixed=True)
 
 
 class ClassSettings(PooledSettings):
-    """What a head says of a whole text, and what it reads."""
+    """Settings of a head that classifies whole texts."""
 
-    pad_id: int | None = setting(None, "id of padding, which is no word of a text; if not given, the body's", minimum=0)
+    pad_id: int | None = setting(None, "id of padding, which the head leaves out; if not given, the body's", minimum=0)
 
 
 class ImageClassSettings(PooledSettings):
-    """What a head says of an image, and what it reads."""
+    """Settings of a head that classifies images."""
 
     pooling: str = _pooling("first")
 
 
 class Transform(Layer):
-    """What BERT does to a hidden word's vector before the output layer: norm(activation(linear(x))).
+    """The layers of BERT between a hidden word's vector and the output layer: norm(activation(linear(x))).
 
     Parameters
     ----------
     d_model, d_out : int
-        Widths of the body's vectors and of the output layer's.
+        D and E, the widths of the body's vectors and of the output layer's input.
     activation : str
+        As for `tinytx.layers.Activation`.
     eps : float
         Of the norm.
     bias : bool
-        Whether the linear map and the norm have one.
+        Whether the linear map and the norm have a bias.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
@@ -75,19 +76,20 @@ class Transform(Layer):
 
 
 class PooledHead(Layer):
-    """What a body says about a whole text or image: logits of its classes, classifier(pool(x)).
+    """A head for a whole text or image: the logits of its classes are classifier(dropout(pool(x))).
 
-    With ``pooling`` "cls" these are classifier(tanh(pooler(x_0))). The first token is ``[CLS]``, which means nothing by
-    itself; so nothing but this head and attention use its vector, and it can become a summary of the others.
+    With ``pooling`` "cls" they are classifier(dropout(tanh(pooler(x_0)))). The first token is then ``[CLS]``, which
+    stands for no word. Only this head and attention use its vector, so it can become a summary of the others.
 
     Parameters
     ----------
     d_model, n_classes : int
     pooling : {"first", "cls", "last", "mean", "max", "concat"}
-        See `ClassSettings`.
-    dropout : float
+        See `PooledSettings`.
+    dropout : float in [0, 1)
+        Of the classifier's input.
     bias : bool
-        Whether the classifier has one.
+        Whether the classifier has a bias.
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
@@ -101,7 +103,7 @@ class PooledHead(Layer):
 
     @classmethod
     def of(cls, d_model, asked, **drawn):
-        """Return the head that `PooledSettings` ask for; ``drawn`` are ``rng``, ``dtype`` and ``init``."""
+        """Return the head that `PooledSettings` describe; ``drawn`` are ``rng``, ``dtype`` and ``init``."""
         options = {"pooling": asked.pooling, "dropout": asked.dropout, "bias": asked.classifier_bias}
         return cls(d_model, asked.n_classes, **options, **drawn)
 

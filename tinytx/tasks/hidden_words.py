@@ -1,15 +1,15 @@
-"""Hidden words: say the words that a text hides, from the words on both sides (BERT).
+"""Hidden words: predict the words that are hidden in a text, from the words on both sides (BERT).
 
-``targets`` names each hidden word at its position, and holds ``IGNORE`` everywhere else::
+``targets`` holds each hidden word at its position, and ``IGNORE`` everywhere else::
 
     ids      [CLS]   the    [MASK]   sat    [SEP]      what the body reads
-    targets  -100    -100   cat      -100   -100       what it is to say
+    targets  -100    -100   cat      -100   -100       what it must predict
 
-Only the hidden words' rows go through the output layer (`tinytx.ops.select_rows`): where one word in six is hidden, the
-largest array of all, the logits, is a sixth of what it would be, and loss and gradients are the same.
+Only the rows of hidden words go through the output layer (`tinytx.ops.select_rows`). The logits are the largest array
+of all: if one word in six is hidden, their size becomes a sixth, and loss and gradients stay the same.
 
-A text can have two parts, ``[CLS] a [SEP] b [SEP]``: ``segments`` says which part a word belongs to, and the vector at
-``[CLS]`` whether b followed a where they were found (``labels``: 0 if it did, 1 if not).
+A text can have two parts, ``[CLS] a [SEP] b [SEP]``. ``segments`` holds the part that each word belongs to. From the
+vector at ``[CLS]`` the model predicts whether b followed a in the source (``labels``: 0 if it did, 1 if not).
 """
 
 from typing import NamedTuple
@@ -23,17 +23,17 @@ from tinytx.shapes import check_ids, check_shape
 from tinytx.tasks.heads import PooledHead, Transform
 from tinytx.tasks.task import Task
 
-IGNORE = -100  # a target where nothing is to be said
+IGNORE = -100  # a target where nothing is predicted
 
 
 class HeadSettings(Settings):
-    """Which heads there are."""
+    """The heads of the task."""
 
     head: str = setting(
         "tied", "output layer: tinytx.tasks.heads.Transform and the embedding's table, or one matrix",
         choices=("tied", "untied"), fixed=True,
     )  # fmt: skip
-    next_sentence: bool = setting(False, "whether the model also says if a text's second part followed the first, as the paper's")
+    next_sentence: bool = setting(False, "whether the model also predicts if a text's second part followed the first")
 
 
 class _Saved(NamedTuple):
@@ -42,23 +42,24 @@ class _Saved(NamedTuple):
 
 
 class HiddenWords(Task):
-    """A body that reads whole texts, and a head for each of the two things that it is trained to say.
+    """A body that reads whole texts, a head that predicts hidden words, and perhaps a head for pairs of texts.
 
     Parameters
     ----------
     body : Layer
         ``body(ids, tape, segments=segments)`` returns (B, T, D): `tinytx.models.Bert`.
     rng : numpy.random.Generator
-        Draws the heads; the one that drew the body.
+        Draws the heads: the generator that drew the body.
     **heads
-        `HeadSettings`: ``head``, which is "tied", the paper's: a `Transform`, then the body's ``output_table`` transposed,
-        and a bias (the body's config has ``activation`` and ``eps``); or "untied", one matrix; and ``next_sentence``.
+        `HeadSettings`: ``head`` and ``next_sentence``. The head "tied" is the paper's: a `Transform`, then the body's
+        ``output_table`` transposed, and a bias; it needs ``activation`` and ``eps`` in the body's config. The head
+        "untied" is one matrix.
 
     Raises
     ------
-    ValueError
-        If a setting is invalid, the body has no table to tie to, or tells no two parts of a text apart for
-        ``next_sentence``.
+    TypeError, ValueError
+        If a setting is invalid, if the head is tied and the body has no ``output_table``, or if ``next_sentence`` is
+        given and the body's config has fewer than two segments.
 
     Examples
     --------
@@ -113,30 +114,36 @@ class HiddenWords(Task):
         return self._transformed_backward(self.head.backward(dlogits, tape), tape)
 
     def text_logits(self, hidden, tape=None):
-        """Return the logits (B, 2) of the body's texts (B, T, D): the second part followed the first, or did not.
+        """Return the logits (B, 2) of texts with vectors (B, T, D). Class 0: the second part followed the first.
 
         Raises
         ------
         ValueError
-            If the model has no such head.
+            If ``next_sentence`` is False, so that there is no such head.
         """
         if not self.next_sentence:
             raise ValueError("HiddenWords: next_sentence is False: there is no head for whole texts")
         return self.next_sentence(hidden, tape)
 
     def fill(self, ids, positions, *, segments=None):
-        """Return how probable each word is at some positions.
+        """Return the probability of each word of the vocabulary at some positions.
 
         Parameters
         ----------
         ids : integers (B, T)
-        positions : integers (n,), or (B, n) where each text has its own
+        positions : integers (n,), or (B, n) if each text has its own
             Each in 0..T-1.
         segments : integers (B, T), optional
 
         Returns
         -------
         array (B, n, V)
+            Each row adds up to 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an id or a position is out of its range, or shapes do not fit.
         """
         hidden = self._vectors(ids, tape=None, segments=segments)
         b, t, _ = hidden.shape
@@ -149,25 +156,28 @@ class HiddenWords(Task):
         return ops.softmax(logits)[0].reshape(b, n, self.vocab_size)
 
     def loss(self, ids, targets, segments=None, labels=None, tape=None, *, count=None, **settings):
-        """Return the mean loss per hidden word, plus the mean loss per text, in nats: one of them may be over nothing.
+        """Return the mean loss per hidden word, plus the mean loss per text if there are labels, in nats.
+
+        If no word is hidden, or no label counts, this part of the loss is 0.
 
         Parameters
         ----------
         ids, targets : integers (B, T)
-            Where a target is ``IGNORE``, nothing is to be said.
+            A target of ``IGNORE`` does not count.
         segments : integers (B, T), optional
         labels : integers (B,)
-            For a model that says if the second part followed: 0, 1, or ``IGNORE``.
+            Required if ``next_sentence`` is True: 0, 1, or ``IGNORE``.
         tape : Tape, optional
         count : array (2,), optional
-            `count` of the whole batch, where this is a part of it.
+            `count` of the whole batch, if this is a part of it.
         **settings
-            Of the body.
+            Settings of the body.
 
         Raises
         ------
         TypeError, ValueError
-            If a target or label is out of range, shapes do not fit, labels are missing or one too many, or nothing counts.
+            If a target or label is out of range, shapes do not fit, labels are missing, labels are given without
+            ``next_sentence``, or neither a target nor a label counts and ``count`` is missing.
         """
         place = "HiddenWords"
         n_words, n_texts = (int(n) for n in (self.count(ids, targets, segments, labels) if count is None else count))
@@ -198,12 +208,12 @@ class HiddenWords(Task):
         self.body.backward(dhidden if dtext is None else dhidden + dtext, tape)
 
     def count(self, ids, targets, segments=None, labels=None):
-        """Return by what `loss` divides, an array (2,): hidden words, and texts with a label."""
+        """Return the two divisors of `loss`, an array (2,): the number of hidden words, and of texts with a label."""
         n_texts = ops.count_targets(labels, IGNORE) if self.next_sentence and labels is not None else 0
         return np.array([ops.count_targets(targets, IGNORE), n_texts])
 
     def measure(self, batches):
-        """Return what the model says about hidden words, and about pairs.
+        """Return how well hidden words and pairs are predicted.
 
         Parameters
         ----------
@@ -212,8 +222,8 @@ class HiddenWords(Task):
         Returns
         -------
         dict
-            ``perplexity`` of the hidden words, ``accuracy``, the share of them said right; and where there are pairs,
-            ``pair_accuracy``, the share of these told right.
+            ``perplexity`` of the hidden words; ``accuracy``, the share of them that is predicted correctly; and if
+            there are pairs, ``pair_accuracy``, the share of pairs that is predicted correctly.
         """
         told = []
 
@@ -229,7 +239,7 @@ class HiddenWords(Task):
         return measured | ({"pair_accuracy": float(np.mean(told))} if told else {})
 
     def random_batch(self, rng, n, length):
-        """Return n random rows of so many words, as `loss` takes them; of the words 15 % are hidden, the first among them."""
+        """Return a random batch for `loss`: n rows of ``length`` words; the first and 15 % of the rest are targets."""
         ids = rng.integers(1, self.vocab_size, (n, length))
         hidden = (rng.random((n, length)) < 0.15) | (np.arange(length) == 0)
         batch = ids, np.where(hidden, ids, IGNORE)
@@ -244,7 +254,7 @@ class HiddenWords(Task):
         return self.transform.backward(dx, tape) if self.transform else dx
 
     def _checked(self, labels, b):
-        """Return labels (B,), if this model has a use for them."""
+        """Return labels (B,), or None if there is no head for them."""
         wanted = self.head_settings.next_sentence
         if wanted == (labels is None):
             found = "missing" if wanted else "given"

@@ -1,4 +1,4 @@
-"""Image classes: say which of some classes an image belongs to."""
+"""Image classes: predict the class of an image."""
 
 from tinytx.tasks.classes import Classes
 from tinytx.tasks.heads import ImageClassSettings
@@ -6,7 +6,7 @@ from tinytx.tasks.task import Task
 
 
 class ImageClasses(Classes):
-    """A body that reads images, and a head that reads one vector made of all of the body's.
+    """A body that reads images, and a head that classifies one vector, which is pooled from all vectors of the body.
 
     Parameters
     ----------
@@ -37,6 +37,6 @@ class ImageClasses(Classes):
         return len(inputs) * getattr(self.config, "max_len", 1)
 
     def random_batch(self, rng, n, length):
-        """Return n random images and classes, as `loss` takes them; how many positions there are is the config's to say."""
+        """Return a random batch for `loss`: n images, in the config's shape, and labels; ``length`` is not used."""
         images = rng.random((n, *self.config.image_shape)).astype(self.head.classifier.weight.data.dtype)
         return images, rng.integers(0, self.asked.n_classes, n)

@@ -1,4 +1,4 @@
-"""Next token: at each position, say the token that follows (GPT)."""
+"""Next token: predict, at each position, the token that follows (GPT)."""
 
 from tinytx import ops
 from tinytx.tasks.task import Task
@@ -12,12 +12,12 @@ class NextToken(Task):
     body : Layer
         ``body(ids, tape, state=state)`` returns (B, T, D): `tinytx.models.GPT`.
     rng : numpy.random.Generator, optional
-        Draws the head of a body that shares no table with it; the one that drew the body.
+        Draws the head if the body has no ``output_table`` to share: the generator that drew the body.
 
     Raises
     ------
     ValueError
-        If the head is to be drawn, and ``rng`` is missing.
+        If the head must be drawn, and ``rng`` is missing.
 
     Examples
     --------
@@ -43,7 +43,22 @@ class NextToken(Task):
     def loss(self, ids, targets, tape=None, *, count=None, state=None):
         """Return the mean cross-entropy of ``targets`` (B, T), in nats per token; see `tinytx.ops.cross_entropy`.
 
-        ``state`` is what the body remembers of the tokens before ``ids``; no gradient goes through it.
+        Parameters
+        ----------
+        ids : integers (B, T)
+        targets : integers (B, T)
+            A target of -100 does not count.
+        tape : Tape, optional
+        count : int, optional
+            `count` of the whole batch, if this is a part of it.
+        state : State, optional
+            What the body remembers of the tokens before ``ids``; no gradient flows into it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an id or a target is not in the vocabulary, shapes do not fit, or no target counts and ``count`` is
+            missing.
         """
         listening = self._listening(tape)
         x = self._vectors(ids, tape=listening, state=state)
@@ -55,11 +70,11 @@ class NextToken(Task):
 
     @staticmethod
     def count(ids, targets):
-        """Return by how many targets `loss` divides."""
+        """Return the number of targets that count, by which `loss` divides."""
         return ops.count_targets(targets)
 
     def measure(self, batches):
-        """Return ``perplexity`` per token and ``accuracy``, the share of targets that are the likeliest token.
+        """Return ``perplexity`` per token, and ``accuracy``, the share of targets that are the likeliest token.
 
         Parameters
         ----------
@@ -68,12 +83,12 @@ class NextToken(Task):
         return self._words_measured((self.body(ids), targets) for ids, targets in batches)
 
     def random_batch(self, rng, n, length):
-        """Return n random rows of so many tokens, as `loss` takes them."""
+        """Return a random batch for `loss`: n rows of ``length`` tokens."""
         ids = rng.integers(0, self.vocab_size, (n, length + 1))
         return ids[:, :-1], ids[:, 1:]
 
     def begin(self, ids):
-        """Return what decoding starts from: the ids to feed first (B, T), and nothing that stays."""
+        """Return what decoding starts with: the first ids (B, T), and (): no constant inputs."""
         return ids, ()
 
     def last_logits(self, new, *, state):

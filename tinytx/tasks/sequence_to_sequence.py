@@ -1,20 +1,22 @@
 """Sequence to sequence: read a source, and write the target word by word (the Transformer).
 
-Three questions that everybody asks first:
+Three questions are often asked:
 
-What does the decoder get while training? The target itself, one position late (teacher forcing). A target is
-``start w1 w2 .. wn stop`` and then padding, (B, T + 1). The decoder reads all but its last column and is to say all
-but its first::
+What does the decoder read in training? It reads the target itself, shifted by one position (teacher forcing). A target
+is ``start w1 w2 .. wn stop`` and then padding, (B, T + 1). The decoder reads all columns but the last, and predicts all
+columns but the first::
 
     input    start  w1  w2  ..  wn          target[:, :-1]
     label    w1     w2  ..  wn  stop        target[:, 1:]
 
-so that at every position it has the right words before it, whatever it would have said itself, and the causal mask
-keeps it from the word it is to say. All positions are trained in one pass. `SequenceToSequence.loss` does the shifting.
+At every position the decoder reads the correct words before it, even where it would have predicted others. The causal
+mask hides the word that it must predict. So all positions are trained in one pass. `SequenceToSequence.loss` shifts the
+target.
 
-Where does decoding start? From ``start`` alone: its logits say w1, which is appended, and so on until ``stop``.
+Where does decoding start? It starts with ``start`` alone. The logits predict w1, which is appended, and so on until
+``stop``.
 
-What does padding do? Nothing: no word looks at it, and as a label it counts for nothing.
+What does padding do? It has no effect: no word sees it, and as a label it does not count.
 """
 
 import numpy as np
@@ -25,12 +27,12 @@ from tinytx.tasks.task import Task
 
 
 class LossSettings(Settings):
-    """How the loss treats a label, and the output layer; the defaults are the paper's."""
+    """Settings of the loss and of the output layer; a label smoothing of 0.1 is the paper's."""
 
     label_smoothing: float = setting(0.1, "share of each label that is spread over other words", minimum=0, below=1)
     loss_form: str = setting(
-        "kl_divergence", "which words share it: the V - 2 that are neither the label nor padding (kl_divergence), or all "
-        "V (cross_entropy)", choices=("kl_divergence", "cross_entropy"),
+        "kl_divergence", "which words label_smoothing is spread over: the V - 2 that are neither the label nor padding "
+        "(kl_divergence), or all V (cross_entropy)", choices=("kl_divergence", "cross_entropy"),
     )  # fmt: skip
     output_bias: bool = setting(False, "whether the output layer has a bias (BART, Marian)")
 
@@ -44,7 +46,7 @@ class SequenceToSequence(Task):
         ``body(source, target, tape)`` returns (B, T, D), and it has ``encode``, ``source_mask`` and ``decode``:
         `tinytx.models.Transformer`. Its config has ``pad_id``, ``start_id`` and ``target_vocab_size``.
     rng : numpy.random.Generator, optional
-        Draws the head of a body that shares no table with it; the one that drew the body.
+        Draws the head if the body has no ``output_table`` to share: the generator that drew the body.
     **loss
         `LossSettings`: ``label_smoothing``, ``loss_form``, ``output_bias``.
 
@@ -91,15 +93,15 @@ class SequenceToSequence(Task):
         ----------
         source : integers (B, S)
         target : integers (B, T + 1)
-            ``start_id``, words, ``stop_id``, padding: the decoder's input and its labels, see above.
+            ``start_id``, words, ``stop_id``, padding: it contains the decoder's input and the labels, see above.
         tape : Tape, optional
         count : int, optional
-            By how many words to divide: those of the whole batch, where this is a part of it.
+            `count` of the whole batch, if this is a part of it.
 
         Raises
         ------
         ValueError
-            If a target holds padding before a word, which the words after it would look at; or as the body.
+            If a target has padding before a word, because the words after it would see it; or as for the body.
         """
         target, pad_id = self._checked(target), self.config.pad_id
         x, labels = self._vectors(source, target[:, :-1], tape=tape), target[:, 1:]
@@ -120,11 +122,11 @@ class SequenceToSequence(Task):
         self.body.backward(dx, tape)
 
     def count(self, source, target):
-        """Return by how many words `loss` divides: labels that are not padding."""
+        """Return the number of labels that are not padding, by which `loss` divides."""
         return ops.count_targets(np.asarray(target)[:, 1:], self.config.pad_id)
 
     def measure(self, batches):
-        """Return how well the next word is said, where the right words stand before it.
+        """Return how well the next word is predicted from the correct words before it.
 
         Parameters
         ----------
@@ -133,15 +135,15 @@ class SequenceToSequence(Task):
         Returns
         -------
         dict
-            ``perplexity`` per word, without label smoothing, which is no part of a surprise; and ``accuracy``, the share
-            of words that are the likeliest.
+            ``perplexity`` per word, computed without label smoothing; and ``accuracy``, the share of positions where
+            the likeliest word is the target.
         """
         return self._words_measured(
             (self.body(source, target[:, :-1]), target[:, 1:]) for source, target, *_ in batches
         )
 
     def random_batch(self, rng, n, length):
-        """Return n random sources, and targets of so many words, as `loss` takes them, without padding."""
+        """Return a random batch for `loss`: sources (n, length) and targets (n, length + 1), without padding."""
         config = self.config
         special = config.pad_id, config.start_id, config.stop_id
         sources, words = (np.setdiff1d(np.arange(n), special) for n in (config.source_vocab_size, config.target_vocab_size))
@@ -149,7 +151,7 @@ class SequenceToSequence(Task):
         return rng.choice(sources, (n, length)), target
 
     def begin(self, source):
-        """Return what decoding starts from: the ids to feed first (B, 1); and the memory with its mask, which stay."""
+        """Return what decoding starts with: the first ids (B, 1), and the constant inputs (memory, source_mask)."""
         first = np.full((len(source), 1), self.config.start_id)
         return first, (self.body.encode(source), self.body.source_mask(source))
 
@@ -158,7 +160,7 @@ class SequenceToSequence(Task):
         return self._last_logits(self.body.decode(new, memory, source_mask, state=state))
 
     def _checked(self, target):
-        """Return target as an array, if it can be shifted and has padding at its end only."""
+        """Return target as an array, after a check that it can be shifted and has padding only at its end."""
         target, place = np.asarray(target), type(self).__name__
         if target.ndim != 2 or target.shape[1] < 2:
             raise ValueError(f"{place}: target has shape {target.shape}, expected (B, T + 1): start, words, stop")

@@ -1,8 +1,9 @@
-"""Spans: point at the part of a text that answers a question (BERT on SQuAD).
+"""Spans: find the part of a text that answers a question (BERT on SQuAD).
 
-``[CLS] question [SEP] text [SEP]``: at each position one logit says that the answer starts there, and another that it ends
-there. Each is a choice among the positions of a text, so softmax runs over positions, and padding is none of them. A
-question that the text does not answer has start and end 0, the position of ``[CLS]``.
+The body reads ``[CLS] question [SEP] text [SEP]``. Each position has two logits: one for the start of the answer, one
+for its end. The start is a choice among the positions of a text, and so is the end. So each softmax runs over
+positions, without those of padding. If the text does not answer the question, start and end are 0, the position of
+``[CLS]``.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from tinytx.tasks.task import Task
 
 
 class Spans(Task):
-    """A body that reads whole texts, and a linear map from each of its vectors to two logits: of a start and of an end.
+    """A body that reads whole texts, and a linear map from each of its vectors to two logits, for start and end.
 
     Parameters
     ----------
@@ -42,31 +43,33 @@ class Spans(Task):
         self._draw_biases(rng, self.head)
 
     def forward(self, ids, tape=None, *, segments=None):
-        """Return logits (B, T, 2) of texts (B, T): of a start and of an end at each position; -inf at padding."""
+        """Return logits (B, T, 2) of texts (B, T), for start and end at each position; -inf at padding."""
         logits, words = self.head(self._vectors(ids, tape=tape, segments=segments), tape), self._words_mask(ids)
         return logits if words is None else logits + np.where(words, 0, -np.inf).astype(logits.dtype)[..., None]
 
     def backward(self, dlogits, tape):
-        """Add the gradients of all parameters; ids have none, so nothing is returned. Dlogits are 0 at padding."""
+        """Add the gradients of all parameters; return None. ``dlogits`` (B, T, 2) is 0 at padding."""
         self.body.backward(self.head.backward(dlogits, tape), tape)
 
     def loss(self, ids, starts, ends, segments=None, tape=None, *, count=None):
-        """Return the mean cross-entropy of starts and ends, in nats per choice: half of what a start and an end cost.
+        """Return the mean cross-entropy of starts and ends, in nats per choice; an answer is two choices.
 
         Parameters
         ----------
         ids : integers (B, T)
         starts, ends : integers (B,)
-            Positions of the answer's first and last token; both 0 if there is none, both -100 to count for nothing.
+            Positions of the answer's first and last token. Both are 0 if there is no answer. If both are -100, the row
+            does not count.
         segments : integers (B, T), optional
         tape : Tape, optional
         count : int, optional
-            `count` of the whole batch, where this is a part of it.
+            `count` of the whole batch, if this is a part of it.
 
         Raises
         ------
         TypeError, ValueError
-            If a position is not in its text, or an end stands before its start.
+            If a position is outside its text or at padding, an end stands before its start, or no position counts and
+            ``count`` is missing.
         """
         targets = self._checked(ids, starts, ends)
         listening = self._listening(tape)
@@ -82,29 +85,30 @@ class Spans(Task):
 
     @staticmethod
     def count(ids, starts, ends, segments=None):
-        """Return by how many starts and ends `loss` divides."""
+        """Return the number of starts and ends that count, by which `loss` divides."""
         return ops.count_targets(starts) + ops.count_targets(ends)
 
     def answers(self, ids, *, segments=None, allowed=None, longest=30):
-        """Return each text's likeliest answer.
+        """Return the likeliest answer in each text.
 
-        An answer's score is the logit of its start plus that of its end, less those of position 0, which say that there is
-        no answer. Where no answer has a score above 0, start and end are 0.
+        The score of an answer is the sum of the logits of its start and its end, minus the sum of both logits at
+        position 0, which stands for "no answer". If no answer has a score above 0, start and end are 0.
 
         Parameters
         ----------
         ids : integers (B, T)
         segments : integers (B, T), optional
         allowed : booleans (B, T), optional
-            Positions that an answer may have: those of the text, and not the question's. Without it, all but the first.
+            True where an answer may start or end: in the text, and not in the question. All positions but the first if
+            not given.
         longest : int
-            Tokens in an answer, at most.
+            The largest number of tokens in an answer.
 
         Returns
         -------
         starts, ends : integers (B,)
         scores : array (B,)
-            Of the best answer, also where it is not above 0; -inf where no position is allowed.
+            The score of the best answer, also if it is not above 0; -inf if no position is allowed.
         """
         logits = self(ids, segments=segments)
         b, t, _ = logits.shape
@@ -120,9 +124,9 @@ class Spans(Task):
         return starts, ends, scores
 
     def measure(self, batches):
-        """Return ``exact``, the share of answers that are right, and ``f1``, the mean overlap with the right ones.
+        """Return ``exact``, the share of correct answers, and ``f1``, the mean overlap with the correct answers.
 
-        The overlap of two spans is 2 n / (their lengths), where n tokens are in both.
+        The overlap of two spans is 2 n / (the sum of their lengths), where n tokens are in both.
 
         Parameters
         ----------
@@ -139,12 +143,12 @@ class Spans(Task):
         return {"exact": float(np.mean(exact)), "f1": float(np.mean(overlaps))}
 
     def random_batch(self, rng, n, length):
-        """Return n random rows of so many words, as `loss` takes them."""
+        """Return a random batch for `loss`: n rows of ``length`` words."""
         starts, ends = np.sort(rng.integers(0, length, (2, n)), axis=0)
         return rng.integers(1, self.vocab_size, (n, length)), starts, ends
 
     def _checked(self, ids, starts, ends):
-        """Return starts and ends as targets (B, 2), if they are positions of their texts."""
+        """Return starts and ends as targets (B, 2), after a check that they are positions of words in their texts."""
         check_axes("Spans", "ids", np.asarray(ids), "(B, T)")
         (b, t), targets = np.shape(ids), []
         for name, positions in (("start", starts), ("end", ends)):

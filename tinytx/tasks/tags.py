@@ -8,13 +8,13 @@ from tinytx.tasks.text_classes import TextClasses
 class Tags(TextClasses):
     """A body that reads whole texts, and a linear map from each of its vectors to the logits of a tag.
 
-    ``labels`` (B, T) hold -100 where nothing is asked: at padding and special tokens, and at each part of a word but its
-    first, where tokens are parts of words.
+    ``labels`` (B, T) hold -100 where no tag is predicted: at padding and special tokens. If tokens are parts of words,
+    only the first part of each word has a tag.
 
     Parameters
     ----------
     body : Layer
-        As of `TextClasses`. A body that reads from left to right tags a word by what stands before it.
+        As for `TextClasses`. A body that reads from left to right predicts a tag from the word and those before it.
     rng : numpy.random.Generator
         Draws the head.
     **settings
@@ -46,6 +46,6 @@ class Tags(TextClasses):
         self.body.backward(self.dropout.backward(self.head.backward(dlogits, tape), tape), tape)
 
     def random_batch(self, rng, n, length):
-        """Return n random rows of so many words, as `loss` takes them."""
+        """Return a random batch for `loss`: n rows of ``length`` words."""
         ids, _ = super().random_batch(rng, n, length)
         return ids, rng.integers(0, self.asked.n_classes, (n, length))

@@ -1,4 +1,4 @@
-"""Task: what all tasks share, above all a loss over words whose logits need not exist all at once."""
+"""Task: what all tasks share, above all a loss over words that computes many logits in chunks, to save memory."""
 
 import numpy as np
 
@@ -10,35 +10,42 @@ from tinytx.layers.linear import draw_biases
 from tinytx.metrics import perplexity
 from tinytx.pretrained import Pretrained
 
-LOGITS = 1 << 25  # logits of a batch that are kept for backward, at most: 128 MB of float32
+LOGITS = 1 << 25  # with more logits in a batch, a head without a bias computes them in chunks: 128 MB of float32
 
 
 class _Listener(Tape):
-    """A tape of a loss without a backward: it keeps what layers tell, and not what they save."""
+    """A tape for a loss without a backward: it keeps the penalties that layers report, and no saved values."""
 
     def push(self, layer, saved):
         pass
 
 
 class Task(Pretrained, Layer):
-    """A body and what is asked of it; a subclass writes ``loss``, ``loss_backward``, ``count`` and ``measure``.
+    """Base class of tasks; a subclass writes ``loss``, ``loss_backward``, ``count`` and ``measure``.
 
-    A task is a layer: its body and its head are children, and `tinytx.training.Trainer` trains it. Of a body with experts
-    each ``loss`` has their balance besides, once for each layer, times ``balance`` of the config.
+    A task is a layer: its body and its head are children, and `tinytx.training.Trainer` trains it. If the body has
+    layers with experts, ``loss`` also contains the balance of each of these layers, times ``balance`` of the config.
+    (The loss of `SequenceToSequence` does not.)
 
     Parameters
     ----------
     body : Layer
-        Turns ids into vectors (..., D): `tinytx.models`, or one of your own. It has a ``config`` with what the task
-        ``needs``: ``vocab_size`` and ``d_model``. It may have ``init``, how a matrix starts (else `tinytx.layers.init.uniform_fan_in`), and
-        ``output_table``, the parameter (V, D) that an output layer may share.
+        Turns ids into vectors (..., D): a body of `tinytx.models`, or your own. It has a ``config`` with the fields
+        that ``needs`` lists. It may have ``init``, the function that draws a head's matrices
+        (`tinytx.layers.init.uniform_fan_in` if there is none), and ``output_table``, a parameter (V, D) that an output
+        layer can share.
+
+    Raises
+    ------
+    TypeError
+        If the body's config lacks a field of ``needs``.
     """
 
-    pads_prompts = False  # whether decoding may pad shorter prompts, since the body hides padding
-    slides = True  # whether decoding may go on beyond max_len, with the last half of what it read as the prompt
-    ignored = -100  # a target that counts for nothing
-    needs = {"vocab_size": "the number of tokens", "d_model": "the width of what forward returns"}  # from a body's config
-    unit = "{}"  # what a loss is a mean over, made of what the tokenizer calls a token
+    pads_prompts = False  # whether decoding may pad shorter prompts, because the body masks padding
+    slides = True  # whether decoding may go on beyond max_len, with the last half of its positions as a new prompt
+    ignored = -100  # a target with this value does not count
+    needs = {"vocab_size": "the number of tokens", "d_model": "the width of what forward returns"}  # in a body's config
+    unit = "{}"  # what the loss is a mean over; {} is the tokenizer's word for a token
 
     def __init__(self, body):
         missing = [name for name in self.needs if not hasattr(getattr(body, "config", None), name)]
@@ -50,34 +57,35 @@ class Task(Pretrained, Layer):
 
     @classmethod
     def around(cls, body, config, *, rng, settings=None, **options):
-        """Return the task around a new body, both drawn from one generator.
+        """Return the task with a new body; one generator draws the weights of both.
 
         Parameters
         ----------
         body : type
-            Of `tinytx.models`.
-        config : the body's
+            A class of `tinytx.models`, or your own.
+        config : Settings
+            The body's config.
         rng : numpy.random.Generator
         settings : dict, optional
-            Of the task, see `settings`.
+            The settings of the task, see `settings`.
         **options
-            Of the body beside: ``dtype``.
+            Further arguments of the body, such as ``dtype``.
         """
         return cls(body(config, rng=rng, **options), rng=rng, **(settings or {}))
 
     @property
     def settings(self):
-        """What the task is made with beside body and generator, by name: numbers and texts, as a checkpoint keeps them."""
+        """The task's arguments except body and generator: {name: number or text}, as a checkpoint stores them."""
         return {}
 
     @property
     def config(self):
-        """The body's."""
+        """The body's config."""
         return self.body.config
 
     @property
     def vocab_size(self):
-        """How many words there are to say, V."""
+        """The number V of words of the vocabulary."""
         return self.config.vocab_size
 
     def n_tokens(self, inputs):
@@ -85,21 +93,21 @@ class Task(Pretrained, Layer):
         return np.size(inputs)
 
     def _vectors(self, *inputs, tape, **options):
-        """Return what the body makes of ids; a tape's messages then name layers by their path in the task.
+        """Return the body's vectors. Messages of a tape then name layers by their path in the task.
 
-        Options that are None are left out: not every body knows ``segments``.
+        Options that are None are left out, because not every body has a setting ``segments``.
         """
         if tape is not None and tape.root is None:
             tape.root = self
         return self.body(*inputs, tape, **{name: value for name, value in options.items() if value is not None})
 
     def _words_mask(self, ids, pad_id=None):
-        """Return where ids (B, T) are words (B, T), or None if there is no padding, the body's own or ``pad_id``."""
+        """Return booleans (B, T), False at padding; None if neither ``pad_id`` nor the body's config names padding."""
         pad_id = getattr(self.config, "pad_id", None) if pad_id is None else pad_id
         return None if pad_id is None else np.asarray(ids) != pad_id
 
     def _output_layer(self, rng, tied=True, bias=False):
-        """Return the linear map from vectors to logits: tied to the body's table if it shares one, or drawn from ``rng``."""
+        """Return the linear map from vectors to logits: tied to the body's table if there is one, else drawn."""
         table = getattr(self.body, "output_table", None) if tied else None
         if table is not None:
             return TiedLinear(table, bias=bias)
@@ -111,27 +119,28 @@ class Task(Pretrained, Layer):
         return Linear(self.config.d_model, self.vocab_size, bias=bias, **self._drawn_like_the_body(rng))
 
     def _drawn_like_the_body(self, rng):
-        """Return what a head's layers are made with: the body's dtype and its way to draw a matrix."""
+        """Return the arguments with which a head's layers are made like the body: ``rng``, ``dtype`` and ``init``."""
         dtype = self.body.parameters()[0].data.dtype
         return {"rng": rng, "dtype": dtype, "init": getattr(self.body, "init", uniform_fan_in)}
 
     def _draw_biases(self, rng, *parts):
-        """Draw the biases of a head's parts, those that are not None, if the body's were drawn."""
+        """Draw the biases of a head's parts if those of the body were drawn. Parts may be None."""
         if getattr(self.body, "draws_biases", False):
             for part in filter(None, parts):
                 draw_biases(part, rng)
 
     def _listening(self, tape):
-        """Return the tape of a forward to which layers tell their penalties: this one, or one that keeps nothing else."""
+        """Return the tape to which layers report penalties: ``tape``, or a new one that keeps only penalties."""
         tape = _Listener() if tape is None and getattr(self.body, "penalises", False) else tape
         if tape is not None:
             tape.penalties, tape.dpenalty = [], None
         return tape
 
     def _penalties(self, tape, targets, count):
-        """Return what the body's layers want small (`Tape.penalise`), times ``balance`` of the config.
+        """Return the sum of the penalties of the body's layers (`Tape.penalise`), times ``balance`` of the config.
 
-        A row of ``targets`` (B, ...) counts with its share of all that count, so the parts of a batch add up to the whole.
+        The factor of a row of ``targets`` (B, ...) is its share of all targets that count. So the penalties of the
+        parts of a batch add up to the penalty of the whole.
         """
         if tape is None or not tape.penalties:
             return 0.0
@@ -144,7 +153,8 @@ class Task(Pretrained, Layer):
     def _words_loss(self, x, targets, tape, **options):
         """Return the cross-entropy of ``targets`` (...) given the body's vectors x (..., D).
 
-        More than ``LOGITS`` logits are made in chunks and not kept: `tinytx.ops.linear_cross_entropy`.
+        If there are more than ``LOGITS`` logits, and the head has no bias, they are computed in chunks and not kept:
+        `tinytx.ops.linear_cross_entropy`.
         """
         if np.size(targets) * self.vocab_size > LOGITS and not self.head.bias:
             loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, **options)
@@ -164,7 +174,7 @@ class Task(Pretrained, Layer):
         return dx
 
     def _words_measured(self, batches):
-        """Return perplexity and accuracy over (vectors (..., D), targets (...)) of several batches."""
+        """Return {"perplexity": ..., "accuracy": ...} of several batches (vectors (..., D), targets (...))."""
         nats, n_right, n = 0.0, 0, 0
         for x, targets in batches:
             asked = targets != self.ignored

@@ -1,7 +1,7 @@
-"""Text classes: say which of some classes a whole text belongs to; what a trained body is fine-tuned for.
+"""Text classes: predict the class of a whole text, a common task for fine-tuning.
 
-A text may be a pair, ``[CLS] a [SEP] b [SEP]``: ``segments`` then says which part a word belongs to, and the classes what
-the two have to do with each other.
+A text may be a pair, ``[CLS] a [SEP] b [SEP]``. Then ``segments`` holds the part that each word belongs to, and a class
+is a relation between the two parts.
 """
 
 from tinytx.tasks.classes import Classes
@@ -9,13 +9,13 @@ from tinytx.tasks.heads import ClassSettings
 
 
 class TextClasses(Classes):
-    """A body that reads whole texts, and a head that reads one vector made of all of the body's.
+    """A body that reads whole texts, and a head that classifies one vector, pooled from all vectors of the body.
 
     Parameters
     ----------
     body : Layer
-        ``body(ids, tape)`` returns (B, T, D): any of `tinytx.models` with one input, new or trained for another task; one
-        that takes ``segments`` besides, as `tinytx.models.Bert` does, reads pairs.
+        ``body(ids, tape)`` returns (B, T, D): any body of `tinytx.models` whose only input is ids, new or trained for
+        another task. A body that also takes ``segments``, such as `tinytx.models.Bert`, can read pairs.
     rng : numpy.random.Generator
         Draws the head.
     **settings
@@ -43,9 +43,9 @@ class TextClasses(Classes):
         return self(ids, tape, segments=segments)
 
     def loss(self, ids, labels, segments=None, tape=None, *, count=None):
-        """Return the mean cross-entropy of ``labels`` (B,), in nats per text; a label of -100 counts for nothing."""
+        """Return the mean cross-entropy of ``labels`` (B,), in nats per text; a label of -100 does not count."""
         return super().loss(ids, labels, segments, tape=tape, count=count)
 
     def random_batch(self, rng, n, length):
-        """Return n random rows of so many words, as `loss` takes them."""
+        """Return a random batch for `loss`: n rows of ``length`` words."""
         return rng.integers(1, self.vocab_size, (n, length)), rng.integers(0, self.asked.n_classes, n)

@@ -1,8 +1,8 @@
-"""Text classes beside the next token: fine-tuning that goes on with what a body was trained for (GPT-1).
+"""Text classes and the next token: fine-tuning with the loss of the pre-training as an auxiliary loss (GPT-1).
 
-Radford et al. 2018, "Improving language understanding by generative pre-training", equation (5): the loss of the classes
-plus a share of the language model's on the same texts, L = L_classes + 0.5 L_words. The body reads each text once, and its
-vectors go to both heads; so the gradient that it gets is the sum of what both ask for.
+The loss is that of the classes plus a part of the language model's loss on the same texts, L = L_classes + 0.5 L_words
+(Radford et al. 2018, "Improving language understanding by generative pre-training", equation (5)). The body reads each
+text once, and both heads read its vectors. So the gradient of these vectors is the sum of both heads' gradients.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from tinytx.tasks.next_token import NextToken
 
 
 class AuxiliarySettings(extended(ClassSettings, pooling="last")):
-    """What the head of texts says and reads, and how much the words count."""
+    """Settings of the head for whole texts, and the weight of the auxiliary loss."""
 
-    weight: float = setting(0.5, "share of the loss per word in that of the task", minimum=0)
+    weight: float = setting(0.5, "factor of the loss per word in the loss of the task", minimum=0)
 
 
 class TextClassesNextToken(NextToken):
@@ -28,7 +28,7 @@ class TextClassesNextToken(NextToken):
         ``body(ids, tape)`` returns (B, T, D), and reads from left to right: `tinytx.models.GPT`. (A body that sees later
         words would only copy the next one.)
     rng : numpy.random.Generator
-        Draws the head of texts, and an output layer that shares no table.
+        Draws the head for whole texts, and the output layer if the body has no ``output_table`` to share.
     **settings
         `AuxiliarySettings`: ``n_classes``, ``weight``, ``pooling``, ``dropout``, ``classifier_bias``,
         ``pad_id``.
@@ -69,12 +69,12 @@ class TextClassesNextToken(NextToken):
         Parameters
         ----------
         ids : integers (B, T)
-            Each word but the first is said from those before it; padding is not.
+            Each word but the first is predicted from the words before it. Padding is not predicted.
         labels : integers (B,)
-            A label of -100 counts for nothing; its text's words do.
+            A label of -100 does not count; the words of its text do.
         tape : Tape, optional
         count : array (2,), optional
-            `count` of the whole batch, where this is a part of it.
+            `count` of the whole batch, if this is a part of it.
         """
         n_texts, n_words = (int(n) for n in (self.count(ids, labels) if count is None else count))
         listening, targets = self._listening(tape), self._targets(ids)
@@ -92,7 +92,7 @@ class TextClassesNextToken(NextToken):
         self.body.backward(dhidden + self._words_loss_backward(tape, self.asked.weight), tape)
 
     def count(self, ids, labels):
-        """Return by what `loss` divides, an array (2,): texts with a label, and words that follow another."""
+        """Return the two divisors of `loss`, an array (2,): numbers of texts with a label and of predicted words."""
         return np.array([ops.count_targets(labels), ops.count_targets(self._targets(ids))])
 
     def measure(self, batches):
@@ -115,11 +115,11 @@ class TextClassesNextToken(NextToken):
         return {"accuracy": float(np.mean(right)), "perplexity": perplexity}
 
     def random_batch(self, rng, n, length):
-        """Return n random rows of so many words, as `loss` takes them."""
+        """Return a random batch for `loss`: n rows of ``length`` words."""
         return rng.integers(1, self.vocab_size, (n, length)), rng.integers(0, self.asked.n_classes, n)
 
     def _targets(self, ids):
-        """Return what follows each word (B, T): ``ignored`` at the last one, and where it is padding."""
+        """Return the word after each position (B, T): ``ignored`` at the last position, and where padding follows."""
         words = self._words_mask(ids, self.asked.pad_id)
         targets = np.asarray(ids) if words is None else np.where(words, ids, self.ignored)
         return np.pad(targets[:, 1:], ((0, 0), (0, 1)), constant_values=self.ignored)

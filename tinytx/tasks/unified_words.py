@@ -1,15 +1,17 @@
-"""Unified words: say hidden words under three masks, and write targets of sources with the same weights (UniLM).
+"""Unified words: predict hidden words under three masks, and write targets with the same weights (UniLM).
 
-A row's *prefix* says how it is read (`tinytx.models.Unilm`, equation (1)): both ways, left to right, or sequence to
-sequence. Training is that of `HiddenWords`, under a mask for each row.
+The *prefix* of a row determines how the row is read (`tinytx.models.Unilm`, equation (1)): both ways, left to right, or
+sequence to sequence. Training is that of `HiddenWords`, with a mask for each row.
 
-Decoding asks with a mask token, and its answer takes the mask's place. After a source, and so many words said::
+In decoding, the last token is always a mask token. The model predicts a word there, which then replaces the mask
+token::
 
-    the stack reads    start source stop   w1  w2  [MASK]       what the last vector says is w3
+    the stack reads    start source stop   w1  w2  [MASK]       from the last vector it predicts w3
     and then           start source stop   w1  w2  w3  [MASK]
 
-No word before the mask token sees it, so their keys and values stay and are kept in a state. Those of the mask token are not
-those of the word that it becomes, so they are forgotten after each step: a step reads two positions.
+The words before the mask token do not see it. So their keys and values do not change, and a state keeps them. The word
+that replaces the mask token has other keys and values, so those of the mask token are removed after each step. Each
+step therefore reads two positions, the new word and the mask token.
 """
 
 import numpy as np
@@ -26,9 +28,9 @@ class UnifiedWords(HiddenWords):
     body : Layer
         ``body(ids, tape, segments=segments, prefix=prefix, state=state)`` returns (B, T, D): `tinytx.models.Unilm`.
     rng : numpy.random.Generator
-        Draws the head; the one that drew the body.
+        Draws the head: the generator that drew the body.
     **heads
-        As for `HiddenWords`; not ``next_sentence``.
+        As for `HiddenWords`, without ``next_sentence``.
 
     Examples
     --------
@@ -46,7 +48,7 @@ class UnifiedWords(HiddenWords):
 
     @property
     def max_len(self):
-        """Positions that decoding may fill with words: one is the mask token's."""
+        """The largest number of positions for words in decoding: one position is for the mask token."""
         return self.config.max_len - 1
 
     def forward(self, ids, tape=None, *, segments=None, prefix=None):
@@ -59,12 +61,12 @@ class UnifiedWords(HiddenWords):
         Parameters
         ----------
         ids, targets, segments : integers (B, T)
-            Where a target is -100, nothing is to be said.
+            A target of -100 does not count.
         prefix : integers (B,)
-            The words of each row that all its words see.
+            The length of each row's prefix, which all words of the row see.
         tape : Tape, optional
         count : array (2,), optional
-            `count` of the whole batch, where this is a part of it.
+            `count` of the whole batch, if this is a part of it.
 
         Raises
         ------
@@ -74,11 +76,11 @@ class UnifiedWords(HiddenWords):
         return super().loss(ids, targets, segments, tape=tape, count=count, prefix=prefix)
 
     def count(self, ids, targets, segments=None, prefix=None):
-        """Return by what `loss` divides, an array (2,): hidden words, and 0."""
+        """Return the divisors of `loss`, an array (2,): the number of hidden words, and 0."""
         return super().count(ids, targets)
 
     def measure(self, batches):
-        """Return how well hidden words are said.
+        """Return how well hidden words are predicted.
 
         Parameters
         ----------
@@ -87,7 +89,8 @@ class UnifiedWords(HiddenWords):
         Returns
         -------
         dict
-            ``perplexity`` and ``accuracy`` over all; and the accuracy of each of the three ways that occurs, by its name.
+            ``perplexity`` and ``accuracy`` over all hidden words; and for each of the three ways to read that occurs in
+            the batches, the accuracy under its name.
         """
         batches, measured = list(batches), {}
         for way, name in enumerate(WAYS):
@@ -98,18 +101,18 @@ class UnifiedWords(HiddenWords):
         return self._words_measured(map(self._asked, batches)) | measured
 
     def _asked(self, batch):
-        """Return (what the head makes its logits of (n, D), targets (n,)) of the hidden words of a batch."""
+        """Return (input of the output layer (n, D), targets (n,)) of the hidden words of a batch."""
         ids, targets, segments, prefix = batch
         asked = targets >= 0
         return self._transformed(self.body(ids, segments=segments, prefix=prefix)[asked]), targets[asked]
 
     def random_batch(self, rng, n, length):
-        """Return n random rows of so many words, as `loss` takes them; half of each is its prefix."""
+        """Return a random batch for `loss`: n rows of ``length`` words, of which the first half is the prefix."""
         ids, targets = super().random_batch(rng, n, length)[:2]
         return ids, targets, np.full((n, length), SEGMENTS[2, 1]), np.full(n, length // 2)
 
     def begin(self, source):
-        """Return what decoding starts from: the ids to feed first, ``start source stop`` (B, S + 2), and nothing that stays."""
+        """Return what decoding starts with: ids ``start source stop`` (B, S + 2), and (): no constant inputs."""
         ends = (np.full((len(source), 1), i) for i in (self.config.start_id, self.config.stop_id))
         start, stop = ends
         return np.concatenate([start, source, stop], axis=1), ()
@@ -117,8 +120,8 @@ class UnifiedWords(HiddenWords):
     def last_logits(self, new, *, state):
         """Return the logits (B, V) of the word after ``new`` (B, t).
 
-        The first call reads the source as `begin` returns it, each other one words of the target that ``state`` does not
-        hold yet.
+        The first call reads the source as `begin` returns it. Each later call reads the words of the target that
+        ``state`` does not hold yet.
         """
         b, t = new.shape
         is_source = not state.length
