@@ -129,7 +129,7 @@ def test_learns_to_point_at_a_word():
         ([0, 0, 0, 8], [0, 0, 0, 8], "start 8 at position"),
         ([3, 0, 0, 0], [2, 0, 0, 0], "row 0 has start 3 and end 2, expected start <= end"),
         ([0, 0, -100, 0], [0, 0, 1, 0], "row 2 has start -100 and end 1"),
-        ([0, 0, 0, 4], [0, 0, 0, 5], "row 3 has start 4 and end 5, and there is padding"),
+        ([0, 0, 0, 4], [0, 0, 0, 5], "row 3 has start 4 and end 5, expected words, not padding"),
         ([0, 0], [0, 0], r"starts has shape \(2,\), expected \(4,\)"),
     ],
 )

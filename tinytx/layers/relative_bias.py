@@ -83,7 +83,7 @@ class RelativePositionBias(Layer):
         if side < 2 or two_sided and n_buckets % 2 or max_distance <= side // 2:
             raise ValueError(
                 f"{place}: n_buckets is {n_buckets} and max_distance {max_distance}, expected at least 2 buckets for each "
-                "side, as many for both, and a max_distance greater than half a side's buckets"
+                f"side, an even number for two sides, and a max_distance above {side // 2}, half of a side's buckets"
             )
         self.two_sided = two_sided
         self.starts = bucket_starts(side, max_distance)

@@ -46,4 +46,5 @@ def check_vouched(config, n_arrays, held):
         raise ValueError(f"{facts}: expected at most as many layers, and at most {MOST_LOADED:,}")
     positions = config.max_len * config.d_model if sizes.get("positions", "learned") != "learned" else 0
     if positions > max(held, MOST_FIXED):
-        raise ValueError(f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers")
+        facts = f"max_len is {config.max_len:,}, which makes a table of {positions:,} numbers"
+        raise ValueError(f"{facts}, expected at most {max(held, MOST_FIXED):,}")

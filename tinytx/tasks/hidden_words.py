@@ -182,7 +182,7 @@ class HiddenWords(Task):
         place = "HiddenWords"
         n_words, n_texts = (int(n) for n in (self.count(ids, targets, segments, labels) if count is None else count))
         if count is None and not n_words + n_texts:
-            raise ValueError(f"{place}: all targets are {IGNORE}: a mean over nothing. For a part of a batch give count")
+            raise ValueError(f"{place}: all targets are {IGNORE}: there is no mean. For a part of a batch give count")
         targets = check_ids(place, targets, self.vocab_size, what="target", allowed=IGNORE)
         check_shape(place, "targets", targets, np.shape(ids), "ids of shape", np.shape(ids))
         labels = self._checked(labels, len(targets))

@@ -160,5 +160,5 @@ class Spans(Task):
             if (start == self.ignored) != (end == self.ignored) or end < start:
                 raise ValueError(f"Spans: row {row} has start {start} and end {end}, expected start <= end, or -100 for both")
             if start != self.ignored and words is not None and not words[row, [start, end]].all():
-                raise ValueError(f"Spans: row {row} has start {start} and end {end}, and there is padding")
+                raise ValueError(f"Spans: row {row} has start {start} and end {end}, expected words, not padding")
         return np.stack(targets, axis=1)
