@@ -69,6 +69,12 @@ def test_the_branch_is_the_papers():
     assert LowRankLinear(Linear(3, 5, bias=False, rng=rng()), 2, alpha=3.0, rng=rng()).merged().bias is None
 
 
+def test_the_base_is_frozen_by_the_branch():
+    """Also where nobody froze the body."""
+    layer = LowRankLinear(Linear(3, 5, rng=rng()), 2, alpha=3.0, rng=rng())
+    assert [path for path, parameter in layer.named_parameters() if parameter.frozen] == ["base.weight", "base.bias"]
+
+
 def test_the_first_step_moves_b_alone():
     """A's gradient is 0 as long as B is; what is frozen has none."""
     task, _ = adapted()
