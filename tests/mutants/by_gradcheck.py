@@ -97,17 +97,20 @@ def torch_verdict(target, inputs, settings):
 
 
 def examine(mutant, with_torch=True):
-    """Return a row of the table: our verdict, the worst tensor, its index and hint, and PyTorch's verdict."""
+    """Return a row of the table: our verdict, the worst tensor, its index and hint, and PyTorch's verdict.
+
+    A mutant that raises an error by itself proves nothing: its verdict is "raises", and it counts as one that survives.
+    """
+    row = {"file": mutant.file, "mutant": mutant.name, "category": mutant.category, "problem": mutant.problem}
     problem = PROBLEMS[mutant.problem](load(mutant))
     with np.errstate(all="ignore"):
-        report = gradcheck(problem.target, *problem.inputs, **problem.settings)
+        try:
+            report = gradcheck(problem.target, *problem.inputs, **problem.settings)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return row | {"verdict": "raises", "tensor": "", "index": None, "hint": str(error), "torch": "-"}
         theirs = torch_verdict(*problem) if with_torch else "-"
     worst = max(report.tensors, key=lambda t: (VERDICTS.index(t.verdict), abs(t.analytic - t.numeric)))
-    return {
-        "file": mutant.file,
-        "mutant": mutant.name,
-        "category": mutant.category,
-        "problem": mutant.problem,
+    return row | {
         "verdict": report.verdict,
         "tensor": worst.name if report.verdict == FAIL else "",
         "index": list(worst.index) if worst.index else None,

@@ -308,8 +308,8 @@ TABLE = {
          "dx = self.expand.backward(da, tape)\n        return dx + self.gate.backward(db, tape)"),
     ],
     "layers/relative_bias.py": [
-        ("heads and keys exchanged", "transposed", "RelativePositionBias",
-         "dy[0].transpose(1, 2, 0)", "dy[0].transpose(2, 1, 0)"),
+        ("heads and queries exchanged", "transposed", "RelativePositionBias",
+         "dy[0].transpose(1, 2, 0)", "dy[0].transpose(0, 2, 1)"),
         ("both sides share their buckets", "wrong operand", "RelativePositionBias",
          "tape.push(self, saved)", "tape.push(self, saved._replace(ids=saved.ids % len(self.starts)))"),
     ],

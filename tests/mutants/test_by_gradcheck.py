@@ -1,6 +1,7 @@
 """Some of the mutants of `by_gradcheck`, and the machinery that makes them; the whole table takes two minutes."""
 
 import ast
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,3 +70,9 @@ def test_the_library_stays_as_it_is():
     x = np.array([2.0, -1.0])
     assert module.relu_backward is not before and ops.relu_backward is before
     assert module.relu_backward(x, x)[0] == 4 and ops.relu_backward(x, x)[0] == 2
+
+
+def test_a_mutant_that_raises_an_error_is_not_found():
+    """And ends no run: the operation inside refuses the shape."""
+    mutant = replace(named("layers/relative_bias.py", "heads and queries exchanged"), new="dy[0].transpose(2, 1, 0)")
+    assert examine(mutant)["verdict"] == "raises"
