@@ -61,8 +61,7 @@ RECURRENT_LAYERS = {
     "LSTM begun, padded, final": lambda make: recurrent(make, begun=True, padded=True, final=True),
     "RNN": lambda make: recurrent(make, RNN),
     "GRU begun": lambda make: recurrent(make, GRU, begun=True),
-    "Bidirectional": lambda make: recurrent(make, LSTM, two_ways, padded=True),
-    "RecurrentStack": lambda make: recurrent(make, GRU, stack),
+    "Bidirectional": lambda make: recurrent(make, GRU, two_ways, padded=True),
     "RecurrentStack dropout": lambda make: recurrent(make, GRU, stack, seed=5, dropout=0.4),
     "RecurrentStack two ways": lambda make: recurrent(make, RNN, stack_two_ways, begun=True, padded=True, final=True),
 }

@@ -1,5 +1,7 @@
 """Recurrent nets over a sequence: parts one after the other, padding anywhere, both directions, large numbers, refused gradients."""
 
+import importlib
+
 import numpy as np
 import pytest
 from cases import Seeded, signs
@@ -135,6 +137,25 @@ def test_saturated_gates_are_whole_numbers(name, dtype, size):
     assert set(np.unique(saved.gates)) <= {-1, 0, 1}
     gradients = op_backward(tuple(map(np.ones_like, outputs)), saved)
     assert all(np.isfinite(array).all() for array in (*outputs, *gradients))
+
+
+@cells
+def test_a_step_alone_is_a_sequence_of_one_position(name):
+    """What a decoder with a loop of its own imports."""
+    cell, (op, op_backward) = importlib.import_module(f"tinytx.ops.{name}").CELL, pair(name)
+    x, (weight_x, weight_h, *biases), before = arrays_of(name, t=1)
+    (y, *expected), saved = op(x, weight_x, weight_h, *biases, *before)
+    gates, after = x[:, 0] @ weight_x, [np.empty_like(array) for array in before]
+    kept = [np.empty_like(before[0]) for _ in range(cell.n_kept)]
+    cell.step(*after, gates, *kept, before[0] @ weight_h, *biases, *before)
+    assert_close(after, expected, 1e-15)
+    dstates = directions(after)
+    dx, dweight_x, dweight_h, *rest = op_backward((None, *dstates), saved)
+    dpre = [np.empty_like(gates) for _ in biases]
+    cell.step_backward(*dpre, *dstates, gates, *kept, *after, *before)
+    dstates[0][...] += dpre[-1] @ weight_h.T
+    assert_close([dpre[0] @ weight_x.T, x[:, 0].T @ dpre[0], before[0].T @ dpre[-1]], [dx[:, 0], dweight_x, dweight_h], 1e-14)
+    assert_close([*(array.sum(axis=0) for array in dpre), *dstates], rest, 1e-14)
 
 
 @cells
