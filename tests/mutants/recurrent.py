@@ -2,10 +2,10 @@
 
 GRADIENTS = {
     "ops/recurrent.py": [
-        ("dh is not added to dy", "missing term", "recurrent lstm", "dstates[0] += dy[step]", "dstates[0][...] = dy[step]"),
-        ("dy counts nowhere", "missing term", "recurrent lstm", "dstates[0] += dy[step]", "pass"),
+        ("dh is not added to dy", "missing term", "recurrent lstm", "dh += dy[step]", "dh[...] = dy[step]"),
+        ("dy counts nowhere", "missing term", "recurrent lstm", "dh += dy[step]", "pass"),
         ("what goes past the product is dropped", "missing term", "recurrent gru",
-         "dstates[0] += np.matmul(", "dstates[0][...] = np.matmul("),
+         "dh += np.matmul(", "dh[...] = np.matmul("),
         ("gradients of final states forgotten", "missing term", "recurrent lstm",
          '[dstate.copy("C") for', '[np.zeros(dstate.shape, dstate.dtype) for'),
         ("final dc forgotten", "missing term", "recurrent lstm",
@@ -23,7 +23,7 @@ GRADIENTS = {
         ("dc goes through the cell at padding", "mask", "recurrent lstm",
          "(*zip(dstates, held), *", "(*zip(dstates[:1], held), *"),
         ("dp is not 0 at padding", "mask", "recurrent gru reversed", "*((array, 0) for array in here)", "*()"),
-        ("the mask is that of the row from the right", "mask", "recurrent gru reversed", "held = [dstate[padding]", "held = [dstate[padding[::-1]]"),
+        ("the mask is that of the row from the right", "mask", "recurrent gru reversed", "held = [dstate[~mask[step]]", "held = [dstate[~mask[step][::-1]]"),
     ],
     "ops/rnn.py": [
         ("slope without 1 + h", "missing term", "rnn", "* (one - a[row, k]) * (one + a[row, k])", "* (one - a[row, k])"),
@@ -86,19 +86,19 @@ TABLE = {
         ("None as the gradient of y is refused", "array is None and used", "array is None and used and len(shape) < 3"),
     ],
     "ops/rnn.py": [
-        ("the bias counts twice", "+ bias[k])))", "+ bias[k] + bias[k])))"),
+        ("the bias counts twice", "+ bias[k]))) - one", "+ bias[k] + bias[k]))) - one"),
     ],
     "ops/gru.py": [
-        ("the gate of the new state stands in for the reset", "+ p[k] * inner[row, k]", "+ p[units + k] * inner[row, k]"),
-        ("the reset does not reach the bias of h",
-         "+ p[k] * inner[row, k]", "+ p[k] * q[row, 2 * units + k] + bias_h[2 * units + k]"),
-        ("z keeps the new state", "(one - z) * p[2 * units + k] + z *", "z * p[2 * units + k] + (one - z) *"),
+        ("the gate of the new state stands in for the reset", "gates[row, :units], inner[row]", "gates[row, units:last], inner[row]"),
+        ("the reset is added once more",
+         "+ r[k] * inner[k]", "+ r[k] * inner[k] + r[k]"),
+        ("z keeps the new state", "(one - z) * n + z *", "z * n + (one - z) *"),
         ("all rows have the state of the first", "z * h_before[row, k]", "z * h_before[0, k]"),
     ],
     "ops/lstm.py": [
         ("the bias counts twice", "+ bias[k]  # (1)", "+ bias[k] + bias[k]"),
-        ("i and o exchanged", "c[row, k] = z[units + k] * before[k] + z[k] *", "c[row, k] = z[units + k] * before[k] + z[3 * units + k] *"),
-        ("all rows have the cell of the first", "c_before[row]\n", "c_before[0]\n"),
+        ("i and o exchanged", "i, f, g = gates[row, k], gates[row, units", "i, f, g = gates[row, 3 * units + k], gates[row, units"),
+        ("all rows have the cell of the first", "f * c_before[row, k] + i", "f * c_before[0, k] + i"),
     ],
     "layers/recurrent.py": [
         ("each part of a text begins with a state of 0", "arrays = initial if slot is None else slot.arrays", "arrays = initial"),

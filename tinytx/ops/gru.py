@@ -54,21 +54,34 @@ from tinytx.ops import recurrent
 
 
 @kernel
+def _squash(gates, q, bias_x, bias_h):
+    """Turn parts of a row's x Wx into r and z."""
+    one = gates.dtype.type(1)
+    for k in range(gates.size):
+        gates[k] = one / (one + exp(-(gates[k] + bias_x[k] + q[k] + bias_h[k])))  # (2)
+
+
+@kernel
+def _propose(n, r, inner, bias_x):
+    """Turn the last part of a row's x Wx into n; tanh a is 2 s(2 a) - 1."""
+    one, two = n.dtype.type(1), n.dtype.type(2)
+    for k in range(n.size):
+        n[k] = two / (one + exp(-two * (n[k] + bias_x[k] + r[k] * inner[k]))) - one  # (3)
+
+
+@kernel
 def gru_step(h, gates, inner, q, bias_x, bias_h, h_before):
     """Write h of one position; ``gates`` (B, 3 R) holds x Wx and becomes r, z and n, ``q`` is h' Wh, ``inner`` becomes q_n."""
-    units, one, two = h.shape[1], h.dtype.type(1), h.dtype.type(2)
+    units, one = h.shape[1], h.dtype.type(1)
+    last = 2 * units  # where the last part begins
     for row in range(h.shape[0]):
-        p = gates[row]
-        for k in range(2 * units):
-            p[k] = one / (one + exp(-(p[k] + bias_x[k] + q[row, k] + bias_h[k])))  # (2)
+        _squash(gates[row, :last], q[row, :last], bias_x[:last], bias_h[:last])
         for k in range(units):
-            inner[row, k] = q[row, 2 * units + k] + bias_h[2 * units + k]  # (1)
+            inner[row, k] = q[row, last + k] + bias_h[last + k]  # (1)
+        _propose(gates[row, last:], gates[row, :units], inner[row], bias_x[last:])
         for k in range(units):
-            a = p[2 * units + k] + bias_x[2 * units + k] + p[k] * inner[row, k]
-            p[2 * units + k] = two / (one + exp(-two * a)) - one  # (3)
-        for k in range(units):
-            z = p[units + k]
-            h[row, k] = (one - z) * p[2 * units + k] + z * h_before[row, k]  # (4)
+            z, n = gates[row, units + k], gates[row, last + k]
+            h[row, k] = (one - z) * n + z * h_before[row, k]  # (4)
 
 
 @kernel

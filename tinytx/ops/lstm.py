@@ -49,20 +49,27 @@ from tinytx.ops import recurrent
 
 
 @kernel
+def _squash(z, q, bias):
+    """Turn a row's x Wx into its gates; tanh a is 2 s(2 a) - 1."""
+    units, one, two = z.size // 4, z.dtype.type(1), z.dtype.type(2)
+    for part in range(4):  # i, f, g, o
+        slope = two if part == 2 else one
+        for k in range(part * units, (part + 1) * units):
+            a = z[k] + q[k] + bias[k]  # (1)
+            z[k] = slope / (one + exp(-slope * a)) - (slope - one)  # (2)
+
+
+@kernel
 def lstm_step(h, c, gates, q, bias, h_before, c_before):
     """Write h and c of one position; ``gates`` (B, 4 R) holds x Wx and becomes i, f, g and o, ``q`` is h' Wh."""
     units, one, two = h.shape[1], h.dtype.type(1), h.dtype.type(2)
     for row in range(h.shape[0]):
-        z, before = gates[row], c_before[row]
-        for part in range(4):
-            slope = two if part == 2 else one  # tanh a is 2 s(2 a) - 1
-            for k in range(part * units, (part + 1) * units):
-                a = z[k] + q[row, k] + bias[k]  # (1)
-                z[k] = slope / (one + exp(-slope * a)) - (slope - one)  # (2)
+        _squash(gates[row], q[row], bias)
         for k in range(units):
-            c[row, k] = z[units + k] * before[k] + z[k] * z[2 * units + k]  # (3)
+            i, f, g = gates[row, k], gates[row, units + k], gates[row, 2 * units + k]
+            c[row, k] = f * c_before[row, k] + i * g  # (3)
         for k in range(units):
-            h[row, k] = z[3 * units + k] * (two / (one + exp(-two * c[row, k])) - one)  # (4)
+            h[row, k] = gates[row, 3 * units + k] * (two / (one + exp(-two * c[row, k])) - one)  # (4)
 
 
 @kernel

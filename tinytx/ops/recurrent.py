@@ -86,7 +86,7 @@ def forward(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
     for step, before, after in _order(t, reverse):
         old, new = [state[before] for state in states], [state[after] for state in states]
         np.matmul(old[0], recurrent, out=q)  # q of (1)
-        cell.step(*new, gates[step], *(array[step] for array in kept), q, *biases, *old)
+        cell.step(*new, gates[step], *[array[step] for array in kept], q, *biases, *old)
         if padded[step]:
             for array, stays in zip(new, old):
                 array[~mask[step]] = stays[~mask[step]]
@@ -140,17 +140,18 @@ def backward(cell, dy, saved):
     x, weight_x, weight_h, gates, kept, states, mask, reverse = saved
     dy, dstates = _checked_gradients(cell, dy, saved)
     dpre = [np.empty_like(gates) for _ in cell.biases]  # dp and, where it differs, dq
-    recurrent, sent, padded = contiguous(weight_h.T), np.empty_like(dstates[0]), ~mask.all(axis=1)
+    recurrent, dh, padded = contiguous(weight_h.T), dstates[0], ~mask.all(axis=1)
+    sent = np.empty_like(dh)
     for step, before, after in reversed(_order(len(x), reverse)):
-        here, padding = [array[step] for array in dpre], ~mask[step]
-        held = [dstate[padding] for dstate in dstates] if padded[step] else ()
-        dstates[0] += dy[step]  # (2)
-        old, new = (state[before] for state in states), (state[after] for state in states)
-        cell.step_backward(*here, *dstates, gates[step], *(array[step] for array in kept), *new, *old)
+        here = [array[step] for array in dpre]
+        old, new = [state[before] for state in states], [state[after] for state in states]
+        held = [dstate[~mask[step]] for dstate in dstates] if padded[step] else ()
+        dh += dy[step]  # (2)
+        cell.step_backward(*here, *dstates, gates[step], *[array[step] for array in kept], *new, *old)
         if padded[step]:
             for array, values in (*zip(dstates, held), *((array, 0) for array in here)):
-                array[padding] = values
-        dstates[0] += np.matmul(here[-1], recurrent, out=sent)  # (3)
+                array[~mask[step]] = values
+        dh += np.matmul(here[-1], recurrent, out=sent)  # (3)
     dp, dq = rows(dpre[0]), rows(dpre[-1])  # (T B, G R)
     dx = product(dp, weight_x.T).reshape(x.shape).swapaxes(0, 1).copy()  # (4)
     dweights = product(rows(x).T, dp), product(rows(_outputs(states[0], not reverse)).T, dq)

@@ -32,12 +32,18 @@ from tinytx.ops import recurrent
 
 
 @kernel
+def _squash(a, q, bias):
+    """Turn a row's x Wx into h; tanh a is 2 s(2 a) - 1."""
+    one, two = a.dtype.type(1), a.dtype.type(2)
+    for k in range(a.size):
+        a[k] = two / (one + exp(-two * (a[k] + q[k] + bias[k]))) - one  # (1)
+
+
+@kernel
 def rnn_step(h, a, q, bias, h_before):
     """Write h of one position; ``a`` (B, R) holds x Wx and becomes h too, ``q`` is h' Wh."""
-    one, two = h.dtype.type(1), h.dtype.type(2)
     for row in range(h.shape[0]):
-        for k in range(h.shape[1]):
-            a[row, k] = two / (one + exp(-two * (a[row, k] + q[row, k] + bias[k]))) - one  # (1)
+        _squash(a[row], q[row], bias)
         h[row] = a[row]
 
 
