@@ -83,6 +83,8 @@ def plainly(table, prompt, n_tokens, beam_size, alpha):
     candidates = {tuple(best.words()[0]) + (STOP,) * bool(best.ended[0]): best.log_probs[0]}
     followed, n_ended = [(0.0, ())], 0
     for _ in range(n_tokens):
+        if n_ended >= beam_size:
+            break
         longer = [
             (log_p + more, (*ids, token))
             for log_p, ids in followed
@@ -93,8 +95,6 @@ def plainly(table, prompt, n_tokens, beam_size, alpha):
         candidates |= {ids: log_p for log_p, ids in ended}
         n_ended += len(ended)
         followed = [(log_p, ids) for log_p, ids in longer if ids[-1] != STOP][:beam_size]
-        if n_ended >= beam_size:
-            break
     else:
         candidates |= {ids: log_p for log_p, ids in followed}
     return sorted((log_p / ((5 + len(ids)) / 6) ** alpha for ids, log_p in candidates.items()), reverse=True)

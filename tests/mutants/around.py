@@ -4,8 +4,13 @@ TABLE = {
     "pipelines/generation.py": [
         ("texts change places with their continuations", ".reshape(-1, len(texts), n).transpose(1, 2, 0)",
          ".reshape(-1, n, len(texts)).transpose(2, 1, 0)"),
-        ("a beam search returns one text only", '"n_best": n}', '"n_best": 1}'),
         ("a translation shows special tokens", "tokenizer.decode(translation.ids, special=False)", "translation.text"),
+    ],
+    "pipelines/asked.py": [
+        ("a beam search returns one text only", '"n_best": n_best', '"n_best": 1'),
+        ("what the folder says comes before what is asked", "said_by(model) | dict(asked)", "dict(asked) | said_by(model)"),
+        ("a folder's smallest length does not give way", 'name.startswith("min_") and name not in asked', "False"),
+        ("what is not obeyed is not named", "    if left:", "    if False:"),
     ],
     "pipelines/classification.py": [
         ("every hidden word is filled with the same one", "np.arange(len(whole)) == position", "whole == tokenizer.mask_id"),
@@ -38,7 +43,7 @@ TABLE = {
     "pipelines/load.py": [
         ("a model is handed to a pipeline for another task", "if kind in pipeline.tasks]", "if True]"),
         ("a run made of a folder reads sources without their frame",
-         'getattr(model, "body", model).published = meta["published"]', "pass"),
+         'body.published, body.generation = meta["published"], meta.get("generation", {})', "pass"),
         ("a model with more ids than its tokenizer is refused", 'load_tokenizer(folder, published["vocab_size"])', "load_tokenizer(folder, None)"),
     ],
     "viz/loss_curve.py": [

@@ -1,4 +1,6 @@
-"""Tokens that are decoded from folders, beside transformers' own ``generate``: greedy and beam search."""
+"""Tokens that are decoded from folders, beside transformers' own ``generate``: greedy and beam search, and its settings."""
+
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,7 +12,18 @@ pytestmark = pytest.mark.oracle
 
 from published import PAD, all_in_float64, batch_of, new  # noqa: E402
 
-from tinytx.decoding import beam_search, greedy  # noqa: E402
+from tinytx.decoding import (  # noqa: E402
+    bad_words,
+    beam_search,
+    forced_first,
+    forced_last,
+    greedy,
+    min_length,
+    min_new_tokens,
+    no_repeated_ngrams,
+    renormalised,
+    repetition_penalty,
+)
 from tinytx.hub import load  # noqa: E402
 
 LONGER = {"gpt2": {"n_positions": 20}, "t5": {"num_layers": 1, "num_decoder_layers": 1}, "bart": {}, "marian": {}}
@@ -28,7 +41,7 @@ def both(tmp_path, name, seed):
     stop = int(greedy(ours, prompts, 3, stop=()).ids[0, 2])
 
     def generate(**options):
-        with all_in_float64(), torch.no_grad():
+        with all_in_float64(), torch.no_grad(), default_float64():
             found = theirs.generate(
                 input_ids=torch.tensor(told), attention_mask=torch.tensor(seen).long(), max_new_tokens=N, do_sample=False,
                 eos_token_id=stop, pad_token_id=PAD, use_cache=False, return_dict_in_generate=True, output_scores=True,
@@ -37,6 +50,17 @@ def both(tmp_path, name, seed):
         return found.sequences.numpy()[:, skip:], found.get("sequences_scores")
 
     return prompts, ours, stop, generate
+
+
+@contextmanager
+def default_float64():
+    """Their bad words are numbers of the default dtype."""
+    kept = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(kept)
 
 
 def filled(rows, width):
@@ -53,25 +77,59 @@ def test_greedy_tokens_are_theirs(tmp_path, name):
         assert ours.ended.any()
 
 
-@pytest.mark.parametrize("power", [0.0, 1.0])
+@pytest.mark.parametrize(("power", "early_stopping"), [(0.0, True), (1.0, False), (2.0, "never")])
 @pytest.mark.parametrize("name", LONGER)
-def test_the_best_of_a_beam_search_are_theirs(tmp_path, name, power):
-    """Several answers with a length penalty: the same tokens, or better ones.
+def test_the_best_of_a_beam_search_are_theirs(tmp_path, name, power, early_stopping):
+    """Several answers with a length penalty."""
+    check_beams(*both(tmp_path, name, 0), power, early_stopping)
 
-    Ours also considers the greedy sequence, which a beam may lose on its way: where that is among the best, ours scores
-    higher.
-    """
-    n, n_same = 2, 0
-    for seed in range(2):
-        prompts, model, stop, generate = both(tmp_path, name, seed)
-        ours = beam_search(model, prompts, N, beam_size=3, n_best=n, alpha=power, penalty="length", stop=stop, pad=PAD)
-        ids, scores = generate(num_beams=3, num_return_sequences=n, length_penalty=power, early_stopping=True)
-        rows, theirs = filled(ours.ids.reshape(len(prompts) * n, -1), N), filled(ids, N)
-        scores = scores.numpy().reshape(-1, n)
-        for row, same in enumerate((rows == theirs).reshape(len(prompts), n, N).all((1, 2))):
-            n_same += same
-            if same:
-                np.testing.assert_allclose(ours.scores[row], scores[row], rtol=1e-5)
-            else:
-                assert (ours.scores[row] >= scores[row] - 1e-6).all() and ours.scores[row].sum() > scores[row].sum() + 1e-6
-    assert n_same >= len(prompts)
+
+def check_beams(prompts, model, stop, generate, power, early_stopping, rules=(), **asked):
+    """Two of three beams are the same tokens with the same scores as theirs."""
+    n = 2
+    ours = beam_search(
+        model, prompts, N, beam_size=3, n_best=n, alpha=power, penalty="length", early_stopping=early_stopping, greedy=False,
+        stop=stop, pad=PAD, rules=rules,
+    )  # fmt: skip
+    ids, scores = generate(
+        num_beams=3, num_return_sequences=n, length_penalty=power, early_stopping=early_stopping, **asked
+    )
+    np.testing.assert_array_equal(filled(ours.ids.reshape(len(prompts) * n, -1), N), filled(ids, N))
+    np.testing.assert_allclose(ours.scores.ravel(), scores.numpy(), rtol=1e-5)
+
+
+BAD = [[3], [7], [8, 9], [15, 4]]
+RULES = {
+    "penalty": ({"repetition_penalty": 1.7}, [repetition_penalty(1.7)]),
+    "no token twice": ({"no_repeat_ngram_size": 1}, [no_repeated_ngrams(1)]),
+    "no pair twice": ({"no_repeat_ngram_size": 2}, [no_repeated_ngrams(2)]),
+    "bad words": ({"bad_words_ids": BAD}, [bad_words(BAD)]),
+    "min new": ({"min_new_tokens": 4}, [min_new_tokens(4)]),
+    "min": ({"min_length": 5}, [min_length(5)]),
+    "first": ({"forced_bos_token_id": 5}, [forced_first(5)]),
+    "last": ({"forced_eos_token_id": 6}, [forced_last(6)]),
+    "renormalised": (
+        {"repetition_penalty": 0.6, "no_repeat_ngram_size": 2, "renormalize_logits": True},
+        [repetition_penalty(0.6), no_repeated_ngrams(2), renormalised],
+    ),
+    "several": (
+        {"repetition_penalty": 1.3, "no_repeat_ngram_size": 2, "min_new_tokens": 3, "forced_bos_token_id": 5, "forced_eos_token_id": 6},
+        [repetition_penalty(1.3), no_repeated_ngrams(2), min_new_tokens(3), forced_first(5), forced_last(6)],
+    ),
+}
+OF_PAIRS = ("min", "first", "several")  # theirs count padding as length, and force the first of all tokens, of a prompt too
+
+
+@pytest.mark.parametrize("name", LONGER)
+def test_rules_are_theirs(tmp_path, name):
+    """Each rule with two of the four models, and several together, greedily and by beams: the same tokens and scores."""
+    prompts, model, stop, generate = both(tmp_path, name, 0)
+    plain, n_changed = filled(greedy(model, prompts, N, stop=stop, pad=PAD).ids, N), 0
+    for n, (rule, (asked, rules)) in enumerate(RULES.items()):
+        own = n % 2 == (name in ("bart", "gpt2")) or rule in OF_PAIRS
+        if own and (name != "gpt2" or rule not in OF_PAIRS):
+            ours = filled(greedy(model, prompts, N, stop=stop, pad=PAD, rules=rules).ids, N)
+            np.testing.assert_array_equal(ours, filled(generate(**asked)[0], N), rule)
+            n_changed += (ours != plain).any()
+            check_beams(prompts, model, stop, generate, n % 3, (False, True, "never")[n // 3 % 3], rules, **asked)
+    assert n_changed

@@ -110,14 +110,19 @@ def test_translation(tmp_path):
     assert pipeline("summarization", model=folder)("shore", max_new_tokens=3)[0].keys() == {"summary_text"}
 
 
-def test_summarization(tmp_path):
-    """BART begins what it writes with the token that ends it."""
+def bart(folder):
+    """A summariser that begins what it writes with the token that ends it; return its folder."""
     names = ["<s>", "<pad>", "</s>", "<unk>", *SUBWORDS.parts, "<mask>"]
     tokenizer = transformers.BartTokenizer(ids_of(names), SUBWORDS.merges)
     sizes = {"d_model": 16, "max_position_embeddings": 40, "forced_eos_token_id": None}
     sizes |= {f"{side}_{name}": n for side in ("encoder", "decoder") for name, n in
               (("layers", 2), ("attention_heads", 2), ("ffn_dim", 16))}  # fmt: skip
-    folder = written(tmp_path, transformers.BartForConditionalGeneration(transformers.BartConfig(vocab_size=len(names), **sizes)), tokenizer)
+    return written(folder, transformers.BartForConditionalGeneration(transformers.BartConfig(vocab_size=len(names), **sizes)), tokenizer)
+
+
+def test_summarization(tmp_path):
+    folder = bart(tmp_path)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.BartForConditionalGeneration.from_pretrained(folder)
     ours, said = pipeline("summarization", model=folder), set()
     for text in PROMPTS:
@@ -126,6 +131,30 @@ def test_summarization(tmp_path):
         said.add(tokenizer.decode(ids, skip_special_tokens=True))
         assert ours(text, max_new_tokens=9) == [{"summary_text": tokenizer.decode(ids, skip_special_tokens=True)}]
     assert len(said) > 1
+
+
+FOLDERS = {  # what generation_config.json says of a summariser
+    "greedy": {"max_length": 9, "min_length": 6, "forced_bos_token_id": 0, "forced_eos_token_id": 2, "repetition_penalty": 1.4},
+    "as large ones of BART": {"max_length": 12, "min_length": 8, "forced_bos_token_id": 0, "forced_eos_token_id": 2,
+                              "num_beams": 4, "length_penalty": 2.0, "early_stopping": True, "no_repeat_ngram_size": 3},
+    "as Marian's": {"max_length": 8, "bad_words_ids": [[1], [44, 40]], "forced_eos_token_id": 2, "num_beams": 3,
+                    "renormalize_logits": True, "eos_token_id": [2, 50]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_says_how_texts_are_generated(name, tmp_path):
+    """Nothing is asked: all settings are the folder's, in generation_config.json."""
+    folder = bart(tmp_path)
+    model = transformers.BartForConditionalGeneration.from_pretrained(folder)
+    ids = {"pad_token_id": 1, "decoder_start_token_id": 2, "eos_token_id": 2}
+    model.generation_config = transformers.GenerationConfig(**ids | FOLDERS[name])
+    model.generation_config.save_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ours = pipeline("summarization", model=folder)
+    for text in PROMPTS:
+        ids = model.generate(**tokenizer(text, return_tensors="pt", return_token_type_ids=False))[0]
+        assert ours(text) == [{"summary_text": tokenizer.decode(ids, skip_special_tokens=True)}]
 
 
 def test_fill_mask(tmp_path):

@@ -87,6 +87,66 @@ def test_a_folder_and_the_run_made_of_it(task, tmp_path):
         assert said == pipeline(task, use(model, tokenizer))(text, **options)
 
 
+SAYS = {"num_beams": 3, "min_length": 4, "max_length": 6, "no_repeat_ngram_size": 2, "forced_eos_token_id": 1, "length_penalty": 2.0}
+
+
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_a_folder_says_how_texts_are_generated(file, tmp_path):
+    """So does the run made of it, and the folder made of that run; what is asked comes first."""
+    model = t5()
+    model.save_pretrained(tmp_path / "folder")
+    save_tokenizer(tmp_path / "folder", t5_tokenizer())
+    plain = pipeline("translation", model=tmp_path / "folder")
+    expected = plain("shea", **SAYS)
+    path = tmp_path / "folder" / file
+    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | SAYS))
+    convert(tmp_path / "folder", tmp_path / "run")
+    convert(tmp_path / "run", tmp_path / "again")
+    for folder in ("folder", "run", "again"):
+        translate = pipeline("translation", model=tmp_path / folder)
+        assert translate("shea") == expected != plain("shea", max_new_tokens=5)
+        nothing = dict.fromkeys(("min_length", "no_repeat_ngram_size"), 0) | {"num_beams": 1, "forced_eos_token_id": 1}
+        assert translate("shea", max_new_tokens=9, **nothing) == plain("shea", max_new_tokens=9, forced_eos_token_id=1)
+        assert translate("shea", max_new_tokens=2)  # less than min_length, which is the folder's and gives way
+        with pytest.raises(ValueError, match="min_length: n is 9, but n_tokens 2 allows 3"):
+            translate("shea", max_new_tokens=2, min_length=9)
+        with pytest.raises(TypeError, match="Translation: there is no setting 'min_tokens', expected some of bad_words_ids, early_"):
+            translate("shea", min_tokens=2)
+    assert load_run(tmp_path / "again", Translator).translate(["shea"]) == [plain("shea", **SAYS | {"num_beams": 1, "max_new_tokens": 512})[0]["translation_text"]]
+
+
+def test_settings_that_are_not_obeyed_are_named(tmp_path):
+    t5().save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, t5_tokenizer())
+    (tmp_path / "generation_config.json").write_text(json.dumps({"typical_p": 0.5, "min_p": 0.0, "encoder_no_repeat_ngram_size": 3}))
+    with pytest.warns(UserWarning, match="Translation: the model's folder says encoder_no_repeat_ngram_size, typical_p, which tinytx"):
+        pipeline("translation", model=tmp_path)("shea", max_new_tokens=2)
+    (tmp_path / "generation_config.json").write_text(json.dumps({"max_length": 1, "eos_token_id": 50256}))  # of a large vocabulary
+    translate = pipeline("translation", model=tmp_path)
+    assert translate("shea", max_new_tokens=3)
+    with pytest.raises(ValueError, match="Translation: max_length is 1, expected a whole number of at least 2"):
+        translate("shea")
+    (tmp_path / "generation_config.json").write_text("[1")
+    with pytest.raises(ValueError, match="generation_config.json"):
+        pipeline("translation", model=tmp_path)
+
+
+def test_how_a_writer_continues_is_said_by_its_folder(tmp_path):
+    model, tokenizer, _, text, _ = CASES["text-generation"]()
+    model.save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, tokenizer)
+    asked = {"do_sample": False, "max_new_tokens": 7, "repetition_penalty": 3.0, "bad_words_ids": [[9], [11]]}
+    plain = pipeline("text-generation", model=tmp_path)
+    expected, first = plain(text, **asked), plain(text, max_new_tokens=7, do_sample=False)
+    ids = tokenizer.encode(first[0]["generated_text"]).tolist()
+    (tmp_path / "generation_config.json").write_text(json.dumps(asked))
+    assert pipeline("text-generation", model=tmp_path)(text) == expected != first
+    written = load_run(tmp_path, Writer).write(text, 7, temperature=0)
+    assert "".join(written) == expected[0]["generated_text"]
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [ids[-1], 3]}))
+    assert len(pipeline("text-generation", model=tmp_path)(text, do_sample=False)[0]["generated_text"]) <= len(first[0]["generated_text"])
+
+
 def test_a_source_is_read_in_its_frame(tmp_path):
     model, tokenizer = t5(), t5_tokenizer()
     model.save_pretrained(tmp_path / "folder")

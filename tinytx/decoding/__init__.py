@@ -4,5 +4,33 @@ from tinytx.decoding.beam import beam_search
 from tinytx.decoding.choose import choose
 from tinytx.decoding.generate import generate, greedy, sample
 from tinytx.decoding.results import Decoded, Step
+from tinytx.decoding.rules import (
+    Past,
+    bad_words,
+    forced_first,
+    forced_last,
+    min_length,
+    min_new_tokens,
+    no_repeated_ngrams,
+    renormalised,
+    repetition_penalty,
+)
 
-__all__ = ["Decoded", "Step", "beam_search", "choose", "generate", "greedy", "sample"]
+__all__ = [
+    "Decoded",
+    "Past",
+    "Step",
+    "bad_words",
+    "beam_search",
+    "choose",
+    "forced_first",
+    "forced_last",
+    "generate",
+    "greedy",
+    "min_length",
+    "min_new_tokens",
+    "no_repeated_ngrams",
+    "renormalised",
+    "repetition_penalty",
+    "sample",
+]

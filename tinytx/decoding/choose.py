@@ -63,7 +63,7 @@ def check_settings(place, temperature, top_k, top_p, rng):
 
 def pick(logits, temperature, top_k, top_p, rng):
     """Return what `choose` does, for settings that are checked already."""
-    largest = _largest(logits)
+    largest = row_largest(logits)
     if temperature == 0:
         return logits.argmax(axis=-1)
     rows = np.arange(len(logits))[:, None]
@@ -119,11 +119,11 @@ def log_normaliser(logits):
     ValueError
         If a row's largest logit is NaN or infinite.
     """
-    largest = _largest(logits)
+    largest = row_largest(logits)
     return largest + np.log(np.exp(logits - largest).sum(axis=-1, keepdims=True, dtype=np.float64))
 
 
-def _largest(logits):
+def row_largest(logits):
     """Return each row's largest logit (N, 1); raise ValueError if it is not finite or the row has a NaN."""
     largest = logits.max(axis=-1, keepdims=True)
     if not np.isfinite(largest).all():

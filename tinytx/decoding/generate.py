@@ -4,10 +4,13 @@ import numpy as np
 
 from tinytx.decoding.choose import check_settings, log_normaliser, pick
 from tinytx.decoding.results import Decoded, Step, merge
+from tinytx.decoding.rules import Past, obeyed
 from tinytx.decoding.sessions import Ending, sessions_of
 
 
-def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None):
+def generate(
+    model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None, rules=()
+):
     """Continue sequences by up to ``n_tokens`` tokens, and yield each token when it is chosen.
 
     Keys and values of earlier positions come from a cache, so each token costs the computation of one position. When
@@ -33,6 +36,8 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
     pad : int, optional
         Fills sequences that have ended while others go on. By default the model's ``config.pad_id``, or else the first
         stop token.
+    rules : sequence of functions
+        What must be written, or may not: `tinytx.decoding.rules`. They change logits, in this order.
 
     Yields
     ------
@@ -42,13 +47,13 @@ def generate(model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, r
     Raises
     ------
     ValueError
-        If a setting is out of range or ``ids`` are not as above.
+        If a setting is out of range or ``ids`` are not as above, or the rules forbid every token.
     """
     check_settings("generate", temperature, top_k, top_p, rng)
     sessions = sessions_of("generate", model, ids, n_tokens, slide=True)
     ending = Ending("generate", model, sessions[0][1].vocab_size, stop, pad)
     streams = [
-        (rows, (chosen for _, _, chosen, _ in _steps(session, n, (temperature, top_k, top_p, rng), ending)))
+        (rows, (chosen for _, _, chosen, _ in _steps(session, n, (temperature, top_k, top_p, rng), ending, rules)))
         for rows, session, n in sessions
     ]
     return streams[0][1] if len(streams) == 1 else _together(streams, ending.pad)
@@ -70,12 +75,12 @@ def _together(streams, pad):
         yield token
 
 
-def greedy(model, ids, n_tokens, *, stop=None, pad=None, trace=False):
+def greedy(model, ids, n_tokens, *, stop=None, pad=None, rules=(), trace=False):
     """Take the most likely token each time.
 
     Parameters
     ----------
-    model, ids, n_tokens, stop, pad
+    model, ids, n_tokens, stop, pad, rules
         As for `generate`, but prompt and tokens must fit into ``max_len``: if the beginning of a text were forgotten,
         the log-probabilities would not be those of the model. With ``n_tokens`` None, as many tokens as fit.
     trace : bool
@@ -99,17 +104,17 @@ def greedy(model, ids, n_tokens, *, stop=None, pad=None, trace=False):
     >>> decoded.ids.shape, [step.fed.shape for step in decoded.steps]
     ((1, 4), [(1, 3), (1, 1), (1, 1), (1, 1)])
     """
-    return _whole("greedy", model, ids, n_tokens, (0, None, None, None), stop, pad, trace)
+    return _whole("greedy", model, ids, n_tokens, (0, None, None, None), stop, pad, rules, trace)
 
 
 def sample(
-    model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None, trace=False
+    model, ids, n_tokens, *, temperature=1.0, top_k=None, top_p=None, rng=None, stop=None, pad=None, rules=(), trace=False
 ):
     """Draw a sequence for each row as `generate` does, and return it with the model's log-probabilities.
 
     Parameters
     ----------
-    model, ids, n_tokens, stop, pad, trace
+    model, ids, n_tokens, stop, pad, rules, trace
         As for `greedy`.
     temperature, top_k, top_p, rng
         As for `generate`.
@@ -123,15 +128,15 @@ def sample(
     ValueError
         As for `generate`.
     """
-    return _whole("sample", model, ids, n_tokens, (temperature, top_k, top_p, rng), stop, pad, trace)
+    return _whole("sample", model, ids, n_tokens, (temperature, top_k, top_p, rng), stop, pad, rules, trace)
 
 
-def _whole(place, model, ids, n_tokens, settings, stop, pad, trace):
+def _whole(place, model, ids, n_tokens, settings, stop, pad, rules, trace):
     check_settings(place, *settings)
     sessions = sessions_of(place, model, ids, n_tokens)
     check_trace(place, trace, sessions)
     ending = Ending(place, model, sessions[0][1].vocab_size, stop, pad)
-    parts = [(rows, decode_whole(session, n, settings, ending, trace)) for rows, session, n in sessions]
+    parts = [(rows, _decode_whole(session, n, settings, ending, rules, trace)) for rows, session, n in sessions]
     return merge(parts, sum(len(rows) for rows, _ in parts), ending.pad)
 
 
@@ -141,7 +146,7 @@ def check_trace(place, trace, sessions):
         raise ValueError(f"{place}: trace=True with prompts of {len(sessions)} lengths: trace those of each by itself")
 
 
-def decode_whole(session, n_tokens, settings, ending, trace=False):
+def _decode_whole(session, n_tokens, settings, ending, rules, trace):
     """Run one session to its end.
 
     Parameters
@@ -150,6 +155,7 @@ def decode_whole(session, n_tokens, settings, ending, trace=False):
     n_tokens : int
     settings : (temperature, top_k, top_p, rng)
     ending : Ending
+    rules : sequence of functions
     trace : bool
 
     Returns
@@ -159,7 +165,7 @@ def decode_whole(session, n_tokens, settings, ending, trace=False):
     n_rows = len(session.first)
     rows, totals, lengths = np.arange(n_rows), np.zeros(n_rows), np.zeros(n_rows, np.int64)
     columns, steps, ended = [], [] if trace else None, np.zeros(n_rows, bool)
-    for fed, logits, chosen, ended in _steps(session, n_tokens, settings, ending):
+    for fed, logits, chosen, ended in _steps(session, n_tokens, settings, ending, rules):
         log_probs = np.where(ended, 0.0, logits[rows, chosen] - log_normaliser(logits)[:, 0])
         totals = totals + log_probs
         lengths += ~ended
@@ -171,13 +177,18 @@ def decode_whole(session, n_tokens, settings, ending, trace=False):
     return Decoded(np.stack(columns, axis=1), lengths, ended, totals, totals, steps)
 
 
-def _steps(session, n_tokens, settings, ending):
+def _steps(session, n_tokens, settings, ending, rules):
     """Yield (ids fed (B, t), logits (B, V), tokens chosen (B,), rows that had ended before (B,)) of each step."""
     new, stops, pad = session.first, ending.table, ending.pad
-    ended = np.zeros(len(new), bool)
+    told, n_first, ended = new, new.shape[1], np.zeros(len(new), bool)
     for _ in range(n_tokens):
-        logits = session.logits(new)
-        chosen = pick(logits, *settings)
+        logits = scores = session.logits(new)
+        if rules:
+            scores = obeyed(rules, Past(told, n_first, n_tokens, stops), logits)
+            scores[ended] = logits[ended]
+            if (scores.max(axis=-1) == -np.inf).any():
+                raise ValueError(f"decoding: the rules forbid every token after {told.shape[1]} ids: give fewer rules")
+        chosen = pick(scores, *settings)
         if stops is None:
             yield new, logits, chosen, ended
         else:
@@ -187,3 +198,4 @@ def _steps(session, n_tokens, settings, ending):
             if ended.all():
                 return
         new = chosen[:, None]
+        told = np.concatenate([told, new], axis=1) if rules else told

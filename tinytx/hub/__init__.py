@@ -16,7 +16,7 @@ from tinytx.hub.albert import ALBERT
 from tinytx.hub.bart import BART, MARIAN
 from tinytx.hub.bert import BERT
 from tinytx.hub.family import Head
-from tinytx.hub.folder import CONFIG, read_config, read_tensors, write_folder
+from tinytx.hub.folder import CONFIG, read_config, read_generation, read_tensors, write_folder
 from tinytx.hub.gpt import GPT1, GPT2
 from tinytx.hub.llama import GLM, LLAMA, MISTRAL, MIXTRAL, PHI3, QWEN2
 from tinytx.hub.modernbert import MODERNBERT
@@ -48,7 +48,8 @@ def load(folder, *, dtype=None, kind=None):
     Returns
     -------
     Layer
-        Its body has ``published``, what config.json holds, with all keys that tinytx does not know: `save` writes them.
+        Its body has ``published``, what config.json holds, with all keys that tinytx does not know, and ``generation``, what
+        generation_config.json holds, {} if there is none: `save` writes them.
 
     Raises
     ------
@@ -82,7 +83,8 @@ def load(folder, *, dtype=None, kind=None):
         said = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
         warnings.warn(f"load: {folder} also holds {counted(len(left), 'tensor')} that a {type(model).__name__} of it does not "
                       f"have, and that are not read: {said}", stacklevel=2)  # fmt: skip
-    getattr(model, "body", model).published = published
+    body = getattr(model, "body", model)
+    body.published, body.generation = published, read_generation(folder)
     return model
 
 
@@ -99,7 +101,7 @@ def save(model, folder):
     Returns
     -------
     list of Path
-        What was written: model.safetensors and config.json.
+        What was written: model.safetensors, config.json and, if the model was read with one, generation_config.json.
 
     Raises
     ------
@@ -122,7 +124,7 @@ def save(model, folder):
     config |= head.keys(model, kept) | {"architectures": [name], "dtype": dtype}
     if "torch_dtype" in config:
         config["torch_dtype"] = dtype
-    return write_folder(folder, config, arrays)
+    return write_folder(folder, config, arrays, getattr(body, "generation", None))
 
 
 def _kind_of(folder, published, kind):

@@ -5,6 +5,7 @@
     config.json                       a JSON object: sizes, ids of special tokens, "architectures"
     model.safetensors                 all tensors; or, of a large model,
     model.safetensors.index.json      which file holds which tensor: {"weight_map": {name: "model-00001-of-00002.safetensors"}}
+    generation_config.json            may be missing: how texts are generated
 
 A folder may come from an untrusted source. Nothing in it is run or unpickled, and nothing is fetched. The `safetensors`
 library checks the lengths and offsets that a file states; then a tensor is a view of the file, which is read where it is
@@ -23,6 +24,7 @@ from tinytx.extras import require
 from tinytx.files import FileError, as_file_error, atomic_write, check_regular, read_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+GENERATION = "generation_config.json"
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "C64": "<c8", "BOOL": "?", "I64": "<i8", "I32": "<i4",
     "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
@@ -86,6 +88,12 @@ def read_config(folder):
     if not path.exists():
         raise FileError(f"{folder} has no {CONFIG}: {_what_to_put(folder)}")
     return read_json(path)
+
+
+def read_generation(folder):
+    """Return what a folder's ``generation_config.json`` holds, {} if there is none; raise FileError if it is no JSON object."""
+    path = Path(folder) / GENERATION
+    return read_json(path) if path.exists() else {}
 
 
 def read_tensors(folder):
@@ -176,8 +184,8 @@ def _what_to_put(folder):
     )
 
 
-def write_folder(folder, config, arrays):
-    """Write ``config.json`` and ``model.safetensors``, each atomically; the folder is made if it is missing.
+def write_folder(folder, config, arrays, generation=None):
+    """Write ``config.json``, ``model.safetensors`` and, if it is given, ``generation_config.json``, each atomically; the folder is made if it is missing.
 
     If the folder held a model in several files, these are removed once the new file is there, as transformers does.
 
@@ -188,6 +196,8 @@ def write_folder(folder, config, arrays):
         A JSON object.
     arrays : dict of str to array
         Any strides: the library writes wrong values, without a word, of an array that is not C-contiguous.
+    generation : dict, optional
+        A JSON object.
 
     Returns
     -------
@@ -203,15 +213,17 @@ def write_folder(folder, config, arrays):
     """
     save = require("safetensors.numpy", "hub", "writing .safetensors files").save
     folder = Path(folder)
-    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    objects = {CONFIG: config} | ({GENERATION: generation} if generation else {})
     data = save({name: _plain(array) for name, array in arrays.items()}, metadata={"format": "pt"})
+    texts = {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in objects.items()}
+    files = {WEIGHTS: data} | {name: text.encode() for name, text in texts.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in ((WEIGHTS, data), (CONFIG, text.encode())):
+    for name, content in files.items():
         with atomic_write(folder / name) as file:
             file.write(content)
     for old in (folder / INDEX, *folder.glob("model-?????-of-?????.safetensors")):
         old.unlink(missing_ok=True)
-    return [folder / WEIGHTS, folder / CONFIG]
+    return [folder / name for name in files]
 
 
 def _plain(array):

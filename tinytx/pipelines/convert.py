@@ -7,7 +7,7 @@ from tinytx.data import DataError, save_tokenizer, tokenizer_from_dict
 from tinytx.extras import MissingExtra
 from tinytx.files import FileError
 from tinytx.hub.folder import CONFIG
-from tinytx.pipelines.load import TOKENIZERS, tokenizers_of
+from tinytx.pipelines.load import TOKENIZERS, remember, tokenizers_of
 from tinytx.training import load_checkpoint, save_checkpoint
 from tinytx.training.checkpoint import NAME
 
@@ -60,8 +60,7 @@ def convert(source, target):
 def _publish(source, target):
     """Write the model of a run into a folder of Hugging Face's form; see `convert`."""
     model, _, meta = load_checkpoint(source)
-    if isinstance(meta.get("published"), dict):
-        getattr(model, "body", model).published = meta["published"]
+    remember(model, meta)
     files = hub.save(model, target)
     states = [meta[role] for role in TOKENIZERS if role in meta]
     if not states or any(state != states[0] for state in states):
@@ -76,11 +75,12 @@ def _publish(source, target):
 def _adopt(source, target):
     """Write the model of a folder of Hugging Face's form as a run; see `convert`."""
     model, tokenizers = hub.load(source), {}
-    published = getattr(model, "body", model).published
+    body = getattr(model, "body", model)
+    kept = {"published": body.published, "generation": body.generation}
     try:
-        tokenizers = {name: tokenizer.to_dict() for name, tokenizer in tokenizers_of(source, published).items()}
+        tokenizers = {name: tokenizer.to_dict() for name, tokenizer in tokenizers_of(source, body.published).items()}
         note = "" if tokenizers else "it reads no words"
     except (DataError, MissingExtra) as error:
         note = str(error)
     Path(target).mkdir(parents=True, exist_ok=True)
-    return model, [save_checkpoint(target, model, step=0, published=published, **tokenizers)], note
+    return model, [save_checkpoint(target, model, step=0, **kept, **tokenizers)], note

@@ -4,9 +4,12 @@ import numpy as np
 
 from tinytx.arguments import check_whole
 from tinytx.decoding import beam_search, generate
+from tinytx.pipelines.asked import beam_of, settled
 from tinytx.pipelines.base import Pipeline
 from tinytx.pipelines.translate import Translator
 from tinytx.pipelines.write import Writer
+
+DRAWN = {"max_new_tokens": 256, "do_sample": None, "temperature": 0.7, "top_k": 50, "top_p": 1.0}  # defaults
 
 
 class TextGeneration(Pipeline):
@@ -14,27 +17,32 @@ class TextGeneration(Pipeline):
 
     use = Writer
 
-    def __call__(self, text_inputs, *, max_new_tokens=256, num_return_sequences=1, do_sample=None, temperature=0.7,
-                 top_k=50, top_p=None, num_beams=1, length_penalty=1.0, return_full_text=True, rng=None):  # fmt: skip
+    def __call__(self, text_inputs, *, num_return_sequences=1, return_full_text=True, rng=None, **settings):
         """Continue a text, or several.
 
         Parameters
         ----------
         text_inputs : str, or list of str
-        max_new_tokens : int
-            Tokens that are written at most. A text ends earlier at the model's stop token.
         num_return_sequences : int
             Continuations of each text.
-        do_sample : bool, optional
-            Whether to draw tokens, and not to take the likeliest; by default True, but with several beams False.
-        temperature, top_k, top_p, rng
-            How tokens are drawn: `tinytx.decoding.generate`.
-        num_beams : int
-            More than 1: beam search.
-        length_penalty : float
-            Of a beam search: texts are ordered by their log-probability, divided by this power of their length.
         return_full_text : bool
             Whether the text that is continued stands before its continuation.
+        rng : numpy.random.Generator, optional
+            Draws tokens.
+        **settings
+            Of transformers' ``generate``. What is not asked, or None, is what the model's folder says, or else:
+
+            max_new_tokens=256
+                Tokens that are written at most. A text ends earlier at the model's stop token, or at ``eos_token_id``.
+            do_sample
+                Whether to draw tokens, and not to take the likeliest: True, but with several beams False.
+            temperature=0.7, top_k=50, top_p=1.0
+                How tokens are drawn: `tinytx.decoding.generate`. A ``top_k`` of 0 keeps all.
+            num_beams=1, length_penalty=1.0, early_stopping=False
+                Several beams: `tinytx.decoding.beam_search`, with the log-probability divided by that power of the length.
+            repetition_penalty, no_repeat_ngram_size, bad_words_ids, min_length, min_new_tokens, forced_bos_token_id,
+            forced_eos_token_id, renormalize_logits
+                Rules, none by default: `tinytx.decoding.rules`.
 
         Returns
         -------
@@ -45,19 +53,23 @@ class TextGeneration(Pipeline):
         TypeError, ValueError
             If an argument is out of range, or a text has no token, or one that the model does not know.
         """
+        settings = settled("TextGeneration", self.uses.model, DRAWN, settings)
+        num_beams, do_sample = settings["num_beams"], settings["do_sample"]
         do_sample = num_beams == 1 if do_sample is None else do_sample
         n = _checked_search("TextGeneration", num_return_sequences, num_beams, do_sample)
-        model, tokenizer, stop = self.uses.model, self.uses.tokenizer, self.uses.stop_id
+        model, tokenizer, n_tokens = self.uses.model, self.uses.tokenizer, settings["max_new_tokens"]
+        stop = self.uses.stop_id if settings["eos_token_id"] is None else settings["eos_token_id"]
+        ending = {"stop": stop, "rules": settings["rules"]}
 
         def answers(texts):
             prompts = [self.uses.encode(text, f"text {number}") for number, text in enumerate(texts, start=1)]
             if num_beams > 1:
-                search = _beam(num_beams, length_penalty, n)
-                rows = beam_search(model, prompts, max_new_tokens, stop=stop, **search).ids  # (B, n, T)
+                rows = beam_search(model, prompts, n_tokens, **ending, **beam_of(settings, n)).ids  # (B, n, T)
             else:
-                drawn = {"temperature": temperature if do_sample else 0, "top_k": top_k, "top_p": top_p}
+                drawn = {"temperature": settings["temperature"] if do_sample else 0, "top_p": settings["top_p"]}
+                drawn |= {"top_k": settings["top_k"] or None, "rng": rng or np.random.default_rng()}
                 prompts = [prompt for prompt in prompts for _ in range(n)]
-                new = list(generate(model, prompts, max_new_tokens, **drawn, stop=stop, rng=rng or np.random.default_rng()))
+                new = list(generate(model, prompts, n_tokens, **drawn, **ending))
                 rows = np.array(new, np.int64).reshape(-1, len(texts), n).transpose(1, 2, 0)  # (T, B · n) -> (B, n, T)
             return [
                 [{"generated_text": text * return_full_text + tokenizer.decode(row, special=False)} for row in some]
@@ -73,20 +85,23 @@ class Translation(Pipeline):
     use = Translator
     key = "translation_text"
 
-    def __call__(self, inputs, *, max_new_tokens=None, num_return_sequences=1, num_beams=1, length_penalty=1.0):
+    def __call__(self, inputs, *, num_return_sequences=1, **settings):
         """Translate a text, or several.
 
         Parameters
         ----------
         inputs : str, or list of str
-        max_new_tokens : int, optional
-            Of a translation at most; the model's ``max_len`` if not given.
         num_return_sequences : int
             Translations of each text, at most ``num_beams``.
-        num_beams : int
-            1 takes the likeliest token each time; more are a beam search.
-        length_penalty : float
-            Of a beam search: texts are ordered by their log-probability, divided by this power of their length.
+        **settings
+            Of transformers' ``generate``. What is not asked, or None, is what the model's folder says, or else:
+
+            max_new_tokens
+                Of a translation at most: one less than the folder's ``max_length``, or the model's ``max_len``.
+            num_beams=1, length_penalty=1.0, early_stopping=False
+                Several beams: `tinytx.decoding.beam_search`, with the log-probability divided by that power of the length.
+                1 takes the likeliest token each time.
+            eos_token_id, and the rules of `TextGeneration`
 
         Returns
         -------
@@ -98,12 +113,18 @@ class Translation(Pipeline):
         TypeError, ValueError
             If an argument is out of range, or a text is longer than the model reads.
         """
-        n = _checked_search(type(self).__name__, num_return_sequences, num_beams, False)
-        beam = _beam(num_beams, length_penalty, n) if num_beams > 1 else None
+        model = self.uses.model
+        settings = settled(type(self).__name__, model, {"max_new_tokens": None, "max_length": None}, settings)
+        n = _checked_search(type(self).__name__, num_return_sequences, settings["num_beams"], False)
+        n_tokens = settings["max_new_tokens"]
+        if n_tokens is None and settings["max_length"] is not None:  # which counts ``start_id``
+            n_tokens = min(check_whole(type(self).__name__, "max_length", settings["max_length"], 2) - 1, model.config.max_len)
+        beam = beam_of(settings, n) if settings["num_beams"] > 1 else None
 
         def answers(texts):
             sources = [self.uses.encode(text, f"text {number}") for number, text in enumerate(texts, start=1)]
-            said, tokenizer = self.uses.decode(sources, max_new_tokens, beam), self.uses.target_tokenizer
+            said = self.uses.decode(sources, n_tokens, beam, stop=settings["eos_token_id"], rules=settings["rules"])
+            tokenizer = self.uses.target_tokenizer
             return [[{self.key: tokenizer.decode(translation.ids, special=False)} for translation in some] for some in said]
 
         said = self._each(inputs, answers)
@@ -114,11 +135,6 @@ class Summarization(Translation):
     """An encoder-decoder shortens texts: as `Translation`, whose ``translation_text`` is here ``summary_text``."""
 
     key = "summary_text"
-
-
-def _beam(num_beams, length_penalty, n):
-    """Return the settings of `tinytx.decoding.beam_search` with the length penalty of transformers."""
-    return {"beam_size": num_beams, "alpha": length_penalty, "penalty": "length", "n_best": n}
 
 
 def _checked_search(place, n, num_beams, do_sample):

@@ -41,8 +41,7 @@ def load_run(folder, *pipelines, own=None):
         meta = _published(folder, model)
     else:
         model, _, meta = load_checkpoint(folder, own=own)
-        if "published" in meta:  # a run that `tinytx.pipelines.convert` made of a folder of Hugging Face
-            getattr(model, "body", model).published = meta["published"]
+        if remember(model, meta):
             meta |= {name: tokenizer_from_dict(meta[name]) for name in TOKENIZERS if name in meta}
     kind = next((cls for cls in type(model).__mro__ if cls in TASKS.values()), None)  # None is a task in no table
     fitting = [pipeline for pipeline in pipelines if kind in pipeline.tasks]
@@ -53,6 +52,14 @@ def load_run(folder, *pipelines, own=None):
         tasks = " or ".join(pipeline.tasks[0].__name__ for pipeline in pipelines)
         raise ValueError(f"{folder} holds {meta['model']} for {type(model).__name__}, expected one for {tasks}{use}")
     return fitting[0].of(model, meta, folder)
+
+
+def remember(model, meta):
+    """Give a run's model what `tinytx.pipelines.convert` kept of a folder of Hugging Face; return whether it was one."""
+    body, held = getattr(model, "body", model), isinstance(meta.get("published"), dict)
+    if held:
+        body.published, body.generation = meta["published"], meta.get("generation", {})
+    return held
 
 
 def _published(folder, model):

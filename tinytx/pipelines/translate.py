@@ -8,6 +8,7 @@ import numpy as np
 from tinytx.core import Layer
 from tinytx.data import Tokenizer
 from tinytx.decoding import beam_search, greedy
+from tinytx.pipelines.asked import rules_of
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import check_length, encode_framed, encode_marked, known_form
 from tinytx.progress import progress
@@ -74,7 +75,7 @@ class Translator(NamedTuple):
         check_length(ids, self.model.config.max_len, place, text)
         return ids
 
-    def decode(self, sources, n_tokens=None, beam=None):
+    def decode(self, sources, n_tokens=None, beam=None, *, stop=None, rules=None):
         """Translate a few sources together.
 
         Parameters
@@ -84,7 +85,11 @@ class Translator(NamedTuple):
         n_tokens : int, optional
             Of a translation at most; as many as the model has room for if not given.
         beam : dict, optional
-            ``beam_size``, ``alpha``, ``penalty``, ``n_best`` of `tinytx.decoding.beam_search`; without it, greedy.
+            ``beam_size``, ``alpha``, ... of `tinytx.decoding.beam_search`; without it, greedy.
+        stop : int or sequence of int, optional
+            As for `tinytx.decoding.greedy`.
+        rules : sequence of functions, optional
+            Of `tinytx.decoding.rules`; without it, those that the model's folder says.
 
         Returns
         -------
@@ -95,7 +100,8 @@ class Translator(NamedTuple):
         if not rows:
             return found
         search, options = (beam_search, beam) if beam else (greedy, {})
-        decoded = search(self.model, [sources[row] for row in rows], n_tokens, **options)
+        rules = rules_of(self.model) if rules is None else rules
+        decoded = search(self.model, [sources[row] for row in rows], n_tokens, stop=stop, rules=rules, **options)
         n = len(rows)
         ids = decoded.ids.reshape(n, -1, decoded.ids.shape[-1])  # (B, n_best, T)
         lengths, ended, scores = (a.reshape(n, -1) for a in (decoded.lengths, decoded.ended, decoded.scores))

@@ -7,6 +7,7 @@ import numpy as np
 from tinytx.core import Layer
 from tinytx.data import Tokenizer
 from tinytx.decoding import generate
+from tinytx.pipelines.asked import rules_of
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import encode_known, known_form
 from tinytx.tasks import NextToken, TextClassesNextToken
@@ -69,7 +70,8 @@ class Writer(NamedTuple):
         ids = self.encode(prompt)
         if stop is not None:
             stop = encode_known(self.tokenizer, known_form(self.tokenizer, stop), "the text to stop after")
-        options = {"rng": np.random.default_rng(), "stop": self.stop_id if stop is None else stop} | options
+        defaults = {"rng": np.random.default_rng(), "stop": self.stop_id if stop is None else stop, "rules": rules_of(self.model)}
+        options = defaults | options
         tokens = generate(self.model, ids[None], n_tokens, **options)
         yield prompt
         yield from self._texts(ids.tolist(), tokens)
