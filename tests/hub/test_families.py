@@ -14,6 +14,7 @@ from tinytx.files import FileError  # noqa: E402
 from tinytx.hub import FAMILIES, load, save  # noqa: E402
 from tinytx.hub.family import INITIAL  # noqa: E402
 from tinytx.hub.folder import read_config, read_tensors, write_folder  # noqa: E402
+from tinytx.layers.low_rank import adapt, adapted_layers, merge, unmerge  # noqa: E402
 from tinytx.models import GPT, T5, Bert, BertConfig, CharLSTM, CharLSTMConfig, GPTConfig  # noqa: E402
 from tinytx.tasks import NextToken, SequenceToSequence, TextClasses  # noqa: E402
 
@@ -290,6 +291,22 @@ def test_what_no_folder_can_say_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no published architecture is a TextClasses of a GPT"):
         save(TextClasses(body, n_classes=2, pooling="last", rng=rng), folder)  # theirs has no bias
     assert not folder.exists()
+
+
+def test_branches_of_low_rank_are_merged_to_be_written(tmp_path):
+    model, ids = HUB_CASES["BertForSequenceClassification"](np.float64), np.array([[1, 2, 3]])
+    adapt(model, "body.*.query", rank=1, alpha=2.0, rng=np.random.default_rng(0))
+    for layer in adapted_layers(model).values():
+        layer.b.weight.data[...] = 0.5
+    expected = model(ids)
+    with pytest.raises(ValueError, match=r"save: body.*query and 1 more are a LowRankLinear, which no .*merge\(model\) makes") as caught:
+        model.save_pretrained(tmp_path / "new")
+    assert not (tmp_path / "new").exists() and "unmerge(model, merged)" in str(caught.value)
+    merged = merge(model)
+    model.save_pretrained(tmp_path / "new")
+    np.testing.assert_allclose(load(tmp_path / "new")(ids), expected, rtol=1e-12)
+    unmerge(model, merged)
+    assert len(adapted_layers(model)) == 2
 
 
 def test_the_files_name_their_format_and_end_in_a_line(tmp_path):

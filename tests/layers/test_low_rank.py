@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from tinytx.core import Tape
+from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.layers import Embedding, Linear, LowRankLinear
-from tinytx.layers.low_rank import adapt, merge, unmerge
+from tinytx.layers.low_rank import adapt, adapted_layers, merge, unmerge
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken, TextClasses
-from tinytx.training import AdamW, Trainer, freeze, load_checkpoint, save_checkpoint
+from tinytx.training import AdamW, Trainer, freeze, load_checkpoint, save_checkpoint, thaw
 
 PATTERNS = ("body.*.query", "body.*.value", "body.*.expand")
 
@@ -104,8 +105,6 @@ def test_a_merged_model_says_the_same(tmp_path, dtype, rtol):
     task, paths = adapted(dtype)
     branches(task)
     expected, state = task(IDS), {path: array.tobytes() for path, array in task.state_dict().items()}
-    with pytest.raises(ValueError, match="the model is not what its config says"):
-        save_checkpoint(tmp_path, task)
     kept = merge(task)
     assert list(kept) == paths and not any(isinstance(layer, LowRankLinear) for _, layer in task.named_layers())
     assert np.abs(task(IDS) - expected).max() <= rtol * np.abs(expected).max()
@@ -114,6 +113,58 @@ def test_a_merged_model_says_the_same(tmp_path, dtype, rtol):
     unmerge(task, kept)
     assert {path: array.tobytes() for path, array in task.state_dict().items()} == state
     np.testing.assert_array_equal(task(IDS), expected)
+
+
+def test_a_checkpoint_holds_branches_with_their_base(tmp_path):
+    """To the bit: a run goes on as if it had never stopped, once its body is frozen again."""
+    task, paths = adapted(dropout=0.3)
+    branches(task)
+    trainer = Trainer(task, optimizer := AdamW(task, 0.05))
+    trainer.step(*BATCH)
+    save_checkpoint(tmp_path, task, optimizer=optimizer)
+    again, state, meta = load_checkpoint(tmp_path)
+    said = {"rank": 2, "alpha": 3.0, "dropout": 0.3}
+    assert {path: layer.settings for path, layer in adapted_layers(again).items()} == dict.fromkeys(paths, said)
+    frozen = {path for path, parameter in again.named_parameters() if parameter.frozen}
+    assert frozen == {f"{path}.base.{name}" for path in paths for name in ("weight", "bias")}
+    for path, array in task.state_dict().items():
+        assert again.state_dict()[path].tobytes() == array.tobytes()
+    np.testing.assert_array_equal(again(IDS), task(IDS))
+    freeze(again, "body.*")
+    thaw(again, "body.*.a.weight", "body.*.b.weight")
+    optimizer = AdamW(again, 0.05)
+    optimizer.load_state_dict(state)
+    other = Trainer(again, optimizer)
+    assert other.step(*BATCH) == trainer.step(*BATCH)
+    np.testing.assert_array_equal(again(IDS), task(IDS))
+    merge(again)
+    save_checkpoint(tmp_path, again)
+    assert "low_rank" not in load_checkpoint(tmp_path)[2]
+
+
+LIES = {  # what a file says of its branches -> the message
+    "another rank": ({"rank": 10**12}, r"has branches of shapes \(6, 2\) and \(2, 6\), expected \(6, r\) and \(r, 6\), r 10000"),
+    "no rank": ({"rank": None}, "has branches of shapes"),
+    "alpha of nothing": ({"alpha": 0}, "LowRankLinear: alpha is 0"),
+    "a word more": ({"beta": 0}, "unexpected keyword argument 'beta'"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_file_that_lies_about_branches(lie, tmp_path):
+    task, paths = adapted()
+    arrays, meta = load_arrays(save_checkpoint(tmp_path, task))
+    change, message = LIES[lie]
+    for low_rank, said in (
+        ({paths[0]: meta["low_rank"][paths[0]] | change}, message),
+        ({"body.encoder.token": meta["low_rank"][paths[0]]}, "body.encoder.token"),
+        (3, "not iterable"),
+        ({paths[0]: 3}, "not subscriptable"),
+        ({}, f"unexpected {paths[0]}.a.weight"),
+    ):
+        save_arrays(tmp_path / "checkpoint.npz", arrays, meta | {"low_rank": low_rank})
+        with pytest.raises(FileError, match=said):
+            load_checkpoint(tmp_path)
 
 
 def test_branches_go_on_in_a_model_adapted_anew():

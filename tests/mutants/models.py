@@ -225,6 +225,8 @@ TABLE = {
         ("the base is trained, too", "parameter.frozen = True", "pass"),
         ("alpha / r is not merged", "self.scale.factor * (a @ b)", "(a @ b)"),
         ("the base's bias is not merged", "plain.bias.data[...] = bias.data", "pass"),
+        ("a file's branches are as large as it says", "if held != [", "if not held == held != ["),
+        ("alpha is the rank in a file", '{"rank": rank, "alpha": alpha, "dropout"', '{"rank": rank, "alpha": rank, "dropout"'),
         ("an adapted map is adapted once more", 'if path.rpartition(".")[0] not in adapted', "if True"),
     ],
     "tasks/image_classes.py": [

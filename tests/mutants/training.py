@@ -83,6 +83,7 @@ TABLE = {
     "training/checkpoint.py": [
         ("a file of another format is read as if it were this one",
          'meta.get("format") != FORMAT or', 'meta.get("format") != FORMAT and'),
+        ("a checkpoint does not say that it has branches", '({"low_rank": branches} if branches else {})', "{}"),
     ],
     "training/loop.py": [
         ("the rate written down is the next step's",

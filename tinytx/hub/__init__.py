@@ -23,6 +23,7 @@ from tinytx.hub.modernbert import MODERNBERT
 from tinytx.hub.roberta import ROBERTA
 from tinytx.hub.t5 import T5_FAMILY
 from tinytx.hub.vit import VIT
+from tinytx.layers.low_rank import adapted_layers
 from tinytx.shapes import check_dtype
 from tinytx.tasks import Task
 from tinytx.wording import counted
@@ -106,13 +107,18 @@ def save(model, folder):
     Raises
     ------
     ValueError
-        If no published architecture is this model: the message names the setting.
+        If no published architecture is this model: the message names the setting; or maps of it have branches of low rank.
     OSError
         If a file cannot be written; an older one is unchanged.
     MissingExtra
         If the library safetensors is not installed.
     """
-    body = getattr(model, "body", model)
+    body, adapted = getattr(model, "body", model), list(adapted_layers(model))
+    if adapted:
+        raise ValueError(
+            f"save: {adapted[0]} and {len(adapted) - 1} more are a LowRankLinear, which no published architecture has: "
+            "merged = tinytx.layers.low_rank.merge(model) makes one matrix of each, and unmerge(model, merged) puts them back"
+        )
     kept = getattr(body, "published", {})
     family, name, head = _published_as(model, body, kept)
     try:

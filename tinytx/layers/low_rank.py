@@ -3,12 +3,13 @@
     y = x W + b + (alpha / r) (x A) B,    A (d_in, r), B (r, d_out)
 
 A is random and B is 0 at first, so a model begins as what it was, to the bit. Of a matrix's d_in d_out numbers r (d_in + d_out)
-are trained: gradient and moments of W are never made. After training, `merge` makes one matrix of both::
+are trained: gradient and moments of W are never made. A checkpoint holds both parts. After training, `merge` makes one matrix
+of them::
 
     freeze(model, "body.*")
     adapt(model, "body.*.query", "body.*.value", rank=4, alpha=8, rng=rng)
     ...                     # an optimiser and a trainer, made now
-    merge(model)            # a plain model again, which save_checkpoint takes
+    merge(model)            # a plain model again, which save_pretrained takes, too
 """
 
 from fnmatch import fnmatchcase
@@ -18,7 +19,7 @@ import numpy as np
 from tinytx.arguments import check_number, check_whole
 from tinytx.core import Layer
 from tinytx.layers.dropout import Dropout
-from tinytx.layers.init import uniform_fan_in
+from tinytx.layers.init import Zeros, uniform_fan_in
 from tinytx.layers.linear import Linear
 from tinytx.layers.sequential import Scale
 
@@ -42,6 +43,8 @@ class LowRankLinear(Layer):
     Attributes
     ----------
     base, a, b : Linear
+    settings : dict
+        ``rank``, ``alpha`` and ``dropout``.
     """
 
     def __init__(self, base, rank, *, alpha, dropout=0.0, rng):
@@ -50,6 +53,7 @@ class LowRankLinear(Layer):
         (d_in, d_out), dtype = base.weight.data.shape, base.weight.data.dtype
         rank = check_whole("LowRankLinear", "rank", rank)
         alpha = check_number("LowRankLinear", "alpha", alpha, "a finite number above 0", lambda x: 0 < x < np.inf)
+        self.settings = {"rank": rank, "alpha": alpha, "dropout": dropout}
         self.base, self.dropout = base, Dropout(dropout)
         self.a = Linear(d_in, rank, bias=False, rng=rng, dtype=dtype, init=uniform_fan_in)
         self.b = Linear(rank, d_out, bias=False, rng=rng, dtype=dtype, init=lambda rng, shape: np.zeros(shape))
@@ -78,6 +82,11 @@ class LowRankLinear(Layer):
         return plain
 
 
+def adapted_layers(model):
+    """Return {path: `LowRankLinear`} of a model."""
+    return {path: layer for path, layer in model.named_layers() if isinstance(layer, LowRankLinear)}
+
+
 def adapt(model, *patterns, rank, alpha, dropout=0.0, rng):
     """Put a `LowRankLinear` in the place of linear maps; return their paths.
 
@@ -97,7 +106,7 @@ def adapt(model, *patterns, rank, alpha, dropout=0.0, rng):
         If a pattern matches no linear map.
     """
     linears = {path: layer for path, layer in model.named_layers() if isinstance(layer, Linear)}
-    adapted = {path: layer for path, layer in model.named_layers() if isinstance(layer, LowRankLinear)}
+    adapted = adapted_layers(model)
     linears = {path: linears[path] for path in linears if path.rpartition(".")[0] not in adapted}
     for pattern in patterns:
         if not any(fnmatchcase(path, pattern) for path in linears):
@@ -108,12 +117,39 @@ def adapt(model, *patterns, rank, alpha, dropout=0.0, rng):
     return chosen
 
 
+def adapt_to_load(model, settings, weights):
+    """Put branches of zeros where a saved model had them.
+
+    Parameters
+    ----------
+    model : Layer
+        Changed in place.
+    settings : dict
+        {path: `LowRankLinear.settings`}.
+    weights : dict of str to array
+        What is to be loaded. A branch is made if its own two arrays are there: a file cannot ask for more memory than it has.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError
+        If a path leads to no linear map, or its settings or arrays are not those of a branch.
+    """
+    layers = dict(model.named_layers())
+    for path, each in dict(settings).items():
+        d_in, d_out = layers[path].weight.data.shape if isinstance(layers[path], Linear) else (0, 0)
+        held = [weights[f"{path}.{part}.weight"].shape for part in "ab"]
+        if held != [(d_in, each["rank"]), (each["rank"], d_out)]:
+            facts = f"{path} has branches of shapes {held[0]} and {held[1]}"
+            raise ValueError(f"{facts}, expected ({d_in}, r) and (r, {d_out}), r {each['rank']!r:.60}")
+        _put(model, path, LowRankLinear(layers[path], rng=Zeros(held[0][0] * held[0][1]), **each))
+
+
 def merge(model):
     """Put a plain `Linear` in the place of each `LowRankLinear`; return {path: LowRankLinear}, for `unmerge`.
 
     The merged model says the same up to rounding. Optimisers and trainers made before are of another model.
     """
-    adapted = {path: layer for path, layer in model.named_layers() if isinstance(layer, LowRankLinear)}
+    adapted = adapted_layers(model)
     for path, layer in adapted.items():
         _put(model, path, layer.merged())
     return adapted

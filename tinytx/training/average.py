@@ -69,7 +69,8 @@ def average_checkpoints(folders):
 
 def _check_same(meta, other_meta, folder, other_folder):
     """Raise FileError unless two checkpoints are of one task, one model and one config."""
-    one, two = ({"task": m["task"], "model": m["model"]} | (m.get("task_settings") or {}) | m["config"] for m in (meta, other_meta))
+    own = ("task", "model", "low_rank")
+    one, two = ({n: m.get(n) for n in own} | (m.get("task_settings") or {}) | m["config"] for m in (meta, other_meta))
     differing = [
         f"{name} {one.get(name)!r} and {two.get(name)!r}" for name in one | two if one.get(name) != two.get(name)
     ]

@@ -11,6 +11,7 @@ import numpy as np
 from tinytx.core import check_arrays
 from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.layers.init import Zeros
+from tinytx.layers.low_rank import adapt_to_load, adapted_layers
 from tinytx.models import MODELS
 from tinytx.models.config import check_vouched
 from tinytx.state import State
@@ -20,7 +21,7 @@ from tinytx.training.old_checkpoint import TASK_OF, upgraded, with_task_settings
 
 FORMAT = 2
 NAME = "checkpoint.npz"
-OWN = ("format", "task", "task_settings", "model", "config")  # names of meta that belong to the checkpoint
+OWN = ("format", "task", "task_settings", "model", "config", "low_rank")  # names of meta that belong to the checkpoint
 
 
 def save_checkpoint(folder, model, *, optimizer=None, state=None, **meta):
@@ -55,12 +56,14 @@ def save_checkpoint(folder, model, *, optimizer=None, state=None, **meta):
     taken = [name for name in OWN if name in meta]
     if taken:
         raise ValueError(f"save_checkpoint: {taken[0]} is a name of the checkpoint's own: call it my_{taken[0]}, say")
-    weights = model.state_dict()
+    weights, branches = model.state_dict(), {path: layer.settings for path, layer in adapted_layers(model).items()}
     try:
         _dtype(weights)
         if kinds["model"] in MODELS:
-            expected = _blank(make, model.config, weights).state_dict()
-            check_arrays(type(model.config).__name__, {name: array.shape for name, array in expected.items()}, weights)
+            blank = _blank(make, model.config, weights)
+            adapt_to_load(blank, branches, weights)
+            expected = {name: array.shape for name, array in blank.state_dict().items()}
+            check_arrays(type(model.config).__name__, expected, weights)
     except ValueError as error:
         raise ValueError(f"save_checkpoint: the model is not what its config says: {error}") from error
     arrays = {f"model.{name}": array for name, array in weights.items()}
@@ -69,7 +72,8 @@ def save_checkpoint(folder, model, *, optimizer=None, state=None, **meta):
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
     if state is not None:
         arrays |= {f"state.{name}": array for name, array in state.state_dict().items()}
-    meta = {"format": FORMAT, **kinds, "config": asdict(model.config), "fingerprint": fingerprint(), **meta}
+    kinds |= {"config": asdict(model.config)} | ({"low_rank": branches} if branches else {})
+    meta = {"format": FORMAT, **kinds, "fingerprint": fingerprint(), **meta}
     path = Path(folder) / NAME
     save_arrays(path, arrays, meta)
     return path
@@ -129,6 +133,7 @@ def load_checkpoint(folder, *, own=None):
             model = _blank(make, config, weights)
         else:
             model = make(config, rng=np.random.default_rng(0), dtype=_dtype(weights))
+        adapt_to_load(model, meta.get("low_rank", {}), weights)
         model.load_state_dict(weights)
     except (TypeError, ValueError, KeyError) as error:
         raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {_cut(error)}") from error
