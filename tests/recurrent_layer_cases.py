@@ -35,12 +35,8 @@ def two_ways(kind, d, r, draw):
     return Bidirectional(kind(d, r, **draw), kind(d, r, reverse=True, **draw))
 
 
-def stack(kind, d, r, draw, dropout=0.0, width=one, wide=1):
-    return RecurrentStack([width(kind, d, r, draw), width(kind, wide * r, r, draw)], dropout=dropout)
-
-
-def stack_two_ways(kind, d, r, draw):
-    return stack(kind, d, r, draw, width=two_ways, wide=2)
+def stack(kind, d, r, draw, dropout):
+    return RecurrentStack([kind(d, r, **draw), kind(r, r, **draw)], dropout=dropout)
 
 
 def recurrent(make, kind=LSTM, build=one, begun=False, padded=False, final=False, seed=None, **options):
@@ -62,6 +58,5 @@ RECURRENT_LAYERS = {
     "RNN": lambda make: recurrent(make, RNN),
     "GRU begun": lambda make: recurrent(make, GRU, begun=True),
     "Bidirectional": lambda make: recurrent(make, GRU, two_ways, padded=True),
-    "RecurrentStack dropout": lambda make: recurrent(make, GRU, stack, seed=5, dropout=0.4),
-    "RecurrentStack two ways": lambda make: recurrent(make, RNN, stack_two_ways, begun=True, padded=True, final=True),
+    "RecurrentStack dropout": lambda make: recurrent(make, GRU, stack, begun=True, seed=5, dropout=0.4),
 }

@@ -34,14 +34,11 @@ def recurrent(ops, name, make, padded=False, reverse=False):
 
 
 def cases(ops):
-    """Return {name: function (Maker) -> OpCase}."""
+    """Return {name: function (Maker) -> OpCase}. Padding and direction are one code for all cells."""
     return {
         "rnn": lambda make: recurrent(ops, "rnn", make),
-        "rnn padded, reversed": lambda make: recurrent(ops, "rnn", make, padded=True, reverse=True),
         "gru": lambda make: recurrent(ops, "gru", make),
-        "gru padded": lambda make: recurrent(ops, "gru", make, padded=True),
         "gru padded, reversed": lambda make: recurrent(ops, "gru", make, padded=True, reverse=True),
         "lstm": lambda make: recurrent(ops, "lstm", make),
         "lstm padded": lambda make: recurrent(ops, "lstm", make, padded=True),
-        "lstm padded, reversed": lambda make: recurrent(ops, "lstm", make, padded=True, reverse=True),
     }

@@ -83,7 +83,11 @@ class Bottleneck(Layer):
         return self.encoder.backward((None, *dstates), tape), dtarget
 
 
-@pytest.mark.parametrize("build", [lambda: layer_of(GRU), lambda: stack_of(LSTM, RNN)], ids=["one", "stack"])
+def stack_two_ways():
+    return randomised(RecurrentStack([two_ways(RNN), LSTM(10, 5, **DRAW)]))
+
+
+@pytest.mark.parametrize("build", [lambda: layer_of(GRU), stack_two_ways], ids=["one", "stack"])
 def test_an_encoders_final_states_reach_a_decoder(build):
     make, mask = Seeded(1), np.array([[1, 1, 1, 0], [1, 1, 1, 1]], bool)
     model = Bottleneck(build(), build())
