@@ -153,7 +153,7 @@ SHARED = {
     "T5": dict(pad_token_id=PAD, decoder_start_token_id=PAD, eos_token_id=2),
 }
 V = 20
-WITHOUT = {  # ours belongs to the heads that use it
+WITHOUT = {  # ours belongs to the heads that use it, or is kept beside the body
     name: {"add_pooling_layer": False} for name in ("albert body", "bert body", "roberta body", "vit body")
 }
 READING = WITHOUT | {name: {"experts_implementation": "eager"} for name in ("mixtral", "mixtral body")}  # not said by config.json
@@ -179,8 +179,8 @@ def all_in_float64(needed=True):
         torch.float32, torch.float, torch.Tensor.float = kept
 
 
-def new(name, dtype=np.float64, seed=0, **changes):
-    """Return a model of transformers with random weights everywhere, biases and gains too."""
+def new(name, dtype=np.float64, seed=0, pooled=False, **changes):
+    """Return a model of transformers with random weights everywhere, biases and gains too; ``pooled``: a body with its pooler."""
     cls, sizes = CONFIGS[name]
     cls = getattr(transformers, cls)
     shared = next((options for start, options in SHARED.items() if cls.__name__.startswith(start)), {})
@@ -188,7 +188,7 @@ def new(name, dtype=np.float64, seed=0, **changes):
     config = cls.config_class(**words, attn_implementation="eager", **shared | sizes | changes)
     generator, double = torch.Generator().manual_seed(seed), dtype == np.float64
     with all_in_float64(double):
-        model = cls(config, **WITHOUT.get(name, {})).to(torch.float64 if double else torch.float32).eval()
+        model = cls(config, **{} if pooled else WITHOUT.get(name, {})).to(torch.float64 if double else torch.float32).eval()
         with torch.no_grad():
             for parameter in filter(lambda parameter: parameter.requires_grad, model.parameters()):
                 parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))

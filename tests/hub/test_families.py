@@ -16,7 +16,7 @@ from tinytx.hub.family import INITIAL  # noqa: E402
 from tinytx.hub.folder import read_config, read_tensors, write_folder  # noqa: E402
 from tinytx.layers.low_rank import adapt, adapted_layers, merge, unmerge  # noqa: E402
 from tinytx.models import GPT, T5, Bert, BertConfig, CharLSTM, CharLSTMConfig, GPTConfig  # noqa: E402
-from tinytx.tasks import NextToken, SequenceToSequence, TextClasses  # noqa: E402
+from tinytx.tasks import HiddenWords, ImageClasses, NextToken, SequenceToSequence, TextClasses  # noqa: E402
 
 GPT2 = HUB_CASES["GPT2LMHeadModel"]
 
@@ -192,18 +192,50 @@ def test_bert_as_it_was_first_published(tmp_path):
     assert again.next_sentence is None
     for path, array in again.state_dict().items():
         np.testing.assert_array_equal(array, model.state_dict()[path])
-    with pytest.warns(UserWarning, match="9 tensors that a Bert of it does not have"):
+    with pytest.warns(UserWarning, match="7 tensors that a Bert of it does not have"):
         Bert.from_pretrained(tmp_path)
     write_folder(tmp_path, config, arrays | {"bert.embeddings.LayerNorm.gamma": np.ones(8, np.float32)})
     with pytest.raises(FileError, match="two names of one tensor: bert.embeddings.LayerNorm.gamma and bert.embeddings.LayerNorm.wei"):
         load(tmp_path)
 
 
-def test_the_pooler_of_a_body_is_not_read_and_said(tmp_path):
-    config, arrays = written(HUB_CASES["BertModel"](), tmp_path)
-    write_folder(tmp_path, config, arrays | {"pooler.dense.weight": np.eye(8), "pooler.dense.bias": np.ones(8)})
-    with pytest.warns(UserWarning, match="2 tensors that a Bert of it does not have.*: pooler.dense.bias, pooler.dense.weight"):
-        load(tmp_path)
+@pytest.mark.parametrize("name", ["BertModel", "RobertaModel", "AlbertModel", "ViTModel"])
+def test_a_body_keeps_the_pooler_of_its_folder(name, tmp_path):
+    """A round trip keeps it, and heads for whole texts begin with it, as a copy; what cannot be a pooler is named."""
+    config, arrays = written(HUB_CASES[name](), tmp_path / "first")
+    pooler = FAMILIES[config["model_type"]].pooler
+    arrays |= {f"{pooler}.weight": np.arange(64, dtype=np.float32).reshape(8, 8) / 64, f"{pooler}.bias": np.full(8, 0.1, np.float32)}
+    write_folder(tmp_path / "first", config, arrays)
+    body = load(tmp_path / "first")
+    body.save_pretrained(tmp_path / "second")
+    again = read_tensors(tmp_path / "second")
+    assert set(again) == set(arrays)
+    for path, array in arrays.items():
+        np.testing.assert_array_equal(again[path].read(), array)
+    hidden = np.random.default_rng(0).normal(size=(2, 3, 8))
+    expected = np.tanh(hidden[:, 0] @ arrays[f"{pooler}.weight"].T + 0.1)
+    np.testing.assert_allclose(body.pooled(hidden), expected, rtol=1e-6)
+    task = ImageClasses if name == "ViTModel" else TextClasses
+    head = task(body, n_classes=3, pooling="cls", dropout=0.0, rng=np.random.default_rng(0)).head
+    np.testing.assert_array_equal(head.pooler.weight.data, body.pooler.weight)
+    head.pooler.bias.data += 1
+    np.testing.assert_array_equal(body.pooler.bias, arrays[f"{pooler}.bias"])
+    write_folder(tmp_path / "first", config, arrays | {f"{pooler}.bias": np.ones(7, np.float32)})
+    with pytest.warns(UserWarning, match=f"2 tensors that a .* of it does not have.*: {pooler}.bias, {pooler}.weight"):
+        body = load(tmp_path / "first")
+    with pytest.raises(ValueError, match=f"{type(body).__name__}: there is no pooler: it comes with a folder that holds one"):
+        body.pooled(hidden)
+
+
+def test_the_pooler_of_a_task_is_that_of_its_body_alone(tmp_path):
+    """Catches a prefix that is forgotten: next sentences were told apart with it, and texts in classes begin with it."""
+    model = HUB_CASES["BertForPreTraining"]()
+    model.save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="7 tensors that a Bert of it does not have"):
+        body = Bert.from_pretrained(tmp_path)
+    np.testing.assert_array_equal(body.pooler.weight, model.next_sentence.pooler.weight.data)
+    words = HiddenWords(body, next_sentence=True, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(words.next_sentence.pooler.bias.data, model.next_sentence.pooler.bias.data)
 
 
 def test_names_of_classes_are_kept_while_they_are_as_many(tmp_path):

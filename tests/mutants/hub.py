@@ -16,6 +16,8 @@ TABLE = {
         ("another model's config is read as ours", "wrong.append(f\"{name} is {published[name]!r:.80}", "(f\"{name} is {published[name]!r:.80}"),
         ("a model is made as large as its config says", '{"rng": Zeros(held), "dtype": dtype}',
          '{"rng": Zeros(10**15), "dtype": dtype}'),
+        ("the pooler is read as it lies", "return Pooler(weight.T, bias), names", "return Pooler(weight, bias), names"),
+        ("the pooler is not written", "self.pooler and model.pooler is not None:", "False:"),
         ("whole numbers are weights", "if name in shapes and tensor.dtype not in FLOATS]", "if False]"),
         ("known keys are written as they were read", "if name not in kept or key.read(name, kept[name]) not in same:", "if name not in kept:"),
         ("a tensor of its own is written in our shape", "(tensor.T if self.turned else tensor).reshape(self.shape)", "tensor.T if self.turned else tensor"),

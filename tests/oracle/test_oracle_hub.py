@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("safetensors")
 pytestmark = pytest.mark.oracle
 
-from published import CONFIGS, READING, all_in_float64, batch_of, new, outputs_of, with_precise_positions  # noqa: E402
+from published import CONFIGS, READING, WITHOUT, all_in_float64, batch_of, new, outputs_of, with_precise_positions  # noqa: E402
 from transformers.core_model_loading import revert_weight_conversion  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
@@ -71,6 +71,21 @@ def assert_equal_gradients(model, theirs, dtype):
     for path, gradient in expected.items():
         floor = 0.01 if dtype == np.float32 else 1e-3  # keys' biases have no gradient but rounding
         assert_close(gradients[path], gradient, RTOL[dtype], path, floor * largest)
+
+
+@both
+@pytest.mark.parametrize("name", WITHOUT)
+def test_the_pooler_beside_a_body_is_theirs(tmp_path, name, dtype):
+    """Its output, and what is written here gives the same there."""
+    theirs, batch = new(name, dtype, pooled=True), batch_of(name, dtype=dtype)
+    theirs.save_pretrained(tmp_path / "theirs")
+    body = load(tmp_path / "theirs")
+    body.save_pretrained(tmp_path / "ours")
+    again = type(theirs).from_pretrained(tmp_path / "ours", attn_implementation="eager", dtype=theirs.dtype).eval()
+    y = body.pooled(body(*batch.ours, **batch.settings))
+    for model in (theirs, again):
+        with all_in_float64(dtype == np.float64), torch.no_grad():
+            assert_close(y, model(**batch.theirs).pooler_output.numpy(), RTOL[dtype], "pooler_output")
 
 
 @both

@@ -11,7 +11,7 @@ from tinytx.hub.keys import Key
 from tinytx.models import Albert, AlbertConfig
 
 WORDS = {"transform.linear": "predictions.dense", "transform.norm": "predictions.LayerNorm", "head": "predictions"}
-POOLER, BLOCK = "albert.pooler", "encoder.albert_layer_groups.{}.albert_layers.0."
+POOLER, BLOCK = "pooler", "encoder.albert_layer_groups.{}.albert_layers.0."
 DROPOUT = "classifier_dropout_prob"
 CLASSES = {"settings": partial(class_settings, name=DROPOUT, default=0.1), "keys": partial(class_keys, name=DROPOUT, default=0.1)}
 
@@ -44,12 +44,13 @@ ALBERT = Family(
         "blocks.{}.feed_forward.f.contract": BLOCK + "ffn_output",
         "blocks.{}.feed_forward.norm": BLOCK + "full_layer_layer_norm",
     },
-    heads=heads_of("Albert", "albert.", WORDS, POOLER, **CLASSES)
+    heads=heads_of("Albert", "albert.", WORDS, f"albert.{POOLER}", **CLASSES)
     | {
         "AlbertForPreTraining": words_head(
-            "albert.", WORDS | {"next_sentence.pooler": POOLER, "next_sentence.classifier": "sop_classifier.classifier"}
+            "albert.", WORDS | {"next_sentence.pooler": f"albert.{POOLER}", "next_sentence.classifier": "sop_classifier.classifier"}
         )
     },
+    pooler=POOLER,
     copies={
         "predictions.decoder.weight": ("embeddings.word_embeddings.weight",),
         "predictions.decoder.bias": ("predictions.bias",),

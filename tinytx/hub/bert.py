@@ -1,6 +1,7 @@
 """BERT: ``BertModel``, ``BertForPreTraining``, ``BertForMaskedLM``, and the heads for classes, tags and spans.
 
-The pooler, which reads the first position, is a part of theirs ``BertModel``; here it belongs to the heads that use it.
+The pooler, which reads the first position, is a part of theirs ``BertModel``; here it belongs to the heads that use it, and
+a body keeps the one of its folder beside it: ``body.pooled(hidden)`` is their ``pooler_output``.
 """
 
 from tinytx.hub.family import Family, Head
@@ -13,7 +14,7 @@ WORDS = {  # its weight is the table of embeddings
     "transform.norm": "cls.predictions.transform.LayerNorm",
     "head": "cls.predictions",
 }
-POOLER = "bert.pooler.dense"
+POOLER = "pooler.dense"
 NAMES = {
     "encoder.token": "embeddings.word_embeddings",
     "encoder.segment": "embeddings.token_type_embeddings",
@@ -110,16 +111,17 @@ BERT = Family(
         "embedding_dropout": None, "feed_forward_dropout": 0.0, "recompute": 0,
     },
     names=NAMES,
-    heads=heads_of("Bert", "bert.", WORDS, POOLER, settings=class_settings, keys=class_keys)
+    heads=heads_of("Bert", "bert.", WORDS, f"bert.{POOLER}", settings=class_settings, keys=class_keys)
     | {
         "BertForPreTraining": words_head(
-            "bert.", WORDS | {"next_sentence.pooler": POOLER, "next_sentence.classifier": "cls.seq_relationship"}
+            "bert.", WORDS | {"next_sentence.pooler": f"bert.{POOLER}", "next_sentence.classifier": "cls.seq_relationship"}
         )
     },
     copies={
         "cls.predictions.decoder.weight": ("embeddings.word_embeddings.weight",),
         "cls.predictions.decoder.bias": ("cls.predictions.bias",),
     },
+    pooler=POOLER,
     skipped=r"(bert\.)?embeddings\.(position_ids|token_type_ids)",
     old_names={r"LayerNorm\.gamma$": "LayerNorm.weight", r"LayerNorm\.beta$": "LayerNorm.bias"},
 )

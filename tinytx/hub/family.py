@@ -22,6 +22,7 @@ from tinytx.hub.keys import NEEDED, Key
 from tinytx.layers import Linear
 from tinytx.layers.init import Zeros
 from tinytx.models.config import check_vouched
+from tinytx.pretrained import Pooler
 
 INITIAL = ("init", "scaled_init", "position_std")  # settings of how a model starts, which no folder says
 
@@ -136,6 +137,8 @@ class Family:
         Patterns of older names' parts, and what takes their place.
     conv1d : bool
         Whether the body's linear maps are as ours.
+    pooler : str
+        Their module's name of the linear map that a folder of the body alone may hold, too: `tinytx.pretrained.Pooler`.
     varying : function (config) -> dict
         Names of layers that depend on our config, in place of those in ``names``.
     normalised : function (config.json, names in the file) -> config.json
@@ -155,6 +158,7 @@ class Family:
     skipped: str = r"(?!)"
     old_names: dict = dataclasses.field(default_factory=dict)
     conv1d: bool = False
+    pooler: str = ""
     varying: Callable = lambda config: {}
     normalised: Callable = lambda published, names: published
 
@@ -280,13 +284,27 @@ class Family:
         for name, row in rows.items():
             arrays |= row.split(own[name].read())
         model.load_state_dict(arrays)
+        if head.task is None and self.pooler:
+            model.pooler, names = self._read_pooler(tensors, prefix, config.d_model, dtype)
+            left = [name for name in left if name not in names]
         return model, left
+
+    def _read_pooler(self, tensors, prefix, d, dtype):
+        """Return (the pooler beside a body, the names of its tensors), or (None, []) if there is none that fits."""
+        names = [f"{prefix}{self.pooler}.{leaf}" for leaf in ("weight", "bias")]
+        held = [tensors[name] for name in names if name in tensors and tensors[name].dtype in FLOATS]
+        if [tensor.shape for tensor in held] != [(d, d), (d,)]:
+            return None, []
+        weight, bias = (tensor.read().astype(dtype) for tensor in held)
+        return Pooler(weight.T, bias), names
 
     def _is_of_another_head(self, name, head, prefix):
         """Return whether a tensor belongs to another head of the family, or to any where the body alone is read."""
         if head.task is None and prefix and not name.startswith(prefix):
             return True
         module = name.rpartition(".")[0]
+        if self.pooler and module.removeprefix(prefix) == self.pooler:
+            return True
         names = {theirs for other in self.heads.values() for theirs in other.names.values()}
         tensors = {theirs.name for other in self.heads.values() for theirs in other.tensors.values()}
         return name in tensors or module in names or any(other.prefix + module in names for other in self.heads.values())
@@ -294,7 +312,10 @@ class Family:
     def arrays_of(self, model, head):
         """Return {name in a file: array} of a model."""
         own = model.state_dict()
-        return {name: row.join(own) for name, row in self.rows(model, head, head.prefix).items()}
+        arrays = {name: row.join(own) for name, row in self.rows(model, head, head.prefix).items()}
+        if head.task is None and self.pooler and model.pooler is not None:
+            arrays |= {f"{self.pooler}.weight": model.pooler.weight.T, f"{self.pooler}.bias": model.pooler.bias}
+        return arrays
 
 
 def _module(names, layer):

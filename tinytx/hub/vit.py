@@ -1,7 +1,7 @@
 """ViT: ``ViTModel`` and ``ViTForImageClassification``.
 
-The classifier reads the class token's vector as it is. The pooler of theirs ``ViTModel``, which no published head uses, is
-not read. SimpleViT is not published there.
+The classifier reads the class token's vector as it is. The pooler of theirs ``ViTModel`` is used by no published head;
+``body.pooled(hidden)`` uses it. SimpleViT is not published there.
 """
 
 from tinytx.hub.family import Family, Head, Whole
@@ -56,6 +56,7 @@ VIT = Family(
             keys=names_of_classes,
             fits=lambda task: task.asked.pooling == "first",
         ),
-        "ViTModel": Head(names={"pooler": "pooler.dense"}),
+        "ViTModel": Head(),
     },
+    pooler="pooler.dense",
 )

@@ -27,6 +27,8 @@ class Classes(Task):
         self.asked = self.Settings(**settings)
         self._make_head(rng)
         self._draw_biases(rng, self.head)
+        if isinstance(self.head, PooledHead):
+            self.head.begin_with(getattr(body, "pooler", None))
 
     def _make_head(self, rng):
         self.head = PooledHead.of(self.config.d_model, self.asked, **self._drawn_like_the_body(rng))

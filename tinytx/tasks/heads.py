@@ -2,6 +2,7 @@
 
 from tinytx.core import Layer
 from tinytx.layers import Activation, Dropout, LayerNorm, Linear, Pool
+from tinytx.pretrained import Pooler
 from tinytx.settings import Settings, setting
 
 POOLINGS = {
@@ -106,6 +107,11 @@ class PooledHead(Layer):
         """Return the head that `PooledSettings` describe; ``drawn`` are ``rng``, ``dtype`` and ``init``."""
         options = {"pooling": asked.pooling, "dropout": asked.dropout, "bias": asked.classifier_bias}
         return cls(d_model, asked.n_classes, **options, **drawn)
+
+    def begin_with(self, pooler):
+        """Let the pooler begin with the numbers of a `tinytx.pretrained.Pooler`, if there are both."""
+        if self.pooler and isinstance(pooler, Pooler):
+            self.pooler.weight.data[...], self.pooler.bias.data[...] = pooler
 
     def forward(self, hidden, tape=None, *, mask=None):
         """(B, T, D) -> (B, n_classes); ``mask`` (B, T) is True at words, and False at padding."""

@@ -92,6 +92,8 @@ class HiddenWords(Task):
             self.head = TiedLinear(table, bias=True)
         self.next_sentence = PooledHead(config.d_model, 2, **options) if asked.next_sentence else None
         self._draw_biases(rng, self.transform, self.next_sentence)
+        if self.next_sentence:
+            self.next_sentence.begin_with(getattr(body, "pooler", None))
 
     @property
     def settings(self):
