@@ -40,7 +40,7 @@ NEAREST = {
     "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],
     **dict.fromkeys(
         ("ops/recurrent.py", "ops/rnn.py", "ops/gru.py", "ops/lstm.py"),
-        ["ops/test_recurrent.py", "ops/test_properties_of_ops.py"],
+        ["ops/test_recurrent.py", "ops/test_plain.py", "ops/test_properties_of_ops.py"],
     ),
     "ops/route.py": ["ops/test_route.py", "layers/test_mixture_of_experts.py"],
     "layers/mixture_of_experts.py": ["layers/test_mixture_of_experts.py"],
