@@ -5,6 +5,7 @@ import pytest
 from toys import Listed, Pairs, Table, random_gpt
 
 from tinytx.decoding import (
+    Past,
     bad_words,
     beam_search,
     forced_first,
@@ -71,6 +72,19 @@ def test_a_forced_token_is_certain():
     assert (found.ids[:, 0] == [3, 4]).all() and (found.log_probs == 0).all()
     told = greedy(model, PROMPTS, 2, stop=(), rules=rules)  # a sequence's own log-probability is the model's
     np.testing.assert_allclose(told.log_probs, [model.log_probs(p)[3] + model.log_probs([*p, 3])[4] for p in PROMPTS])
+
+
+def test_what_is_forbidden_after_given_ids():
+    """Exactly: catches another token of an n-gram, a word that begins where the text does, and a stop token that is a bad word."""
+    past = Past(np.array([[5, 1, 2, 3, 1, 2], [1, 2, 1, 2, 1, 2]]), 2, 9, np.arange(6) == 4)
+
+    def forbidden(rule):
+        return [np.flatnonzero(row == -np.inf).tolist() for row in rule(past, np.zeros((2, 6)))]
+
+    assert forbidden(no_repeated_ngrams(1)) == [[1, 2, 3, 5], [1, 2]]
+    assert forbidden(no_repeated_ngrams(3)) == [[3], [1]]
+    assert forbidden(no_repeated_ngrams(7)) == [[], []]
+    assert forbidden(bad_words([[4], [0], [1, 2, 5], [5, 1, 3], [2, 1, 2, 4], [0, 5, 1, 2, 3, 1, 2, 3]])) == [[0, 5], [0, 4, 5]]
 
 
 def test_repetition_penalty():
