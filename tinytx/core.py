@@ -117,11 +117,11 @@ class Tape:
         return other
 
     def penalise(self, penalty):
-        """Tell the task of a number (B,) that it is to add to its loss, for each row of the batch: what a layer wants small.
+        """Report a penalty (B,), a number for each row of the batch, which the task adds to its loss.
 
         The task takes ``penalties``, adds them up with a factor for each row, and sets ``dpenalty`` (B,), these factors: the
         gradient of the loss with respect to each penalty, which the layer's backward asks for; None if there is none.
-        Computed a second time, inside a backward, a penalty is not told again.
+        Computed a second time, inside a backward, a penalty is not reported again.
         """
         if self.dpenalty is None:
             self.penalties.append(penalty)

@@ -144,7 +144,8 @@ def run(mutants, arguments):
     """Examine the mutants and print the table; return 1 if one survives."""
     with_torch = not arguments.no_torch
     rows = [examine(mutant, with_torch) for mutant in tracked(mutants, "mutant")]
-    sound = {mutant.problem: examine_sound(mutant.problem, with_torch) for mutant in mutants}
+    problems = dict.fromkeys(mutant.problem for mutant in mutants)
+    sound = {name: examine_sound(name, with_torch) for name in tracked(problems, "problem without a mistake", len(problems))}
     survivors = [row for row in rows if row["verdict"] != FAIL]
     if arguments.json:
         print(json.dumps({"mutants": rows, "survivors": len(survivors), "sound": sound}))

@@ -29,7 +29,8 @@ Which numbers are a pair? In the paper and in Meta's files neighbours, (x_2i, x_
 numbers of both halves, (x_i, x_{n+i}). A permutation of the columns of the query's and key's matrices takes one to the other; a
 model trained with one does not work with the other. Numbers behind the 2n first ones are not turned.
 
-The paper's frequencies fall from 1 in equal ratios: the first pair turns once in 2 pi positions, the last in 10000 * 2 pi:
+The paper's frequencies fall from 1 in equal ratios: the first pair turns once in 2 pi positions, the last in
+2 pi 10000^(1 - 2/K):
 
     f_i = base^(-2i / K),   base = 10000.                                (6)
 
