@@ -8,18 +8,19 @@ from tinytx.models import Transformer, TransformerConfig
 from tinytx.tasks import SequenceToSequence
 
 # Pairwise: every value of each option, and every pair of norm order, tying and final norms.
-VARIANTS = {
+VARIANTS = {  # two decoder layers, whose gradients of the memory add up, in both orders of norms; one in the others
     "paper": {"n_encoder_layers": 2},
     "pre, two-way, learned, gelu": {
         "norm_order": "pre",
         "tied": "two-way",
         "positions": "learned",
         "activation": "gelu",
+        "n_decoder_layers": 1,
     },
     "pre, untied, cross-entropy": {"norm_order": "pre", "tied": "none", "loss_form": "cross_entropy"},
-    "post, untied, final norms, learned": {"tied": "none", "final_norm": True, "positions": "learned"},
-    "post, two-way, final norms, unscaled": {"tied": "two-way", "final_norm": True, "scaled_embedding": False},
-    "pre, three-way, no final norms": {"norm_order": "pre", "final_norm": False, "activation": "gelu_tanh"},
+    "post, untied, final norms, learned": {"tied": "none", "final_norm": True, "positions": "learned", "n_decoder_layers": 1},
+    "post, two-way, final norms, unscaled": {"tied": "two-way", "final_norm": True, "scaled_embedding": False, "n_decoder_layers": 1},
+    "pre, three-way, no final norms": {"norm_order": "pre", "final_norm": False, "activation": "gelu_tanh", "n_decoder_layers": 1},
     "dropout": {"dropout": 0.2, "n_decoder_layers": 1, "loss_form": "cross_entropy"},
 }
 V_SOURCE, V_TARGET, PAD, START, STOP = 13, 11, 4, 1, 6
