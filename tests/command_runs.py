@@ -37,6 +37,9 @@ TINY_NOISED = (
     "--batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 --log-every 5 --eval-batches 1 "
     "--report-rows 4 --decay-steps 40"
 )
+TINY_UNILM = TINY_TRANSFORMER.replace("--n-encoder-layers 1 --n-decoder-layers 1", "--n-layers 1").replace(
+    "--label-smoothing 0 ", ""
+).replace("--no-shared", "--shared")
 TINY_VIT = "--d-model 16 --n-heads 2 --n-layers 1 " + TINY_BERT.partition("--max-len 8 ")[2]
 RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
@@ -45,6 +48,8 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "char_lstm": ("--data", "book", TINY_LSTM),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
+    "bart": ("--data", "tales", TINY_NOISED),
+    "unilm": ("--pairs", "pairs_file", TINY_UNILM),
     "t5_text": ("--data", "tales", TINY_NOISED + " --d-key 8"),
     "pairs": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "bert": ("--data", "tales", TINY_BERT),

@@ -61,6 +61,8 @@ NEAREST = {
     "tasks/unified_words.py": ["models/test_unilm.py"],
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks", "layers/test_mixture_of_experts.py"],
+    "recipes/bart.py": ["recipes/test_train_noised.py"],
+    "recipes/unilm.py": ["recipes/test_train_unilm.py"],
     "recipes/t5_text.py": ["recipes/test_train_noised.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],

@@ -29,6 +29,15 @@ TABLE = {
     "recipes/t5_text.py": [
         ("a row has more spans than sentinels", "for k in range(n_spans))", "for k in range(n_spans - 1))"),
     ],
+    "recipes/bart.py": [
+        ("sentences are permuted though nobody asked", "if settings.permute else sentences", "if True else sentences"),
+        ("the text to write is permuted, too", "**options), np.concatenate(sentences)", "**options), np.concatenate(given)"),
+    ],
+    "recipes/unilm.py": [
+        ("there is room for a source alone", "2 * settings.max_len + 2", "settings.max_len + 2"),
+        ("the shares of rows may be above 1", "if shares[2] < 0:", "if False:"),
+        ("every row is read from sequence to sequence", '"shares": shares}', '"shares": (0, 0, 1)}'),
+    ],
     "recipes/reviews.py": [
         ("the vocabulary knows what is held out", "[text for text, _ in parts[0]]", "[text for part in parts for text, _ in part]"),
         ("classes are exchanged", "paths = settings.negative, settings.positive", "paths = settings.positive, settings.negative"),

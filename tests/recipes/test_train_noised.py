@@ -11,7 +11,7 @@ from tinytx.recipes import load_recipe
 from tinytx.training import load_checkpoint
 
 
-@pytest.mark.parametrize(("recipe", "mark"), [("t5_text", "<extra_id_0>")])
+@pytest.mark.parametrize(("recipe", "mark"), [("t5_text", "<extra_id_0>"), ("bart", "<mask>")])
 def test_noised_texts(trained, tinytx, recipe, mark):
     """Measures are those promised, what is held out is not trained on, and marks in a text are not read as words."""
     folder, (_, out, _) = trained(recipe)
@@ -34,7 +34,7 @@ def noise_of(name, **changes):
     return settings, tokenizer, module.make_noise(settings, tokenizer)
 
 
-@pytest.mark.parametrize("name", ["t5_text"])
+@pytest.mark.parametrize("name", ["t5_text", "bart"])
 def test_what_is_noised_can_be_restored(name):
     """Catches sentinels in another order than T5's, and a target that is permuted too."""
     settings, tokenizer, noise = noise_of(name)
@@ -45,8 +45,14 @@ def test_what_is_noised_can_be_restored(name):
         np.testing.assert_array_equal(noise.restored(source, target), whole)
         assert np.isin(source, tokenizer.special_ids).any()
         noised.add(tokenizer.decode(source).replace("<mask>", "").replace(" ", ""))
-    assert tokenizer.tokens(source)[-1] == "<extra_id_0>" and settings.rate == 0.15
-    assert len(tokenizer.special) == 4 + 3, "62 words have 9 cut out, in 3 spans"
+    if name == "t5_text":
+        assert tokenizer.tokens(source)[-1] == "<extra_id_0>" and settings.rate == 0.15
+        assert len(tokenizer.special) == 4 + 3, "62 words have 9 cut out, in 3 spans"
+    else:
+        starts = {text[0] for text in noised if text}
+        assert starts & set("ef") and starts & set("ghijk"), "another sentence can be the first"
+    unpermuted = noise_of("bart", permute=False, rate=0)[2]
+    assert unpermuted.noised(row, np.random.default_rng(0))[0].tolist() == whole.tolist()
 
 
 def test_marks_by_name():

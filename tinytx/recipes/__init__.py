@@ -15,6 +15,8 @@ RECIPES = {  # name of a file in this package -> what it trains
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
     "t5_text": "a T5 that says the words cut out of a text",
+    "bart": "an encoder-decoder that restores noised texts",
+    "unilm": "one stack that reads in three ways, and writes dates",
     "pairs": "an encoder-decoder that translates pairs of yours",
     "bert": "an encoder that fills in hidden words",
     "bert_modern": "the same, made of the parts of today's models",

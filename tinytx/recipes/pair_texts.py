@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from tinytx.data import PairBatches, build_tokenizers, encode_pairs
+from tinytx.data.tokenizers.tokenizer import SPECIAL
 from tinytx.extras import MissingExtra
 from tinytx.metrics import corpus_bleu, exact_match
 from tinytx.pipelines import Translator
@@ -61,7 +62,7 @@ class Kept(NamedTuple):
     pairs: list  # those pairs
 
 
-def prepare_pairs(settings, before, make_config):
+def prepare_pairs(settings, before, make_config, *, special=SPECIAL):
     """Return what is `Prepared`: pairs of texts in batches of like lengths; ``kept`` is what is `Kept`.
 
     Parameters
@@ -70,6 +71,8 @@ def prepare_pairs(settings, before, make_config):
         With those of `PairSettings` and `LossSettings`, and a ``d_model``.
     before : Before, or None
     make_config : function (settings, tokenizers of both sides) -> config of the model
+    special : tuple of str
+        The tokenizers' special tokens.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def prepare_pairs(settings, before, make_config):
     if settings.lower and settings.tokenizer == "char":
         raise ValueError("--lower is for words and parts of words, and --tokenizer is char")
     parts = read_parts(settings)
-    tokenizers = _tokenizers(settings, parts.train, before)
+    tokenizers = _tokenizers(settings, parts.train, before, special)
     encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts[:3]]
     _check_longest(settings, encoded)
     shape = {"max_tokens": settings.max_tokens, "pad_id": 0}
@@ -110,7 +113,7 @@ def measure_pairs(model, prepared):
     return surprise | {"exact_match": matched, "bleu": bleu}, hypotheses
 
 
-def _tokenizers(settings, train, before):
+def _tokenizers(settings, train, before, special):
     """Return (source tokenizer, target tokenizer), made of the pairs to train on or as the checkpoint holds them."""
     if before:
         return Translator.of(before.model, before.meta, before.folder)[1:]
@@ -120,7 +123,8 @@ def _tokenizers(settings, train, before):
         "subword": {"vocab_size": settings.vocab_size, "lower": settings.lower},
     }[settings.tokenizer]
     try:
-        return build_tokenizers(train, KINDS[settings.tokenizer], shared=settings.shared_vocabulary, **options)
+        options |= {"special": special, "shared": settings.shared_vocabulary}
+        return build_tokenizers(train, KINDS[settings.tokenizer], **options)
     except MissingExtra as error:
         raise MissingExtra(f"{error}, or choose --tokenizer word, which needs nothing", name=error.name) from error
 
