@@ -16,7 +16,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", LAYERS)
 @given(data=st.data(), seed=SEEDS)
-@settings(max_examples=min(3, settings().max_examples))
+@settings(max_examples=min(2, settings().max_examples))
 def test_property(name, check, data, seed):
     worst = check(LAYERS[name](Drawn(data.draw)), np.random.default_rng(seed))
     if worst is not None:
