@@ -21,7 +21,6 @@ SOME = [
     ("layers/block.py", "short cut forgotten, post-norm"),
     ("layers/block.py", "x and memory exchanged"),
     ("models/stacks.py", "dmemory of the last layer only"),
-    ("tasks/hidden_words.py", "what is said of the text forgotten"),
 ]
 
 
