@@ -120,7 +120,7 @@ def curves(losses):
 
 def main():
     """Run the sides, print times and losses, and write the JSON."""
-    parser = turns.parser(__doc__, quick="--lines 300 --turns 1 --sides torch")
+    parser = turns.parser(__doc__, quick="--lines 300 --turns 1")
     text = "UTF-8 text, a sentence a line (default: the language reference that comes with Python)"
     parser.add_argument("--data", type=Path, help=text)
     parser.add_argument("--lines", type=int, help="how many of its lines (default: all)")

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinytx.arguments import check_list, check_number, check_whole
 from tinytx.decoding.choose import log_normaliser, row_largest
-from tinytx.shapes import check_ids
+from tinytx.shapes import check_ids, check_integers
 
 
 class Past(NamedTuple):
@@ -208,15 +208,16 @@ def bad_words(words):
         If a word is no list of at least one token.
     """
     check_list("bad_words", "words", words, of="lists of tokens")
-    words = [np.asarray(word) for word in words]
+    words = [check_integers("bad_words", word, "tokens").astype(np.int64) for word in words]
     for word in words:
         if word.ndim != 1 or not word.size:
             raise ValueError(f"bad_words: a word has shape {word.shape}, expected (n,), a list of at least one token")
+    tokens, words = np.concatenate([np.empty(0, np.int64), *words]), [np.split(word, [-1]) for word in words]
 
     def rule(past, scores):
+        check_ids("bad_words", tokens, scores.shape[-1], what="token")
         scores = scores.copy()
-        for word in words:
-            before, last = np.split(check_ids("bad_words", word, scores.shape[-1], what="token"), [-1])
+        for before, last in words:
             if len(before) <= past.ids.shape[1] and (len(before) or past.stops is None or not past.stops[last]):
                 rows = (past.ids[:, past.ids.shape[1] - len(before) :] == before).all(axis=1)
                 scores[rows, last] = -np.inf

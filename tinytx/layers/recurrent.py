@@ -29,9 +29,9 @@ class Recurrent(Layer):
     cell = op = op_backward = None
 
     def __init__(self, d_in, d_state, *, reverse=False, rng, dtype=np.float32):
-        place, wide = type(self).__name__, self.cell.parts
+        place = type(self).__name__
         check_sizes(place, d_in=d_in, d_state=d_state)
-        dtype, bound, wide = check_dtype(place, dtype), 1 / math.sqrt(max(1, d_state)), wide * d_state
+        dtype, bound, wide = check_dtype(place, dtype), 1 / math.sqrt(max(1, d_state)), self.cell.parts * d_state
         self.reverse = check_flag(place, "reverse", reverse)
 
         def draw(*shape):
