@@ -1,4 +1,4 @@
-"""The cases of recurrent layers: part of `layer_cases.LAYERS`."""
+"""The cases of recurrent layers, and of the attention between them: part of `layer_cases.LAYERS`."""
 
 import math
 
@@ -6,7 +6,18 @@ import numpy as np
 from cases import LayerCase
 
 from tinytx.core import Layer, Tape
-from tinytx.layers import GRU, LSTM, RNN, Bidirectional, RecurrentStack
+from tinytx.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Additive,
+    Bidirectional,
+    DotProduct,
+    Linear,
+    MultiHeadAttention,
+    RecurrentStack,
+    SingleHeadAttention,
+)
 
 
 class WithFinal(Layer):
@@ -52,6 +63,44 @@ def recurrent(make, kind=LSTM, build=one, begun=False, padded=False, final=False
     return LayerCase(make, layer_of, inputs, mask=mask, tape=lambda: Tape(seed=seed))
 
 
+def additive(make, **options):
+    """The core alone: two heads share the keys of a group."""
+    b, g, t, s, a = make.sizes(5)
+    inputs = {"q": make.array(b, 2 * g, t, a, scale=0.5), "k": make.array(b, g, s, a, scale=0.5), "v": make.array(b, g, s, a + 1)}
+
+    def build(dtype):
+        return Additive(2 * g, a, rng=np.random.default_rng(0), dtype=dtype, **options)
+
+    return LayerCase(make, build, inputs, tape=lambda: Tape(seed=5 if options else None))
+
+
+def single_head(make, score):
+    """Positions of a decoder look at a memory that ends in padding."""
+    b, t, s, d, e = make.sizes(5)
+    d = e if score == "dot" else d
+
+    def build(dtype):
+        draw = {"rng": np.random.default_rng(0), "dtype": dtype}
+        if score == "additive":
+            return SingleHeadAttention(Additive(1, d + 1, **draw), query=Linear(d, d + 1, **draw), key=Linear(e, d + 1, **draw))
+        return SingleHeadAttention(DotProduct(scale=1.0), query=Linear(d, e, **draw) if score == "general" else None)
+
+    mask = np.arange(s) < make.integers(1, s, (b, 1, 1, 1))
+    inputs = {"x": make.array(b, t, d, scale=0.5), "memory": make.array(b, s, e, scale=0.5)}
+    return LayerCase(make, build, inputs, mask=mask)
+
+
+def heads_of_sums(make):
+    """The core of additive scores in the frame of several heads."""
+    b, t, h, a = make.sizes(4)
+
+    def build(dtype):
+        draw = {"rng": np.random.default_rng(0), "dtype": dtype}
+        return MultiHeadAttention(h * a, h, core=Additive(h, a, **draw), **draw)
+
+    return LayerCase(make, build, {"x": make.array(b, t, h * a, scale=0.5)})
+
+
 RECURRENT_LAYERS = {
     "LSTM": recurrent,
     "LSTM begun, padded, final": lambda make: recurrent(make, begun=True, padded=True, final=True),
@@ -59,4 +108,10 @@ RECURRENT_LAYERS = {
     "GRU begun": lambda make: recurrent(make, GRU, begun=True),
     "Bidirectional": lambda make: recurrent(make, GRU, two_ways, padded=True),
     "RecurrentStack dropout": lambda make: recurrent(make, GRU, stack, begun=True, seed=5, dropout=0.4),
+    "Additive": additive,
+    "Additive dropout": lambda make: additive(make, dropout=0.3),
+    "SingleHeadAttention dot": lambda make: single_head(make, "dot"),
+    "SingleHeadAttention general": lambda make: single_head(make, "general"),
+    "SingleHeadAttention additive": lambda make: single_head(make, "additive"),
+    "MultiHeadAttention additive": heads_of_sums,
 }

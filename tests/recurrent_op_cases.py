@@ -1,4 +1,4 @@
-"""The cases of recurrent operations: part of `op_cases.OPS`."""
+"""The cases of recurrent operations, and of the scores of their attention: part of `op_cases.OPS`."""
 
 import numpy as np
 from cases import OpCase
@@ -33,6 +33,13 @@ def recurrent(ops, name, make, padded=False, reverse=False):
     return OpCase(forward, backward, arrays, batch=("x", *states), **options)
 
 
+def additive_scores(ops, make, groups=1):
+    b, g, t, s, a = make.sizes(5)
+    h = groups * g
+    arrays = {"q": make.array(b, h, t, a, scale=0.5), "k": make.array(b, g, s, a, scale=0.5), "weight": make.array(h, a)}
+    return OpCase(ops.additive_scores, ops.additive_scores_backward, arrays, batch=("q", "k"))
+
+
 def cases(ops):
     """Return {name: function (Maker) -> OpCase}. Padding and direction are one code for all cells."""
     return {
@@ -41,4 +48,6 @@ def cases(ops):
         "gru padded, reversed": lambda make: recurrent(ops, "gru", make, padded=True, reverse=True),
         "lstm": lambda make: recurrent(ops, "lstm", make),
         "lstm padded": lambda make: recurrent(ops, "lstm", make, padded=True),
+        "additive_scores": lambda make: additive_scores(ops, make),
+        "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),
     }

@@ -25,6 +25,25 @@ GRADIENTS = {
         ("dp is not 0 at padding", "mask", "recurrent gru reversed", "*((array, 0) for array in here)", "*()"),
         ("the mask is that of the row from the right", "mask", "recurrent gru reversed", "held = [dstate[~mask[step]]", "held = [dstate[~mask[step][::-1]]"),
     ],
+    "ops/additive_scores.py": [
+        ("slope of the logistic", "factor", "additive_scores", "(one - u[a]) * (one + u[a])", "u[a] * (one - u[a])"),
+        ("slope without 1 + u", "missing term", "additive_scores", " * (one + u[a])  # (3)", ""),
+        ("w forgotten", "missing term", "additive_scores", "u[a] = de * w[a] * (", "u[a] = de * ("),
+        ("a key gets the last query's share", "= for +=", "additive_scores", "dkey[a] += u[a]", "dkey[a] = u[a]"),
+        ("a query gets the last key's share", "= for +=", "additive_scores", "dquery[a] += u[a]", "dquery[a] = u[a]"),
+        ("no gradient of w", "missing term", "additive_scores", "dw[a] += de * u[a]  # (4)\n", "pass\n"),
+        ("heads read the wrong group", "index", "additive_scores", "dkey = dscores[b, h, t, s], k[b, h // shared, s], dk[b, h // shared, s]",
+         "dkey = dscores[b, h, t, s], k[b, h // shared, s], dk[b, h % k.shape[1], s]"),
+        ("dw of the first row of the batch", "missing term", "additive_scores", "dweight.sum(axis=0)", "dweight[0]"),
+    ],
+    "layers/attention/additive.py": [
+        ("dq and dk exchanged", "wrong operand", "Additive square", "return dq, dk, dv", "return dk, dq, dv"),
+        ("the weights' gradient forgotten", "missing term", "Additive", "self.weight.add_grad(dweight, fresh=True)", "pass"),
+    ],
+    "layers/attention/single_head.py": [
+        ("the memory as values forgotten", "missing term", "SingleHeadAttention", "self.key.backward(dk, tape) + dv", "self.key.backward(dk, tape)"),
+        ("the memory as keys forgotten", "missing term", "SingleHeadAttention", "self.key.backward(dk, tape) + dv", "dv"),
+    ],
     "ops/rnn.py": [
         ("slope without 1 + h", "missing term", "rnn", "* (one - a[row, k]) * (one + a[row, k])", "* (one - a[row, k])"),
         ("slope forgotten", "missing term", "rnn", "* (one - a[row, k]) * (one + a[row, k])", ""),

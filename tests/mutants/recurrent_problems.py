@@ -1,6 +1,7 @@
 """More problems for `by_gradcheck`: recurrent operations and layers."""
 
 from mutants.problems import MASK, D, F, _draw, _rng, layer, pair
+from tinytx.layers import DotProduct, Linear
 from tinytx.ops.gru import CELL as GRU
 from tinytx.ops.lstm import CELL as LSTM
 
@@ -27,6 +28,10 @@ def begun(made, n_states):
     return layer(made, 2, 3, D, others=others, mask=MASK[:2, :3], final=True)
 
 
+def additive(m, groups, s):
+    return layer(m.Additive(2, D, rng=_rng()), 2, 2, 3, D, others=[_draw(2, groups, s, D, seed=n) for n in (1, 2)])
+
+
 PROBLEMS = {
     "recurrent lstm": lambda m: along(m, LSTM),
     "recurrent gru": lambda m: along(m, GRU),
@@ -34,6 +39,14 @@ PROBLEMS = {
     "rnn": lambda m: pair(m.rnn, m.rnn_backward, *arrays_of(1, 1, 1)),
     "gru": lambda m: pair(m.gru, m.gru_backward, *arrays_of(3, 2, 1)),
     "lstm": lambda m: pair(m.lstm, m.lstm_backward, *arrays_of(4, 1, 2)),
+    "additive_scores": lambda m: pair(
+        m.additive_scores, m.additive_scores_backward, _draw(2, 4, 3, 5), _draw(2, 2, 3, 5, seed=1), _draw(4, 5)
+    ),
+    "Additive": lambda m: additive(m, 1, 4),
+    "Additive square": lambda m: additive(m, 2, 3),
+    "SingleHeadAttention": lambda m: layer(
+        m.SingleHeadAttention(DotProduct(scale=1.0), query=Linear(D, D, rng=_rng())), 2, 3, D, others=[_draw(2, 4, D, seed=1)]
+    ),
     "LSTM": lambda m: begun(m.LSTM(D, F, rng=_rng()), 2),
     "Bidirectional": lambda m: begun(m.Bidirectional(m.GRU(D, F, rng=_rng()), m.GRU(D, F, reverse=True, rng=_rng())), 2),
     "RecurrentStack": lambda m: begun(m.RecurrentStack([m.GRU(D, F, rng=_rng()), m.GRU(F, F, rng=_rng())]), 2),

@@ -55,6 +55,7 @@ CALLS = {
     "lstm": dict(
         x=Q[0], weight_x=W, weight_h=W[:1], bias=W[0], h=X[:, :1], c=X[:, 1:2], mask=np.ones((2, 1), bool), reverse=True
     ),
+    "additive_scores": dict(q=Q, k=Q, weight=X),
     "merge": dict(ys=Q, lses=Q[..., 0]),
     "cross_entropy": dict(logits=X, targets=[0, 2], ignore_index=-1, label_smoothing=0.1, count=3),
     "linear_cross_entropy": dict(

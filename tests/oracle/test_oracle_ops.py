@@ -163,6 +163,11 @@ def add_rows(x, weights, slots):
     return y.reshape(*weights.shape[:-1], -1)
 
 
+def additive_scores(q, k, weight):
+    k = k.repeat_interleave(q.shape[1] // k.shape[1], 1)
+    return torch.einsum("bhtsa,ha->bhts", torch.tanh(q[:, :, :, None] + k[:, :, None]), weight)
+
+
 ORACLES = {
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
@@ -189,6 +194,7 @@ ORACLES = {
     "rnn": recurrent(torch.nn.RNN),
     "gru": recurrent(torch.nn.GRU),
     "lstm": recurrent(torch.nn.LSTM),
+    "additive_scores": lambda case: additive_scores,
     "merge": lambda case: merge,
     "pool": lambda case: pool,
     "prepend": lambda case: lambda x, weight: torch.cat([weight.expand(len(x), -1, -1), x], 1),

@@ -1,6 +1,6 @@
 """Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
 
-from tinytx.layers.attention import DotProduct, MultiHeadAttention
+from tinytx.layers.attention import Additive, DotProduct, MultiHeadAttention, SingleHeadAttention
 from tinytx.layers.block import Block, DecoderBlock, Residual
 from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.dropout import Dropout
@@ -22,6 +22,7 @@ from tinytx.layers.sequential import Scale, Sequential
 
 __all__ = [
     "Activation",
+    "Additive",
     "Alibi",
     "Bidirectional",
     "Block",
@@ -52,6 +53,7 @@ __all__ = [
     "Rotary",
     "Scale",
     "Sequential",
+    "SingleHeadAttention",
     "SinusoidalPositions",
     "TiedLinear",
     "causal_mask",

@@ -12,6 +12,7 @@ plain NumPy, a few lines each.
 """
 
 from tinytx.ops.add_rows import add_rows, add_rows_backward
+from tinytx.ops.additive_scores import additive_scores, additive_scores_backward
 from tinytx.ops.affinities import affinities
 from tinytx.ops.alibi import alibi
 from tinytx.ops.attention import attention, attention_backward, attention_weights
@@ -48,6 +49,8 @@ __all__ = [
     "add_positions_backward",
     "add_rows",
     "add_rows_backward",
+    "additive_scores",
+    "additive_scores_backward",
     "affinities",
     "alibi",
     "attention",

@@ -31,7 +31,16 @@ from tinytx.ops.plain_losses import (  # noqa: F401
     tsne,
     tsne_backward,
 )
-from tinytx.ops.plain_recurrent import gru, gru_backward, lstm, lstm_backward, rnn, rnn_backward  # noqa: F401
+from tinytx.ops.plain_recurrent import (  # noqa: F401
+    additive_scores,
+    additive_scores_backward,
+    gru,
+    gru_backward,
+    lstm,
+    lstm_backward,
+    rnn,
+    rnn_backward,
+)
 from tinytx.ops.plain_route import balance, balance_backward, route, route_backward  # noqa: F401
 from tinytx.ops.plain_rows import (  # noqa: F401
     add_positions,

@@ -1,4 +1,6 @@
-"""Recurrent operations in plain NumPy, for `tinytx.ops.plain`: each position is a few lines of whole rows.
+"""Recurrent operations, and the scores of their attention, in plain NumPy, for `tinytx.ops.plain`.
+
+Each position of a recurrence is a few lines of whole rows.
 
 Numbers in comments are those of the page of the cell; "recurrent" stands before those of ``recurrent.py``.
 """
@@ -124,3 +126,18 @@ class _Sums:
         self.dx[:, t] = dp @ self.weight_x.T
         self.dweights = [self.dweights[0] + self.x[:, t].T @ dp, self.dweights[1] + h_before.T @ dq]
         self.dbiases = [self.dbiases[0] + dp.sum(axis=0), self.dbiases[1] + dq.sum(axis=0)]
+
+
+def additive_scores(q, k, weight):
+    """Return the score of each query (B, H, T, A) with each key (B, G, S, A); weight is (H, A)."""
+    keys = k.repeat(q.shape[1] // k.shape[1], axis=1)
+    u = np.tanh(q[:, :, :, None] + keys[:, :, None])  # (1)
+    return np.sum(weight[:, None, None] * u, axis=-1), (u, weight, k.shape)  # (2)
+
+
+def additive_scores_backward(dy, saved):
+    """Return (dq, dk, dweight)."""
+    u, weight, shape = saved
+    g = dy[..., None] * weight[:, None, None] * (1 - u) * (1 + u)  # (3)
+    dk = g.sum(axis=2).reshape(*shape[:2], -1, *shape[2:]).sum(axis=2)  # (4), over the heads of a group
+    return g.sum(axis=3), dk, np.sum(dy[..., None] * u, axis=(0, 2, 3))  # (4)
