@@ -228,8 +228,8 @@ class Layer:
     def __call__(self, *inputs, tape=None, **settings):
         """Run `forward`; the tape, or None, is the last positional argument: ``layer(x, memory, tape, mask=mask)``."""
         if tape is None and inputs and (inputs[-1] is None or isinstance(inputs[-1], Tape)):
-            *inputs, tape = inputs
-        state = settings.get("state")
+            inputs, tape = inputs[:-1], inputs[-1]
+        state = settings.get("state") if settings else None
         if state is not None and not state.inside:  # the outermost call is a forward, which begins at the first slot
             with state.forward():
                 return self(*inputs, tape, **settings)

@@ -5,6 +5,7 @@ kernel would misread the bits of another dtype. No check reads all elements of a
 """
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -14,11 +15,10 @@ _ARRAYS = (np.ndarray, np.generic)  # NumPy's scalars count as arrays without ax
 
 def check_float(place, **arrays):
     """Raise TypeError unless all are NumPy arrays of float32, or all of float64, in this machine's byte order."""
-    values = arrays.values()
-    if all(isinstance(value, _ARRAYS) for value in values) and {value.dtype for value in values} in _FLOATS:
+    if {value.dtype if isinstance(value, _ARRAYS) else None for value in arrays.values()} in _FLOATS:
         return
     facts = ", ".join(f"{name} is {_kind(value)}" for name, value in arrays.items())
-    raise TypeError(f"{place}: {facts}; expected all float32 or all float64: convert {_remedy(*values)}")
+    raise TypeError(f"{place}: {facts}; expected all float32 or all float64: convert {_remedy(*arrays.values())}")
 
 
 def check_shape(place, name, array, expected, *reason):
@@ -33,9 +33,14 @@ def check_shape(place, name, array, expected, *reason):
 
 def check_axes(place, name, array, axes):
     """Raise ValueError unless ``array`` has as many axes as "(V, D)" names; for "(..., D)" it may have more."""
-    n = sum(letter.strip(" ().") != "" for letter in axes.split(","))
+    n = _count(axes)
     if array.ndim < n or array.ndim > n and "..." not in axes:
         raise ValueError(f"{place}: {name} has shape {array.shape}, expected {axes}")
+
+
+@cache
+def _count(axes):
+    return sum(letter.strip(" ().") != "" for letter in axes.split(","))
 
 
 def check_gradient(place, dy, shape, dtype, *reason):

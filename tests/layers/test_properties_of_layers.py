@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 from layer_cases import LAYERS
 from properties import LAYER_PROPERTIES, check_dtype, check_gradient, check_strided
 
-# In plain Python the differences are taken below only, where sizes are one.
-CHECKS = [pytest.param(check, marks=[pytest.mark.compiled] * (check is check_gradient)) for check in LAYER_PROPERTIES]
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", LAYER_PROPERTIES, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", LAYERS)
 @given(data=st.data(), seed=SEEDS)
 @settings(max_examples=min(2, settings().max_examples))

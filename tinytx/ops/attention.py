@@ -82,6 +82,7 @@ One query and two keys, K = 1: the scores are (0, ln 3), so that P = (1/4, 3/4);
 ([0.824], [-0.75, 0.75])
 """
 
+import math
 from itertools import chain
 
 import numpy as np
@@ -174,7 +175,7 @@ def _softmax_tile_backward(
 def _product(p, x, *, out, add=False):
     """Write p @ x into ``out``, or add it; where p is 0 it leaves out what it multiplies, even NaN or infinity."""
     y = np.matmul(p, x, out=None if add else out)
-    if not np.isfinite(y.sum()):
+    if not math.isfinite(y.sum()):
         finite = np.isfinite(x)
         touched = np.matmul(p != 0, ~finite)
         y[...] = np.where(touched, y, p @ np.where(finite, x, x.dtype.type(0)))
