@@ -1,11 +1,11 @@
-r"""Settings of the whole suite. Standing here, it also puts this folder on the path: `import properties` works.
+"""Settings of the whole suite. Standing here, it also puts this folder on the path: `import properties` works.
 
 Two legs find what compiled code hides: an index beyond an array's end, and a kernel that means something else in plain
 Python. Both take the files that reach every loop: those of the operations, of the optimizers and of a small training::
 
     export NUMBA_BOUNDSCHECK=1  # or NUMBA_DISABLE_JIT=1
-    pytest tests/ops tests/training/test_optimizers.py tests/training/test_lookahead.py tests/test_kernel.py \
-        tests/test_small_training.py
+    pytest tests/ops tests/training/test_optimizers.py tests/training/test_lookahead.py
+    pytest tests/test_kernel.py tests/test_small_training.py
 
 There each property is tried on one example; and in plain Python, a hundred times slower, no test marked ``compiled``.
 """
