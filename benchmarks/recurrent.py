@@ -25,24 +25,12 @@ VOCAB_SIZE = 65
 
 def make_model(cell, shape):
     """Return the library's model of a cell and a shape, the same each time."""
-    import tinytx.layers
-    from tinytx.models import CharLSTMConfig
+    from tinytx.models import CharRNN, CharRNNConfig
     from tinytx.tasks import NextToken
 
-    class Body(tinytx.layers.RecurrentStack):
-        """Embedded characters, and layers of a cell."""
-
-        def forward(self, ids, tape=None, *, state=None):
-            return super().forward(self.token(ids, tape), tape=tape, state=state)
-
-        def backward(self, dy, tape):
-            self.token.backward(super().backward(dy, tape), tape)
-
-    (d, r, n_layers, *_), rng, kind = SHAPES[shape], np.random.default_rng(0), getattr(tinytx.layers, cell)
-    token = tinytx.layers.Embedding(VOCAB_SIZE, d, rng=rng)
-    body = Body([kind(width, r, rng=rng) for width in (d, *[r] * (n_layers - 1))])
-    body.token, body.config = token, CharLSTMConfig(VOCAB_SIZE, d_embedding=d, d_model=r, n_layers=n_layers)
-    return NextToken(body, rng=rng)
+    d, r, n_layers, *_ = SHAPES[shape]
+    config = CharRNNConfig(VOCAB_SIZE, d_embedding=d, d_model=r, n_layers=n_layers, cell=cell.lower())
+    return NextToken.around(CharRNN, config, rng=np.random.default_rng(0))
 
 
 def torch_side(model, threads):
@@ -50,13 +38,12 @@ def torch_side(model, threads):
     import torch
     import torch.nn.functional as F
 
-    kind = type(model.body.layers[0]).__name__
 
     class Rival(torch.nn.Module):
         def __init__(self, config):
             super().__init__()
             self.token = torch.nn.Embedding(config.vocab_size, config.d_embedding)
-            self.cell = getattr(torch.nn, kind)(config.d_embedding, config.d_model, config.n_layers, batch_first=True)
+            self.cell = getattr(torch.nn, config.cell.upper())(config.d_embedding, config.d_model, config.n_layers, batch_first=True)
             self.head = torch.nn.Linear(config.d_model, config.vocab_size, bias=False)
 
         def forward(self, ids, targets):
@@ -67,7 +54,7 @@ def torch_side(model, threads):
         rival.token.weight.copy_(weights["body.token.weight"])
         rival.head.weight.copy_(weights["head.weight"].T)
         for n in range(model.config.n_layers):
-            own = {path.split(".")[-1]: array for path, array in weights.items() if path.startswith(f"body.layers.{n}.")}
+            own = {path.split(".")[-1]: array for path, array in weights.items() if path.startswith(f"body.recurrent.layers.{n}.")}
             for theirs, name in (("ih", "x"), ("hh", "h")):
                 getattr(rival.cell, f"weight_{theirs}_l{n}").copy_(own[f"weight_{name}"].T)
                 bias = own.get(f"bias_{name}", own["bias"] if "bias" in own and name == "x" else None)

@@ -28,7 +28,7 @@ TINY_BERT = (
     "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 "
     "--log-every 5 --eval-batches 1 --decay-steps 40"
 )
-TINY_LSTM = (
+TINY_RNN = (
     "--d-embedding 4 --d-model 8 --length 8 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
     "--eval-batches 1 --decay-steps 40"
 )
@@ -45,7 +45,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "gpt": ("--data", "book", TINY),
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
     "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
-    "char_lstm": ("--data", "book", TINY_LSTM),
+    "char_rnn": ("--data", "book", TINY_RNN),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
     "bart": ("--data", "tales", TINY_NOISED),

@@ -16,8 +16,8 @@ from tinytx.models import (
     AlbertConfig,
     Bert,
     BertConfig,
-    CharLSTM,
-    CharLSTMConfig,
+    CharRNN,
+    CharRNNConfig,
     GPTConfig,
     Llama,
     LlamaConfig,
@@ -107,10 +107,10 @@ def gpt_head(kind, dtype, **settings):
     return case(kind, GPT, config, (ids, LABELS), dtype, n_classes=3, pad_id=PAD, **settings)
 
 
-def char_lstm(dtype):
-    config = CharLSTMConfig(11, d_embedding=3, d_model=5, n_layers=2, dropout=0.2)
+def char_rnn(dtype):
+    config = CharRNNConfig(11, d_embedding=3, d_model=5, n_layers=2, dropout=0.2)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
-    return case(NextToken, CharLSTM, config, (ids[:, :-1], ids[:, 1:]), dtype)
+    return case(NextToken, CharRNN, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
 def llama(dtype, **options):
@@ -179,7 +179,7 @@ MODEL_CASES = {
     "bert spans": lambda dtype: bert_head(Spans, dtype, np.array([2, 0, -100, 4]), np.array([5, 0, -100, 4])),
     "gpt text classes": lambda dtype: gpt_head(TextClasses, dtype, pooling="last"),
     "gpt text classes, next token": lambda dtype: gpt_head(TextClassesNextToken, dtype, weight=0.3),
-    "char_lstm": char_lstm,
+    "char_rnn": char_rnn,
     "llama": llama,
     "llama as Mistral and Qwen2": lambda dtype: llama(dtype, n_kv_heads=2, window=3, qkv_bias=True, tied_head=True),
     "llama as GLM": lambda dtype: llama(dtype, rope_share=0.5, rope_neighbours=True, rope_factor=3.0, rope_scaling="yarn"),

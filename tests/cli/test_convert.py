@@ -79,8 +79,8 @@ def test_what_cannot_be_converted(refused, trained, finished, tmp_path, tmp_path
     message = refused("convert", "nowhere", "new")
     assert "nowhere has no checkpoint.npz and no config.json, expected one of them" in message
     assert f"{finished[0]} has checkpoint.npz, expected a folder without a model" in refused("convert", finished[0], finished[0])
-    message = refused("convert", trained("char_lstm")[0], "new")
-    assert "no published architecture is a NextToken of a CharLSTM" in message
+    message = refused("convert", trained("char_rnn")[0], "new")
+    assert "no published architecture is a NextToken of a CharRNN" in message
     both = tmp_path_factory.mktemp("both")
     HUB_CASES["GPT2Model"]().save_pretrained(both)
     shutil.copy(finished[0] / "checkpoint.npz", both)

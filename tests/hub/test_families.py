@@ -15,7 +15,7 @@ from tinytx.hub import FAMILIES, load, save  # noqa: E402
 from tinytx.hub.family import INITIAL  # noqa: E402
 from tinytx.hub.folder import read_config, read_tensors, write_folder  # noqa: E402
 from tinytx.layers.low_rank import adapt, adapted_layers, merge, unmerge  # noqa: E402
-from tinytx.models import GPT, T5, Bert, BertConfig, CharLSTM, CharLSTMConfig, GPTConfig  # noqa: E402
+from tinytx.models import GPT, T5, Bert, BertConfig, CharRNN, CharRNNConfig, GPTConfig  # noqa: E402
 from tinytx.tasks import HiddenWords, ImageClasses, NextToken, SequenceToSequence, TextClasses  # noqa: E402
 
 GPT2 = HUB_CASES["GPT2LMHeadModel"]
@@ -311,8 +311,8 @@ def test_what_no_folder_can_say_is_refused(tmp_path):
     """Nothing is written then."""
     rng, sizes = np.random.default_rng(0), {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 1}
     folder = tmp_path / "new"
-    with pytest.raises(ValueError, match="no published architecture is a CharLSTM of a CharLSTM.*save_checkpoint"):
-        save(CharLSTM(CharLSTMConfig(11), rng=rng), folder)
+    with pytest.raises(ValueError, match="no published architecture is a CharRNN of a CharRNN.*save_checkpoint"):
+        save(CharRNN(CharRNNConfig(11), rng=rng), folder)
     with pytest.raises(ValueError, match="no OpenAIGPTModel is this GPT: d_ff is 12, expected None"):
         GPT(GPTConfig.gpt1(11, **sizes, d_ff=12), rng=rng).save_pretrained(folder)
     with pytest.raises(ValueError, match="activation is 'gelu', expected one of 'gelu_tanh', 'relu', 'silu'"):

@@ -47,10 +47,11 @@ TABLE = {
         ("a slot that forgets all keeps its room", "slot.arrays = slot.arrays if slot.length else ()", "pass"),
         ("a forward that fails leaves what it wrote", "for slot, (slot.arrays, slot.length) in", "for slot, _ in"),
     ],
-    "models/char_lstm.py": [
-        ("each layer reads the layer above", "for layer in self.layers:", "for layer in self.layers[::-1]:"),
-        ("the state is not handed on", "layer(x, tape=tape, state=state)", "layer(x, tape=tape)"),
-        ("dropout's backward is left out", "layer.backward(self.dropout.backward(dx, tape), tape)", "layer.backward(dx, tape)"),
+    "models/char_rnn.py": [
+        ("the state is not handed on", "tape, state=state)", "tape)"),
+        ("dropout's backward is left out", "self.dropout.backward(dx, tape), tape)", "dx, tape)"),
+        ("the layers are LSTMs, whatever the config says", "CELLS[config.cell](", 'CELLS["lstm"]('),
+        ("nothing is dropped between layers", "RecurrentStack(layers, dropout=config.dropout)", "RecurrentStack(layers)"),
     ],
     "layers/dropout.py": [
         ("positions are not counted among the rows that came before a shard",

@@ -15,8 +15,8 @@ from tinytx.models import (
     GPT,
     Bert,
     BertConfig,
-    CharLSTM,
-    CharLSTMConfig,
+    CharRNN,
+    CharRNNConfig,
     GPTConfig,
     Transformer,
     TransformerConfig,
@@ -231,7 +231,7 @@ def test_a_fingerprint_does_not_depend_on_when_it_is_asked():
 
 def test_a_list_that_does_not_grow_with_the_layers_is_no_stack(tmp_path):
     """Catches T5's parts behind its last block, a list of their own, that are counted among the layers."""
-    for name in ("t5", "char_lstm"):
+    for name in ("t5", "char_rnn"):
         task, batch = MODEL_CASES[name](np.float64)
         save_checkpoint(tmp_path, task)
         assert load_checkpoint(tmp_path)[0].loss(*batch) == task.loss(*batch)
@@ -239,7 +239,7 @@ def test_a_list_that_does_not_grow_with_the_layers_is_no_stack(tmp_path):
 
 def test_a_second_layer_may_be_larger_than_the_first(tmp_path):
     """Catches a model of one layer that is refused for the size of a second one, which it does not have."""
-    model = NextToken.around(CharLSTM, CharLSTMConfig(65, d_embedding=2), rng=np.random.default_rng(0))
+    model = NextToken.around(CharRNN, CharRNNConfig(65, d_embedding=2), rng=np.random.default_rng(0))
     save_checkpoint(tmp_path, model)
     loaded = load_checkpoint(tmp_path)[0]
     assert loaded.config == model.config and (loaded.body.token.weight.data == model.body.token.weight.data).all()

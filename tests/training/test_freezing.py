@@ -11,7 +11,7 @@ from optimizer_twins import Toy, random_gradients, take
 from tinytx import ops
 from tinytx.core import Tape
 from tinytx.layers import linear
-from tinytx.models import GPT, CharLSTM, CharLSTMConfig, GPTConfig
+from tinytx.models import GPT, CharRNN, CharRNNConfig, GPTConfig
 from tinytx.tasks import NextToken
 from tinytx.training import (
     SGD,
@@ -162,9 +162,9 @@ def test_depths_of_bodies():
     assert [{path.split(".")[0] for path in paths} for paths in depths] == [{"head"}, {"body"}, {"body"}, {"body"}]
     assert tops[1] == {"body.encoder.blocks.1", "body.encoder.norm.weight", "body.encoder.norm.bias"}
     assert tops[2] == {"body.encoder.blocks.0"} and tops[3] == {"body.encoder.token.weight"}
-    lstm = by_depth(NextToken.around(CharLSTM, CharLSTMConfig(11, n_layers=2), rng=np.random.default_rng(0)))
-    assert [{path.split(".")[0] for path in paths} for paths in lstm][0] == {"head"}
-    assert lstm[3] == ["body.token.weight"] and all(path.startswith("body.layers.0.") for path in lstm[2])
+    rnn = by_depth(NextToken.around(CharRNN, CharRNNConfig(11, n_layers=2), rng=np.random.default_rng(0)))
+    assert [{path.split(".")[0] for path in paths} for paths in rnn][0] == {"head"}
+    assert rnn[3] == ["body.token.weight"] and all(path.startswith("body.recurrent.layers.0.") for path in rnn[2])
     with pytest.raises(ValueError, match="by_depth: the body of SequenceToSequence has 2 lists of blocks, expected one"):
         by_depth(MODEL_CASES["transformer"](np.float64).task)
 

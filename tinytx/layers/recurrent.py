@@ -193,6 +193,9 @@ class LSTM(Recurrent):
     cell, op, op_backward = LSTM_CELL, staticmethod(ops.lstm), staticmethod(ops.lstm_backward)
 
 
+CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}  # by the name of their operation, which configs say
+
+
 class Bidirectional(Layer):
     """Two layers read the same sequence, one from each end; their outputs stand beside each other (Schuster and Paliwal 1997).
 

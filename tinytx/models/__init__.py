@@ -2,7 +2,7 @@
 
 from tinytx.models.albert import Albert, AlbertConfig
 from tinytx.models.bert import Bert, BertConfig
-from tinytx.models.char_lstm import CharLSTM, CharLSTMConfig
+from tinytx.models.char_rnn import CharRNN, CharRNNConfig
 from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.llama import Llama, LlamaConfig
 from tinytx.models.modernbert import ModernBert, ModernBertConfig
@@ -14,7 +14,7 @@ from tinytx.models.vit import ViT, ViTConfig
 MODELS = {  # name in a checkpoint -> model and config
     "albert": (Albert, AlbertConfig),
     "bert": (Bert, BertConfig),
-    "char_lstm": (CharLSTM, CharLSTMConfig),
+    "char_rnn": (CharRNN, CharRNNConfig),
     "gpt": (GPT, GPTConfig),
     "llama": (Llama, LlamaConfig),
     "modernbert": (ModernBert, ModernBertConfig),

@@ -11,7 +11,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "gpt": "a character-level GPT",
     "gpt_modern": "the same with the parts of a Llama",
     "few_shot": "a GPT that learns a rule from examples in its context",
-    "char_lstm": "an LSTM that says the next character",
+    "char_rnn": "a recurrent net that says the next character",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
     "t5_text": "a T5 that says the words cut out of a text",

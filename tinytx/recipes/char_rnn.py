@@ -1,8 +1,8 @@
-"""char_lstm: an LSTM learns a text character by character, and carries its state from one part of it to the next."""
+"""char_rnn: a recurrent net learns a text character by character, and carries its state from one part of it to the next."""
 
 from tinytx.data import stream_batch
 from tinytx.metrics import ngram_loss
-from tinytx.models import CharLSTM, CharLSTMConfig
+from tinytx.models import CharRNN, CharRNNConfig
 from tinytx.recipes import Expect, Recipe
 from tinytx.recipes.settings import MOST_ROWS, RunSettings
 from tinytx.recipes.texts import SHAKESPEARE, TextSettings, prepare_text, print_sample
@@ -21,7 +21,7 @@ class StreamSettings(TextSettings):
 
 
 SETTINGS = extended(
-    RunSettings, StreamSettings, CharLSTMConfig, without=("vocab_size",),
+    RunSettings, StreamSettings, CharRNNConfig, without=("vocab_size",),
     steps=1500, lr=4e-3, optimizer="adam", weight_decay=0.0,
 )  # fmt: skip
 VALIDATION = 1024  # characters of a row that validates: the state begins at 0 once in so many
@@ -33,7 +33,7 @@ def prepare(settings, before):
     def batch(ids, step):
         return stream_batch(ids, length=settings.length, batch_size=settings.batch_size, step=step)
 
-    return prepare_text(settings, before, CharLSTMConfig, batch, size=settings.length, length=VALIDATION, carries=True)
+    return prepare_text(settings, before, CharRNNConfig, batch, size=settings.length, length=VALIDATION, carries=True)
 
 
 def measure(model, prepared):
@@ -45,16 +45,16 @@ def measure(model, prepared):
 def report(run, prepared, measured, examples):
     """Print the trigrams' loss and a sample; return commands to try next."""
     print(f"Interpolated trigrams: {measured['trigram_loss']:.4f} nats")
-    bigger = "train char_lstm --data FILE --d-model 512 --n-layers 2 --dropout 0.2".split()
+    bigger = "train char_rnn --data FILE --d-model 512 --n-layers 2 --dropout 0.2".split()
     return [print_sample(run, prepared), command(*bigger)]
 
 
 RECIPE = Recipe(
-    system="LSTM",
+    system="character RNN",
     paper="Karpathy 2015; Hochreiter and Schmidhuber 1997",
     learns="built-in text, or --data FILE",
-    model=CharLSTM,
-    config=CharLSTMConfig,
+    model=CharRNN,
+    config=CharRNNConfig,
     task=NextToken,
     settings=SETTINGS,
     prepare=prepare,
@@ -62,7 +62,7 @@ RECIPE = Recipe(
     report=report,
     data={"data": SHAKESPEARE},
     expect=Expect(val_loss=(1.58, 0.04), step=1500, minutes=3, settings={"data": SHAKESPEARE}),
-    about="Train an LSTM that says the next character. Without flags: one layer on built-in text, a few minutes.",
+    about="Train a recurrent net that says the next character. Without flags: an LSTM on built-in text, a few minutes.",
     usage="[--data FILE] [--valid FILE]",
     example="--data book.txt --d-model 512 --n-layers 2 --out runs/book",
 )

@@ -1,4 +1,4 @@
-"""The LSTM over characters: every gradient by name, causality, parts with a state, its config and its errors."""
+"""The recurrent net over characters: every gradient by name, causality, parts with a state, its config and its errors."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from properties import model_checks
 
 from tinytx.core import Tape
 from tinytx.decoding import generate, greedy
-from tinytx.models import CharLSTM, CharLSTMConfig
+from tinytx.models import CharRNN, CharRNNConfig
 from tinytx.state import State
 from tinytx.tasks import NextToken
 from tinytx.testing import batch_check, leak_check
@@ -15,14 +15,14 @@ from tinytx.training import load_checkpoint, save_checkpoint
 
 
 def config_of(**options):
-    return CharLSTMConfig(**{"vocab_size": 11, "d_embedding": 3, "d_model": 5, "n_layers": 2} | options)
+    return CharRNNConfig(**{"vocab_size": 11, "d_embedding": 3, "d_model": 5, "n_layers": 2} | options)
 
 
 def case_of(**options):
     make, config = Seeded(0), config_of(**options)
     return LayerCase(
         make,
-        lambda dtype: CharLSTM(config, rng=np.random.default_rng(0), dtype=dtype),
+        lambda dtype: CharRNN(config, rng=np.random.default_rng(0), dtype=dtype),
         {},
         before=(make.ids(config.vocab_size, 3, 5),),
         tape=(lambda: Tape(seed=1, step=2)) if config.dropout else Tape,
@@ -39,10 +39,25 @@ def ids_of(*shape):
 
 
 @model_checks
-@pytest.mark.parametrize("options", [{"n_layers": 1}, {}, {"dropout": 0.3}], ids=str)
+@pytest.mark.parametrize("options", [{"n_layers": 1}, {"cell": "gru"}, {"dropout": 0.3}], ids=str)
 def test_property(options, check):
     """Catches layers in the wrong order, and dropout's masks in another order than they were drawn."""
     check(case_of(**options), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("cell", "states"), [("rnn", 1), ("gru", 1), ("lstm", 2)])
+def test_layers_are_of_the_cell(cell, states):
+    """And each has a slot for its states."""
+    model, state = model_of(cell=cell), State()
+    model(ids_of(2, 3), state=state)
+    assert [type(layer).__name__.lower() for layer in model.recurrent.layers] == [cell, cell]
+    assert len(state.state_dict()) == 1 + 2 * states
+
+
+def test_the_last_layers_output_is_dropped_too():
+    """Catches dropout between layers only."""
+    y = model_of(n_layers=1, dropout=0.5)(ids_of(2, 4), Tape(seed=1))
+    assert 0 < (y == 0).mean() < 1
 
 
 def test_later_tokens_and_other_rows_reach_nothing():
@@ -73,10 +88,10 @@ def test_it_writes_without_end():
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 def test_a_checkpoint_holds_it(n_layers, tmp_path):
     """Catches a check of the file that takes all layers to be like the first, which reads narrower vectors."""
-    model = NextToken.around(CharLSTM, config_of(n_layers=n_layers), rng=np.random.default_rng(0))
+    model = NextToken.around(CharRNN, config_of(n_layers=n_layers), rng=np.random.default_rng(0))
     save_checkpoint(tmp_path, model)
     loaded, ids = load_checkpoint(tmp_path)[0], ids_of(2, 4)
-    assert type(loaded.body) is CharLSTM and loaded.config == model.config
+    assert type(loaded.body) is CharRNN and loaded.config == model.config
     np.testing.assert_array_equal(loaded(ids), model(ids))
 
 
@@ -86,12 +101,13 @@ def test_a_checkpoint_holds_it(n_layers, tmp_path):
         *((name, value) for name in ("vocab_size", "d_embedding", "d_model", "n_layers")
           for value in (0, -1, 2.5, "4", True, 10**12)),
         ("vocab_size", None),
+        ("cell", "LSTM"),
         ("dropout", 1.0),
         ("dropout", -0.1),
     ],
 )  # fmt: skip
 def test_a_bad_config_is_refused_before_anything_is_allocated(field, value):
-    with pytest.raises((TypeError, ValueError), match=f"CharLSTMConfig: .*{field}"):
+    with pytest.raises((TypeError, ValueError), match=f"CharRNNConfig: .*{field}"):
         config_of(**{field: value})
 
 
@@ -100,8 +116,8 @@ def test_a_bad_config_is_refused_before_anything_is_allocated(field, value):
     [
         ([[0, 1, 11]], ValueError, r"token id 11 at position \(0, 2\) is outside 0\.\.10"),
         ([[0.0, 1.0]], TypeError, "expected integers"),
-        ([0, 1], ValueError, r"CharLSTM: ids have shape \(2,\), expected \(B, T\)"),
-        (np.zeros((2, 0), int), ValueError, r"CharLSTM: ids have shape \(2, 0\)"),
+        ([0, 1], ValueError, r"CharRNN: ids have shape \(2,\), expected \(B, T\)"),
+        (np.zeros((2, 0), int), ValueError, r"CharRNN: ids have shape \(2, 0\)"),
     ],
 )
 def test_bad_ids_are_named(ids, error, message):

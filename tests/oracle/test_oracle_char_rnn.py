@@ -1,4 +1,4 @@
-"""The LSTM over characters equals torch.nn.LSTM of several layers: logits, loss, every gradient, and the carried state."""
+"""The recurrent net over characters equals torch.nn.LSTM of several layers: logits, loss, every gradient, and the carried state."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.oracle
 from cases import Seeded  # noqa: E402
 
 from tinytx.core import Tape  # noqa: E402
-from tinytx.models import CharLSTM, CharLSTMConfig  # noqa: E402
+from tinytx.models import CharRNN, CharRNNConfig  # noqa: E402
 from tinytx.state import State  # noqa: E402
 from tinytx.tasks import NextToken  # noqa: E402
 
@@ -34,17 +34,17 @@ def paired(theirs, ours):
     named = dict(ours.named_parameters())
     yield "token", theirs.token.weight, named["body.token.weight"]
     yield "head", theirs.head.weight.mT, named["head.weight"]
-    for n in range(len(ours.body.layers)):
+    for n in range(len(ours.body.recurrent.layers)):
         for their_name, our_name in (("weight_ih", "weight_x"), ("weight_hh", "weight_h"), ("bias_ih", "bias")):
             tensor = getattr(theirs.lstm, f"{their_name}_l{n}")
-            yield f"{n} {our_name}", tensor.T if tensor.ndim == 2 else tensor, named[f"body.layers.{n}.{our_name}"]
+            yield f"{n} {our_name}", tensor.T if tensor.ndim == 2 else tensor, named[f"body.recurrent.layers.{n}.{our_name}"]
 
 
 @pytest.mark.parametrize("dtype", RTOL, ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 def test_it_equals_pytorch_over_two_parts_of_a_text(n_layers, dtype):
-    config = CharLSTMConfig(vocab_size=13, d_embedding=4, d_model=6, n_layers=n_layers)
-    ours, make = NextToken.around(CharLSTM, config, rng=np.random.default_rng(0), dtype=dtype), Seeded(0)
+    config = CharRNNConfig(vocab_size=13, d_embedding=4, d_model=6, n_layers=n_layers)
+    ours, make = NextToken.around(CharRNN, config, rng=np.random.default_rng(0), dtype=dtype), Seeded(0)
     for parameter in ours.parameters():
         parameter.data[...] = make.array(*parameter.data.shape, scale=0.5)
     theirs = Theirs(config, torch.float32 if dtype == np.float32 else torch.float64)
