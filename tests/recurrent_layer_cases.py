@@ -15,6 +15,8 @@ from tinytx.layers import (
     DotProduct,
     Linear,
     MultiHeadAttention,
+    MultiplicativeLSTM,
+    OriginalGRU,
     RecurrentStack,
     SingleHeadAttention,
 )
@@ -106,6 +108,8 @@ RECURRENT_LAYERS = {
     "LSTM begun, padded, final": lambda make: recurrent(make, begun=True, padded=True, final=True),
     "RNN": lambda make: recurrent(make, RNN),
     "GRU begun": lambda make: recurrent(make, GRU, begun=True),
+    "OriginalGRU": lambda make: recurrent(make, OriginalGRU),
+    "MultiplicativeLSTM begun": lambda make: recurrent(make, MultiplicativeLSTM, begun=True),
     "Bidirectional": lambda make: recurrent(make, GRU, two_ways, padded=True),
     "RecurrentStack dropout": lambda make: recurrent(make, GRU, stack, begun=True, seed=5, dropout=0.4),
     "Additive": additive,

@@ -3,7 +3,13 @@
 import numpy as np
 from cases import OpCase
 
-CELLS = {"rnn": (1, ("bias",), ("h",)), "gru": (3, ("bias_x", "bias_h"), ("h",)), "lstm": (4, ("bias",), ("h", "c"))}
+CELLS = {  # name: parts of the matrices, and of a bias; biases; states
+    "rnn": (1, 1, ("bias",), ("h",)),
+    "gru": (3, 3, ("bias_x", "bias_h"), ("h",)),
+    "original_gru": (3, 3, ("bias",), ("h",)),
+    "lstm": (4, 4, ("bias",), ("h", "c")),
+    "mlstm": (5, 4, ("bias",), ("h", "c")),
+}
 
 
 def recurrent(ops, name, make, padded=False, reverse=False):
@@ -11,12 +17,12 @@ def recurrent(ops, name, make, padded=False, reverse=False):
 
     ``ops`` is `tinytx.ops`, or what stands in its place.
     """
-    op, op_backward, (parts, biases, states) = getattr(ops, name), getattr(ops, f"{name}_backward"), CELLS[name]
+    op, op_backward, (parts, biased, biases, states) = getattr(ops, name), getattr(ops, f"{name}_backward"), CELLS[name]
     b, t, d, r = make.sizes(4)
     mask = np.arange(t) < make.integers(1, t, (b, 1)) if padded else None
     arrays = {"x": make.array(b, t, d), "weight_x": make.array(d, parts * r, scale=0.5)}
     arrays |= {"weight_h": make.array(r, parts * r, scale=0.5)}
-    arrays |= {bias: make.array(parts * r, scale=0.5) for bias in biases}
+    arrays |= {bias: make.array(biased * r, scale=0.5) for bias in biases}
     arrays |= {state: make.array(b, r, scale=0.5 if state == "h" else 1.0) for state in states}
 
     def forward(*arrays, **options):
@@ -46,8 +52,10 @@ def cases(ops):
         "rnn": lambda make: recurrent(ops, "rnn", make),
         "gru": lambda make: recurrent(ops, "gru", make),
         "gru padded, reversed": lambda make: recurrent(ops, "gru", make, padded=True, reverse=True),
+        "original_gru": lambda make: recurrent(ops, "original_gru", make),
         "lstm": lambda make: recurrent(ops, "lstm", make),
         "lstm padded": lambda make: recurrent(ops, "lstm", make, padded=True),
         "additive_scores": lambda make: additive_scores(ops, make),
         "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),
+        "mlstm padded": lambda make: recurrent(ops, "mlstm", make, padded=True),
     }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinytx.core import Layer, Tape
-from tinytx.layers import GRU, LSTM, RNN, Bidirectional, RecurrentStack
+from tinytx.layers import GRU, LSTM, RNN, Bidirectional, MultiplicativeLSTM, RecurrentStack
 from tinytx.state import State
 from tinytx.testing import batch_check, gradcheck, leak_check, padding_check, state_check
 
@@ -145,7 +145,7 @@ def test_what_does_not_fit_is_refused(call, message):
         call(np.zeros((2, 1, 3)), np.zeros((2, 5)))
 
 
-@pytest.mark.parametrize(("kind", "biases"), [(RNN, 1), (GRU, 2), (LSTM, 1)])
+@pytest.mark.parametrize(("kind", "biases"), [(RNN, 1), (GRU, 2), (LSTM, 1), (MultiplicativeLSTM, 1)])
 def test_weights_start_as_pytorchs(kind, biases):
     """Uniform in +-1/sqrt(R), the weights of the input too; one bias is the sum of two such numbers."""
     layer, bound = kind(900, 400, rng=np.random.default_rng(0)), 1 / math.sqrt(400)

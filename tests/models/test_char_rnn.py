@@ -7,6 +7,7 @@ from properties import model_checks
 
 from tinytx.core import Tape
 from tinytx.decoding import generate, greedy
+from tinytx.layers import RNN, MultiplicativeLSTM, OriginalGRU
 from tinytx.models import CharRNN, CharRNNConfig
 from tinytx.state import State
 from tinytx.tasks import NextToken
@@ -45,13 +46,13 @@ def test_property(options, check):
     check(case_of(**options), np.random.default_rng(0))
 
 
-@pytest.mark.parametrize(("cell", "states"), [("rnn", 1), ("gru", 1), ("lstm", 2)])
-def test_layers_are_of_the_cell(cell, states):
+@pytest.mark.parametrize(("cell", "kind"), [("rnn", RNN), ("original_gru", OriginalGRU), ("mlstm", MultiplicativeLSTM)])
+def test_layers_are_of_the_cell(cell, kind):
     """And each has a slot for its states."""
     model, state = model_of(cell=cell), State()
     model(ids_of(2, 3), state=state)
-    assert [type(layer).__name__.lower() for layer in model.recurrent.layers] == [cell, cell]
-    assert len(state.state_dict()) == 1 + 2 * states
+    assert [type(layer) for layer in model.recurrent.layers] == [kind, kind]
+    assert len(state.state_dict()) == 1 + model.recurrent.n_states
 
 
 def test_the_last_layers_output_is_dropped_too():

@@ -39,9 +39,10 @@ NEAREST = {
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_bias.py"],
     "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],
     **dict.fromkeys(
-        ("ops/recurrent.py", "ops/rnn.py", "ops/gru.py", "ops/lstm.py"),
+        ("ops/recurrent.py", "ops/rnn.py", "ops/gru.py", "ops/original_gru.py", "ops/lstm.py", "ops/mlstm.py"),
         ["ops/test_recurrent.py", "ops/test_plain.py", "ops/test_properties_of_ops.py"],
     ),
+    "layers/recurrent_stack.py": ["layers/test_layer_recurrent.py", "layers/test_properties_of_layers.py"],
     "ops/route.py": ["ops/test_route.py", "layers/test_mixture_of_experts.py"],
     "layers/mixture_of_experts.py": ["layers/test_mixture_of_experts.py"],
     "ops/patches.py": ["ops/test_patches.py", "ops/test_properties_of_ops.py"],

@@ -4,22 +4,27 @@ from mutants.problems import MASK, D, F, _draw, _rng, layer, pair
 from tinytx.layers import DotProduct, Linear
 from tinytx.ops.gru import CELL as GRU
 from tinytx.ops.lstm import CELL as LSTM
+from tinytx.ops.mlstm import CELL as MLSTM
+from tinytx.ops.original_gru import CELL as ORIGINAL_GRU
+from tinytx.ops.recurrent import biased_parts
+from tinytx.ops.rnn import CELL as RNN
 
 
-def arrays_of(parts, biases, states):
+def arrays_of(cell):
     """Two rows of three positions of five numbers, four units."""
+    parts, biases, states = cell.parts, len(cell.biases), len(cell.states)
     arrays = [_draw(*shape) for shape in ((2, 3, 5), (5, 4 * parts), (4, 4 * parts))]
-    return arrays + [_draw(4 * parts, seed=n) for n in range(biases)] + [_draw(2, 4, seed=n) for n in range(states)]
+    return arrays + [_draw(4 * biased_parts(cell), seed=n) for n in range(biases)] + [_draw(2, 4, seed=n) for n in range(states)]
 
 
 def along(m, cell, reverse=False):
     """A cell that goes along a sequence with padding, by the changed `tinytx.ops.recurrent`."""
-    biases, states = len(cell.biases), len(cell.states)
+    biases = len(cell.biases)
 
     def forward(x, weight_x, weight_h, *others):
         return m.forward(cell, x, weight_x, weight_h, others[:biases], others[biases:], MASK[:2, :3], reverse)
 
-    return pair(forward, lambda dy, saved: m.backward(cell, dy, saved), *arrays_of(cell.parts, biases, states))
+    return pair(forward, lambda dy, saved: m.backward(cell, dy, saved), *arrays_of(cell))
 
 
 def begun(made, n_states):
@@ -35,10 +40,9 @@ def additive(m, groups, s):
 PROBLEMS = {
     "recurrent lstm": lambda m: along(m, LSTM),
     "recurrent gru": lambda m: along(m, GRU),
+    "recurrent original_gru": lambda m: along(m, ORIGINAL_GRU),
+    "recurrent mlstm": lambda m: along(m, MLSTM),
     "recurrent gru reversed": lambda m: along(m, GRU, reverse=True),
-    "rnn": lambda m: pair(m.rnn, m.rnn_backward, *arrays_of(1, 1, 1)),
-    "gru": lambda m: pair(m.gru, m.gru_backward, *arrays_of(3, 2, 1)),
-    "lstm": lambda m: pair(m.lstm, m.lstm_backward, *arrays_of(4, 1, 2)),
     "additive_scores": lambda m: pair(
         m.additive_scores, m.additive_scores_backward, _draw(2, 4, 3, 5), _draw(2, 2, 3, 5, seed=1), _draw(4, 5)
     ),
@@ -47,6 +51,11 @@ PROBLEMS = {
     "SingleHeadAttention": lambda m: layer(
         m.SingleHeadAttention(DotProduct(scale=1.0), query=Linear(D, D, rng=_rng())), 2, 3, D, others=[_draw(2, 4, D, seed=1)]
     ),
+    "rnn": lambda m: pair(m.rnn, m.rnn_backward, *arrays_of(RNN)),
+    "gru": lambda m: pair(m.gru, m.gru_backward, *arrays_of(GRU)),
+    "lstm": lambda m: pair(m.lstm, m.lstm_backward, *arrays_of(LSTM)),
+    "original_gru": lambda m: pair(m.original_gru, m.original_gru_backward, *arrays_of(ORIGINAL_GRU)),
+    "mlstm": lambda m: pair(m.mlstm, m.mlstm_backward, *arrays_of(MLSTM)),
     "LSTM": lambda m: begun(m.LSTM(D, F, rng=_rng()), 2),
     "Bidirectional": lambda m: begun(m.Bidirectional(m.GRU(D, F, rng=_rng()), m.GRU(D, F, reverse=True, rng=_rng())), 2),
     "RecurrentStack": lambda m: begun(m.RecurrentStack([m.GRU(D, F, rng=_rng()), m.GRU(F, F, rng=_rng())]), 2),

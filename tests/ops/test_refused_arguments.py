@@ -52,6 +52,13 @@ CALLS = {
     "gru": dict(
         x=Q[0], weight_x=W[:, :3], weight_h=X[:1], bias_x=X[0], bias_h=X[1], h=X[:, :1], mask=np.ones((2, 1), bool), reverse=True
     ),  # fmt: skip
+    "original_gru": dict(
+        x=Q[0], weight_x=W[:, :3], weight_h=X[:1], bias=X[0], h=X[:, :1], mask=np.ones((2, 1), bool), reverse=True
+    ),
+    "mlstm": dict(
+        x=Q[0], weight_x=np.ones((3, 5)), weight_h=np.ones((1, 5)), bias=W[0], h=X[:, :1], c=X[:, 1:2],
+        mask=np.ones((2, 1), bool), reverse=True,
+    ),  # fmt: skip
     "lstm": dict(
         x=Q[0], weight_x=W, weight_h=W[:1], bias=W[0], h=X[:, :1], c=X[:, 1:2], mask=np.ones((2, 1), bool), reverse=True
     ),

@@ -87,6 +87,36 @@ def recurrent(kind):
     return lambda case: oracle
 
 
+def stepwise(step):
+    """A cell that PyTorch lacks, position by position; ``step`` returns the states after one."""
+
+    def oracle(x, weight_x, weight_h, bias, *states, mask):
+        outputs = []
+        for t in range(x.shape[1]):
+            here = torch.tensor(True if mask is None else mask[:, t, None])
+            after = step(x[:, t], weight_x, weight_h, bias, *states)
+            states = [torch.where(here, new, old) for new, old in zip(after, states, strict=True)]
+            outputs.append(torch.where(here, states[0], 0))
+        return torch.stack([*outputs, *states], 1)
+
+    return lambda case: oracle
+
+
+def original_gru(x, weight_x, weight_h, bias, h):
+    p, edge = x @ weight_x + bias, 2 * h.shape[1]
+    r, z = torch.sigmoid(p[:, :edge] + h @ weight_h[:, :edge]).chunk(2, 1)
+    n = torch.tanh(p[:, edge:] + (r * h) @ weight_h[:, edge:])
+    return [torch.lerp(n, h, z)]
+
+
+def mlstm(x, weight_x, weight_h, bias, h, c):
+    units = h.shape[1]
+    m = (x @ weight_x[:, :units]) * (h @ weight_h[:, :units])
+    i, f, g, o = (x @ weight_x[:, units:] + m @ weight_h[:, units:] + bias).chunk(4, 1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return [o.sigmoid() * c.tanh(), c]
+
+
 def kept(x, p, key, first_row):
     """Return our own mask, divided by 1 - p: the one thing that PyTorch cannot be asked for."""
     ones = np.ones(x.shape)
@@ -195,6 +225,8 @@ ORACLES = {
     "gru": recurrent(torch.nn.GRU),
     "lstm": recurrent(torch.nn.LSTM),
     "additive_scores": lambda case: additive_scores,
+    "original_gru": stepwise(original_gru),
+    "mlstm": stepwise(mlstm),
     "merge": lambda case: merge,
     "pool": lambda case: pool,
     "prepend": lambda case: lambda x, weight: torch.cat([weight.expand(len(x), -1, -1), x], 1),

@@ -14,7 +14,8 @@ from tinytx.layers.masks import causal_mask, padding_mask
 from tinytx.layers.mixture_of_experts import MixtureOfExperts
 from tinytx.layers.patch_embedding import ClassToken, PatchEmbedding
 from tinytx.layers.pool import Pool
-from tinytx.layers.recurrent import GRU, LSTM, RNN, Bidirectional, RecurrentStack
+from tinytx.layers.recurrent import GRU, LSTM, RNN, MultiplicativeLSTM, OriginalGRU
+from tinytx.layers.recurrent_stack import Bidirectional, RecurrentStack
 from tinytx.layers.relative_bias import Alibi, RelativePositionBias
 from tinytx.layers.rms_norm import RMSNorm
 from tinytx.layers.rotary import Rotary
@@ -43,6 +44,8 @@ __all__ = [
     "LowRankLinear",
     "MixtureOfExperts",
     "MultiHeadAttention",
+    "MultiplicativeLSTM",
+    "OriginalGRU",
     "PatchEmbedding",
     "Pool",
     "RMSNorm",

@@ -1,4 +1,4 @@
-"""Recurrent layers: a state that goes along a sequence, and from one part of a text to the next; both directions; stacks.
+"""Recurrent layers: a state that goes along a sequence, and from one part of a text to the next.
 
 All of them are called in one way. States are arrays (B, R): h, or h and c of an LSTM. A layer has ``n_states`` of them::
 
@@ -16,9 +16,11 @@ import numpy as np
 from tinytx import ops
 from tinytx.arguments import check_flag, check_sizes
 from tinytx.core import Layer, Parameter
-from tinytx.layers.dropout import Dropout
 from tinytx.ops.gru import CELL as GRU_CELL
 from tinytx.ops.lstm import CELL as LSTM_CELL
+from tinytx.ops.mlstm import CELL as MLSTM_CELL
+from tinytx.ops.original_gru import CELL as ORIGINAL_GRU_CELL
+from tinytx.ops.recurrent import biased_parts
 from tinytx.ops.rnn import CELL as RNN_CELL
 from tinytx.shapes import check_dtype
 
@@ -39,7 +41,7 @@ class Recurrent(Layer):
 
         self.weight_x = Parameter(draw(d_in, wide).astype(dtype))
         self.weight_h = Parameter(draw(d_state, wide).astype(dtype))
-        biases = [draw(wide), draw(wide)]
+        biases = [draw(biased_parts(self.cell) * d_state) for _ in range(2)]
         for name, bias in zip(self.cell.biases, biases if len(self.cell.biases) == 2 else [sum(biases)]):
             setattr(self, name, Parameter(bias.astype(dtype)))
 
@@ -193,144 +195,59 @@ class LSTM(Recurrent):
     cell, op, op_backward = LSTM_CELL, staticmethod(ops.lstm), staticmethod(ops.lstm_backward)
 
 
-CELLS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}  # by the name of their operation, which configs say
-
-
-class Bidirectional(Layer):
-    """Two layers read the same sequence, one from each end; their outputs stand beside each other (Schuster and Paliwal 1997).
-
-    Its states are those of the first layer, and then those of the second.
+class OriginalGRU(Recurrent):
+    """One layer of `tinytx.ops.original_gru`, whose reset comes before the product.
 
     Parameters
     ----------
-    left_to_right, right_to_left : RNN, GRU or LSTM
-        The second with ``reverse=True``.
+    d_in, d_state : int
+        Widths of the input and of the state, D and R.
+    reverse : bool
+        Whether it reads from the last position to the first.
+    rng : numpy.random.Generator
+        All weights start uniform in +-1/sqrt(R).
+    dtype : float32 or float64
 
-    Raises
-    ------
-    ValueError
-        If they do not read in these directions.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> both = Bidirectional(GRU(3, 4, rng=rng), GRU(3, 4, reverse=True, rng=rng))
-    >>> y, h, h_reverse = both(np.zeros((2, 5, 3), np.float32), final=True)
-    >>> y.shape, h.shape
-    ((2, 5, 8), (2, 4))
+    Attributes
+    ----------
+    weight_x : Parameter (D, 3 R)
+        The gates in the order r, z, n.
+    weight_h : Parameter (R, 3 R)
+    bias : Parameter (3 R,)
     """
 
-    def __init__(self, left_to_right, right_to_left):
-        for name, layer, reverse in (("left_to_right", left_to_right, False), ("right_to_left", right_to_left, True)):
-            if layer.reverse != reverse:
-                raise ValueError(f"Bidirectional: {name} has reverse={layer.reverse}, expected reverse={reverse}")
-        self.left_to_right, self.right_to_left = left_to_right, right_to_left
-
-    @property
-    def n_states(self):
-        """Number of arrays that the states of both consist of."""
-        return self.left_to_right.n_states + self.right_to_left.n_states
-
-    def forward(self, x, *initial, tape=None, mask=None, state=None, final=False):
-        """Return the outputs (B, T, 2 R), and with ``final`` the final states: as `RNN`, `GRU` and `LSTM`.
-
-        Raises
-        ------
-        ValueError
-            If a ``state`` is given: what follows is not read yet.
-        """
-        n, options = self.left_to_right.n_states, {"mask": mask, "state": state, "final": True}
-        left, *left_states = self.left_to_right(x, *initial[:n], tape, **options)
-        right, *right_states = self.right_to_left(x, *initial[n:], tape, **options)
-        if tape is not None:
-            tape.push(self, (left.shape[2], bool(initial), final))
-        y = _beside(left, right)
-        return (y, *left_states, *right_states) if final else y
-
-    def backward(self, dy, tape):
-        """Return dx, or (dx, *gradients of the initial states) where forward was given some."""
-        width, given, final = tape.pop(self)
-        dy, *dfinal = dy if final else (dy, *(None for _ in range(self.n_states)))
-        left, right = (None, None) if dy is None else (dy[..., :width], dy[..., width:])
-        n = self.left_to_right.n_states
-        dx_right, *dright = _tuple(self.right_to_left.backward((right, *dfinal[n:]), tape))
-        dx_left, *dleft = _tuple(self.left_to_right.backward((left, *dfinal[:n]), tape))
-        return (dx_left + dx_right, *dleft, *dright) if given else dx_left + dx_right
+    cell, op, op_backward = ORIGINAL_GRU_CELL, staticmethod(ops.original_gru), staticmethod(ops.original_gru_backward)
 
 
-class RecurrentStack(Layer):
-    """Recurrent layers of one or both directions, each of which reads the outputs of the one before.
-
-    Its states are those of its layers, one layer after the other.
+class MultiplicativeLSTM(Recurrent):
+    """One layer of `tinytx.ops.mlstm`, whose input chooses the way from the state to the gates.
 
     Parameters
     ----------
-    layers : sequence of RNN, GRU, LSTM or Bidirectional
-    dropout : float in [0, 1)
-        Of the outputs of each layer but the last, as in PyTorch.
+    d_in, d_state : int
+        Widths of the input and of the state, D and R.
+    reverse : bool
+        Whether it reads from the last position to the first.
+    rng : numpy.random.Generator
+        All weights start uniform in +-1/sqrt(R).
+    dtype : float32 or float64
 
-    Raises
-    ------
-    ValueError
-        If there is no layer.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> encoder, decoder = (RecurrentStack([LSTM(3, 4, rng=rng), LSTM(4, 4, rng=rng)]) for _ in range(2))
-    >>> x = np.zeros((2, 5, 3), np.float32)
-    >>> y, *states = encoder(x, final=True)  # h and c of the first layer, h and c of the second
-    >>> decoder(x, *states).shape
-    (2, 5, 4)
+    Attributes
+    ----------
+    weight_x : Parameter (D, 5 R)
+        The factor of the state, then the gates in the order i, f, g, o.
+    weight_h : Parameter (R, 5 R)
+    bias : Parameter (4 R,)
+        Of the gates.
     """
 
-    def __init__(self, layers, *, dropout=0.0):
-        self.layers, self.dropout = [*layers], Dropout(dropout)
-        if not self.layers:
-            raise ValueError("RecurrentStack: layers is empty, expected at least one layer")
-
-    @property
-    def n_states(self):
-        """Number of arrays that the states of all layers consist of."""
-        return sum(layer.n_states for layer in self.layers)
-
-    def forward(self, x, *initial, tape=None, mask=None, state=None, final=False):
-        """Return the last layer's outputs, and with ``final`` the final states: as `RNN`, `GRU` and `LSTM`.
-
-        Raises
-        ------
-        ValueError
-            If ``initial`` are not the states of all layers.
-        """
-        if len(initial) not in (0, self.n_states):
-            raise ValueError(f"RecurrentStack: {len(initial)} arrays of initial states are given, expected {self.n_states}")
-        left, states = [*initial], []
-        for n, layer in enumerate(self.layers):
-            own, left = left[: layer.n_states], left[layer.n_states :]
-            x = self.dropout(x, tape) if n else x
-            x, *after = layer(x, *own, tape, mask=mask, state=state, final=True)
-            states += after
-        if tape is not None:
-            tape.push(self, (bool(initial), final))
-        return (x, *states) if final else x
-
-    def backward(self, dy, tape):
-        """Return dx, or (dx, *gradients of the initial states) where forward was given some."""
-        given, final = tape.pop(self)
-        dx, *dfinal = dy if final else (dy, *(None for _ in range(self.n_states)))
-        dinitial = []
-        for n, layer in reversed([*enumerate(self.layers)]):
-            own, dfinal = dfinal[-layer.n_states :], dfinal[: -layer.n_states]
-            dx, *before = _tuple(layer.backward((dx, *own), tape))
-            dinitial = before + dinitial
-            dx = self.dropout.backward(dx, tape) if n else dx
-        return (dx, *dinitial) if given else dx
+    cell, op, op_backward = MLSTM_CELL, staticmethod(ops.mlstm), staticmethod(ops.mlstm_backward)
 
 
-def _beside(left, right):
-    """Return (B, T, 2 R) of two (B, T, R)."""
-    return np.concatenate([left, right], axis=2)
-
-
-def _tuple(gradients):
-    return gradients if isinstance(gradients, tuple) else (gradients,)
+CELLS = {  # by the name of their operation, which configs say
+    "rnn": RNN,
+    "gru": GRU,
+    "original_gru": OriginalGRU,
+    "lstm": LSTM,
+    "mlstm": MultiplicativeLSTM,
+}

@@ -28,6 +28,8 @@ from tinytx.ops.linear import linear, linear_backward
 from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
 from tinytx.ops.lstm import lstm, lstm_backward
 from tinytx.ops.merge import merge, merge_backward
+from tinytx.ops.mlstm import mlstm, mlstm_backward
+from tinytx.ops.original_gru import original_gru, original_gru_backward
 from tinytx.ops.patches import patches, patches_backward
 from tinytx.ops.pool import pool, pool_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_grid, sinusoidal_positions
@@ -86,6 +88,10 @@ __all__ = [
     "lstm_backward",
     "merge",
     "merge_backward",
+    "mlstm",
+    "mlstm_backward",
+    "original_gru",
+    "original_gru_backward",
     "patches",
     "patches_backward",
     "pool",

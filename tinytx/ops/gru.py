@@ -12,7 +12,7 @@ s(a) = 1 / (1 + e^-a),
     h = (1 - z) * n + z * h'.                                            (4)
 
 The gate z says how much of h' stays, and r how much of h' the new n sees. As in PyTorch, r multiplies the product h' Wh
-and not, as in the paper, h' before the product; so bx and bh are two parameters: only bh is multiplied by r.
+and not, as in the paper (``original_gru.py``), h' before the product; so bx and bh are two parameters: only bh is multiplied by r.
 
 Backward, with a_r, a_z and a_n for the arguments of s, s and tanh in (2) and (3):
 
@@ -104,7 +104,7 @@ def gru_step_backward(dp, dq, dh, gates, inner, h, h_before):
             dq[row, k] = dp[row, k]  # (8)
 
 
-CELL = recurrent.Cell("gru", 3, ("h",), ("bias_x", "bias_h"), 1, gru_step, gru_step_backward)
+CELL = recurrent.Cell("gru", 3, ("h",), ("bias_x", "bias_h"), 1, gru_step, gru_step_backward, n_gradients=2)
 
 
 def gru(x, weight_x, weight_h, bias_x, bias_h, h=None, *, mask=None, reverse=False):

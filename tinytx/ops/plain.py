@@ -38,6 +38,10 @@ from tinytx.ops.plain_recurrent import (  # noqa: F401
     gru_backward,
     lstm,
     lstm_backward,
+    mlstm,
+    mlstm_backward,
+    original_gru,
+    original_gru_backward,
     rnn,
     rnn_backward,
 )

@@ -95,6 +95,78 @@ def lstm_backward(dy, saved):
     return total.dx, *total.dweights, total.dbiases[0], dh, dc
 
 
+def original_gru(x, weight_x, weight_h, bias, h=None, *, mask=None, reverse=False):
+    """Return the outputs (B, T, R) of all positions, and the final h (B, R)."""
+    h, mask, y = _start(h, x, weight_h), _mask(x, mask), np.zeros((*x.shape[:2], len(weight_h)), x.dtype)
+    steps, (u_h, u_n) = [], np.split(weight_h, [2 * h.shape[1]], axis=1)
+    for t in _order(x, reverse):
+        p_r, p_z, p_n = np.split(x[:, t] @ weight_x + bias, 3, axis=1)  # (1)
+        q_r, q_z = np.split(h @ u_h, 2, axis=1)
+        r, z = 1 / (1 + np.exp(-p_r - q_r)), 1 / (1 + np.exp(-p_z - q_z))  # (2)
+        v = np.where(mask[:, t], r * h, 0)  # (3)
+        n = np.tanh(p_n + v @ u_n)  # (4)
+        steps.append((t, h, r, z, n, v))
+        h = np.where(mask[:, t], (1 - z) * n + z * h, h)  # (5)
+        y[:, t] = np.where(mask[:, t], h, 0)
+    return (y, h), (x, weight_x, u_h, u_n, mask, steps)
+
+
+def original_gru_backward(dy, saved):
+    """Return (dx, dweight_x, dweight_h, dbias, dh)."""
+    x, weight_x, u_h, u_n, mask, steps = saved
+    (dy, dh), total, du_n = _gradients(dy, x), _Sums(x, weight_x), 0
+    for t, h, r, z, n, v in reversed(steps):
+        here = mask[:, t]
+        dh_here = np.where(here, dh + dy[:, t], 0)
+        da_n, da_z = dh_here * (1 - z) * (1 - n) * (1 + n), dh_here * (h - n) * z * (1 - z)  # (6), (7)
+        dv = da_n @ u_n.T
+        da_r = dv * h * r * (1 - r)  # (8)
+        dq = np.concatenate([da_r, da_z], axis=1)
+        dh = np.where(here, dh_here * z + dv * r + dq @ u_h.T, dh)  # (9)
+        total.add(t, h, np.concatenate([dq, da_n], axis=1), dq)
+        du_n = du_n + v.T @ da_n  # recurrent (7)
+    dweight_x, du_h = total.dweights
+    return total.dx, dweight_x, np.concatenate([du_h, du_n], axis=1), total.dbiases[0], dh
+
+
+def mlstm(x, weight_x, weight_h, bias, h=None, c=None, *, mask=None, reverse=False):
+    """Return the outputs (B, T, R) of all positions, and the final h and c (B, R)."""
+    h, c, mask = _start(h, x, weight_h), _start(c, x, weight_h), _mask(x, mask)
+    y, steps, units = np.zeros((*x.shape[:2], len(weight_h)), x.dtype), [], len(weight_h)
+    w_mx, w_z, w_mh, u_m = (part for weight in (weight_x, weight_h) for part in np.split(weight, [units], axis=1))
+    for t in _order(x, reverse):
+        a, u = x[:, t] @ w_mx, h @ w_mh
+        z = x[:, t] @ w_z + (a * u) @ u_m + bias  # (1), (2)
+        i, f, _, o = np.split(1 / (1 + np.exp(-z)), 4, axis=1)
+        g = np.tanh(np.split(z, 4, axis=1)[2])
+        steps.append((t, h, c, a, u, i, f, g, o))
+        c = np.where(mask[:, t], f * c + i * g, c)  # (3)
+        h = np.where(mask[:, t], o * np.tanh(c), h)
+        y[:, t] = np.where(mask[:, t], h, 0)
+    return (y, h, c), (x, weight_x, w_mh, u_m, mask, steps)
+
+
+def mlstm_backward(dy, saved):
+    """Return (dx, dweight_x, dweight_h, dbias, dh, dc)."""
+    x, weight_x, w_mh, u_m, mask, steps = saved
+    (dy, dh, dc), total, du_m = _gradients(dy, x), _Sums(x, weight_x), 0
+    for t, h, c, a, u, i, f, g, o in reversed(steps):
+        here, tanh_c = mask[:, t], np.tanh(f * c + i * g)
+        dh_here = np.where(here, dh + dy[:, t], 0)
+        dc_here = np.where(here, dc + dh_here * o * (1 - tanh_c) * (1 + tanh_c), 0)
+        dz_i, dz_f = dc_here * g * i * (1 - i), dc_here * c * f * (1 - f)
+        dz_g, dz_o = dc_here * i * (1 - g) * (1 + g), dh_here * tanh_c * o * (1 - o)
+        dz = np.concatenate([dz_i, dz_f, dz_g, dz_o], axis=1)
+        dc = np.where(here, dc_here * f, dc)
+        dm = dz @ u_m.T
+        da, du = np.where(here, dm * u, 0), np.where(here, dm * a, 0)  # (4)
+        dh = np.where(here, du @ w_mh.T, dh)
+        total.add(t, h, np.concatenate([da, dz], axis=1), du)  # (5)
+        du_m = du_m + np.where(here, a * u, 0).T @ dz  # recurrent (7)
+    (dweight_x, dw_mh), dbias = total.dweights, total.dbiases[0][len(w_mh) :]
+    return total.dx, dweight_x, np.concatenate([dw_mh, du_m], axis=1), dbias, dh, dc
+
+
 def _start(state, x, weight_h):
     return np.zeros((len(x), len(weight_h)), x.dtype) if state is None else state
 

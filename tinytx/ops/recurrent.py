@@ -1,4 +1,5 @@
-r"""What recurrent nets share: the way along a sequence, with any cell. The cells are ``rnn.py``, ``gru.py`` and ``lstm.py``.
+r"""What recurrent nets share: the way along a sequence, with any cell. The cells are ``rnn.py``,
+``gru.py``, ``lstm.py``, ``original_gru.py`` and ``mlstm.py``.
 
 Derivation
 ----------
@@ -30,11 +31,27 @@ by not using it: the next part of a long text begins with the last state of this
 At padding (the mask is False) nothing happens: the state stays as it is, and y is 0. Backward sends the state's gradient
 through unchanged, and dp and dq are 0, so that (4) needs no mask.
 
+Some cells have a second product in their loop. Wx and Wh are then cut into the columns (Wx1, Wx2) and (Wh1, Wh2). Of the
+first p and q a cell makes a vector v of R numbers, which stands in the place of h' in the other product, and only then
+the new state:
+
+    p1 = x Wx1,   q1 = h' Wh1,   v of p1, q1 and h';   p2 = x Wx2,   q2 = v Wh2.        (5)
+
+Backward goes back through both: of dh the cell makes dp2 and dq2, then
+
+    dv = dq2 Wh2^T,                                                      (6)
+
+and of dv it makes dp1, dq1, and one more part of dh'. In (3) and (4) dq1 and Wh1 stand for dq and Wh, and there is
+
+    dWh2 = V^T dQ2.                                                      (7)
+
+v is kept, with zeros at padding.
+
 From right to left (``reverse``) only the order changes: "before" is then the position on the right. Padding at the end
 comes first, and the state stays what it was at the start until the text begins.
 
-Two things make this fast. p of (1) and all of (4) are large products over T B rows; only h' Wh and dq Wh^T are computed
-position by position. And time is the first axis of every array, so that a position is one block of memory.
+Two things make this fast. p of (1) and all of (4) are large products over T B rows; only h' Wh and dq Wh^T (and
+those of v) are computed position by position. And time is the first axis of every array, so that a position is one block of memory.
 
 A net with more in its loop, such as a decoder that attends at each position, has a loop of its own, and imports the
 step of a cell from its page.
@@ -55,10 +72,21 @@ class Cell(NamedTuple):
     name: str  # of the operation, for messages
     parts: int  # p and q have G R columns
     states: tuple  # names of the arrays (B, R) that go along; h is the first
-    biases: tuple  # names of the arrays (G R,): one, or one of p and one of q; then dq differs from dp, too
+    biases: tuple  # names of the arrays (G R,): one, or one of p and one of q
     n_kept: int  # arrays (B, R) that a step keeps for its backward beside what it makes of p
     step: Callable  # (*states, p, *kept, q, *biases, *states before): p (B, G R) becomes what backward needs of it
     step_backward: Callable  # (*dp and dq, *dstates, p, *kept, *states, *states before): dstates become those of (3)
+    n_gradients: int = 1  # 2 if dq differs from dp
+    inner: "Inner | None" = None  # what comes before the second product, if there is one
+
+
+class Inner(NamedTuple):
+    """What a cell with two products computes between them; the first of its kept arrays is v, its step's q is q2."""
+
+    parts: int  # p1 and q1 have so many times R columns, the first ones of p
+    biased: bool  # False: biases have the columns of p2 only
+    step: Callable  # (p, *kept, q1, *biases, *states before): writes v
+    step_backward: Callable  # (*dp and dq, dv, *dstates, p, *kept, *states before): writes dp1 and dq1, adds to dh
 
 
 class Saved(NamedTuple):
@@ -76,30 +104,50 @@ def forward(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
     """Return ((y, *final states), saved). `tinytx.ops.lstm` says what the arguments are."""
     initial, mask, reverse = _checked(cell, x, weight_x, weight_h, biases, initial, mask, reverse)
     (b, t, _), units = x.shape, len(weight_h)
-    x, mask, recurrent, *biases = (contiguous(array) for array in (x.swapaxes(0, 1), mask.T, weight_h, *biases))
+    x, mask, *biases = (contiguous(array) for array in (x.swapaxes(0, 1), mask.T, *biases))
     gates = product(rows(x), weight_x).reshape(t, b, cell.parts * units)  # p of (1)
     kept = tuple(np.empty((t, b, units), x.dtype) for _ in range(cell.n_kept))
     states = tuple(np.empty((t + 1, b, units), x.dtype) for _ in initial)
     for state, first in zip(states, initial):
         state[t if reverse else 0] = first
-    q, padded = np.empty((b, cell.parts * units), x.dtype), ~mask.all(axis=1)
+    recurrent, padded = [contiguous(part) for part in _cut(cell, weight_h)], ~mask.all(axis=1)
+    q = [np.empty((b, part.shape[1]), x.dtype) for part in recurrent]
     for step, before, after in _order(t, reverse):
         old, new = [state[before] for state in states], [state[after] for state in states]
-        np.matmul(old[0], recurrent, out=q)  # q of (1)
-        cell.step(*new, gates[step], *[array[step] for array in kept], q, *biases, *old)
+        here = gates[step], *[array[step] for array in kept]
+        np.matmul(old[0], recurrent[0], out=q[0])  # q of (1), q1 of (5)
+        if cell.inner:
+            cell.inner.step(*here, q[0], *biases, *old)
+            np.matmul(here[1], recurrent[1], out=q[1])  # q2 of (5)
+        cell.step(*new, *here, q[-1], *biases, *old)
         if padded[step]:
             for array, stays in zip(new, old):
                 array[~mask[step]] = stays[~mask[step]]
+    if cell.inner:
+        kept[0][~mask] = 0  # what stands at padding may be NaN
     final = [state[0 if reverse else t].copy() for state in states]
     y = _outputs(states[0], reverse).swapaxes(0, 1).copy()
     y[~mask.T] = 0
     return (y, *final), Saved(x, weight_x, weight_h, gates, kept, states, mask, reverse)
 
 
+def _cut(cell, array):
+    """Return the columns of each product: (N, G R) -> those of q, or of q1 and of q2, as views."""
+    if not cell.inner:
+        return [array]
+    edge = array.shape[1] * cell.inner.parts // cell.parts
+    return [array[:, :edge], array[:, edge:]]
+
+
 def _order(t, reverse):
     """Return (position, index of the state before it, index of the one after it), from the first read to the last."""
     order = [(step, step + 1, step) if reverse else (step, step, step + 1) for step in range(t)]
     return order[::-1] if reverse else order
+
+
+def biased_parts(cell):
+    """Return how many times R numbers a bias has: those of the last columns of p."""
+    return cell.parts - (cell.inner.parts if cell.inner and not cell.inner.biased else 0)
 
 
 def _outputs(h, reverse):
@@ -119,7 +167,7 @@ def _checked(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
     check_shape(place, "weight_h", weight_h, (units, wide), "its first axis")
     check_shape(place, "weight_x", weight_x, (d, wide), *both)
     for name, array in biases.items():
-        check_shape(place, name, array, (wide,), "weight_h of shape", weight_h.shape)
+        check_shape(place, name, array, (biased_parts(cell) * units,), "weight_h of shape", weight_h.shape)
     for name, array in given.items():
         check_shape(place, name, array, (b, units), *both)
     mask = np.broadcast_to(True if mask is None else check_mask(place, mask, (b, t)), (b, t))
@@ -139,24 +187,31 @@ def backward(cell, dy, saved):
     """
     x, weight_x, weight_h, gates, kept, states, mask, reverse = saved
     dy, dstates = _checked_gradients(cell, dy, saved)
-    dpre = [np.empty_like(gates) for _ in cell.biases]  # dp and, where it differs, dq
-    recurrent, dh, padded = contiguous(weight_h.T), dstates[0], ~mask.all(axis=1)
+    dpre = [np.empty_like(gates) for _ in range(cell.n_gradients)]  # dp and, where it differs, dq
+    recurrent, dh, padded = [contiguous(part.T) for part in _cut(cell, weight_h)], dstates[0], ~mask.all(axis=1)
     sent = np.empty_like(dh)
     for step, before, after in reversed(_order(len(x), reverse)):
-        here = [array[step] for array in dpre]
+        dhere, here = [array[step] for array in dpre], (gates[step], *[array[step] for array in kept])
+        dq = _cut(cell, dhere[-1])
         old, new = [state[before] for state in states], [state[after] for state in states]
         held = [dstate[~mask[step]] for dstate in dstates] if padded[step] else ()
         dh += dy[step]  # (2)
-        cell.step_backward(*here, *dstates, gates[step], *[array[step] for array in kept], *new, *old)
+        cell.step_backward(*dhere, *dstates, *here, *new, *old)
+        if cell.inner:
+            np.matmul(dq[1], recurrent[1], out=sent)  # (6)
+            cell.inner.step_backward(*dhere, sent, *dstates, *here, *old)
         if padded[step]:
-            for array, values in (*zip(dstates, held), *((array, 0) for array in here)):
+            for array, values in (*zip(dstates, held), *((array, 0) for array in dhere)):
                 array[~mask[step]] = values
-        dh += np.matmul(here[-1], recurrent, out=sent)  # (3)
-    dp, dq = rows(dpre[0]), rows(dpre[-1])  # (T B, G R)
+        dh += np.matmul(dq[0], recurrent[0], out=sent)  # (3)
+    dp, read = rows(dpre[0]), (_outputs(states[0], not reverse), *kept[:1])  # (T B, G R); what the products read
     dx = product(dp, weight_x.T).reshape(x.shape).swapaxes(0, 1).copy()  # (4)
-    dweights = product(rows(x).T, dp), product(rows(_outputs(states[0], not reverse)).T, dq)
+    dweight_x = product(rows(x).T, dp)
+    dweights_h = [product(rows(v).T, dq) for v, dq in zip(read, _cut(cell, rows(dpre[-1])))]  # (4), (7)
+    dweight_h = np.concatenate(dweights_h, axis=1) if cell.inner else dweights_h[0]
+    biased = slice(-biased_parts(cell) * len(weight_h), None)
     ones = np.ones(len(dp), x.dtype)
-    return dx, *dweights, *(ones @ rows(array) for array in dpre), *dstates
+    return dx, dweight_x, dweight_h, *(ones @ rows(array)[:, biased] for array, _ in zip(dpre, cell.biases)), *dstates
 
 
 def _checked_gradients(cell, dy, saved):

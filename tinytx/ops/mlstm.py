@@ -1,0 +1,136 @@
+r"""Multiplicative LSTM, a whole sequence of it (Krause et al. 2016, 1609.07959).
+
+Derivation
+----------
+How a recurrent layer goes along a sequence is in ``recurrent.py``; this page is about one position. The difference from
+``lstm.py``: the gates do not read h' but m, which is a product of h' and of the input. So each input has a transition of
+its own from h' to the gates, where an LSTM adds the same h' Wh for all inputs. Wx is cut into the columns (Wmx, Wz), Wh
+into (Wmh, Um); * is the product of elements:
+
+    a = x Wmx,   u = h' Wmh,   m = a * u                                 (1)
+    z = x Wz + m Um + b                                                  (2)
+    i, f, g, o, c and h of z as (2) to (4) of ``lstm.py``.               (3)
+
+Backward: (5) to (9) of ``lstm.py`` give dz, which is the gradient of x Wz and of m Um, and dc'. Then dm = dz Um^T, which
+is (6) of ``recurrent.py``, and by (1)
+
+    da = dm * u,   du = dm * a.                                          (4)
+
+da belongs to p = x Wx, and du to q = h' Wh:
+
+    dp = (da, dz),   dq = (du, dz).                                      (5)
+
+h' reaches h through u only.
+
+What is kept: a and the gates, m and u, and h and c of all positions.
+
+With numbers
+------------
+One unit whose i, f and o are 1, with Wmx = Wmh = 1, Um = ln 4 for g, and h' = 1/2. The input says whether h' gets into
+the cell: with x = 1 as g = tanh(ln 2), with 0 not at all, with -1 the other way round:
+
+>>> weight_x, weight_h = np.array([[1.0, 0, 0, 0, 0]]), np.array([[1.0, 0, 0, np.log(4), 0]])
+>>> x, h, bias = np.array([[[1.0]], [[0.0]], [[-1.0]]]), np.full((3, 1), 0.5), np.array([40.0, 40.0, 0.0, 40.0])
+>>> (y, _, c), saved = mlstm(x, weight_x, weight_h, bias, h)
+>>> c.round(4).tolist()
+[[0.6], [0.0], [-0.6]]
+
+A loss that grows by 1 with c grows by dm = (1 - g^2) ln 4 with m, by dm x with h', and by dm / 2 with x:
+
+>>> dx, *_, dh, dc = mlstm_backward((None, None, np.ones((3, 1))), saved)
+>>> dh.round(4).tolist(), dx.round(4).ravel().tolist()  # 0.64 ln 4 = 0.8872
+([[0.8872], [0.0], [-0.8872]], [0.4436, 0.6931, 0.4436])
+
+The same in plain NumPy: ``mlstm`` in ``plain.py``, from ``plain_recurrent.py``.
+"""
+
+from tinytx.kernel import kernel
+from tinytx.ops import recurrent
+from tinytx.ops.lstm import lstm_row, lstm_row_backward
+
+
+@kernel
+def mlstm_product(gates, m, u, q, bias, h_before, c_before):
+    """Write m and u of one position; ``gates`` (B, 5 R) holds x Wx, ``q`` is h' Wmh."""
+    for row in range(m.shape[0]):
+        for k in range(m.shape[1]):
+            u[row, k] = q[row, k]
+            m[row, k] = gates[row, k] * q[row, k]  # (1)
+
+
+@kernel
+def mlstm_step(h, c, gates, m, u, q, bias, h_before, c_before):
+    """Write h and c of one position; the last four parts of ``gates`` become i, f, g and o, ``q`` is m Um."""
+    units = h.shape[1]
+    for row in range(h.shape[0]):
+        lstm_row(h[row], c[row], gates[row, units:], q[row], bias, c_before[row])  # (2), (3)
+
+
+@kernel
+def mlstm_step_backward(dp, dq, dh, dc, gates, m, u, h, c, h_before, c_before):
+    """Write dz into dp and dq (B, 5 R) of one position; ``dc`` becomes that of c', and ``dh`` 0."""
+    units = dh.shape[1]
+    for row in range(dh.shape[0]):
+        lstm_row_backward(dp[row, units:], dh[row], dc[row], gates[row, units:], c[row], c_before[row])
+        for k in range(units, 5 * units):
+            dq[row, k] = dp[row, k]  # (5)
+
+
+@kernel
+def mlstm_product_backward(dp, dq, dm, dh, dc, gates, m, u, h_before, c_before):
+    """Write da into dp and du into dq (B, 5 R) of one position; nothing of h' goes past u."""
+    for row in range(dm.shape[0]):
+        for k in range(dm.shape[1]):
+            dp[row, k] = dm[row, k] * u[row, k]  # (4)
+            dq[row, k] = dm[row, k] * gates[row, k]  # (4)
+
+
+INNER = recurrent.Inner(1, False, mlstm_product, mlstm_product_backward)
+CELL = recurrent.Cell(
+    "mlstm", 5, ("h", "c"), ("bias",), 2, mlstm_step, mlstm_step_backward, n_gradients=2, inner=INNER
+)
+
+
+def mlstm(x, weight_x, weight_h, bias, h=None, c=None, *, mask=None, reverse=False):
+    """Return the outputs of all positions, and the final h and c.
+
+    Parameters
+    ----------
+    x : array (B, T, D), float32 or float64
+    weight_x : array (D, 5 R), the dtype of x
+        Its columns are those of a, then those of i, f, g and o: (Wmx, Wz).
+    weight_h : array (R, 5 R), the dtype of x
+        (Wmh, Um).
+    bias : array (4 R,), the dtype of x
+        Of i, f, g and o.
+    h, c : array (B, R), the dtype of x, optional
+        Output and cell before the first position: those that the part before ended with, or 0.
+    mask : boolean array that broadcasts to (B, T), optional
+        False at padding.
+    reverse : bool
+        Whether to read from the last position to the first.
+
+    Returns
+    -------
+    (y, h, c) : arrays (B, T, R), (B, R) and (B, R)
+        y is 0 at padding. h and c are those after the last position that was read of each row.
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes differ, or shapes do not fit.
+    """
+    return recurrent.forward(CELL, x, weight_x, weight_h, (bias,), (h, c), mask, reverse)
+
+
+def mlstm_backward(dy, saved):
+    """Return (dx, dweight_x, dweight_h, dbias, dh, dc), the last two of the h and c before the first position.
+
+    Parameters
+    ----------
+    dy : three arrays (B, T, R), (B, R) and (B, R)
+        The gradients of y, and of the final h and c; None for those that nothing uses.
+    saved : Saved
+    """
+    return recurrent.backward(CELL, dy, saved)

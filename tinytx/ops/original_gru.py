@@ -1,0 +1,156 @@
+r"""The gated recurrent unit as it was published, a whole sequence of it (Cho et al. 2014, 1406.1078).
+
+Derivation
+----------
+How a recurrent layer goes along a sequence is in ``recurrent.py``; this page is about one position. The difference from
+``gru.py``, which is PyTorch's: the gate r multiplies h' before the product and not the product. So there are two
+products, one after the other, and a second bias would change nothing. With * for products of elements and
+s(a) = 1 / (1 + e^-a),
+
+    p = x Wx + b,   cut into three parts;   Wh is cut into (Uh, Un)      (1)
+    r = s(p_r + q_r),   z = s(p_z + q_z),   (q_r, q_z) = h' Uh           (2)
+    v = r * h'                                                           (3)
+    n = tanh(p_n + v Un)                                                 (4)
+    h = (1 - z) * n + z * h'.                                            (5)
+
+Backward, with a_r, a_z and a_n for the arguments of s, s and tanh in (2) and (4). By (5)
+
+    da_n = dh * (1 - z) * (1 - n) * (1 + n)                              (6)
+    da_z = dh * (h' - n) * z * (1 - z).                                  (7)
+
+By (4), dv = da_n Un^T, which is (6) of ``recurrent.py``; and by (3)
+
+    da_r = dv * h' * r * (1 - r).                                        (8)
+
+h' is in (5), in (3) and in the product of (2):
+
+    dh' = dh * z + dv * r + (da_r, da_z) Uh^T.                           (9)
+
+All three are gradients of p and of what the products give: dp = dq = (da_r, da_z, da_n).
+
+What is kept: r, z and n, v, and h of all positions.
+
+With numbers
+------------
+One unit with Un = 1; r is 1/2, and z is 0. The new h is tanh(h' / 2):
+
+>>> weight_h, bias = np.array([[0.0, 0.0, 1.0]]), np.array([0.0, -40.0, 0.0])
+>>> (y, h), saved = original_gru(np.zeros((1, 1, 1)), np.zeros((1, 3)), weight_h, bias, np.array([[2 * np.log(2)]]))
+>>> h.round(4).tolist()  # tanh(ln 2)
+[[0.6]]
+
+A loss that grows by 1 with h grows by dv = 1 - 0.6^2 with v, by half of it with h', and by dv h' / 4 with b_r:
+
+>>> *_, dbias, dh = original_gru_backward((None, np.ones((1, 1))), saved)
+>>> dh.round(4).tolist(), dbias.round(4).tolist()  # 0.64 * 2 ln 2 / 4
+([[0.32]], [0.2218, 0.0, 0.64])
+
+The same in plain NumPy: ``original_gru`` in ``plain.py``, from ``plain_recurrent.py``.
+"""
+
+from tinytx.kernel import exp, kernel
+from tinytx.ops import recurrent
+
+
+@kernel
+def _squash(gates, q, bias, scale):
+    """Turn parts of a row's x Wx into gates: s(a) with scale 1, tanh a = 2 s(2 a) - 1 with scale 2."""
+    one = gates.dtype.type(1)
+    for k in range(gates.size):
+        gates[k] = scale / (one + exp(-scale * (gates[k] + bias[k] + q[k]))) - (scale - one)  # (2), (4)
+
+
+@kernel
+def original_gru_reset(gates, v, q, bias, h_before):
+    """Write v of one position; of ``gates`` (B, 3 R), which holds x Wx, two parts become r and z, ``q`` is h' Uh."""
+    units, one = v.shape[1], v.dtype.type(1)
+    for row in range(v.shape[0]):
+        _squash(gates[row, : 2 * units], q[row], bias[: 2 * units], one)
+        for k in range(units):
+            v[row, k] = gates[row, k] * h_before[row, k]  # (3)
+
+
+@kernel
+def original_gru_step(h, gates, v, q, bias, h_before):
+    """Write h of one position; the last part of ``gates`` becomes n, ``q`` is v Un."""
+    units, one, two = h.shape[1], h.dtype.type(1), h.dtype.type(2)
+    for row in range(h.shape[0]):
+        _squash(gates[row, 2 * units :], q[row], bias[2 * units :], two)
+        for k in range(units):
+            z, n = gates[row, units + k], gates[row, 2 * units + k]
+            h[row, k] = (one - z) * n + z * h_before[row, k]  # (5)
+
+
+@kernel
+def original_gru_step_backward(dp, dh, gates, v, h, h_before):
+    """Write da_z and da_n into dp (B, 3 R) of one position; ``dh`` becomes dh * z, the first part of (9)."""
+    units, one = dh.shape[1], dh.dtype.type(1)
+    for row in range(dh.shape[0]):
+        for k in range(units):
+            z, n = gates[row, units + k], gates[row, 2 * units + k]
+            dp[row, 2 * units + k] = dh[row, k] * (one - z) * (one - n) * (one + n)  # (6)
+        for k in range(units):
+            z, n = gates[row, units + k], gates[row, 2 * units + k]
+            dp[row, units + k] = dh[row, k] * (h_before[row, k] - n) * z * (one - z)  # (7)
+            dh[row, k] *= z  # (9)
+
+
+@kernel
+def original_gru_reset_backward(dp, dv, dh, gates, v, h_before):
+    """Write da_r into dp (B, 3 R) of one position, and add dv * r to ``dh``, the second part of (9)."""
+    units, one = dh.shape[1], dh.dtype.type(1)
+    for row in range(dh.shape[0]):
+        for k in range(units):
+            r = gates[row, k]
+            dp[row, k] = dv[row, k] * h_before[row, k] * r * (one - r)  # (8)
+            dh[row, k] += dv[row, k] * r  # (9)
+
+
+INNER = recurrent.Inner(2, True, original_gru_reset, original_gru_reset_backward)
+CELL = recurrent.Cell(
+    "original_gru", 3, ("h",), ("bias",), 1, original_gru_step, original_gru_step_backward, inner=INNER
+)
+
+
+def original_gru(x, weight_x, weight_h, bias, h=None, *, mask=None, reverse=False):
+    """Return the outputs of all positions, and the final h.
+
+    Parameters
+    ----------
+    x : array (B, T, D), float32 or float64
+    weight_x : array (D, 3 R), the dtype of x
+        Its columns are those of r, z and n, in this order.
+    weight_h : array (R, 3 R), the dtype of x
+        (Uh, Un).
+    bias : array (3 R,), the dtype of x
+    h : array (B, R), the dtype of x, optional
+        The output before the first position: the one that the part before ended with, or 0.
+    mask : boolean array that broadcasts to (B, T), optional
+        False at padding.
+    reverse : bool
+        Whether to read from the last position to the first.
+
+    Returns
+    -------
+    (y, h) : arrays (B, T, R) and (B, R)
+        y is 0 at padding. h is the one after the last position that was read of each row.
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes differ, or shapes do not fit.
+    """
+    return recurrent.forward(CELL, x, weight_x, weight_h, (bias,), (h,), mask, reverse)
+
+
+def original_gru_backward(dy, saved):
+    """Return (dx, dweight_x, dweight_h, dbias, dh), the last of the h before the first position.
+
+    Parameters
+    ----------
+    dy : two arrays (B, T, R) and (B, R)
+        The gradients of y and of the final h; None for one that nothing uses.
+    saved : Saved
+    """
+    return recurrent.backward(CELL, dy, saved)
