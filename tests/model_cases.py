@@ -23,6 +23,7 @@ from tinytx.models import (
     LlamaConfig,
     ModernBert,
     ModernBertConfig,
+    RecurrentSeq2Seq,
     T5Config,
     Transformer,
     Unilm,
@@ -148,6 +149,11 @@ def t5(dtype, **options):
     return case(SequenceToSequence, T5, T5Config(13, **small | options), (source, target), dtype, **PLAIN)
 
 
+def recurrent_seq2seq(dtype, **options):
+    config = transformer_cases.recurrent_config_of(dropout=0.2, **options)
+    return case(SequenceToSequence, RecurrentSeq2Seq, config, transformer_cases.batch_of(), dtype, **PLAIN)
+
+
 UNILM = {"pad_id": 4, "start_id": 1, "stop_id": 6, "mask_id": 12}
 
 
@@ -185,6 +191,9 @@ MODEL_CASES = {
     "llama as GLM": lambda dtype: llama(dtype, rope_share=0.5, rope_neighbours=True, rope_factor=3.0, rope_scaling="yarn"),
     "modernbert": modernbert,
     "llama experts": lambda dtype: llama(dtype, n_experts=3, balance=0.7),
+    "recurrent_seq2seq": recurrent_seq2seq,
+    "recurrent_seq2seq additive": lambda dtype: recurrent_seq2seq(dtype, attention="additive", cell="gru", n_layers=2),
+    "recurrent_seq2seq general": lambda dtype: recurrent_seq2seq(dtype, attention="general", reads="right", reads_summary=True),
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
     "t5": t5,

@@ -1,10 +1,10 @@
-"""Small Transformers for the tests: configs, cases for the properties, batches with padding."""
+"""Small encoder-decoders for the tests: configs, cases for the properties, batches with padding."""
 
 import numpy as np
 from cases import LayerCase, Seeded
 
 from tinytx.core import Tape
-from tinytx.models import Transformer, TransformerConfig
+from tinytx.models import RecurrentSeq2SeqConfig, Transformer, TransformerConfig
 from tinytx.tasks import SequenceToSequence
 
 # Pairwise: every value of each option, and every pair of norm order, tying and final norms.
@@ -43,6 +43,12 @@ def config_of(**options):
         "stop_id": STOP,
     }
     return TransformerConfig(**small | options)
+
+
+def recurrent_config_of(**options):
+    """Return a config of recurrent nets with the same ids."""
+    small = {"source_vocab_size": V_SOURCE, "target_vocab_size": V_TARGET, "d_embedding": 5, "d_model": 6, "max_len": 10}
+    return RecurrentSeq2SeqConfig(**small | {"pad_id": PAD, "start_id": START, "stop_id": STOP} | options)
 
 
 def new_model(rng, dtype=np.float32, **options):

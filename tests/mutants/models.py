@@ -53,6 +53,18 @@ TABLE = {
         ("the layers are LSTMs, whatever the config says", "CELLS[config.cell](", 'CELLS["lstm"]('),
         ("nothing is dropped between layers", "RecurrentStack(layers, dropout=config.dropout)", "RecurrentStack(layers)"),
     ],
+    "models/recurrent_seq2seq.py": [
+        ("decoding begins anew at each word", "slot.arrays if slot and slot.arrays else", ""),
+        ("states of directions stand in the wrong layers", "arrays.transpose(3, 0, 2, 1, 4)", "arrays.transpose(3, 2, 0, 1, 4)"),
+        ("the encoder reads padding", "mask=source != self.config.pad_id", "mask=None"),
+        ("padded annotations are looked at", "tape, mask=mask, state=state)", "tape, state=state)"),
+        ("a source is always read from the left", 'reverse=config.reads == "right"', "reverse=False"),
+        ("the summary is the first layer's", "-layers[-1].n_states", "0"),
+        ("dot products are scaled", "DotProduct(scale=1.0)", "DotProduct()"),
+    ],
+    "layers/attention/single_head.py": [
+        ("keys are made again for each word", "if state is None:", "if True:"),
+    ],
     "layers/dropout.py": [
         ("positions are not counted among the rows that came before a shard",
          "tape.first_row * math.prod(x.shape[1:-1])", "tape.first_row"),
