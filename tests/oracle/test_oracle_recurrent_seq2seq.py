@@ -44,7 +44,7 @@ class Theirs(torch.nn.Module):
         if config.reads_summary:
             x = torch.cat([x, states[0][-1][:, None].expand(-1, x.shape[1], -1)], -1)
         h, _ = self.decoder(x, states if config.cell == "lstm" else states[0])
-        if config.attention is None:
+        if config.attention == "none":
             return h
         if config.attention == "additive":
             scores = self.w(torch.tanh(self.query(h)[:, :, None] + self.key(y)[:, None]))[..., 0]

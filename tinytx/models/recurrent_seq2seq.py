@@ -57,9 +57,9 @@ class RecurrentSeq2SeqConfig(Settings):
         "both", "from where the encoder reads a source: left; right, so that what it read last is the start of the "
         "sentence (Sutskever et al.); both, with states of R / 2 each (Bahdanau et al.)", choices=("both", "left", "right"),
     )  # fmt: skip
-    attention: str | None = setting(
-        None, "score by which the decoder chooses among the annotations; without it, it knows the encoder's final state "
-        "alone", choices=("additive", "dot", "general"),
+    attention: str = setting(
+        "none", "score by which the decoder chooses among the annotations; with none it knows the encoder's final state "
+        "alone", choices=("none", "additive", "dot", "general"),
     )  # fmt: skip
     reads_summary: bool = setting(False, "whether the decoder reads the encoder's final output at each position")
     max_len: int = setting(512, "tokens in the longest source, and in the longest target that is written", minimum=1)
@@ -79,6 +79,11 @@ class RecurrentSeq2SeqConfig(Settings):
             raise ValueError(f"RecurrentSeq2SeqConfig: {facts}: give an even d_model")
 
     @property
+    def attends(self):
+        """Whether the decoder has attention."""
+        return self.attention != "none"
+
+    @property
     def vocab_size(self):
         """The larger of the two sizes of vocabularies."""
         return max(self.source_vocab_size, self.target_vocab_size)
@@ -96,7 +101,7 @@ class RecurrentEncoder(Layer):
                 return Bidirectional(cell(d_in, width, **draw), cell(d_in, width, reverse=True, **draw))
             return cell(d_in, width, reverse=config.reads == "right", **draw)
 
-        self.has_annotations, self.shape = config.attention is not None, (config.n_layers, 2 if both else 1)
+        self.has_annotations, self.shape = config.attends, (config.n_layers, 2 if both else 1)
         self.token, self.dropout = Embedding(config.source_vocab_size, config.d_embedding, **draw), Dropout(config.dropout)
         self.layers = RecurrentStack([layer(d_in) for d_in in widths(config)], dropout=config.dropout)
 
@@ -139,8 +144,8 @@ class RecurrentDecoder(Layer):
         self.d_summary = r if config.reads_summary else 0
         layers = [cell(d_in, r, **draw) for d_in in (first + self.d_summary, *others)]
         self.layers, self.summary = RecurrentStack(layers, dropout=config.dropout), -layers[-1].n_states
-        self.cross_attention = make_attention(config.attention, r, **draw) if config.attention else None
-        self.combine = Sequential(Linear(2 * r, r, bias=False, **draw), Activation("tanh")) if config.attention else None
+        self.cross_attention = make_attention(config.attention, r, **draw) if config.attends else None
+        self.combine = Sequential(Linear(2 * r, r, bias=False, **draw), Activation("tanh")) if config.attends else None
 
     def forward(self, ids, memory, tape=None, *, mask=None, state=None):
         """Return the vectors (B, T, R) of ids (B, T).
@@ -262,7 +267,7 @@ class RecurrentSeq2Seq(Layer):
             If an id is not in the vocabulary, or shapes do not fit.
         """
         target, memory, source_mask = _checked("target", target), np.asarray(memory), np.asarray(source_mask)
-        n_positions = source_mask.shape[-1] if self.config.attention else 0
+        n_positions = source_mask.shape[-1] if self.config.attends else 0
         expected = (len(target), self.decoder.layers.n_states + n_positions, self.config.d_model)
         check_shape("RecurrentSeq2Seq", "memory", memory, expected, "target of shape", target.shape, "and source_mask")
         mask_shape = (len(target), 1, 1, source_mask.shape[-1])
