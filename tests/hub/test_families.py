@@ -17,6 +17,7 @@ from tinytx.hub.folder import read_config, read_tensors, write_folder  # noqa: E
 from tinytx.layers.low_rank import adapt, adapted_layers, merge, unmerge  # noqa: E402
 from tinytx.models import GPT, T5, Bert, BertConfig, CharRNN, CharRNNConfig, GPTConfig  # noqa: E402
 from tinytx.tasks import HiddenWords, ImageClasses, NextToken, SequenceToSequence, TextClasses  # noqa: E402
+from tinytx.training import load_checkpoint, save_checkpoint  # noqa: E402
 
 GPT2 = HUB_CASES["GPT2LMHeadModel"]
 
@@ -201,7 +202,7 @@ def test_bert_as_it_was_first_published(tmp_path):
 
 @pytest.mark.parametrize("name", ["BertModel", "RobertaModel", "AlbertModel", "ViTModel"])
 def test_a_body_keeps_the_pooler_of_its_folder(name, tmp_path):
-    """A round trip keeps it, and heads for whole texts begin with it, as a copy; what cannot be a pooler is named."""
+    """A folder and a checkpoint keep it; heads for whole texts begin with it, as a copy; what cannot be a pooler is named."""
     config, arrays = written(HUB_CASES[name](), tmp_path / "first")
     pooler = FAMILIES[config["model_type"]].pooler
     arrays |= {f"{pooler}.weight": np.arange(64, dtype=np.float32).reshape(8, 8) / 64, f"{pooler}.bias": np.full(8, 0.1, np.float32)}
@@ -214,7 +215,9 @@ def test_a_body_keeps_the_pooler_of_its_folder(name, tmp_path):
         np.testing.assert_array_equal(again[path].read(), array)
     hidden = np.random.default_rng(0).normal(size=(2, 3, 8))
     expected = np.tanh(hidden[:, 0] @ arrays[f"{pooler}.weight"].T + 0.1)
-    np.testing.assert_allclose(body.pooled(hidden), expected, rtol=1e-6)
+    save_checkpoint(tmp_path, body)
+    for held in (body, load_checkpoint(tmp_path)[0]):
+        np.testing.assert_allclose(held.pooled(hidden), expected, rtol=1e-6)
     task = ImageClasses if name == "ViTModel" else TextClasses
     head = task(body, n_classes=3, pooling="cls", dropout=0.0, rng=np.random.default_rng(0)).head
     np.testing.assert_array_equal(head.pooler.weight.data, body.pooler.weight)

@@ -70,6 +70,7 @@ NEAREST = {
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],
     "data/texts/tagged.py": ["data/texts/test_tagged.py"],
+    "training/checkpoint.py": ["training/test_checkpoint.py", "training/test_freezing.py", "layers/test_low_rank.py", "hub/test_families.py"],
     "training/old_checkpoint.py": ["training/test_old_checkpoint.py", "cli/test_old_checkpoints.py"],
     "training/optimizers/adam.py": ["training/test_optimizers.py"],
     "training/optimizers/base.py": ["training/test_freezing.py", "training/test_optimizers.py", "training/test_groups.py"],

@@ -83,7 +83,9 @@ TABLE = {
     "training/checkpoint.py": [
         ("a file of another format is read as if it were this one",
          'meta.get("format") != FORMAT or', 'meta.get("format") != FORMAT and'),
-        ("a checkpoint does not say that it has branches", '({"low_rank": branches} if branches else {})', "{}"),
+        ("a checkpoint does not say that it has branches", '(("low_rank", branches), ("frozen", frozen))', '(("frozen", frozen),)'),
+        ("a checkpoint thaws what was frozen", '("low_rank", branches), ("frozen", frozen))', '("low_rank", branches),)'),
+        ("a checkpoint drops the pooler", "if isinstance(pooler, Pooler):", "if False:"),
     ],
     "training/loop.py": [
         ("the rate written down is the next step's",

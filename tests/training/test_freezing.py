@@ -10,6 +10,7 @@ from optimizer_twins import Toy, random_gradients, take
 
 from tinytx import ops
 from tinytx.core import Tape
+from tinytx.files import FileError, load_arrays, save_arrays
 from tinytx.layers import linear
 from tinytx.models import GPT, CharRNN, CharRNNConfig, GPTConfig
 from tinytx.tasks import NextToken
@@ -153,6 +154,32 @@ def test_a_resumed_run_thaws_the_same_layers(tmp_path, threads):
     for stop in (2, 6, 7):
         resumed = run(12, stop)
         assert all((array == straight[path]).all() for path, array in resumed.items())
+
+
+def test_a_checkpoint_knows_what_is_frozen(tmp_path):
+    """A run goes on without thawing a parameter, to the bit; a path that the model does not have is named."""
+    config = GPTConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2)
+    ids = np.random.default_rng(0).integers(0, 11, (4, 9))
+    task = NextToken.around(GPT, config, rng=np.random.default_rng(0))
+    frozen = freeze(task, "body.blocks.0.*", "body.token.*")
+    adam = AdamW(task, 0.01)
+    Trainer(task, adam).step(ids[:, :-1], ids[:, 1:])
+    save_checkpoint(tmp_path, task, optimizer=adam)
+    again, state, meta = load_checkpoint(tmp_path)
+    assert meta["frozen"] == [path for path, p in again.named_parameters() if p.frozen] and set(frozen) == set(meta["frozen"])
+    other = AdamW(again, 0.01)
+    other.load_state_dict(state)
+    for model, optimizer in ((task, adam), (again, other)):
+        Trainer(model, optimizer).step(ids[:, :-1], ids[:, 1:])
+    assert all((array == task.state_dict()[path]).all() for path, array in again.state_dict().items())
+    arrays, meta = load_arrays(tmp_path / "checkpoint.npz")
+    for lie in (["body.no.such"], 3, [[1]]):
+        save_arrays(tmp_path / "checkpoint.npz", arrays, meta | {"frozen": lie})
+        with pytest.raises(FileError, match="load_checkpoint: .*do not fit"):
+            load_checkpoint(tmp_path)
+    thaw(again, "*")
+    save_checkpoint(tmp_path, again)
+    assert "frozen" not in load_checkpoint(tmp_path)[2]
 
 
 def test_depths_of_bodies():

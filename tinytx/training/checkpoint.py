@@ -14,6 +14,7 @@ from tinytx.layers.init import Zeros
 from tinytx.layers.low_rank import adapt_to_load, adapted_layers
 from tinytx.models import MODELS
 from tinytx.models.config import check_vouched
+from tinytx.pretrained import Pooler
 from tinytx.state import State
 from tinytx.tasks import TASKS
 from tinytx.tasks.task import Task
@@ -21,7 +22,7 @@ from tinytx.training.old_checkpoint import TASK_OF, upgraded, with_task_settings
 
 FORMAT = 2
 NAME = "checkpoint.npz"
-OWN = ("format", "task", "task_settings", "model", "config", "low_rank")  # names of meta that belong to the checkpoint
+OWN = ("format", "task", "task_settings", "model", "config", "low_rank", "frozen")  # names of meta that are the checkpoint's
 
 
 def save_checkpoint(folder, model, *, optimizer=None, state=None, **meta):
@@ -72,7 +73,11 @@ def save_checkpoint(folder, model, *, optimizer=None, state=None, **meta):
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
     if state is not None:
         arrays |= {f"state.{name}": array for name, array in state.state_dict().items()}
-    kinds |= {"config": asdict(model.config)} | ({"low_rank": branches} if branches else {})
+    pooler = getattr(getattr(model, "body", model), "pooler", None)
+    if isinstance(pooler, Pooler):
+        arrays |= {f"pooler.{name}": array for name, array in pooler._asdict().items()}
+    frozen = [path for path, parameter in model.named_parameters() if parameter.frozen]
+    kinds |= {"config": asdict(model.config)} | {n: x for n, x in (("low_rank", branches), ("frozen", frozen)) if x}
     meta = {"format": FORMAT, **kinds, "fingerprint": fingerprint(), **meta}
     path = Path(folder) / NAME
     save_arrays(path, arrays, meta)
@@ -91,7 +96,7 @@ def load_checkpoint(folder, *, own=None):
     Returns
     -------
     model : Layer
-        The task, made anew around a body of the config, with the weights of the file.
+        The task, made anew around a body of the config, with the weights of the file; what was frozen is frozen.
     optimizer_state : dict of str to array
         For ``Optimizer.load_state_dict``; empty if none was saved.
     meta : dict
@@ -118,7 +123,7 @@ def load_checkpoint(folder, *, own=None):
             "own={'Body': (Body, BodyConfig)} here, --recipe FILE.py in a command"
             + (f"; own names {', '.join(map(str, own))}" if own else "")
         )
-    parts = {"model": {}, "optimizer": {}, "state": {}}
+    parts = {"model": {}, "optimizer": {}, "state": {}, "pooler": {}}
     for name, array in arrays.items():
         part, _, rest = name.partition(".")
         if part not in parts:
@@ -135,6 +140,13 @@ def load_checkpoint(folder, *, own=None):
             model = make(config, rng=np.random.default_rng(0), dtype=_dtype(weights))
         adapt_to_load(model, meta.get("low_rank", {}), weights)
         model.load_state_dict(weights)
+        named = dict(model.named_parameters())
+        for name in meta.get("frozen", ()):
+            named[name].frozen = True
+        if parts["pooler"]:
+            d = getattr(config, "d_model", 0)
+            check_arrays("pooler", {"weight": (d, d), "bias": (d,)}, parts["pooler"])
+            getattr(model, "body", model).pooler = Pooler(**parts["pooler"])
     except (TypeError, ValueError, KeyError) as error:
         raise FileError(f"load_checkpoint: {path}: config and weights do not fit: {_cut(error)}") from error
     return model, parts["optimizer"], meta
