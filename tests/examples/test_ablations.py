@@ -42,6 +42,7 @@ def test_each_change_is_made(example):
     assert LearnedPositions not in set().union(*map(kinds, positions.values()))
     assert isinstance(positions["sinusoidal"].position, SinusoidalPositions) and positions["none"].position is None
     assert isinstance(positions["alibi"].relative, Alibi) and positions["rotary"].blocks[1].attention.f.rotary
+    assert body_of(example, **example.VARIANTS["positions"]["sinusoidal, embeddings times 8"]).token.scale == 8
     modern = body_of(example, **example.MODERN)
     assert not any(path.endswith("bias") for path, _ in modern.named_parameters())
     assert GatedFeedForward in kinds(modern) and modern.blocks[0].attention.f.n_kv_heads == 2
