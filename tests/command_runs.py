@@ -48,6 +48,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "char_rnn": ("--data", "book", TINY_RNN),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
+    "t5_tasks": ("--pairs", "prefixed_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
     "bart": ("--data", "tales", TINY_NOISED),
     "unilm": ("--pairs", "pairs_file", TINY_UNILM),
     "t5_text": ("--data", "tales", TINY_NOISED + " --d-key 8"),
@@ -162,6 +163,15 @@ def pairs_file(tmp_path_factory, numbers):
     """The pairs in a file, tab-separated."""
     path = tmp_path_factory.mktemp("pairs") / "numbers.tsv"
     path.write_text("".join(f"{source}\t{target}\n" for source, target in numbers))
+    return path
+
+
+@pytest.fixture(scope="session")
+def prefixed_file(tmp_path_factory, numbers):
+    """Two tasks in a file, told apart by a prefix: the pairs, and their sources the other way round."""
+    path = tmp_path_factory.mktemp("pairs") / "tasks.tsv"
+    lines = [f"french: {source}\t{target}\nback: {source}\t{' '.join(source.split()[::-1])}\n" for source, target in numbers]
+    path.write_text("".join(lines))
     return path
 
 

@@ -65,6 +65,7 @@ NEAREST = {
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks", "layers/test_mixture_of_experts.py"],
     "recipes/bart.py": ["recipes/test_train_noised.py"],
+    "recipes/t5_tasks.py": ["recipes/test_train_t5_tasks.py"],
     "recipes/unilm.py": ["recipes/test_train_unilm.py"],
     "recipes/t5_text.py": ["recipes/test_train_noised.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],

@@ -33,6 +33,11 @@ TABLE = {
         ("sentences are permuted though nobody asked", "if settings.permute else sentences", "if True else sentences"),
         ("the text to write is permuted, too", "**options), np.concatenate(sentences)", "**options), np.concatenate(given)"),
     ],
+    "recipes/t5_tasks.py": [
+        ("a task is measured on the pairs of all", "[hypotheses[i] for i in own], [pairs[i][1] for i in own]",
+         "hypotheses, [target for _, target in pairs]"),
+        ("a source without a colon is a task", "        if colon:\n", "        if True:\n"),
+    ],
     "recipes/unilm.py": [
         ("there is room for a source alone", "2 * settings.max_len + 2", "settings.max_len + 2"),
         ("the shares of rows may be above 1", "if shares[2] < 0:", "if False:"),

@@ -14,6 +14,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "char_rnn": "a recurrent net that says the next character",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
+    "t5_tasks": "a T5 that learns five small tasks at once",
     "t5_text": "a T5 that says the words cut out of a text",
     "bart": "an encoder-decoder that restores noised texts",
     "unilm": "one stack that reads in three ways, and writes dates",

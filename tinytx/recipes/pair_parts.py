@@ -16,15 +16,27 @@ class Parts(NamedTuple):
     report: str
 
 
-def read_parts(settings):
+def generated_dates(settings):
+    """Return (pairs, one line that says where they come from): as many dates as the settings say."""
+    return date_pairs(settings.dates), counted(settings.dates, "generated date")
+
+
+def read_parts(settings, generate=generated_dates):
     """Return the `Parts` that settings name: each from a file of its own, or all cut out of one file.
+
+    Parameters
+    ----------
+    settings : Settings
+        With those of `tinytx.recipes.pair_texts.PairSettings`.
+    generate : function (settings) -> (pairs, one line that says where they come from)
+        Makes the pairs where no file is named.
 
     Raises
     ------
     ValueError
         If files are named that do not go together, or cannot be read, or a part is empty.
     """
-    pairs, report = _read(settings)
+    pairs, report = _read(settings, generate)
     valid, test = (_read_file(path, settings) for path in (settings.valid, settings.test))
     train, rest = split_pairs(pairs, settings.train_fraction) if valid is None else (pairs, valid.pairs)
     parts = [train, rest, test.pairs] if test else [train, *split_pairs(rest, 0.5)]
@@ -43,17 +55,17 @@ def read_parts(settings):
     return Parts(*parts, everything, "; ".join([report, *(each.report for each in others)]))
 
 
-def _read(settings):
+def _read(settings, generate):
     """Return (pairs, one line that says where they come from)."""
     files = [path for path in (settings.source, settings.target) if path is not None]
     if len(files) == 1 or (files and settings.pairs is not None):
-        raise ValueError("the data: either --pairs FILE, or --source FILE and --target FILE, or none for dates")
+        raise ValueError("the data: either --pairs FILE, or --source FILE and --target FILE, or none for generated pairs")
     if files:
         pairs, _, report = read_aligned(*files, skip_empty=settings.skip_empty)
     elif settings.pairs is not None:
         return _read_file(settings.pairs, settings)[::2]
     else:
-        pairs, report = date_pairs(settings.dates), counted(settings.dates, "generated date")
+        pairs, report = generate(settings)
     return _turned(pairs, settings), report
 
 

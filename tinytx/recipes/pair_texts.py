@@ -8,7 +8,7 @@ from tinytx.data.tokenizers.tokenizer import SPECIAL
 from tinytx.extras import MissingExtra
 from tinytx.metrics import corpus_bleu, exact_match
 from tinytx.pipelines import Translator
-from tinytx.recipes.pair_parts import read_parts
+from tinytx.recipes.pair_parts import generated_dates, read_parts
 from tinytx.recipes.recipe import Prepared, measures_of_the_task
 from tinytx.recipes.settings import MOST_TOKENS, digest
 from tinytx.settings import Settings, setting
@@ -62,7 +62,7 @@ class Kept(NamedTuple):
     pairs: list  # those pairs
 
 
-def prepare_pairs(settings, before, make_config, *, special=SPECIAL):
+def prepare_pairs(settings, before, make_config, *, generate=generated_dates, special=SPECIAL):
     """Return what is `Prepared`: pairs of texts in batches of like lengths; ``kept`` is what is `Kept`.
 
     Parameters
@@ -71,6 +71,8 @@ def prepare_pairs(settings, before, make_config, *, special=SPECIAL):
         With those of `PairSettings` and `LossSettings`, and a ``d_model``.
     before : Before, or None
     make_config : function (settings, tokenizers of both sides) -> config of the model
+    generate : function (settings) -> (pairs, one line that says where they come from)
+        Makes the pairs where no file is named.
     special : tuple of str
         The tokenizers' special tokens.
 
@@ -81,7 +83,7 @@ def prepare_pairs(settings, before, make_config, *, special=SPECIAL):
     """
     if settings.lower and settings.tokenizer == "char":
         raise ValueError("--lower is for words and parts of words, and --tokenizer is char")
-    parts = read_parts(settings)
+    parts = read_parts(settings, generate)
     tokenizers = _tokenizers(settings, parts.train, before, special)
     encoded = [encode_pairs(part, *tokenizers, max_len=settings.max_len) for part in parts[:3]]
     _check_longest(settings, encoded)
