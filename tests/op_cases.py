@@ -241,6 +241,23 @@ def merge(make):
     return both_outputs(OpCase(ops.merge, ops.merge_backward, arrays))
 
 
+def logistic_rows(make):
+    """Rows that occur several times, and places where nothing is asked."""
+    n, k, v, d = make.sizes(4)
+    rows, labels = make.integers(-1, v - 1, (n, k)), make.integers(0, 1, (n, k))
+    rows[0, 0] = 0  # one that is asked
+    options = {"count": make.choice(None, 50)}
+
+    def forward(h, table):
+        loss, saved = ops.logistic_rows(h, table, rows, labels, **options)
+        return np.asarray(loss, h.dtype), saved
+
+    arrays = {"h": make.array(n, d), "table": make.array(v, d)}
+    case = OpCase(forward, ops.logistic_rows_backward, arrays, batch=("h",))
+    case.facts = options | {"rows": rows, "labels": labels}
+    return case
+
+
 def tsne(make, exaggeration=1.0):
     n = make.sizes(1)[0] + 2
     near = np.abs(make.array(n, n)) * (1 - np.eye(n))
@@ -256,7 +273,7 @@ def tsne(make, exaggeration=1.0):
     return case
 
 
-LOSSES = ("cross_entropy", "linear_cross_entropy", "kl_divergence", "tsne")  # y is a number, and so is its gradient
+LOSSES = ("cross_entropy", "linear_cross_entropy", "kl_divergence", "logistic_rows", "tsne")  # y is a number, and so is its gradient
 OPS = recurrent_cases(ops) | {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),
@@ -295,6 +312,7 @@ OPS = recurrent_cases(ops) | {
     "linear_cross_entropy": linear_cross_entropy,
     "kl_divergence": kl_divergence,
     "kl_divergence smoothed": lambda make: kl_divergence(make, smoothing=0.2),
+    "logistic_rows": logistic_rows,
     "scale": scale,
     "merge": merge,
     "tsne": tsne,

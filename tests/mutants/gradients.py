@@ -244,6 +244,17 @@ TABLE = {
          "cross_entropy_backward(dloss, loss_saved)",
          "cross_entropy_backward(dloss, loss_saved._replace(count=len(loss_saved.targets)))"),
     ],
+    "ops/logistic_rows.py": [
+        ("a row's gradient assigned", "= for +=", "logistic_rows", "dtable[j, d] += g", "dtable[j, d] = g"),
+        ("h's gradient of the last row only", "= for +=", "logistic_rows", "dh[n, d] += g", "dh[n, d] = g"),
+        ("labels forgotten", "missing term", "logistic_rows", "sigma - h.dtype.type(label)", "sigma"),
+        ("labels exchanged", "sign", "logistic_rows", "sigma - h.dtype.type(label)", "sigma - h.dtype.type(1 - label)"),
+        ("sigma of the score's size", "wrong operand", "logistic_rows", "(h.dtype.type(1) if s > 0 else e)", "h.dtype.type(1)"),
+        ("1/N forgotten", "factor", "logistic_rows", "dloss) / count)", "dloss))"),
+        ("a place where nothing is asked", "mask", "logistic_rows", "if j != NONE:\n                g = scale", "if j > NONE - 9:\n                g = scale"),
+        ("the last row forgotten", "off by one", "logistic_rows", "for k in range(rows.shape[1]):\n            j = rows[n, k]\n            if j != NONE:\n                g = scale", "for k in range(rows.shape[1] - 1):\n            j = rows[n, k]\n            if j != NONE:\n                g = scale"),
+        ("every row gets the first vector's", "wrong operand", "logistic_rows", "g * h[n, d]", "g * h[0, d]"),
+    ],
     "ops/kl_divergence.py": [
         ("spread over all V words", "wrong constant", "kl_divergence smoothed",
          "s = _spread(label_smoothing, logits.shape[-1])", "s = label_smoothing / logits.shape[-1]"),

@@ -17,6 +17,7 @@ def vit(m, **options):
 LOGITS = 3.0 * np.random.default_rng(0).permuted(np.tile(np.arange(4.0), (2, 3, 1)), axis=-1) / 4 + 0.1 * _draw(2, 3, 4)  # far from ties
 CHOSEN = np.random.default_rng(1).integers(0, 4, (2, 3, 2))
 SLOTS = np.array([4, 0, 4, 5, 1])
+ASKED, LABELS = [[0, 2, -1], [2, 2, 1]], [[1, 0, 1], [0, 1, 0]]
 
 
 def mixture(m):
@@ -36,5 +37,8 @@ PROBLEMS = {
     "route as they are": lambda m: pair(lambda x: m.route(x, 2, renormalise=False), m.route_backward, LOGITS),
     "balance": lambda m: pair(lambda x: m.balance(x, CHOSEN), m.balance_backward, _draw(2, 3, 4)),
     "add_rows": lambda m: pair(lambda x, w: m.add_rows(x, w, SLOTS), m.add_rows_backward, _draw(5, 4), _draw(3, 2)),
+    "logistic_rows": lambda m: pair(
+        lambda h, table: m.logistic_rows(h, table, ASKED, LABELS), m.logistic_rows_backward, _draw(2, 4), _draw(3, 4)
+    ),
     "MixtureOfExperts": lambda m: mixture(m),
 }

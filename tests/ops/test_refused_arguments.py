@@ -69,6 +69,7 @@ CALLS = {
         x=X, weight=W, targets=[0, 3], ignore_index=-1, label_smoothing=0.1, count=3, chunk=5
     ),
     "kl_divergence": dict(logits=X, targets=[0, 2], pad_id=1, label_smoothing=0.1, count=3),
+    "logistic_rows": dict(h=X, table=W[:, :3], rows=[[0, 2], [1, -1]], labels=[[1, 0], [0, 0]], count=3),
     "count_targets": dict(targets=[0, 2], ignore_index=-1),
     "affinities": dict(x=W, perplexity=1.0),
     "alibi": dict(queries=[3], keys=[0, 1, 2, 3], n_heads=3, dtype=np.float32),
@@ -110,7 +111,7 @@ MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths":
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
-KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts"), IDS)
+KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
 KINDS |= dict.fromkeys(("first_row", "start", "max_len", "n_rows", "n_columns", "size", "n_experts", "n_chosen", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
@@ -177,6 +178,9 @@ RANGES = [
     ("kl_divergence", "label_smoothing", (-0.1, 1)),
     ("kl_divergence", "count", (-1,)),
     ("kl_divergence", "targets", ([0, 3], [-1, 0], 0)),
+    ("logistic_rows", "rows", ([[3, 0], [0, 0]], [[0, 0], [-2, 0]], [[0, 0]], [0, 1], 0)),
+    ("logistic_rows", "labels", ([[2, 0], [0, 0]], [[0, 0], [-1, 0]], [[0, 0]], [0, 1], 0)),
+    ("logistic_rows", "count", (0, -1)),
     ("count_targets", "ignore_index", (2**63,)),
     ("embedding", "ids", ([3], [-1], np.array([2**63], np.uint64))),
     ("select_rows", "rows", ([2], [[0]], 0)),

@@ -151,6 +151,17 @@ def kl_divergence(case):
     return loss
 
 
+def logistic_rows(case):
+    rows, labels = (torch.tensor(case.facts[name]) for name in ("rows", "labels"))
+
+    def loss(h, table):
+        asked, scores = rows >= 0, (h[:, None] * table[rows.clamp(min=0)]).sum(-1)
+        total = F.binary_cross_entropy_with_logits(scores[asked], labels[asked].to(h.dtype), reduction="sum")
+        return total / (case.facts["count"] or len(h))
+
+    return loss
+
+
 def tsne(case):
     """The divergence as its definition has it; what exaggeration adds is written out."""
     p, exaggeration = (torch.tensor(case.facts[name]) for name in ("p", "exaggeration"))
@@ -218,6 +229,7 @@ ORACLES = {
     "cross_entropy": cross_entropy,
     "linear_cross_entropy": linear_cross_entropy,
     "kl_divergence": kl_divergence,
+    "logistic_rows": logistic_rows,
     "tsne": tsne,
     "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,

@@ -26,6 +26,7 @@ from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
 from tinytx.ops.linear import linear, linear_backward
 from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
+from tinytx.ops.logistic_rows import logistic_rows, logistic_rows_backward
 from tinytx.ops.lstm import lstm, lstm_backward
 from tinytx.ops.merge import merge, merge_backward
 from tinytx.ops.mlstm import mlstm, mlstm_backward
@@ -84,6 +85,8 @@ __all__ = [
     "linear_backward",
     "linear_cross_entropy",
     "linear_cross_entropy_backward",
+    "logistic_rows",
+    "logistic_rows_backward",
     "lstm",
     "lstm_backward",
     "merge",

@@ -28,6 +28,8 @@ from tinytx.ops.plain_losses import (  # noqa: F401
     kl_divergence_backward,
     linear_cross_entropy,
     linear_cross_entropy_backward,
+    logistic_rows,
+    logistic_rows_backward,
     tsne,
     tsne_backward,
 )

@@ -65,6 +65,23 @@ def kl_divergence_backward(dloss, saved):
     return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (4), (5)
 
 
+def logistic_rows(h, table, rows, labels, *, count=None):
+    """Return the mean over vectors of sum_k [ln(1 + e^s_k) - t_k s_k], without the rows that are -1."""
+    rows, labels = np.asarray(rows), np.asarray(labels)
+    s = np.einsum("nd,nkd->nk", h, table[rows])  # (1)
+    asked = (rows >= 0) / h.dtype.type(len(h) if count is None else count)
+    return np.sum(asked * (np.logaddexp(0, s) - labels * s)), (h, table, rows, labels, s, asked)  # (2)
+
+
+def logistic_rows_backward(dloss, saved):
+    """Return (dh, dtable)."""
+    h, table, rows, labels, s, asked = saved
+    g = dloss * asked * (1 / (1 + np.exp(-s)) - labels)  # (3)
+    dtable = np.zeros_like(table)
+    np.add.at(dtable, rows, g[:, :, None] * h[:, None])  # (5); what is added to row -1 is 0
+    return np.einsum("nk,nkd->nd", g, table[rows]), dtable  # (4)
+
+
 def tsne(y, p, *, exaggeration=1.0):
     """Return the divergence of the map y, (N, 2), from the nearness p, (N, N)."""
     difference = y[:, None] - y[None]  # (N, N, 2)
