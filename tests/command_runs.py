@@ -32,6 +32,7 @@ TINY_RNN = (
     "--d-embedding 4 --d-model 8 --length 8 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
     "--eval-batches 1 --decay-steps 40"
 )
+TINY_NPLM = TINY_RNN.replace("--d-model 8", "--d-hidden 8 --min-count 1")
 TINY_NOISED = (
     "--d-model 16 --n-heads 2 --n-encoder-layers 1 --n-decoder-layers 1 --d-ff 32 --max-len 20 --row-len 19 --min-count 1 "
     "--batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 --log-every 5 --eval-batches 1 "
@@ -46,6 +47,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
     "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
     "char_rnn": ("--data", "book", TINY_RNN),
+    "nplm": ("--data", "book", TINY_NPLM),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
     "t5_tasks": ("--pairs", "prefixed_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),

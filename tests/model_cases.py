@@ -11,6 +11,7 @@ from tinytx.core import Layer
 from tinytx.data import hidden_three_ways
 from tinytx.models import (
     GPT,
+    NPLM,
     T5,
     Albert,
     AlbertConfig,
@@ -23,6 +24,7 @@ from tinytx.models import (
     LlamaConfig,
     ModernBert,
     ModernBertConfig,
+    NPLMConfig,
     RecurrentSeq2Seq,
     T5Config,
     Transformer,
@@ -114,6 +116,12 @@ def char_rnn(dtype):
     return case(NextToken, CharRNN, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
+def nplm(dtype, **options):
+    config = NPLMConfig(11, d_embedding=3, d_hidden=5, dropout=0.2, **options)
+    ids = np.random.default_rng(2).integers(0, 11, (4, 7))
+    return case(NextToken, NPLM, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
 def llama(dtype, **options):
     config = LlamaConfig(11, max_len=9, d_model=6, n_heads=4, n_layers=2, d_ff=7, d_key=4, rope_base=3.0, dropout=0.2, **options)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
@@ -191,6 +199,8 @@ MODEL_CASES = {
     "llama as GLM": lambda dtype: llama(dtype, rope_share=0.5, rope_neighbours=True, rope_factor=3.0, rope_scaling="yarn"),
     "modernbert": modernbert,
     "llama experts": lambda dtype: llama(dtype, n_experts=3, balance=0.7),
+    "nplm": nplm,
+    "nplm without direct connections": lambda dtype: nplm(dtype, n=3, direct=False),
     "recurrent_seq2seq": recurrent_seq2seq,
     "recurrent_seq2seq additive": lambda dtype: recurrent_seq2seq(dtype, attention="additive", cell="gru", n_layers=2),
     "recurrent_seq2seq general": lambda dtype: recurrent_seq2seq(dtype, attention="general", reads="right", reads_summary=True),

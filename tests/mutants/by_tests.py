@@ -68,6 +68,8 @@ NEAREST = {
     "recipes/t5_tasks.py": ["recipes/test_train_t5_tasks.py"],
     "recipes/unilm.py": ["recipes/test_train_unilm.py"],
     "recipes/t5_text.py": ["recipes/test_train_noised.py"],
+    "recipes/nplm.py": ["recipes/test_train_nplm.py"],
+    "recipes/texts.py": ["recipes/test_train_nplm.py", "recipes/test_train_gpt.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],
     "data/texts/tagged.py": ["data/texts/test_tagged.py"],

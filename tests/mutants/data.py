@@ -43,6 +43,13 @@ TABLE = {
         ("the shares of rows may be above 1", "if shares[2] < 0:", "if False:"),
         ("every row is read from sequence to sequence", '"shares": shares}', '"shares": (0, 0, 1)}'),
     ],
+    "recipes/nplm.py": [
+        ("the vocabulary knows what is held out", "from_texts([train]", "from_texts([train, validation]"),
+        ("trigrams are counted in the text that they guess", "ngram_loss(text.train,", "ngram_loss(text.validation,"),
+    ],
+    "recipes/texts.py": [
+        ("the text that validates is trained on", "texts[0][:n_train], texts", "texts[0], texts"),
+    ],
     "recipes/reviews.py": [
         ("the vocabulary knows what is held out", "[text for text, _ in parts[0]]", "[text for part in parts for text, _ in part]"),
         ("classes are exchanged", "paths = settings.negative, settings.positive", "paths = settings.positive, settings.negative"),

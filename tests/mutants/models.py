@@ -65,6 +65,15 @@ TABLE = {
     "layers/attention/single_head.py": [
         ("keys are made again for each word", "if state is None:", "if True:"),
     ],
+    "models/nplm.py": [
+        ("the newest word stands first", "n_before + 1, axis=1)", "n_before + 1, axis=1)[..., ::-1]"),
+        ("the state keeps the first words", "words[:, words.shape[1] - n_before :]", "words[:, :n_before]"),
+        ("a missing word is word 0", "np.full((len(ids), n_before), self.config.vocab_size)", "np.zeros((len(ids), n_before), int)"),
+        ("words get no gradient through the direct connections", "through + dx if self.config.direct", "through if self.config.direct"),
+        ("the 1 is taken for the last hidden unit", "dy[..., -d_hidden - 1 : -1]", "dy[..., -d_hidden:]"),
+        ("a text may hold the id of a missing word", 'check_ids("NPLM", ids, self.config.vocab_size)',
+         'check_ids("NPLM", ids, self.config.vocab_size + 1)'),
+    ],
     "layers/dropout.py": [
         ("positions are not counted among the rows that came before a shard",
          "tape.first_row * math.prod(x.shape[1:-1])", "tape.first_row"),

@@ -136,7 +136,7 @@ def test_what_a_resumed_run_cannot_change(refused, finished, flags, named):
         ({"settings": {"stepz": 3}}, "stepz"),
         ({"settings": {"batch_size": "many"}}, "--batch-size is 'many'"),
         ({"settings": {"lr": float("1e999")}}, "--lr is inf"),
-        ({"tokenizer": None}, "CharTokenizer"),
+        ({"tokenizer": None}, "None is not what a tokenizer's to_dict returns"),
         ({"tokenizer": {"kind": "characters", "characters": "ab"}}, "not trained on; it knows 'ab'"),
     ],
 )

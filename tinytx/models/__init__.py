@@ -6,6 +6,7 @@ from tinytx.models.char_rnn import CharRNN, CharRNNConfig
 from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.llama import Llama, LlamaConfig
 from tinytx.models.modernbert import ModernBert, ModernBertConfig
+from tinytx.models.nplm import NPLM, NPLMConfig
 from tinytx.models.recurrent_seq2seq import RecurrentSeq2Seq, RecurrentSeq2SeqConfig
 from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
@@ -19,6 +20,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "gpt": (GPT, GPTConfig),
     "llama": (Llama, LlamaConfig),
     "modernbert": (ModernBert, ModernBertConfig),
+    "nplm": (NPLM, NPLMConfig),
     "recurrent_seq2seq": (RecurrentSeq2Seq, RecurrentSeq2SeqConfig),
     "t5": (T5, T5Config),
     "transformer": (Transformer, TransformerConfig),

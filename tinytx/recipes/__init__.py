@@ -12,6 +12,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "gpt_modern": "the same with the parts of a Llama",
     "few_shot": "a GPT that learns a rule from examples in its context",
     "char_rnn": "a recurrent net that says the next character",
+    "nplm": "a network that reads four words and says the next",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
     "t5_tasks": "a T5 that learns five small tasks at once",

@@ -35,7 +35,7 @@ def make_optimizer(model, settings, *, peak=None):
     ----------
     model : Layer
     settings : Settings
-        With those of `OptimizerSettings`, ``steps`` and ``d_model``.
+        With those of `OptimizerSettings`, and ``steps``.
     peak : float, optional
         The largest learning rate, in place of ``lr``.
     """
@@ -44,8 +44,7 @@ def make_optimizer(model, settings, *, peak=None):
     if settings.schedule == "constant":
         schedule = dataclasses.replace(schedule, floor=peak)
     elif settings.schedule == "inverse-sqrt":
-        root = math.sqrt(settings.d_model * settings.warmup)
-        schedule = WarmupInverseSqrt(settings.d_model, settings.warmup, peak * root)
+        schedule = WarmupInverseSqrt(1, settings.warmup, peak * math.sqrt(settings.warmup))
     cls = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
     groups = [("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else []
     betas, decay = (settings.beta1, settings.beta2), settings.weight_decay

@@ -1,10 +1,10 @@
-"""What recipes share whose model says the next character of a text."""
+"""What recipes share whose model says the next character, or word, of a text."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.data import CharTokenizer, builtin_corpus, read_text, split, windows
+from tinytx.data import CharTokenizer, Tokenizer, builtin_corpus, read_text, split, tokenizer_from_dict, windows
 from tinytx.pipelines import Writer
 from tinytx.pipelines.texts import encode_known
 from tinytx.progress import tracked
@@ -38,20 +38,25 @@ class TextSettings(Settings):
 
 
 class Text(NamedTuple):
-    """A text as ids of its characters.
+    """A text as ids of its characters or words.
 
     Attributes
     ----------
-    tokenizer : CharTokenizer
+    tokenizer : Tokenizer
     train, validation : integers (n,)
     """
 
-    tokenizer: CharTokenizer
+    tokenizer: Tokenizer
     train: np.ndarray
     validation: np.ndarray
 
 
-def prepare_text(settings, before, config, make_batch, *, size, length=None, **options):
+def all_characters(train, validation):
+    """Return the tokenizer of the characters of two texts."""
+    return CharTokenizer.from_text(train + validation)
+
+
+def prepare_text(settings, before, config, make_batch, *, size, length=None, vocabulary=all_characters, **options):
     """Return what is `tinytx.recipes.Prepared`, ``kept`` being a `Text`.
 
     Parameters
@@ -67,6 +72,8 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, **o
         Tokens in a row of a batch.
     length : int, optional
         Tokens in a row of a validation, if it is not ``size``.
+    vocabulary : function (train, validation) -> Tokenizer
+        Of the text that is trained on, and of the text that validates.
     **options
         Other fields of `Prepared`: ``carries``.
 
@@ -77,16 +84,17 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, **o
     """
     texts = [builtin_corpus() if settings.data is None else read_text(settings.data)]
     texts += [] if settings.valid is None else [read_text(settings.valid)]
-    whole = "".join(texts)
-    tokenizer = CharTokenizer.from_dict(before.meta.get("tokenizer")) if before else CharTokenizer.from_text(whole)
-    places = [settings.data or "the text", settings.valid]
-    ids = [encode_known(tokenizer, text, place) for text, place in zip(texts, places, strict=False)]
-    text = Text(tokenizer, *(ids if settings.valid else split(*ids, settings.train_fraction)))
+    parts, places = texts, [settings.data or "the text", settings.valid or settings.data or "the text"]
+    if not settings.valid:
+        n_train = len(split(np.arange(len(texts[0])), settings.train_fraction)[0])
+        parts = [texts[0][:n_train], texts[0][n_train:]]
+    tokenizer = tokenizer_from_dict(before.meta.get("tokenizer")) if before else vocabulary(*parts)
+    text = Text(tokenizer, *(encode_known(tokenizer, part, place) for part, place in zip(parts, places, strict=True)))
     make_batch(text.train, 0)  # raises an error where the text is too short
     inputs, targets = windows(text.validation, length or size)
     n = -(-len(inputs) // ROWS)
     line = (
-        f"Text: {settings.data or 'the Python language reference'}, {counted(len(whole), 'character')}, "
+        f"Text: {settings.data or 'the Python language reference'}, {counted(len(text.train) + len(text.validation), tokenizer.unit)}, "
         f"{tokenizer.vocab_size} distinct; {len(text.train):,} to train on, {len(text.validation):,} to validate"
     )
     return Prepared(
@@ -101,12 +109,12 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, **o
     )
 
 
-def print_sample(run, prepared):
+def print_sample(run, prepared, n_tokens=300):
     """Print a text that the trained model writes; return the command that lets it write another."""
     tokenizer, rng = prepared.kept.tokenizer, np.random.default_rng(run.settings.seed)
-    writing = Writer(run.trainer.model, tokenizer).write(n_tokens=300, temperature=0.8, rng=rng)
-    _, *texts = tracked(writing, "character", 301)
+    writing = Writer(run.trainer.model, tokenizer).write(n_tokens=n_tokens, temperature=0.8, rng=rng)
+    _, *texts = tracked(writing, tokenizer.unit, n_tokens + 1)
     print(f"\n--- a sample ---\n{''.join(texts).strip()}\n----------------\n")
-    prompt = ["--prompt", "The "] if set("The ") <= set(tokenizer.characters) else []
+    prompt = [] if tokenizer.unknown("The ") else ["--prompt", "The "]
     recipe = ["--recipe", run.name] if run.name.endswith(".py") else []
     return command("sample", run.folder, *prompt, *recipe)
