@@ -105,7 +105,7 @@ TABLE = {
     ],
     "recipes/rates.py": [
         ("the inverse square root's peak is not the rate that was given",
-         "settings.warmup, peak * root)", "settings.warmup, peak)"),
+         "peak * math.sqrt(settings.warmup))", "peak)"),
         ("the rate that is said is that of the step after", 'f"{rate(turn):.3g}', 'f"{rate(turn + 1):.3g}'),
     ],
 }  # fmt: skip
