@@ -32,10 +32,13 @@ from tinytx.models import (
     UnilmConfig,
     ViT,
     ViTConfig,
+    Word2Vec,
+    Word2VecConfig,
 )
 from tinytx.tasks import (
     HiddenWords,
     ImageClasses,
+    NearbyWords,
     NextToken,
     SequenceToSequence,
     Spans,
@@ -120,6 +123,13 @@ def nplm(dtype, **options):
     config = NPLMConfig(11, d_embedding=3, d_hidden=5, dropout=0.2, **options)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
     return case(NextToken, NPLM, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
+def word2vec(dtype, **settings):
+    """Words and rows that occur several times; no word and no row in some places."""
+    rng = np.random.default_rng(2)
+    contexts, rows = rng.integers(-1, 11, (5, 4)), rng.integers(-1, 10, (5, 3))
+    return case(NearbyWords, Word2Vec, Word2VecConfig(11, 6), (contexts, rows, rng.integers(0, 2, (5, 3))), dtype, **settings)
 
 
 def llama(dtype, **options):
@@ -210,5 +220,7 @@ MODEL_CASES = {
     "unilm": unilm,
     "vit": vit,
     "vit simple": lambda dtype: vit(dtype, ViTConfig.simple, "mean"),
+    "word2vec": word2vec,
+    "word2vec tree": lambda dtype: word2vec(dtype, tree=True),
     "t5 v1.1": lambda dtype: t5(dtype, **V1_1),
 }

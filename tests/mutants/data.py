@@ -1,6 +1,11 @@
 """Mistakes in data, metrics and decoding."""
 
 TABLE = {
+    "data/huffman.py": [
+        ("rare words lie near the root", "(a + b, node)", "(0, node)"),
+        ("both children have one code", "turn[right] = 1", "turn[right] = 0"),
+        ("the way begins above the word", "way[::-1]", "way"),
+    ],
     "data/batches/labelled_batches.py": [
         ("padding has a class", "for row in chosen], IGNORE)", "for row in chosen], self.pad_id)"),
         ("labels stand beside other rows", "self.labels[chosen]", "self.labels[: len(chosen)]"),

@@ -65,6 +65,13 @@ TABLE = {
     "layers/attention/single_head.py": [
         ("keys are made again for each word", "if state is None:", "if True:"),
     ],
+    "models/word2vec.py": [
+        ("no word counts as word 0", "mask=contexts >= 0", "mask=contexts >= -1"),
+    ],
+    "tasks/nearby_words.py": [
+        ("the second table gets no gradient", "        self.output.add_grad(doutput, fresh=True)\n", ""),
+        ("a tree has a node for each word", "self.vocab_size - self.tree)", "self.vocab_size)"),
+    ],
     "models/nplm.py": [
         ("the newest word stands first", "n_before + 1, axis=1)", "n_before + 1, axis=1)[..., ::-1]"),
         ("the state keeps the first words", "words[:, words.shape[1] - n_before :]", "words[:, :n_before]"),

@@ -1,6 +1,13 @@
 """Mistakes in operations and in what kernels are made of."""
 
 TABLE = {
+    "ops/logistic_rows.py": [
+        ("descent climbs", "g = -rate * _slope", "g = rate * _slope"),
+        ("a row changes before its share goes to the words", "dh[d] += g * before", "dh[d] += g * (before + g * h[d])"),
+        ("words of a mean get the whole gradient, as in word2vec.c", "words[i, d] += share * dh[d]", "words[i, d] += dh[d]"),
+        ("a mean is over places, not over words", "max(1, size))", "contexts.shape[1])"),
+        ("a loss of large scores is rounded away", "signed = s if labels[n, k] == 0 else -s", "signed = s"),
+    ],
     "ops/patches.py": [
         ("patches are told column by column", "squares.transpose(0, 1, 3, 5, 2, 4)", "squares.transpose(0, 3, 1, 5, 2, 4)"),
         ("a pixel's channels lie beside each other", "squares.transpose(0, 1, 3, 5, 2, 4)", "squares.transpose(0, 1, 3, 2, 4, 5)"),

@@ -1,6 +1,19 @@
 """Mistakes in what a training run is made of: gradients, optimisers, schedules, files."""
 
 TABLE = {
+    "training/word2vec.py": [
+        ("a window goes on into the sentence after", "t < reach and ids[high + 1] != NONE", "t < reach"),
+        ("every window is as wide as it can be", "reach = 1 + (np.int64(hash_row(key, np.uint64(t))) * window >> 32)", "reach = window"),
+        ("a word is in its own context", "            if s != t:\n", "            if True:\n"),
+        ("the word itself is a negative", "(NONE if drawn == word else drawn)", "drawn"),
+        ("negatives are drawn by count", "np.cumsum(self.counts**0.75)", "np.cumsum(self.counts)"),
+        ("all examples of a text have the same negatives", "np.uint64(number) * np.uint64(rows.shape[0]) + ", ""),
+        ("the paper's probability, which is smaller", "np.sqrt(ratio) + ratio, 1.0)", "np.sqrt(ratio), 1.0)"),
+        ("every epoch draws what the first drew", "[self.seed, number, start]", "[self.seed, start]"),
+        ("places of an earlier context are words of this one", "            contexts[n, column:] = NONE\n", ""),
+        ("a tree's words are asked as turns of the root alone", "rows[k], labels[k] = nodes[word, k], turns[word, k]",
+         "rows[k], labels[k] = nodes[word, 0], turns[word, 0]"),
+    ],
     "parameter.py": [
         ("the second contribution is added into an array of the caller's",
          "dparameter if fresh else dparameter.copy()", "dparameter"),

@@ -12,6 +12,7 @@ from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
 from tinytx.models.unilm import Unilm, UnilmConfig
 from tinytx.models.vit import ViT, ViTConfig
+from tinytx.models.word2vec import Word2Vec, Word2VecConfig
 
 MODELS = {  # name in a checkpoint -> model and config
     "albert": (Albert, AlbertConfig),
@@ -26,6 +27,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "transformer": (Transformer, TransformerConfig),
     "unilm": (Unilm, UnilmConfig),
     "vit": (ViT, ViTConfig),
+    "word2vec": (Word2Vec, Word2VecConfig),
 }
 
 __all__ = ["MODELS", *(part.__name__ for pair in MODELS.values() for part in pair)]

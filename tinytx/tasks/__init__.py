@@ -2,6 +2,7 @@
 
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.image_classes import ImageClasses
+from tinytx.tasks.nearby_words import NearbyWords
 from tinytx.tasks.next_token import NextToken
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
 from tinytx.tasks.spans import Spans
@@ -14,6 +15,7 @@ from tinytx.tasks.unified_words import UnifiedWords
 TASKS = {  # name in a checkpoint -> task
     "hidden_words": HiddenWords,
     "image_classes": ImageClasses,
+    "nearby_words": NearbyWords,
     "next_token": NextToken,
     "sequence_to_sequence": SequenceToSequence,
     "spans": Spans,
@@ -26,6 +28,7 @@ TASKS = {  # name in a checkpoint -> task
 __all__ = [
     "HiddenWords",
     "ImageClasses",
+    "NearbyWords",
     "NextToken",
     "SequenceToSequence",
     "Spans",

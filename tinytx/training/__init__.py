@@ -7,6 +7,7 @@ from tinytx.training.optimizers import LAMB, SGD, Adam, AdamW, Lookahead, Optimi
 from tinytx.training.optimizers.groups import by_depth, freeze, layerwise, thaw
 from tinytx.training.schedules import SlantedTriangular, WarmupCosine, WarmupInverseSqrt
 from tinytx.training.trainer import NotFiniteError, Trainer
+from tinytx.training.word2vec import WordExamples, descend_words
 
 __all__ = [
     "Adam",
@@ -22,8 +23,10 @@ __all__ = [
     "Trainer",
     "WarmupCosine",
     "WarmupInverseSqrt",
+    "WordExamples",
     "average_checkpoints",
     "by_depth",
+    "descend_words",
     "fit",
     "freeze",
     "layerwise",
