@@ -15,11 +15,11 @@ FROM_DATA = ("source_vocab_size", "target_vocab_size", "pad_id", "start_id", "st
 
 
 class TransformerSettings(PairSettings):
-    """Which pairs are learned, what their tokens are, and which matrices are one."""
+    """Which pairs are learned, what their tokens are, and which layers share a matrix."""
 
     tied: str | None = setting(
-        None, "which matrices are one: both embeddings and the head; the target's and the head; none (if not given, as "
-        "many as the vocabularies allow)", choices=("three-way", "two-way", "none"),
+        None, "which layers share a matrix: both embeddings and the head; the target's embedding and the head; none (if "
+        "not given, as many as the vocabularies allow)", choices=("three-way", "two-way", "none"),
     )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ SETTINGS = extended(
 
 
 def transformer_config(settings, tokenizers):
-    """Return the config of a Transformer; as many matrices are one as the vocabularies allow, if nothing was chosen."""
+    """Return the config of a Transformer; if nothing was chosen, as many layers share a matrix as the vocabularies allow."""
     if settings.tied == "three-way" and not settings.shared_vocabulary:
         raise ValueError("--tied three-way makes one table of both embeddings: it needs --shared-vocabulary")
     source, target = tokenizers

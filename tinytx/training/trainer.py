@@ -161,7 +161,7 @@ class Trainer:
         batches = list(batches)  # they are gone through twice
         place = "Trainer: evaluate"
         if not batches:
-            raise ValueError(f"{place}: there are no batches: the mean over nothing is no loss")
+            raise ValueError(f"{place}: there are no batches, expected at least one to take the mean loss of")
         for number, batch in enumerate(batches):
             _check_rows(f"{place}: batch {number}", batch)
         count = sum(self.model.count(*batch) for batch in batches)
@@ -258,6 +258,6 @@ def _check_rows(place, batch):
 
 
 def _check_count(place, count):
-    """Raise ValueError where nothing counts, or less than nothing: no mean can be taken."""
+    """Raise ValueError unless a number of targets is finite, and above 0: the loss is a mean over them."""
     if not (np.isfinite(count) & np.greater_equal(count, 0)).all() or not np.any(count):
-        raise ValueError(f"{place}: by the model's count there are {count} targets: the mean over nothing is no loss")
+        raise ValueError(f"{place}: by the model's count there are {count} targets, expected at least one to take the mean loss of")
