@@ -75,3 +75,11 @@ def test_a_mutant_that_raises_an_error_is_not_found():
     """And ends no run: the operation inside refuses the shape."""
     mutant = replace(named("layers/relative_bias.py", "heads and queries exchanged"), new="dy[0].transpose(2, 1, 0)")
     assert examine(mutant)["verdict"] == "raises"
+
+
+def test_a_mistake_in_a_loop_reaches_the_loops_that_call_it():
+    """Catches a caller that stays compiled with the function as it was."""
+    mutant = Mutant("twice the mean", "ops/layer_norm.py", "return mu / scale,", "return mu / scale * 2,")
+    huge = np.array([[1e30, -1e30, 2e30]], np.float32)
+    weight, bias = np.ones(3, np.float32), np.zeros(3, np.float32)
+    assert not np.array_equal(load(mutant).layer_norm(huge, weight, bias)[0], ops.layer_norm(huge, weight, bias)[0])
