@@ -24,6 +24,7 @@ TINY_TRANSFORMER = (
     "--n-decoder-layers 1 --d-ff 32 --max-len 9 --max-tokens 60 --dropout 0.1 --label-smoothing 0 --lr 1e-2 --warmup 3 "
     "--threads 2 --eval-every 7 --log-every 5 --eval-batches 1 --report-pairs 9 --decay-steps 40"
 )
+TINY_RECURRENT = TINY_TRANSFORMER.replace("--n-heads 2 --n-encoder-layers 1 --n-decoder-layers 1 --d-ff 32", "--d-embedding 8")
 TINY_BERT = (
     "--d-model 16 --n-heads 2 --n-layers 1 --max-len 8 --batch-size 4 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 "
     "--log-every 5 --eval-batches 1 --decay-steps 40"
@@ -48,6 +49,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
     "char_rnn": ("--data", "book", TINY_RNN),
     "nplm": ("--data", "book", TINY_NPLM),
+    "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
     "t5_tasks": ("--pairs", "prefixed_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),

@@ -69,6 +69,7 @@ NEAREST = {
     "tasks/task.py": ["tasks", "layers/test_mixture_of_experts.py"],
     "recipes/bart.py": ["recipes/test_train_noised.py"],
     "recipes/t5_tasks.py": ["recipes/test_train_t5_tasks.py"],
+    "recipes/recurrent_seq2seq.py": ["recipes/test_train_recurrent_seq2seq.py"],
     "recipes/unilm.py": ["recipes/test_train_unilm.py"],
     "recipes/t5_text.py": ["recipes/test_train_noised.py"],
     "recipes/nplm.py": ["recipes/test_train_nplm.py"],

@@ -43,6 +43,9 @@ TABLE = {
          "hypotheses, [target for _, target in pairs]"),
         ("a source without a colon is a task", "        if colon:\n", "        if True:\n"),
     ],
+    "recipes/recurrent_seq2seq.py": [
+        ("settings of the model have no effect", "RecurrentSeq2SeqConfig(**settings.fields_of(RecurrentSeq2SeqConfig) | sizes)", "RecurrentSeq2SeqConfig(**sizes)"),
+    ],
     "recipes/unilm.py": [
         ("there is room for a source alone", "2 * settings.max_len + 2", "settings.max_len + 2"),
         ("the shares of rows may be above 1", "if shares[2] < 0:", "if False:"),

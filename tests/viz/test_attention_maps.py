@@ -207,6 +207,14 @@ def test_a_gpt_has_one_group(tmp_path, figures):
     assert labels(panels[0].yaxis) == ["b", "c", "␣", "e", "…"] and labels(panels[-1].xaxis) == ["a", "b", "c", "␣", "e"]
 
 
+def test_a_decoder_alone_looks_at_the_source(tmp_path, figures):
+    """As of recurrent nets with attention: catches rows that have the source's words because no encoder has maps."""
+    maps = {"decoder.cross_attention": np.full((1, 1, 4, 5), 0.2)}
+    attention_picture(tmp_path / "maps.png", maps, WORDS, READ, next_word="…")
+    axis = figures[0].axes[0]
+    assert labels(axis.yaxis) == [*READ[1:], "…"] and labels(axis.xaxis) == WORDS
+
+
 def test_a_row_is_what_its_position_is_there_for(tmp_path, figures):
     """A position that sees only what came before writes the next word; one that sees all stands for its own."""
     causal, full = np.tril(np.ones((1, 1, 3, 3))), np.ones((1, 1, 3, 3))

@@ -22,6 +22,9 @@ NORMS = {"pre": "pre-norm, x + f(norm(x))", "post": "post-norm, norm(x + f(x))"}
 MASKS = f"""A mask is True, drawn {ALLOWED}, where a position (down) may look at another (across), and False, drawn
 {HIDDEN}, where it may not. It is broadcast to the shape of the attention weights, (B, H, queries, keys)."""
 
+RECURRENT = """Neither side looks at itself: a recurrent layer reads one word after the other and carries a state along. So
+no position of the decoder knows a later word. At padding of the source the state stays as it is."""
+
 
 class Explanation(NamedTuple):
     """A page, and what a picture of the attention needs.
@@ -86,7 +89,7 @@ def explain(trained, text, target=None, tokens=None):
 
 
 def _explain_translator(translator, text, target, tokens):
-    """Return the page of a Transformer: encoder, decoder, masks, loss, decoding."""
+    """Return the page of an encoder-decoder: encoder, decoder, masks, loss, decoding."""
     model, source_tokenizer, target_tokenizer = translator
     config, text = model.config, known_form(source_tokenizer, text.strip())
     own, target = target is None, known_form(target_tokenizer, (target or "").strip())
@@ -107,12 +110,12 @@ def _explain_translator(translator, text, target, tokens):
     sources, targets = (np.concatenate([row, padding])[None] for row in (ids, target_ids))  # (1, S), (1, T + 1)
     names = source_tokenizer.tokens(sources[0]), target_tokenizer.tokens(targets[0])
     parts = [
-        _size(model.body, f"{config.n_encoder_layers} + {config.n_decoder_layers} layers", "pair"),
+        _size(model.body, _layers(config), "pair"),
         *_encoder_page(sources, names[0], n_padding),
         *_decoder_page(targets, names[1], n_padding, own),
-        *_masks_page(model.body.source_mask(sources), *names),
+        *_masks_page(model, sources, *names),
         *_loss_page(model, sources, targets, n_padding, target_tokenizer),
-        *_decoding_page(decoded, (1, len(ids), config.d_model), n_tokens, target_tokenizer),
+        *_decoding_page(decoded, model.body.encode(ids[None]).shape, n_tokens, target_tokenizer),
     ]
     notes = unknown_note(source_tokenizer, text) + unknown_note(target_tokenizer, target)
     s, t = len(ids), len(right) + 1
@@ -120,8 +123,14 @@ def _explain_translator(translator, text, target, tokens):
     return Explanation("\n".join(parts), notes, model, inputs, shown_names, names[1][t])
 
 
+def _layers(config):
+    """Return how many layers each side has."""
+    n = getattr(config, "n_layers", None)
+    return f"{n or config.n_encoder_layers} + {n or config.n_decoder_layers} layers"
+
+
 def _encoder_page(source, names, n_padding):
-    yield heading(f"1. The encoder reads the source, all at once: source (B, S) = {source.shape}")
+    yield heading(f"1. The encoder reads the whole source: source (B, S) = {source.shape}")
     yield words(names, source[0])
     if n_padding:
         yield paragraph(
@@ -142,22 +151,28 @@ def _decoder_page(target, names, n_padding, own):
     yield _shift(target[0], names, len(target[0]) - 1 - n_padding)
 
 
-def _masks_page(mask, source_names, target_names):
-    t, s = len(target_names) - 1, len(source_names)
+def _masks_page(model, source, source_names, target_names):
+    """Yield the masks of the attentions that the model has: of each text to itself, and of the target to the source."""
+    t, s, mask = len(target_names) - 1, len(source_names), model.body.source_mask(source)
+    across = ["cross_attention" in path for path, layer in model.named_layers() if hasattr(layer, "attention_weights")]
     yield heading("3. The masks")
-    yield paragraph(MASKS).lstrip()
-    yield f"\nEncoder, self-attention: source_mask (B, 1, 1, S) = {mask.shape},"
-    yield f"one row for all {s} queries and all heads\n"
-    yield grid(mask[0, 0], ["each"], source_names)
-    yield f"\nDecoder, self-attention: causal (T, T) = {(t, t)}, the same for all pairs and heads\n"
-    yield grid(causal_mask(t), target_names[:-1], target_names[:-1])
-    yield paragraph(
-        "No position sees the word that it is to say, so all are trained in one pass. Padding stands behind the words, "
-        "where this mask hides it from them."
-    )
-    yield f"\nDecoder, cross-attention: source_mask again, (B, 1, 1, S) = {mask.shape},"
-    yield f"one row for all {t} queries: each may look at the whole source, and at no padding\n"
-    yield grid(mask[0, 0], ["each"], source_names)
+    yield paragraph(RECURRENT if all(across) else MASKS).lstrip()
+    if across and all(across):
+        yield paragraph(MASKS)
+    if not all(across):
+        yield f"\nEncoder, self-attention: source_mask (B, 1, 1, S) = {mask.shape},"
+        yield f"one row for all {s} queries and all heads\n"
+        yield grid(mask[0, 0], ["each"], source_names)
+        yield f"\nDecoder, self-attention: causal (T, T) = {(t, t)}, the same for all pairs and heads\n"
+        yield grid(causal_mask(t), target_names[:-1], target_names[:-1])
+        yield paragraph(
+            "No position sees the word that it is to say, so all are trained in one pass. Padding stands behind the words, "
+            "where this mask hides it from them."
+        )
+    if any(across):
+        yield f"\nDecoder, cross-attention: source_mask, (B, 1, 1, S) = {mask.shape},"
+        yield f"one row for all {t} queries: each may look at the whole source, and at no padding\n"
+        yield grid(mask[0, 0], ["each"], source_names)
 
 
 def _loss_page(model, source, target, n_padding, tokenizer):
@@ -179,14 +194,14 @@ def _loss_page(model, source, target, n_padding, tokenizer):
 
 def _decoding_page(decoded, shape, n_tokens, tokenizer):
     yield heading("5. Decoding: the target is unknown now, so the decoder reads its own words")
-    yield f"memory = encode(source), (B, S, D) = {shape}: computed once."
+    yield f"memory = encode(source), an array {shape}: computed once."
     yield "Then, from <start> alone, the likeliest word each time (greedily):\n"
     yield _steps(decoded, tokenizer, "")
     ended = decoded.ended[0]
     end = f"says <stop>, in step {len(decoded.steps)}" if ended else f"has said {counted(n_tokens, 'word')}, the limit"
     yield paragraph(
-        f"It stops because it {end}. Each step feeds one word: the keys and values of those before are in a cache, and "
-        "the result is that of feeding all of them again."
+        f"It stops because it {end}. Each step feeds one word: what the layers need of those before, keys and values or "
+        "a recurrent state, is kept, and the result is that of feeding all of them again."
     )
     yield f"\nTranslation: {tokenizer.decode(decoded.ids[0])}    (ln p = {decoded.log_probs[0]:.3f})"
 
@@ -256,7 +271,9 @@ def _n_tokens(asked, default, most):
 
 def _size(body, layers, row):
     config = body.config
-    parts = [f"A {type(body).__name__} of {layers}", counted(config.n_heads, "head"), f"width D = {config.d_model}"]
+    parts = [f"A {type(body).__name__} of {layers}"]
+    parts += [counted(config.n_heads, "head")] if hasattr(config, "n_heads") else []
+    parts += [f"width D = {config.d_model}"]
     parts += [NORMS[config.norm_order]] if hasattr(config, "norm_order") else []
     batch = f"Shapes are those of a batch of one {row}, B = 1; a space is written _."
     return paragraph(f"{', '.join(parts)}. {batch}").lstrip()

@@ -145,7 +145,7 @@ class Translator(NamedTuple):
             If the model has no cross-attention.
         """
         if not any("cross_attention" in name for name, _ in self.model.named_layers()):
-            raise ValueError("Translator: this model has no cross-attention to draw: one stack reads source and target")
+            raise ValueError("Translator: this model has no cross-attention to draw")
         from tinytx.viz import alignment_picture, attention_maps  # draws with matplotlib: only where it is asked for
 
         fed = np.concatenate([[self.model.config.start_id], translation.ids[:-1]])  # position t, fed this, said word t

@@ -13,6 +13,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "few_shot": "a GPT that learns a rule from examples in its context",
     "char_rnn": "a recurrent net that says the next character",
     "nplm": "a network that reads four words and says the next",
+    "recurrent_seq2seq": "recurrent nets with attention that write dates in ISO form",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
     "t5_tasks": "a T5 that learns five small tasks at once",

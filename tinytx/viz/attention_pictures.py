@@ -179,11 +179,12 @@ def _groups(maps, words, target_words, next_word, row):
     n_rows = len(next(iter(maps.values())))
     if not 0 <= check_whole("attention_picture", "row", row, least=0) < n_rows:
         raise ValueError(f"attention_picture: row is {row}, expected 0..{n_rows - 1}")
+    two_texts = any(path.startswith("encoder") or "cross_attention" in path for path in maps)
     groups = {}
     for path, weights in maps.items():
         kind = re.sub(r"\.\d+(?=\.|$)|, call \d+$", "", path)
         read = keys = words
-        if kind.startswith("decoder") and any(other.startswith("encoder") for other in maps):
+        if kind.startswith("decoder") and two_texts:
             if target_words is None:
                 raise ValueError(f"attention_picture: {path} belongs to a decoder: give target_words, which it read")
             read = target_words
