@@ -137,8 +137,8 @@ def add_positions(make):
     return OpCase(ops.add_positions, ops.add_positions_backward, arrays, batch=("x",), start=start)
 
 
-def dropout(make):
-    options = {"p": make.choice(0.5, 0.1, 0.9), "key": make.integers(0, 2**63 - 1), "first_row": make.integers(0, 9)}
+def dropout(make, **options):
+    options |= {"p": make.choice(0.5, 0.1, 0.9), "key": make.integers(0, 2**63 - 1), "first_row": make.integers(0, 9)}
     return OpCase(ops.dropout, ops.dropout_backward, {"x": make.array(*make.sizes(3))}, batch=("x",), **options)
 
 
@@ -307,6 +307,7 @@ OPS = recurrent_cases(ops) | {
     "rotate": lambda make: rotate(make, neighbours=False),
     "rotate neighbours": lambda make: rotate(make, neighbours=True),
     "dropout": dropout,
+    "dropout repeated": lambda make: dropout(make, repeat=2),
     "cross_entropy": cross_entropy,
     "cross_entropy ignoring, smoothed": lambda make: cross_entropy(make, ignoring=True),
     "linear_cross_entropy": linear_cross_entropy,

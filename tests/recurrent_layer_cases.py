@@ -44,12 +44,16 @@ def one(kind, d, r, draw):
     return kind(d, r, **draw)
 
 
+def dropping(kind, d, r, draw):
+    return kind(d, r, weight_drop=0.4, **draw)
+
+
 def two_ways(kind, d, r, draw):
     return Bidirectional(kind(d, r, **draw), kind(d, r, reverse=True, **draw))
 
 
-def stack(kind, d, r, draw, dropout):
-    return RecurrentStack([kind(d, r, **draw), kind(r, r, **draw)], dropout=dropout)
+def stack(kind, d, r, draw, **options):
+    return RecurrentStack([kind(d, r, **draw), kind(r, r, **draw)], **options)
 
 
 def recurrent(make, kind=LSTM, build=one, begun=False, padded=False, final=False, seed=None, **options):
@@ -108,10 +112,11 @@ RECURRENT_LAYERS = {
     "LSTM begun, padded, final": lambda make: recurrent(make, begun=True, padded=True, final=True),
     "RNN": lambda make: recurrent(make, RNN),
     "GRU begun": lambda make: recurrent(make, GRU, begun=True),
+    "LSTM weight drop": lambda make: recurrent(make, build=dropping, seed=5),
     "OriginalGRU": lambda make: recurrent(make, OriginalGRU),
     "MultiplicativeLSTM begun": lambda make: recurrent(make, MultiplicativeLSTM, begun=True),
     "Bidirectional": lambda make: recurrent(make, GRU, two_ways, padded=True),
-    "RecurrentStack dropout": lambda make: recurrent(make, GRU, stack, begun=True, seed=5, dropout=0.4),
+    "RecurrentStack locked": lambda make: recurrent(make, GRU, stack, begun=True, seed=5, dropout=0.4, locked=True),
     "Additive": additive,
     "Additive dropout": lambda make: additive(make, dropout=0.3),
     "SingleHeadAttention dot": lambda make: single_head(make, "dot"),

@@ -9,6 +9,7 @@ from tinytx.layers import DotProduct, Dropout, FeedForward, MultiHeadAttention
 
 LAYERS = {
     "Dropout": lambda: Dropout(0.4),
+    "Dropout locked": lambda: Dropout(0.4, locked=True),
     "FeedForward": lambda: FeedForward(6, 9, dropout=0.4, rng=np.random.default_rng(0), dtype=np.float64),
     "attention": lambda: MultiHeadAttention(
         6, 2, core=DotProduct(dropout=0.4), rng=np.random.default_rng(0), dtype=np.float64
@@ -36,10 +37,18 @@ def test_a_shard_gets_the_masks_of_its_rows(name):
         np.testing.assert_allclose(layer.backward(dy[rows], shard), dx[rows], rtol=0, atol=1e-13)
 
 
+def test_a_locked_mask_is_that_of_all_positions():
+    """Each row has one of its own; catches one mask for the whole batch, and one for each position."""
+    y = Dropout(0.5, locked=True)(np.ones((20, 4, 30)), Tape(seed=1)) != 0
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
+    assert len(np.unique(y[:, 0], axis=0)) == 20
+
+
+@pytest.mark.parametrize("locked", [False, True])
 @pytest.mark.parametrize("shape", [(5, 6), (5, 1), (5, 1, 6), (5, 4, 2, 3)])
-def test_a_shard_of_any_number_of_axes_gets_the_masks_of_its_rows(shape):
+def test_a_shard_of_any_number_of_axes_gets_the_masks_of_its_rows(shape, locked):
     """Catches rows counted for (B, T, D) alone: a pooled text (B, D) has one row each."""
-    layer, make = Dropout(0.4), Seeded(0)
+    layer, make = Dropout(0.4, locked=locked), Seeded(0)
     x, dy = make.array(*shape), make.array(*shape)
     whole = Tape(seed=1, step=7)
     y, dx = layer(x, whole), layer.backward(dy, whole)

@@ -8,8 +8,9 @@ from cases import Seeded
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinytx import ops
 from tinytx.core import Layer, Tape
-from tinytx.layers import GRU, LSTM, RNN, Bidirectional, MultiplicativeLSTM, RecurrentStack
+from tinytx.layers import GRU, LSTM, RNN, Bidirectional, Dropout, MultiplicativeLSTM, RecurrentStack
 from tinytx.state import State
 from tinytx.testing import batch_check, gradcheck, leak_check, padding_check, state_check
 
@@ -105,6 +106,39 @@ def test_two_ways_are_both_layers_beside_each_other():
     np.testing.assert_array_equal(y[..., 5:], layer.right_to_left(x, *initial[2:]))
     assert not np.allclose(y[..., 5:], right) and len(final) == 4
     np.testing.assert_array_equal(final[2], y[:, 0, 5:])  # the layer from the right ends at the first position
+
+
+@pytest.mark.parametrize("kind", [RNN, MultiplicativeLSTM])
+def test_weight_drop_is_one_mask_for_all_positions_and_rows(kind):
+    """The layer is one with the masked matrix, whose gradient is masked; a shard of the batch has the same mask."""
+    layer, plain, x = layer_of(kind, weight_drop=0.4), layer_of(kind), Seeded(1).array(3, 4, 3)
+    tape, other, dy = Tape(seed=1, step=2), Tape(), Seeded(2).array(3, 4, 5)
+    weight, saved = ops.dropout(layer.weight_h.data, 0.4, Tape(seed=1, step=2).dropout_key())
+    plain.weight_h.data[...] = weight
+    assert 0.2 < (weight == 0).mean() < 0.6
+    y = plain(x, other)
+    np.testing.assert_array_equal(layer(x, tape), y)
+    np.testing.assert_array_equal(layer.backward(dy, tape), plain.backward(dy, other))
+    np.testing.assert_array_equal(layer.weight_h.grad, ops.dropout_backward(plain.weight_h.grad, saved))
+    np.testing.assert_array_equal(layer.weight_x.grad, plain.weight_x.grad)
+    np.testing.assert_allclose(layer(x[1:], Tape(seed=1, step=2, first_row=1)), y[1:], rtol=0, atol=1e-14)
+    assert (layer(x, Tape(seed=1, step=3)) != y).any()
+
+
+def test_without_a_seed_no_weight_is_dropped():
+    layer, x = layer_of(weight_drop=0.4), Seeded(1).array(3, 4, 3)
+    np.testing.assert_array_equal(layer(x), layer_of()(x))
+    np.testing.assert_array_equal(layer(x, Tape()), layer_of()(x))
+
+
+def test_a_stacks_dropout_can_be_locked():
+    """Catches an option that is not handed on: with it all positions of the upper layer's input lack the same units."""
+    layers = [LSTM(3, 5, **DRAW), LSTM(5, 5, **DRAW)]
+    x = np.broadcast_to(Seeded(1).array(2, 1, 3), (2, 4, 3))
+    one, other = (randomised(RecurrentStack(layers, dropout=0.5, locked=locked))(x, Tape(seed=1)) for locked in (False, True))
+    expected = layers[1](Dropout(0.5, locked=True)(layers[0](x), Tape(seed=1)))
+    np.testing.assert_array_equal(other, expected)
+    assert (one != other).any()
 
 
 def test_dropout_is_between_layers_only():

@@ -55,10 +55,12 @@ def test_layers_are_of_the_cell(cell, kind):
     assert len(state.state_dict()) == 1 + model.recurrent.n_states
 
 
-def test_the_last_layers_output_is_dropped_too():
-    """Catches dropout between layers only."""
-    y = model_of(n_layers=1, dropout=0.5)(ids_of(2, 4), Tape(seed=1))
-    assert 0 < (y == 0).mean() < 1
+def test_each_layers_output_is_dropped():
+    """Catches dropout between layers only, or behind the last one only."""
+    model, ids = model_of(dropout=0.5), ids_of(2, 4)
+    assert 0 < (model(ids, Tape(seed=1)) == 0).mean() < 1
+    model.dropout.p = 0.0
+    assert (model(ids, Tape(seed=1)) != model(ids)).any()
 
 
 def test_later_tokens_and_other_rows_reach_nothing():

@@ -82,8 +82,9 @@ TABLE = {
          'check_ids("NPLM", ids, self.config.vocab_size + 1)'),
     ],
     "layers/dropout.py": [
-        ("positions are not counted among the rows that came before a shard",
-         "tape.first_row * math.prod(x.shape[1:-1])", "tape.first_row"),
+        ("positions are not counted among the rows that came before a shard", "tape.first_row * rows", "tape.first_row"),
+        ("a locked mask is that of two positions", "max(1, positions))", "2)"),
+        ("a shard's locked masks are counted by positions", "(1, max(1, positions))", "(positions, max(1, positions))"),
     ],
     "layers/embedding.py": [
         ("sinusoids start anew at each decoded token",

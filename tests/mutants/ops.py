@@ -72,7 +72,7 @@ TABLE = {
     "ops/dropout.py": [
         ("a p just below 1 overflows 32 bits", "min(round(p * 2**32), 2**32 - 1)", "round(p * 2**32)"),
         ("every shard of a batch draws the dropout of the first rows",
-         "hash_row(key, first_row + n)", "hash_row(key, n)"),
+         "hash_row(key, first_row + n // repeat)", "hash_row(key, n // repeat)"),
     ],
     "kernel.py": [
         ("a digit of the hash's multiplier is mistyped: other masks than yesterday",

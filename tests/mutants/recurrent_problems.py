@@ -1,6 +1,7 @@
 """More problems for `by_gradcheck`: recurrent operations and layers."""
 
 from mutants.problems import MASK, D, F, _draw, _rng, layer, pair
+from tinytx import layers
 from tinytx.layers import DotProduct, Linear
 from tinytx.ops.gru import CELL as GRU
 from tinytx.ops.lstm import CELL as LSTM
@@ -57,6 +58,7 @@ PROBLEMS = {
     "original_gru": lambda m: pair(m.original_gru, m.original_gru_backward, *arrays_of(ORIGINAL_GRU)),
     "mlstm": lambda m: pair(m.mlstm, m.mlstm_backward, *arrays_of(MLSTM)),
     "LSTM": lambda m: begun(m.LSTM(D, F, rng=_rng()), 2),
-    "Bidirectional": lambda m: begun(m.Bidirectional(m.GRU(D, F, rng=_rng()), m.GRU(D, F, reverse=True, rng=_rng())), 2),
-    "RecurrentStack": lambda m: begun(m.RecurrentStack([m.GRU(D, F, rng=_rng()), m.GRU(F, F, rng=_rng())]), 2),
+    "LSTM weight drop": lambda m: layer(m.LSTM(D, F, weight_drop=0.4, rng=_rng()), 2, 3, D, seed=3),
+    "Bidirectional": lambda m: begun(m.Bidirectional(layers.GRU(D, F, rng=_rng()), layers.GRU(D, F, reverse=True, rng=_rng())), 2),
+    "RecurrentStack": lambda m: begun(m.RecurrentStack([layers.GRU(D, F, rng=_rng()), layers.GRU(F, F, rng=_rng())]), 2),
 }

@@ -118,6 +118,17 @@ TABLE = {
          "(math.sqrt(v[i]) * root + eps)", "((math.sqrt(v[i]) + eps) * root)"),
         ("decoupled decay forgets the learning rate", "(0.0, 1 - lr * decay)", "(0.0, 1 - decay)"),
     ],
+    "training/optimizers/averaged.py": [
+        ("the mean begins a step late", "self.t - max(self.begun, own.first_step)", "self.t - 1 - max(self.begun, own.first_step)"),
+        ("the mean is one of all steps", "self.t - max(self.begun, own.first_step)", "self.t"),
+        ("losses are compared with the last ones too", "loss > losses[0] and", "loss > min(losses) and"),
+        ("an evaluation too early", "if self._evaluations > patience", "if self._evaluations >= patience"),
+        ("it begins again", " and self.begun is None:  # (2)", ":  # (2)"),
+        ("training goes on from the mean", "data[...], average[...] = average, held", "data[...] = average"),
+    ],
+    "training/optimizers/around.py": [
+        ("the inner optimiser hears of no validation", "self.optimizer.observe(loss)", "pass"),
+    ],
     "training/optimizers/base.py": [
         ("means begin with the run, not with the parameter", "self.t - self.settings[name].first_step", "self.t"),
         ("what rests in a step gets a gradient", "parameter.frozen = True", "pass"),

@@ -25,6 +25,21 @@ def test_mask_is_a_function_of_key_row_and_column(key, start, length, columns):
     np.testing.assert_array_equal(part, whole[start : start + length, :columns])
 
 
+@given(key=KEYS, start=st.integers(0, 6), repeat=st.integers(1, 4))
+def test_consecutive_rows_can_have_one_mask(key, start, repeat):
+    """Catches ``first_row`` counted in rows; a last group may be shorter than the others."""
+    y, saved = dropout(np.ones((7, 9)), 0.5, key, start, repeat)
+    rows = np.arange(7) // repeat
+    np.testing.assert_array_equal(y != 0, kept(7, 9, 0.5, key, start)[rows])
+    np.testing.assert_array_equal(dropout_backward(np.ones((7, 9)), saved), y)
+
+
+@pytest.mark.parametrize("repeat", [0, -1])
+def test_refuses_masks_of_no_rows(repeat):
+    with pytest.raises(ValueError, match=f"dropout: repeat is {repeat}"):
+        dropout(np.ones((2, 3)), 0.5, 0, repeat=repeat)
+
+
 def test_a_mask_that_never_changes():
     """Catches another hash, or another threshold: a run of last year could not be run again."""
     expected = ["...###..", "..######", ".#.....#"]

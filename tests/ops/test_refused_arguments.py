@@ -31,7 +31,7 @@ CALLS = {
     "rotate": dict(x=Q, frequencies=np.ones(1), start=2, neighbours=True, scale=0.5),
     "rotary_frequencies": dict(width=4, base=100.0, scaling=("llama3", 8, 1, 4, 8192)),
     "scale": dict(x=X, factor=0.5),
-    "dropout": dict(x=X, p=0.5, key=3, first_row=2),
+    "dropout": dict(x=X, p=0.5, key=3, first_row=2, repeat=2),
     "embedding": dict(ids=[[0, 2]], weight=W),
     "select_rows": dict(x=X, rows=[1, 0, 1]),
     "pool": dict(x=Q[0], kinds=("max", "mean"), mask=np.ones((2, 2), bool)),
@@ -113,7 +113,7 @@ FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c"
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
-KINDS |= dict.fromkeys(("first_row", "start", "max_len", "n_rows", "n_columns", "size", "n_experts", "n_chosen", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
+KINDS |= dict.fromkeys(("first_row", "repeat", "start", "max_len", "n_rows", "n_columns", "size", "n_experts", "n_chosen", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
@@ -150,6 +150,7 @@ RANGES = [
     ("dropout", "p", (-0.1, 1, 1.5, np.nan, 10**400)),
     ("dropout", "key", (-1, 2**64)),
     ("dropout", "first_row", (-1, 2**63)),
+    ("dropout", "repeat", (0, 2**63)),
     ("attention", "dropout", (-0.1, 1, np.nan)),
     ("attention", "scale", (0, -1, np.nan, np.inf, 1e-300)),
     ("attention", "key", (-1, 2**64)),

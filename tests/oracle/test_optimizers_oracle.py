@@ -15,6 +15,7 @@ from tinytx.training import (  # noqa: E402
     SGD,
     Adam,
     AdamW,
+    Averaged,
     RAdam,
     Ranger,
     Trainer,
@@ -50,6 +51,26 @@ def groups(tensors, weight_decay):
 
 def tensors_of(model):
     return {name: torch.tensor(array.copy(), requires_grad=True) for name, array in model.state_dict().items()}
+
+
+def test_averages_equal_torch():
+    """PyTorch's counter is late by one: with t0 it takes the mean of the weights after step t0 + 2 and later ones.
+    Its rate and its 1 / n have single precision."""
+    rng, t0 = np.random.default_rng(0), 5
+    model = Toy(rng)
+    tensors, ours = tensors_of(model), Averaged(SGD(model, 0.05))
+    theirs = torch.optim.ASGD(tensors.values(), lr=0.05, lambd=0, t0=t0)
+    for t in range(12):
+        if t == t0 + 1:
+            ours.begin()
+        for name, tensor in tensors.items():
+            gradient = rng.standard_normal(tensor.shape)
+            tensor.grad, ours.named[name].grad = torch.tensor(gradient), gradient
+        theirs.step()
+        ours.step()
+    with ours.averaged():
+        for name, tensor in tensors.items():
+            np.testing.assert_allclose(ours.named[name].data, theirs.state[tensor]["ax"], rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize("ours, theirs, options", OPTIMIZERS.values(), ids=OPTIMIZERS)

@@ -117,10 +117,10 @@ def mlstm(x, weight_x, weight_h, bias, h, c):
     return [o.sigmoid() * c.tanh(), c]
 
 
-def kept(x, p, key, first_row):
+def kept(x, p, key, first_row, repeat=1):
     """Return our own mask, divided by 1 - p: the one thing that PyTorch cannot be asked for."""
     ones = np.ones(x.shape)
-    return torch.tensor(OPS["dropout"](Seeded(0)).op(ones, p, key, first_row)[0]).to(x.dtype)
+    return torch.tensor(OPS["dropout"](Seeded(0)).op(ones, p, key, first_row, repeat)[0]).to(x.dtype)
 
 
 def cross_entropy(case):
@@ -225,7 +225,7 @@ ORACLES = {
     "select_rows": lambda case: lambda x: x.flatten(0, 1)[torch.tensor(case.facts)],
     "embedding": lambda case: lambda weight: F.embedding(torch.tensor(case.before[0]), weight),
     "add_positions": lambda case: lambda x, table, start: x + table[start : start + x.shape[1]],
-    "dropout": lambda case: lambda x, p, key, first_row: x * kept(x, p, key, first_row),
+    "dropout": lambda case: lambda x, **options: x * kept(x, **options),
     "cross_entropy": cross_entropy,
     "linear_cross_entropy": linear_cross_entropy,
     "kl_divergence": kl_divergence,

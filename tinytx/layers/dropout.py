@@ -3,7 +3,7 @@
 import math
 
 from tinytx import ops
-from tinytx.arguments import check_probability
+from tinytx.arguments import check_flag, check_probability
 from tinytx.core import Layer
 
 
@@ -15,10 +15,12 @@ class Dropout(Layer):
     Parameters
     ----------
     p : float in [0, 1)
+    locked : bool
+        Whether all positions of a sequence have one mask.
     """
 
-    def __init__(self, p):
-        self.p = check_probability("Dropout", "p", p)
+    def __init__(self, p, *, locked=False):
+        self.p, self.locked = check_probability("Dropout", "p", p), check_flag("Dropout", "locked", locked)
 
     def forward(self, x, tape=None):
         """(B, ..., D) -> (B, ..., D)."""
@@ -26,7 +28,9 @@ class Dropout(Layer):
         if key is None:
             y, saved = x, None
         else:
-            y, saved = ops.dropout(x, self.p, key, tape.first_row * math.prod(x.shape[1:-1]))
+            positions = math.prod(x.shape[1:-1])
+            rows, repeat = (1, max(1, positions)) if self.locked else (positions, 1)  # masks of a sequence
+            y, saved = ops.dropout(x, self.p, key, tape.first_row * rows, repeat)
         if tape is not None:
             tape.push(self, saved)
         return y

@@ -7,6 +7,12 @@ All of them are called in one way. States are arrays (B, R): h, or h and c of an
     y = layer(x, *states, tape)                           # begins with these, as a decoder with its encoder's
 
 Backward takes the gradients of what forward returned, None for what nothing uses, and returns those of what it was given.
+
+``weight_drop`` is the dropout of the weights from state to state (DropConnect: Wan et al. 2013; on these weights: Merity et
+al. 2017, 1708.02182). If the tape has a seed, each call has a mask m of zeros, with probability p, and ones, for all its
+rows and positions, and goes along the sequence with
+
+    W = Wh m / (1 - p)      in place of Wh; so      dWh = dW m / (1 - p).
 """
 
 import math
@@ -14,7 +20,7 @@ import math
 import numpy as np
 
 from tinytx import ops
-from tinytx.arguments import check_flag, check_sizes
+from tinytx.arguments import check_flag, check_probability, check_sizes
 from tinytx.core import Layer, Parameter
 from tinytx.ops.gru import CELL as GRU_CELL
 from tinytx.ops.lstm import CELL as LSTM_CELL
@@ -30,11 +36,12 @@ class Recurrent(Layer):
 
     cell = op = op_backward = None
 
-    def __init__(self, d_in, d_state, *, reverse=False, rng, dtype=np.float32):
+    def __init__(self, d_in, d_state, *, reverse=False, weight_drop=0.0, rng, dtype=np.float32):
         place = type(self).__name__
         check_sizes(place, d_in=d_in, d_state=d_state)
         dtype, bound, wide = check_dtype(place, dtype), 1 / math.sqrt(max(1, d_state)), self.cell.parts * d_state
         self.reverse = check_flag(place, "reverse", reverse)
+        self.weight_drop = check_probability(place, "weight_drop", weight_drop)
 
         def draw(*shape):
             return rng.uniform(-bound, bound, shape)
@@ -90,12 +97,15 @@ class Recurrent(Layer):
             right = "it reads from the right, and what follows is not read yet: a state goes from left to right only"
             raise ValueError(f"{place}: {facts if initial else right}")
         arrays = initial if slot is None else slot.arrays
-        weights = (parameter.data for parameter in self._parameters())
-        (y, *states), saved = self.op(x, *weights, *arrays, mask=mask, reverse=self.reverse)
+        weight_x, weight_h, *biases = (parameter.data for parameter in self._parameters())
+        key, dropped = tape.dropout_key() if tape is not None and self.weight_drop else None, None
+        if key is not None:
+            weight_h, dropped = ops.dropout(weight_h, self.weight_drop, key)  # W; the same in every shard of a batch
+        (y, *states), saved = self.op(x, weight_x, weight_h, *biases, *arrays, mask=mask, reverse=self.reverse)
         if slot is not None:
             slot.arrays = tuple(states)
         if tape is not None:
-            tape.push(self, (saved, bool(initial), final))
+            tape.push(self, (saved, dropped, bool(initial), final))
         return (y, *states) if final else y
 
     def backward(self, dy, tape):
@@ -107,9 +117,11 @@ class Recurrent(Layer):
             Of what forward returned; None in a tuple for what nothing uses.
         tape : Tape
         """
-        saved, given, final = tape.pop(self)
+        saved, dropped, given, final = tape.pop(self)
         dy = dy if final else (dy, *(None for _ in self.cell.states))
         dx, *gradients = self.op_backward(dy, saved)
+        if dropped is not None:
+            gradients[1] = ops.dropout_backward(gradients[1], dropped)  # dWh
         for parameter in self._parameters():
             parameter.add_grad(gradients.pop(0), fresh=True)
         return (dx, *gradients) if given else dx
@@ -124,6 +136,8 @@ class RNN(Recurrent):
         Widths of the input and of the state, D and R.
     reverse : bool
         Whether it reads from the last position to the first.
+    weight_drop : float in [0, 1)
+        Dropout of ``weight_h``.
     rng : numpy.random.Generator
         All weights start uniform in +-1/sqrt(R), as in PyTorch. PyTorch adds two biases; the one here starts as the sum
         of two such numbers.
@@ -151,6 +165,8 @@ class GRU(Recurrent):
         Widths of the input and of the state, D and R.
     reverse : bool
         Whether it reads from the last position to the first.
+    weight_drop : float in [0, 1)
+        Dropout of ``weight_h``.
     rng : numpy.random.Generator
         All weights start uniform in +-1/sqrt(R), as in PyTorch.
     dtype : float32 or float64
@@ -177,6 +193,8 @@ class LSTM(Recurrent):
         Widths of the input and of the state, D and R.
     reverse : bool
         Whether it reads from the last position to the first.
+    weight_drop : float in [0, 1)
+        Dropout of ``weight_h``.
     rng : numpy.random.Generator
         All weights start uniform in +-1/sqrt(R), as in PyTorch. PyTorch adds two biases; the one here starts as the sum
         of two such numbers.
@@ -204,6 +222,8 @@ class OriginalGRU(Recurrent):
         Widths of the input and of the state, D and R.
     reverse : bool
         Whether it reads from the last position to the first.
+    weight_drop : float in [0, 1)
+        Dropout of ``weight_h``.
     rng : numpy.random.Generator
         All weights start uniform in +-1/sqrt(R).
     dtype : float32 or float64
@@ -228,6 +248,8 @@ class MultiplicativeLSTM(Recurrent):
         Widths of the input and of the state, D and R.
     reverse : bool
         Whether it reads from the last position to the first.
+    weight_drop : float in [0, 1)
+        Dropout of ``weight_h``.
     rng : numpy.random.Generator
         All weights start uniform in +-1/sqrt(R).
     dtype : float32 or float64

@@ -82,6 +82,8 @@ class RecurrentStack(Layer):
     layers : sequence of RNN, GRU, LSTM, other cells, or Bidirectional
     dropout : float in [0, 1)
         Of the outputs of each layer but the last, as in PyTorch.
+    locked : bool
+        Whether all positions of a sequence have one mask of dropout (Gal and Ghahramani 2016).
 
     Raises
     ------
@@ -99,8 +101,8 @@ class RecurrentStack(Layer):
     (2, 5, 4)
     """
 
-    def __init__(self, layers, *, dropout=0.0):
-        self.layers, self.dropout = [*layers], Dropout(dropout)
+    def __init__(self, layers, *, dropout=0.0, locked=False):
+        self.layers, self.dropout = [*layers], Dropout(dropout, locked=locked)
         if not self.layers:
             raise ValueError("RecurrentStack: layers is empty, expected at least one layer")
 

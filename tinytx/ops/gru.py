@@ -104,7 +104,7 @@ def gru_step_backward(dp, dq, dh, gates, inner, h, h_before):
             dq[row, k] = dp[row, k]  # (8)
 
 
-CELL = recurrent.Cell("gru", 3, ("h",), ("bias_x", "bias_h"), 1, gru_step, gru_step_backward, n_gradients=2)
+CELL = recurrent.Cell("gru", 3, ("h",), ("bias_x", "bias_h"), 1, gru_step, gru_step_backward, differs=True)
 
 
 def gru(x, weight_x, weight_h, bias_x, bias_h, h=None, *, mask=None, reverse=False):

@@ -60,48 +60,36 @@ def _squash(z, q, bias):
 
 
 @kernel
-def lstm_row(h, c, gates, q, bias, c_before):
-    """Write a row's h and c (R,) of one position; ``gates`` (4 R,) holds x Wx and becomes i, f, g and o."""
-    units, one, two = h.size, h.dtype.type(1), h.dtype.type(2)
-    _squash(gates, q, bias)
-    for k in range(units):
-        i, f, g = gates[k], gates[units + k], gates[2 * units + k]
-        c[k] = f * c_before[k] + i * g  # (3)
-    for k in range(units):
-        h[k] = gates[3 * units + k] * (two / (one + exp(-two * c[k])) - one)  # (4)
-
-
-@kernel
-def lstm_row_backward(dz, dh, dc, gates, c, c_before):
-    """Write a row's dz (4 R,) of one position; ``dc`` becomes (9), and ``dh`` 0."""
-    units, one, two = dh.size, dh.dtype.type(1), dh.dtype.type(2)
-    for k in range(units):
-        u, o = two / (one + exp(-two * c[k])) - one, gates[3 * units + k]
-        dc[k] += dh[k] * o * (one - u) * (one + u)  # (5)
-        dz[3 * units + k] = dh[k] * u * o * (one - o)  # (6)
-    for k in range(units):
-        i, g = gates[k], gates[2 * units + k]
-        dz[k] = dc[k] * g * i * (one - i)  # (7)
-        dz[2 * units + k] = dc[k] * i * (one - g) * (one + g)  # (8)
-    for k in range(units):
-        f = gates[units + k]
-        dz[units + k] = dc[k] * c_before[k] * f * (one - f)  # (8)
-        dc[k] *= f  # (9)
-        dh[k] = 0
-
-
-@kernel
 def lstm_step(h, c, gates, q, bias, h_before, c_before):
     """Write h and c of one position; ``gates`` (B, 4 R) holds x Wx and becomes i, f, g and o, ``q`` is h' Wh."""
+    units, one, two = h.shape[1], h.dtype.type(1), h.dtype.type(2)
     for row in range(h.shape[0]):
-        lstm_row(h[row], c[row], gates[row], q[row], bias, c_before[row])
+        _squash(gates[row], q[row], bias)
+        for k in range(units):
+            i, f, g = gates[row, k], gates[row, units + k], gates[row, 2 * units + k]
+            c[row, k] = f * c_before[row, k] + i * g  # (3)
+        for k in range(units):
+            h[row, k] = gates[row, 3 * units + k] * (two / (one + exp(-two * c[row, k])) - one)  # (4)
 
 
 @kernel
 def lstm_step_backward(dz, dh, dc, gates, h, c, h_before, c_before):
     """Write dz (B, 4 R) of one position; ``dc`` becomes (9), and ``dh`` 0: nothing of h' goes past (1)."""
+    units, one, two = dh.shape[1], dh.dtype.type(1), dh.dtype.type(2)
     for row in range(dh.shape[0]):
-        lstm_row_backward(dz[row], dh[row], dc[row], gates[row], c[row], c_before[row])
+        for k in range(units):
+            u, o = two / (one + exp(-two * c[row, k])) - one, gates[row, 3 * units + k]
+            dc[row, k] += dh[row, k] * o * (one - u) * (one + u)  # (5)
+            dz[row, 3 * units + k] = dh[row, k] * u * o * (one - o)  # (6)
+        for k in range(units):
+            i, g = gates[row, k], gates[row, 2 * units + k]
+            dz[row, k] = dc[row, k] * g * i * (one - i)  # (7)
+            dz[row, 2 * units + k] = dc[row, k] * i * (one - g) * (one + g)  # (8)
+        for k in range(units):
+            f = gates[row, units + k]
+            dz[row, units + k] = dc[row, k] * c_before[row, k] * f * (one - f)  # (8)
+            dc[row, k] *= f  # (9)
+            dh[row, k] = 0
 
 
 CELL = recurrent.Cell("lstm", 4, ("h", "c"), ("bias",), 0, lstm_step, lstm_step_backward)

@@ -16,11 +16,7 @@ is (6) of ``recurrent.py``, and by (1)
 
     da = dm * u,   du = dm * a.                                          (4)
 
-da belongs to p = x Wx, and du to q = h' Wh:
-
-    dp = (da, dz),   dq = (du, dz).                                      (5)
-
-h' reaches h through u only.
+So p = x Wx has the gradient (da, dz), and what the products with Wh give has (du, dz). h' reaches h through u only.
 
 What is kept: a and the gates, m and u, and h and c of all positions.
 
@@ -46,49 +42,39 @@ The same in plain NumPy: ``mlstm`` in ``plain.py``, from ``plain_recurrent.py``.
 
 from tinytx.kernel import kernel
 from tinytx.ops import recurrent
-from tinytx.ops.lstm import lstm_row, lstm_row_backward
+from tinytx.ops.lstm import lstm_step, lstm_step_backward
 
 
 @kernel
-def mlstm_product(gates, m, u, q, bias, h_before, c_before):
-    """Write m and u of one position; ``gates`` (B, 5 R) holds x Wx, ``q`` is h' Wmh."""
+def mlstm_product(a, gates, m, u, q, bias, h_before, c_before):
+    """Write m and u of one position; ``a`` holds x Wmx, ``q`` is h' Wmh."""
     for row in range(m.shape[0]):
         for k in range(m.shape[1]):
             u[row, k] = q[row, k]
-            m[row, k] = gates[row, k] * q[row, k]  # (1)
+            m[row, k] = a[row, k] * q[row, k]  # (1)
 
 
 @kernel
-def mlstm_step(h, c, gates, m, u, q, bias, h_before, c_before):
-    """Write h and c of one position; the last four parts of ``gates`` become i, f, g and o, ``q`` is m Um."""
-    units = h.shape[1]
-    for row in range(h.shape[0]):
-        lstm_row(h[row], c[row], gates[row, units:], q[row], bias, c_before[row])  # (2), (3)
+def mlstm_product_backward(da, dz, du, dm, dh, dc, a, gates, m, u, h_before, c_before):
+    """Write da and du (B, R) of one position; nothing of h' goes past u."""
+    for row in range(m.shape[0]):
+        for k in range(m.shape[1]):
+            da[row, k] = dm[row, k] * u[row, k]  # (4)
+            du[row, k] = dm[row, k] * a[row, k]  # (4)
 
 
-@kernel
-def mlstm_step_backward(dp, dq, dh, dc, gates, m, u, h, c, h_before, c_before):
-    """Write dz into dp and dq (B, 5 R) of one position; ``dc`` becomes that of c', and ``dh`` 0."""
-    units = dh.shape[1]
-    for row in range(dh.shape[0]):
-        lstm_row_backward(dp[row, units:], dh[row], dc[row], gates[row, units:], c[row], c_before[row])
-        for k in range(units, 5 * units):
-            dq[row, k] = dp[row, k]  # (5)
+def mlstm_step(h, c, a, gates, m, u, q, bias, h_before, c_before):
+    """Write h and c of one position; ``gates`` (B, 4 R) holds x Wz and becomes i, f, g and o, ``q`` is m Um."""
+    lstm_step(h, c, gates, q, bias, h_before, c_before)  # (2), (3)
 
 
-@kernel
-def mlstm_product_backward(dp, dq, dm, dh, dc, gates, m, u, h_before, c_before):
-    """Write da into dp and du into dq (B, 5 R) of one position; nothing of h' goes past u."""
-    for row in range(dm.shape[0]):
-        for k in range(dm.shape[1]):
-            dp[row, k] = dm[row, k] * u[row, k]  # (4)
-            dq[row, k] = dm[row, k] * gates[row, k]  # (4)
+def mlstm_step_backward(da, dz, du, dh, dc, a, gates, m, u, h, c, h_before, c_before):
+    """Write dz (B, 4 R) of one position; ``dc`` becomes that of c', and ``dh`` 0."""
+    lstm_step_backward(dz, dh, dc, gates, h, c, h_before, c_before)
 
 
-INNER = recurrent.Inner(1, False, mlstm_product, mlstm_product_backward)
-CELL = recurrent.Cell(
-    "mlstm", 5, ("h", "c"), ("bias",), 2, mlstm_step, mlstm_step_backward, n_gradients=2, inner=INNER
-)
+INNER = recurrent.Inner(1, False, True, mlstm_product, mlstm_product_backward)
+CELL = recurrent.Cell("mlstm", 5, ("h", "c"), ("bias",), 2, mlstm_step, mlstm_step_backward, inner=INNER)
 
 
 def mlstm(x, weight_x, weight_h, bias, h=None, c=None, *, mask=None, reverse=False):

@@ -61,52 +61,52 @@ def _squash(gates, q, bias, scale):
 
 
 @kernel
-def original_gru_reset(gates, v, q, bias, h_before):
-    """Write v of one position; of ``gates`` (B, 3 R), which holds x Wx, two parts become r and z, ``q`` is h' Uh."""
+def original_gru_reset(gates, n, v, q, bias, h_before):
+    """Write v of one position; ``gates`` (B, 2 R) holds p_r and p_z, and becomes r and z; ``q`` is h' Uh."""
     units, one = v.shape[1], v.dtype.type(1)
     for row in range(v.shape[0]):
-        _squash(gates[row, : 2 * units], q[row], bias[: 2 * units], one)
+        _squash(gates[row], q[row], bias[: 2 * units], one)
         for k in range(units):
             v[row, k] = gates[row, k] * h_before[row, k]  # (3)
 
 
 @kernel
-def original_gru_step(h, gates, v, q, bias, h_before):
-    """Write h of one position; the last part of ``gates`` becomes n, ``q`` is v Un."""
+def original_gru_step(h, gates, n, v, q, bias, h_before):
+    """Write h of one position; ``n`` (B, R) holds p_n, and becomes n; ``q`` is v Un."""
     units, one, two = h.shape[1], h.dtype.type(1), h.dtype.type(2)
     for row in range(h.shape[0]):
-        _squash(gates[row, 2 * units :], q[row], bias[2 * units :], two)
+        _squash(n[row], q[row], bias[2 * units :], two)
         for k in range(units):
-            z, n = gates[row, units + k], gates[row, 2 * units + k]
-            h[row, k] = (one - z) * n + z * h_before[row, k]  # (5)
+            z = gates[row, units + k]
+            h[row, k] = (one - z) * n[row, k] + z * h_before[row, k]  # (5)
 
 
 @kernel
-def original_gru_step_backward(dp, dh, gates, v, h, h_before):
-    """Write da_z and da_n into dp (B, 3 R) of one position; ``dh`` becomes dh * z, the first part of (9)."""
+def original_gru_step_backward(dgates, dn, dh, gates, n, v, h, h_before):
+    """Write da_n (B, R) and the second part of dgates, da_z; ``dh`` becomes dh * z, the first part of (9)."""
     units, one = dh.shape[1], dh.dtype.type(1)
     for row in range(dh.shape[0]):
         for k in range(units):
-            z, n = gates[row, units + k], gates[row, 2 * units + k]
-            dp[row, 2 * units + k] = dh[row, k] * (one - z) * (one - n) * (one + n)  # (6)
+            z = gates[row, units + k]
+            dn[row, k] = dh[row, k] * (one - z) * (one - n[row, k]) * (one + n[row, k])  # (6)
         for k in range(units):
-            z, n = gates[row, units + k], gates[row, 2 * units + k]
-            dp[row, units + k] = dh[row, k] * (h_before[row, k] - n) * z * (one - z)  # (7)
+            z = gates[row, units + k]
+            dgates[row, units + k] = dh[row, k] * (h_before[row, k] - n[row, k]) * z * (one - z)  # (7)
             dh[row, k] *= z  # (9)
 
 
 @kernel
-def original_gru_reset_backward(dp, dv, dh, gates, v, h_before):
-    """Write da_r into dp (B, 3 R) of one position, and add dv * r to ``dh``, the second part of (9)."""
-    units, one = dh.shape[1], dh.dtype.type(1)
+def original_gru_reset_backward(dgates, dn, dv, dh, gates, n, v, h_before):
+    """Write the first part of dgates (B, 2 R), da_r, and add dv * r to ``dh``, the second part of (9)."""
+    one = dh.dtype.type(1)
     for row in range(dh.shape[0]):
-        for k in range(units):
+        for k in range(dh.shape[1]):
             r = gates[row, k]
-            dp[row, k] = dv[row, k] * h_before[row, k] * r * (one - r)  # (8)
+            dgates[row, k] = dv[row, k] * h_before[row, k] * r * (one - r)  # (8)
             dh[row, k] += dv[row, k] * r  # (9)
 
 
-INNER = recurrent.Inner(2, True, original_gru_reset, original_gru_reset_backward)
+INNER = recurrent.Inner(2, True, False, original_gru_reset, original_gru_reset_backward)
 CELL = recurrent.Cell(
     "original_gru", 3, ("h",), ("bias",), 1, original_gru_step, original_gru_step_backward, inner=INNER
 )

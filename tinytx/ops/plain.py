@@ -173,9 +173,9 @@ def silu_backward(dy, saved):
     return dy * (s + x * s * (1 - s))  # (2)
 
 
-def dropout(x, p, key, first_row=0):
+def dropout(x, p, key, first_row=0, repeat=1):
     """Return x m / (1 - p); the bits of m are those of `tinytx.ops.dropout`, which makes m / (1 - p) out of ones."""
-    kept, _ = hashed_dropout(np.ones_like(x), p, key, first_row)
+    kept, _ = hashed_dropout(np.ones_like(x), p, key, first_row, repeat)
     return x * kept, kept  # (1)
 
 

@@ -76,8 +76,8 @@ class Cell(NamedTuple):
     n_kept: int  # arrays (B, R) that a step keeps for its backward beside what it makes of p
     step: Callable  # (*states, p, *kept, q, *biases, *states before): p (B, G R) becomes what backward needs of it
     step_backward: Callable  # (*dp and dq, *dstates, p, *kept, *states, *states before): dstates become those of (3)
-    n_gradients: int = 1  # 2 if dq differs from dp
-    inner: "Inner | None" = None  # what comes before the second product, if there is one
+    differs: bool = False  # whether dq differs from dp, and is an array of its own
+    inner: "Inner | None" = None  # what comes before the second product, if there is one; then p is p1, p2, dp likewise
 
 
 class Inner(NamedTuple):
@@ -85,15 +85,16 @@ class Inner(NamedTuple):
 
     parts: int  # p1 and q1 have so many times R columns, the first ones of p
     biased: bool  # False: biases have the columns of p2 only
-    step: Callable  # (p, *kept, q1, *biases, *states before): writes v
-    step_backward: Callable  # (*dp and dq, dv, *dstates, p, *kept, *states before): writes dp1 and dq1, adds to dh
+    differs: bool  # whether dq1 differs from dp1
+    step: Callable  # (p1, p2, *kept, q1, *biases, *states before): writes v
+    step_backward: Callable  # (*dp and dq, dv, *dstates, p1, p2, *kept, *states before): writes dp1, dq1, adds to dh
 
 
 class Saved(NamedTuple):
     x: np.ndarray  # (T, B, D)
     weight_x: np.ndarray  # (D, G R)
     weight_h: np.ndarray  # (R, G R)
-    gates: np.ndarray  # (T, B, G R), what the steps made of p
+    gates: tuple  # of one array (T, B, G R), what the steps made of p; or of two, what they made of p1 and p2
     kept: tuple  # of arrays (T, B, R)
     states: tuple  # of arrays (T + 1, B, R): h, and c; with the one before the first position at 0, or at T if reversed
     mask: np.ndarray  # (T, B), bool
@@ -105,7 +106,7 @@ def forward(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
     initial, mask, reverse = _checked(cell, x, weight_x, weight_h, biases, initial, mask, reverse)
     (b, t, _), units = x.shape, len(weight_h)
     x, mask, *biases = (contiguous(array) for array in (x.swapaxes(0, 1), mask.T, *biases))
-    gates = product(rows(x), weight_x).reshape(t, b, cell.parts * units)  # p of (1)
+    gates = tuple(product(rows(x), part).reshape(t, b, part.shape[1]) for part in _cut(cell, weight_x))  # p of (1), (5)
     kept = tuple(np.empty((t, b, units), x.dtype) for _ in range(cell.n_kept))
     states = tuple(np.empty((t + 1, b, units), x.dtype) for _ in initial)
     for state, first in zip(states, initial):
@@ -114,11 +115,11 @@ def forward(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
     q = [np.empty((b, part.shape[1]), x.dtype) for part in recurrent]
     for step, before, after in _order(t, reverse):
         old, new = [state[before] for state in states], [state[after] for state in states]
-        here = gates[step], *[array[step] for array in kept]
+        here = [array[step] for array in (*gates, *kept)]
         np.matmul(old[0], recurrent[0], out=q[0])  # q of (1), q1 of (5)
         if cell.inner:
             cell.inner.step(*here, q[0], *biases, *old)
-            np.matmul(here[1], recurrent[1], out=q[1])  # q2 of (5)
+            np.matmul(here[2], recurrent[1], out=q[1])  # q2 of (5)
         cell.step(*new, *here, q[-1], *biases, *old)
         if padded[step]:
             for array, stays in zip(new, old):
@@ -132,7 +133,7 @@ def forward(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
 
 
 def _cut(cell, array):
-    """Return the columns of each product: (N, G R) -> those of q, or of q1 and of q2, as views."""
+    """Return the columns of each product: (N, G R) -> those of q, or of q1 and q2, as views."""
     if not cell.inner:
         return [array]
     edge = array.shape[1] * cell.inner.parts // cell.parts
@@ -187,31 +188,40 @@ def backward(cell, dy, saved):
     """
     x, weight_x, weight_h, gates, kept, states, mask, reverse = saved
     dy, dstates = _checked_gradients(cell, dy, saved)
-    dpre = [np.empty_like(gates) for _ in range(cell.n_gradients)]  # dp and, where it differs, dq
+    dp = [np.empty_like(part) for part in gates]
+    differs = [cell.inner.differs, cell.differs] if cell.inner else [cell.differs]
+    dq = [np.empty_like(part) if own else part for part, own in zip(dp, differs)]
     recurrent, dh, padded = [contiguous(part.T) for part in _cut(cell, weight_h)], dstates[0], ~mask.all(axis=1)
     sent = np.empty_like(dh)
     for step, before, after in reversed(_order(len(x), reverse)):
-        dhere, here = [array[step] for array in dpre], (gates[step], *[array[step] for array in kept])
-        dq = _cut(cell, dhere[-1])
+        dhere = [array[step] for array in (*dp, *(part for part, own in zip(dq, differs) if own))]
+        here = [array[step] for array in (*gates, *kept)]
         old, new = [state[before] for state in states], [state[after] for state in states]
         held = [dstate[~mask[step]] for dstate in dstates] if padded[step] else ()
         dh += dy[step]  # (2)
         cell.step_backward(*dhere, *dstates, *here, *new, *old)
         if cell.inner:
-            np.matmul(dq[1], recurrent[1], out=sent)  # (6)
+            np.matmul(dq[1][step], recurrent[1], out=sent)  # (6)
             cell.inner.step_backward(*dhere, sent, *dstates, *here, *old)
         if padded[step]:
             for array, values in (*zip(dstates, held), *((array, 0) for array in dhere)):
                 array[~mask[step]] = values
-        dh += np.matmul(dq[0], recurrent[0], out=sent)  # (3)
-    dp, read = rows(dpre[0]), (_outputs(states[0], not reverse), *kept[:1])  # (T B, G R); what the products read
-    dx = product(dp, weight_x.T).reshape(x.shape).swapaxes(0, 1).copy()  # (4)
-    dweight_x = product(rows(x).T, dp)
-    dweights_h = [product(rows(v).T, dq) for v, dq in zip(read, _cut(cell, rows(dpre[-1])))]  # (4), (7)
-    dweight_h = np.concatenate(dweights_h, axis=1) if cell.inner else dweights_h[0]
-    biased = slice(-biased_parts(cell) * len(weight_h), None)
-    ones = np.ones(len(dp), x.dtype)
-    return dx, dweight_x, dweight_h, *(ones @ rows(array)[:, biased] for array, _ in zip(dpre, cell.biases)), *dstates
+        dh += np.matmul(dq[0][step], recurrent[0], out=sent)  # (3)
+    dp, dq = [rows(part) for part in dp], [rows(part) for part in dq]  # (T B, G R)
+    dx, *others = (product(part, weight.T) for part, weight in zip(dp, _cut(cell, weight_x)))  # (4)
+    for other in others:
+        dx += other
+    dweight_x = _joined([product(rows(x).T, part) for part in dp])
+    read = _outputs(states[0], not reverse), *kept[:1]  # by the products: h', v
+    dweight_h = _joined([product(rows(v).T, part) for v, part in zip(read, dq)])  # (4), (7)
+    ones, first = np.ones(len(dp[0]), x.dtype), len(dp) - 1 if cell.inner and not cell.inner.biased else 0
+    dbiases = (_joined([ones @ part for part in parts[first:]]) for parts, _ in zip((dp, dq), cell.biases))
+    return dx.reshape(x.shape).swapaxes(0, 1).copy(), dweight_x, dweight_h, *dbiases, *dstates
+
+
+def _joined(parts):
+    """Return the columns of all products beside each other: the reverse of `_cut`."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def _checked_gradients(cell, dy, saved):

@@ -3,7 +3,7 @@
 from tinytx.training.average import average_checkpoints
 from tinytx.training.checkpoint import load_checkpoint, load_state, save_checkpoint
 from tinytx.training.loop import fit
-from tinytx.training.optimizers import LAMB, SGD, Adam, AdamW, Lookahead, Optimizer, RAdam, Ranger
+from tinytx.training.optimizers import LAMB, SGD, Adam, AdamW, Averaged, Lookahead, Optimizer, RAdam, Ranger
 from tinytx.training.optimizers.groups import by_depth, freeze, layerwise, thaw
 from tinytx.training.schedules import SlantedTriangular, WarmupCosine, WarmupInverseSqrt
 from tinytx.training.trainer import NotFiniteError, Trainer
@@ -12,6 +12,7 @@ from tinytx.training.word2vec import WordExamples, descend_words
 __all__ = [
     "Adam",
     "AdamW",
+    "Averaged",
     "LAMB",
     "Lookahead",
     "NotFiniteError",

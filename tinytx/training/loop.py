@@ -77,6 +77,7 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
                 try:
                     if is_due and evaluate is not None:
                         record["val_loss"] = evaluate()
+                        optimizer.observe(record["val_loss"])
                 finally:
                     if t % log_every == 0 or "val_loss" in record:
                         log.write(record)

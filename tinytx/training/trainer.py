@@ -173,7 +173,7 @@ class Trainer:
                 update()
             return loss
 
-        with workers.use(self._pool):
+        with workers.use(self._pool), self.optimizer.averaged():
             loss = math.fsum(workers.map(loss_of, batches))
         if not math.isfinite(loss):
             facts = f"after step {self.optimizer.t} the validation loss is {loss}"

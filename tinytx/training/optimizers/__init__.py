@@ -4,10 +4,11 @@
 """
 
 from tinytx.training.optimizers.adam import Adam, AdamW
+from tinytx.training.optimizers.averaged import Averaged
 from tinytx.training.optimizers.base import Optimizer
 from tinytx.training.optimizers.lamb import LAMB
 from tinytx.training.optimizers.lookahead import Lookahead, Ranger
 from tinytx.training.optimizers.radam import RAdam
 from tinytx.training.optimizers.sgd import SGD
 
-__all__ = ["Adam", "AdamW", "LAMB", "Lookahead", "Optimizer", "RAdam", "Ranger", "SGD"]
+__all__ = ["Adam", "AdamW", "Averaged", "LAMB", "Lookahead", "Optimizer", "RAdam", "Ranger", "SGD"]

@@ -120,6 +120,13 @@ class Optimizer:
             for parameter in parameters:
                 parameter.frozen = False
 
+    def averaged(self):
+        """Return a context in which the model has the weights that it is to be used with: the trained ones, or a mean."""
+        return contextlib.nullcontext()
+
+    def observe(self, loss):
+        """Take notice of a validation loss: nothing depends on it here."""
+
     def updates(self, name):
         """Return how many steps have changed a parameter, that which is being taken included.
 

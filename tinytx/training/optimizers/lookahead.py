@@ -14,7 +14,7 @@ weights: evaluate at multiples of k, where both are equal.
 
 from tinytx import workers
 from tinytx.kernel import kernel
-from tinytx.training.optimizers.base import Optimizer
+from tinytx.training.optimizers.around import Around
 from tinytx.training.optimizers.radam import RAdam
 
 
@@ -25,16 +25,7 @@ def _back(p, s, alpha):
         p[i] = s[i]  # (3)
 
 
-def _inner(name):
-    """Return a property that reads and writes an attribute of the inner optimiser."""
-
-    def write(self, value):
-        setattr(self.optimizer, name, value)
-
-    return property(lambda self: getattr(self.optimizer, name), write)
-
-
-class Lookahead(Optimizer):
+class Lookahead(Around):
     """Adds slow weights to another optimiser, and is used in its place.
 
     Parameters
@@ -66,30 +57,13 @@ class Lookahead(Optimizer):
     """
 
     slots = ("slow",)
-    t, lr = _inner("t"), _inner("lr")
 
     def __init__(self, optimizer, *, k=5, alpha=0.5):
-        place = type(self).__name__
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{place}: optimizer is a {type(optimizer).__name__}, expected an Optimizer")
+        super().__init__(optimizer)
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"{place}: k is {k!r}, expected a whole number of at least 1")
-        self.optimizer, self.k, self.alpha = optimizer, k, alpha
-        self.named, self.settings = optimizer.named, optimizer.settings
+            raise ValueError(f"{type(self).__name__}: k is {k!r}, expected a whole number of at least 1")
+        self.k, self.alpha = k, alpha
         self._check("alpha", alpha, "a number above 0 and at most 1", lambda x: 0 < x <= 1)
-        self.state = {"slow": self._zeros()}
-
-    def decay_of(self, name):
-        """Return the weight decay of a parameter, which is the inner optimiser's."""
-        return self.optimizer.decay_of(name)
-
-    def learning_rates(self):
-        """Return the inner optimiser's."""
-        return self.optimizer.learning_rates()
-
-    def ready(self, scale=1.0):
-        """Return the inner optimiser's."""
-        return self.optimizer.ready(scale)
 
     def step(self, *, scale=1.0):
         """Take a fast step, and after every k-th the slow one; arguments and errors as for `Optimizer.step`."""
@@ -104,11 +78,6 @@ class Lookahead(Optimizer):
     def _go_back(self, name):
         data = self.named[name].data  # C-contiguous: the inner optimiser has looked
         _back(data.reshape(-1), self.state["slow"][name].reshape(-1), data.dtype.type(self.alpha))
-
-    def state_dict(self):
-        """Return {name: array}: the inner optimiser's names with "fast." before them, the slow weights, and "t"."""
-        fast = self.optimizer.state_dict()
-        return super().state_dict() | {f"fast.{name}": array for name, array in fast.items() if name != "t"}
 
 
 class Ranger(Lookahead):
