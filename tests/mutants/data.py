@@ -1,6 +1,11 @@
 """Mistakes in data, metrics and decoding."""
 
 TABLE = {
+    "vectors/analogies.py": [
+        ("vectors are summed as they are", "unit_rows(check_words(\"analogies\", words, vectors))", "check_words(\"analogies\", words, vectors)"),
+        ("a word of the question may be the answer", "for asked in (a, b, c):", "for asked in (a, b):"),
+        ("a and b are exchanged", "unit[b] - unit[a] + unit[c]", "unit[a] - unit[b] + unit[c]"),
+    ],
     "data/huffman.py": [
         ("rare words lie near the root", "(a + b, node)", "(0, node)"),
         ("both children have one code", "turn[right] = 1", "turn[right] = 0"),

@@ -34,12 +34,12 @@ def test_a_run_is_compared_with_trigrams_of_the_same_words(run, book):
     assert math.isclose(last["trigram_perplexity"], np.exp(min(losses)), rel_tol=1e-9)
 
 
-def test_other_commands_take_it_or_say_why_not(run, tinytx):
+def test_other_commands_take_it_or_say_why_not(run, tinytx, tmp_path):
     """Catches a command that takes every id for a character, or every row of the table for a word."""
     written = tinytx("sample", run[0], "--tokens 9 --seed 1 --prompt", ["3 times 3"])
     assert written.code == 0 and written.out.startswith("3 times 3"), written.err
     profile = tinytx("profile", run[0], "--steps 1")
     assert profile.code == 0 and "body.hidden" in profile.out, profile.err
-    assert tinytx("embeddings", run[0]).code == 0
+    assert tinytx("embeddings", run[0], "--out", tmp_path).code == 0
     explain = tinytx("explain", run[0], ["1 times 1"])
     assert explain.code == 2 and "explain: NPLM has no attention" in explain.err

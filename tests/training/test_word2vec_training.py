@@ -104,6 +104,7 @@ def test_examples_are_words_of_a_window(cbow):
     assert reached[1:] / reached.sum() == pytest.approx(expected, abs=0.08)
 
 
+@pytest.mark.compiled
 def test_negatives_are_drawn_by_count_to_the_power_of_three_quarters():
     """And are never the word itself."""
     counts = np.array([400, 100, 50, 10])
@@ -118,6 +119,7 @@ def test_negatives_are_drawn_by_count_to_the_power_of_three_quarters():
         assert drawn[word] / drawn[word].sum() == pytest.approx(expected / expected.sum(), abs=0.02)
 
 
+@pytest.mark.compiled
 def test_frequent_words_are_left_out():
     """With probability 1 - sqrt(t/f) - t/f, and the others close up."""
     ids = np.tile([0, 0, 0, 0, 0, 0, 1, 1, 1, 2], 900)  # f 0.6, 0.3, 0.1
@@ -130,6 +132,7 @@ def test_frequent_words_are_left_out():
     assert seen == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("tree", [False, True])
 @pytest.mark.parametrize("cbow", [False, True])
 def test_words_of_one_topic_become_neighbours(cbow, tree):
