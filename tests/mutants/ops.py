@@ -2,8 +2,8 @@
 
 TABLE = {
     "ops/logistic_rows.py": [
-        ("descent climbs", "g = -rate * _slope", "g = rate * _slope"),
-        ("a row changes before its share goes to the words", "dh[d] += g * before", "dh[d] += g * (before + g * h[d])"),
+        ("descent climbs", "_slopes(g, labels[n], -rate)", "_slopes(g, labels[n], rate)"),
+        ("a row changes before its share goes to the words", "dh[d] += g[k] * before", "dh[d] += g[k] * (before + g[k] * h[d])"),
         ("words of a mean get the whole gradient, as in word2vec.c", "words[i, d] += share * dh[d]", "words[i, d] += dh[d]"),
         ("a mean is over places, not over words", "max(1, size))", "contexts.shape[1])"),
         ("a loss of large scores is rounded away", "signed = s if labels[n, k] == 0 else -s", "signed = s"),

@@ -26,7 +26,7 @@ def changes(model, batch, rate):
     """Return {path: what one pass of descent adds to it}."""
     tables, room = (model.body.token.weight.data, model.output.data), np.empty((2, model.config.d_model))
     before = {path: array.copy() for path, array in model.state_dict().items()}
-    descend(*tables, *(np.array(part, np.int64) for part in batch), rate, *room)
+    descend(*tables, *(np.array(part, np.int64) for part in batch), rate, *room, np.empty(len(batch[1][0])))
     return {path: array - before[path] for path, array in model.state_dict().items()}
 
 
@@ -76,7 +76,7 @@ def test_a_step_costs_what_its_words_cost():
     def seconds(v):
         words, table = np.zeros((2, v, 10))
         began = time.perf_counter()
-        descend(words, table, *batch, 0.1, *np.empty((2, 10)))
+        descend(words, table, *batch, 0.1, *np.empty((2, 10)), np.empty(2))
         return time.perf_counter() - began
 
     seconds(10)  # compiles

@@ -86,32 +86,41 @@ def _forward(losses, h, table, rows, labels):
 
 
 @kernel
-def _slope(h, row, label):
-    s = _score(h, row)
-    e = exp(-abs(s))  # at most 1
-    sigma = (h.dtype.type(1) if s > 0 else e) / (h.dtype.type(1) + e)
-    return sigma - h.dtype.type(label)  # (3)
+def _slopes(g, labels, scale):
+    """Replace the scores of one vector by ``scale`` times the slopes."""
+    one = g.dtype.type(1)
+    for k in range(g.shape[0]):
+        e = exp(-abs(g[k]))  # at most 1
+        sigma = (one if g[k] > 0 else e) / (one + e)
+        g[k] = scale * (sigma - g.dtype.type(labels[k]))  # (3)
 
 
 @kernel
-def _backward(dh, dtable, h, table, rows, labels, scale):
+def _scores(g, h, table, rows):
+    for k in range(rows.shape[0]):
+        g[k] = _score(h, table[rows[k]]) if rows[k] != NONE else h.dtype.type(0)
+
+
+@kernel
+def _backward(dh, dtable, h, table, rows, labels, scale, g):
     for n in range(rows.shape[0]):
+        _scores(g, h[n], table, rows[n])
+        _slopes(g, labels[n], scale)
         for k in range(rows.shape[1]):
             j = rows[n, k]
             if j != NONE:
-                g = scale * _slope(h[n], table[j], labels[n, k])
                 for d in range(h.shape[1]):
-                    dh[n, d] += g * table[j, d]  # (4)
-                    dtable[j, d] += g * h[n, d]  # (5)
+                    dh[n, d] += g[k] * table[j, d]  # (4)
+                    dtable[j, d] += g[k] * h[n, d]  # (5)
 
 
 @kernel
-def descend(words, table, contexts, rows, labels, rate, h, dh):
+def descend(words, table, contexts, rows, labels, rate, h, dh, g):
     """Take a step of plain gradient descent for each vector, one after the other, in place.
 
     Vector n is the mean of those rows of ``words`` that contexts[n] names, as in `tinytx.ops.pool`. A step is ``-rate`` times
-    the gradient of (2), row after row of the table, and what comes after sees it. It reads and writes the rows that it
-    names, and no others.
+    the gradient of (2), and the next vector sees what it changed. It reads and writes the rows that it names, and no others.
+    All scores are computed first: a processor then waits for the memory of several rows at a time.
 
     Parameters
     ----------
@@ -120,7 +129,7 @@ def descend(words, table, contexts, rows, labels, rate, h, dh):
     contexts, rows, labels : int64 arrays (N, C), (N, K) and (N, K)
         `NONE` stands for no row.
     rate : float of the arrays' dtype
-    h, dh : arrays (D,)
+    h, dh, g : arrays (D,), (D,) and (K,)
         Are written to.
     """
     for n in range(contexts.shape[0]):
@@ -134,14 +143,15 @@ def descend(words, table, contexts, rows, labels, rate, h, dh):
         share = h.dtype.type(1) / h.dtype.type(max(1, size))
         for d in range(h.shape[0]):
             h[d] *= share
+        _scores(g, h, table, rows[n])
+        _slopes(g, labels[n], -rate)
         for k in range(rows.shape[1]):
             j = rows[n, k]
             if j != NONE:
-                g = -rate * _slope(h, table[j], labels[n, k])
                 for d in range(h.shape[0]):
                     before = table[j, d]
-                    dh[d] += g * before  # (4)
-                    table[j, d] = before + g * h[d]  # (5)
+                    dh[d] += g[k] * before  # (4)
+                    table[j, d] = before + g[k] * h[d]  # (5)
         for c in range(contexts.shape[1]):
             i = contexts[n, c]
             if i != NONE:
@@ -204,5 +214,5 @@ def logistic_rows_backward(dloss, saved):
     h, table, rows, labels, count = saved
     scale = h.dtype.type(check_number("logistic_rows_backward", "dloss", dloss) / count)
     dh, dtable = np.zeros_like(h), np.zeros_like(table)
-    _backward(dh, dtable, h, table, rows, labels, scale)
+    _backward(dh, dtable, h, table, rows, labels, scale, np.empty(rows.shape[1], h.dtype))
     return dh, dtable

@@ -106,11 +106,11 @@ class WordExamples:
             raise ValueError(f"{place}: there is no word in ids of shape {np.shape(ids)}")
         self.sample = check_number(place, "sample", sample, "a finite number of at least 0", lambda t: 0 <= t < math.inf)
         self.cbow, self.seed = bool(cbow), check_whole(place, "seed", seed, 0)
-        self._width = 1 + check_whole(place, "n_negatives", n_negatives, 1, 1000)
+        self.width = 1 + check_whole(place, "n_negatives", n_negatives, 1, 1000)
         self._noise, self._nodes, self._turns = np.empty(0, np.int32), np.empty((0, 0), np.int64), np.empty((0, 0), np.int64)
         if tree:
             self._nodes, self._turns = huffman(self.counts)
-            self._width = self._nodes.shape[1]
+            self.width = self._nodes.shape[1]
         else:
             shares = np.cumsum(self.counts**0.75)
             places = (np.arange(max(NOISE, 32 * vocab_size)) + 0.5) / max(NOISE, 32 * vocab_size)
@@ -127,7 +127,7 @@ class WordExamples:
         columns = 2 * self.window if self.cbow else 1
         most = CHUNK if self.cbow else 2 * self.window * CHUNK
         contexts, made = np.empty((most, columns), np.int64), np.zeros(1, np.int64)
-        rows, labels = np.empty((most, self._width), np.int64), np.empty((most, self._width), np.int64)
+        rows, labels = np.empty((most, self.width), np.int64), np.empty((most, self.width), np.int64)
         for start in range(0, len(self.ids), CHUNK):
             rng = np.random.default_rng([self.seed, number, start])
             ids = self.ids[start : start + CHUNK]
@@ -164,13 +164,13 @@ def descend_words(task, examples, *, epochs=5, rate=None, update=None):
     if len(words) < v or len(table) != max(1, len(words) - is_tree):
         facts = f"the tables have {len(words)} and {len(table)} rows"
         raise ValueError(f"{place}: {facts}, expected at least {v} and {v - is_tree}, as the examples have words")
-    h, dh = np.empty((2, words.shape[1]), words.dtype)
+    room = (*np.empty((2, words.shape[1]), words.dtype), np.empty(examples.width, words.dtype))  # h, dh, g of descend
     n_chunks = epochs * -(-len(examples.ids) // CHUNK)
     chunk = 0
     for epoch in range(epochs):
         for contexts, rows, labels in examples.epoch(epoch):
             now = rate * max(LEAST_RATE, 1 - chunk / n_chunks)
-            descend(words, table, contexts, rows, labels, words.dtype.type(now), h, dh)
+            descend(words, table, contexts, rows, labels, words.dtype.type(now), *room)
             chunk += 1
             if update is not None:
                 update(f"epoch {epoch + 1} of {epochs}, {chunk / n_chunks:.0%}")
