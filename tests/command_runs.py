@@ -47,7 +47,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "gpt": ("--data", "book", TINY),
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
     "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
-    "char_rnn": ("--data", "book", TINY_RNN),
+    "char_rnn": ("--data", "book", TINY_RNN + " --locked --weight-drop 0.1"),
     "nplm": ("--data", "book", TINY_NPLM),
     "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),

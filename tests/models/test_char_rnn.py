@@ -40,7 +40,7 @@ def ids_of(*shape):
 
 
 @model_checks
-@pytest.mark.parametrize("options", [{"n_layers": 1}, {"cell": "gru"}, {"dropout": 0.3}], ids=str)
+@pytest.mark.parametrize("options", [{"n_layers": 1}, {"cell": "gru"}, {"dropout": 0.3, "locked": True, "weight_drop": 0.2}], ids=str)
 def test_property(options, check):
     """Catches layers in the wrong order, and dropout's masks in another order than they were drawn."""
     check(case_of(**options), np.random.default_rng(0))
@@ -60,6 +60,16 @@ def test_each_layers_output_is_dropped():
     model, ids = model_of(dropout=0.5), ids_of(2, 4)
     assert 0 < (model(ids, Tape(seed=1)) == 0).mean() < 1
     model.dropout.p = 0.0
+    assert (model(ids, Tape(seed=1)) != model(ids)).any()
+
+
+def test_masks_are_locked_and_weights_dropped():
+    """Catches settings that reach no layer."""
+    ids = ids_of(2, 4)
+    dropped = model_of(dropout=0.5, locked=True)(ids, Tape(seed=1)) == 0
+    np.testing.assert_array_equal(dropped, np.broadcast_to(dropped[:, :1], dropped.shape))
+    model = model_of(weight_drop=0.5)
+    assert [layer.weight_drop for layer in model.recurrent.layers] == [0.5, 0.5]
     assert (model(ids, Tape(seed=1)) != model(ids)).any()
 
 
@@ -107,6 +117,8 @@ def test_a_checkpoint_holds_it(n_layers, tmp_path):
         ("cell", "LSTM"),
         ("dropout", 1.0),
         ("dropout", -0.1),
+        ("weight_drop", 1.0),
+        ("locked", 1),
     ],
 )  # fmt: skip
 def test_a_bad_config_is_refused_before_anything_is_allocated(field, value):

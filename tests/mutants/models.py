@@ -51,7 +51,9 @@ TABLE = {
         ("the state is not handed on", "tape, state=state)", "tape)"),
         ("dropout's backward is left out", "self.dropout.backward(dx, tape), tape)", "dx, tape)"),
         ("the layers are LSTMs, whatever the config says", "CELLS[config.cell](", 'CELLS["lstm"]('),
-        ("nothing is dropped between layers", "RecurrentStack(layers, dropout=config.dropout)", "RecurrentStack(layers)"),
+        ("nothing is dropped between layers", "RecurrentStack(layers, dropout=config.dropout, locked", "RecurrentStack(layers, locked"),
+        ("weights are never dropped", "weight_drop=config.weight_drop, ", ""),
+        ("the last layer's dropout is never locked", "Dropout(config.dropout, locked=config.locked)", "Dropout(config.dropout)"),
     ],
     "models/recurrent_seq2seq.py": [
         ("decoding begins anew at each word", "slot.arrays if slot and slot.arrays else", ""),

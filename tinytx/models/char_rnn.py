@@ -24,6 +24,8 @@ class CharRNNConfig(Settings):
     n_layers: int = setting(1, "recurrent layers, one above the other", minimum=1, maximum=MOST_LAYERS)
     cell: str = setting("lstm", "what the layers compute at a position", choices=sorted(CELLS))
     dropout: float = setting(0.0, "dropout of each layer's output in training", minimum=0, below=1, free=True)
+    locked: bool = setting(False, "one mask of dropout for all characters of a row, new in each step", free=True)
+    weight_drop: float = setting(0.0, "dropout of the weights from state to state", minimum=0, below=1, free=True)
 
 
 class CharRNN(Layer):
@@ -47,9 +49,9 @@ class CharRNN(Layer):
         self.config, draw = config, {"rng": rng, "dtype": dtype}
         self.token = Embedding(config.vocab_size, config.d_embedding, **draw)
         widths = [config.d_embedding, *[config.d_model] * (config.n_layers - 1)]
-        layers = [CELLS[config.cell](width, config.d_model, **draw) for width in widths]
-        self.recurrent = RecurrentStack(layers, dropout=config.dropout)
-        self.dropout = Dropout(config.dropout)
+        layers = [CELLS[config.cell](d, config.d_model, weight_drop=config.weight_drop, **draw) for d in widths]
+        self.recurrent = RecurrentStack(layers, dropout=config.dropout, locked=config.locked)
+        self.dropout = Dropout(config.dropout, locked=config.locked)
 
     def forward(self, ids, tape=None, *, state=None):
         """Return the last layer's output at each position.
