@@ -25,6 +25,8 @@ from tinytx.models import (
     ModernBert,
     ModernBertConfig,
     NPLMConfig,
+    PointerConfig,
+    PointerNetwork,
     RecurrentSeq2Seq,
     T5Config,
     Transformer,
@@ -40,6 +42,7 @@ from tinytx.tasks import (
     ImageClasses,
     NearbyWords,
     NextToken,
+    Pointers,
     SequenceToSequence,
     Spans,
     Tags,
@@ -132,6 +135,14 @@ def word2vec(dtype, **settings):
     return case(NearbyWords, Word2Vec, Word2VecConfig(11, 6), (contexts, rows, rng.integers(0, 2, (5, 3))), dtype, **settings)
 
 
+def pointer(dtype):
+    """An order of some of the elements."""
+    elements, order, _ = np.split(np.random.default_rng(2).permuted(np.tile(np.arange(6.0), (4, 3, 1)), axis=2), 3, axis=1)
+    elements = np.concatenate([elements, order], axis=1).swapaxes(1, 2) / 6 - 0.4
+    config = PointerConfig(n_features=2, d_model=5)
+    return case(Pointers, PointerNetwork, config, (elements.astype(dtype), order[:, 0, :4].astype(int)), dtype)
+
+
 def llama(dtype, **options):
     config = LlamaConfig(11, max_len=9, d_model=6, n_heads=4, n_layers=2, d_ff=7, d_key=4, rope_base=3.0, dropout=0.2, **options)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
@@ -211,6 +222,7 @@ MODEL_CASES = {
     "llama experts": lambda dtype: llama(dtype, n_experts=3, balance=0.7),
     "nplm": nplm,
     "nplm without direct connections": lambda dtype: nplm(dtype, n=3, direct=False),
+    "pointer": pointer,
     "recurrent_seq2seq": recurrent_seq2seq,
     "recurrent_seq2seq additive": lambda dtype: recurrent_seq2seq(dtype, attention="additive", cell="gru", n_layers=2),
     "recurrent_seq2seq general": lambda dtype: recurrent_seq2seq(dtype, attention="general", reads="right", reads_summary=True),

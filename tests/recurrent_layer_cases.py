@@ -17,6 +17,7 @@ from tinytx.layers import (
     MultiHeadAttention,
     MultiplicativeLSTM,
     OriginalGRU,
+    Pointer,
     RecurrentStack,
     SingleHeadAttention,
 )
@@ -96,6 +97,13 @@ def single_head(make, score):
     return LayerCase(make, build, inputs, mask=mask)
 
 
+def pointer(make):
+    """Without a mask: a score of -inf has no difference quotient (tests/models/test_pointer.py)."""
+    b, t, s, d = make.sizes(4)
+    inputs = {"x": make.array(b, t, d, scale=0.5), "memory": make.array(b, s, d, scale=0.5)}
+    return LayerCase(make, lambda dtype: Pointer(d, rng=np.random.default_rng(0), dtype=dtype), inputs)
+
+
 def heads_of_sums(make):
     """The core of additive scores in the frame of several heads."""
     b, t, h, a = make.sizes(4)
@@ -123,4 +131,5 @@ RECURRENT_LAYERS = {
     "SingleHeadAttention general": lambda make: single_head(make, "general"),
     "SingleHeadAttention additive": lambda make: single_head(make, "additive"),
     "MultiHeadAttention additive": heads_of_sums,
+    "Pointer": pointer,
 }

@@ -75,6 +75,10 @@ NEAREST = {
     "recipes/nplm.py": ["recipes/test_train_nplm.py"],
     "recipes/texts.py": ["recipes/test_train_nplm.py", "recipes/test_train_gpt.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],
+    "layers/attention/pointer.py": ["models/test_pointer.py"],
+    "models/pointer.py": ["models/test_pointer.py"],
+    "tasks/pointers.py": ["models/test_pointer.py"],
+    "recipes/pointer.py": ["recipes/test_train_pointer.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],
     "data/texts/tagged.py": ["data/texts/test_tagged.py"],
     "training/checkpoint.py": ["training/test_checkpoint.py", "training/test_freezing.py", "layers/test_low_rank.py", "hub/test_families.py"],
@@ -107,6 +111,7 @@ NEAREST = {
     "pipelines/fill.py": ["cli/test_fill.py"],
     "pipelines/translate.py": ["cli/test_translate.py"],
     "testing/walk.py": ["testing/test_first_wrong_op.py"],
+    "testing/problem.py": ["testing/test_gradcheck_targets.py"],
     "testing/tensor_comparison.py": ["testing/test_gradcheck.py", "testing/test_gradcheck_targets.py"],
     "testing/promises.py": ["testing/test_layer_checks.py", "layers/test_properties_of_layers.py"],
 }

@@ -48,6 +48,15 @@ GRADIENTS = {
         ("the memory as values forgotten", "missing term", "SingleHeadAttention", "self.key.backward(dk, tape) + dv", "self.key.backward(dk, tape)"),
         ("the memory as keys forgotten", "missing term", "SingleHeadAttention", "self.key.backward(dk, tape) + dv", "dv"),
     ],
+    "layers/attention/pointer.py": [
+        ("dx and dmemory exchanged", "wrong operand", "Pointer square", "return self.query.backward(dq[:, 0], tape), dmemory", "return dmemory, self.query.backward(dq[:, 0], tape)"),
+        ("w has no gradient", "missing term", "Pointer square", "self.weight.add_grad(dweight, fresh=True)", "pass"),
+    ],
+    "models/pointer.py": [
+        ("the elements that the decoder reads are constants", "missing term", "PointerNetwork", "dx = dx + self.encoder", "dx = self.encoder"),
+        ("the encoder's final state is a constant", "missing term", "PointerNetwork", "(dmemory, *dstate)", "(dmemory, None, None)"),
+        ("what is compared is a constant", "missing term", "PointerNetwork", "(dmemory, *dstate)", "(None, *dstate)"),
+    ],
     "ops/rnn.py": [
         ("slope without 1 + h", "missing term", "rnn", "* (one - a[row, k]) * (one + a[row, k])", "* (one - a[row, k])"),
         ("slope forgotten", "missing term", "rnn", "* (one - a[row, k]) * (one + a[row, k])", ""),
@@ -131,6 +140,25 @@ TABLE = {
         ("reversed, it reads from the left", "return order[::-1] if reverse else order", "return order"),
         ("what stands at padding goes into dWh2", "kept[0][~mask] = 0", "pass"),
         ("None as the gradient of y is refused", "array is None and used", "array is None and used and len(shape) < 3"),
+    ],
+    "layers/attention/pointer.py": [
+        ("the weights are those without the mask", "ops.softmax(self.forward(x, memory), mask)", "ops.softmax(self.forward(x, memory))"),
+    ],
+    "models/pointer.py": [
+        ("what was pointed at may be meant again", "now.cumsum(axis=1) - now == 0", "now.cumsum(axis=1) >= 0"),
+        ("what cannot be meant has a gradient", "np.where(tape.pop(self), dscores, dscores.dtype.type(0))", "dscores + 0 * tape.pop(self)"),
+        ("the right answer cannot be meant", "now.cumsum(axis=1) - now == 0", "now.cumsum(axis=1) == 0"),
+        ("the decoder reads the first row's elements", "s * np.arange(b)[:, None]", "0 * np.arange(b)[:, None]"),
+        ("by itself it does not leave out what it pointed at", "left[np.arange(b), 0, order[:, t]] = False", "pass"),
+        ("by itself it reads its first element again and again", "x[np.arange(b), order[:, t], None]", "x[np.arange(b), order[:, 0], None]"),
+    ],
+    "tasks/pointers.py": [
+        ("a position counts as a whole list", "part.all(axis=1)", "part.ravel()"),
+        ("it is measured with the right answers before it", "self.body.point(elements) == order", "self(elements, order).argmax(axis=2) == order"),
+    ],
+    "recipes/pointer.py": [
+        ("all steps have one length", "rng.integers(settings.shortest, settings.longest + 1)", "settings.longest"),
+        ("the largest comes first", "numbers[:, :, 0].argsort(axis=1)", "numbers[:, :, 0].argsort(axis=1)[:, ::-1]"),
     ],
     "ops/rnn.py": [
         ("the bias counts twice", "+ bias[k]))) - one", "+ bias[k] + bias[k]))) - one"),

@@ -1,14 +1,19 @@
 """More problems for `by_gradcheck`: recurrent operations and layers."""
 
+import numpy as np
+
 from mutants.problems import MASK, D, F, _draw, _rng, layer, pair
 from tinytx import layers
 from tinytx.layers import DotProduct, Linear
+from tinytx.models import PointerConfig
 from tinytx.ops.gru import CELL as GRU
 from tinytx.ops.lstm import CELL as LSTM
 from tinytx.ops.mlstm import CELL as MLSTM
 from tinytx.ops.original_gru import CELL as ORIGINAL_GRU
 from tinytx.ops.recurrent import biased_parts
 from tinytx.ops.rnn import CELL as RNN
+from tinytx.tasks import Pointers
+from tinytx.testing.problem import Loss
 
 
 def arrays_of(cell):
@@ -38,6 +43,12 @@ def additive(m, groups, s):
     return layer(m.Additive(2, D, rng=_rng()), 2, 2, 3, D, others=[_draw(2, groups, s, D, seed=n) for n in (1, 2)])
 
 
+def pointer_network(m):
+    """The loss of some positions of each row; elements before have scores of -inf."""
+    body = m.PointerNetwork(PointerConfig(n_features=2, d_model=D), rng=_rng())
+    return layer(Loss(Pointers(body)), 2, 4, 2, others=[np.array([[3, 0, 2], [1, 2, 0]])])
+
+
 PROBLEMS = {
     "recurrent lstm": lambda m: along(m, LSTM),
     "recurrent gru": lambda m: along(m, GRU),
@@ -52,6 +63,8 @@ PROBLEMS = {
     "SingleHeadAttention": lambda m: layer(
         m.SingleHeadAttention(DotProduct(scale=1.0), query=Linear(D, D, rng=_rng())), 2, 3, D, others=[_draw(2, 4, D, seed=1)]
     ),
+    "Pointer square": lambda m: layer(m.Pointer(D, rng=_rng()), 2, 3, D, others=[_draw(2, 3, D, seed=1)]),
+    "PointerNetwork": pointer_network,
     "rnn": lambda m: pair(m.rnn, m.rnn_backward, *arrays_of(RNN)),
     "gru": lambda m: pair(m.gru, m.gru_backward, *arrays_of(GRU)),
     "lstm": lambda m: pair(m.lstm, m.lstm_backward, *arrays_of(LSTM)),

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from blocks import make_block
 from gradcheck_cases import Scale, X, draw, rng, square
+from model_cases import MODEL_CASES
 
 from tinytx import ops
 from tinytx.core import Parameter
 from tinytx.layers import Embedding, LayerNorm, MultiHeadAttention
+from tinytx.tasks import Pointers
 from tinytx.testing import gradcheck
 
 # ---------------------------------------------------------------------------------------- what can be checked
@@ -47,6 +49,20 @@ def test_tuples():
     assert report and [tensor.name for tensor in report.tensors] == ["x", "y"]
     swapped = gradcheck(rotate, X, X[::-1], backward=lambda dy, saved: backward(dy, saved)[::-1])
     assert [tensor.verdict for tensor in swapped.tensors] == ["FAIL", "FAIL"]
+
+
+def test_a_models_loss_of_numbers():
+    """Catches a check that drops the gradient of inputs that are numbers, such as images: right backwards then FAIL."""
+    task, batch = MODEL_CASES["pointer"](np.float64)
+    report = gradcheck(task.loss, *batch, mode="directional", seed=0)
+    assert report and report.tensors[0].name == "input0"
+
+    class Wrong(Pointers):
+        def loss_backward(self, tape):
+            return 1.01 * super().loss_backward(tape)[0]
+
+    wrong = gradcheck(Wrong(task.body).loss, *batch, mode="directional", seed=0)
+    assert [tensor.name for tensor in wrong.tensors if tensor.verdict == "FAIL"] == ["input0"]
 
 
 def test_a_loss():

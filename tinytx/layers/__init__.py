@@ -1,6 +1,6 @@
 """Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
 
-from tinytx.layers.attention import Additive, DotProduct, MultiHeadAttention, SingleHeadAttention
+from tinytx.layers.attention import Additive, DotProduct, MultiHeadAttention, Pointer, SingleHeadAttention
 from tinytx.layers.block import Block, DecoderBlock, Residual
 from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.dropout import Dropout
@@ -47,6 +47,7 @@ __all__ = [
     "MultiplicativeLSTM",
     "OriginalGRU",
     "PatchEmbedding",
+    "Pointer",
     "Pool",
     "RMSNorm",
     "RNN",

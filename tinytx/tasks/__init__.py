@@ -4,6 +4,7 @@ from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.image_classes import ImageClasses
 from tinytx.tasks.nearby_words import NearbyWords
 from tinytx.tasks.next_token import NextToken
+from tinytx.tasks.pointers import Pointers
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
 from tinytx.tasks.spans import Spans
 from tinytx.tasks.tags import Tags
@@ -17,6 +18,7 @@ TASKS = {  # name in a checkpoint -> task
     "image_classes": ImageClasses,
     "nearby_words": NearbyWords,
     "next_token": NextToken,
+    "pointers": Pointers,
     "sequence_to_sequence": SequenceToSequence,
     "spans": Spans,
     "tags": Tags,
@@ -30,6 +32,7 @@ __all__ = [
     "ImageClasses",
     "NearbyWords",
     "NextToken",
+    "Pointers",
     "SequenceToSequence",
     "Spans",
     "TASKS",

@@ -82,13 +82,14 @@ class Loss(Layer):
         return np.asarray(self.owner.loss(*batch, tape=tape, **options), kinds[0] if kinds else None)
 
     def backward(self, dloss, tape):
-        """Add dloss times the gradients of ``loss_backward``."""
+        """Add dloss times the gradients of ``loss_backward``; return dloss times those of the inputs that it returns."""
         own = self.owner.parameters()
         before = [parameter.grad.copy() for parameter in own]
         self.owner.zero_grad()
-        self.owner.loss_backward(tape)
+        returned = _gradients_in_order(self.owner.loss_backward(tape))
         for parameter, grad in zip(own, before):
             parameter.grad = grad + parameter.grad * np.asarray(dloss, parameter.data.dtype)
+        return tuple(None if array is None else array * np.asarray(dloss, array.dtype) for array in returned)
 
 
 class Pair(Layer):

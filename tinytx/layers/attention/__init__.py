@@ -1,6 +1,7 @@
 """Attention: `MultiHeadAttention` makes the queries, keys and values of all heads, and a *core* computes from them.
 
 `SingleHeadAttention` is the frame of recurrent encoder-decoders, for the same cores.
+`Pointer` ends with the scores: they say which element is meant.
 
 A core is a layer. ``core(q, k, v, tape, mask=mask)`` takes q (B, H, T, K), k (B, G, S, K) and v (B, G, S, W) and
 returns (B, H, T, W): T queries in H heads attend to S keys in G heads, and G divides H. Its backward returns (dq, dk,
@@ -10,6 +11,7 @@ dv). Its method ``weights`` takes the same inputs and returns the attention weig
 from tinytx.layers.attention.additive import Additive
 from tinytx.layers.attention.dot_product import DotProduct
 from tinytx.layers.attention.multi_head import MultiHeadAttention
+from tinytx.layers.attention.pointer import Pointer
 from tinytx.layers.attention.single_head import SingleHeadAttention
 
-__all__ = ["Additive", "DotProduct", "MultiHeadAttention", "SingleHeadAttention"]
+__all__ = ["Additive", "DotProduct", "MultiHeadAttention", "Pointer", "SingleHeadAttention"]
