@@ -6,7 +6,14 @@
 Skip-gram and CBOW, each by negative sampling and by hierarchical softmax, learn from one text. Their neighbours are judged by
 two groups of words that a reader would put together: of the 5 nearest words of each month and of each number, how many are
 months and numbers? With a file of questions (a line: "Athens Greece Oslo Norway") they are also asked for analogies; a text
-of half a million words is too short to answer many. FIGURES
+of half a million words is too short to answer many. On 426,000 words, the two files above, and 382 questions about nations,
+plurals, tenses, families and comparatives, of which chance answers 0.01 %:
+
+                             months    numbers    analogies
+    skip-gram, negatives     0.98      0.58       6.8 %
+    skip-gram, tree          1.00      0.93       13.1 %
+    CBOW, negatives          0.98      0.64       8.9 %
+    CBOW, tree               1.00      0.82       13.4 %
 """
 
 import argparse

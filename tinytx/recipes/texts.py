@@ -109,10 +109,10 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, voc
     )
 
 
-def print_sample(run, prepared, n_tokens=300):
+def print_sample(run, prepared, n_tokens=300, prompt=None):
     """Print a text that the trained model writes; return the command that lets it write another."""
     tokenizer, rng = prepared.kept.tokenizer, np.random.default_rng(run.settings.seed)
-    writing = Writer(run.trainer.model, tokenizer).write(n_tokens=n_tokens, temperature=0.8, rng=rng)
+    writing = Writer(run.trainer.model, tokenizer).write(prompt, n_tokens, temperature=0.8, rng=rng)
     _, *texts = tracked(writing, tokenizer.unit, n_tokens + 1)
     print(f"\n--- a sample ---\n{''.join(texts).strip()}\n----------------\n")
     prompt = [] if tokenizer.unknown("The ") else ["--prompt", "The "]
