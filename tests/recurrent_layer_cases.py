@@ -12,6 +12,7 @@ from tinytx.layers import (
     RNN,
     Additive,
     Bidirectional,
+    Conv1d,
     DotProduct,
     Linear,
     MultiHeadAttention,
@@ -104,6 +105,12 @@ def pointer(make):
     return LayerCase(make, lambda dtype: Pointer(d, rng=np.random.default_rng(0), dtype=dtype), inputs)
 
 
+def conv1d(make, **options):
+    b, t, k, d_in, d_out = make.sizes(5)
+    x = make.array(b, t + 2 * k, d_in)
+    return LayerCase(make, lambda dtype: Conv1d(d_in, d_out, k, rng=np.random.default_rng(0), dtype=dtype, **options), {"x": x})
+
+
 def heads_of_sums(make):
     """The core of additive scores in the frame of several heads."""
     b, t, h, a = make.sizes(4)
@@ -132,4 +139,6 @@ RECURRENT_LAYERS = {
     "SingleHeadAttention additive": lambda make: single_head(make, "additive"),
     "MultiHeadAttention additive": heads_of_sums,
     "Pointer": pointer,
+    "Conv1d": conv1d,
+    "Conv1d without a bias": lambda make: conv1d(make, step=2, distance=2, bias=False),
 }

@@ -1,4 +1,4 @@
-"""The cases of recurrent operations, and of the scores of their attention: part of `op_cases.OPS`."""
+"""The cases of recurrent operations, of the scores of their attention, and of convolution: part of `op_cases.OPS`."""
 
 import numpy as np
 from cases import OpCase
@@ -46,6 +46,19 @@ def additive_scores(ops, make, groups=1):
     return OpCase(ops.additive_scores, ops.additive_scores_backward, arrays, batch=("q", "k"))
 
 
+def conv1d(ops, make, biased=True, ends=False):
+    """Sequences of one output, and longer ones; steps and distances that leave positions out."""
+    b, more, k, d_in, d_out = make.sizes(5)
+    step, distance = make.integers(1, 2), make.integers(1, 2)
+    reach = distance * (k - 1)
+    left, right = (make.integers(0, reach), make.integers(0, reach)) if ends else (0, 0)
+    arrays = {"x": make.array(b, max(1, reach + more - left - right), d_in), "weight": make.array(k, d_in, d_out)}
+    arrays |= {"bias": make.array(d_out)} if biased else {}
+    options = {"left": left, "right": right, "step": step, "distance": distance}
+    backward = ops.conv1d_backward if biased else lambda dy, saved: ops.conv1d_backward(dy, saved)[:2]
+    return OpCase(ops.conv1d, backward, arrays, batch=("x",), **options)
+
+
 def cases(ops):
     """Return {name: function (Maker) -> OpCase}. Padding and direction are one code for all cells."""
     return {
@@ -55,6 +68,8 @@ def cases(ops):
         "original_gru": lambda make: recurrent(ops, "original_gru", make),
         "lstm": lambda make: recurrent(ops, "lstm", make),
         "lstm padded": lambda make: recurrent(ops, "lstm", make, padded=True),
+        "conv1d": lambda make: conv1d(ops, make),
+        "conv1d with ends": lambda make: conv1d(ops, make, biased=False, ends=True),
         "additive_scores": lambda make: additive_scores(ops, make),
         "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),
         "mlstm padded": lambda make: recurrent(ops, "mlstm", make, padded=True),

@@ -34,6 +34,14 @@ TABLE = {
         ("b's gradient from a as it is", "missing term", "gate", "kept), dy * fa", "kept), dy * a"),
         ("a's gradient without b", "missing term", "gate", "f_backward(dy * b, kept)", "f_backward(dy, kept)"),
     ],
+    "ops/conv1d.py": [
+        ("dx of the last matrix alone", "= for +=", "conv1d", "saved.read(dpadded, k)[...] +=", "saved.read(dpadded, k)[...] ="),
+        ("matrices not transposed back", "transposed", "conv1d square", "product(dy_rows, matrix.T)", "product(dy_rows, matrix)"),
+        ("dx of the sequence turned around", "index", "conv1d", "saved.read(dpadded, k)[...] +=", "saved.read(dpadded, len(weight) - 1 - k)[...] +="),
+        ("all matrices get the gradient of the first", "index", "conv1d", "rows(saved.read(padded, k)).T, dy_rows", "rows(saved.read(padded, 0)).T, dy_rows"),
+        ("zeros in front have a gradient, and the last positions none", "off by one", "conv1d", "dpadded[:, left : left + n]", "dpadded[:, :n]"),
+        ("db of the first row of the batch", "missing term", "conv1d", "dy_rows.sum(axis=0)", "dy[0].sum(axis=0)"),
+    ],
     "ops/patches.py": [
         ("rows and columns of pixels exchanged", "transposed", "patches",
          "squares.transpose(0, 1, 4, 2, 5, 3), order", "squares.transpose(0, 1, 5, 2, 4, 3), order"),

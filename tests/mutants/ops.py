@@ -8,6 +8,13 @@ TABLE = {
         ("a mean is over places, not over words", "max(1, size))", "contexts.shape[1])"),
         ("a loss of large scores is rounded away", "signed = s if labels[n, k] == 0 else -s", "signed = s"),
     ],
+    "ops/conv1d.py": [
+        ("the last output is left out", "(self.padded.shape[1] - self.distance * (len(self.weight) - 1) - 1) // self.step + 1",
+         "max(1, (self.padded.shape[1] - self.distance * (len(self.weight) - 1) - 1) // self.step)"),
+        ("the sequence is turned around", "rows(saved.read(padded, k)), matrix", "rows(saved.read(padded, len(weight) - 1 - k)), matrix"),
+        ("zeros at the wrong end", "((0, 0), (left, right), (0, 0))", "((0, 0), (right, left), (0, 0))"),
+        ("distance is taken for step", "first = self.distance * k", "first = self.step * k"),
+    ],
     "ops/patches.py": [
         ("patches are told column by column", "squares.transpose(0, 1, 3, 5, 2, 4)", "squares.transpose(0, 3, 1, 5, 2, 4)"),
         ("a pixel's channels lie beside each other", "squares.transpose(0, 1, 3, 5, 2, 4)", "squares.transpose(0, 1, 3, 2, 4, 5)"),

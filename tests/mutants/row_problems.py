@@ -29,6 +29,10 @@ def mixture(m):
 PROBLEMS = {
     "patches": lambda m: pair(lambda x: m.patches(x, 2), m.patches_backward, _draw(2, 4, 6, 3)),
     "patches square": lambda m: pair(lambda x: m.patches(x, 2), m.patches_backward, _draw(2, 4, 4, 2)),
+    "conv1d": lambda m: pair(
+        lambda x, w, b: m.conv1d(x, w, b, left=1, right=2, step=2), m.conv1d_backward, _draw(2, 5, 3), _draw(3, 3, 4), _draw(4)
+    ),
+    "conv1d square": lambda m: pair(m.conv1d, m.conv1d_backward, _draw(2, 4, 3), _draw(2, 3, 3)),
     "prepend": lambda m: pair(m.prepend, m.prepend_backward, _draw(2, 3, 4), _draw(2, 4, seed=1)),
     "PatchEmbedding": lambda m: layer(m.PatchEmbedding(2, 3, 4, rng=_rng(), init=normal(1.0)), 2, 4, 6, 3),
     "ClassToken": lambda m: layer(m.ClassToken(4, rng=_rng()), 2, 3, 4),

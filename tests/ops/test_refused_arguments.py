@@ -41,6 +41,7 @@ CALLS = {
     "by_expert": dict(experts=[[0, 1]], n_experts=3),
     "add_rows": dict(x=X, weights=X, slots=[4, 0]),
     "patches": dict(images=Q, size=1),
+    "conv1d": dict(x=Q[0], weight=W[None], bias=W[0], left=0, right=0, step=1, distance=1),
     "sinusoidal_grid": dict(n_rows=2, n_columns=3, d_model=8, dtype=np.float32),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
     "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False, halves=False),
@@ -113,7 +114,7 @@ FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c"
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
-KINDS |= dict.fromkeys(("first_row", "repeat", "start", "max_len", "n_rows", "n_columns", "size", "n_experts", "n_chosen", "d_model", "ignore_index", "pad_id", "chunk"), WHOLE)
+KINDS |= dict.fromkeys(("first_row", "repeat", "start", "max_len", "n_rows", "n_columns", "size", "n_experts", "n_chosen", "d_model", "ignore_index", "pad_id", "chunk", "left", "right", "step", "distance"), WHOLE)
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
@@ -161,6 +162,10 @@ RANGES = [
     ("sinusoidal_grid", "d_model", (-4, 4, 10)),
     ("sinusoidal_grid", "n_rows", (-1, 2**63)),
     ("patches", "size", (0, -1, 3, 2**70)),
+    ("conv1d", "left", (-1, 1, 2**70)),
+    ("conv1d", "right", (-1, 1)),
+    ("conv1d", "step", (0, -1)),
+    ("conv1d", "distance", (0, -1)),
     ("route", "n_chosen", (0, -1, 4, 2**70)),
     ("balance", "experts", ([[[3], [0]], [[0], [0]]], [[[0]], [[0]]], [[0, 0], [0, 0]])),
     ("by_expert", "experts", ([[3]], [[-1]], 0)),

@@ -209,6 +209,11 @@ def additive_scores(q, k, weight):
     return torch.einsum("bhtsa,ha->bhts", torch.tanh(q[:, :, :, None] + k[:, :, None]), weight)
 
 
+def conv1d(x, weight, bias=None, *, left, right, step, distance):
+    x = F.pad(x.mT, (left, right))
+    return F.conv1d(x, weight.permute(2, 1, 0), bias, stride=step, dilation=distance).mT
+
+
 ORACLES = {
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
@@ -243,6 +248,7 @@ ORACLES = {
     "pool": lambda case: pool,
     "prepend": lambda case: lambda x, weight: torch.cat([weight.expand(len(x), -1, -1), x], 1),
     "patches": lambda case: lambda images, size: F.unfold(images.permute(0, 3, 1, 2), size, stride=size).mT,
+    "conv1d": lambda case: conv1d,
     "route": lambda case: route,
     "balance": lambda case: balance,
     "add_rows": lambda case: add_rows,

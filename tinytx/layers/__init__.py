@@ -3,6 +3,7 @@
 from tinytx.layers.attention import Additive, DotProduct, MultiHeadAttention, Pointer, SingleHeadAttention
 from tinytx.layers.block import Block, DecoderBlock, Residual
 from tinytx.layers.checkpoint import Checkpoint
+from tinytx.layers.convolution import Conv1d
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.embedding import Embedding, GridPositions, LearnedPositions, SinusoidalPositions
 from tinytx.layers.feed_forward import Activation, FeedForward
@@ -29,6 +30,7 @@ __all__ = [
     "Block",
     "Checkpoint",
     "ClassToken",
+    "Conv1d",
     "DecoderBlock",
     "DotProduct",
     "Dropout",

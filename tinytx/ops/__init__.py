@@ -16,6 +16,7 @@ from tinytx.ops.additive_scores import additive_scores, additive_scores_backward
 from tinytx.ops.affinities import affinities
 from tinytx.ops.alibi import alibi
 from tinytx.ops.attention import attention, attention_backward, attention_weights
+from tinytx.ops.conv1d import conv1d, conv1d_backward
 from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
 from tinytx.ops.dropout import dropout, dropout_backward
 from tinytx.ops.embedding import embedding, embedding_backward
@@ -62,6 +63,8 @@ __all__ = [
     "balance",
     "balance_backward",
     "by_expert",
+    "conv1d",
+    "conv1d_backward",
     "count_targets",
     "cross_entropy",
     "cross_entropy_backward",

@@ -53,6 +53,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     add_positions_backward,
     add_rows,
     add_rows_backward,
+    conv1d,
+    conv1d_backward,
     patches,
     patches_backward,
     pool,

@@ -96,3 +96,21 @@ def add_rows_backward(dy, saved):
     dweights = np.zeros(shape, dy.dtype)
     np.add.at(dweights.reshape(-1), slots, (dy * x).sum(axis=1))  # (3)
     return w * dy, dweights  # (2)
+
+
+def conv1d(x, weight, bias=None, *, left=0, right=0, step=1, distance=1):
+    """Return the convolution of each sequence (B, T, I) with K matrices (I, O)."""
+    padded, k = np.pad(x, ((0, 0), (left, right), (0, 0))), np.arange(len(weight))
+    places = np.arange(0, padded.shape[1] - distance * (len(weight) - 1), step)[:, None] + distance * k  # (T', K)
+    y = np.einsum("btki,kio->bto", padded[:, places], weight) + (0 if bias is None else bias)  # (1)
+    return y, (padded, weight, places, slice(left, left + x.shape[1]), bias is not None)
+
+
+def conv1d_backward(dy, saved):
+    """Return (dx, dweight, dbias)."""
+    padded, weight, places, kept, has_bias = saved
+    dpadded = np.zeros_like(padded)
+    for t, read in enumerate(places):
+        dpadded[:, read] += np.einsum("bo,kio->bki", dy[:, t], weight)  # (2)
+    dweight = np.einsum("btki,bto->kio", padded[:, places], dy)  # (3)
+    return dpadded[:, kept], dweight, dy.sum(axis=(0, 1)) if has_bias else None
