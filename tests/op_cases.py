@@ -273,7 +273,7 @@ def tsne(make, exaggeration=1.0):
     return case
 
 
-LOSSES = ("cross_entropy", "linear_cross_entropy", "kl_divergence", "logistic_rows", "tsne")  # y is a number, and so is its gradient
+LOSSES = ("binary_cross_entropy", "cross_entropy", "linear_cross_entropy", "kl_divergence", "logistic_rows", "tsne")  # y is a number, and so is its gradient
 OPS = recurrent_cases(ops) | {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),

@@ -14,6 +14,7 @@ from tinytx.layers import (
     Bidirectional,
     Conv1d,
     DotProduct,
+    ExternalMemory,
     Linear,
     MultiHeadAttention,
     MultiplicativeLSTM,
@@ -122,7 +123,20 @@ def heads_of_sums(make):
     return LayerCase(make, build, {"x": make.array(b, t, h * a, scale=0.5)})
 
 
+def memory(make, n_reads=1):
+    """All steps but the last write what a later one reads."""
+    b, t, d, c, n, w = make.sizes(6)
+    draw = {"rng": np.random.default_rng(0)}
+
+    def build(dtype):
+        return ExternalMemory(d, c, n, w + 1, n_reads, dtype=dtype, **draw)
+
+    return LayerCase(make, build, {"x": make.array(b, t, d)}, reach=0.02)
+
+
 RECURRENT_LAYERS = {
+    "ExternalMemory": memory,
+    "ExternalMemory with two reading heads": lambda make: memory(make, n_reads=2),
     "LSTM": recurrent,
     "LSTM begun, padded, final": lambda make: recurrent(make, begun=True, padded=True, final=True),
     "RNN": lambda make: recurrent(make, RNN),

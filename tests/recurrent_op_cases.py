@@ -1,4 +1,4 @@
-"""The cases of recurrent operations, of the scores of their attention, and of convolution: part of `op_cases.OPS`."""
+"""The cases of recurrent operations, of the scores of their attention, of convolution and of a memory: part of `op_cases.OPS`."""
 
 import numpy as np
 from cases import OpCase
@@ -59,6 +59,46 @@ def conv1d(ops, make, biased=True, ends=False):
     return OpCase(ops.conv1d, backward, arrays, batch=("x",), **options)
 
 
+def address(ops, make):
+    """Two rows at least: the softmax of one is 1. Two numbers in a row at least: the cosine of one is 1 or -1."""
+    b, h, n, width = make.sizes(4)
+    n, width = n + 1, width + 1
+    names = ("strength", "gate", "shift", "sharpness")
+    arrays = {"k": make.array(b, h, width)} | {name: make.array(b, h, *[3] * (name == "shift")) for name in names}
+    arrays |= {"before": 2 + make.array(b, h, n), "memory": make.array(b, n, width)}  # positive, also after a step
+    return OpCase(ops.address, ops.address_backward, arrays, batch=tuple(arrays), reach=0.05)
+
+
+def read_memory(ops, make):
+    b, h, n, width = make.sizes(4)
+    arrays = {"w": make.array(b, h, n), "memory": make.array(b, n, width)}
+    return OpCase(ops.read_memory, ops.read_memory_backward, arrays, batch=tuple(arrays))
+
+
+def write_memory(ops, make):
+    b, n, width = make.sizes(3)
+    arrays = {"memory": make.array(b, n, width), "w": make.array(b, n)}
+    arrays |= {"erase": make.array(b, width), "add": make.array(b, width)}
+    return OpCase(ops.write_memory, ops.write_memory_backward, arrays, batch=tuple(arrays))
+
+
+def binary_cross_entropy(ops, make):
+    b, t, bits = make.sizes(3)
+    targets = make.integers(0, 1, (b, t, bits))
+    targets[make.integers(0, 2, (b, t)) == 1] = -7
+    targets[-1, -1] = 0  # some that count
+    options = {"ignore_index": -7, "count": make.choice(None, 50)}
+
+    def forward(logits):
+        loss, saved = ops.binary_cross_entropy(logits, targets, **options)
+        return np.asarray(loss, logits.dtype), saved
+
+    arrays = {"logits": make.array(b, t, bits, scale=2.0)}
+    case = OpCase(forward, ops.binary_cross_entropy_backward, arrays, batch=("logits",))
+    case.facts = options | {"targets": targets}
+    return case
+
+
 def cases(ops):
     """Return {name: function (Maker) -> OpCase}. Padding and direction are one code for all cells."""
     return {
@@ -72,5 +112,9 @@ def cases(ops):
         "conv1d with ends": lambda make: conv1d(ops, make, biased=False, ends=True),
         "additive_scores": lambda make: additive_scores(ops, make),
         "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),
+        "address": lambda make: address(ops, make),
+        "read_memory": lambda make: read_memory(ops, make),
+        "write_memory": lambda make: write_memory(ops, make),
+        "binary_cross_entropy": lambda make: binary_cross_entropy(ops, make),
         "mlstm padded": lambda make: recurrent(ops, "mlstm", make, padded=True),
     }

@@ -49,7 +49,22 @@ def pointer_network(m):
     return layer(Loss(Pointers(body)), 2, 4, 2, others=[np.array([[3, 0, 2], [1, 2, 0]])])
 
 
+def address(m):
+    """Two heads, four rows of three numbers; weights of the step before are positive."""
+    heads = [_draw(2, 2, seed=n) for n in range(3)]
+    k, before, memory = _draw(2, 2, 3), np.exp(_draw(2, 2, 4)), _draw(2, 4, 3)
+    return pair(m.address, m.address_backward, k, heads[0], heads[1], _draw(2, 2, 3, seed=1), heads[2], before, memory)
+
+
+BITS = np.array([[1, 0, -100], [0, 1, 1]])
 PROBLEMS = {
+    "address": address,
+    "ExternalMemory": lambda m: layer(m.ExternalMemory(2, 3, 4, 3, rng=_rng()), 2, 3, 2),
+    "read_memory square": lambda m: pair(m.read_memory, m.read_memory_backward, _draw(2, 3, 3), _draw(2, 3, 3, seed=1)),
+    "write_memory": lambda m: pair(m.write_memory, m.write_memory_backward, _draw(2, 4, 3), _draw(2, 4), _draw(2, 3), _draw(2, 3, seed=1)),
+    "binary_cross_entropy": lambda m: pair(
+        lambda x: m.binary_cross_entropy(x, BITS), m.binary_cross_entropy_backward, _draw(2, 3)
+    ),
     "recurrent lstm": lambda m: along(m, LSTM),
     "recurrent gru": lambda m: along(m, GRU),
     "recurrent original_gru": lambda m: along(m, ORIGINAL_GRU),

@@ -48,8 +48,8 @@ def test_arrays_of_exact_zeros(name):
     case = OPS[name](Seeded(0))
     dy = cotangent(case, np.random.default_rng(1))
     for array in case.arrays:
-        if (name, array) in (("relu", "x"), ("gate relu", "a"), ("layer_norm", "x"), ("rms_norm", "x")):
-            continue  # a kink, and rows without variance
+        if (name, array) in (("relu", "x"), ("gate relu", "a"), ("layer_norm", "x"), ("rms_norm", "x"), ("address", "k"), ("address", "memory")):
+            continue  # a kink, rows without variance, vectors without a direction
         if name.startswith("route"):
             continue  # all experts tie
         if name.startswith("pool") and "max" in case.options["kinds"]:

@@ -64,8 +64,14 @@ CALLS = {
         x=Q[0], weight_x=W, weight_h=W[:1], bias=W[0], h=X[:, :1], c=X[:, 1:2], mask=np.ones((2, 1), bool), reverse=True
     ),
     "additive_scores": dict(q=Q, k=Q, weight=X),
+    "address": dict(
+        k=np.ones((2, 1, 3)), strength=X[:, :1], gate=X[:, :1], shift=X[:, None], sharpness=X[:, :1], before=np.ones((2, 1, 2)), memory=Q[0]
+    ),
+    "read_memory": dict(w=np.ones((2, 1, 2)), memory=Q[0]),
+    "write_memory": dict(memory=Q[0], w=X[:, :2], erase=X, add=X),
     "merge": dict(ys=Q, lses=Q[..., 0]),
     "cross_entropy": dict(logits=X, targets=[0, 2], ignore_index=-1, label_smoothing=0.1, count=3),
+    "binary_cross_entropy": dict(logits=X, targets=[[0, 1, -1], [1, 1, 0]], ignore_index=-1, count=3),
     "linear_cross_entropy": dict(
         x=X, weight=W, targets=[0, 3], ignore_index=-1, label_smoothing=0.1, count=3, chunk=5
     ),
@@ -111,6 +117,7 @@ WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
+FLOAT_NAMES += ("strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
@@ -180,6 +187,12 @@ RANGES = [
     ("linear_cross_entropy", "count", (-1,)),
     ("linear_cross_entropy", "chunk", (0, -1)),
     ("linear_cross_entropy", "targets", ([0, 4], [0, 1, 2])),
+    ("binary_cross_entropy", "ignore_index", (2**63,)),
+    ("binary_cross_entropy", "count", (-1,)),
+    ("binary_cross_entropy", "targets", ([[0, 2, 0]] * 2, [[0, -2, 0]] * 2, [0, 1, 1], 0)),
+    ("address", "shift", (np.ones((2, 1, 2)), np.ones((2, 3)), np.ones((2, 2, 3)))),
+    ("address", "memory", (np.ones((2, 0, 3)), np.ones((2, 2, 2)))),
+    ("address", "before", (np.ones((2, 1, 3)),)),
     ("kl_divergence", "pad_id", (-1, 3, 2**63)),
     ("kl_divergence", "label_smoothing", (-0.1, 1)),
     ("kl_divergence", "count", (-1,)),

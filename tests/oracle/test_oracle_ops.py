@@ -6,6 +6,7 @@ from cases import Seeded, cast, signs
 from op_cases import OPS
 
 from tinytx import ops
+from tinytx.ops.addressing import EPS
 from tinytx.ops.attention_patterns import CAUSAL, FULL
 
 torch = pytest.importorskip("torch")
@@ -214,7 +215,35 @@ def conv1d(x, weight, bias=None, *, left, right, step, distance):
     return F.conv1d(x, weight.permute(2, 1, 0), bias, stride=step, dilation=distance).mT
 
 
+def address(k, strength, gate, shift, sharpness, before, memory):
+    cosine = k @ memory.mT / (k.norm(dim=-1)[..., None] * memory.norm(dim=-1)[:, None] + EPS)
+    content = (F.softplus(strength)[..., None] * cosine).softmax(-1)
+    g = gate.sigmoid()[..., None]
+    mixed, far = g * content + (1 - g) * before, shift.shape[-1] // 2
+    spread = sum(p[..., None] * mixed.roll(j - far, -1) for j, p in enumerate(shift.softmax(-1).unbind(-1)))
+    power = spread ** (1 + F.softplus(sharpness))[..., None]
+    return power / power.sum(-1, keepdim=True)
+
+
+def write_memory(memory, w, erase, add):
+    return memory * (1 - w[..., None] * erase.sigmoid()[:, None]) + w[..., None] * add[:, None]
+
+
+def binary_cross_entropy(case):
+    def reference(logits):
+        targets = torch.tensor(case.facts["targets"])
+        counts = targets != case.facts["ignore_index"]
+        loss = F.binary_cross_entropy_with_logits(logits[counts], targets[counts].to(logits.dtype), reduction="sum")
+        return loss / (case.facts["count"] or counts.sum())
+
+    return reference
+
+
 ORACLES = {
+    "address": lambda case: address,
+    "read_memory": lambda case: torch.bmm,
+    "write_memory": lambda case: write_memory,
+    "binary_cross_entropy": binary_cross_entropy,
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
     "layer_norm": lambda case: layer_norm,

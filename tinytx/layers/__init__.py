@@ -12,6 +12,7 @@ from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.low_rank import LowRankLinear
 from tinytx.layers.masks import causal_mask, padding_mask
+from tinytx.layers.memory import ExternalMemory
 from tinytx.layers.mixture_of_experts import MixtureOfExperts
 from tinytx.layers.patch_embedding import ClassToken, PatchEmbedding
 from tinytx.layers.pool import Pool
@@ -35,6 +36,7 @@ __all__ = [
     "DotProduct",
     "Dropout",
     "Embedding",
+    "ExternalMemory",
     "FeedForward",
     "GRU",
     "GatedFeedForward",

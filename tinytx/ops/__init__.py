@@ -13,9 +13,11 @@ plain NumPy, a few lines each.
 
 from tinytx.ops.add_rows import add_rows, add_rows_backward
 from tinytx.ops.additive_scores import additive_scores, additive_scores_backward
+from tinytx.ops.addressing import address, address_backward
 from tinytx.ops.affinities import affinities
 from tinytx.ops.alibi import alibi
 from tinytx.ops.attention import attention, attention_backward, attention_weights
+from tinytx.ops.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_backward
 from tinytx.ops.conv1d import conv1d, conv1d_backward
 from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
 from tinytx.ops.dropout import dropout, dropout_backward
@@ -29,6 +31,7 @@ from tinytx.ops.linear import linear, linear_backward
 from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
 from tinytx.ops.logistic_rows import logistic_rows, logistic_rows_backward
 from tinytx.ops.lstm import lstm, lstm_backward
+from tinytx.ops.memory import read_memory, read_memory_backward, write_memory, write_memory_backward
 from tinytx.ops.merge import merge, merge_backward
 from tinytx.ops.mlstm import mlstm, mlstm_backward
 from tinytx.ops.original_gru import original_gru, original_gru_backward
@@ -55,6 +58,8 @@ __all__ = [
     "add_rows_backward",
     "additive_scores",
     "additive_scores_backward",
+    "address",
+    "address_backward",
     "affinities",
     "alibi",
     "attention",
@@ -62,6 +67,8 @@ __all__ = [
     "attention_weights",
     "balance",
     "balance_backward",
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
     "by_expert",
     "conv1d",
     "conv1d_backward",
@@ -104,6 +111,8 @@ __all__ = [
     "pool_backward",
     "prepend",
     "prepend_backward",
+    "read_memory",
+    "read_memory_backward",
     "relu",
     "relu_backward",
     "rms_norm",
@@ -129,4 +138,6 @@ __all__ = [
     "tanh_backward",
     "tsne",
     "tsne_backward",
+    "write_memory",
+    "write_memory_backward",
 ]

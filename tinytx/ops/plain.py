@@ -22,6 +22,8 @@ from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.dropout import dropout as hashed_dropout
 from tinytx.ops.gelu import A, C
 from tinytx.ops.plain_losses import (  # noqa: F401
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
     cross_entropy,
     cross_entropy_backward,
     kl_divergence,
@@ -32,6 +34,14 @@ from tinytx.ops.plain_losses import (  # noqa: F401
     logistic_rows_backward,
     tsne,
     tsne_backward,
+)
+from tinytx.ops.plain_memory import (  # noqa: F401
+    address,
+    address_backward,
+    read_memory,
+    read_memory_backward,
+    write_memory,
+    write_memory_backward,
 )
 from tinytx.ops.plain_recurrent import (  # noqa: F401
     additive_scores,

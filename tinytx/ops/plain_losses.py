@@ -16,6 +16,21 @@ def _one_hot(targets, v):
     return (np.arange(v) == targets[:, None]).astype(float)
 
 
+def binary_cross_entropy(logits, targets, *, ignore_index=-100, count=None):
+    """Return the mean of ln(1 + e^x) - t x over the bits that count."""
+    targets = np.asarray(targets)
+    counts = targets != ignore_index
+    share = counts / logits.dtype.type(max(np.sum(counts) if count is None else count, 1))  # 1/N, or 0: not counted
+    losses = np.maximum(logits, 0) - targets * logits + np.log1p(np.exp(-np.abs(logits)))  # (2)
+    return np.sum(share * losses), (logits, targets, share)  # (4)
+
+
+def binary_cross_entropy_backward(dloss, saved):
+    """Return dlogits."""
+    logits, targets, share = saved
+    return dloss * share * (1 / (1 + np.exp(-logits)) - targets)  # (3), (4)
+
+
 def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, count=None):
     """Return the mean of - sum_v q_v ln p_v over the rows that count."""
     v, targets = logits.shape[-1], np.ravel(targets)
