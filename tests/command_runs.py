@@ -50,6 +50,7 @@ TINY_VIT = "--d-model 16 --n-heads 2 --n-layers 1 " + TINY_BERT.partition("--max
 RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
+    "mixtral": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 12 --n-experts 3")),
     "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
     "char_rnn": ("--data", "book", TINY_RNN + " --locked --weight-drop 0.1"),
     "nplm": ("--data", "book", TINY_NPLM),

@@ -43,6 +43,15 @@ def test_an_expert_that_no_token_uses_gets_no_gradient():
     assert not any(parameter.grad.any() for parameter in layer.experts[2].parameters())
 
 
+def test_shares_of_the_experts():
+    """Counted token by token: catches the experts of the first choice alone, and shares of another number of choices."""
+    layer, counts = mixture(n_chosen=2), np.zeros(6)
+    for place in np.ndindex(3, 4):
+        counts[np.argsort(-X[place] @ layer.router.weight.data)[:2]] += 1
+    np.testing.assert_allclose(layer.expert_shares(X), counts / 24, rtol=0, atol=1e-15)
+    assert layer.expert_shares(X[:0]).tolist() == [0.0] * 6
+
+
 @pytest.mark.parametrize("shape", [(0, 4, 5), (3, 0, 5)])
 def test_no_token(shape):
     layer, tape = mixture(), Tape()

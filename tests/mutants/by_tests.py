@@ -69,6 +69,7 @@ NEAREST = {
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks", "layers/test_mixture_of_experts.py"],
     "recipes/bart.py": ["recipes/test_train_noised.py"],
+    "recipes/mixtral.py": ["recipes/test_train_mixtral.py"],
     "recipes/t5_tasks.py": ["recipes/test_train_t5_tasks.py"],
     "recipes/recurrent_seq2seq.py": ["recipes/test_train_recurrent_seq2seq.py"],
     "recipes/unilm.py": ["recipes/test_train_unilm.py"],

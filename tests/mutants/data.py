@@ -43,6 +43,9 @@ TABLE = {
         ("sentences are permuted though nobody asked", "if settings.permute else sentences", "if True else sentences"),
         ("the text to write is permuted, too", "**options), np.concatenate(sentences)", "**options), np.concatenate(given)"),
     ],
+    "recipes/mixtral.py": [
+        ("the smallest share is said to be the largest", "max(every, default=1.0)", "min(every, default=1.0)"),
+    ],
     "recipes/t5_tasks.py": [
         ("a task is measured on the pairs of all", "[hypotheses[i] for i in own], [pairs[i][1] for i in own]",
          "hypotheses, [target for _, target in pairs]"),

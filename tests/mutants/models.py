@@ -181,6 +181,7 @@ TABLE = {
         ("a token's weights are another's", "ops.add_rows(self.experts[i](h, tape), weights, slots)", "ops.add_rows(self.experts[i](h, tape), weights, slots[::-1])"),
         ("renormalised or not is not obeyed", "self.n_chosen, renormalise=self.renormalise)", "self.n_chosen)"),
         ("the balance has no gradient", "if tape.dpenalty is not None:", "if False:"),
+        ("shares are of tokens, not of choices", "max(1, routed.experts.size)", "max(1, routed.experts.size // self.n_chosen)"),
     ],
     "ops/route.py": [
         ("the least likely experts are chosen", "np.argsort(-logits,", "np.argsort(logits,"),

@@ -74,3 +74,8 @@ class MixtureOfExperts(Layer):
         if tape.dpenalty is not None:
             dlogits = dlogits + ops.balance_backward(tape.dpenalty, balanced)
         return dx + self.router.backward(dlogits, tape)
+
+    def expert_shares(self, x):
+        """Return the share (X,) of all choices for x (B, T, D) that falls on each expert; each is 1 / X in perfect balance."""
+        _, routed = ops.route(self.router(x), self.n_chosen)
+        return np.bincount(routed.experts.ravel(), minlength=len(self.experts)) / max(1, routed.experts.size)

@@ -10,6 +10,7 @@ from tinytx.recipes.recipe import Expect, Prepared, Recipe
 RECIPES = {  # name of a file in this package -> what it trains
     "gpt": "a character-level GPT",
     "gpt_modern": "the same with the parts of a Llama",
+    "mixtral": "the same with experts, of which each character uses two",
     "few_shot": "a GPT that learns a rule from examples in its context",
     "char_rnn": "a recurrent net that says the next character",
     "nplm": "a network that reads four words and says the next",

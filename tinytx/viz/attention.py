@@ -12,24 +12,50 @@ from tinytx.tasks.task import Task
 
 
 class _Watcher(Tape):
-    """A tape that keeps only attention weights."""
+    """A tape that keeps only what a method of the layers that have it says of their inputs."""
 
-    def __init__(self, model):
+    def __init__(self, model, method):
         super().__init__()
         self._paths = {id(layer): path for path, layer in model.named_layers()}
-        self.maps = {}
+        self._method, self.said = method, {}
 
     def call(self, layer, inputs, settings):
-        if hasattr(layer, "attention_weights"):
+        if hasattr(layer, self._method):
             path, n = self._paths[id(layer)], 1
-            while path in self.maps:  # a layer that is called several times
+            while path in self.said:  # a layer that is called several times
                 n += 1
                 path = f"{self._paths[id(layer)]}, call {n}"
-            self.maps[path] = layer.attention_weights(*inputs, **settings)
+            self.said[path] = getattr(layer, self._method)(*inputs, **settings)
         return super().call(layer, inputs, settings)
 
     def push(self, layer, saved):
         pass
+
+
+def watched(model, method, *inputs):
+    """Return {path of a layer: what its method says of what the layer is called with}, for every layer that has the method.
+
+    The model runs forward once, without dropout. For the second call of a layer, ``, call 2`` follows the path.
+
+    Parameters
+    ----------
+    model : Layer
+        Called as ``model(*inputs, tape)``. If it is a task, its body is called.
+    method : str
+        ``attention_weights``, ``expert_shares``, or another one that takes what the layer's forward takes, but for the tape.
+    *inputs : arrays
+
+    Examples
+    --------
+    >>> from tinytx.models import Llama, LlamaConfig
+    >>> config = LlamaConfig(vocab_size=9, d_model=8, n_heads=2, n_layers=1, n_experts=2)
+    >>> [*watched(Llama(config, rng=np.random.default_rng(0)), "expert_shares", np.array([[1, 2, 3]]))]
+    ['blocks.0.feed_forward.f']
+    """
+    model = model.body if isinstance(model, Task) else model
+    watcher = _Watcher(model, method)
+    model(*inputs, watcher)
+    return watcher.said
 
 
 def attention_maps(model, *inputs):
@@ -65,9 +91,8 @@ def attention_maps(model, *inputs):
     >>> {path: p.shape for path, p in attention_maps(model, np.array([[1, 2, 3]])).items()}
     {'blocks.0.attention.f': (1, 2, 3, 3)}
     """
-    model = model.body if isinstance(model, Task) else model
-    watcher = _Watcher(model)
-    model(*inputs, watcher)
-    if not watcher.maps:
-        raise ValueError(f"attention_maps: {type(model).__name__} called no layer that has attention_weights: nothing to show")
-    return watcher.maps
+    maps = watched(model, "attention_weights", *inputs)
+    if not maps:
+        name = type(model.body if isinstance(model, Task) else model).__name__
+        raise ValueError(f"attention_maps: {name} called no layer that has attention_weights: nothing to show")
+    return maps
