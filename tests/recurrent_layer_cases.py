@@ -19,6 +19,7 @@ from tinytx.layers import (
     MultiHeadAttention,
     MultiplicativeLSTM,
     OriginalGRU,
+    Pairs,
     Pointer,
     RecurrentStack,
     SingleHeadAttention,
@@ -112,6 +113,11 @@ def conv1d(make, **options):
     return LayerCase(make, lambda dtype: Conv1d(d_in, d_out, k, rng=np.random.default_rng(0), dtype=dtype, **options), {"x": x})
 
 
+def pairs(make):
+    b, t, d_in, d_out = make.sizes(4)
+    return LayerCase(make, lambda dtype: Pairs(d_in, d_out, rng=np.random.default_rng(0), dtype=dtype), {"x": make.array(b, t, d_in)})
+
+
 def heads_of_sums(make):
     """The core of additive scores in the frame of several heads."""
     b, t, h, a = make.sizes(4)
@@ -153,6 +159,7 @@ RECURRENT_LAYERS = {
     "SingleHeadAttention additive": lambda make: single_head(make, "additive"),
     "MultiHeadAttention additive": heads_of_sums,
     "Pointer": pointer,
+    "Pairs": pairs,
     "Conv1d": conv1d,
     "Conv1d without a bias": lambda make: conv1d(make, step=2, distance=2, bias=False),
 }

@@ -1,4 +1,4 @@
-"""The cases of recurrent operations, of the scores of their attention, of convolution and of a memory: part of `op_cases.OPS`."""
+"""The cases of recurrent operations, of the scores of their attention, of convolution, pairs and a memory: part of `op_cases.OPS`."""
 
 import numpy as np
 from cases import OpCase
@@ -99,6 +99,11 @@ def binary_cross_entropy(ops, make):
     return case
 
 
+def pair_sum(ops, make):
+    b, t, s, d = make.sizes(4)
+    return OpCase(ops.pair_sum, ops.pair_sum_backward, {"a": make.array(b, t, d), "b": make.array(b, s, d)}, batch=("a", "b"))
+
+
 def cases(ops):
     """Return {name: function (Maker) -> OpCase}. Padding and direction are one code for all cells."""
     return {
@@ -110,6 +115,7 @@ def cases(ops):
         "lstm padded": lambda make: recurrent(ops, "lstm", make, padded=True),
         "conv1d": lambda make: conv1d(ops, make),
         "conv1d with ends": lambda make: conv1d(ops, make, biased=False, ends=True),
+        "pair_sum": lambda make: pair_sum(ops, make),
         "additive_scores": lambda make: additive_scores(ops, make),
         "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),
         "address": lambda make: address(ops, make),

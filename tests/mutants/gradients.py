@@ -42,6 +42,13 @@ TABLE = {
         ("zeros in front have a gradient, and the last positions none", "off by one", "conv1d", "dpadded[:, left : left + n]", "dpadded[:, :n]"),
         ("db of the first row of the batch", "missing term", "conv1d", "dy_rows.sum(axis=0)", "dy[0].sum(axis=0)"),
     ],
+    "ops/pair_sum.py": [
+        ("da and db exchanged", "transposed", "pair_sum square", "dy.sum(axis=2), dy.sum(axis=1)", "dy.sum(axis=1), dy.sum(axis=2)"),
+        ("da is a mean", "factor", "pair_sum square", "dy.sum(axis=2), ", "dy.mean(axis=2), "),
+    ],
+    "layers/pairs.py": [
+        ("the second of a pair is a constant", "missing term", "Pairs", "dx + self.first.backward(da, tape)", "self.first.backward(da, tape)"),
+    ],
     "ops/patches.py": [
         ("rows and columns of pixels exchanged", "transposed", "patches",
          "squares.transpose(0, 1, 4, 2, 5, 3), order", "squares.transpose(0, 1, 5, 2, 4, 3), order"),

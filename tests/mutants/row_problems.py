@@ -33,6 +33,8 @@ PROBLEMS = {
         lambda x, w, b: m.conv1d(x, w, b, left=1, right=2, step=2), m.conv1d_backward, _draw(2, 5, 3), _draw(3, 3, 4), _draw(4)
     ),
     "conv1d square": lambda m: pair(m.conv1d, m.conv1d_backward, _draw(2, 4, 3), _draw(2, 3, 3)),
+    "pair_sum square": lambda m: pair(m.pair_sum, m.pair_sum_backward, _draw(2, 3, 4), _draw(2, 3, 4, seed=1)),
+    "Pairs": lambda m: layer(m.Pairs(4, 5, rng=_rng()), 2, 3, 4),
     "prepend": lambda m: pair(m.prepend, m.prepend_backward, _draw(2, 3, 4), _draw(2, 4, seed=1)),
     "PatchEmbedding": lambda m: layer(m.PatchEmbedding(2, 3, 4, rng=_rng(), init=normal(1.0)), 2, 4, 6, 3),
     "ClassToken": lambda m: layer(m.ClassToken(4, rng=_rng()), 2, 3, 4),

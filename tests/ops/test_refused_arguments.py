@@ -41,6 +41,7 @@ CALLS = {
     "by_expert": dict(experts=[[0, 1]], n_experts=3),
     "add_rows": dict(x=X, weights=X, slots=[4, 0]),
     "patches": dict(images=Q, size=1),
+    "pair_sum": dict(a=Q[0], b=Q[0]),
     "conv1d": dict(x=Q[0], weight=W[None], bias=W[0], left=0, right=0, step=1, distance=1),
     "sinusoidal_grid": dict(n_rows=2, n_columns=3, d_model=8, dtype=np.float32),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),

@@ -14,6 +14,7 @@ from tinytx.layers.low_rank import LowRankLinear
 from tinytx.layers.masks import causal_mask, padding_mask
 from tinytx.layers.memory import ExternalMemory
 from tinytx.layers.mixture_of_experts import MixtureOfExperts
+from tinytx.layers.pairs import Pairs
 from tinytx.layers.patch_embedding import ClassToken, PatchEmbedding
 from tinytx.layers.pool import Pool
 from tinytx.layers.recurrent import GRU, LSTM, RNN, MultiplicativeLSTM, OriginalGRU
@@ -50,6 +51,7 @@ __all__ = [
     "MultiHeadAttention",
     "MultiplicativeLSTM",
     "OriginalGRU",
+    "Pairs",
     "PatchEmbedding",
     "Pointer",
     "Pool",

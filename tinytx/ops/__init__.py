@@ -35,6 +35,7 @@ from tinytx.ops.memory import read_memory, read_memory_backward, write_memory, w
 from tinytx.ops.merge import merge, merge_backward
 from tinytx.ops.mlstm import mlstm, mlstm_backward
 from tinytx.ops.original_gru import original_gru, original_gru_backward
+from tinytx.ops.pair_sum import pair_sum, pair_sum_backward
 from tinytx.ops.patches import patches, patches_backward
 from tinytx.ops.pool import pool, pool_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_grid, sinusoidal_positions
@@ -105,6 +106,8 @@ __all__ = [
     "mlstm_backward",
     "original_gru",
     "original_gru_backward",
+    "pair_sum",
+    "pair_sum_backward",
     "patches",
     "patches_backward",
     "pool",

@@ -65,6 +65,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     add_rows_backward,
     conv1d,
     conv1d_backward,
+    pair_sum,
+    pair_sum_backward,
     patches,
     patches_backward,
     pool,

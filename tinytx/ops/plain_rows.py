@@ -114,3 +114,13 @@ def conv1d_backward(dy, saved):
         dpadded[:, read] += np.einsum("bo,kio->bki", dy[:, t], weight)  # (2)
     dweight = np.einsum("btki,bto->kio", padded[:, places], dy)  # (3)
     return dpadded[:, kept], dweight, dy.sum(axis=(0, 1)) if has_bias else None
+
+
+def pair_sum(a, b):
+    """Return the sum of each position of a (B, T, D) with each of b (B, S, D)."""
+    return np.stack([a + b[:, j, None] for j in range(b.shape[1])], axis=2), None  # (1)
+
+
+def pair_sum_backward(dy, saved):
+    """Return (da, db)."""
+    return np.einsum("btsd->btd", dy), np.einsum("btsd->bsd", dy)  # (2)
