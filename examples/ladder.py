@@ -167,7 +167,7 @@ def draw_losses(path, curves):
         lines.append((name, axes.plot(20 * np.arange(1, len(means) + 1), means, color=color)[0]))
     axes.set(xlabel="step", ylabel="loss, nats", ylim=(0, None))
     style.write_title(axes, "Only attention chooses the pair that the task is about")
-    style.write_legend(axes, lines, fontsize=style.SMALL, loc="lower left")
+    style.write_legend(axes, lines, fontsize=style.SMALL, loc="center right")
     style.tidy(axes)
     style.save(figure, path, 110)
 
