@@ -6,7 +6,7 @@ TABLE = {
         ("a row changes before its share goes to the words", "dh[d] += g[k] * before", "dh[d] += g[k] * (before + g[k] * h[d])"),
         ("words of a mean get the whole gradient, as in word2vec.c", "words[i, d] += share * dh[d]", "words[i, d] += dh[d]"),
         ("a mean is over places, not over words", "max(1, size))", "contexts.shape[1])"),
-        ("a loss of large scores is rounded away", "signed = s if labels[n, k] == 0 else -s", "signed = s"),
+        ("the loss forgets its labels", "signed = s if labels[n, k] == 0 else -s", "signed = s"),
     ],
     "ops/conv1d.py": [
         ("the last output is left out", "(self.padded.shape[1] - self.distance * (len(self.weight) - 1) - 1) // self.step + 1",
