@@ -26,13 +26,15 @@ def test_many_questions_beside_a_search(monkeypatch, at_once):
     rng = np.random.default_rng(0)
     vectors, words = rng.normal(size=(12, 3)) * rng.uniform(0.2, 5, (12, 1)), [f"w{i}" for i in range(12)]
     ids = np.array([rng.permutation(12)[:4] for _ in range(60)])
-    unit, right = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), 0
-    for a, b, c, d in ids:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    questions, answers = [], []
+    for a, b, c, _ in ids:
         target = unit[b] - unit[a] + unit[c]
-        others = [w for w in range(12) if w not in (a, b, c)]
-        right += max(others, key=lambda w: unit[w] @ target) == d
-    assert 0 < right < 60
-    assert analogies(vectors, words, [tuple(words[i] for i in question) for question in ids]) == (right, 60, 0)
+        answers.append(max((w for w in range(12) if w not in (a, b, c)), key=lambda w: unit[w] @ target))
+        questions.append((words[a], words[b], words[c], words[answers[-1]]))
+    assert analogies(vectors, words, questions) == (60, 60, 0)
+    wrong = [(*question[:3], words[(answer + 1) % 12]) for question, answer in zip(questions, answers, strict=True)]
+    assert analogies(vectors, words, [*questions[:7], *wrong]) == (7, 67, 0)
 
 
 def test_questions_are_read():
