@@ -12,6 +12,7 @@ from tinytx.data import hidden_three_ways
 from tinytx.models import (
     GPT,
     NPLM,
+    NTM,
     T5,
     Albert,
     AlbertConfig,
@@ -25,6 +26,7 @@ from tinytx.models import (
     ModernBert,
     ModernBertConfig,
     NPLMConfig,
+    NTMConfig,
     PointerConfig,
     PointerNetwork,
     RecurrentSeq2Seq,
@@ -38,6 +40,7 @@ from tinytx.models import (
     Word2VecConfig,
 )
 from tinytx.tasks import (
+    Bits,
     HiddenWords,
     ImageClasses,
     NearbyWords,
@@ -143,6 +146,15 @@ def pointer(dtype):
     return case(Pointers, PointerNetwork, config, (elements.astype(dtype), order[:, 0, :4].astype(int)), dtype)
 
 
+def ntm(dtype):
+    """Bits of the second half of the steps, and not all of them."""
+    rng = np.random.default_rng(2)
+    bits = np.where(rng.random((4, 6, 2)) < 0.2, -100, rng.integers(0, 2, (4, 6, 2)))
+    bits[:, :3] = -100
+    config = NTMConfig(d_in=3, d_controller=5, n_rows=4, d_row=3)
+    return case(Bits, NTM, config, (rng.normal(size=(4, 6, 3)).astype(dtype), bits), dtype, n_bits=2)
+
+
 def llama(dtype, **options):
     config = LlamaConfig(11, max_len=9, d_model=6, n_heads=4, n_layers=2, d_ff=7, d_key=4, rope_base=3.0, dropout=0.2, **options)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
@@ -222,6 +234,7 @@ MODEL_CASES = {
     "llama experts": lambda dtype: llama(dtype, n_experts=3, balance=0.7),
     "nplm": nplm,
     "nplm without direct connections": lambda dtype: nplm(dtype, n=3, direct=False),
+    "ntm": ntm,
     "pointer": pointer,
     "recurrent_seq2seq": recurrent_seq2seq,
     "recurrent_seq2seq additive": lambda dtype: recurrent_seq2seq(dtype, attention="additive", cell="gru", n_layers=2),

@@ -80,6 +80,7 @@ NEAREST = {
     "layers/attention/pointer.py": ["models/test_pointer.py"],
     "models/pointer.py": ["models/test_pointer.py"],
     "tasks/pointers.py": ["models/test_pointer.py"],
+    **dict.fromkeys(("layers/memory.py", "tasks/bits.py"), ["models/test_ntm.py"]),
     "recipes/pointer.py": ["recipes/test_train_pointer.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],
     "data/texts/tagged.py": ["data/texts/test_tagged.py"],

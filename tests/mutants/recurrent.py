@@ -192,6 +192,16 @@ TABLE = {
         ("by itself it does not leave out what it pointed at", "left[np.arange(b), 0, order[:, t]] = False", "pass"),
         ("by itself it reads its first element again and again", "x[np.arange(b), order[:, t], None]", "x[np.arange(b), order[:, 0], None]"),
     ],
+    "tasks/bits.py": [
+        ("nats for bits", "nats / math.log(2) * self.n_bits / n", "nats * self.n_bits / n"),
+        ("a bit for an element", "nats / math.log(2) * self.n_bits / n", "nats / math.log(2) / n"),
+        ("positions that do not count are wrong", "bits)[asked].sum()", "bits).sum()"),
+    ],
+    "layers/memory.py": [
+        ("heads begin on the last row", "w[:, :, 0] = 1", "w[:, :, -1] = 1"),
+        ("heads begin anew in each step", "w, address = ops.address(*parts[:5], w, memory)",
+         "w, address = ops.address(*parts[:5], steps[0][0].before if steps else w, memory)"),
+    ],
     "tasks/pointers.py": [
         ("a position counts as a whole list", "part.all(axis=1)", "part.ravel()"),
         ("it is measured with the right answers before it", "self.body.point(elements) == order", "self(elements, order).argmax(axis=2) == order"),

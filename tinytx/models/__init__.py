@@ -7,6 +7,7 @@ from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.llama import Llama, LlamaConfig
 from tinytx.models.modernbert import ModernBert, ModernBertConfig
 from tinytx.models.nplm import NPLM, NPLMConfig
+from tinytx.models.ntm import NTM, NTMConfig
 from tinytx.models.pointer import PointerConfig, PointerNetwork
 from tinytx.models.recurrent_seq2seq import RecurrentSeq2Seq, RecurrentSeq2SeqConfig
 from tinytx.models.t5 import T5, T5Config
@@ -23,6 +24,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "llama": (Llama, LlamaConfig),
     "modernbert": (ModernBert, ModernBertConfig),
     "nplm": (NPLM, NPLMConfig),
+    "ntm": (NTM, NTMConfig),
     "pointer": (PointerNetwork, PointerConfig),
     "recurrent_seq2seq": (RecurrentSeq2Seq, RecurrentSeq2SeqConfig),
     "t5": (T5, T5Config),

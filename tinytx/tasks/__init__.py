@@ -1,5 +1,6 @@
 """Tasks: a body turns ids or images into vectors; a task adds a head to it, a loss with its count, and measures."""
 
+from tinytx.tasks.bits import Bits
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.image_classes import ImageClasses
 from tinytx.tasks.nearby_words import NearbyWords
@@ -14,6 +15,7 @@ from tinytx.tasks.text_classes_next_token import TextClassesNextToken
 from tinytx.tasks.unified_words import UnifiedWords
 
 TASKS = {  # name in a checkpoint -> task
+    "bits": Bits,
     "hidden_words": HiddenWords,
     "image_classes": ImageClasses,
     "nearby_words": NearbyWords,
@@ -28,6 +30,7 @@ TASKS = {  # name in a checkpoint -> task
 }
 
 __all__ = [
+    "Bits",
     "HiddenWords",
     "ImageClasses",
     "NearbyWords",
