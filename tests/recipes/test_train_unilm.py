@@ -18,6 +18,8 @@ def test_a_run_translates(trained, tinytx):
         assert result.code == 0 and len(result.out.splitlines()) == 2
     result = tinytx("translate", folder, ["one two"], "--picture map.png")
     assert result.code == 2 and "no cross-attention to draw" in result.err
+    result = tinytx("explain", folder, ["one two"])
+    assert result.code == 2 and "explain: Unilm is one stack" in result.err
 
 
 def test_rows_are_read_in_three_ways():

@@ -91,6 +91,9 @@ def explain(trained, text, target=None, tokens=None):
 def _explain_translator(translator, text, target, tokens):
     """Return the page of an encoder-decoder: encoder, decoder, masks, loss, decoding."""
     model, source_tokenizer, target_tokenizer = translator
+    if not hasattr(model.body, "encode"):
+        kind = type(model.body).__name__
+        raise ValueError(f"explain: {kind} is one stack; the page shows an encoder and a decoder: train transformer or t5")
     config, text = model.config, known_form(source_tokenizer, text.strip())
     own, target = target is None, known_form(target_tokenizer, (target or "").strip())
     ids = translator.encode(text)
