@@ -217,6 +217,23 @@ def kernels():
                 yield f"{module.name}.{name}", value
 
 
+def foreign_calls(tree):
+    """Yield (kernel, function) of the calls of functions that a file imports from the package, but for kernel.py."""
+    imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("tinytx")]
+    foreign = {name.asname or name.name for n in imports if n.module != "tinytx.kernel" for name in n.names}
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef) and "kernel" in map(ast.unparse, function.decorator_list):
+            called = {node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+            yield from ((function.name, name) for name in sorted(called & foreign))
+
+
+def test_no_kernel_calls_one_of_another_file():
+    """A kernel's machine code on disk is made again if its own file changes, or kernel.py: see there."""
+    assert [(path.name, call) for path in FILES for call in foreign_calls(ast.parse(path.read_text()))] == []
+    wrong = "from tinytx.ops.lstm import _row\n@kernel\ndef _step(a):\n    _row(a)"
+    assert list(foreign_calls(ast.parse(wrong))) == [("_step", "_row")]
+
+
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 def test_kernels_have_one_signature_for_each_dtype():
     """Catches layouts, read-only flags and scalar types that reach a kernel: each costs another compilation."""
