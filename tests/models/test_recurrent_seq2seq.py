@@ -17,7 +17,7 @@ SAME = {"rtol": 0, "atol": 1e-12}
 VARIANTS = {
     "no attention": {"reads_summary": True, "n_layers": 2},
     "additive": {"attention": "additive", "cell": "gru", "n_layers": 2},
-    "dot": {"attention": "dot", "reads": "left"},
+    "dot": {"attention": "dot", "reads": "left", "cell": "mlstm"},
 }
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
@@ -139,7 +139,7 @@ def test_a_checkpoint_holds_it(variant, tmp_path):
     [
         *((name, value) for name in ("source_vocab_size", "target_vocab_size", "d_embedding", "d_model", "n_layers", "max_len")
           for value in (0, 2.5, True, 10**12)),
-        ("cell", "rnn"), ("reads", "up"), ("attention", "luong"), ("reads_summary", 1), ("dropout", 1.0),
+        ("cell", "cnn"), ("reads", "up"), ("attention", "luong"), ("reads_summary", 1), ("dropout", 1.0),
         ("pad_id", 13), ("stop_id", 4), ("d_model", 7),
     ],
 )  # fmt: skip

@@ -5,7 +5,17 @@ import pytest
 from blocks import make_block
 
 from tinytx import ops
-from tinytx.layers import DecoderBlock, Embedding, LayerNorm, Linear, MultiHeadAttention, Residual
+from tinytx.layers import (
+    LSTM,
+    DecoderBlock,
+    Embedding,
+    LayerNorm,
+    Linear,
+    MultiHeadAttention,
+    MultiplicativeLSTM,
+    RecurrentStack,
+    Residual,
+)
 from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
 from tinytx.tasks import NextToken, task
 from tinytx.testing import first_wrong_op
@@ -53,6 +63,22 @@ def test_names_the_operation(ids, monkeypatch, name, position, tensor):
     assert found.op == name and found.tensor == tensor and found.index is not None
     assert found.path == path.get(name, "body.blocks.0.attention.f.query")
     assert f"ops.{name}_backward" in str(found) and "2" in found.report[tensor].hint
+
+
+@pytest.mark.parametrize("kind", [LSTM, MultiplicativeLSTM])
+def test_names_the_operation_of_a_recurrent_layer(monkeypatch, kind):
+    """Catches a layer that holds its operation as it was when the class was made: the walk sees none then."""
+    name = kind.cell.name
+    right = getattr(ops, f"{name}_backward")
+
+    def wrong(dy, saved):
+        dx, *others = right(dy, saved)
+        return 2 * dx, *others
+
+    monkeypatch.setattr(ops, f"{name}_backward", wrong)
+    stack = RecurrentStack([kind(3, 4, rng=np.random.default_rng(0))])
+    found = first_wrong_op(stack, np.random.default_rng(1).normal(size=(2, 3, 3)))
+    assert (found.path, found.layer, found.op, found.tensor) == ("layers.0", kind.__name__, name, "x")
 
 
 def test_names_a_layer_whose_own_code_is_wrong(model, ids, monkeypatch):

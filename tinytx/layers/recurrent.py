@@ -32,9 +32,9 @@ from tinytx.shapes import check_dtype
 
 
 class Recurrent(Layer):
-    """One layer with one direction: what `RNN`, `GRU` and `LSTM` share. Attributes of the class say which operation it is."""
+    """One layer with one direction: what `RNN`, `GRU` and `LSTM` share. The class's ``cell`` names the operation."""
 
-    cell = op = op_backward = None
+    cell = None
 
     def __init__(self, d_in, d_state, *, reverse=False, weight_drop=0.0, rng, dtype=np.float32):
         place = type(self).__name__
@@ -101,7 +101,8 @@ class Recurrent(Layer):
         key, dropped = tape.dropout_key() if tape is not None and self.weight_drop else None, None
         if key is not None:
             weight_h, dropped = ops.dropout(weight_h, self.weight_drop, key)  # W; the same in every shard of a batch
-        (y, *states), saved = self.op(x, weight_x, weight_h, *biases, *arrays, mask=mask, reverse=self.reverse)
+        op = getattr(ops, self.cell.name)
+        (y, *states), saved = op(x, weight_x, weight_h, *biases, *arrays, mask=mask, reverse=self.reverse)
         if slot is not None:
             slot.arrays = tuple(states)
         if tape is not None:
@@ -119,7 +120,7 @@ class Recurrent(Layer):
         """
         saved, dropped, given, final = tape.pop(self)
         dy = dy if final else (dy, *(None for _ in self.cell.states))
-        dx, *gradients = self.op_backward(dy, saved)
+        dx, *gradients = getattr(ops, f"{self.cell.name}_backward")(dy, saved)
         if dropped is not None:
             gradients[1] = ops.dropout_backward(gradients[1], dropped)  # dWh
         for parameter in self._parameters():
@@ -153,7 +154,7 @@ class RNN(Recurrent):
         ``bias_ih + bias_hh``.
     """
 
-    cell, op, op_backward = RNN_CELL, staticmethod(ops.rnn), staticmethod(ops.rnn_backward)
+    cell = RNN_CELL
 
 
 class GRU(Recurrent):
@@ -181,7 +182,7 @@ class GRU(Recurrent):
         ``bias_ih`` and ``bias_hh``.
     """
 
-    cell, op, op_backward = GRU_CELL, staticmethod(ops.gru), staticmethod(ops.gru_backward)
+    cell = GRU_CELL
 
 
 class LSTM(Recurrent):
@@ -210,7 +211,7 @@ class LSTM(Recurrent):
         ``bias_ih + bias_hh``.
     """
 
-    cell, op, op_backward = LSTM_CELL, staticmethod(ops.lstm), staticmethod(ops.lstm_backward)
+    cell = LSTM_CELL
 
 
 class OriginalGRU(Recurrent):
@@ -236,7 +237,7 @@ class OriginalGRU(Recurrent):
     bias : Parameter (3 R,)
     """
 
-    cell, op, op_backward = ORIGINAL_GRU_CELL, staticmethod(ops.original_gru), staticmethod(ops.original_gru_backward)
+    cell = ORIGINAL_GRU_CELL
 
 
 class MultiplicativeLSTM(Recurrent):
@@ -263,13 +264,7 @@ class MultiplicativeLSTM(Recurrent):
         Of the gates.
     """
 
-    cell, op, op_backward = MLSTM_CELL, staticmethod(ops.mlstm), staticmethod(ops.mlstm_backward)
+    cell = MLSTM_CELL
 
 
-CELLS = {  # by the name of their operation, which configs say
-    "rnn": RNN,
-    "gru": GRU,
-    "original_gru": OriginalGRU,
-    "lstm": LSTM,
-    "mlstm": MultiplicativeLSTM,
-}
+CELLS = {layer.cell.name: layer for layer in (RNN, GRU, OriginalGRU, LSTM, MultiplicativeLSTM)}  # configs say the name

@@ -6,6 +6,7 @@ They are called as one layer is: `tinytx.layers.recurrent` says how.
 import numpy as np
 
 from tinytx.core import Layer
+from tinytx.layers.block import as_tuple
 from tinytx.layers.dropout import Dropout
 
 
@@ -67,8 +68,8 @@ class Bidirectional(Layer):
         dy, *dfinal = dy if final else (dy, *(None for _ in range(self.n_states)))
         left, right = (None, None) if dy is None else (dy[..., :width], dy[..., width:])
         n = self.left_to_right.n_states
-        dx_right, *dright = _tuple(self.right_to_left.backward((right, *dfinal[n:]), tape))
-        dx_left, *dleft = _tuple(self.left_to_right.backward((left, *dfinal[:n]), tape))
+        dx_right, *dright = as_tuple(self.right_to_left.backward((right, *dfinal[n:]), tape))
+        dx_left, *dleft = as_tuple(self.left_to_right.backward((left, *dfinal[:n]), tape))
         return (dx_left + dx_right, *dleft, *dright) if given else dx_left + dx_right
 
 
@@ -138,7 +139,7 @@ class RecurrentStack(Layer):
         dinitial = []
         for n, layer in reversed([*enumerate(self.layers)]):
             own, dfinal = dfinal[-layer.n_states :], dfinal[: -layer.n_states]
-            dx, *before = _tuple(layer.backward((dx, *own), tape))
+            dx, *before = as_tuple(layer.backward((dx, *own), tape))
             dinitial = before + dinitial
             dx = self.dropout.backward(dx, tape) if n else dx
         return (dx, *dinitial) if given else dx
@@ -147,7 +148,3 @@ class RecurrentStack(Layer):
 def _beside(left, right):
     """Return (B, T, 2 R) of two (B, T, R)."""
     return np.concatenate([left, right], axis=2)
-
-
-def _tuple(gradients):
-    return gradients if isinstance(gradients, tuple) else (gradients,)

@@ -23,8 +23,6 @@ import numpy as np
 
 from tinytx.core import Layer
 from tinytx.layers import (
-    GRU,
-    LSTM,
     Activation,
     Additive,
     Bidirectional,
@@ -37,11 +35,10 @@ from tinytx.layers import (
     SingleHeadAttention,
     padding_mask,
 )
+from tinytx.layers.recurrent import CELLS
 from tinytx.models.config import MOST_LAYERS, check_special_ids
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_shape
-
-CELLS = {"gru": GRU, "lstm": LSTM}
 
 
 class RecurrentSeq2SeqConfig(Settings):

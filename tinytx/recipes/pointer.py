@@ -74,7 +74,7 @@ RECIPE = Recipe(
     settings=SETTINGS,
     prepare=prepare,
     report=report,
-    expect=Expect(exact=(0.98, 0.02), step=2400, minutes=1),
+    expect=Expect(exact=(0.98, 0.02), step=2400, minutes=0.5),
     about="Train two LSTMs to sort numbers: the second points at the elements that the first one read.",
     usage="[--longest N]",
     example="--longest 15 --out runs/pointer",

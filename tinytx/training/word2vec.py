@@ -105,15 +105,15 @@ class WordExamples:
         if not self.n_words:
             raise ValueError(f"{place}: there is no word in ids of shape {np.shape(ids)}")
         self.sample = check_number(place, "sample", sample, "a finite number of at least 0", lambda t: 0 <= t < math.inf)
-        self.cbow, self.seed = bool(cbow), check_whole(place, "seed", seed, 0)
+        self.cbow, self.tree, self.seed = bool(cbow), bool(tree), check_whole(place, "seed", seed, 0)
         self.width = 1 + check_whole(place, "n_negatives", n_negatives, 1, 1000)
         self._noise, self._nodes, self._turns = np.empty(0, np.int32), np.empty((0, 0), np.int64), np.empty((0, 0), np.int64)
         if tree:
             self._nodes, self._turns = huffman(self.counts)
             self.width = self._nodes.shape[1]
         else:
-            shares = np.cumsum(self.counts**0.75)
-            places = (np.arange(max(NOISE, 32 * vocab_size)) + 0.5) / max(NOISE, 32 * vocab_size)
+            shares, n = np.cumsum(self.counts**0.75), max(NOISE, 32 * vocab_size)
+            places = (np.arange(n) + 0.5) / n
             self._noise = np.searchsorted(shares, places * shares[-1]).astype(np.int32)
         with np.errstate(divide="ignore"):
             ratio = self.sample * self.n_words / self.counts  # t / f
@@ -160,10 +160,10 @@ def descend_words(task, examples, *, epochs=5, rate=None, update=None):
     epochs = check_whole(place, "epochs", epochs)
     rate = (0.05 if examples.cbow else 0.025) if rate is None else rate
     rate = check_number(place, "rate", rate, "a finite number of at least 0", lambda x: 0 <= x < math.inf)
-    v, is_tree = len(examples.counts), len(examples._nodes) > 0
-    if len(words) < v or len(table) != max(1, len(words) - is_tree):
+    v = len(examples.counts)
+    if len(words) < v or len(table) != max(1, len(words) - examples.tree):
         facts = f"the tables have {len(words)} and {len(table)} rows"
-        raise ValueError(f"{place}: {facts}, expected at least {v} and {v - is_tree}, as the examples have words")
+        raise ValueError(f"{place}: {facts}, expected at least {v} and {v - examples.tree}, as the examples have words")
     room = (*np.empty((2, words.shape[1]), words.dtype), np.empty(examples.width, words.dtype))  # h, dh, g of descend
     n_chunks = epochs * -(-len(examples.ids) // CHUNK)
     chunk = 0
