@@ -155,8 +155,8 @@ class LayerCase(OpCase):
         **options,
     ):
         self.layers = {np.dtype(dtype): build(dtype) for dtype in (np.float32, np.float64)}
-        parameters = self.layers[np.dtype(float)].named_parameters()
-        values = {path: _random(make, parameter.data.shape) for path, parameter in parameters}
+        self._parameters = {dtype: list(layer.named_parameters()) for dtype, layer in self.layers.items()}  # found once
+        values = {path: _random(make, parameter.data.shape) for path, parameter in self._parameters[np.dtype(float)]}
         batch = tuple(inputs) if batch is None else batch
         super().__init__(None, None, inputs | values, before=before, batch=batch, reach=reach, **options)
         self.inputs, self.strided = tuple(inputs), tuple(inputs)
@@ -164,10 +164,10 @@ class LayerCase(OpCase):
 
     def bind(self, arrays):
         """Return the layer with ``arrays`` as its parameters."""
-        layer = self.layers[next(iter(arrays.values())).dtype]
-        for path, parameter in layer.named_parameters():
+        dtype = next(iter(arrays.values())).dtype
+        for path, parameter in self._parameters[dtype]:
             parameter.data = arrays[path]
-        return layer
+        return self.layers[dtype]
 
     def call(self, layer, arrays, tape=None):
         return layer(*self.before, *(arrays[name] for name in self.inputs), tape, **self.options)

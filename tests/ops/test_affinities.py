@@ -30,6 +30,7 @@ def points(n=120, d=7, seed=0):
     return rng.normal(size=(n, d)) * widths + 50 * rng.integers(0, 3, (n, 1))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("perplexity", [1.01, 2, 5, 30, 117.9])
 def test_every_point_has_the_perplexity(perplexity):
     p, _ = conditional(points(), perplexity)
@@ -47,6 +48,7 @@ def test_a_row_is_a_gaussian_of_the_distances():
         np.testing.assert_allclose(np.log(p[i, others]), start + slope * d[i, others], atol=1e-8)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_they_are_symmetric_add_up_to_one_and_leave_nobody_out(dtype):
     """Catches p that is not made mutual: an outlier would have nothing that holds it."""
@@ -61,6 +63,7 @@ def test_they_are_symmetric_add_up_to_one_and_leave_nobody_out(dtype):
     tsne(np.random.default_rng(0).normal(size=(len(x), 2)).astype(dtype), p)  # it takes them
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("perplexity", [3, 20.5])
 def test_they_are_what_each_point_sees_and_is_seen_by(perplexity):
     """Equation (4), and the perplexity's logarithm is natural."""
@@ -68,6 +71,7 @@ def test_they_are_what_each_point_sees_and_is_seen_by(perplexity):
     np.testing.assert_allclose(affinities(points(), perplexity), (p + p.T) / (2 * len(p)), rtol=1e-12)
 
 
+@pytest.mark.compiled
 def test_p_that_is_not_made_mutual_is_refused():
     """The test of the test: what affinities would be without their last line."""
     p, _ = conditional(points(), 10)
@@ -112,6 +116,7 @@ def test_an_outlier_does_not_blur_the_others():
     np.testing.assert_allclose(q[:30, :30], p, atol=1e-6)
 
 
+@pytest.mark.compiled
 def test_scale_and_place_do_not_matter():
     x = points()
     np.testing.assert_allclose(affinities(1e-3 * x + 7, 12), affinities(x, 12), rtol=1e-6, atol=1e-12)

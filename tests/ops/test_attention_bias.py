@@ -28,6 +28,7 @@ def results(q, k, v, bias, dy, **options):
     return dict(zip(("y", "dq", "dk", "dv", "dbias"), (y, *attention_backward(dy, saved)), strict=True))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", BIASES)
 def test_gradient_of_a_bias(shape, monkeypatch):
     """Catches a sum over the wrong axes, and c in the bias's gradient: c is not 1, no two sizes are equal."""

@@ -214,6 +214,7 @@ def content(trainer):
     return {name: array.tobytes() for name, array in arrays.items()}
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("stop", [0, 5, 6, 8])
 def test_resumed_run_is_the_straight_run(tmp_path, stop):
     """Catches slow weights, moments or the place in the cycle of k that a checkpoint does not hold: to the last bit."""
@@ -228,6 +229,7 @@ def test_resumed_run_is_the_straight_run(tmp_path, stop):
     assert content(second) == content(straight)
 
 
+@pytest.mark.compiled
 def test_threads_change_nothing_but_rounding():
     """Catches slow steps that one thread takes before another has finished the fast one."""
     one, two = (trainer_of(tiny_gpt(np.float64, dropout=0.0), threads) for threads in (1, 2))

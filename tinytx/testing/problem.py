@@ -78,8 +78,8 @@ class Loss(Layer):
 
     def forward(self, *batch, tape=None, **options):
         """Return the loss, an array without axes of the parameters' dtype."""
-        kinds = [parameter.data.dtype for parameter in self.owner.parameters()]
-        return np.asarray(self.owner.loss(*batch, tape=tape, **options), kinds[0] if kinds else None)
+        _, first = next(iter(self.owner.named_parameters()), (None, None))  # finding all costs a third of a small forward
+        return np.asarray(self.owner.loss(*batch, tape=tape, **options), None if first is None else first.data.dtype)
 
     def backward(self, dloss, tape):
         """Add dloss times the gradients of ``loss_backward``; return dloss times those of the inputs that it returns."""
