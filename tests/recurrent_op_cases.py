@@ -1,4 +1,4 @@
-"""The cases of recurrent operations, of the scores of their attention, of convolution, pairs and a memory: part of `op_cases.OPS`."""
+"""The cases of recurrent operations, of the scores of their attention, of convolution, batches, pairs and a memory: part of `op_cases.OPS`."""
 
 import numpy as np
 from cases import OpCase
@@ -59,6 +59,21 @@ def conv1d(ops, make, biased=True, ends=False):
     return OpCase(ops.conv1d, backward, arrays, batch=("x",), **options)
 
 
+def batch_norm(ops, make, padded=False, population=False):
+    """Rows depend on each other, so that x has no batch, unless the statistics are given."""
+    b, t, d = make.sizes(3)
+    t += 2  # rows at least: those of a feature of two are +-1, whatever they are
+    arrays = {"x": make.array(b, t, d), "weight": make.array(d), "bias": make.array(d)}
+    arrays |= {"mean": make.array(d), "variance": 1 + make.array(d) ** 2} if population else {}
+    mask = np.arange(t) < make.integers(3, t, (b, 1)) if padded else None
+
+    def backward(dy, saved):
+        return tuple(gradient for gradient in ops.batch_norm_backward(dy, saved) if gradient is not None)
+
+    batch = ("x",) if population else ()
+    return OpCase(ops.batch_norm, backward, arrays, batch=batch, mask=mask, eps=make.choice(0.1, 1e-2, 1e-5))
+
+
 def address(ops, make):
     """Two rows at least: the softmax of one is 1. Two numbers in a row at least: the cosine of one is 1 or -1."""
     b, h, n, width = make.sizes(4)
@@ -115,6 +130,9 @@ def cases(ops):
         "lstm padded": lambda make: recurrent(ops, "lstm", make, padded=True),
         "conv1d": lambda make: conv1d(ops, make),
         "conv1d with ends": lambda make: conv1d(ops, make, biased=False, ends=True),
+        "batch_norm": lambda make: batch_norm(ops, make),
+        "batch_norm padded": lambda make: batch_norm(ops, make, padded=True),
+        "batch_norm population": lambda make: batch_norm(ops, make, population=True),
         "pair_sum": lambda make: pair_sum(ops, make),
         "additive_scores": lambda make: additive_scores(ops, make),
         "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),

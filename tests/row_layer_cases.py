@@ -1,15 +1,21 @@
-"""The cases of layers that cut images into rows, and send rows to experts: part of `layer_cases.LAYERS`."""
+"""The cases of layers that cut images into rows, normalise rows by those beside them, and send rows to experts: part of `layer_cases.LAYERS`."""
 
 import numpy as np
 from cases import LayerCase
 
-from tinytx.layers import ClassToken, FeedForward, GridPositions, MixtureOfExperts, PatchEmbedding
+from tinytx.layers import BatchNorm, ClassToken, FeedForward, GridPositions, MixtureOfExperts, PatchEmbedding
 
 
 def patch_embedding(make):
     b, rows, columns, size, c, d = make.sizes(6)
     images = make.array(b, rows * size, columns * size, c)
     return LayerCase(make, lambda dtype: PatchEmbedding(size, c, d, rng=np.random.default_rng(0), dtype=dtype), {"images": images})
+
+
+def batch_norm(make):
+    b, t, d = make.sizes(3)
+    mask = np.arange(t + 2) < make.integers(3, t + 2, (b, 1))
+    return LayerCase(make, lambda dtype: BatchNorm(d, eps=0.01, dtype=dtype), {"x": make.array(b, t + 2, d)}, batch=(), mask=mask)
 
 
 def class_token(make):
@@ -38,6 +44,7 @@ def mixture_of_experts(make, **options):
 
 ROW_LAYERS = {
     "PatchEmbedding": patch_embedding,
+    "BatchNorm": batch_norm,
     "ClassToken": class_token,
     "GridPositions": grid_positions,
     "MixtureOfExperts": mixture_of_experts,

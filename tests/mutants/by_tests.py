@@ -48,6 +48,7 @@ NEAREST = {
     "ops/logistic_rows.py": ["training/test_word2vec_training.py", "ops/test_plain.py", "models/test_word2vec.py"],
     "data/huffman.py": ["data/test_huffman.py", "models/test_word2vec.py"],
     "tasks/nearby_words.py": ["models/test_word2vec.py", "models/test_every_model.py"],
+    **dict.fromkeys(("ops/batch_norm.py", "layers/batch_norm.py"), ["layers/test_batch_norm.py", "layers/test_properties_of_layers.py"]),
     "ops/conv1d.py": ["ops/test_properties_of_ops.py", "ops/test_conv1d.py"],
     "ops/patches.py": ["ops/test_patches.py", "ops/test_properties_of_ops.py"],
     "layers/embedding.py": ["models/test_transformer_decoding.py", "models/test_vit.py"],

@@ -1,4 +1,4 @@
-"""More problems for `by_gradcheck`: what cuts, moves and sorts rows."""
+"""More problems for `by_gradcheck`: what normalises, cuts, moves and sorts rows."""
 
 import numpy as np
 
@@ -26,7 +26,19 @@ def mixture(m):
     return layer(m.MixtureOfExperts(4, experts, renormalise=False, rng=_rng()), 2, 3, 4)
 
 
+def batch_norm(m, mask=None):
+    """With the batch's own statistics."""
+    arrays = _draw(2, 3, 4), _draw(4), _draw(4, seed=1)
+    return pair(lambda x, w, b: m.batch_norm(x, w, b, mask=mask), lambda dy, saved: m.batch_norm_backward(dy, saved)[:3], *arrays)
+
+
 PROBLEMS = {
+    "batch_norm": batch_norm,
+    "batch_norm padded": lambda m: batch_norm(m, np.array([[True, True, False], [True, False, True]])),
+    "batch_norm population": lambda m: pair(
+        m.batch_norm, m.batch_norm_backward, *(_draw(*shape, seed=n) for n, shape in enumerate(((2, 3, 4), (4,), (4,), (4,)))), 1 + _draw(4) ** 2
+    ),
+    "BatchNorm": lambda m: layer(m.BatchNorm(4), 2, 3, 4),
     "patches": lambda m: pair(lambda x: m.patches(x, 2), m.patches_backward, _draw(2, 4, 6, 3)),
     "patches square": lambda m: pair(lambda x: m.patches(x, 2), m.patches_backward, _draw(2, 4, 4, 2)),
     "conv1d": lambda m: pair(

@@ -50,6 +50,8 @@ def test_arrays_of_exact_zeros(name):
     for array in case.arrays:
         if (name, array) in (("relu", "x"), ("gate relu", "a"), ("layer_norm", "x"), ("rms_norm", "x"), ("address", "k"), ("address", "memory")):
             continue  # a kink, rows without variance, vectors without a direction
+        if name.startswith("batch_norm") and array == "x":
+            continue  # features without variance
         if name.startswith("route"):
             continue  # all experts tie
         if name.startswith("pool") and "max" in case.options["kinds"]:

@@ -21,6 +21,7 @@ CALLS = {
     "linear": dict(x=X, weight=W, bias=W[0]),
     "layer_norm": dict(x=X, weight=W[:, 0], bias=W[:, 1], eps=1e-5),
     "rms_norm": dict(x=X, weight=W[:, 0], eps=1e-5),
+    "batch_norm": dict(x=X, weight=W[:, 0], bias=W[:, 1], mean=W[:, 2], variance=np.ones(3), mask=np.ones(2, bool), eps=1e-5),
     "gate": dict(a=X, b=X, activation="relu"),
     "softmax": dict(x=X, mask=X > 0),
     "gelu": dict(x=X),
@@ -118,7 +119,7 @@ WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
-FLOAT_NAMES += ("strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add")
+FLOAT_NAMES += ("mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
@@ -143,6 +144,9 @@ ODD = [
 RANGES = [
     ("layer_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
     ("rms_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
+    ("batch_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
+    ("batch_norm", "variance", (-np.ones(3), np.full(3, np.nan), W[0], None)),
+    ("batch_norm", "mean", (W[0], None)),
     ("gate", "activation", ("swish", "", None, 3)),
     ("rotate", "start", (2**70,)),
     ("rotate", "frequencies", (np.ones(2), np.ones((1, 1)))),

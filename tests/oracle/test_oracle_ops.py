@@ -215,6 +215,15 @@ def conv1d(x, weight, bias=None, *, left, right, step, distance):
     return F.conv1d(x, weight.permute(2, 1, 0), bias, stride=step, dilation=distance).mT
 
 
+def batch_norm(x, weight, bias, mean=None, variance=None, *, mask, eps):
+    real = torch.ones(x.shape[:-1], dtype=torch.bool) if mask is None else torch.tensor(mask).expand(x.shape[:-1])
+    if mean is None:
+        rows = F.batch_norm(x[real], None, None, weight, bias, training=True, eps=eps)
+    else:  # F.batch_norm has no gradient for them
+        rows = weight * (x[real] - mean) / (variance + eps).sqrt() + bias
+    return torch.zeros_like(x).masked_scatter(real[..., None], rows)
+
+
 def address(k, strength, gate, shift, sharpness, before, memory):
     cosine = k @ memory.mT / (k.norm(dim=-1)[..., None] * memory.norm(dim=-1)[:, None] + EPS)
     content = (F.softplus(strength)[..., None] * cosine).softmax(-1)
@@ -247,6 +256,7 @@ ORACLES = {
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
     "layer_norm": lambda case: layer_norm,
+    "batch_norm": lambda case: batch_norm,
     "rms_norm": lambda case: lambda x, weight, eps: F.rms_norm(x, x.shape[-1:], weight, eps),
     "gate": lambda case: gate,
     "softmax": lambda case: softmax,

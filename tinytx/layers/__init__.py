@@ -1,6 +1,7 @@
 """Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
 
 from tinytx.layers.attention import Additive, DotProduct, MultiHeadAttention, Pointer, SingleHeadAttention
+from tinytx.layers.batch_norm import BatchNorm
 from tinytx.layers.block import Block, DecoderBlock, Residual
 from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.convolution import Conv1d
@@ -28,6 +29,7 @@ __all__ = [
     "Activation",
     "Additive",
     "Alibi",
+    "BatchNorm",
     "Bidirectional",
     "Block",
     "Checkpoint",

@@ -17,6 +17,7 @@ from tinytx.ops.addressing import address, address_backward
 from tinytx.ops.affinities import affinities
 from tinytx.ops.alibi import alibi
 from tinytx.ops.attention import attention, attention_backward, attention_weights
+from tinytx.ops.batch_norm import batch_norm, batch_norm_backward
 from tinytx.ops.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_backward
 from tinytx.ops.conv1d import conv1d, conv1d_backward
 from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
@@ -68,6 +69,8 @@ __all__ = [
     "attention_weights",
     "balance",
     "balance_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "binary_cross_entropy",
     "binary_cross_entropy_backward",
     "by_expert",

@@ -63,6 +63,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     add_positions_backward,
     add_rows,
     add_rows_backward,
+    batch_norm,
+    batch_norm_backward,
     conv1d,
     conv1d_backward,
     pair_sum,

@@ -124,3 +124,26 @@ def pair_sum(a, b):
 def pair_sum_backward(dy, saved):
     """Return (da, db)."""
     return np.einsum("btsd->btd", dy), np.einsum("btsd->bsd", dy)  # (2)
+
+
+def batch_norm(x, weight, bias, mean=None, variance=None, *, mask=None, eps=1e-5):
+    """Return w n + b, n being x normalised over the real rows of the batch."""
+    real = np.broadcast_to(True if mask is None else mask, x.shape[:-1])
+    n_rows = real.sum() if mean is None else math.inf  # of a population: no row moves its mean
+    if mean is None:
+        mean = x[real].mean(axis=0)
+        variance = np.mean((x[real] - mean) ** 2, axis=0)  # (1)
+    r = 1 / np.sqrt(variance + x.dtype.type(eps))
+    n = (x - mean) * r  # (2)
+    return real[..., None] * (weight * n + bias), (n, r, weight, real, n_rows)  # (3)
+
+
+def batch_norm_backward(dy, saved):
+    """Return (dx, dweight, dbias, dmean, dvariance)."""
+    n, r, weight, real, n_rows = saved
+    dy, n = real[..., None] * dy, real[..., None] * n
+    rows = tuple(range(dy.ndim - 1))
+    dweight, dbias = np.sum(dy * n, axis=rows), np.sum(dy, axis=rows)  # (4)
+    dx = real[..., None] * weight * r * (dy - dbias / n_rows - n * dweight / n_rows)  # (5)
+    given = (-r * weight * dbias, -r * r * weight * dweight / 2) if n_rows == math.inf else (None, None)  # (6)
+    return dx, dweight, dbias, *given
