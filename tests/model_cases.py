@@ -20,6 +20,8 @@ from tinytx.models import (
     BertConfig,
     CharRNN,
     CharRNNConfig,
+    Elmo,
+    ElmoConfig,
     GPTConfig,
     Llama,
     LlamaConfig,
@@ -44,6 +46,7 @@ from tinytx.tasks import (
     HiddenWords,
     ImageClasses,
     NearbyWords,
+    NextAndPrevious,
     NextToken,
     Pointers,
     SequenceToSequence,
@@ -123,6 +126,14 @@ def char_rnn(dtype):
     config = CharRNNConfig(11, d_embedding=3, d_model=5, n_layers=2, dropout=0.2)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
     return case(NextToken, CharRNN, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
+def elmo(dtype):
+    """Sentences of 7, 6, 5 and 2 words, and padding behind them."""
+    config = ElmoConfig(11, d_model=6, dropout=0.2, pad_id=4)
+    ids = np.random.default_rng(2).integers(5, 11, (4, 7))
+    ids[np.arange(7) >= np.array([7, 6, 5, 2])[:, None]] = 4
+    return case(NextAndPrevious, Elmo, config, (ids,), dtype)
 
 
 def nplm(dtype, **options):
@@ -227,6 +238,7 @@ MODEL_CASES = {
     "gpt text classes": lambda dtype: gpt_head(TextClasses, dtype, pooling="last"),
     "gpt text classes, next token": lambda dtype: gpt_head(TextClassesNextToken, dtype, weight=0.3),
     "char_rnn": char_rnn,
+    "elmo": elmo,
     "llama": llama,
     "llama as Mistral and Qwen2": lambda dtype: llama(dtype, n_kv_heads=2, window=3, qkv_bias=True, tied_head=True),
     "llama as GLM": lambda dtype: llama(dtype, rope_share=0.5, rope_neighbours=True, rope_factor=3.0, rope_scaling="yarn"),

@@ -22,6 +22,7 @@ from tinytx.layers import (
     Pairs,
     Pointer,
     RecurrentStack,
+    ScalarMix,
     SingleHeadAttention,
 )
 
@@ -118,6 +119,11 @@ def pairs(make):
     return LayerCase(make, lambda dtype: Pairs(d_in, d_out, rng=np.random.default_rng(0), dtype=dtype), {"x": make.array(b, t, d_in)})
 
 
+def scalar_mix(make):
+    b, t, n, d = make.sizes(4)
+    return LayerCase(make, lambda dtype: ScalarMix(n, dtype=dtype), {"layers": make.array(b, t, n, d)})
+
+
 def heads_of_sums(make):
     """The core of additive scores in the frame of several heads."""
     b, t, h, a = make.sizes(4)
@@ -160,6 +166,7 @@ RECURRENT_LAYERS = {
     "MultiHeadAttention additive": heads_of_sums,
     "Pointer": pointer,
     "Pairs": pairs,
+    "ScalarMix": scalar_mix,
     "Conv1d": conv1d,
     "Conv1d without a bias": lambda make: conv1d(make, step=2, distance=2, bias=False),
 }

@@ -1,4 +1,4 @@
-"""The cases of recurrent operations, of the scores of their attention, of convolution, batches, pairs and a memory: part of `op_cases.OPS`."""
+"""The cases of recurrent operations, of the scores of their attention, of convolution, batches, pairs, mixes and a memory: part of `op_cases.OPS`."""
 
 import numpy as np
 from cases import OpCase
@@ -119,6 +119,14 @@ def pair_sum(ops, make):
     return OpCase(ops.pair_sum, ops.pair_sum_backward, {"a": make.array(b, t, d), "b": make.array(b, s, d)}, batch=("a", "b"))
 
 
+def scalar_mix(ops, make):
+    """Any number of axes in front of the layers'."""
+    n, *sizes, d = make.sizes(4)
+    arrays = {"layers": make.array(*sizes[: make.integers(0, 2)], n, d), "scores": make.array(n), "gamma": make.array(1)}
+    batch = ("layers",) if arrays["layers"].ndim > 2 else ()
+    return OpCase(ops.scalar_mix, ops.scalar_mix_backward, arrays, batch=batch)
+
+
 def cases(ops):
     """Return {name: function (Maker) -> OpCase}. Padding and direction are one code for all cells."""
     return {
@@ -134,6 +142,7 @@ def cases(ops):
         "batch_norm padded": lambda make: batch_norm(ops, make, padded=True),
         "batch_norm population": lambda make: batch_norm(ops, make, population=True),
         "pair_sum": lambda make: pair_sum(ops, make),
+        "scalar_mix": lambda make: scalar_mix(ops, make),
         "additive_scores": lambda make: additive_scores(ops, make),
         "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),
         "address": lambda make: address(ops, make),

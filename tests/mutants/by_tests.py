@@ -67,6 +67,7 @@ NEAREST = {
     "layers/attention/single_head.py": ["models/test_recurrent_seq2seq.py"],
     "models/unilm.py": ["models/test_unilm.py"],
     "tasks/unified_words.py": ["models/test_unilm.py"],
+    "tasks/next_and_previous.py": ["models/test_elmo.py"],
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks", "layers/test_mixture_of_experts.py"],
     "recipes/bart.py": ["recipes/test_train_noised.py"],

@@ -74,6 +74,22 @@ TABLE = {
         ("the second table gets no gradient", "        self.output.add_grad(doutput, fresh=True)\n", ""),
         ("a tree has a node for each word", "self.vocab_size - self.tree)", "self.vocab_size)"),
     ],
+    "models/elmo.py": [
+        ("the great leak: the second layer from the right reads from the left", "[cell(d, d, reverse=True, **draw) for _ in numbers]",
+         "[cell(d, d, reverse=not n, **draw) for n in numbers]"),
+        ("the first layer is left out of the second's sum", "y + h if len(layers) > 1 else y", "y"),
+        ("the token is added to the first layer", "y + h if len(layers) > 1 else y", "y + h"),
+        ("padding is read", "tape), tape, mask=mask), layers[-1]", "tape), tape), layers[-1]"),
+        ("an odd width is let through", "if self.d_model % 2:", "if False:"),
+    ],
+    "tasks/next_and_previous.py": [
+        ("the word itself is asked for from the left", "np.where(both, ids[:, 1:], self.ignored)", "np.where(both, ids[:, :-1], self.ignored)"),
+        ("the word itself is asked for from the right", "np.where(both, ids[:, :-1], self.ignored)", "np.where(both, ids[:, 1:], self.ignored)"),
+        ("the first padding is predicted", "self._words_mask(ids)[:, 1:] & self._words_mask(ids)[:, :-1]", "self._words_mask(ids)[:, :-1]"),
+        ("the loss is a mean over the directions", "targets[..., 0], self.ignored, count)", "targets, self.ignored, count)"),
+        ("halves exchanged", "reshape(*layers.shape[:2], 2, -1)", "reshape(*layers.shape[:2], 2, -1)[:, :, ::-1]"),
+        ("both perplexities are the next word's", "(x[:, :, n], targets[:, :, n])", "(x[:, :, 0], targets[:, :, 0])"),
+    ],
     "models/nplm.py": [
         ("the newest word stands first", "n_before + 1, axis=1)", "n_before + 1, axis=1)[..., ::-1]"),
         ("the state keeps the first words", "words[:, words.shape[1] - n_before :]", "words[:, :n_before]"),

@@ -40,6 +40,23 @@ GRADIENTS = {
          "dkey = dscores[b, h, t, s], k[b, h // shared, s], dk[b, h % k.shape[1], s]"),
         ("dw of the first row of the batch", "missing term", "additive_scores", "dweight.sum(axis=0)", "dweight[0]"),
     ],
+    "ops/scalar_mix.py": [
+        ("ds without the softmax's inner product", "missing term", "scalar_mix", "gamma * shares * (a - dgamma)", "gamma * shares * a"),
+        ("gamma is missing in ds", "factor", "scalar_mix", ", gamma * shares * (a", ", shares * (a"),
+        ("gamma is missing in dlayers", "factor", "scalar_mix", "(gamma * shares)[:, None] * dy", "shares[:, None] * dy"),
+        ("dgamma of the mean of layers", "wrong operand", "scalar_mix", "dgamma = shares @ a", "dgamma = a.mean()"),
+        ("the first position alone counts", "missing term", "scalar_mix", "len(shares)).sum(axis=0)", "len(shares))[0]"),
+    ],
+    "layers/scalar_mix.py": [
+        ("the factor is a constant", "missing term", "ScalarMix", "self.gamma.add_grad(dgamma, fresh=True)", "pass"),
+        ("the scores get gamma's gradient", "wrong operand", "ScalarMix", "self.scores.add_grad(dscores, fresh=True)",
+         "self.scores.add_grad(0 * dscores + dgamma, fresh=True)"),
+    ],
+    "models/elmo.py": [
+        ("what goes past a layer gets no gradient", "missing term", "Elmo", "(dread + dh if n else dread)", "dread"),
+        ("layers in between get none of their own", "missing term", "Elmo", "dh = dlayers[:, :, n] + (", "dh = ("),
+        ("the token gets nothing from the right", "missing term", "Elmo", "dx + self._read_backward(self.left", "self._read_backward(self.left"),
+    ],
     "ops/addressing.py": [
         ("sharpening without the softmax's inner product", "missing term", "address", "dx[i] = y[i] * (dy[i] - inner)", "dx[i] = y[i] * dy[i]"),
         ("dgamma without the logarithm", "missing term", "address", "dgamma += du[n] * np.log(u)", "dgamma += du[n]"),

@@ -5,7 +5,7 @@ import numpy as np
 from mutants.problems import MASK, D, F, _draw, _rng, layer, pair
 from tinytx import layers
 from tinytx.layers import DotProduct, Linear
-from tinytx.models import PointerConfig
+from tinytx.models import ElmoConfig, PointerConfig
 from tinytx.ops.gru import CELL as GRU
 from tinytx.ops.lstm import CELL as LSTM
 from tinytx.ops.mlstm import CELL as MLSTM
@@ -59,6 +59,9 @@ def address(m):
 BITS = np.array([[1, 0, -100], [0, 1, 1]])
 PROBLEMS = {
     "address": address,
+    "scalar_mix": lambda m: pair(m.scalar_mix, m.scalar_mix_backward, _draw(2, 3, 4), _draw(3), _draw(1) + 2),
+    "ScalarMix": lambda m: layer(m.ScalarMix(3), 2, 3, 4),
+    "Elmo": lambda m: layer(m.Elmo(ElmoConfig(7, d_model=6, dropout=0.0), rng=_rng()), x=np.array([[5, 6, 1, 0], [2, 1, 6, 3]])),
     "ExternalMemory": lambda m: layer(m.ExternalMemory(2, 3, 4, 3, rng=_rng()), 2, 3, 2),
     "read_memory square": lambda m: pair(m.read_memory, m.read_memory_backward, _draw(2, 3, 3), _draw(2, 3, 3, seed=1)),
     "write_memory": lambda m: pair(m.write_memory, m.write_memory_backward, _draw(2, 4, 3), _draw(2, 4), _draw(2, 3), _draw(2, 3, seed=1)),

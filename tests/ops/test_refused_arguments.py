@@ -43,6 +43,7 @@ CALLS = {
     "add_rows": dict(x=X, weights=X, slots=[4, 0]),
     "patches": dict(images=Q, size=1),
     "pair_sum": dict(a=Q[0], b=Q[0]),
+    "scalar_mix": dict(layers=X, scores=W[0, :2], gamma=W[0, :1]),
     "conv1d": dict(x=Q[0], weight=W[None], bias=W[0], left=0, right=0, step=1, distance=1),
     "sinusoidal_grid": dict(n_rows=2, n_columns=3, d_model=8, dtype=np.float32),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
@@ -119,7 +120,7 @@ WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
-FLOAT_NAMES += ("mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add")
+FLOAT_NAMES += ("mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma")
 KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)

@@ -288,6 +288,7 @@ ORACLES = {
     "prepend": lambda case: lambda x, weight: torch.cat([weight.expand(len(x), -1, -1), x], 1),
     "patches": lambda case: lambda images, size: F.unfold(images.permute(0, 3, 1, 2), size, stride=size).mT,
     "conv1d": lambda case: conv1d,
+    "scalar_mix": lambda case: lambda layers, scores, gamma: gamma * torch.einsum("n,...nd->...d", torch.softmax(scores, 0), layers),
     "pair_sum": lambda case: lambda a, b: a.unsqueeze(2) + b.unsqueeze(1),
     "route": lambda case: route,
     "balance": lambda case: balance,

@@ -23,6 +23,7 @@ from tinytx.layers.recurrent_stack import Bidirectional, RecurrentStack
 from tinytx.layers.relative_bias import Alibi, RelativePositionBias
 from tinytx.layers.rms_norm import RMSNorm
 from tinytx.layers.rotary import Rotary
+from tinytx.layers.scalar_mix import ScalarMix
 from tinytx.layers.sequential import Scale, Sequential
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "RelativePositionBias",
     "Residual",
     "Rotary",
+    "ScalarMix",
     "Scale",
     "Sequential",
     "SingleHeadAttention",

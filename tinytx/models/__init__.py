@@ -3,6 +3,7 @@
 from tinytx.models.albert import Albert, AlbertConfig
 from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.char_rnn import CharRNN, CharRNNConfig
+from tinytx.models.elmo import Elmo, ElmoConfig
 from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.llama import Llama, LlamaConfig
 from tinytx.models.modernbert import ModernBert, ModernBertConfig
@@ -20,6 +21,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "albert": (Albert, AlbertConfig),
     "bert": (Bert, BertConfig),
     "char_rnn": (CharRNN, CharRNNConfig),
+    "elmo": (Elmo, ElmoConfig),
     "gpt": (GPT, GPTConfig),
     "llama": (Llama, LlamaConfig),
     "modernbert": (ModernBert, ModernBertConfig),

@@ -46,6 +46,7 @@ from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
 from tinytx.ops.rnn import rnn, rnn_backward
 from tinytx.ops.rotate import rotary_frequencies, rotate, rotate_backward
 from tinytx.ops.route import balance, balance_backward, by_expert, route, route_backward
+from tinytx.ops.scalar_mix import scalar_mix, scalar_mix_backward
 from tinytx.ops.scale import scale, scale_backward
 from tinytx.ops.select_rows import select_rows, select_rows_backward
 from tinytx.ops.silu import silu, silu_backward
@@ -130,6 +131,8 @@ __all__ = [
     "rotate_backward",
     "route",
     "route_backward",
+    "scalar_mix",
+    "scalar_mix_backward",
     "scale",
     "scale_backward",
     "select_rows",

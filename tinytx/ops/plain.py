@@ -75,6 +75,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     pool_backward,
     prepend,
     prepend_backward,
+    scalar_mix,
+    scalar_mix_backward,
     select_rows,
     select_rows_backward,
 )

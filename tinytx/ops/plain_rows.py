@@ -1,4 +1,4 @@
-"""Rows that are picked, pooled, added to, put in front or cut out of images, once more in plain NumPy: see `plain`."""
+"""Rows that are picked, pooled, mixed, added to, put in front or cut out of images, once more in plain NumPy: see `plain`."""
 
 import math
 
@@ -147,3 +147,18 @@ def batch_norm_backward(dy, saved):
     dx = real[..., None] * weight * r * (dy - dbias / n_rows - n * dweight / n_rows)  # (5)
     given = (-r * weight * dbias, -r * r * weight * dweight / 2) if n_rows == math.inf else (None, None)  # (6)
     return dx, dweight, dbias, *given
+
+
+def scalar_mix(layers, scores, gamma):
+    """Return gamma sum_j w_j h_j of vectors (..., N, D), w the softmax of the scores (N,)."""
+    w = np.exp(scores) / np.exp(scores).sum()  # (1)
+    mean = sum(w[j] * layers[..., j, :] for j in range(len(w)))
+    return gamma * mean, (layers, w, gamma, mean)  # (2)
+
+
+def scalar_mix_backward(dy, saved):
+    """Return (dlayers, dscores, dgamma)."""
+    layers, w, gamma, mean = saved
+    dlayers = np.stack([gamma * share * dy for share in w], axis=-2)  # (3)
+    dw = np.array([np.sum(gamma * dy * layers[..., j, :]) for j in range(len(w))])
+    return dlayers, w * (dw - np.sum(w * dw)), np.sum(dy * mean, keepdims=True).reshape(1)  # (5), (4)

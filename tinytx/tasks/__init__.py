@@ -4,6 +4,7 @@ from tinytx.tasks.bits import Bits
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.image_classes import ImageClasses
 from tinytx.tasks.nearby_words import NearbyWords
+from tinytx.tasks.next_and_previous import NextAndPrevious
 from tinytx.tasks.next_token import NextToken
 from tinytx.tasks.pointers import Pointers
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
@@ -19,6 +20,7 @@ TASKS = {  # name in a checkpoint -> task
     "hidden_words": HiddenWords,
     "image_classes": ImageClasses,
     "nearby_words": NearbyWords,
+    "next_and_previous": NextAndPrevious,
     "next_token": NextToken,
     "pointers": Pointers,
     "sequence_to_sequence": SequenceToSequence,
@@ -34,6 +36,7 @@ __all__ = [
     "HiddenWords",
     "ImageClasses",
     "NearbyWords",
+    "NextAndPrevious",
     "NextToken",
     "Pointers",
     "SequenceToSequence",

@@ -1,0 +1,111 @@
+"""Next and previous: predict, at each position, the word that follows and the word before (ELMo's language model)."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.layers import Linear
+from tinytx.ops.cross_entropy import divisor
+from tinytx.tasks.task import Task
+
+
+class NextAndPrevious(Task):
+    """A body that reads sentences in both directions, and one linear map from each direction's vectors to logits.
+
+    The next word is predicted from the first half of the last layer's vector, which has read no later word; the previous
+    one from the second half, which has read no earlier word.
+
+    Parameters
+    ----------
+    body : Layer
+        ``body(ids, tape)`` returns (B, T, N, 2 D): `tinytx.models.Elmo`. Its config has ``d_model``, which is 2 D, and
+        ``pad_id``.
+    rng : numpy.random.Generator
+        Draws the linear map (D, V): the generator that drew the body.
+
+    Examples
+    --------
+    >>> from tinytx.models import Elmo, ElmoConfig
+    >>> rng = np.random.default_rng(0)
+    >>> model = NextAndPrevious(Elmo(ElmoConfig(vocab_size=65), rng=rng), rng=rng)
+    >>> model(np.ones((2, 5), int)).shape
+    (2, 5, 2, 65)
+    """
+
+    unit = "predicted {}, in both directions together"
+    needs = Task.needs | {"pad_id": "the id of padding"}
+
+    def __init__(self, body, *, rng):
+        super().__init__(body)
+        self.head = Linear(self.config.d_model // 2, self.vocab_size, bias=False, **self._drawn_like_the_body(rng))
+
+    def forward(self, ids, tape=None):
+        """Return the logits (B, T, 2, V) of each position's next word, and of its previous word."""
+        return self.head(self._last(ids, tape), tape)
+
+    def backward(self, dlogits, tape):
+        """Add the gradients of all parameters; ids have none, so nothing is returned."""
+        self._last_backward(self.head.backward(dlogits, tape), tape)
+
+    def _last(self, ids, tape=None):
+        """Return the last layer's vectors (B, T, 2, D)."""
+        layers = self._vectors(ids, tape=tape)
+        if tape is not None:
+            tape.push(self, layers.shape)
+        return layers[:, :, -1].reshape(*layers.shape[:2], 2, -1)
+
+    def _last_backward(self, dx, tape):
+        dlayers = np.zeros(tape.pop(self), dx.dtype)
+        dlayers[:, :, -1] = dx.reshape(*dx.shape[:2], -1)
+        self.body.backward(dlayers, tape)
+
+    def targets(self, ids):
+        """Return the next and the previous word of each (B, T, 2): -100 at padding, and where there is none."""
+        ids = np.asarray(ids)
+        targets = np.full((*ids.shape, 2), self.ignored)
+        both = self._words_mask(ids)[:, 1:] & self._words_mask(ids)[:, :-1]
+        targets[:, :-1, 0] = np.where(both, ids[:, 1:], self.ignored)
+        targets[:, 1:, 1] = np.where(both, ids[:, :-1], self.ignored)
+        return targets
+
+    def loss(self, ids, tape=None, *, count=None):
+        """Return the sum of both directions' mean cross-entropies, in nats.
+
+        Parameters
+        ----------
+        ids : integers (B, T)
+            Sentences with a token at each end that stands for the end: it is predicted too.
+        tape : Tape, optional
+        count : int, optional
+            `count` of the whole batch, if this is a part of it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an id is not in the vocabulary, or no row has two words and ``count`` is missing.
+        """
+        x, targets = self._last(ids, tape), self.targets(ids)
+        n = divisor(type(self).__name__, targets[..., 0], self.ignored, count)  # of one direction: the sum of two means
+        return self._words_loss(x, targets, tape, count=n)
+
+    def loss_backward(self, tape):
+        """Add the gradients of `loss`."""
+        self._last_backward(self._words_loss_backward(tape), tape)
+
+    def count(self, ids):
+        """Return the number of pairs of neighbours: each is predicted once from the left and once from the right."""
+        return ops.count_targets(self.targets(ids)[..., 0])
+
+    def measure(self, batches):
+        """Return ``next_perplexity`` and ``previous_perplexity``, per word.
+
+        Parameters
+        ----------
+        batches : iterable of (ids,)
+        """
+        parts, names = [(self._last(ids), self.targets(ids)) for (ids,) in batches], ("next", "previous")
+        both = [self._words_measured((x[:, :, n], targets[:, :, n]) for x, targets in parts) for n in range(2)]
+        return {f"{name}_perplexity": measured["perplexity"] for name, measured in zip(names, both)}
+
+    def random_batch(self, rng, n, length):
+        """Return a random batch for `loss`: n rows of ``length`` words."""
+        return (rng.integers(1, self.vocab_size, (n, length)),)
