@@ -6,6 +6,7 @@ Every parameter is random, biases and layer norm's gain included: a backward tha
 import numpy as np
 from blocks import make_block
 from cases import LayerCase, features
+from geometric_layer_cases import GEOMETRIC_LAYERS
 from recurrent_layer_cases import RECURRENT_LAYERS
 from row_layer_cases import ROW_LAYERS
 
@@ -288,7 +289,7 @@ def decoder_block(make, reach=0.25, masked=False, **options):
     )
 
 
-LAYERS = ROW_LAYERS | RECURRENT_LAYERS | {
+LAYERS = ROW_LAYERS | RECURRENT_LAYERS | GEOMETRIC_LAYERS | {
     "Linear": linear,
     "Linear without bias": lambda make: linear(make, bias=False),
     "TiedLinear": tied_linear,

@@ -2,6 +2,7 @@
 
 import numpy as np
 from cases import OpCase, features
+from geometric_op_cases import cases as geometric_cases
 from recurrent_op_cases import cases as recurrent_cases
 
 from tinytx import ops
@@ -273,8 +274,8 @@ def tsne(make, exaggeration=1.0):
     return case
 
 
-LOSSES = ("binary_cross_entropy", "cross_entropy", "linear_cross_entropy", "kl_divergence", "logistic_rows", "tsne")  # y is a number, and so is its gradient
-OPS = recurrent_cases(ops) | {
+LOSSES = ("binary_cross_entropy", "cross_entropy", "linear_cross_entropy", "kl_divergence", "logistic_rows", "squared_error", "tsne")  # y is a number, and so is its gradient
+OPS = recurrent_cases(ops) | geometric_cases(ops) | {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),
     "linear transposed": linear_transposed,

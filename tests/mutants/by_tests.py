@@ -83,6 +83,12 @@ NEAREST = {
     "models/pointer.py": ["models/test_pointer.py"],
     "tasks/pointers.py": ["models/test_pointer.py"],
     **dict.fromkeys(("layers/memory.py", "tasks/bits.py"), ["models/test_ntm.py"]),
+    "ops/multivector.py": ["ops/test_multivectors.py"],
+    **dict.fromkeys(
+        ("ops/geometric_product.py", "ops/equivariant_linear.py", "ops/equivariant_norm.py", "ops/distance_features.py"),
+        ["ops/test_multivectors.py", "ops/test_properties_of_ops.py", "ops/test_plain.py"],
+    ),
+    "layers/geometric.py": ["layers/test_layer_geometric.py", "layers/test_properties_of_layers.py"],
     "recipes/pointer.py": ["recipes/test_train_pointer.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],
     "data/texts/tagged.py": ["data/texts/test_tagged.py"],

@@ -15,6 +15,7 @@ from tinytx.ops.attention_patterns import CAUSAL
 X, W = np.linspace(-1, 1, 6).reshape(2, 3), np.linspace(-1, 2, 12).reshape(3, 4)
 Q = np.linspace(-1, 1, 24).reshape(2, 2, 2, 3)
 P = (1 - np.eye(3)) / 6
+M = np.linspace(-1, 1, 32).reshape(2, 16)  # two multivectors
 
 # name -> what it is called with; every argument that is not given has its default
 CALLS = {
@@ -73,6 +74,14 @@ CALLS = {
     "read_memory": dict(w=np.ones((2, 1, 2)), memory=Q[0]),
     "write_memory": dict(memory=Q[0], w=X[:, :2], erase=X, add=X),
     "merge": dict(ys=Q, lses=Q[..., 0]),
+    "geometric_product": dict(x=M, y=M),
+    "join": dict(x=M, y=M, reference=X[:, 0]),
+    "equivariant_linear": dict(x=M, weight=np.ones((9, 1, 2)), bias=X[0, :2]),
+    "equivariant_norm": dict(x=M, eps=0.1),
+    "gated_gelu": dict(x=M),
+    "distance_features": dict(x=M, of_keys=True, eps=0.1),
+    "displacement": dict(x=M, origin=X),
+    "squared_error": dict(y=X, targets=X, count=3),
     "cross_entropy": dict(logits=X, targets=[0, 2], ignore_index=-1, label_smoothing=0.1, count=3),
     "binary_cross_entropy": dict(logits=X, targets=[[0, 1, -1], [1, 1, 0]], ignore_index=-1, count=3),
     "linear_cross_entropy": dict(
@@ -121,14 +130,14 @@ MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths":
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
 FLOAT_NAMES += ("mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma")
-KINDS = dict.fromkeys(FLOAT_NAMES, FLOATS)
+KINDS = dict.fromkeys((*FLOAT_NAMES, "reference", "origin"), FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
 KINDS |= dict.fromkeys(("first_row", "repeat", "start", "max_len", "n_rows", "n_columns", "size", "n_experts", "n_chosen", "d_model", "ignore_index", "pad_id", "chunk", "left", "right", "step", "distance"), WHOLE)
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
-KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["reverse"] = KINDS["renormalise"] = KINDS["doubled"]
+KINDS["of_keys"] = KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["reverse"] = KINDS["renormalise"] = KINDS["doubled"]
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
@@ -148,6 +157,11 @@ RANGES = [
     ("batch_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
     ("batch_norm", "variance", (-np.ones(3), np.full(3, np.nan), W[0], None)),
     ("batch_norm", "mean", (W[0], None)),
+    ("equivariant_norm", "eps", (-1e-9, np.nan, np.inf, 1e300)),
+    ("distance_features", "eps", (-1e-9, np.nan, np.inf, 1e300)),
+    ("geometric_product", "x", (M[:, :15], M[:1])),
+    ("join", "reference", (X, X[0])),
+    ("squared_error", "count", (0, -1)),
     ("gate", "activation", ("swish", "", None, 3)),
     ("rotate", "start", (2**70,)),
     ("rotate", "frequencies", (np.ones(2), np.ones((1, 1)))),

@@ -65,6 +65,7 @@ BACKWARDS = {
     "linear_cross_entropy": lambda: ops.linear_cross_entropy(np.ones((2, 4)), np.ones((4, 3)), [0, 1]),
     "kl_divergence": lambda: ops.kl_divergence(np.ones((2, 3)), [0, 1], pad_id=2),
     "logistic_rows": lambda: ops.logistic_rows(np.ones((2, 3)), np.ones((4, 3)), [[0], [3]], [[1], [0]]),
+    "squared_error": lambda: ops.squared_error(np.ones((2, 3)), np.zeros((2, 3))),
     "tsne": lambda: ops.tsne(np.arange(6.0).reshape(3, 2), (1 - np.eye(3)) / 6),
 }
 

@@ -13,6 +13,8 @@ torch = pytest.importorskip("torch")
 F = torch.nn.functional
 pytestmark = pytest.mark.oracle
 
+from geometric_oracles import GEOMETRIC  # noqa: E402 - it imports PyTorch
+
 RTOL = {np.float32: 1e-5, np.float64: 1e-10}
 
 
@@ -248,7 +250,7 @@ def binary_cross_entropy(case):
     return reference
 
 
-ORACLES = {
+ORACLES = GEOMETRIC | {
     "address": lambda case: address,
     "read_memory": lambda case: torch.bmm,
     "write_memory": lambda case: write_memory,

@@ -9,6 +9,16 @@ from tinytx.layers.dropout import Dropout
 from tinytx.layers.embedding import Embedding, GridPositions, LearnedPositions, SinusoidalPositions
 from tinytx.layers.feed_forward import Activation, FeedForward
 from tinytx.layers.gated_feed_forward import GatedFeedForward
+from tinytx.layers.geometric import (
+    Distances,
+    EquivariantLinear,
+    EquivariantNorm,
+    GatedGELU,
+    GeometricAttention,
+    GeometricBlock,
+    GeometricFeedForward,
+    Orientation,
+)
 from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.low_rank import LowRankLinear
@@ -37,13 +47,20 @@ __all__ = [
     "ClassToken",
     "Conv1d",
     "DecoderBlock",
+    "Distances",
     "DotProduct",
     "Dropout",
     "Embedding",
+    "EquivariantLinear",
+    "EquivariantNorm",
     "ExternalMemory",
     "FeedForward",
     "GRU",
     "GatedFeedForward",
+    "GatedGELU",
+    "GeometricAttention",
+    "GeometricBlock",
+    "GeometricFeedForward",
     "GridPositions",
     "LSTM",
     "LayerNorm",
@@ -53,6 +70,7 @@ __all__ = [
     "MixtureOfExperts",
     "MultiHeadAttention",
     "MultiplicativeLSTM",
+    "Orientation",
     "OriginalGRU",
     "Pairs",
     "PatchEmbedding",

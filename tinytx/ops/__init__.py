@@ -21,10 +21,16 @@ from tinytx.ops.batch_norm import batch_norm, batch_norm_backward
 from tinytx.ops.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_backward
 from tinytx.ops.conv1d import conv1d, conv1d_backward
 from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
+from tinytx.ops.displacement import displacement, displacement_backward
+from tinytx.ops.distance_features import distance_features, distance_features_backward
 from tinytx.ops.dropout import dropout, dropout_backward
 from tinytx.ops.embedding import embedding, embedding_backward
+from tinytx.ops.equivariant_linear import equivariant_linear, equivariant_linear_backward
+from tinytx.ops.equivariant_norm import equivariant_norm, equivariant_norm_backward
 from tinytx.ops.gate import gate, gate_backward
+from tinytx.ops.gated_gelu import gated_gelu, gated_gelu_backward
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from tinytx.ops.geometric_product import geometric_product, geometric_product_backward, join, join_backward
 from tinytx.ops.gru import gru, gru_backward
 from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
@@ -51,6 +57,7 @@ from tinytx.ops.scale import scale, scale_backward
 from tinytx.ops.select_rows import select_rows, select_rows_backward
 from tinytx.ops.silu import silu, silu_backward
 from tinytx.ops.softmax import softmax, softmax_backward
+from tinytx.ops.squared_error import squared_error, squared_error_backward
 from tinytx.ops.tanh import tanh, tanh_backward
 from tinytx.ops.tsne import tsne, tsne_backward
 
@@ -80,18 +87,32 @@ __all__ = [
     "count_targets",
     "cross_entropy",
     "cross_entropy_backward",
+    "displacement",
+    "displacement_backward",
+    "distance_features",
+    "distance_features_backward",
     "dropout",
     "dropout_backward",
     "embedding",
     "embedding_backward",
+    "equivariant_linear",
+    "equivariant_linear_backward",
+    "equivariant_norm",
+    "equivariant_norm_backward",
     "gate",
     "gate_backward",
+    "gated_gelu",
+    "gated_gelu_backward",
     "gelu",
     "gelu_backward",
     "gelu_tanh",
     "gelu_tanh_backward",
+    "geometric_product",
+    "geometric_product_backward",
     "gru",
     "gru_backward",
+    "join",
+    "join_backward",
     "kl_divergence",
     "kl_divergence_backward",
     "layer_norm",
@@ -143,6 +164,8 @@ __all__ = [
     "sinusoidal_positions",
     "softmax",
     "softmax_backward",
+    "squared_error",
+    "squared_error_backward",
     "tanh",
     "tanh_backward",
     "tsne",

@@ -21,6 +21,22 @@ import numpy as np
 from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.dropout import dropout as hashed_dropout
 from tinytx.ops.gelu import A, C
+from tinytx.ops.plain_geometric import (  # noqa: F401
+    displacement,
+    displacement_backward,
+    distance_features,
+    distance_features_backward,
+    equivariant_linear,
+    equivariant_linear_backward,
+    equivariant_norm,
+    equivariant_norm_backward,
+    gated_gelu,
+    gated_gelu_backward,
+    geometric_product,
+    geometric_product_backward,
+    join,
+    join_backward,
+)
 from tinytx.ops.plain_losses import (  # noqa: F401
     binary_cross_entropy,
     binary_cross_entropy_backward,
@@ -32,6 +48,8 @@ from tinytx.ops.plain_losses import (  # noqa: F401
     linear_cross_entropy_backward,
     logistic_rows,
     logistic_rows_backward,
+    squared_error,
+    squared_error_backward,
     tsne,
     tsne_backward,
 )
@@ -75,6 +93,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     pool_backward,
     prepend,
     prepend_backward,
+    rotate,
+    rotate_backward,
     scalar_mix,
     scalar_mix_backward,
     select_rows,
@@ -220,27 +240,6 @@ _ACTIVATIONS = {
     "relu": (relu, relu_backward),
     "silu": (silu, silu_backward),
 }
-
-
-def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
-    """Return x (B, T, H, K) with each pair turned by its position's angle, and scaled."""
-    turn = scale * np.exp(1j * np.arange(start, start + x.shape[1])[:, None] * frequencies)[:, None]  # (T, 1, n), cos + i sin
-    return _turned(x, turn, neighbours), (turn, neighbours)
-
-
-def rotate_backward(dy, saved):
-    """Return dx: turned by the opposite angle."""
-    turn, neighbours = saved
-    return _turned(dy, turn.conj(), neighbours)  # (3), (4)
-
-
-def _turned(x, turn, neighbours):
-    """Multiply pairs, as complex numbers a + i b, with numbers of size ``scale``."""
-    n, y = turn.shape[-1], x.copy()
-    a, b = (slice(0, 2 * n, 2), slice(1, 2 * n, 2)) if neighbours else (slice(0, n), slice(n, 2 * n))
-    product = (x[..., a] + 1j * x[..., b]) * turn
-    y[..., a], y[..., b] = product.real, product.imag  # (1), (2)
-    return y
 
 
 # ---------------------------------------------------------------------------------------- rows

@@ -112,3 +112,15 @@ def tsne_backward(dloss, saved):
     difference, w, p, exaggeration = saved
     force = exaggeration * p * w - w * w / w.sum()  # (N, N)
     return 4 * dloss * np.einsum("ij,ijk->ik", force, difference)  # (4)
+
+
+def squared_error(y, targets, *, count=None):
+    """Return the mean squared distance of vectors (..., D) from their targets."""
+    n = np.prod(y.shape[:-1]) if count is None else count
+    return np.sum((y - targets) ** 2) / n, (y, targets, n)  # (1)
+
+
+def squared_error_backward(dloss, saved):
+    """Return dy."""
+    y, targets, n = saved
+    return dloss * 2 * (y - targets) / n  # (2)

@@ -162,3 +162,24 @@ def scalar_mix_backward(dy, saved):
     dlayers = np.stack([gamma * share * dy for share in w], axis=-2)  # (3)
     dw = np.array([np.sum(gamma * dy * layers[..., j, :]) for j in range(len(w))])
     return dlayers, w * (dw - np.sum(w * dw)), np.sum(dy * mean, keepdims=True).reshape(1)  # (5), (4)
+
+
+def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
+    """Return x (B, T, H, K) with each pair turned by its position's angle, and scaled."""
+    turn = scale * np.exp(1j * np.arange(start, start + x.shape[1])[:, None] * frequencies)[:, None]  # (T, 1, n), cos + i sin
+    return _turned(x, turn, neighbours), (turn, neighbours)
+
+
+def rotate_backward(dy, saved):
+    """Return dx: turned by the opposite angle."""
+    turn, neighbours = saved
+    return _turned(dy, turn.conj(), neighbours)  # (3), (4)
+
+
+def _turned(x, turn, neighbours):
+    """Multiply pairs, as complex numbers a + i b, with numbers of size ``scale``."""
+    n, y = turn.shape[-1], x.copy()
+    a, b = (slice(0, 2 * n, 2), slice(1, 2 * n, 2)) if neighbours else (slice(0, n), slice(n, 2 * n))
+    product = (x[..., a] + 1j * x[..., b]) * turn
+    y[..., a], y[..., b] = product.real, product.imag  # (1), (2)
+    return y
