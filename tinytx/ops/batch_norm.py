@@ -186,8 +186,7 @@ def batch_norm_backward(dy, saved):
     x_rows, dy_rows, d = rows(x), rows(dy), x.shape[-1]
     dweight, dbias = np.zeros(d), np.zeros(d)
     _sums(dweight, dbias, dy_rows, x_rows, real, mean, r)  # (4)
-    share = 1 / n if n else 0.0
-    means = ((share * total).astype(x.dtype) for total in (dweight, dbias))
+    means = [(total / n).astype(x.dtype) if n else np.zeros(d, x.dtype) for total in (dweight, dbias)]
     dx = np.empty_like(x_rows)
     _backward(dx, dy_rows, x_rows, real, contiguous(weight), mean, r, *means)
     given = (None, None) if n else (-r * weight * dbias, -r * r * weight * dweight / 2)  # (6)
