@@ -71,6 +71,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "reviews": ("--positive --negative", "tales", TINY_BERT),
     "tags": ("--tagged", "tagged_file", TINY_BERT.replace("--max-len 8", "--max-len 12")),
     "albert": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--d-embedding 8 --max-len 16 --vocab-size 60")),
+    "roberta": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--max-len 24 --vocab-size 280")),
     "wordpieces": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--max-len 16 --vocab-size 60")),
 }
 NUMBERS = {"one": "un", "two": "deux", "three": "trois", "four": "quatre", "five": "cinq"}

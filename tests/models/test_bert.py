@@ -85,6 +85,18 @@ def test_initial_weights_are_those_of_pytorch():
             assert abs(layer.weight.data.std() - 1) < 5 / np.sqrt(layer.weight.data.size), path
 
 
+def test_initial_weights_by_fan_in():
+    """Catches biases that are drawn, and embeddings as wide as PyTorch's, whose logits would be far from 0."""
+    body = Bert(BertConfig(99, d_model=64, n_heads=4, n_layers=2, init="fan_in"), rng=np.random.default_rng(0))
+    for path, layer in body.named_layers():
+        if isinstance(layer, Linear):
+            spread = 1 / np.sqrt(3 * len(layer.weight.data))
+            assert abs(layer.weight.data.std() / spread - 1) < 4 / np.sqrt(layer.weight.data.size), path
+            assert not layer.bias.data.any(), path
+        elif isinstance(layer, Embedding):
+            assert abs(layer.weight.data.std() / 0.02 - 1) < 5 / np.sqrt(layer.weight.data.size), path
+
+
 @pytest.mark.parametrize(("make", "eps"), [(BertConfig, 1e-12), (BertConfig.tutorial, 1e-5)])
 def test_every_norm_has_the_configs_eps(make, eps):
     """Catches a norm that keeps its default: 1e-12 and 1e-5 differ where a row is nearly constant."""

@@ -70,6 +70,7 @@ NEAREST = {
     "tasks/next_and_previous.py": ["models/test_elmo.py"],
     "tasks/heads.py": ["tasks"],
     "tasks/task.py": ["tasks", "layers/test_mixture_of_experts.py"],
+    "recipes/roberta.py": ["recipes/test_train_bert.py"],
     "recipes/bart.py": ["recipes/test_train_noised.py"],
     "recipes/mixtral.py": ["recipes/test_train_mixtral.py"],
     "recipes/t5_tasks.py": ["recipes/test_train_t5_tasks.py"],

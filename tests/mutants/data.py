@@ -27,6 +27,9 @@ TABLE = {
         ("no image moves down or right as far as up or left", "2 * s + 1", "2 * s"),
         ("pixels come in again at the other side", "(0, 0)))\n", "(0, 0)), mode='wrap')\n"),
     ],
+    "recipes/roberta.py": [
+        ("it has no segment, as a BERT without pairs", '"none" else 1)', '"none" else 0)'),
+    ],
     "recipes/digits.py": [
         ("what validates is trained on", "batch=ImageBatches(images, labels,", "batch=ImageBatches(others, their_labels,"),
         ("an image's shades are exchanged", "(len(SHADES) - 1)).round()", "(1 - len(SHADES))).round()"),

@@ -3,6 +3,7 @@
 import math
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from tinytx.data import documents, tutorial_words
 from tinytx.files import load_arrays, save_arrays
 from tinytx.models import BertConfig
 from tinytx.pipelines import Filler, load_run
-from tinytx.recipes import tutorial
+from tinytx.recipes import roberta, tutorial
 from tinytx.recipes.bert import SETTINGS, examples
 from tinytx.recipes.bert_rows import hold_out, make_rows, make_tokenizer, validation_batches
 from tinytx.tasks.hidden_words import IGNORE
@@ -299,3 +300,11 @@ def test_a_strangers_checkpoint_on_resume(refused, filler, tmp_path_factory, cha
     folder = tmp_path_factory.mktemp("strange")
     save_arrays(folder / NAME, arrays, meta | change)
     assert named in refused("train bert --resume", folder, "--steps 40")
+
+
+def test_a_roberta_has_one_segment_and_pairs_two():
+    """Catches a table of segments that pairs of sentences do not fit into, and positions that count padding."""
+    settings = roberta.SETTINGS(max_len=12)
+    configs = [roberta.config_of(replace(settings, pairs=pairs), vocab_size=99, pad_id=7) for pairs in ("none", "next")]
+    assert [config.n_segments for config in configs] == [1, 2]
+    assert {(config.positions, config.pad_id, config.init) for config in configs} == {("counted", 7, "fan_in")}

@@ -25,7 +25,11 @@ from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_ids, check_shape
 
-INITS = {"normal": (normal(0.02), normal(0.02)), "pytorch": (uniform_fan_in, normal(1.0))}  # of matrices, embeddings
+INITS = {  # of matrices, of embeddings
+    "normal": (normal(0.02), normal(0.02)),
+    "fan_in": (uniform_fan_in, normal(0.02)),
+    "pytorch": (uniform_fan_in, normal(1.0)),
+}
 
 
 class BertConfig(Settings):
@@ -68,8 +72,9 @@ class BertConfig(Settings):
         minimum=0, free=True,
     )  # fmt: skip
     init: str = setting(
-        "normal", "matrices and embeddings normal(0, 0.02) and biases 0 (the paper); or PyTorch's defaults: embeddings "
-        "normal(0, 1), a linear map's matrix and bias uniform in +-1/sqrt(d_in)", choices=sorted(INITS),
+        "normal", "matrices and embeddings normal(0, 0.02) and biases 0 (the paper); fan_in: matrices uniform in "
+        "+-1/sqrt(d_in), with which a narrow model learns sooner; or PyTorch's defaults: embeddings normal(0, 1), a linear map's "
+        "matrix and bias uniform in +-1/sqrt(d_in)", choices=sorted(INITS),
     )  # fmt: skip
 
     def __post_init__(self):

@@ -28,6 +28,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "tutorial": "BERT with the settings of the from-scratch tutorial",
     "wordpieces": "BERT with pieces of words and pairs of sentences",
     "albert": "an encoder of one block, with pieces of words and the order of sentences",
+    "roberta": "an encoder of byte pairs that fills in hidden words of whole sentences",
     "reviews": "an encoder that tells two classes of texts apart",
     "tags": "an encoder that tags each word of a sentence",
     "digits": "a ViT that tells handwritten digits apart",
