@@ -127,10 +127,10 @@ def tied(make):
     return LayerCase(make, lambda dtype: Tied(v, features(d), dtype), {}, before=(ids,), shares=True)
 
 
-def embedding(make, **options):
+def embedding(make, tape=Tape, **options):
     b, t, v, d = make.sizes(4)
     ids = make.ids(v, b, t)
-    return LayerCase(make, lambda dtype: Embedding(v, d, rng=rng(), dtype=dtype, **options), {}, before=(ids,))
+    return LayerCase(make, lambda dtype: Embedding(v, d, rng=rng(), dtype=dtype, **options), {}, before=(ids,), tape=tape)
 
 
 def positions(kind):
@@ -296,6 +296,7 @@ LAYERS = ROW_LAYERS | RECURRENT_LAYERS | GEOMETRIC_LAYERS | {
     "TiedLinear with bias": lambda make: tied_linear(make, bias=True),
     "tied embedding": tied,
     "Embedding": embedding,
+    "Embedding word dropout": lambda make: embedding(make, tape=seeded_tape, word_dropout=0.4),
     "Embedding scaled": lambda make: embedding(make, scale=0.3),
     "LearnedPositions": positions(lambda n, d, dtype: LearnedPositions(n, d, rng=rng(), dtype=dtype)),
     "SinusoidalPositions": positions(lambda n, d, dtype: SinusoidalPositions(n, d, dtype=dtype)),

@@ -16,6 +16,8 @@ from tinytx.models import (
     T5,
     Albert,
     AlbertConfig,
+    AwdLSTM,
+    AwdLSTMConfig,
     Bert,
     BertConfig,
     CharRNN,
@@ -136,6 +138,14 @@ def elmo(dtype):
     return case(NextAndPrevious, Elmo, config, (ids,), dtype)
 
 
+def awd_lstm(dtype):
+    """All its dropouts, and penalties in the loss where they are on."""
+    rates = dict.fromkeys(("word_dropout", "input_dropout", "hidden_dropout", "dropout", "weight_drop"), 0.2)
+    config = AwdLSTMConfig(11, d_model=4, d_hidden=5, n_layers=2, alpha=0.7, beta=0.4, **rates)
+    ids = np.random.default_rng(2).integers(0, 11, (4, 7))
+    return case(NextToken, AwdLSTM, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
 def nplm(dtype, **options):
     config = NPLMConfig(11, d_embedding=3, d_hidden=5, dropout=0.2, **options)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
@@ -237,6 +247,7 @@ MODEL_CASES = {
     "bert spans": lambda dtype: bert_head(Spans, dtype, np.array([2, 0, -100, 4]), np.array([5, 0, -100, 4])),
     "gpt text classes": lambda dtype: gpt_head(TextClasses, dtype, pooling="last"),
     "gpt text classes, next token": lambda dtype: gpt_head(TextClassesNextToken, dtype, weight=0.3),
+    "awd_lstm": awd_lstm,
     "char_rnn": char_rnn,
     "elmo": elmo,
     "llama": llama,

@@ -10,6 +10,7 @@ from tinytx.layers import (
     GRU,
     LSTM,
     RNN,
+    ActivationPenalty,
     Additive,
     Bidirectional,
     Conv1d,
@@ -114,6 +115,13 @@ def conv1d(make, **options):
     return LayerCase(make, lambda dtype: Conv1d(d_in, d_out, k, rng=np.random.default_rng(0), dtype=dtype, **options), {"x": x})
 
 
+def activation_penalty(make):
+    """What it returns; what it reports is in the losses of `model_cases`."""
+    sizes = make.sizes(3)
+    inputs = {name: make.array(*sizes) for name in ("raw", "dropped")}
+    return LayerCase(make, lambda dtype: ActivationPenalty(2.0, 1.0), inputs, tape=lambda: Tape(seed=5))
+
+
 def pairs(make):
     b, t, d_in, d_out = make.sizes(4)
     return LayerCase(make, lambda dtype: Pairs(d_in, d_out, rng=np.random.default_rng(0), dtype=dtype), {"x": make.array(b, t, d_in)})
@@ -164,6 +172,7 @@ RECURRENT_LAYERS = {
     "SingleHeadAttention general": lambda make: single_head(make, "general"),
     "SingleHeadAttention additive": lambda make: single_head(make, "additive"),
     "MultiHeadAttention additive": heads_of_sums,
+    "ActivationPenalty": activation_penalty,
     "Pointer": pointer,
     "Pairs": pairs,
     "ScalarMix": scalar_mix,

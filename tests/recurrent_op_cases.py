@@ -127,6 +127,20 @@ def scalar_mix(ops, make):
     return OpCase(ops.scalar_mix, ops.scalar_mix_backward, arrays, batch=batch)
 
 
+def activation_penalty(ops, make):
+    arrays = dict.fromkeys(("raw", "dropped"), make.sizes(3))
+    options = {"alpha": make.choice(0.0, 0.7, 2.0), "beta": make.choice(0.3, 1.0)}
+    arrays = {name: make.array(*sizes) for name, sizes in arrays.items()}
+    return OpCase(ops.activation_penalty, ops.activation_penalty_backward, arrays, batch=("raw", "dropped"), **options)
+
+
+def word_dropout(ops, make):
+    """One word, so that all rows are dropped or none: which words are is a test of its own."""
+    b, t, d = make.sizes(3)
+    options = {"ids": np.full((b, t), make.integers(0, 9)), "p": make.choice(0.5, 0.1), "key": make.integers(0, 2**63 - 1)}
+    return OpCase(ops.word_dropout, ops.word_dropout_backward, {"x": make.array(b, t, d)}, **options)
+
+
 def cases(ops):
     """Return {name: function (Maker) -> OpCase}. Padding and direction are one code for all cells."""
     return {
@@ -141,6 +155,8 @@ def cases(ops):
         "batch_norm": lambda make: batch_norm(ops, make),
         "batch_norm padded": lambda make: batch_norm(ops, make, padded=True),
         "batch_norm population": lambda make: batch_norm(ops, make, population=True),
+        "activation_penalty": lambda make: activation_penalty(ops, make),
+        "word_dropout": lambda make: word_dropout(ops, make),
         "pair_sum": lambda make: pair_sum(ops, make),
         "scalar_mix": lambda make: scalar_mix(ops, make),
         "additive_scores": lambda make: additive_scores(ops, make),

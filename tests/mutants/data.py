@@ -96,7 +96,9 @@ TABLE = {
          "default_rng([seed, step])", "default_rng(seed + step)"),
     ],
     "data/batches/streams.py": [
-        ("steps overlap by a character", "+ step * length", "+ step * (length - 1)"),
+        ("lengths depend on how many are drawn", "np.random.default_rng([seed, 1]).standard_normal(n)", "np.random.default_rng([seed, n]).standard_normal(n)"),
+        ("a step begins where one of the usual length would", "begun = int(np.sum(before))", "pass"),
+        ("steps overlap by a character", "begun = step * length", "begun = step * (length - 1)"),
         ("the last character is never a target", "n = len(ids) - 1 ", "n = len(ids) - 2 "),
         ("all streams begin at the beginning", "np.arange(batch_size)[:, None] * n // batch_size", "np.zeros((batch_size, 1), int)"),
     ],

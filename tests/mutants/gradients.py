@@ -346,6 +346,8 @@ TABLE = {
         ("dw assigned", "= for +=", "LayerNorm twice", "self.weight.add_grad(dweight, fresh=True)", "self.weight.grad = dweight"),
     ],
     "layers/embedding.py": [
+        ("words that are left out get a gradient", "mask", "Embedding word dropout",
+         "dy = dy if dropped is None else ops.word_dropout_backward(dy, dropped)", "dy = dy"),
         ("assigned, over the head's", "= for +=", "tied Embedding",
          "self.weight.add_into_grad(lambda dweight: ops.embedding_backward(dy, saved, out=dweight))",
          "self.weight.grad = ops.embedding_backward(dy, saved)"),

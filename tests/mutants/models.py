@@ -55,6 +55,26 @@ TABLE = {
         ("weights are never dropped", "weight_drop=config.weight_drop, ", ""),
         ("the last layer's dropout is never locked", "Dropout(config.dropout, locked=config.locked)", "Dropout(config.dropout)"),
     ],
+    "models/awd_lstm.py": [
+        ("the state is not handed on", "tape, state=state)", "tape)"),
+        ("whole words are never left out", "word_dropout=config.word_dropout, ", ""),
+        ("what the first layer reads is dropped position by position", "Dropout(config.input_dropout, locked=True)", "Dropout(config.input_dropout)"),
+        ("what the last layer puts out is dropped position by position", "Dropout(config.dropout, locked=True)", "Dropout(config.dropout)"),
+        ("nothing is dropped between layers", "dropout=config.hidden_dropout, locked", "locked"),
+        ("weights are never dropped", "weight_drop=config.weight_drop, ", ""),
+        ("the last layer is as wide as the others", "config.d_hidden] * (config.n_layers - 1), config.d_model]", "config.d_hidden] * config.n_layers]"),
+        ("alpha and beta exchanged", "ActivationPenalty(config.alpha, config.beta)", "ActivationPenalty(config.beta, config.alpha)"),
+        ("the output layer has no bias", "output_bias = True", "output_bias = False"),
+    ],
+    "layers/activation_penalty.py": [
+        ("a validation pays the penalty", "tape.seed is not None and self.weighs", "self.weighs"),
+        ("the penalty is of the outputs before dropout", "ops.activation_penalty(raw, dropped,", "ops.activation_penalty(raw, raw,"),
+    ],
+    "ops/word_dropout.py": [
+        ("a word is left out at some places only", "hash_row(key, ids[n])", "hash_row(key, n)"),
+        ("numbers of a word are left out", "hash_element(hash_row(key, ids[n]), 0)", "hash_element(hash_row(key, ids[n]), n)"),
+        ("the others are not divided by 1 - p", "dy.dtype.type(1 / (1 - p))", "dy.dtype.type(1)"),
+    ],
     "models/recurrent_seq2seq.py": [
         ("decoding begins anew at each word", "slot.arrays if slot and slot.arrays else", ""),
         ("states of directions stand in the wrong layers", "arrays.transpose(3, 0, 2, 1, 4)", "arrays.transpose(3, 2, 0, 1, 4)"),

@@ -29,6 +29,29 @@ GRADIENTS = {
         ("dWh's columns exchanged", "wrong operand", "recurrent original_gru", "np.concatenate(parts, axis=-1)", "np.concatenate(parts[::-1], axis=-1)"),
         ("x gets nothing by the second product", "missing term", "recurrent mlstm", "dx += other", "pass"),
     ],
+    "ops/activation_penalty.py": [
+        ("a step's first position is a constant", "missing term", "activation_penalty", "draw[:, :-1] -= dsteps", "pass"),
+        ("a step's second position is a constant", "missing term", "activation_penalty", "draw[:, 1:] += dsteps  # (3)", "pass"),
+        ("the steps' signs exchanged", "sign", "activation_penalty", "draw[:, :-1] -= dsteps", "draw[:, :-1] += dsteps"),
+        ("a mean of T steps", "factor", "activation_penalty", "dsteps = dr * dtype(for_steps)", "dsteps = dr * dtype(for_steps * steps.shape[1] / (steps.shape[1] + 1))"),
+        ("half of the square's slope", "factor", "activation_penalty", "return draw, dr * dtype(for_dropped) *", "return draw, dr * dtype(for_dropped / 2) *"),
+        ("rows' own factors forgotten", "factor", "activation_penalty", "dr = dy[:, None, None]", "dr = dy.mean()"),
+    ],
+    "ops/word_dropout.py": [
+        ("backward draws another mask", "mask", "word_dropout", "return word_dropout_backward(x, saved), saved", "return word_dropout_backward(x, saved), saved._replace(key=key + 1)"),
+        ("backward divides by another 1 - p", "factor", "word_dropout", "return word_dropout_backward(x, saved), saved", "return 2 * word_dropout_backward(x, saved), saved"),
+        ("words are taken in another order", "index", "word_dropout", "return word_dropout_backward(x, saved), saved", "return word_dropout_backward(x, saved), saved._replace(ids=ids[::-1].copy())"),
+    ],
+    "layers/activation_penalty.py": [
+        ("the penalty of the dropped output forgotten", "missing term", "AwdLSTM", "return draw, dy + ddropped", "return draw, dy"),
+        ("the penalty of the raw output forgotten", "missing term", "AwdLSTM", "return draw, dy + ddropped", "return 0 * draw, dy + ddropped"),
+    ],
+    "models/awd_lstm.py": [
+        ("the raw output's penalty is left out", "missing term", "AwdLSTM", "draw = draw + self.dropout.backward", "draw = self.dropout.backward"),
+        ("dropout's backward is left out", "mask", "AwdLSTM", "self.dropout.backward(ddropped, tape)", "(tape.pop(self.dropout), ddropped)[1]"),
+        ("the input's dropout is left out", "mask", "AwdLSTM", "self.input_dropout.backward(self.recurrent.backward(draw, tape), tape)",
+         "(self.recurrent.backward(draw, tape), tape.pop(self.input_dropout))[0]"),
+    ],
     "ops/additive_scores.py": [
         ("slope of the logistic", "factor", "additive_scores", "(one - u[a]) * (one + u[a])", "u[a] * (one - u[a])"),
         ("slope without 1 + u", "missing term", "additive_scores", " * (one + u[a])  # (3)", ""),

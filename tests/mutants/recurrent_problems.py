@@ -4,15 +4,15 @@ import numpy as np
 
 from mutants.problems import MASK, D, F, _draw, _rng, layer, pair
 from tinytx import layers
-from tinytx.layers import DotProduct, Linear
-from tinytx.models import ElmoConfig, PointerConfig
+from tinytx.layers import ActivationPenalty, DotProduct, Linear
+from tinytx.models import AwdLSTM, AwdLSTMConfig, ElmoConfig, PointerConfig
 from tinytx.ops.gru import CELL as GRU
 from tinytx.ops.lstm import CELL as LSTM
 from tinytx.ops.mlstm import CELL as MLSTM
 from tinytx.ops.original_gru import CELL as ORIGINAL_GRU
 from tinytx.ops.recurrent import biased_parts
 from tinytx.ops.rnn import CELL as RNN
-from tinytx.tasks import Pointers
+from tinytx.tasks import NextToken, Pointers
 from tinytx.testing.problem import Loss
 
 
@@ -56,6 +56,17 @@ def address(m):
     return pair(m.address, m.address_backward, k, heads[0], heads[1], _draw(2, 2, 3, seed=1), heads[2], before, memory)
 
 
+def awd_lstm(m):
+    """The loss of a text, with its penalties and all its dropouts."""
+    rates = dict.fromkeys(("word_dropout", "input_dropout", "hidden_dropout", "dropout", "weight_drop"), 0.2)
+    config = AwdLSTMConfig(4, d_model=2, n_layers=1, alpha=0.7, beta=0.4, **rates)
+    kind = getattr(m, "AwdLSTM", AwdLSTM)
+    body = kind(config, rng=_rng())
+    body.penalty = getattr(m, "ActivationPenalty", ActivationPenalty)(0.7, 0.4)
+    ids = np.array([[1, 3, 0], [2, 2, 1]])
+    return layer(Loss(NextToken(body)), x=ids, others=[np.roll(ids, -1, axis=1)], seed=3)
+
+
 BITS = np.array([[1, 0, -100], [0, 1, 1]])
 PROBLEMS = {
     "address": address,
@@ -73,6 +84,11 @@ PROBLEMS = {
     "recurrent original_gru": lambda m: along(m, ORIGINAL_GRU),
     "recurrent mlstm": lambda m: along(m, MLSTM),
     "recurrent gru reversed": lambda m: along(m, GRU, reverse=True),
+    "activation_penalty": lambda m: pair(
+        lambda raw, dropped: m.activation_penalty(raw, dropped, 0.7, 0.4), m.activation_penalty_backward, _draw(2, 3, 4), _draw(2, 3, 4, seed=1)
+    ),
+    "word_dropout": lambda m: pair(lambda x: m.word_dropout(x, np.arange(6).reshape(2, 3), 0.5, 9), m.word_dropout_backward, _draw(2, 3, 4)),
+    "AwdLSTM": awd_lstm,
     "additive_scores": lambda m: pair(
         m.additive_scores, m.additive_scores_backward, _draw(2, 4, 3, 5), _draw(2, 2, 3, 5, seed=1), _draw(4, 5)
     ),

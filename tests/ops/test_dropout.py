@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinytx.ops import dropout, dropout_backward
+from tinytx.ops import dropout, dropout_backward, word_dropout, word_dropout_backward
 
 KEYS = st.integers(0, 2**64 - 1)
 
@@ -104,3 +104,14 @@ def test_nan_in_a_dropped_element_is_dropped():
 def test_refuses_what_is_no_probability(p):
     with pytest.raises(ValueError, match="dropout: p is"):
         dropout(np.ones((2, 3)), p, 0)
+
+
+def test_a_word_is_left_out_as_a_whole_and_wherever_it_stands():
+    """Catches masks of positions, of rows of the batch, and of numbers of a vector; about p of the words are left out."""
+    ids = np.random.default_rng(0).permutation(np.repeat(np.arange(2000), 2)).reshape(40, 100)
+    y, saved = word_dropout(np.ones((40, 100, 3)), ids, 0.25, 7)
+    np.testing.assert_array_equal(word_dropout_backward(np.ones((40, 100, 3)), saved), y)
+    by_word = y[np.argsort(ids, axis=None) // 100, np.argsort(ids, axis=None) % 100].reshape(2000, -1)  # (V, 2 D)
+    assert set(np.unique(y)) == {0, 1 / 0.75} and (by_word == by_word[:, :1]).all()
+    assert 0.7 < np.mean(by_word[:, 0] > 0) < 0.8
+    np.testing.assert_array_equal(word_dropout(np.ones((1, 100, 3)), ids[3:4], 0.25, 7)[0], y[3:4])

@@ -34,6 +34,8 @@ CALLS = {
     "rotary_frequencies": dict(width=4, base=100.0, scaling=("llama3", 8, 1, 4, 8192)),
     "scale": dict(x=X, factor=0.5),
     "dropout": dict(x=X, p=0.5, key=3, first_row=2, repeat=2),
+    "word_dropout": dict(x=X, ids=[0, 2], p=0.5, key=3),
+    "activation_penalty": dict(raw=Q[0], dropped=Q[0], alpha=0.5, beta=0.5),
     "embedding": dict(ids=[[0, 2]], weight=W),
     "select_rows": dict(x=X, rows=[1, 0, 1]),
     "pool": dict(x=Q[0], kinds=("max", "mean"), mask=np.ones((2, 2), bool)),
@@ -130,9 +132,9 @@ MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths":
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
 FLOAT_NAMES += ("mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma")
-KINDS = dict.fromkeys((*FLOAT_NAMES, "reference", "origin"), FLOATS)
+KINDS = dict.fromkeys((*FLOAT_NAMES, "reference", "origin", "raw", "dropped"), FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
-KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration"), NUMBERS)
+KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration", "alpha", "beta"), NUMBERS)
 KINDS |= dict.fromkeys(("first_row", "repeat", "start", "max_len", "n_rows", "n_columns", "size", "n_experts", "n_chosen", "d_model", "ignore_index", "pad_id", "chunk", "left", "right", "step", "distance"), WHOLE)
 KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0": 0, "None": None}, "pattern": NUMBERS}
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
@@ -147,7 +149,7 @@ ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")
     for op, arguments in CALLS.items()
     for name in arguments
-    for kind, value in (NUMBERS if (op, name) == ("dropout", "p") else KINDS[name]).items()
+    for kind, value in (NUMBERS if name == "p" and op.endswith("dropout") else KINDS[name]).items()
     if not (name in ("bias", "h", "c") and value is None)
 ]
 
@@ -177,6 +179,11 @@ RANGES = [
     ("scale", "factor", (np.nan, np.inf, -np.inf, 10**400)),
     ("dropout", "p", (-0.1, 1, 1.5, np.nan, 10**400)),
     ("dropout", "key", (-1, 2**64)),
+    ("word_dropout", "p", (-0.1, 1, np.nan)),
+    ("word_dropout", "key", (-1, 2**64)),
+    ("word_dropout", "ids", ([0], [0, -1], 0)),
+    ("activation_penalty", "alpha", (-0.1, np.nan, np.inf)),
+    ("activation_penalty", "beta", (-0.1, np.nan, np.inf)),
     ("dropout", "first_row", (-1, 2**63)),
     ("dropout", "repeat", (0, 2**63)),
     ("attention", "dropout", (-0.1, 1, np.nan)),

@@ -120,7 +120,7 @@ def mlstm(x, weight_x, weight_h, bias, h, c):
     return [o.sigmoid() * c.tanh(), c]
 
 
-def kept(x, p, key, first_row, repeat=1):
+def kept(x, p, key, first_row=0, repeat=1):
     """Return our own mask, divided by 1 - p: the one thing that PyTorch cannot be asked for."""
     ones = np.ones(x.shape)
     return torch.tensor(OPS["dropout"](Seeded(0)).op(ones, p, key, first_row, repeat)[0]).to(x.dtype)
@@ -251,6 +251,10 @@ def binary_cross_entropy(case):
 
 
 ORACLES = GEOMETRIC | {
+    "activation_penalty": lambda case: lambda raw, dropped, alpha, beta: (
+        alpha * dropped.square().mean((1, 2)) + beta * raw.diff(dim=1).square().mean((1, 2)).nan_to_num()  # NaN: no step
+    ),
+    "word_dropout": lambda case: lambda x, ids, **options: x * kept(torch.ones(10, 1), **options).to(x)[torch.tensor(ids)],
     "address": lambda case: address,
     "read_memory": lambda case: torch.bmm,
     "write_memory": lambda case: write_memory,

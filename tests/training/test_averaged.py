@@ -156,6 +156,28 @@ def test_an_optimiser_around_it_hands_on_what_it_needs():
     assert_equal(weights(optimizer), before)
 
 
+def test_what_is_saved_inside_is_the_average_and_goes_on_to_the_bit():
+    """Model and state written in `averaged`, read into new ones: catches a run that goes on from the mean."""
+    grads, straight, first, resumed = random_gradients(8), averaged(), averaged(), averaged()
+    for optimizer, stop in ((straight, 8), (first, 6)):
+        for t in range(stop):
+            if t == 2:
+                optimizer.begin()
+            take(optimizer, grads[t])
+    with first.averaged():
+        mean, state = weights(first), {name: array.copy() for name, array in first.state_dict().items()}
+    for name, parameter in resumed.named.items():
+        parameter.data[...] = mean[name]
+    resumed.load_state_dict(state)
+    resumed.go_on()
+    assert_equal(weights(resumed), weights(first))
+    for t in (6, 7):
+        take(resumed, grads[t])
+    assert_equal(weights(resumed), weights(straight))
+    with resumed.averaged(), straight.averaged():
+        assert_equal(weights(resumed), weights(straight))
+
+
 @pytest.mark.parametrize("patience", [0, -1, 1.5, True, None])
 def test_patience_out_of_range(patience):
     with pytest.raises((TypeError, ValueError), match="Averaged: patience is"):

@@ -24,7 +24,7 @@ from tinytx.data.batches.pair_batches import PairBatch, PairBatches
 from tinytx.data.batches.rows import framed, full_sentences, joined, packed, pad
 from tinytx.data.batches.sentence_pairs import SentencePairs, next_sentence_pairs, sentence_order_pairs
 from tinytx.data.batches.span_corruption import corrupt_spans, restored_spans
-from tinytx.data.batches.streams import stream_batch
+from tinytx.data.batches.streams import stream_batch, stream_lengths
 from tinytx.data.batches.three_masks import hidden_three_ways
 from tinytx.data.batches.windows import IGNORE_INDEX, random_batch, split, windows
 from tinytx.data.images import read_images
@@ -102,6 +102,7 @@ __all__ = [
     "split",
     "split_pairs",
     "stream_batch",
+    "stream_lengths",
     "tagged_sentences",
     "tokenizer_from_dict",
     "tutorial_words",

@@ -1,5 +1,6 @@
 """Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
 
+from tinytx.layers.activation_penalty import ActivationPenalty
 from tinytx.layers.attention import Additive, DotProduct, MultiHeadAttention, Pointer, SingleHeadAttention
 from tinytx.layers.batch_norm import BatchNorm
 from tinytx.layers.block import Block, DecoderBlock, Residual
@@ -38,6 +39,7 @@ from tinytx.layers.sequential import Scale, Sequential
 
 __all__ = [
     "Activation",
+    "ActivationPenalty",
     "Additive",
     "Alibi",
     "BatchNorm",

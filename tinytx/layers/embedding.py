@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinytx import ops
-from tinytx.arguments import check_number, check_sizes, check_whole
+from tinytx.arguments import check_number, check_probability, check_sizes, check_whole
 from tinytx.core import Layer, Parameter
 from tinytx.layers.init import normal
 from tinytx.shapes import check_dtype
@@ -19,6 +19,9 @@ class Embedding(Layer):
     vocab_size, d_model : int
     scale : float
         Multiplies the rows. It is sqrt(D) in Vaswani et al. 2017, section 3.4, where an output layer shares the table.
+    word_dropout : float in [0, 1)
+        If the tape has a seed: with this probability a word is left out of a step, wherever it stands
+        (`tinytx.ops.word_dropout`).
     rng : numpy.random.Generator
     dtype : float32 or float64
     init : function (rng, shape) -> array
@@ -28,23 +31,27 @@ class Embedding(Layer):
     weight : Parameter (V, D)
     """
 
-    def __init__(self, vocab_size, d_model, *, scale=1.0, rng, dtype=np.float32, init=normal(1.0)):
+    def __init__(self, vocab_size, d_model, *, scale=1.0, word_dropout=0.0, rng, dtype=np.float32, init=normal(1.0)):
         check_sizes("Embedding", vocab_size=vocab_size, d_model=d_model)
+        self.word_dropout = check_probability("Embedding", "word_dropout", word_dropout)
         self.weight = Parameter(init(rng, (vocab_size, d_model)).astype(check_dtype("Embedding", dtype)))
         self.scale = check_number("Embedding", "scale", scale, "a finite number", math.isfinite)
 
     def forward(self, ids, tape=None):
         """Ids (...) -> (..., D); raises ValueError if an id is not in 0..V-1."""
         y, saved = ops.embedding(ids, self.weight.data)
+        key = tape.dropout_key() if tape is not None and self.word_dropout else None
+        y, dropped = (y, None) if key is None else ops.word_dropout(y, ids, self.word_dropout, key)
         y, scaled = (y, None) if self.scale == 1 else ops.scale(y, self.scale)
         if tape is not None:
-            tape.push(self, (saved, scaled))
+            tape.push(self, (saved, dropped, scaled))
         return y
 
     def backward(self, dy, tape):
         """Return None: ids have no gradient."""
-        saved, scaled = tape.pop(self)
+        saved, dropped, scaled = tape.pop(self)
         dy = dy if scaled is None else ops.scale_backward(dy, scaled)
+        dy = dy if dropped is None else ops.word_dropout_backward(dy, dropped)
         self.weight.add_into_grad(lambda dweight: ops.embedding_backward(dy, saved, out=dweight))
 
 

@@ -11,6 +11,7 @@ derives its backward step by step and ends with numbers to follow by hand. ``pla
 plain NumPy, a few lines each.
 """
 
+from tinytx.ops.activation_penalty import activation_penalty, activation_penalty_backward
 from tinytx.ops.add_rows import add_rows, add_rows_backward
 from tinytx.ops.additive_scores import additive_scores, additive_scores_backward
 from tinytx.ops.addressing import address, address_backward
@@ -60,8 +61,11 @@ from tinytx.ops.softmax import softmax, softmax_backward
 from tinytx.ops.squared_error import squared_error, squared_error_backward
 from tinytx.ops.tanh import tanh, tanh_backward
 from tinytx.ops.tsne import tsne, tsne_backward
+from tinytx.ops.word_dropout import word_dropout, word_dropout_backward
 
 __all__ = [
+    "activation_penalty",
+    "activation_penalty_backward",
     "add_positions",
     "add_positions_backward",
     "add_rows",
@@ -170,6 +174,8 @@ __all__ = [
     "tanh_backward",
     "tsne",
     "tsne_backward",
+    "word_dropout",
+    "word_dropout_backward",
     "write_memory",
     "write_memory_backward",
 ]

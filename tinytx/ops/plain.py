@@ -62,6 +62,8 @@ from tinytx.ops.plain_memory import (  # noqa: F401
     write_memory_backward,
 )
 from tinytx.ops.plain_recurrent import (  # noqa: F401
+    activation_penalty,
+    activation_penalty_backward,
     additive_scores,
     additive_scores_backward,
     gru,
@@ -74,6 +76,8 @@ from tinytx.ops.plain_recurrent import (  # noqa: F401
     original_gru_backward,
     rnn,
     rnn_backward,
+    word_dropout,
+    word_dropout_backward,
 )
 from tinytx.ops.plain_route import balance, balance_backward, route, route_backward  # noqa: F401
 from tinytx.ops.plain_rows import (  # noqa: F401

@@ -7,6 +7,8 @@ Numbers in comments are those of the page of the cell; "recurrent" stands before
 
 import numpy as np
 
+from tinytx.ops.dropout import dropout as hashed_dropout
+
 
 def rnn(x, weight_x, weight_h, bias, h=None, *, mask=None, reverse=False):
     """Return the outputs (B, T, R) of all positions, and the final h (B, R)."""
@@ -213,3 +215,32 @@ def additive_scores_backward(dy, saved):
     g = dy[..., None] * weight[:, None, None] * (1 - u) * (1 + u)  # (3)
     dk = g.sum(axis=2).reshape(*shape[:2], -1, *shape[2:]).sum(axis=2)  # (4), over the heads of a group
     return g.sum(axis=3), dk, np.sum(dy[..., None] * u, axis=(0, 2, 3))  # (4)
+
+
+def activation_penalty(raw, dropped, alpha, beta):
+    """Return the penalty (B,) of outputs before and after dropout; both are (B, T, D)."""
+    t, d = raw.shape[1:]
+    s = np.diff(raw, axis=1)
+    for_y, for_s = alpha / (t * d), beta / max(1, (t - 1) * d)
+    penalty = for_y * np.sum(dropped**2, axis=(1, 2)) + for_s * np.sum(s**2, axis=(1, 2))  # (1)
+    return penalty.astype(raw.dtype), (s, dropped, for_y, for_s)
+
+
+def activation_penalty_backward(dy, saved):
+    """Return (draw, ddropped)."""
+    s, dropped, for_y, for_s = saved
+    ds = np.pad(2 * for_s * dy[:, None, None] * s, ((0, 0), (1, 1), (0, 0)))  # 0 where there is no step
+    return (ds[:, :-1] - ds[:, 1:]).astype(s.dtype), (2 * for_y * dy[:, None, None] * dropped).astype(s.dtype)  # (3), (2)
+
+
+def word_dropout(x, ids, p, key):
+    """Return x m(v) / (1 - p); a word's bit is that of a row of `tinytx.ops.dropout` with one column."""
+    words, where = np.unique(ids, return_inverse=True)
+    kept = [hashed_dropout(np.ones((1, 1), x.dtype), p, key, int(word))[0][0, 0] for word in words]
+    kept = np.array(kept, x.dtype)[where].reshape(*np.shape(ids), 1)
+    return x * kept, kept  # (1)
+
+
+def word_dropout_backward(dy, saved):
+    """Return dx."""
+    return dy * saved  # (2)

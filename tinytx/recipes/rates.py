@@ -4,31 +4,44 @@ import dataclasses
 import math
 
 from tinytx.settings import Settings, setting
-from tinytx.training import Adam, AdamW, WarmupCosine, WarmupInverseSqrt
+from tinytx.training import SGD, Adam, AdamW, Averaged, SlantedTriangular, WarmupCosine, WarmupInverseSqrt
 
 COSINE = {"schedule": ("cosine",)}
+ENDS = {"schedule": ("cosine", "slanted-triangular")}
+WARMS_UP = {"schedule": ("cosine", "constant", "inverse-sqrt")}
+ADAM = {"optimizer": ("adam", "adamw")}
+MOST_VALIDATIONS = 1000  # that an average waits for
 LEAST_EPS = 1e-30  # smaller ones are 0 in float32, or nearly, and 0 / 0 is NaN
 
 
 class OptimizerSettings(Settings):
     """The optimiser's settings."""
 
-    optimizer: str = setting("adamw", "weight decay apart from the gradient, or in it", choices=("adamw", "adam"))
-    lr: float = setting(1e-3, "largest learning rate", minimum=0)
-    schedule: str = setting("cosine", "what follows the warm-up", choices=("cosine", "constant", "inverse-sqrt"))
-    min_lr: float = setting(0.0, "learning rate at the end of the cosine", minimum=0, only=COSINE)
-    warmup: int = setting(100, "steps of linear warm-up", minimum=0)
-    decay_steps: int | None = setting(
-        None, "step at which min-lr is reached; if not given, the last, of a longer run too", minimum=1, only=COSINE
+    optimizer: str = setting(
+        "adamw", "Adam with weight decay apart from the gradient, or in it; or SGD", choices=("adamw", "adam", "sgd")
     )
-    beta1: float = setting(0.9, "Adam's decay of the first moment", minimum=0, below=1)
-    beta2: float = setting(0.999, "Adam's decay of the second moment", minimum=0, below=1)
-    adam_eps: float = setting(1e-8, "Adam's epsilon", minimum=LEAST_EPS)
+    average: int = setting(
+        0, "average the weights from the step on after which so many validations in a row were no better than an older one "
+        "(NT-ASGD), and use the averages; 0: never", minimum=0, maximum=MOST_VALIDATIONS,
+    )  # fmt: skip
+    lr: float = setting(1e-3, "largest learning rate", minimum=0)
+    schedule: str = setting(
+        "cosine", "what follows the warm-up; slanted-triangular has its own, a tenth of the steps",
+        choices=("cosine", "constant", "inverse-sqrt", "slanted-triangular"),
+    )  # fmt: skip
+    min_lr: float = setting(0.0, "learning rate at the end of the cosine", minimum=0, only=COSINE)
+    warmup: int = setting(100, "steps of linear warm-up", minimum=0, only=WARMS_UP)
+    decay_steps: int | None = setting(
+        None, "step at which the rate is smallest; if not given, the last, of a longer run too", minimum=1, only=ENDS
+    )
+    beta1: float = setting(0.9, "Adam's decay of the first moment", minimum=0, below=1, only=ADAM)
+    beta2: float = setting(0.999, "Adam's decay of the second moment", minimum=0, below=1, only=ADAM)
+    adam_eps: float = setting(1e-8, "Adam's epsilon", minimum=LEAST_EPS, only=ADAM)
     weight_decay: float = setting(0.01, "decay of matrices", minimum=0)
     decay_all: bool = setting(False, "decay gains and biases, too")
 
 
-def make_optimizer(model, settings, *, peak=None):
+def make_optimizer(model, settings, *, peak=None, scale=None, groups=()):
     """Return the optimiser that settings describe.
 
     Parameters
@@ -38,17 +51,27 @@ def make_optimizer(model, settings, *, peak=None):
         With those of `OptimizerSettings`, and ``steps``.
     peak : float, optional
         The largest learning rate, in place of ``lr``.
+    scale : function (int) -> float, optional
+        Multiplies the learning rate of a step.
+    groups : sequence of (str, dict)
+        The optimiser's, before those of the settings.
     """
     peak = settings.lr if peak is None else peak
-    schedule = WarmupCosine(peak, settings.warmup, settings.decay_steps or settings.steps, settings.min_lr)
+    last = settings.decay_steps or settings.steps
+    schedule = WarmupCosine(peak, settings.warmup, last, settings.min_lr)
     if settings.schedule == "constant":
         schedule = dataclasses.replace(schedule, floor=peak)
     elif settings.schedule == "inverse-sqrt":
         schedule = WarmupInverseSqrt(1, settings.warmup, peak * math.sqrt(settings.warmup))
-    cls = {"adam": Adam, "adamw": AdamW}[settings.optimizer]
-    groups = [("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else []
-    betas, decay = (settings.beta1, settings.beta2), settings.weight_decay
-    return cls(model, schedule, betas=betas, eps=settings.adam_eps, weight_decay=decay, groups=groups)
+    elif settings.schedule == "slanted-triangular":
+        schedule = SlantedTriangular(peak, last)
+    rate = schedule if scale is None else lambda step: schedule(step) * scale(step)
+    groups = [*groups, *([("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else [])]
+    options = {"weight_decay": settings.weight_decay, "groups": groups}
+    if settings.optimizer != "sgd":
+        options |= {"betas": (settings.beta1, settings.beta2), "eps": settings.adam_eps}
+    optimizer = {"adam": Adam, "adamw": AdamW, "sgd": SGD}[settings.optimizer](model, rate, **options)
+    return Averaged(optimizer, patience=settings.average) if settings.average else optimizer
 
 
 def check_rates(rate, settings, t):

@@ -66,6 +66,8 @@ class Prepared(NamedTuple):
         Whether the model remembers the batch before: each row goes on where it ended in the last batch.
     peak : float, optional
         The largest learning rate, in place of the setting ``lr``.
+    rate_scale : function (int) -> float, optional
+        Multiplies the learning rate of a step.
     """
 
     config: Any
@@ -78,6 +80,7 @@ class Prepared(NamedTuple):
     kept: Any = None
     carries: bool = False
     peak: float | None = None
+    rate_scale: Callable | None = None
 
 
 def measures_of_the_task(model, prepared):

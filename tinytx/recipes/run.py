@@ -67,7 +67,7 @@ class Run:
         self.finished, self.measured = False, None
         self.settings, self.trainer, self.state, self.meta = settings, trainer, state, meta
         self.resumed, self.seconds = before is not None, 0.0
-        self.best = Best.of(before.meta) if before and settings.keeps_best else Best()
+        self.best = Best.of(before.meta) if before and settings.watches else Best()
         if self._is_over():
             since = f"no validation of the last {self.best.waited} was better than that of step {self.best.step}"
             raise ValueError(f"{since}: give a larger --patience than {settings.patience}, or 0, to train on")
@@ -99,19 +99,20 @@ class Run:
         return threads
 
     def save(self, folder=None):
-        """Write the checkpoint, or one in another folder."""
+        """Write the checkpoint, or one in another folder: with the weights that the model is to be used with."""
         optimizer = self.trainer.optimizer
-        save_checkpoint(
-            folder or self.folder,
-            self.trainer.model,
-            optimizer=optimizer,
-            state=self.state,
-            settings=dataclasses.asdict(self.settings),
-            step=optimizer.t,
-            fingerprint=fingerprint(self.trainer.threads),
-            best=self.best.to_dict() if self.settings.keeps_best else None,
-            **self.meta,
-        )
+        with optimizer.averaged():
+            save_checkpoint(
+                folder or self.folder,
+                self.trainer.model,
+                optimizer=optimizer,
+                state=self.state,
+                settings=dataclasses.asdict(self.settings),
+                step=optimizer.t,
+                fingerprint=fingerprint(self.trainer.threads),
+                best=self.best.to_dict() if self.settings.watches else None,
+                **self.meta,
+            )
 
     def fit(self, batch, evaluate):
         """Train; return whether the run was finished. Parameters as for `tinytx.training.fit`."""
@@ -162,9 +163,9 @@ class Run:
     def _validate(self, evaluate):
         """Return the loss of a validation on the way; keep the checkpoint if none was better."""
         val_loss, step = evaluate(), self.trainer.optimizer.t
-        if self.settings.keeps_best:
+        if self.settings.watches:
             self.best = self.best.after(val_loss, step)
-            if self.best.step == step:
+            if self.settings.keeps_best and self.best.step == step:
                 (self.folder / FOLDER).mkdir(exist_ok=True)
                 self.save(self.folder / FOLDER)
         return val_loss
@@ -172,8 +173,8 @@ class Run:
     def _catch_up(self, evaluate):
         """Validate where `fit` did not: after its last step, or because a signal came before a validation was due."""
         step = self.trainer.optimizer.t
-        if self.settings.keeps_best and step % self.settings.eval_every == 0 and step not in (0, self.best.seen):
-            self._validate(evaluate)
+        if self.settings.watches and step % self.settings.eval_every == 0 and step not in (0, self.best.seen):
+            self.trainer.optimizer.observe(self._validate(evaluate))
             self.save()
 
     def _is_over(self):
@@ -204,7 +205,8 @@ class Run:
         try:
             with self._harmless("Not measured"):
                 val_loss = self.evaluate(prepared.validation)
-                measures, examples = self.recipe.measure(self.trainer.model, prepared)
+                with self.trainer.optimizer.averaged():
+                    measures, examples = self.recipe.measure(self.trainer.model, prepared)
                 self.measured = {"val_loss": val_loss, **measures}
                 append_json(self.folder / METRICS, {"step": self.trainer.optimizer.t, **self.measured})
         finally:
@@ -212,7 +214,8 @@ class Run:
         if self.measured is not None:
             with self._harmless("No report"):
                 self._print_loss()
-                commands = self.recipe.report(self, prepared, self.measured, examples)
+                with self.trainer.optimizer.averaged():
+                    commands = self.recipe.report(self, prepared, self.measured, examples)
         with self._harmless("No summary"):
             print(f"Wrote {', '.join(str(self.folder / name) for name in (NAME, METRICS, *drawn))}")
             if self.settings.keeps_best and self.best.val_loss is not None:

@@ -68,6 +68,11 @@ class RunSettings(OptimizerSettings, Flags):
         """Whether the best checkpoint is kept: if it is asked for, and with ``patience``."""
         return self.keep_best or self.patience > 0
 
+    @property
+    def watches(self):
+        """Whether anything depends on the validations on the way: a checkpoint that is kept, the end, an average's begin."""
+        return self.keeps_best or self.average > 0
+
 
 class Before(NamedTuple):
     """The run that ``--resume`` goes on with: its folder, what `load_checkpoint` returned, and the flags given now."""

@@ -39,7 +39,7 @@ def train(name, recipe, flags, *, out=None, resume=None):
         settings, before = begin(recipe, flags, out, resume, held)
         prepared = recipe.prepare(settings, before)
         model = build(recipe, prepared, settings, before)
-        trainer = make_trainer(make_optimizer(model, settings, peak=prepared.peak), model, settings, before)
+        trainer = make_trainer(model, settings, prepared, before)
         meta = prepared.digests | prepared.tokenizers
         state = (load_state(before.folder) if before else State()) if prepared.carries else None
         run = Run(name, recipe, settings, trainer, before, out, held, state=state, **meta)
@@ -64,7 +64,7 @@ def trained(recipe, flags, label=""):
     settings = recipe.settings(**flags)
     prepared = recipe.prepare(settings, None)
     model = build(recipe, prepared, settings, None)
-    trainer = make_trainer(make_optimizer(model, settings, peak=prepared.peak), model, settings, None)
+    trainer = make_trainer(model, settings, prepared, None)
     with contextlib.closing(progress(settings.steps)) as bar:
         for step in range(settings.steps):
             bar.update(f"{label or recipe.system}: loss {trainer.step(*prepared.batch(step)):.2f}")
@@ -91,10 +91,12 @@ def build(recipe, prepared, settings, before):
     return model
 
 
-def make_trainer(optimizer, model, settings, before):
+def make_trainer(model, settings, prepared, before):
     """Return the trainer, with the optimiser's state of the run that goes on; note why last digits will differ from it."""
+    optimizer = make_optimizer(model, settings, peak=prepared.peak, scale=prepared.rate_scale)
     if before:
         optimizer.load_state_dict(before.optimizer_state)
+        optimizer.go_on()
         if optimizer.t >= settings.steps:
             raise ValueError(f"the run has taken its {counted(optimizer.t, 'step')}: give a larger --steps to train on")
     check_rates(optimizer.lr, settings, optimizer.t)

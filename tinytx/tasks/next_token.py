@@ -30,7 +30,7 @@ class NextToken(Task):
 
     def __init__(self, body, *, rng=None):
         super().__init__(body)
-        self.head = self._output_layer(rng)
+        self.head = self._output_layer(rng, bias=getattr(body, "output_bias", False))
 
     def forward(self, ids, tape=None, *, state=None):
         """Return the logits (B, T, V) of each position's next token; ``state`` holds the positions before ``ids``."""

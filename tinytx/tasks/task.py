@@ -23,17 +23,17 @@ class _Listener(Tape):
 class Task(Pretrained, Layer):
     """Base class of tasks; a subclass writes ``loss``, ``loss_backward``, ``count`` and ``measure``.
 
-    A task is a layer: its body and its head are children, and `tinytx.training.Trainer` trains it. If the body has
-    layers with experts, ``loss`` also contains the balance of each of these layers, times ``balance`` of the config.
-    (The loss of `SequenceToSequence` does not.)
+    A task is a layer: its body and its head are children, and `tinytx.training.Trainer` trains it. If layers of the body
+    report penalties (`Tape.penalise`), such as the balance of experts, ``loss`` also contains these, times ``balance`` of
+    the config. (The loss of `SequenceToSequence` does not.)
 
     Parameters
     ----------
     body : Layer
         Turns ids into vectors (..., D): a body of `tinytx.models`, or your own. It has a ``config`` with the fields
         that ``needs`` lists. It may have ``init``, the function that draws a head's matrices
-        (`tinytx.layers.init.uniform_fan_in` if there is none), and ``output_table``, a parameter (V, D) that an output
-        layer can share.
+        (`tinytx.layers.init.uniform_fan_in` if there is none), ``output_table``, a parameter (V, D) that an output
+        layer can share, and ``output_bias``, whether the map to the logits of the next token has a bias.
 
     Raises
     ------

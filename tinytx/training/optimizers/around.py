@@ -51,6 +51,10 @@ class Around(Optimizer):
         """Return the inner optimiser's."""
         return self.optimizer.averaged()
 
+    def go_on(self):
+        """Do as the inner optimiser."""
+        self.optimizer.go_on()
+
     def observe(self, loss):
         """Hand a validation loss on to the inner optimiser."""
         self.optimizer.observe(loss)

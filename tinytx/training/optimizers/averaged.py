@@ -114,16 +114,23 @@ class Averaged(Around):
     def averaged(self):
         """Return a context in which the model has the mean weights; `Trainer.evaluate` opens it.
 
-        It is also the way to save what is to be used: ``with optimizer.averaged(): save_checkpoint(folder, model)``.
+        It is also the way to save what is to be used: ``with optimizer.averaged(): save_checkpoint(folder, model)``. With
+        ``optimizer=optimizer`` the weights that training goes on with are then in its state, and `go_on` takes them out.
         """
-        names = [name for name in self.named if self._steps(name)]
         try:
-            workers.map(self._exchange, names)
+            self._exchange()
             yield
         finally:
-            workers.map(self._exchange, names)
+            self._exchange()
 
-    def _exchange(self, name):
+    def go_on(self):
+        """Give the model the weights that training goes on with, after it and this state were loaded as `averaged` has them."""
+        self._exchange()
+
+    def _exchange(self):
+        workers.map(self._exchange_one, [name for name in self.named if self._steps(name)])
+
+    def _exchange_one(self, name):
         data, average = self.named[name].data, self.state["average"][name]
         held = data.copy()
         data[...], average[...] = average, held

@@ -124,6 +124,9 @@ class Optimizer:
         """Return a context in which the model has the weights that it is to be used with: the trained ones, or a mean."""
         return contextlib.nullcontext()
 
+    def go_on(self):
+        """Give the model the weights that training goes on with, after it and this state were loaded as `averaged` has them."""
+
     def observe(self, loss):
         """Take notice of a validation loss: nothing depends on it here."""
 
