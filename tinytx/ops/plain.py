@@ -76,8 +76,6 @@ from tinytx.ops.plain_recurrent import (  # noqa: F401
     original_gru_backward,
     rnn,
     rnn_backward,
-    word_dropout,
-    word_dropout_backward,
 )
 from tinytx.ops.plain_route import balance, balance_backward, route, route_backward  # noqa: F401
 from tinytx.ops.plain_rows import (  # noqa: F401
@@ -89,6 +87,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     batch_norm_backward,
     conv1d,
     conv1d_backward,
+    dropout,
+    dropout_backward,
     pair_sum,
     pair_sum_backward,
     patches,
@@ -103,6 +103,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     scalar_mix_backward,
     select_rows,
     select_rows_backward,
+    word_dropout,
+    word_dropout_backward,
 )
 
 # ---------------------------------------------------------------------------------------- products and tables
@@ -215,17 +217,6 @@ def silu_backward(dy, saved):
     return dy * (s + x * s * (1 - s))  # (2)
 
 
-def dropout(x, p, key, first_row=0, repeat=1):
-    """Return x m / (1 - p); the bits of m are those of `tinytx.ops.dropout`, which makes m / (1 - p) out of ones."""
-    kept, _ = hashed_dropout(np.ones_like(x), p, key, first_row, repeat)
-    return x * kept, kept  # (1)
-
-
-def dropout_backward(dy, saved):
-    """Return dx."""
-    return dy * saved  # (2)
-
-
 def gate(a, b, activation="gelu_tanh"):
     """Return f(a) b."""
     fa, saved = _ACTIVATIONS[activation][0](a)
@@ -298,7 +289,7 @@ def softmax_backward(dy, saved):
 
 
 def attention(
-    q, k, v, bias=None, *, mask=None, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0, log_sum_exp=False
+    q, k, v, bias=None, *, mask=None, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0, log_sum_exp=False  # noqa: F811
 ):
     """Return softmax(scale q k^T + bias) v for each head; q is (B, H, T, K), k (B, G, S, K), v (B, G, S, W)."""
     (b, h, t, width), (_, g, s, _) = q.shape, k.shape

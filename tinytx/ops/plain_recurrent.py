@@ -7,8 +7,6 @@ Numbers in comments are those of the page of the cell; "recurrent" stands before
 
 import numpy as np
 
-from tinytx.ops.dropout import dropout as hashed_dropout
-
 
 def rnn(x, weight_x, weight_h, bias, h=None, *, mask=None, reverse=False):
     """Return the outputs (B, T, R) of all positions, and the final h (B, R)."""
@@ -231,16 +229,3 @@ def activation_penalty_backward(dy, saved):
     s, dropped, for_y, for_s = saved
     ds = np.pad(2 * for_s * dy[:, None, None] * s, ((0, 0), (1, 1), (0, 0)))  # 0 where there is no step
     return (ds[:, :-1] - ds[:, 1:]).astype(s.dtype), (2 * for_y * dy[:, None, None] * dropped).astype(s.dtype)  # (3), (2)
-
-
-def word_dropout(x, ids, p, key):
-    """Return x m(v) / (1 - p); a word's bit is that of a row of `tinytx.ops.dropout` with one column."""
-    words, where = np.unique(ids, return_inverse=True)
-    kept = [hashed_dropout(np.ones((1, 1), x.dtype), p, key, int(word))[0][0, 0] for word in words]
-    kept = np.array(kept, x.dtype)[where].reshape(*np.shape(ids), 1)
-    return x * kept, kept  # (1)
-
-
-def word_dropout_backward(dy, saved):
-    """Return dx."""
-    return dy * saved  # (2)

@@ -1,8 +1,10 @@
-"""Rows that are picked, pooled, mixed, added to, put in front or cut out of images, once more in plain NumPy: see `plain`."""
+"""Rows that are picked, pooled, mixed, dropped, added to, put in front or cut out of images, once more in plain NumPy: see `plain`."""
 
 import math
 
 import numpy as np
+
+from tinytx.ops.dropout import dropout as hashed_dropout
 
 
 def select_rows(x, rows):
@@ -183,3 +185,27 @@ def _turned(x, turn, neighbours):
     product = (x[..., a] + 1j * x[..., b]) * turn
     y[..., a], y[..., b] = product.real, product.imag  # (1), (2)
     return y
+
+
+def dropout(x, p, key, first_row=0, repeat=1):
+    """Return x m / (1 - p); the bits of m are those of `tinytx.ops.dropout`, which makes m / (1 - p) out of ones."""
+    kept, _ = hashed_dropout(np.ones_like(x), p, key, first_row, repeat)
+    return x * kept, kept  # (1)
+
+
+def dropout_backward(dy, saved):
+    """Return dx."""
+    return dy * saved  # (2)
+
+
+def word_dropout(x, ids, p, key):
+    """Return x m(v) / (1 - p); a word's bit is that of a row of `tinytx.ops.dropout` with one column."""
+    words, where = np.unique(ids, return_inverse=True)
+    kept = [hashed_dropout(np.ones((1, 1), x.dtype), p, key, int(word))[0][0, 0] for word in words]
+    kept = np.array(kept, x.dtype)[where].reshape(*np.shape(ids), 1)
+    return x * kept, kept  # (1)
+
+
+def word_dropout_backward(dy, saved):
+    """Return dx."""
+    return dy * saved  # (2)
