@@ -1,4 +1,4 @@
-"""word2vec by negative sampling: words of a text per second and thread, against gensim where it can be imported.
+"""word2vec by negative sampling, and GloVe: words of a text per second and thread, against gensim where it can be imported.
 
     pip install gensim
     python benchmarks/word2vec.py --data wikitext2.valid.txt --json word2vec.json
@@ -6,7 +6,8 @@
 Without gensim it says so, and compares with a loop of PyTorch's sparse tables, EmbeddingBag and Embedding with ``sparse=True``,
 which learns from our examples, 256 at a time. Every side has the same text, width, window, number of negatives, subsampling
 and falling rate. Each is a process of its own with one thread, and they take turns (turns.py). After an epoch each side's
-tables are judged by the loss of the same examples; random numbers differ, so the losses do too.
+tables are judged by the loss of the same examples; random numbers differ, so the losses do too, and gensim's CBOW takes longer
+steps: it gives each word of a mean the whole gradient. GloVe has no rival here; its pairs are counted once, before.
 """
 
 import importlib.util
@@ -67,6 +68,30 @@ class Ours:
         return self.task.loss(*self._judged)
 
 
+class Glove(Ours):
+    """Our GloVe on the same text: an epoch goes through all pairs of words that stand near each other."""
+
+    def __init__(self, sentences, kind):
+        from tinytx.data import cooccurrences
+        from tinytx.models import GloVe, GloVeConfig
+        from tinytx.tasks import Cooccurrences
+
+        super().__init__(sentences, "skip-gram")
+        self.pairs = cooccurrences(self.examples.ids, len(self.words))
+        self.task = Cooccurrences(GloVe(GloVeConfig(len(self.words), WIDTH), rng=np.random.default_rng(0)), x_max=10.0)
+
+    def learn(self, epochs):
+        from tinytx.training import descend_pairs
+
+        descend_pairs(self.task, self.pairs, epochs=epochs)
+
+    def tables(self):
+        return self.pairs.words, self.pairs.contexts, self.pairs.counts.astype(np.float32)
+
+    def loss(self, *pairs):
+        return self.task.loss(*pairs)
+
+
 class Gensim(Ours):
     """gensim.models.Word2Vec, compiled, in one thread."""
 
@@ -125,12 +150,12 @@ class Torch(Ours):
         return self.bag.weight.detach().numpy()[:-1], self.output.weight.detach().numpy()
 
 
-SIDES = {"ours": Ours, "gensim": Gensim, "torch": Torch}
+SIDES = {"ours": Ours, "GloVe": Glove, "gensim": Gensim, "torch": Torch}
 
 
 def child(name, kind, sentences):
     """Answer a number of epochs with words per second, and the loss after them."""
-    side, judge = SIDES[name](sentences, kind), Ours(sentences, kind)
+    side = SIDES[name](sentences, kind)
     n_words = sum(map(len, sentences))
     side.learn(1)  # compiles
 
@@ -138,27 +163,28 @@ def child(name, kind, sentences):
         began = time.perf_counter()
         side.learn(epochs)
         seconds = time.perf_counter() - began
-        return {"words_per_second": epochs * n_words / seconds, "loss": judge.loss(*side.tables())}
+        return {"words_per_second": epochs * n_words / seconds, "loss": side.loss(*side.tables())}
 
     turns.serve(answer)
 
 
 def main():
     """Run both kinds, print the table, and write the JSON."""
-    parser = turns.parser(__doc__, 3, quick="--words 4000 --turns 1 --kinds CBOW")
+    parser = turns.parser(__doc__, 3, quick="--words 4000 --turns 1 --kinds CBOW GloVe")
     parser.add_argument("--data", help="a text file (default: the built-in text)")
     parser.add_argument("--words", type=int, default=100_000, help="of the text at most (default 100,000)")
-    parser.add_argument("--kinds", nargs="+", choices=RATE, default=list(RATE))
+    parser.add_argument("--kinds", nargs="+", choices=[*RATE, "GloVe"], default=[*RATE, "GloVe"])
     arguments = parser.parse_args()
     if arguments.child:
         return child(arguments.child, arguments.kinds[0], read_sentences(arguments.data, arguments.words))
     has_gensim = importlib.util.find_spec("gensim") is not None
     if not has_gensim:
         print("gensim is not installed (pip install gensim): the rival is a loop of PyTorch's sparse tables")
-    sides, figures = ["ours", *(["gensim"] if has_gensim else turns.rivals(["torch"], "torch"))], {}
+    rivals, figures = ["gensim"] if has_gensim else turns.rivals(["torch"], "torch"), {}
     env = turns.environment(arguments.keep_env) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    turns.describe(1, sides, env)
+    turns.describe(1, ["ours", *rivals], env)
     for kind in arguments.kinds:
+        sides = ["GloVe"] if kind == "GloVe" else ["ours", *rivals]
         options = ["--words", arguments.words, "--kinds", kind, *(["--data", arguments.data] if arguments.data else [])]
         with turns.running(__file__, sides, *options, env=env) as running:
             turns.take_turns(running.values(), arguments.turns, 1)

@@ -24,6 +24,8 @@ from tinytx.models import (
     CharRNNConfig,
     Elmo,
     ElmoConfig,
+    GloVe,
+    GloVeConfig,
     GPTConfig,
     Llama,
     LlamaConfig,
@@ -45,6 +47,7 @@ from tinytx.models import (
 )
 from tinytx.tasks import (
     Bits,
+    Cooccurrences,
     HiddenWords,
     ImageClasses,
     NearbyWords,
@@ -159,6 +162,14 @@ def word2vec(dtype, **settings):
     return case(NearbyWords, Word2Vec, Word2VecConfig(11, 6), (contexts, rows, rng.integers(0, 2, (5, 3))), dtype, **settings)
 
 
+def glove(dtype):
+    """Words that occur several times, counts below and above x_max."""
+    rng = np.random.default_rng(2)
+    words, contexts = rng.integers(0, 11, (2, 60))
+    batch = words, contexts, np.exp(rng.normal(size=60)).astype(dtype)
+    return case(Cooccurrences, GloVe, GloVeConfig(11, 6), batch, dtype, x_max=2.0)
+
+
 def pointer(dtype):
     """An order of some of the elements."""
     elements, order, _ = np.split(np.random.default_rng(2).permuted(np.tile(np.arange(6.0), (4, 3, 1)), axis=2), 3, axis=1)
@@ -268,6 +279,7 @@ MODEL_CASES = {
     "unilm": unilm,
     "vit": vit,
     "vit simple": lambda dtype: vit(dtype, ViTConfig.simple, "mean"),
+    "glove": glove,
     "word2vec": word2vec,
     "word2vec tree": lambda dtype: word2vec(dtype, tree=True),
     "t5 v1.1": lambda dtype: t5(dtype, **V1_1),

@@ -259,6 +259,22 @@ def logistic_rows(make):
     return case
 
 
+def glove_loss(make):
+    """Words that occur in several pairs; counts below and above x_max."""
+    n, v, v2, d = make.sizes(4)
+    facts = {"words": make.integers(0, v - 1, (n,)), "contexts": make.integers(0, v2 - 1, (n,)), "x": np.exp(make.array(n))}
+    options = {"x_max": make.choice(0.5, 2.0), "alpha": make.choice(0.75, 1.0), "count": make.choice(None, 50)}
+
+    def forward(w, c, bias_w, bias_c):
+        loss, saved = ops.glove_loss(w, c, bias_w, bias_c, facts["words"], facts["contexts"], facts["x"].astype(w.dtype), **options)
+        return np.asarray(loss, w.dtype), saved
+
+    arrays = {"w": make.array(v, d), "c": make.array(v2, d), "bias_w": make.array(v), "bias_c": make.array(v2)}
+    case = OpCase(forward, ops.glove_loss_backward, arrays)
+    case.facts = options | facts
+    return case
+
+
 def tsne(make, exaggeration=1.0):
     n = make.sizes(1)[0] + 2
     near = np.abs(make.array(n, n)) * (1 - np.eye(n))
@@ -274,7 +290,7 @@ def tsne(make, exaggeration=1.0):
     return case
 
 
-LOSSES = ("binary_cross_entropy", "cross_entropy", "linear_cross_entropy", "kl_divergence", "logistic_rows", "squared_error", "tsne")  # y is a number, and so is its gradient
+LOSSES = ("binary_cross_entropy", "cross_entropy", "glove_loss", "linear_cross_entropy", "kl_divergence", "logistic_rows", "squared_error", "tsne")  # y is a number, and so is its gradient
 OPS = recurrent_cases(ops) | geometric_cases(ops) | {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),
@@ -315,6 +331,7 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | {
     "kl_divergence": kl_divergence,
     "kl_divergence smoothed": lambda make: kl_divergence(make, smoothing=0.2),
     "logistic_rows": logistic_rows,
+    "glove_loss": glove_loss,
     "scale": scale,
     "merge": merge,
     "tsne": tsne,

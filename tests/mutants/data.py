@@ -1,6 +1,11 @@
 """Mistakes in data, metrics and decoding."""
 
 TABLE = {
+    "data/word_pairs.py": [
+        ("pairs reach over the end of a sentence", "(sentence[:-distance] == sentence[distance:]) & (left >= 0)", "(left >= 0) & (right >= 0)"),
+        ("every distance counts 1", "times / distance", "times / 1"),
+        ("one of both orders", "((left, right), (right, left))", "((left, right),)"),
+    ],
     "vectors/analogies.py": [
         ("vectors are summed as they are", "unit_rows(check_words(\"analogies\", words, vectors))", "check_words(\"analogies\", words, vectors)"),
         ("a word of the question may be the answer", "for asked in (a, b, c):", "for asked in (a, b):"),

@@ -259,6 +259,14 @@ TABLE = {
          "cross_entropy_backward(dloss, loss_saved)",
          "cross_entropy_backward(dloss, loss_saved._replace(count=len(loss_saved.targets)))"),
     ],
+    "ops/glove_loss.py": [
+        ("a word's gradient assigned", "= for +=", "glove_loss", "dw[a, d] += g", "dw[a, d] = g"),
+        ("the contexts' gradient from themselves", "wrong operand", "glove_loss", "dc[b, d] += g * w[a, d]", "dc[b, d] += g * c[b, d]"),
+        ("the square's 2 forgotten", "factor", "glove_loss", "(2 * check_number", "(1 * check_number"),
+        ("the weight forgotten", "missing term", "glove_loss", "scale * f[n] * _error", "scale * _error"),
+        ("one bias for both", "wrong operand", "glove_loss", "dbias_c[b] += g", "dbias_c[b] += 0 * g"),
+        ("1/N forgotten", "factor", "glove_loss", '"dloss", dloss) / saved.count)', '"dloss", dloss))'),
+    ],
     "ops/logistic_rows.py": [
         ("a row's gradient assigned", "= for +=", "logistic_rows", "dtable[j, d] += g[k]", "dtable[j, d] = g[k]"),
         ("h's gradient of the last row only", "= for +=", "logistic_rows", "dh[n, d] += g[k]", "dh[n, d] = g[k]"),

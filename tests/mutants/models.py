@@ -110,6 +110,13 @@ TABLE = {
         ("halves exchanged", "reshape(*layers.shape[:2], 2, -1)", "reshape(*layers.shape[:2], 2, -1)[:, :, ::-1]"),
         ("both perplexities are the next word's", "(x[:, :, n], targets[:, :, n])", "(x[:, :, 0], targets[:, :, 0])"),
     ],
+    "models/glove.py": [
+        ("vectors are those of words alone", "self.token(ids, tape) + self.context(ids, tape)", "self.token(ids, tape) + 0 * self.context(ids, tape)"),
+    ],
+    "tasks/cooccurrences.py": [
+        ("alpha does not reach the loss", '"alpha": self.alpha}\n        loss', '"alpha": 0.75}\n        loss'),
+        ("biases are exchanged", "body.bias_token, body.bias_context", "body.bias_context, body.bias_token"),
+    ],
     "models/nplm.py": [
         ("the newest word stands first", "n_before + 1, axis=1)", "n_before + 1, axis=1)[..., ::-1]"),
         ("the state keeps the first words", "words[:, words.shape[1] - n_before :]", "words[:, :n_before]"),

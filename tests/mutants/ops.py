@@ -1,6 +1,15 @@
 """Mistakes in operations and in what kernels are made of."""
 
 TABLE = {
+    "ops/glove_loss.py": [
+        ("descent climbs", "w[a, d] -= gw", "w[a, d] += gw"),
+        ("a context sees what its word has become", "gc = rate * min(max(g * w[a, d], -most), most)\n            w[a, d] -= gw / math.sqrt(squares_w[a, d])",
+         "w[a, d] -= gw / math.sqrt(squares_w[a, d])\n            gc = rate * min(max(g * w[a, d], -most), most)"),
+        ("squares are added before the step, as in torch", "squares_w[a, d] += gw * gw\n", "pass\n"),
+        ("squares without the rate", "squares_bias_w[a] += gb * gb", "squares_bias_w[a] += g * g"),
+        ("no bound of a component", "rate * min(max(g * c[b, d], -most), most)", "rate * g * c[b, d]"),
+        ("frequent pairs count without a bound", "np.minimum(1, x / x.dtype.type(x_max))", "(x / x.dtype.type(x_max))"),
+    ],
     "ops/logistic_rows.py": [
         ("descent climbs", "_slopes(g, labels[n], -rate)", "_slopes(g, labels[n], rate)"),
         ("a row changes before its share goes to the words", "dh[d] += g[k] * before", "dh[d] += g[k] * (before + g[k] * h[d])"),

@@ -55,6 +55,10 @@ PROBLEMS = {
     "route as they are": lambda m: pair(lambda x: m.route(x, 2, renormalise=False), m.route_backward, LOGITS),
     "balance": lambda m: pair(lambda x: m.balance(x, CHOSEN), m.balance_backward, _draw(2, 3, 4)),
     "add_rows": lambda m: pair(lambda x, w: m.add_rows(x, w, SLOTS), m.add_rows_backward, _draw(5, 4), _draw(3, 2)),
+    "glove_loss": lambda m: pair(
+        lambda *tables: m.glove_loss(*tables, [0, 2, 0], [1, 1, 0], np.array([0.5, 2.0, 3.0]), x_max=2.5),
+        m.glove_loss_backward, _draw(3, 4), _draw(2, 4, seed=1), _draw(3), _draw(2, seed=1),
+    ),  # fmt: skip
     "logistic_rows": lambda m: pair(
         lambda h, table: m.logistic_rows(h, table, ASKED, LABELS), m.logistic_rows_backward, _draw(2, 4), _draw(3, 4)
     ),

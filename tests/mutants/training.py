@@ -1,6 +1,11 @@
 """Mistakes in what a training run is made of: gradients, optimisers, schedules, files."""
 
 TABLE = {
+    "training/glove.py": [
+        ("every epoch has the order of the first", "[seed, epoch]", "[seed, 0]"),
+        ("sums of squares begin with 0", "np.ones_like(table)", "1e-30 * np.ones_like(table)"),
+        ("the last part is left out", "range(0, len(order), CHUNK)", "range(0, len(order) - CHUNK, CHUNK)"),
+    ],
     "training/word2vec.py": [
         ("a window goes on into the sentence after", "t < reach and ids[high + 1] != NONE", "t < reach"),
         ("every window is as wide as it can be", "reach = 1 + (np.int64(hash_row(key, np.uint64(t))) * window >> 32)", "reach = window"),

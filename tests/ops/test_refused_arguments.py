@@ -91,6 +91,9 @@ CALLS = {
     ),
     "kl_divergence": dict(logits=X, targets=[0, 2], pad_id=1, label_smoothing=0.1, count=3),
     "logistic_rows": dict(h=X, table=W[:, :3], rows=[[0, 2], [1, -1]], labels=[[1, 0], [0, 0]], count=3),
+    "glove_loss": dict(
+        w=X, c=X, bias_w=X[:, 0], bias_c=X[:, 0], words=[0, 1, 1], contexts=[1, 1, 0], x=np.array([0.5, 1, 2]), x_max=1.0, alpha=0.75, count=3
+    ),
     "count_targets": dict(targets=[0, 2], ignore_index=-1),
     "affinities": dict(x=W, perplexity=1.0),
     "alibi": dict(queries=[3], keys=[0, 1, 2, 3], n_heads=3, dtype=np.float32),
@@ -140,6 +143,7 @@ KINDS |= {"mask": MASKS, "key": WHOLE, "count": WHOLE, "doubled": NUMBERS | {"0"
 KINDS["doubled"] = {kind: value for kind, value in KINDS["doubled"].items() if kind != "a boolean"}
 KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x", "a number": 3, "swapped": ">f4"}
 KINDS["of_keys"] = KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["reverse"] = KINDS["renormalise"] = KINDS["doubled"]
+KINDS |= {"words": IDS, "contexts": IDS, "x_max": NUMBERS, "alpha": NUMBERS, "bias_w": FLOATS, "bias_c": FLOATS}
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
@@ -227,6 +231,13 @@ RANGES = [
     ("logistic_rows", "rows", ([[3, 0], [0, 0]], [[0, 0], [-2, 0]], [[0, 0]], [0, 1], 0)),
     ("logistic_rows", "labels", ([[2, 0], [0, 0]], [[0, 0], [-1, 0]], [[0, 0]], [0, 1], 0)),
     ("logistic_rows", "count", (0, -1)),
+    ("glove_loss", "c", (np.ones((2, 2)),)),
+    ("glove_loss", "words", ([2, 0, 0], [-1, 0, 0], [0, 0], [[0, 0, 0]])),
+    ("glove_loss", "contexts", ([2, 0, 0], [-1, 0, 0], [0, 0])),
+    ("glove_loss", "x", (np.array([0.0, 1, 1]), np.array([1, -1.0, 1]), np.array([1, 1, np.nan]), np.array([1, 1, np.inf]))),
+    ("glove_loss", "x_max", (0, -1, np.nan, np.inf)),
+    ("glove_loss", "alpha", (0, -1, np.nan, np.inf)),
+    ("glove_loss", "count", (0, -1)),
     ("count_targets", "ignore_index", (2**63,)),
     ("embedding", "ids", ([3], [-1], np.array([2**63], np.uint64))),
     ("select_rows", "rows", ([2], [[0]], 0)),

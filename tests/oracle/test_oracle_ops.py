@@ -165,6 +165,18 @@ def logistic_rows(case):
     return loss
 
 
+def glove_loss(case):
+    i, j = (torch.tensor(case.facts[name]) for name in ("words", "contexts"))
+
+    def loss(w, c, bias_w, bias_c):
+        x = torch.tensor(case.facts["x"]).to(w.dtype)
+        f = torch.where(x < case.facts["x_max"], (x / case.facts["x_max"]) ** case.facts["alpha"], 1.0)
+        error = torch.einsum("nd,nd->n", w[i], c[j]) + bias_w[i] + bias_c[j] - torch.log(x)
+        return (f * error**2).sum() / (case.facts["count"] or len(x))
+
+    return loss
+
+
 def tsne(case):
     """The divergence as its definition has it; what exaggeration adds is written out."""
     p, exaggeration = (torch.tensor(case.facts[name]) for name in ("p", "exaggeration"))
@@ -279,6 +291,7 @@ ORACLES = GEOMETRIC | {
     "cross_entropy": cross_entropy,
     "linear_cross_entropy": linear_cross_entropy,
     "kl_divergence": kl_divergence,
+    "glove_loss": glove_loss,
     "logistic_rows": logistic_rows,
     "tsne": tsne,
     "scale": lambda case: lambda x, factor: x * factor,

@@ -10,7 +10,8 @@
   `rows`, `sentence_pairs`, `masking` and `masked_batches`; for T5 and BART `span_corruption`, `denoising` and
   `noised_batches`; for UniLM `three_masks`; of images `image_batches`; `epochs` is what several kinds of batches share.
 
-`reading` reads text files for all of them, and `images` reads images.
+`reading` reads text files for all of them, and `images` reads images; `huffman` and `word_pairs` are what is counted of
+a text before word vectors are learned.
 """
 
 from tinytx.data.batches.denoising import infilled, permuted_sentences
@@ -45,6 +46,7 @@ from tinytx.data.tokenizers.tutorial import TUTORIAL_SPECIAL, TutorialTokenizer,
 from tinytx.data.tokenizers.vocabularies import TOKENIZERS, build_tokenizers, tokenizer_from_dict
 from tinytx.data.tokenizers.wordpieces import WordPieceTokenizer
 from tinytx.data.tokenizers.words import WordTokenizer
+from tinytx.data.word_pairs import WordPairs, cooccurrences
 
 __all__ = [
     "BERT_SPECIAL",
@@ -67,10 +69,12 @@ __all__ = [
     "TUTORIAL_SPECIAL",
     "Tokenizer",
     "TutorialTokenizer",
+    "WordPairs",
     "WordPieceTokenizer",
     "WordTokenizer",
     "build_tokenizers",
     "builtin_corpus",
+    "cooccurrences",
     "corrupt_spans",
     "date_fields",
     "date_pairs",

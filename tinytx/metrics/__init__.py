@@ -3,7 +3,19 @@
 from tinytx.metrics.bleu import Bleu, corpus_bleu
 from tinytx.metrics.exact_match import exact_match
 from tinytx.metrics.induction import induction_scores
+from tinytx.metrics.logistic import Logistic, Unit, best_unit, logistic_regression
 from tinytx.metrics.ngrams import ngram_loss
 from tinytx.metrics.perplexity import perplexity
 
-__all__ = ["Bleu", "corpus_bleu", "exact_match", "induction_scores", "ngram_loss", "perplexity"]
+__all__ = [
+    "Bleu",
+    "Logistic",
+    "Unit",
+    "best_unit",
+    "corpus_bleu",
+    "exact_match",
+    "induction_scores",
+    "logistic_regression",
+    "ngram_loss",
+    "perplexity",
+]

@@ -21,7 +21,7 @@ class Word2VecConfig(Settings):
     d_model: int = setting(100, "width of a word's vector, D", minimum=1)
 
 
-def _uniform(rng, shape):
+def half_over_width(rng, shape):
     """Return the initial values of word2vec.c: uniform in +-0.5 / D."""
     return rng.uniform(-0.5, 0.5, shape) / shape[1]
 
@@ -45,7 +45,7 @@ class Word2Vec(Layer):
 
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config = config
-        self.token = Embedding(config.vocab_size, config.d_model, rng=rng, dtype=dtype, init=_uniform)
+        self.token = Embedding(config.vocab_size, config.d_model, rng=rng, dtype=dtype, init=half_over_width)
         self.mean = Pool("mean")
 
     def forward(self, contexts, tape=None):

@@ -32,6 +32,7 @@ from tinytx.ops.gate import gate, gate_backward
 from tinytx.ops.gated_gelu import gated_gelu, gated_gelu_backward
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from tinytx.ops.geometric_product import geometric_product, geometric_product_backward, join, join_backward
+from tinytx.ops.glove_loss import glove_loss, glove_loss_backward
 from tinytx.ops.gru import gru, gru_backward
 from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
@@ -113,6 +114,8 @@ __all__ = [
     "gelu_tanh_backward",
     "geometric_product",
     "geometric_product_backward",
+    "glove_loss",
+    "glove_loss_backward",
     "gru",
     "gru_backward",
     "join",

@@ -42,6 +42,8 @@ from tinytx.ops.plain_losses import (  # noqa: F401
     binary_cross_entropy_backward,
     cross_entropy,
     cross_entropy_backward,
+    glove_loss,
+    glove_loss_backward,
     kl_divergence,
     kl_divergence_backward,
     linear_cross_entropy,

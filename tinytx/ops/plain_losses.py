@@ -61,6 +61,26 @@ def linear_cross_entropy_backward(dloss, saved):
     return dlogits @ weight.T, x.reshape(-1, d).T @ dlogits.reshape(-1, v)  # (2), (3)
 
 
+def glove_loss(w, c, bias_w, bias_c, words, contexts, x, *, x_max=100.0, alpha=0.75, count=None):
+    """Return the mean of f (s - ln X)^2."""
+    i, j = np.asarray(words), np.asarray(contexts)
+    error = np.sum(w[i] * c[j], axis=1) + bias_w[i] + bias_c[j] - np.log(x)  # (1)
+    f = np.minimum(1, x / x_max) ** alpha / (len(x) if count is None else count)  # (3)
+    return np.sum(f * error**2), (w, c, i, j, f * error)  # (2)
+
+
+def glove_loss_backward(dloss, saved):
+    """Return (dw, dc, dbias_w, dbias_c)."""
+    w, c, i, j, weighted = saved
+    g = dloss * 2 * weighted  # (4)
+    gradients = np.zeros_like(w), np.zeros_like(c), np.zeros_like(w[:, 0]), np.zeros_like(c[:, 0])
+    np.add.at(gradients[0], i, g[:, None] * c[j])  # (5)
+    np.add.at(gradients[1], j, g[:, None] * w[i])
+    np.add.at(gradients[2], i, g)  # (6)
+    np.add.at(gradients[3], j, g)
+    return gradients
+
+
 def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     """Return the mean of sum_v q_v (ln q_v - ln p_v) over the rows whose target is not padding."""
     v, targets = logits.shape[-1], np.ravel(targets)

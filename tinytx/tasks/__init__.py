@@ -1,6 +1,7 @@
 """Tasks: a body turns ids or images into vectors; a task adds a head to it, a loss with its count, and measures."""
 
 from tinytx.tasks.bits import Bits
+from tinytx.tasks.cooccurrences import Cooccurrences
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.image_classes import ImageClasses
 from tinytx.tasks.nearby_words import NearbyWords
@@ -17,6 +18,7 @@ from tinytx.tasks.unified_words import UnifiedWords
 
 TASKS = {  # name in a checkpoint -> task
     "bits": Bits,
+    "cooccurrences": Cooccurrences,
     "hidden_words": HiddenWords,
     "image_classes": ImageClasses,
     "nearby_words": NearbyWords,
@@ -33,6 +35,7 @@ TASKS = {  # name in a checkpoint -> task
 
 __all__ = [
     "Bits",
+    "Cooccurrences",
     "HiddenWords",
     "ImageClasses",
     "NearbyWords",

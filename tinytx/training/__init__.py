@@ -2,6 +2,7 @@
 
 from tinytx.training.average import average_checkpoints
 from tinytx.training.checkpoint import load_checkpoint, load_state, save_checkpoint
+from tinytx.training.glove import descend_pairs
 from tinytx.training.loop import fit
 from tinytx.training.optimizers import LAMB, SGD, Adam, AdamW, Averaged, Lookahead, Optimizer, RAdam, Ranger
 from tinytx.training.optimizers.groups import by_depth, freeze, layerwise, thaw
@@ -27,6 +28,7 @@ __all__ = [
     "WordExamples",
     "average_checkpoints",
     "by_depth",
+    "descend_pairs",
     "descend_words",
     "fit",
     "freeze",
