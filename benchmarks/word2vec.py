@@ -3,11 +3,15 @@
     pip install gensim
     python benchmarks/word2vec.py --data wikitext2.valid.txt --json word2vec.json
 
-Without gensim it says so, and compares with a loop of PyTorch's sparse tables, EmbeddingBag and Embedding with ``sparse=True``,
-which learns from our examples, 256 at a time. Every side has the same text, width, window, number of negatives, subsampling
-and falling rate. Each is a process of its own with one thread, and they take turns (turns.py). After an epoch each side's
-tables are judged by the loss of the same examples; random numbers differ, so the losses do too, and gensim's CBOW takes longer
-steps: it gives each word of a mean the whole gradient. GloVe has no rival here; its pairs are counted once, before.
+Without gensim it says so, and compares with a loop of PyTorch's sparse tables, EmbeddingBag and Embedding with
+``sparse=True``, which learns from our examples, 256 at a time: we are 18 times as fast in skip-gram, and 11 times in CBOW.
+Every side has the same text, width, window, number of negatives, subsampling and falling rate. Each is a process of its own
+with one thread, and they take turns (turns.py). After an epoch each side's tables are judged by the loss of the same
+examples; random numbers differ, so the losses do too, and gensim's CBOW takes longer steps: it gives each word of a mean
+the whole gradient. GloVe has no rival here; its pairs are counted once, before.
+
+Measured on two nearly idle processors, words per second of ours, and ours / gensim 4.4: skip-gram 283,000 and 1.83, CBOW
+591,000 and 1.51; GloVe 230,000.
 """
 
 import importlib.util
