@@ -24,6 +24,8 @@ from tinytx.models import (
     CharRNNConfig,
     Elmo,
     ElmoConfig,
+    Gatr,
+    GatrConfig,
     GloVe,
     GloVeConfig,
     GPTConfig,
@@ -50,6 +52,7 @@ from tinytx.tasks import (
     Cooccurrences,
     HiddenWords,
     ImageClasses,
+    Motion,
     NearbyWords,
     NextAndPrevious,
     NextToken,
@@ -178,6 +181,13 @@ def pointer(dtype):
     return case(Pointers, PointerNetwork, config, (elements.astype(dtype), order[:, 0, :4].astype(int)), dtype)
 
 
+def gatr(dtype):
+    """Three bodies, of random numbers."""
+    rng = np.random.default_rng(2)
+    config = GatrConfig(n_in=3, n_channels=2, n_heads=1, n_layers=2, n_inner=1)
+    return case(Motion, Gatr, config, (rng.normal(size=(4, 3, 7)).astype(dtype), rng.normal(size=(4, 3, 3)).astype(dtype)), dtype)
+
+
 def ntm(dtype):
     """Bits of the second half of the steps, and not all of them."""
     rng = np.random.default_rng(2)
@@ -261,6 +271,7 @@ MODEL_CASES = {
     "awd_lstm": awd_lstm,
     "char_rnn": char_rnn,
     "elmo": elmo,
+    "gatr": gatr,
     "llama": llama,
     "llama as Mistral and Qwen2": lambda dtype: llama(dtype, n_kv_heads=2, window=3, qkv_bias=True, tied_head=True),
     "llama as GLM": lambda dtype: llama(dtype, rope_share=0.5, rope_neighbours=True, rope_factor=3.0, rope_scaling="yarn"),

@@ -56,7 +56,7 @@ def test_what_is_said_beside_the_losses(request, name, unit):
     """Catches "nats per token" for a loss per character, and dropout that is not said."""
     meta = load_arrays(request.getfixturevalue(name)[0] / NAME)[1]
     details = curve_details(TASKS[meta["task"]], meta["settings"], meta)
-    assert details == {"unit": unit, "dropout": 0.1}
+    assert details == {"unit": unit, "quantity": "nats", "dropout": 0.1}
 
 
 @pytest.mark.parametrize(

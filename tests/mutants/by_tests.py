@@ -95,6 +95,8 @@ NEAREST = {
         ("ops/geometric_product.py", "ops/equivariant_linear.py", "ops/equivariant_norm.py", "ops/distance_features.py"),
         ["ops/test_multivectors.py", "ops/test_properties_of_ops.py", "ops/test_plain.py"],
     ),
+    **dict.fromkeys(("models/gatr.py", "tasks/motion.py"), ["models/test_gatr.py", "models/test_every_model.py"]),
+    "data/bodies.py": ["data/test_bodies.py"],
     "layers/geometric.py": ["layers/test_layer_geometric.py", "layers/test_properties_of_layers.py"],
     "recipes/pointer.py": ["recipes/test_train_pointer.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],

@@ -75,6 +75,22 @@ TABLE = {
     "ops/distance_features.py": [
         ("numbers with e0 are compared", "np.concatenate([each[..., EUCLIDEAN], *parts]", "np.concatenate([each[..., :8], *parts]"),
     ],
+    "models/gatr.py": [
+        ("the reference of the first block alone", "dreference = dreference + dmore", "dreference = dmore"),
+        ("the orientation of the inputs has no gradient", "return dx + self.orientation.backward(dreference, tape)", "self.orientation.backward(dreference, tape)\n        return dx"),
+    ],
+    "tasks/motion.py": [
+        ("a position is a direction", "weight[1, POINT_WEIGHT] = 1", "weight[1, POINT_WEIGHT] = 0"),
+        ("a velocity is a point", "weight[1, POINT_WEIGHT] = 1", "weight[1:, POINT_WEIGHT] = 1"),
+        ("the position as an origin has no gradient", "dx[..., PLACE] += dplace", "pass"),
+        ("batches count alike", "np.average(losses, weights=counts)", "np.average(losses)"),
+    ],
+    "data/bodies.py": [
+        ("planets are not attracted by planets' own masses", "mass[:, None] / ((step", "mass[:, :, None] / ((step"),
+        ("all orbits lie in one plane of space", "(array @ turn,", "(array @ np.eye(3),"),
+        ("the last half kick is a whole one at first", "v = v + dt / 2 * _acc", "v = v + dt * _acc"),
+        ("a fall with the distance", "** 1.5", "** 1.0"),
+    ],
     "layers/geometric.py": [
         ("attention without distances", "q, saved_q = ops.distance_features(q, eps=self.eps)", "q, saved_q = ops.distance_features(0 * q, eps=self.eps)"),
         ("heads may have parts of channels", "if check_whole(\"GeometricAttention\", \"n_channels\", n_channels) % check_whole", "if 0 * check_whole(\"GeometricAttention\", \"n_channels\", n_channels) % check_whole"),

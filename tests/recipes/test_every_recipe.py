@@ -42,7 +42,7 @@ def test_a_run_writes_and_says_what_it_should(name, trained):
     if "perplexity" in last and "pair_accuracy" not in last and not meta["settings"].get("label_smoothing"):
         assert math.isclose(last["perplexity"], math.exp(last["val_loss"]), rel_tol=1e-5)
     assert f"Model: {recipe.system}, " in out
-    assert f"Validation loss {last['val_loss']:.4f} nats per " in out and " after 20 steps, " in out
+    assert f"Validation loss {last['val_loss']:.4f} {recipe.task.quantity} per " in out and " after 20 steps, " in out
     assert f"python -m tinytx train {name} --resume {folder} --steps 40" in out
     assert "20/20" in err and "Traceback" not in err
 

@@ -11,7 +11,7 @@
   `noised_batches`; for UniLM `three_masks`; of images `image_batches`; `epochs` is what several kinds of batches share.
 
 `reading` reads text files for all of them, and `images` reads images; `huffman` and `word_pairs` are what is counted of
-a text before word vectors are learned.
+a text before word vectors are learned. `bodies` makes stars with planets, and how they move.
 """
 
 from tinytx.data.batches.denoising import infilled, permuted_sentences
@@ -28,6 +28,7 @@ from tinytx.data.batches.span_corruption import corrupt_spans, restored_spans
 from tinytx.data.batches.streams import stream_batch, stream_lengths
 from tinytx.data.batches.three_masks import hidden_three_ways
 from tinytx.data.batches.windows import IGNORE_INDEX, random_batch, split, windows
+from tinytx.data.bodies import planetary_systems
 from tinytx.data.images import read_images
 from tinytx.data.reading import DataError, read_text
 from tinytx.data.texts.corpus import builtin_corpus
@@ -92,6 +93,7 @@ __all__ = [
     "packed",
     "pad",
     "permuted_sentences",
+    "planetary_systems",
     "random_batch",
     "read_aligned",
     "read_images",

@@ -5,6 +5,7 @@ from tinytx.models.awd_lstm import AwdLSTM, AwdLSTMConfig
 from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.char_rnn import CharRNN, CharRNNConfig
 from tinytx.models.elmo import Elmo, ElmoConfig
+from tinytx.models.gatr import Gatr, GatrConfig
 from tinytx.models.glove import GloVe, GloVeConfig
 from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.llama import Llama, LlamaConfig
@@ -25,6 +26,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "bert": (Bert, BertConfig),
     "char_rnn": (CharRNN, CharRNNConfig),
     "elmo": (Elmo, ElmoConfig),
+    "gatr": (Gatr, GatrConfig),
     "glove": (GloVe, GloVeConfig),
     "gpt": (GPT, GPTConfig),
     "llama": (Llama, LlamaConfig),

@@ -233,7 +233,7 @@ class Run:
         details = self._details()
         smoothed = f" (with label smoothing {details['label_smoothing']:g})" if "label_smoothing" in details else ""
         steps = counted(self.trainer.optimizer.t, "step")
-        loss = f"{self.measured['val_loss']:.4f} nats per {details['unit']}{smoothed}"
+        loss = f"{self.measured['val_loss']:.4f} {details['quantity']} per {details['unit']}{smoothed}"
         print(f"\nValidation loss {loss} after {steps}, {self.seconds:.0f} s")
 
     def _details(self):
@@ -290,7 +290,7 @@ def _next_free(name):
 
 
 def curve_details(task, settings, meta):
-    """Return what `loss_curve` shows of a run beside its losses: ``unit``, ``dropout`` and ``label_smoothing``.
+    """Return what `loss_curve` shows of a run beside its losses: ``unit``, ``quantity``, ``dropout`` and ``label_smoothing``.
 
     Parameters
     ----------
@@ -301,4 +301,5 @@ def curve_details(task, settings, meta):
     """
     state = meta.get("target_tokenizer", meta.get("tokenizer"))
     unit = task.unit.format(tokenizer_from_dict(state).unit if state else "token")
-    return {"unit": unit} | {key: settings[key] for key in ("dropout", "label_smoothing") if settings.get(key)}
+    raised = {key: settings[key] for key in ("dropout", "label_smoothing") if settings.get(key)}
+    return {"unit": unit, "quantity": task.quantity} | raised

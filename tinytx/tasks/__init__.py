@@ -4,6 +4,7 @@ from tinytx.tasks.bits import Bits
 from tinytx.tasks.cooccurrences import Cooccurrences
 from tinytx.tasks.hidden_words import HiddenWords
 from tinytx.tasks.image_classes import ImageClasses
+from tinytx.tasks.motion import Motion
 from tinytx.tasks.nearby_words import NearbyWords
 from tinytx.tasks.next_and_previous import NextAndPrevious
 from tinytx.tasks.next_token import NextToken
@@ -21,6 +22,7 @@ TASKS = {  # name in a checkpoint -> task
     "cooccurrences": Cooccurrences,
     "hidden_words": HiddenWords,
     "image_classes": ImageClasses,
+    "motion": Motion,
     "nearby_words": NearbyWords,
     "next_and_previous": NextAndPrevious,
     "next_token": NextToken,
@@ -38,6 +40,7 @@ __all__ = [
     "Cooccurrences",
     "HiddenWords",
     "ImageClasses",
+    "Motion",
     "NearbyWords",
     "NextAndPrevious",
     "NextToken",

@@ -46,6 +46,7 @@ class Task(Pretrained, Layer):
     ignored = -100  # a target with this value does not count
     needs = {"vocab_size": "the number of tokens", "d_model": "the width of what forward returns"}  # in a body's config
     unit = "{}"  # what the loss is a mean over; {} is the tokenizer's word for a token
+    quantity = "nats"  # what the loss is a number of
 
     def __init__(self, body):
         missing = [name for name in self.needs if not hasattr(getattr(body, "config", None), name)]

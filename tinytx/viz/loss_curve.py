@@ -22,7 +22,7 @@ class _Run(NamedTuple):
     rate: tuple
 
 
-def loss_curve(metrics, path, title=None, *, reference=None, unit="token", dropout=0.0, label_smoothing=0.0):
+def loss_curve(metrics, path, title=None, *, reference=None, unit="token", quantity="nats", dropout=0.0, label_smoothing=0.0):
     """Draw the losses of a run over its steps, or those of several to compare them, and write the picture as a PNG.
 
     The measured training losses are a thin line, and their moving mean is a thick one; with fewer than 80 losses there
@@ -45,6 +45,8 @@ def loss_curve(metrics, path, title=None, *, reference=None, unit="token", dropo
         Losses from another source, to compare with: their name, and a dict from step to loss. Drawn as crosses.
     unit : str
         What the loss is a mean over, such as ``"character"`` or ``"hidden word"``; written at the axis.
+    quantity : str
+        What the loss is a number of, at the axis as well.
     dropout, label_smoothing : float
         The settings of the run, for the legend and the axis. Dropout raises only the training loss, label smoothing
         both losses.
@@ -76,7 +78,7 @@ def loss_curve(metrics, path, title=None, *, reference=None, unit="token", dropo
         steps, losses = list(reference[1]), list(reference[1].values())
         entries.append((their, axes[0].plot(steps, losses, "x", color=style.REFERENCE, markersize=8)[0]))
     smoothed = f" with label smoothing {label_smoothing:g}\n" if label_smoothing else " "
-    axes[0].set_ylabel(f"loss{smoothed}(nats per {unit})", **texts)
+    axes[0].set_ylabel(f"loss{smoothed}({quantity} per {unit})", **texts)
     _scale(axes[0], runs, reference)
     style.write_legend(axes[0], entries, options=texts)
     if rates:
