@@ -97,6 +97,7 @@ NEAREST = {
     ),
     **dict.fromkeys(("models/gatr.py", "tasks/motion.py"), ["models/test_gatr.py", "models/test_every_model.py"]),
     "data/bodies.py": ["data/test_bodies.py"],
+    "recipes/gatr.py": ["recipes/test_train_gatr.py"],
     "layers/geometric.py": ["layers/test_layer_geometric.py", "layers/test_properties_of_layers.py"],
     "recipes/pointer.py": ["recipes/test_train_pointer.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],

@@ -85,8 +85,13 @@ TABLE = {
         ("the position as an origin has no gradient", "dx[..., PLACE] += dplace", "pass"),
         ("batches count alike", "np.average(losses, weights=counts)", "np.average(losses)"),
     ],
+    "recipes/gatr.py": [
+        ("what is judged was learned", "validation=[systems((HELD_OUT, i), 128", "validation=[systems((LEARNED, settings.seed), 128"),
+        ("far systems are near", "bodies.dtype.type(FAR), moved)", "bodies.dtype.type(0), moved)"),
+        ("steps of other systems", "return bodies[rows], moved[rows]", "return bodies[rows], moved[rows[::-1]]"),
+    ],
     "data/bodies.py": [
-        ("planets are not attracted by planets' own masses", "mass[:, None] / ((step", "mass[:, :, None] / ((step"),
+        ("a body is attracted by its own mass", "mass[:, None] / ((step", "mass[:, :, None] / ((step"),
         ("all orbits lie in one plane of space", "(array @ turn,", "(array @ np.eye(3),"),
         ("the last half kick is a whole one at first", "v = v + dt / 2 * _acc", "v = v + dt * _acc"),
         ("a fall with the distance", "** 1.5", "** 1.0"),
