@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinytx.layers import Alibi, GatedFeedForward, LayerNorm, LearnedPositions, Residual, RMSNorm, SinusoidalPositions
+from tinytx.layers import Alibi, BatchNorm, GatedFeedForward, LayerNorm, LearnedPositions, Residual, RMSNorm, SinusoidalPositions
+from tinytx.layers.batch_norm import calibrate
 from tinytx.testing import gradcheck
 
 FILE = Path(__file__).resolve().parents[2] / "examples" / "ablations.py"
@@ -35,6 +36,7 @@ def test_each_change_is_made(example):
     plain = kinds(body_of(example))
     assert {LayerNorm, Residual, LearnedPositions} <= plain and not plain & {RMSNorm, GatedFeedForward, Alibi}
     assert RMSNorm in kinds(body_of(example, norm="rms")) and LayerNorm not in kinds(body_of(example, norm="none"))
+    assert BatchNorm in kinds(body_of(example, norm="batch")) and LayerNorm not in kinds(body_of(example, norm="batch"))
     post = body_of(example, order="post")
     assert post.norm is None and post.blocks[1].feed_forward.norm_order == "post"
     assert Residual not in kinds(body_of(example, short_cut=False))
@@ -66,7 +68,7 @@ def test_no_word_sees_later_ones(example, positions):
 
 def test_the_table_and_the_picture(example, tmp_path, monkeypatch, capsys):
     """Catches a variant that is left out; a training that fails is a line of its own."""
-    variants = {"GPT": {"as it is": {}}, "norm": {"no norm": {"norm": "none"}, "bad": {"order": "post"}}}
+    variants = {"GPT": {"as it is": {}}, "norm": {"no norm": {"norm": "none"}, "batch": {"norm": "batch"}, "bad": {"order": "post"}}}
     monkeypatch.setattr(example, "VARIANTS", variants)
     step = example.Trainer.step
 
@@ -75,9 +77,11 @@ def test_the_table_and_the_picture(example, tmp_path, monkeypatch, capsys):
             raise example.NotFiniteError("too large")
         return step(self, *batch)
 
+    calibrated = []
+    monkeypatch.setattr(example, "calibrate", lambda model, batches: calibrated.append(len(batches)) or calibrate(model, batches))
     monkeypatch.setattr(example.Trainer, "step", fails)
     monkeypatch.setattr(sys, "argv", ["ablations", "--quick", "--threads", "1", "--out", str(tmp_path / "a.png")])
     example.main()
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:-1]]
-    assert [row[-4] == "nan" for row in rows] == [False, False, True]
+    assert [row[-4] == "nan" for row in rows] == [False, False, False, True] and calibrated == [20]
     assert rows[0][-4] != rows[1][-4] and (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

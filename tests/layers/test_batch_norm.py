@@ -30,6 +30,16 @@ def test_padding_is_in_no_mean_and_gets_nothing():
     np.testing.assert_allclose(dx[REAL].sum(0), 0, atol=1e-12)  # to move all rows changes nothing
 
 
+def test_the_layer_hands_its_mask_on():
+    norm = BatchNorm(3, dtype=np.float64)
+    for population in (False, True):
+        if population:
+            norm.set_population(ZERO, ONE)
+        y = norm(X, mask=REAL)
+        assert not y[~REAL].any() and y[REAL].all()
+        np.testing.assert_allclose(y[REAL], norm(X[REAL]), rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_constant_feature_gives_the_bias_and_one_row_too(dtype):
     x = np.full((3, 3), 7, dtype)
