@@ -4,8 +4,10 @@ import re
 import shlex
 import shutil
 
+import numpy as np
 import pytest
 from command_runs import RUNS
+from PIL import Image
 
 from tinytx import cli
 from tinytx.files import read_json_lines
@@ -42,14 +44,22 @@ def run(request, tinytx, flags_of, tmp_path, monkeypatch, no_pictures):
     return request.param, flags.split()[3], result.out
 
 
-def test_every_line_of_try_next_does_what_it_says(run, tinytx, tmp_path):
+@pytest.fixture
+def picture(tmp_path):
+    """A file of a picture, in colours."""
+    path = tmp_path / "picture.png"
+    Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save(path)
+    return str(path)
+
+
+def test_every_line_of_try_next_does_what_it_says(run, picture, tinytx, tmp_path):
     """Catches advice that fails in a shell, or that runs and has no effect: a learning rate of 0, no file."""
     name, data, out = run
     commands = printed(out)
     assert len(commands) >= 4
     done = set()
     for words in commands:
-        words = [str(data) if word in ("FILE", "FILE.tsv") else word for word in words]
+        words = [{"FILE": str(data), "FILE.tsv": str(data), "FILE.png": picture}.get(word, word) for word in words]
         if words[-1] == "--help":
             assert tinytx(words).out.startswith("usage: ")
         elif "--resume" in words:
@@ -108,7 +118,7 @@ def test_words_are_quoted_as_a_shell_needs_it():
 
 @pytest.mark.parametrize(
     "name",
-    [*(f"train {name}" for name in cli.RECIPES), "sample", "translate", "fill", "embeddings", "explain", "profile"]
+    [*(f"train {name}" for name in cli.RECIPES), "sample", "translate", "fill", "classify", "embeddings", "explain", "profile"]
     + ["gradcheck"],
 )
 def test_examples_of_the_help_are_understood(tinytx, name):

@@ -22,6 +22,13 @@ TABLE = {
     "pipelines/classify.py": [
         ("the second text is taken for a part of the first", '{"segments": segments[None]}', "{}"),
     ],
+    "pipelines/images.py": [
+        ("pixels are shifted before they are scaled", "(pixels * scale - mean) / np.array(std)", "(pixels - mean) * scale / np.array(std)"),
+        ("a picture is resized with its axes exchanged", "image.resize((width, height), how)", "image.rotate(90).resize((width, height), how)"),
+        ("a photograph stays turned", ".exif_transpose(_opened(images, picture))", ".scale(_opened(images, picture), 1)"),
+        ("the filter that a folder names is not taken", 'state.get("resample", 2))\n\n', "2)\n\n"),
+        ("the mean is taken where none is to be", 'normal = state.get("do_normalize", True)', "normal = True"),
+    ],
     "pipelines/tag.py": [
         ("tokens of the frame are tagged", "np.flatnonzero(~np.isin(ids, framing))", "np.arange(len(ids))"),
         ("no token goes on with a word", "encoding.words[1:] == encoding.words[:-1]", "encoding.words[1:] < 0"),
@@ -43,7 +50,7 @@ TABLE = {
     "pipelines/load.py": [
         ("a model is handed to a pipeline for another task", "if kind in pipeline.tasks]", "if True]"),
         ("a run made of a folder reads sources without their frame",
-         'body.published, body.generation = meta["published"], meta.get("generation", {})', "pass"),
+         'body.published = meta["published"]', "pass"),
         ("a model with more ids than its tokenizer is refused", 'load_tokenizer(folder, published["vocab_size"])', "load_tokenizer(folder, None)"),
     ],
     "viz/loss_curve.py": [

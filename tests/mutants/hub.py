@@ -27,7 +27,7 @@ TABLE = {
         ("what is not read is not said", "    if left:", "    if False:"),
         ("float64 is read as float32", "dtype = np.float64 if", "dtype = np.float32 if"),
         ("a branch of low rank is called a name that is missing", "    if adapted:", "    if False:"),
-        ("how texts are generated is lost", 'getattr(body, "generation", None)', "None"),
+        ("how texts are generated is lost", 'getattr(body, name, {}) for', "{} for"),
         ("a task is read as any body", "issubclass(family.body, kind)", "True"),
     ],
     "hub/albert.py": [

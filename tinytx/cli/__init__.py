@@ -20,6 +20,7 @@ COMMANDS = {
     "sample": "let a trained GPT write",
     "translate": "let a trained Transformer translate",
     "fill": "let a trained BERT fill in hidden words",
+    "classify": "let a trained classifier tell what class texts or pictures have",
     "embeddings": "a trained model's words: files for a projector, nearest words, a map",
     "explain": "one example's way through a trained model: ids, masks, loss, decoding",
     "convert": "a run to a folder that transformers loads, or such a folder to a run",

@@ -16,7 +16,7 @@ from tinytx.hub.albert import ALBERT
 from tinytx.hub.bart import BART, MARIAN
 from tinytx.hub.bert import BERT
 from tinytx.hub.family import Head
-from tinytx.hub.folder import CONFIG, read_config, read_generation, read_tensors, write_folder
+from tinytx.hub.folder import CONFIG, FURTHER, read_config, read_further, read_tensors, write_folder
 from tinytx.hub.gpt import GPT1, GPT2
 from tinytx.hub.llama import GLM, LLAMA, MISTRAL, MIXTRAL, PHI3, QWEN2
 from tinytx.hub.modernbert import MODERNBERT
@@ -85,7 +85,9 @@ def load(folder, *, dtype=None, kind=None):
         warnings.warn(f"load: {folder} also holds {counted(len(left), 'tensor')} that a {type(model).__name__} of it does not "
                       f"have, and that are not read: {said}", stacklevel=2)  # fmt: skip
     body = getattr(model, "body", model)
-    body.published, body.generation = published, read_generation(folder)
+    body.published = published
+    for name, file in FURTHER.items():
+        setattr(body, name, read_further(folder, file))
     return model
 
 
@@ -102,7 +104,8 @@ def save(model, folder):
     Returns
     -------
     list of Path
-        What was written: model.safetensors, config.json and, if the model was read with one, generation_config.json.
+        What was written: model.safetensors, config.json and, if the model was read with them, generation_config.json and
+        preprocessor_config.json.
 
     Raises
     ------
@@ -130,7 +133,7 @@ def save(model, folder):
     config |= head.keys(model, kept) | {"architectures": [name], "dtype": dtype}
     if "torch_dtype" in config:
         config["torch_dtype"] = dtype
-    return write_folder(folder, config, arrays, getattr(body, "generation", None))
+    return write_folder(folder, config, arrays, {file: getattr(body, name, {}) for name, file in FURTHER.items()})
 
 
 def _kind_of(folder, published, kind):

@@ -6,6 +6,7 @@
     model.safetensors                 all tensors; or, of a large model,
     model.safetensors.index.json      which file holds which tensor: {"weight_map": {name: "model-00001-of-00002.safetensors"}}
     generation_config.json            may be missing: how texts are generated
+    preprocessor_config.json          of a model of images: what is done with a picture before the model
 
 A folder may come from an untrusted source. Nothing in it is run or unpickled, and nothing is fetched. The `safetensors`
 library checks the lengths and offsets that a file states; then a tensor is a view of the file, which is read where it is
@@ -24,7 +25,7 @@ from tinytx.extras import require
 from tinytx.files import FileError, as_file_error, atomic_write, check_regular, read_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-GENERATION = "generation_config.json"
+FURTHER = {"generation": "generation_config.json", "preprocessor": "preprocessor_config.json"}  # files that may be missing
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "C64": "<c8", "BOOL": "?", "I64": "<i8", "I32": "<i4",
     "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
@@ -90,9 +91,9 @@ def read_config(folder):
     return read_json(path)
 
 
-def read_generation(folder):
-    """Return what a folder's ``generation_config.json`` holds, {} if there is none; raise FileError if it is no JSON object."""
-    path = Path(folder) / GENERATION
+def read_further(folder, name):
+    """Return what a further file of a folder holds, {} if there is none; raise FileError if it is no JSON object."""
+    path = Path(folder) / name
     return read_json(path) if path.exists() else {}
 
 
@@ -184,8 +185,8 @@ def _what_to_put(folder):
     )
 
 
-def write_folder(folder, config, arrays, generation=None):
-    """Write ``config.json``, ``model.safetensors`` and, if it is given, ``generation_config.json``, each atomically; the folder is made if it is missing.
+def write_folder(folder, config, arrays, further=None):
+    """Write ``config.json``, ``model.safetensors`` and further files of JSON, each atomically; the folder is made if it is missing.
 
     If the folder held a model in several files, these are removed once the new file is there, as transformers does.
 
@@ -196,8 +197,8 @@ def write_folder(folder, config, arrays, generation=None):
         A JSON object.
     arrays : dict of str to array
         Any strides: the library writes wrong values, without a word, of an array that is not C-contiguous.
-    generation : dict, optional
-        A JSON object.
+    further : dict of str to dict, optional
+        A JSON object by the name of its file; an empty one is not written.
 
     Returns
     -------
@@ -213,7 +214,7 @@ def write_folder(folder, config, arrays, generation=None):
     """
     save = require("safetensors.numpy", "hub", "writing .safetensors files").save
     folder = Path(folder)
-    objects = {CONFIG: config} | ({GENERATION: generation} if generation else {})
+    objects = {CONFIG: config} | {name: each for name, each in (further or {}).items() if each}
     data = save({name: _plain(array) for name, array in arrays.items()}, metadata={"format": "pt"})
     texts = {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in objects.items()}
     files = {WEIGHTS: data} | {name: text.encode() for name, text in texts.items()}

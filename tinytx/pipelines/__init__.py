@@ -1,4 +1,4 @@
-"""Uses of a trained model: text in, text out, one file for each use.
+"""Uses of a trained model: a text or a picture in, an answer out, one file for each use.
 
 A pipeline holds a model and its tokenizers: `load_run` makes it of a folder, and its class of any model of yours that is
 called in the same way. `pipeline` gives all of them the shape that users of Hugging Face's ``transformers`` know.
@@ -8,6 +8,7 @@ from tinytx.pipelines.answering import Answerer
 from tinytx.pipelines.classify import Classifier
 from tinytx.pipelines.explain import explain
 from tinytx.pipelines.fill import Filler
+from tinytx.pipelines.images import ImageClassifier, Preparation
 from tinytx.pipelines.load import load_run
 from tinytx.pipelines.pipeline import pipeline
 from tinytx.pipelines.tag import Tagger
@@ -18,6 +19,8 @@ __all__ = [
     "Answerer",
     "Classifier",
     "Filler",
+    "ImageClassifier",
+    "Preparation",
     "Tagger",
     "Translator",
     "Writer",

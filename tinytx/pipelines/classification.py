@@ -93,29 +93,48 @@ class TextClassification(Pipeline):
         TypeError, ValueError
             If a text is longer than the model reads, or there is no such function.
         """
-        several, name = isinstance(inputs, list | tuple), function_to_apply or self._default_function()
-        if name not in FUNCTIONS:
-            raise ValueError(f"TextClassification: function_to_apply is {name!r:.80}, expected one of {', '.join(FUNCTIONS)}")
+        several, ranked = isinstance(inputs, list | tuple), ranking("TextClassification", self.uses, function_to_apply)
         labels, n = self.uses.labels, 1 if top_k == "one" else top_k
         n = len(labels) if n is None else check_whole("TextClassification", "top_k", n, remedy=", or None for all classes")
 
         def answer(text):
             pair = (text["text"], text.get("text_pair")) if isinstance(text, dict) else (text,)
-            scores = FUNCTIONS[name](self.uses.logits(*pair))  # (n_classes,)
-            best = np.argsort(-scores, kind="stable")[:n]
-            ranked = [{"label": labels[i], "score": float(scores[i])} for i in best]
-            return ranked[0] if top_k == "one" else ranked
+            best = ranked(self.uses.logits(*pair))[:n]
+            return best[0] if top_k == "one" else best
 
         said = self._each(inputs, lambda texts: [answer(text) for text in texts])
         return said if several or top_k != "one" else [said]
 
-    def _default_function(self):
-        published = getattr(self.uses.model.body, "published", {})
-        kinds = {"multi_label_classification": "sigmoid", "regression": "none", "single_label_classification": "softmax"}
-        return kinds.get(published.get("problem_type"), "softmax" if len(self.uses.labels) > 1 else "sigmoid")
-
 
 FUNCTIONS = {"softmax": lambda x: ops.softmax(x)[0], "sigmoid": lambda x: (1 + np.tanh(x / 2)) / 2, "none": lambda x: x}
+
+
+def ranking(place, uses, asked=None):
+    """Return the function from a classifier's logits (n_classes,) to dict with ``label`` and ``score``, the likeliest first.
+
+    Parameters
+    ----------
+    place : str
+        For messages.
+    uses : Classifier or ImageClassifier
+    asked : str, optional
+        Of `FUNCTIONS`. By default what config.json's "problem_type" says; else softmax, or sigmoid for a model of one class.
+
+    Raises
+    ------
+    ValueError
+        If there is no such function.
+    """
+    published = getattr(uses.model.body, "published", {})
+    kinds = {"multi_label_classification": "sigmoid", "regression": "none", "single_label_classification": "softmax"}
+    default = kinds.get(published.get("problem_type"), "softmax" if len(uses.labels) > 1 else "sigmoid")
+    score = FUNCTIONS[check_choice(place, "function_to_apply", asked or default, FUNCTIONS)]
+
+    def ranked(logits):
+        scores = score(logits)
+        return [{"label": uses.labels[i], "score": float(scores[i])} for i in np.argsort(-scores, kind="stable")]
+
+    return ranked
 
 
 class TokenClassification(Pipeline):

@@ -76,7 +76,7 @@ def _adopt(source, target):
     """Write the model of a folder of Hugging Face's form as a run; see `convert`."""
     model, tokenizers = hub.load(source), {}
     body = getattr(model, "body", model)
-    kept = {"published": body.published, "generation": body.generation}
+    kept = {"published": body.published} | {name: getattr(body, name) for name in hub.FURTHER}
     try:
         tokenizers = {name: tokenizer.to_dict() for name, tokenizer in tokenizers_of(source, body.published).items()}
         note = "" if tokenizers else "it reads no words"

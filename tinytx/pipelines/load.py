@@ -11,6 +11,7 @@ from tinytx.wording import command, counted
 
 USE = {  # task -> command
     "hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate", "unified_words": "translate",
+    "text_classes": "classify", "text_classes_next_token": "classify", "image_classes": "classify",
 }  # fmt: skip
 
 TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")  # names in a checkpoint
@@ -55,18 +56,21 @@ def load_run(folder, *pipelines, own=None):
 
 
 def remember(model, meta):
-    """Give a run's model what `tinytx.pipelines.convert` kept of a folder of Hugging Face; return whether it was one."""
+    """Give a run's model what it keeps of a folder of Hugging Face; return whether `tinytx.pipelines.convert` made it of one."""
     body, held = getattr(model, "body", model), isinstance(meta.get("published"), dict)
     if held:
-        body.published, body.generation = meta["published"], meta.get("generation", {})
+        body.published = meta["published"]
+    for name in hub.FURTHER:
+        setattr(body, name, meta.get(name, {}))
     return held
 
 
 def _published(folder, model):
     """Return what a run's checkpoint would say of a model of Hugging Face: its tokenizer, its labels, its kind."""
-    published = getattr(model, "body", model).published
+    body = getattr(model, "body", model)
     task = next((name for name, cls in TASKS.items() if cls is type(model)), None)
-    return tokenizers_of(folder, published) | {"published": published, "task": task, "model": published.get("model_type")}
+    said = {"published": body.published, "preprocessor": body.preprocessor}
+    return tokenizers_of(folder, body.published) | said | {"task": task, "model": body.published.get("model_type")}
 
 
 def tokenizers_of(folder, published):

@@ -8,10 +8,11 @@ fill-mask                    `tinytx.tasks.HiddenWords`          [{score, token,
 text-classification          `tinytx.tasks.TextClasses`          {label, score}
 token-classification         `tinytx.tasks.Tags`                 [{entity, score, index, word, start, end}, ...]
 question-answering           `tinytx.tasks.Spans`                {score, start, end, answer}
+image-classification         `tinytx.tasks.ImageClasses`         [{label, score}, ...]
 translation, summarization   `tinytx.tasks.SequenceToSequence`   {translation_text}, {summary_text}
 ===========================  ==================================  ===============================================
 
-A pipeline takes a text and returns its answer, or a list of texts and returns the list of their answers. (One
+A pipeline takes a text (or a picture) and returns its answer, or a list of them and returns the list of their answers. (One
 exception is an old one: for a single text, text-classification returns a list with its answer.)
 
 Generated texts show no special tokens. One thing differs from transformers: the name of a special token in a text is
@@ -21,6 +22,7 @@ text, but for ``[MASK]`` or ``<mask>`` in fill-mask.
 from tinytx.pipelines.answering import QuestionAnswering
 from tinytx.pipelines.classification import FillMask, TextClassification, TokenClassification
 from tinytx.pipelines.generation import Summarization, TextGeneration, Translation
+from tinytx.pipelines.images import ImageClassification
 from tinytx.pipelines.load import load_run
 
 PIPELINES = {
@@ -29,6 +31,7 @@ PIPELINES = {
     "text-classification": TextClassification,
     "token-classification": TokenClassification,
     "question-answering": QuestionAnswering,
+    "image-classification": ImageClassification,
     "translation": Translation,
     "summarization": Summarization,
 }

@@ -13,6 +13,10 @@ from tinytx.wording import command, counted
 
 FROM_DATA = ("image_size", "n_channels", "n_classes")  # settings of model and task that the data decides
 SHADES = " .:-=+*#%@"
+PICTURES = {  # what is done with other pictures, whose white is 255, as preprocessor_config.json says it
+    "do_resize": True, "resample": 2, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": False,
+    "image_processor_type": "ViTImageProcessor",
+}  # fmt: skip
 
 
 class ImageSettings(Settings):
@@ -50,6 +54,7 @@ def prepare(settings, before):
         batch=ImageBatches(images, labels, batch_size=settings.batch_size, seed=settings.seed, shift=settings.shift),
         validation=list(ImageBatches(others, their_labels, batch_size=256, seed=0).epoch()),
         digests={"images": digest(*(str(array.tolist()) for part in parts for array in part))},
+        tokenizers={"preprocessor": PICTURES | {"size": {"height": size["image_size"], "width": size["image_size"]}}},
         lines=[
             f"Images: {settings.images}, {counted(len(images), 'image')} of {size['image_size']} x {size['image_size']} pixels "
             f"in {classes} classes; {len(others):,} of {settings.test} to validate"
@@ -74,7 +79,8 @@ def report(run, prepared, measured, examples, n=3):
     print("".join(f"{f'{said[i]} (it is {labels[i]})':{width}}" for i in wrong).rstrip())
     for lines in zip(*(drawn(images[i]) for i in wrong)):
         print("".join(f"{line:{width}}" for line in lines).rstrip())
-    print(f"\nWhere it looks: python examples/digit_attention.py {run.folder} {run.settings.test}\n")
+    print(f"\nWhere it looks: python examples/digit_attention.py {run.folder} {run.settings.test}")
+    print(f"A picture of yours, white on black: {command('classify', run.folder, 'FILE.png')}\n")
     return [command("profile", run.folder), command(*"train digits --images FILE --test FILE --shift 1 --steps 2000".split())]
 
 

@@ -97,6 +97,7 @@ def report(run, prepared, measured, examples, n=4):
         print(f"{CLASSES[logits.argmax()]:8} (it is {CLASSES[label]}): {text.strip()}")
     print(f'\nIn Python: tinytx.pipeline("text-classification", model={str(run.folder)!r})("a fine film")\n')
     return [
+        command("classify", run.folder, "a fine film"),
         command("profile", run.folder),
         command(*"train reviews --positive FILE --negative FILE --pooling concat".split()),
     ]
