@@ -74,6 +74,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "digits": ("--images --test", "pictures", TINY_VIT),
     "simple_digits": ("--images --test", "pictures", TINY_VIT),
     "reviews": ("--positive --negative", "tales", TINY_BERT),
+    "elmo": ("--tagged", "tagged_file", TINY_BERT.replace("--n-heads 2 ", "").replace("--max-len 8", "--probe-steps 9")),
     "tags": ("--tagged", "tagged_file", TINY_BERT.replace("--max-len 8", "--max-len 12")),
     "albert": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--d-embedding 8 --max-len 16 --vocab-size 60")),
     "roberta": ("--data", "tales", TINY_BERT.replace("--max-len 8", "--max-len 24 --vocab-size 280")),

@@ -83,6 +83,7 @@ NEAREST = {
     "recipes/recurrent_seq2seq.py": ["recipes/test_train_recurrent_seq2seq.py"],
     "recipes/unilm.py": ["recipes/test_train_unilm.py"],
     "recipes/t5_text.py": ["recipes/test_train_noised.py"],
+    "recipes/elmo.py": ["recipes/test_train_elmo.py"],
     "recipes/nplm.py": ["recipes/test_train_nplm.py"],
     "recipes/texts.py": ["recipes/test_train_nplm.py", "recipes/test_train_gpt.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],

@@ -67,6 +67,13 @@ TABLE = {
         ("the shares of rows may be above 1", "if shares[2] < 0:", "if False:"),
         ("every row is read from sequence to sequence", '"shares": shares}', '"shares": (0, 0, 1)}'),
     ],
+    "recipes/elmo.py": [
+        ("the language model reads what is held out", "batches = LabelledBatches(*zip(*train)", "batches = LabelledBatches(*zip(*train, *held_out)"),
+        ("tags are learned from what is held out", "for rows in (train[: settings.labelled], held_out)", "for rows in (held_out, held_out)"),
+        ("a sense is a tag, whatever the word", "np.unique(ids[several] * n_tags + tags[several],", "np.unique(tags[several],"),
+        ("all words are ambiguous", "float(found[asked].mean())", "float(found.mean())"),
+        ("each layer is the token's", "body(ids)[:, :, n : n + 1]", "body(ids)[:, :, :1]"),
+    ],
     "recipes/nplm.py": [
         ("the vocabulary knows what is held out", "from_texts([train]", "from_texts([train, validation]"),
         ("trigrams are counted in the text that they guess", "ngram_loss(text.train,", "ngram_loss(text.validation,"),
@@ -82,7 +89,7 @@ TABLE = {
         ("labels are shifted by the frame", "np.array([IGNORE_INDEX, *labels[: len(row) - 2], IGNORE_INDEX])",
          "np.array([*labels[: len(row) - 2], IGNORE_INDEX, IGNORE_INDEX])"),
         ("every piece of a word is asked", "*[IGNORE_INDEX] * len(pieces)]", "*[tags.index(tag)] * len(pieces)]"),
-        ("the held-out sentences are counted", "for ids, labels in rows[0]:", "for ids, labels in rows[0] + rows[1]:"),
+        ("the held-out sentences are counted", "counts_of(rows[0],", "counts_of(rows[0] + rows[1],"),
         ("an unknown word has the first tag", "counts + counts.sum(axis=0) / (counts.sum() + 1)", "counts"),
         ("a word has several tags if it occurs several times", "(counts[ids] > 0).sum(axis=-1) > 1", "counts[ids].sum(axis=-1) > 1"),
     ],

@@ -6,6 +6,9 @@ TABLE = {
         ("sums of squares begin with 0", "np.ones_like(table)", "1e-30 * np.ones_like(table)"),
         ("the last part is left out", "range(0, len(order), CHUNK)", "range(0, len(order) - CHUNK, CHUNK)"),
     ],
+    "training/probe.py": [
+        ("the mix is not learned", "AdamW(probe, lr", "AdamW(probe.head, lr"),
+    ],
     "training/word2vec.py": [
         ("a window goes on into the sentence after", "t < reach and ids[high + 1] != NONE", "t < reach"),
         ("every window is as wide as it can be", "reach = 1 + (np.int64(hash_row(key, np.uint64(t))) * window >> 32)", "reach = window"),

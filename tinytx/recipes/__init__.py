@@ -13,6 +13,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "mixtral": "the same with experts, of which each character uses two",
     "few_shot": "a GPT that learns a rule from examples in its context",
     "char_rnn": "a recurrent net that says the next character",
+    "elmo": "recurrent nets in both directions whose layers tell tags",
     "nplm": "a network that reads four words and says the next",
     "recurrent_seq2seq": "recurrent nets with attention that write dates in ISO form",
     "transformer": "an encoder-decoder that writes dates in ISO form",

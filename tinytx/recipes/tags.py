@@ -51,8 +51,8 @@ class Kept(NamedTuple):
     held_out: list
 
 
-def prepare(settings, before):
-    """Return what is `Prepared`: sentences with a tag for each word, of which a part is held out."""
+def tagged_parts(settings):
+    """Return the sentences to train on, and those that are held out, as `TaggedSettings` say."""
     sentences = read_tagged(settings.tagged) if settings.tagged else tagged_sentences(settings.sentences, settings.seed)
     if settings.valid:
         train, held_out = sentences, read_tagged(settings.valid)
@@ -61,24 +61,32 @@ def prepare(settings, before):
         train, held_out = ([s for i, s in enumerate(sentences) if (i % every == every - 1) == part] for part in (False, True))
     if not held_out:
         raise ValueError(f"--held-out is {settings.held_out}, of {counted(len(sentences), 'sentence')} none is held out: give a smaller one")
+    return train, held_out
+
+
+def vocabulary(train, settings):
+    """Return the tokenizer of the words of sentences."""
+    options = {"special": BERT_SPECIAL, "min_count": settings.min_count}
+    return WordTokenizer.from_texts([" ".join(word for word, _ in s) for s in train], settings.max_words, **options)
+
+
+def prepare(settings, before):
+    """Return what is `Prepared`: sentences with a tag for each word, of which a part is held out."""
+    train, held_out = tagged_parts(settings)
     if before:
         tokenizer, tags = Tagger.of(before.model, before.meta, before.folder)[1:]
     else:
-        texts, options = [" ".join(word for word, _ in s) for s in train], {"special": BERT_SPECIAL, "min_count": settings.min_count}
-        tokenizer = WordTokenizer.from_texts(texts, settings.max_words, **options)
-        tags = sorted({tag for sentence in train for _, tag in sentence})
+        tokenizer, tags = vocabulary(train, settings), sorted({tag for sentence in train for _, tag in sentence})
     new = sorted({tag for s in (*train, *held_out) for _, tag in s} - set(tags))
     if new:
         raise ValueError(f"the tags {', '.join(new):.80} occur where the model is judged, and it has not learned them: it has {tags}")
 
-    rows = [[_row(sentence, tokenizer, tags, settings.max_len) for sentence in part] for part in (train, held_out)]
+    rows = [[tagged_row(sentence, tokenizer, tags, settings.max_len) for sentence in part] for part in (train, held_out)]
     batches = [
         LabelledBatches(*zip(*part), batch_size=size, pad_id=tokenizer.pad_id, seed=settings.seed)
         for part, size in zip(rows, (settings.batch_size, 64))
     ]
-    counts = np.zeros((tokenizer.vocab_size, len(tags)), np.int64)
-    for ids, labels in rows[0]:
-        np.add.at(counts, (ids[labels >= 0], labels[labels >= 0]), 1)
+    counts = counts_of(rows[0], tokenizer.vocab_size, len(tags))
     words = {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id, "n_segments": 0}
     source = settings.tagged or "generated"
     return Prepared(
@@ -86,7 +94,7 @@ def prepare(settings, before):
         task_settings=settings.fields_of(TagSettings) | {"n_classes": len(tags)},
         batch=batches[0],
         validation=list(batches[1].epoch()),
-        digests={"sentences": digest(*(f"{word}\t{tag}\n" for s in (*train, [], *held_out) for word, tag in [*s, ("", "")]))},
+        digests={"sentences": sentences_digest(train, held_out)},
         tokenizers={"tokenizer": tokenizer.to_dict(), "labels": tags},
         lines=[
             f"Sentences: {source}, {len(train):,} to train on, {len(held_out):,} to validate; "
@@ -96,7 +104,20 @@ def prepare(settings, before):
     )
 
 
-def _row(sentence, tokenizer, tags, max_len):
+def sentences_digest(train, held_out):
+    """Return the digest of sentences and their tags."""
+    return digest(*(f"{word}\t{tag}\n" for s in (*train, [], *held_out) for word, tag in [*s, ("", "")]))
+
+
+def counts_of(rows, vocab_size, n_tags):
+    """Return how often each word has each tag (V, n_tags), in rows of ids and labels."""
+    counts = np.zeros((vocab_size, n_tags), np.int64)
+    for ids, labels in rows:
+        np.add.at(counts, (ids[labels >= 0], labels[labels >= 0]), 1)
+    return counts
+
+
+def tagged_row(sentence, tokenizer, tags, max_len=None):
     """Return ids and labels (n,) of a sentence in its frame: each word's first piece has its tag, all else -100."""
     ids, labels = [], []
     for word, tag in sentence:

@@ -6,6 +6,7 @@ from tinytx.training.glove import descend_pairs
 from tinytx.training.loop import fit
 from tinytx.training.optimizers import LAMB, SGD, Adam, AdamW, Averaged, Lookahead, Optimizer, RAdam, Ranger
 from tinytx.training.optimizers.groups import by_depth, freeze, layerwise, thaw
+from tinytx.training.probe import Probe, fitted_probe
 from tinytx.training.schedules import SlantedTriangular, WarmupCosine, WarmupInverseSqrt
 from tinytx.training.trainer import NotFiniteError, Trainer
 from tinytx.training.word2vec import WordExamples, descend_words
@@ -18,6 +19,7 @@ __all__ = [
     "Lookahead",
     "NotFiniteError",
     "Optimizer",
+    "Probe",
     "RAdam",
     "Ranger",
     "SGD",
@@ -31,6 +33,7 @@ __all__ = [
     "descend_pairs",
     "descend_words",
     "fit",
+    "fitted_probe",
     "freeze",
     "layerwise",
     "load_checkpoint",
