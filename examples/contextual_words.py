@@ -73,7 +73,7 @@ def word_vectors(texts, tokenizer, epochs, seed):
 
 def translator(pairs, tokenizer, table, steps, seed, threads):
     """Return the body of an encoder-decoder that has learned pairs of texts; its table of the source is frozen."""
-    target = WordTokenizer.from_texts([text for _, text in pairs], 10_000, special=BERT_SPECIAL)
+    target = WordTokenizer.from_texts([text for _, text in pairs], 10_000, special=BERT_SPECIAL, lower=True)
     frame = {"cls_id": tokenizer.cls_id, "sep_id": tokenizer.sep_id}
     rows = [[framed(side.encode(text), **frame)[0] for side, text in zip((tokenizer, target), pair)] for pair in pairs]
     rows = [pair for pair in rows if max(map(len, pair)) <= LONGEST]
@@ -120,13 +120,17 @@ def main():
     kept, body = prepared.kept, trainer.model.body
     texts = [" ".join(word for word, _ in sentence) for sentence in kept.sentences]
     pairs = real or [(text, " ".join(translated(sentence))) for text, sentence in zip(texts, kept.sentences)]
-    table = word_vectors(texts + [source for source, _ in real], kept.tokenizer, 1 if arguments.quick else 5, seed)
-    encoder = translator(pairs, kept.tokenizer, table, steps * 3 // 2, seed, threads)
+    tokenizer, number = kept.tokenizer, np.arange(kept.tokenizer.vocab_size)  # the number of each of ELMo's words
+    if real:
+        tokenizer = WordTokenizer.from_texts([text for text, _ in real] + texts, 10_000, special=BERT_SPECIAL, lower=True)
+        number = np.concatenate([number[: len(BERT_SPECIAL)], tokenizer.encode(" ".join(kept.tokenizer.words))])
+    table = word_vectors(texts + [text for text, _ in real], tokenizer, 1 if arguments.quick else 5, seed)
+    encoder = translator(pairs, tokenizer, table, steps * 3 // 2, seed, threads)
     print("vectors              width       tags   ambiguous   senses")
-    print_row("word2vec", lambda ids: table[ids][:, :, None], kept)
+    print_row("word2vec", lambda ids: table[number[ids]][:, :, None], kept)
     for name, read in layers_of(body).items():
         probe = print_row(f"ELMo, {name}", read, kept)
-    print_row("word2vec and CoVe", lambda ids: cove(encoder, ids), kept)
+    print_row("word2vec and CoVe", lambda ids: cove(encoder, number[ids]), kept)
     print(f"Shares of ELMo's layers in the mix for senses: {', '.join(f'{share:.2f}' for share in probe.shares)}")
 
 

@@ -46,7 +46,7 @@ def test_a_translators_vectors_are_those_of_the_words_and_of_the_sentence(exampl
 def test_the_table(example, tmp_path, monkeypatch, capsys):
     """With real pairs; CI runs it without."""
     pairs = tmp_path / "pairs.tsv"
-    pairs.write_text("they walk .\tils marchent .\nthe walk .\tla marche .\n")
+    pairs.write_text("They walk home .\tils marchent .\nthe walk .\tla marche .\n")
     monkeypatch.setattr(sys, "argv", ["x", "--quick", "--threads", "1", "--pairs", str(pairs)])
     example.main()
     head, *rows, last = capsys.readouterr().out.splitlines()

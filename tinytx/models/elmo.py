@@ -61,8 +61,12 @@ class Elmo(Layer):
     Examples
     --------
     >>> body = Elmo(ElmoConfig(vocab_size=65), rng=np.random.default_rng(0))
-    >>> body(np.ones((2, 5), int)).shape
+    >>> layers = body(np.ones((2, 5), int))
+    >>> layers.shape
     (2, 5, 3, 128)
+    >>> from tinytx.layers import ScalarMix
+    >>> ScalarMix(3)(layers).shape  # what another task reads, with shares that it learns
+    (2, 5, 128)
     """
 
     def __init__(self, config, *, rng, dtype=np.float32):
