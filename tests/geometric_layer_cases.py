@@ -55,9 +55,9 @@ def attention(make):
 
 
 def feed_forward(make):
-    b, t, c, inner = make.sizes(4)
+    b, t, c = make.sizes(3)
     inputs = {"x": make.array(b, t, 16 * c, scale=0.5), "reference": make.array(b)}
-    return LayerCase(make, lambda dtype: drawn(GeometricFeedForward, c, inner, dtype=dtype), inputs, reach=0.01)
+    return LayerCase(make, lambda dtype: drawn(GeometricFeedForward, c, 1, dtype=dtype), inputs, reach=0.01)
 
 
 def block(make):

@@ -18,11 +18,11 @@ itself a multivector u, a product of planes (reflections); it moves whatever kin
 
     x -> u x u^-1,   or u x^ u^-1 for an odd number of reflections,      (2)
 
-where x^ is x with the signs of its odd grades changed. Rotations and translations are even. The blades without e0 are
-never reached from those with e0, and do not see translations.
+where x^ is x with the signs of its odd grades changed. Rotations and translations are even. A translation changes only the
+numbers of blades that contain e0, so the other eight say what something is like, and not where it is.
 
-This module makes the tables of the algebra from (1). A vector of width 16 C, as layers pass it on, is C multivectors one
-behind the other, its *channels*.
+This module makes the tables of the algebra from (1). A vector of width 16 C, as layers pass it on, holds C multivectors side
+by side, its *channels*.
 """
 
 from itertools import combinations
