@@ -8,7 +8,8 @@ from tinytx.models import AwdLSTM, AwdLSTMConfig
 from tinytx.state import State
 from tinytx.tasks import NextToken, TextClasses
 from tinytx.testing import batch_check, leak_check
-from tinytx.training import load_checkpoint, save_checkpoint
+from tinytx.training import SGD, Trainer, load_checkpoint, save_checkpoint
+from tinytx.training.optimizers.groups import by_depth, layerwise
 
 DROPOUTS = ("word_dropout", "input_dropout", "hidden_dropout", "dropout", "weight_drop")
 OFF = dict.fromkeys((*DROPOUTS, "alpha", "beta"), 0.0)
@@ -71,6 +72,24 @@ def test_another_task_asks_it():
     assert task.loss(ids, labels, tape=tape) > task.loss(ids, labels)
     task.loss_backward(tape)
     tape.check_empty()
+
+
+def test_fine_tuning_thaws_it_from_the_head_down(tmp_path):
+    """ULMFiT's last stage on the body of its language model: rates fall with depth, and each epoch trains one layer more."""
+    save_checkpoint(tmp_path, task_of())
+    body = load_checkpoint(tmp_path)[0].body
+    task = TextClasses(body, n_classes=2, pad_id=0, pooling="concat", rng=np.random.default_rng(1))
+    assert task.head.classifier.weight.data.shape == (3 * 4, 2)
+    depths = by_depth(task)
+    assert [depth[0].rpartition(".")[0] for depth in depths] == [
+        "head.classifier", *(f"body.recurrent.layers.{n}" for n in (2, 1, 0)), "body.token"
+    ]  # fmt: skip
+    trainer = Trainer(task, SGD(task, 0.1, groups=layerwise(task, factor=2.6, every=1)), threads=1)
+    for epoch in range(5):
+        before = {path: np.copy(parameter.data) for path, parameter in task.named_parameters()}
+        trainer.step(np.array([[3, 5, 2, 0], [4, 1, 7, 9]]), np.array([0, 1]))
+        moved = [any((before[path] != dict(task.named_parameters())[path].data).any() for path in depth) for depth in depths]
+        assert moved == [depth <= epoch for depth in range(5)]
 
 
 def test_later_words_and_other_rows_reach_nothing():

@@ -317,7 +317,7 @@ PROBLEMS = {
     "LayerNorm": lambda m: layer(m.LayerNorm(D), 2, 3, D),
     "LayerNorm twice": lambda m: layer(Twice(m.LayerNorm(D)), 2, 3, D),
     "LearnedPositions": lambda m: layer(m.LearnedPositions(8, D, rng=_rng()), 2, 3, D, start=2),
-    "Embedding word dropout": lambda m: layer(m.Embedding(5, D, word_dropout=0.4, rng=_rng()), x=IDS, seed=3),
+    "Embedding word dropout": lambda m: layer(m.Embedding(6, D, word_dropout=0.4, rng=_rng()), x=IDS, seed=3),
     "LearnedPositions twice": lambda m: layer(Twice(m.LearnedPositions(8, D, rng=_rng())), 2, 3, D),
     "Dropout": lambda m: layer(m.Dropout(0.4), 2, 3, D, seed=1),
     "FeedForward": feed_forward,
