@@ -51,12 +51,14 @@ TINY_UNILM = TINY_TRANSFORMER.replace("--n-encoder-layers 1 --n-decoder-layers 1
     "--label-smoothing 0 ", ""
 ).replace("--no-shared", "--shared")
 TINY_VIT = "--d-model 16 --n-heads 2 --n-layers 1 " + TINY_BERT.partition("--max-len 8 ")[2]
+TINY_AWD = TINY_NPLM.replace("--d-embedding 4", "--d-model 6") + " --weight-drop 0.1 --alpha 1"
 RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
     "mixtral": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 12 --n-experts 3")),
     "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
     "char_rnn": ("--data", "book", TINY_RNN + " --locked --weight-drop 0.1"),
+    "awd_lstm": ("--data", "book", TINY_AWD),
     "nplm": ("--data", "book", TINY_NPLM),
     "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),
     "pointer": ("", "book", TINY_POINTER),

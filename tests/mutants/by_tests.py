@@ -84,6 +84,7 @@ NEAREST = {
     "recipes/unilm.py": ["recipes/test_train_unilm.py"],
     "recipes/t5_text.py": ["recipes/test_train_noised.py"],
     "recipes/elmo.py": ["recipes/test_train_elmo.py"],
+    "recipes/awd_lstm.py": ["recipes/test_train_awd_lstm.py"],
     "recipes/nplm.py": ["recipes/test_train_nplm.py"],
     "recipes/texts.py": ["recipes/test_train_nplm.py", "recipes/test_train_gpt.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],

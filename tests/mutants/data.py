@@ -74,6 +74,10 @@ TABLE = {
         ("all words are ambiguous", "float(found[asked].mean())", "float(found.mean())"),
         ("each layer is the token's", "body(ids)[:, :, n : n + 1]", "body(ids)[:, :, :1]"),
     ],
+    "recipes/awd_lstm.py": [
+        ("a rate is scaled as the next step", "n=step + 1)[-1]", "n=step + 2)[-1]"),
+        ("rates are not scaled", "rate_scale=rate_scale if settings.vary else None,", ""),
+    ],
     "recipes/nplm.py": [
         ("the vocabulary knows what is held out", "from_texts([train]", "from_texts([train, validation]"),
         ("trigrams are counted in the text that they guess", "ngram_loss(text.train,", "ngram_loss(text.validation,"),

@@ -15,6 +15,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "char_rnn": "a recurrent net that says the next character",
     "elmo": "recurrent nets in both directions whose layers tell tags",
     "nplm": "a network that reads four words and says the next",
+    "awd_lstm": "a regularised LSTM that says the next word",
     "recurrent_seq2seq": "recurrent nets with attention that write dates in ISO form",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",

@@ -30,17 +30,22 @@ SETTINGS = extended(
 )  # fmt: skip
 
 
-def prepare(settings, before):
-    """Return what is `Prepared`: words of a text, in random rows."""
-    shape = {"max_len": settings.length, "batch_size": settings.batch_size, "seed": settings.seed}
+def vocabulary_of(settings):
+    """Return the function that makes a tokenizer of the frequent words of the text that is trained on."""
 
     def vocabulary(train, validation):
         options = {"min_count": settings.min_count, "lower": settings.lower}
         return WordTokenizer.from_texts([train], special=("<unk>",), **options)
 
+    return vocabulary
+
+
+def prepare(settings, before):
+    """Return what is `Prepared`: words of a text, in random rows."""
+    shape = {"max_len": settings.length, "batch_size": settings.batch_size, "seed": settings.seed}
     return prepare_text(
         settings, before, NPLMConfig, lambda ids, step: random_batch(ids, **shape, step=step),
-        size=settings.length, length=8 * settings.length, vocabulary=vocabulary,
+        size=settings.length, length=8 * settings.length, vocabulary=vocabulary_of(settings),
     )  # fmt: skip
 
 
