@@ -7,6 +7,11 @@ frequent the pieces are after 500 steps; here it begins to read at about step 50
 
 Of the hidden pieces, 42.5 % are guessed right (one seed; perplexity 15.6). One in fifteen belongs to "<unk>", which stands for a
 rare word in this text, and 94 % of these are; of all others, 38.8 %. The most frequent piece, " the", is 2.8 % of them.
+
+Masks drawn anew matter on so small a text, of which a run reads 30 epochs. With ``--static``, the same seed and the same steps,
+the model learns its masks by heart: after 1,000 steps its loss is 1.19 in training and 4.96 in validation, which was best at
+step 750, 4.59; with masks drawn anew 3.74 and 3.81, and validation falls to the end, 2.75. (The paper's static masks are ten
+for each row, in 40 epochs, and cost it little.)
 """
 
 from dataclasses import replace
