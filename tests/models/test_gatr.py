@@ -68,10 +68,20 @@ def test_the_order_of_bodies_is_none():
 
 
 def test_the_reference_is_the_mean_of_the_inputs():
-    """Catches joins without their sign; and a gradient of the input that leaves it out is caught by `test_every_model`."""
+    """Of the numbers e123, in all channels."""
     x = X.copy()
     x.reshape(2, 4, 3, 16)[:, :, 0, BLADES.index((1, 2, 3))] += 1
     np.testing.assert_allclose(MODEL.orientation(x), MODEL.orientation(X) + 1 / 3, rtol=1e-12)
+
+
+def test_the_reference_has_a_gradient():
+    """The inputs act through it on the joins of all blocks: the gradient along the numbers e123 alone, against differences."""
+    h, step, dy, tape = 1e-5, np.zeros(X.shape), NUMBERS.normal(size=(2, 4, 32)), Tape()
+    step[..., BLADES.index((1, 2, 3)) :: 16] = 1
+    MODEL(X, tape)
+    slope = np.sum(MODEL.backward(dy, tape) * step)
+    difference = np.sum(dy * (MODEL(X + h * step) - MODEL(X - h * step))) / (2 * h)
+    assert abs(slope - difference) < 1e-5 * abs(slope) and abs(slope) > 0.01
 
 
 def test_measures_weigh_bodies():
