@@ -290,7 +290,7 @@ def tsne(make, exaggeration=1.0):
     return case
 
 
-LOSSES = ("binary_cross_entropy", "cross_entropy", "glove_loss", "linear_cross_entropy", "kl_divergence", "logistic_rows", "squared_error", "tsne")  # y is a number, and so is its gradient
+LOSSES = ("binary_cross_entropy", "cross_entropy", "glove_loss", "linear_cross_entropy", "kl_divergence", "logistic_rows", "soft_cross_entropy", "squared_error", "tsne")  # y is a number, and so is its gradient
 OPS = recurrent_cases(ops) | geometric_cases(ops) | {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),

@@ -74,6 +74,12 @@ def batch_norm(ops, make, padded=False, population=False):
     return OpCase(ops.batch_norm, backward, arrays, batch=batch, mask=mask, eps=make.choice(0.1, 1e-2, 1e-5))
 
 
+def product_scores(ops, make, scale=None):
+    b, h, t, s, width = make.sizes(5)
+    arrays = {"q": make.array(b, h, t, width), "k": make.array(b, h, s, width)}
+    return OpCase(ops.product_scores, ops.product_scores_backward, arrays, batch=("q", "k"), scale=scale)
+
+
 def address(ops, make):
     """Two rows at least: the softmax of one is 1. Two numbers in a row at least: the cosine of one is 1 or -1."""
     b, h, n, width = make.sizes(4)
@@ -111,6 +117,24 @@ def binary_cross_entropy(ops, make):
     arrays = {"logits": make.array(b, t, bits, scale=2.0)}
     case = OpCase(forward, ops.binary_cross_entropy_backward, arrays, batch=("logits",))
     case.facts = options | {"targets": targets}
+    return case
+
+
+def soft_cross_entropy(ops, make, masked=False):
+    """Rows of shares, some of mass 0, some of another mass than 1; the last one has mass."""
+    b, t, s = make.sizes(3)
+    mask = make.integers(0, 3, (b, t, s)) > 0 if masked else np.ones((b, t, s), bool)
+    mask[-1, -1, -1] = True
+    shares = make.integers(0, 3, (b, t, s)) * mask * (make.integers(0, 2, (b, t, 1)) > 0) / 4
+    shares[-1, -1, -1] = 0.5
+    options = {"mask": mask if masked else None, "count": make.choice(None, 50)}
+
+    def forward(scores):
+        loss, saved = ops.soft_cross_entropy(scores, shares.astype(scores.dtype), **options)
+        return np.asarray(loss, scores.dtype), saved
+
+    case = OpCase(forward, ops.soft_cross_entropy_backward, {"scores": make.array(b, t, s, scale=2.0)}, batch=("scores",))
+    case.facts = options | {"distribution": shares}
     return case
 
 
@@ -161,9 +185,13 @@ def cases(ops):
         "scalar_mix": lambda make: scalar_mix(ops, make),
         "additive_scores": lambda make: additive_scores(ops, make),
         "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),
+        "product_scores": lambda make: product_scores(ops, make),
+        "product_scores scaled": lambda make: product_scores(ops, make, scale=0.7),
         "address": lambda make: address(ops, make),
         "read_memory": lambda make: read_memory(ops, make),
         "write_memory": lambda make: write_memory(ops, make),
         "binary_cross_entropy": lambda make: binary_cross_entropy(ops, make),
+        "soft_cross_entropy": lambda make: soft_cross_entropy(ops, make),
+        "soft_cross_entropy masked": lambda make: soft_cross_entropy(ops, make, masked=True),
         "mlstm padded": lambda make: recurrent(ops, "mlstm", make, padded=True),
     }

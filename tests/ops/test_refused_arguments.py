@@ -69,6 +69,7 @@ CALLS = {
     "lstm": dict(
         x=Q[0], weight_x=W, weight_h=W[:1], bias=W[0], h=X[:, :1], c=X[:, 1:2], mask=np.ones((2, 1), bool), reverse=True
     ),
+    "product_scores": dict(q=Q, k=Q, scale=0.5),
     "additive_scores": dict(q=Q, k=Q, weight=X),
     "address": dict(
         k=np.ones((2, 1, 3)), strength=X[:, :1], gate=X[:, :1], shift=X[:, None], sharpness=X[:, :1], before=np.ones((2, 1, 2)), memory=Q[0]
@@ -89,6 +90,7 @@ CALLS = {
     "linear_cross_entropy": dict(
         x=X, weight=W, targets=[0, 3], ignore_index=-1, label_smoothing=0.1, count=3, chunk=5
     ),
+    "soft_cross_entropy": dict(scores=X, distribution=np.eye(2, 3), mask=np.ones((1, 3), bool), count=3),
     "kl_divergence": dict(logits=X, targets=[0, 2], pad_id=1, label_smoothing=0.1, count=3),
     "logistic_rows": dict(h=X, table=W[:, :3], rows=[[0, 2], [1, -1]], labels=[[1, 0], [0, 0]], count=3),
     "glove_loss": dict(
@@ -134,7 +136,7 @@ WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
-FLOAT_NAMES += ("mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma")
+FLOAT_NAMES += ("mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma", "distribution")
 KINDS = dict.fromkeys((*FLOAT_NAMES, "reference", "origin", "raw", "dropped"), FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration", "alpha", "beta"), NUMBERS)
@@ -221,9 +223,14 @@ RANGES = [
     ("binary_cross_entropy", "ignore_index", (2**63,)),
     ("binary_cross_entropy", "count", (-1,)),
     ("binary_cross_entropy", "targets", ([[0, 2, 0]] * 2, [[0, -2, 0]] * 2, [0, 1, 1], 0)),
+    ("product_scores", "scale", (0, -1, np.nan, np.inf)),
+    ("product_scores", "k", (np.ones((2, 1, 2, 2)), np.ones((2, 2, 3)))),
     ("address", "shift", (np.ones((2, 1, 2)), np.ones((2, 3)), np.ones((2, 2, 3)))),
     ("address", "memory", (np.ones((2, 0, 3)), np.ones((2, 2, 2)))),
     ("address", "before", (np.ones((2, 1, 3)),)),
+    ("soft_cross_entropy", "distribution", (-np.eye(2, 3), np.inf * np.ones((2, 3)), np.full((2, 3), np.nan), np.ones((3, 2)))),
+    ("soft_cross_entropy", "mask", (np.zeros((2, 3), bool), np.ones((3, 2), bool))),
+    ("soft_cross_entropy", "count", (-1,)),
     ("kl_divergence", "pad_id", (-1, 3, 2**63)),
     ("kl_divergence", "label_smoothing", (-0.1, 1)),
     ("kl_divergence", "count", (-1,)),

@@ -64,6 +64,7 @@ BACKWARDS = {
     "cross_entropy": lambda: ops.cross_entropy(np.ones((2, 3)), [0, 1]),
     "glove_loss": lambda: ops.glove_loss(np.ones((2, 3)), np.ones((2, 3)), np.ones(2), np.ones(2), [0, 1], [1, 1], np.ones(2)),
     "linear_cross_entropy": lambda: ops.linear_cross_entropy(np.ones((2, 4)), np.ones((4, 3)), [0, 1]),
+    "soft_cross_entropy": lambda: ops.soft_cross_entropy(np.ones((2, 3)), np.ones((2, 3))),
     "kl_divergence": lambda: ops.kl_divergence(np.ones((2, 3)), [0, 1], pad_id=2),
     "logistic_rows": lambda: ops.logistic_rows(np.ones((2, 3)), np.ones((4, 3)), [[0], [3]], [[1], [0]]),
     "squared_error": lambda: ops.squared_error(np.ones((2, 3)), np.zeros((2, 3))),

@@ -262,6 +262,18 @@ def binary_cross_entropy(case):
     return reference
 
 
+def soft_cross_entropy(case):
+    """PyTorch's cross-entropy takes a distribution as its target, too."""
+    def reference(scores):
+        g, mask = torch.tensor(case.facts["distribution"], dtype=scores.dtype), case.facts["mask"]
+        allowed = torch.tensor(True if mask is None else mask) & (g.sum(-1, keepdim=True) > 0)
+        scores = torch.where(allowed, scores, -1e4).flatten(0, 1)  # e^-1e4 is 0
+        loss = F.cross_entropy(scores, g.flatten(0, 1), reduction="sum")
+        return loss / (case.facts["count"] or (g.sum(-1) > 0).sum())
+
+    return reference
+
+
 ORACLES = GEOMETRIC | {
     "activation_penalty": lambda case: lambda raw, dropped, alpha, beta: (
         alpha * dropped.square().mean((1, 2)) + beta * raw.diff(dim=1).square().mean((1, 2)).nan_to_num()  # NaN: no step
@@ -271,6 +283,7 @@ ORACLES = GEOMETRIC | {
     "read_memory": lambda case: torch.bmm,
     "write_memory": lambda case: write_memory,
     "binary_cross_entropy": binary_cross_entropy,
+    "soft_cross_entropy": soft_cross_entropy,
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
     "layer_norm": lambda case: layer_norm,
@@ -299,6 +312,7 @@ ORACLES = GEOMETRIC | {
     "rnn": recurrent(torch.nn.RNN),
     "gru": recurrent(torch.nn.GRU),
     "lstm": recurrent(torch.nn.LSTM),
+    "product_scores": lambda case: lambda q, k, scale: q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale),
     "additive_scores": lambda case: additive_scores,
     "original_gru": stepwise(original_gru),
     "mlstm": stepwise(mlstm),

@@ -49,6 +49,7 @@ from tinytx.ops.patches import patches, patches_backward
 from tinytx.ops.pool import pool, pool_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_grid, sinusoidal_positions
 from tinytx.ops.prepend import prepend, prepend_backward
+from tinytx.ops.product_scores import product_scores, product_scores_backward
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
 from tinytx.ops.rnn import rnn, rnn_backward
@@ -58,6 +59,7 @@ from tinytx.ops.scalar_mix import scalar_mix, scalar_mix_backward
 from tinytx.ops.scale import scale, scale_backward
 from tinytx.ops.select_rows import select_rows, select_rows_backward
 from tinytx.ops.silu import silu, silu_backward
+from tinytx.ops.soft_cross_entropy import soft_cross_entropy, soft_cross_entropy_backward
 from tinytx.ops.softmax import softmax, softmax_backward
 from tinytx.ops.squared_error import squared_error, squared_error_backward
 from tinytx.ops.tanh import tanh, tanh_backward
@@ -146,6 +148,8 @@ __all__ = [
     "pool_backward",
     "prepend",
     "prepend_backward",
+    "product_scores",
+    "product_scores_backward",
     "read_memory",
     "read_memory_backward",
     "relu",
@@ -169,6 +173,8 @@ __all__ = [
     "silu_backward",
     "sinusoidal_grid",
     "sinusoidal_positions",
+    "soft_cross_entropy",
+    "soft_cross_entropy_backward",
     "softmax",
     "softmax_backward",
     "squared_error",

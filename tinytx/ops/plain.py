@@ -50,6 +50,8 @@ from tinytx.ops.plain_losses import (  # noqa: F401
     linear_cross_entropy_backward,
     logistic_rows,
     logistic_rows_backward,
+    soft_cross_entropy,
+    soft_cross_entropy_backward,
     squared_error,
     squared_error_backward,
     tsne,
@@ -76,6 +78,8 @@ from tinytx.ops.plain_recurrent import (  # noqa: F401
     mlstm_backward,
     original_gru,
     original_gru_backward,
+    product_scores,
+    product_scores_backward,
     rnn,
     rnn_backward,
 )
@@ -231,12 +235,8 @@ def gate_backward(dy, saved):
     return _ACTIVATIONS[activation][1](dy * b, saved), dy * fa  # (2), (3)
 
 
-_ACTIVATIONS = {
-    "gelu": (gelu, gelu_backward),
-    "gelu_tanh": (gelu_tanh, gelu_tanh_backward),
-    "relu": (relu, relu_backward),
-    "silu": (silu, silu_backward),
-}
+_ACTIVATIONS = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backward)}
+_ACTIVATIONS |= {"relu": (relu, relu_backward), "silu": (silu, silu_backward)}
 
 
 # ---------------------------------------------------------------------------------------- rows

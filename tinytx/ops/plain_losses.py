@@ -100,6 +100,23 @@ def kl_divergence_backward(dloss, saved):
     return (p.dtype.type(dloss) * share * (p - q)).reshape(shape)  # (4), (5)
 
 
+def soft_cross_entropy(scores, distribution, mask=None, *, count=None):
+    """Return the mean of - sum_s G_s ln A_s over the rows that have mass."""
+    mass = distribution.sum(axis=-1, keepdims=True)  # M
+    allowed = np.broadcast_to(True if mask is None else mask, scores.shape) & (mass > 0)
+    read = np.where(allowed.any(axis=-1, keepdims=True), np.where(allowed, scores, -np.inf), 0)
+    log_a, a = _log_softmax(read)  # (1)
+    n = max(np.count_nonzero(mass) if count is None else count, 1)
+    loss = -np.sum(distribution * np.where(distribution > 0, log_a, 0)) / n  # (2), (4)
+    return loss, (a.astype(scores.dtype), distribution, mass, n)
+
+
+def soft_cross_entropy_backward(dloss, saved):
+    """Return dscores."""
+    a, distribution, mass, n = saved
+    return a.dtype.type(dloss / n) * (mass * a - distribution)  # (3), (4)
+
+
 def logistic_rows(h, table, rows, labels, *, count=None):
     """Return the mean over vectors of sum_k [ln(1 + e^s_k) - t_k s_k], without the rows that are -1."""
     rows, labels = np.asarray(rows), np.asarray(labels)

@@ -200,6 +200,18 @@ class _Sums:
         self.dbiases = [self.dbiases[0] + dp.sum(axis=0), self.dbiases[1] + dq.sum(axis=0)]
 
 
+def product_scores(q, k, *, scale=None):
+    """Return c q_t . k_s of each query and each key."""
+    c = q.dtype.type(q.shape[-1] ** -0.5 if scale is None else scale)
+    return c * np.einsum("...tk,...sk->...ts", q, k), (q, k, c)  # (1)
+
+
+def product_scores_backward(dy, saved):
+    """Return (dq, dk)."""
+    q, k, c = saved
+    return c * np.einsum("...ts,...sk->...tk", dy, k), c * np.einsum("...ts,...tk->...sk", dy, q)  # (2)
+
+
 def additive_scores(q, k, weight):
     """Return the score of each query (B, H, T, A) with each key (B, G, S, A); weight is (H, A)."""
     keys = k.repeat(q.shape[1] // k.shape[1], axis=1)
