@@ -16,6 +16,8 @@ from tinytx.models import (
     T5,
     Albert,
     AlbertConfig,
+    AlignedTransformer,
+    AlignedTransformerConfig,
     AwdLSTM,
     AwdLSTMConfig,
     Bert,
@@ -48,6 +50,7 @@ from tinytx.models import (
     Word2VecConfig,
 )
 from tinytx.tasks import (
+    AlignedSequenceToSequence,
     Bits,
     Cooccurrences,
     HiddenWords,
@@ -64,6 +67,7 @@ from tinytx.tasks import (
     TextClassesNextToken,
     UnifiedWords,
 )
+from tinytx.tasks.aligned_sequence_to_sequence import link_shares
 
 
 class ModelCase(NamedTuple):
@@ -223,6 +227,14 @@ def transformer(dtype, **options):
     return case(SequenceToSequence, Transformer, config, transformer_cases.batch_of(), dtype)
 
 
+def aligned_transformer(dtype, **options):
+    """Words with one link, with two and without; `stop` and padding have none."""
+    source, target = transformer_cases.batch_of()
+    shares = link_shares([{(1, 0), (2, 1), (6, 1)}, {(0, 2)}, {(4, 0), (0, 1)}], (3, 5, 8), dtype)
+    config = AlignedTransformerConfig(**vars(transformer_cases.config_of(dropout=0.2)) | options)
+    return case(AlignedSequenceToSequence, AlignedTransformer, config, (source, target, shares), dtype, alignment_weight=0.7)
+
+
 def t5(dtype, **options):
     """Padding begins a target, as in T5's own files."""
     small = {"d_model": 6, "n_heads": 2, "d_key": 4, "d_ff": 7, "n_encoder_layers": 2, "n_decoder_layers": 2}
@@ -257,6 +269,10 @@ MODEL_CASES = {
     "gpt": gpt,
     "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),
     "gpt windows": lambda dtype: gpt(dtype, windows="3,all"),
+    "aligned_transformer": aligned_transformer,
+    "aligned_transformer causal, pre": lambda dtype: aligned_transformer(
+        dtype, full_context=False, aligned_layer=1, aligned_head=1, norm_order="pre"
+    ),
     "bert": bert,
     "bert roberta": roberta,
     "bert tutorial": lambda dtype: bert(dtype, "tutorial"),

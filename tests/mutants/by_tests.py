@@ -101,6 +101,11 @@ NEAREST = {
     "data/bodies.py": ["data/test_bodies.py"],
     "recipes/gatr.py": ["recipes/test_train_gatr.py"],
     "layers/geometric.py": ["layers/test_layer_geometric.py", "layers/test_properties_of_layers.py"],
+    **dict.fromkeys(
+        ("models/aligned_transformer.py", "tasks/aligned_sequence_to_sequence.py"), ["models/test_aligned_transformer.py"]
+    ),
+    "data/texts/dictionary.py": ["data/texts/test_dictionary.py"],
+    "metrics/alignment.py": ["metrics/test_alignment.py"],
     "recipes/pointer.py": ["recipes/test_train_pointer.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],
     "data/texts/tagged.py": ["data/texts/test_tagged.py"],

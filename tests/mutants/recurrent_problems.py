@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mutants.problems import MASK, D, F, _draw, _rng, layer, pair
+from mutants.problems import MASK, D, F, _draw, _rng, _sampled, layer, pair
 from tinytx import layers
 from tinytx.layers import ActivationPenalty, DotProduct, Linear
 from tinytx.models import AwdLSTM, AwdLSTMConfig, ElmoConfig, PointerConfig
@@ -12,7 +12,8 @@ from tinytx.ops.mlstm import CELL as MLSTM
 from tinytx.ops.original_gru import CELL as ORIGINAL_GRU
 from tinytx.ops.recurrent import biased_parts
 from tinytx.ops.rnn import CELL as RNN
-from tinytx.tasks import NextToken, Pointers
+from tinytx.tasks import AlignedSequenceToSequence, NextToken, Pointers
+from tinytx.tasks.aligned_sequence_to_sequence import link_shares
 from tinytx.testing.problem import Loss
 
 
@@ -67,6 +68,16 @@ def awd_lstm(m):
     return layer(Loss(NextToken(body)), x=ids, others=[np.roll(ids, -1, axis=1)], seed=3)
 
 
+def aligned_transformer(m):
+    """Both losses, with the full context; the second is large, so that its gradients are."""
+    config = m.AlignedTransformerConfig(7, 7, d_model=4, n_heads=2, d_ff=5, n_encoder_layers=1, n_decoder_layers=1, dropout=0.0)
+    task = AlignedSequenceToSequence.around(m.AlignedTransformer, config, rng=_rng(), dtype=np.float64, settings={"alignment_weight": 2.0})
+    source, target = np.array([[3, 4, 5], [6, 3, 0]]), np.array([[1, 3, 4, 2], [1, 5, 2, 0]])
+    links = link_shares([{(0, 0), (2, 0), (1, 1)}, {(1, 0)}], (2, 3, 3), np.float64)
+    return _sampled(layer(Loss(task), x=source, others=[target, links]))
+
+
+SHARES = np.array([[0.5, 0.25, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.5, 0.0]])
 BITS = np.array([[1, 0, -100], [0, 1, 1]])
 PROBLEMS = {
     "address": address,
@@ -79,6 +90,12 @@ PROBLEMS = {
     "binary_cross_entropy": lambda m: pair(
         lambda x: m.binary_cross_entropy(x, BITS), m.binary_cross_entropy_backward, _draw(2, 3)
     ),
+    "soft_cross_entropy": lambda m: pair(
+        lambda x: m.soft_cross_entropy(x, SHARES, np.arange(4) < 3), m.soft_cross_entropy_backward, _draw(3, 4)
+    ),
+    "product_scores": lambda m: pair(m.product_scores, m.product_scores_backward, _draw(2, 4, 3), _draw(2, 5, 3, seed=1)),
+    "product_scores square": lambda m: pair(m.product_scores, m.product_scores_backward, _draw(2, 3, 3), _draw(2, 3, 3, seed=1)),
+    "AlignedTransformer": aligned_transformer,
     "recurrent lstm": lambda m: along(m, LSTM),
     "recurrent gru": lambda m: along(m, GRU),
     "recurrent original_gru": lambda m: along(m, ORIGINAL_GRU),

@@ -1,7 +1,7 @@
 """From texts and images to batches, in three packages that import nothing from each other, and know arrays but no layers.
 
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`, `small_tasks`; documents:
-  `prose`; sentences with tags: `tagged`; examples in a row: `few_shot`.
+  `prose`; sentences with tags: `tagged`; with links to their translations: `dictionary`; examples in a row: `few_shot`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces`, `tutorial` and `json_tokenizer` are the kinds; `tokenizer_json` is the file of the last;
   `folders` reads and writes Hugging Face's folders; `vocabularies` chooses among kinds; `graphemes` says what a character
@@ -33,6 +33,7 @@ from tinytx.data.images import read_images
 from tinytx.data.reading import DataError, read_text
 from tinytx.data.texts.corpus import builtin_corpus
 from tinytx.data.texts.dates import date_fields, date_pairs
+from tinytx.data.texts.dictionary import Aligned, Dictionary
 from tinytx.data.texts.few_shot import labelled_rows, words_of_rows
 from tinytx.data.texts.pairs import Pairs, read_aligned, read_pairs, split_pairs
 from tinytx.data.texts.prose import documents, sentences
@@ -50,9 +51,11 @@ from tinytx.data.tokenizers.words import WordTokenizer
 from tinytx.data.word_pairs import WordPairs, cooccurrences
 
 __all__ = [
+    "Aligned",
     "BERT_SPECIAL",
     "CharTokenizer",
     "DataError",
+    "Dictionary",
     "EncodedPairs",
     "IGNORE_INDEX",
     "ImageBatches",

@@ -1,5 +1,6 @@
 """Metrics of a model's probabilities and of its texts. They take numbers and strings, and know no model."""
 
+from tinytx.metrics.alignment import alignment_error_rate, read_links
 from tinytx.metrics.bleu import Bleu, corpus_bleu
 from tinytx.metrics.exact_match import exact_match
 from tinytx.metrics.induction import induction_scores
@@ -11,6 +12,7 @@ __all__ = [
     "Bleu",
     "Logistic",
     "Unit",
+    "alignment_error_rate",
     "best_unit",
     "corpus_bleu",
     "exact_match",
@@ -18,4 +20,5 @@ __all__ = [
     "logistic_regression",
     "ngram_loss",
     "perplexity",
+    "read_links",
 ]

@@ -1,6 +1,7 @@
 """Models: one file for each paper, with a config and a body. A body turns ids, or images, into vectors."""
 
 from tinytx.models.albert import Albert, AlbertConfig
+from tinytx.models.aligned_transformer import AlignedTransformer, AlignedTransformerConfig
 from tinytx.models.awd_lstm import AwdLSTM, AwdLSTMConfig
 from tinytx.models.bert import Bert, BertConfig
 from tinytx.models.char_rnn import CharRNN, CharRNNConfig
@@ -22,6 +23,7 @@ from tinytx.models.word2vec import Word2Vec, Word2VecConfig
 
 MODELS = {  # name in a checkpoint -> model and config
     "albert": (Albert, AlbertConfig),
+    "aligned_transformer": (AlignedTransformer, AlignedTransformerConfig),
     "awd_lstm": (AwdLSTM, AwdLSTMConfig),
     "bert": (Bert, BertConfig),
     "char_rnn": (CharRNN, CharRNNConfig),

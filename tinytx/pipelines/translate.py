@@ -12,7 +12,7 @@ from tinytx.pipelines.asked import rules_of
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import check_length, encode_framed, encode_marked, known_form
 from tinytx.progress import progress
-from tinytx.tasks import SequenceToSequence, UnifiedWords
+from tinytx.tasks import AlignedSequenceToSequence, SequenceToSequence, UnifiedWords
 
 AT_A_TIME = 64  # texts that are decoded together
 LENGTH_PENALTY = 0.6  # Vaswani et al. 2017, section 6.1
@@ -49,7 +49,7 @@ class Translator(NamedTuple):
     model: Layer
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
-    tasks = (SequenceToSequence, UnifiedWords)
+    tasks = (SequenceToSequence, AlignedSequenceToSequence, UnifiedWords)
 
     @classmethod
     def of(cls, model, meta, place):

@@ -1,5 +1,6 @@
 """Tasks: a body turns ids or images into vectors; a task adds a head to it, a loss with its count, and measures."""
 
+from tinytx.tasks.aligned_sequence_to_sequence import AlignedSequenceToSequence
 from tinytx.tasks.bits import Bits
 from tinytx.tasks.cooccurrences import Cooccurrences
 from tinytx.tasks.hidden_words import HiddenWords
@@ -18,6 +19,7 @@ from tinytx.tasks.text_classes_next_token import TextClassesNextToken
 from tinytx.tasks.unified_words import UnifiedWords
 
 TASKS = {  # name in a checkpoint -> task
+    "aligned_sequence_to_sequence": AlignedSequenceToSequence,
     "bits": Bits,
     "cooccurrences": Cooccurrences,
     "hidden_words": HiddenWords,
@@ -36,6 +38,7 @@ TASKS = {  # name in a checkpoint -> task
 }
 
 __all__ = [
+    "AlignedSequenceToSequence",
     "Bits",
     "Cooccurrences",
     "HiddenWords",

@@ -59,11 +59,11 @@ class SequenceToSequence(Task):
     (2, 3, 20)
     """
 
-    pads_prompts, slides = True, False
+    pads_prompts, slides, loss_class = True, False, LossSettings
 
     def __init__(self, body, *, rng=None, **loss):
         super().__init__(body)
-        self.loss_settings = LossSettings(**loss)
+        self.loss_settings = self.loss_class(**loss)
         self.head = self._output_layer(rng, bias=self.loss_settings.output_bias)
 
     @property
@@ -103,9 +103,16 @@ class SequenceToSequence(Task):
         ValueError
             If a target has padding before a word, because the words after it would see it; or as for the body.
         """
-        target, pad_id = self._checked(target), self.config.pad_id
-        x, labels = self._vectors(source, target[:, :-1], tape=tape), target[:, 1:]
-        options = {"label_smoothing": self.loss_settings.label_smoothing, "count": count}
+        target = self._checked(target)
+        return self._labels_loss(self._vectors(source, target[:, :-1], tape=tape), target[:, 1:], tape, count)
+
+    def loss_backward(self, tape):
+        """Add the gradients of `loss`."""
+        self.body.backward(self._labels_loss_backward(tape), tape)
+
+    def _labels_loss(self, x, labels, tape, count):
+        """Return the loss of labels (B, T) given the decoder's vectors x (B, T, D)."""
+        pad_id, options = self.config.pad_id, {"label_smoothing": self.loss_settings.label_smoothing, "count": count}
         if self.loss_settings.loss_form == "cross_entropy":
             return self._words_loss(x, labels, tape, ignore_index=pad_id, **options)
         loss, saved = ops.kl_divergence(self.head(x, tape), labels, pad_id=pad_id, **options)
@@ -113,13 +120,11 @@ class SequenceToSequence(Task):
             tape.push(self, saved)
         return loss
 
-    def loss_backward(self, tape):
-        """Add the gradients of `loss`."""
+    def _labels_loss_backward(self, tape):
+        """Add the head's gradients of `_labels_loss`; return dx."""
         if self.loss_settings.loss_form == "cross_entropy":
-            dx = self._words_loss_backward(tape)
-        else:
-            dx = self.head.backward(ops.kl_divergence_backward(1.0, tape.pop(self)), tape)
-        self.body.backward(dx, tape)
+            return self._words_loss_backward(tape)
+        return self.head.backward(ops.kl_divergence_backward(1.0, tape.pop(self)), tape)
 
     def count(self, source, target):
         """Return the number of labels that are not padding, by which `loss` divides."""

@@ -116,7 +116,7 @@ def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, r
     canvas.save(path)
 
 
-def alignment_picture(path, weights, source_words, target_words, title=None):
+def alignment_picture(path, weights, source_words, target_words, title=None, *, axes=("looks at", "writes")):
     """Draw one large map as a PNG: for each target word, the source words that it attends to.
 
     White is a weight of 0, and dark blue the largest weight.
@@ -132,6 +132,8 @@ def alignment_picture(path, weights, source_words, target_words, title=None):
     target_words : list of T str
         The words that the model wrote.
     title : str, optional
+    axes : (str, str)
+        What stands along the columns, and along the rows.
 
     Raises
     ------
@@ -164,8 +166,8 @@ def alignment_picture(path, weights, source_words, target_words, title=None):
     _label(axis, target_words, source_words, cell, texts)
     axis.xaxis.tick_top()
     axis.xaxis.set_label_position("top")
-    axis.set_xlabel("looks at", fontsize=style.LABEL, color=style.TEXT)
-    axis.set_ylabel("writes", fontsize=style.LABEL, color=style.TEXT)
+    axis.set_xlabel(axes[0], fontsize=style.LABEL, color=style.TEXT)
+    axis.set_ylabel(axes[1], fontsize=style.LABEL, color=style.TEXT)
     canvas.scale(panel, left, top + h + GAP, np.linspace(0, panel.norm.vmax, 3))
     canvas.save(path)
 
