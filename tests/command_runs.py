@@ -42,6 +42,7 @@ TINY_GATR = (
     "--n-channels 2 --n-heads 1 --n-layers 1 --n-systems 20 --n-planets 2 --batch-size 4 --lr 1e-2 --warmup 3 --threads 2 "
     "--eval-every 7 --log-every 5 --eval-batches 1 --decay-steps 40"
 )
+TINY_NTM = TINY_POINTER.replace("--d-model 8 --shortest 2", "--d-controller 8 --n-rows 5 --d-row 4 --n-bits 3")
 TINY_NOISED = (
     "--d-model 16 --n-heads 2 --n-encoder-layers 1 --n-decoder-layers 1 --d-ff 32 --max-len 20 --row-len 19 --min-count 1 "
     "--batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 --log-every 5 --eval-batches 1 "
@@ -63,6 +64,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),
     "pointer": ("", "book", TINY_POINTER),
     "gatr": ("", "book", TINY_GATR),
+    "ntm": ("", "book", TINY_NTM),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),
     "t5_tasks": ("--pairs", "prefixed_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),

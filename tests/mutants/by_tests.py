@@ -106,6 +106,7 @@ NEAREST = {
     ),
     "data/texts/dictionary.py": ["data/texts/test_dictionary.py"],
     "metrics/alignment.py": ["metrics/test_alignment.py"],
+    "recipes/ntm.py": ["recipes/test_train_ntm.py"],
     "recipes/pointer.py": ["recipes/test_train_pointer.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],
     "data/texts/tagged.py": ["data/texts/test_tagged.py"],

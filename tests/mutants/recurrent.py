@@ -229,6 +229,11 @@ GRADIENTS = {
     ],
 }  # fmt: skip
 TABLE = {
+    "recipes/ntm.py": [
+        ("all sequences have one length", "int(rng.integers(1, longest + 1))", "longest"),
+        ("the second mark goes out", "x[:, length + 1 :, n_bits + 1]", "x[:, length + 1, n_bits + 1]"),
+        ("the answer stands in the input", "x[:, 1 : length + 1, :n_bits] =", "x[:, length + 2 :, :n_bits] ="),
+    ],
     "models/aligned_transformer.py": [
         ("the mask of the second pass stays causal", "DotProduct(pattern=FULL,", "DotProduct(pattern=block.attention.f.core.pattern,"),
         ("the translation sees later words", "    block = copy.copy(block)\n    block.attention = copy.copy(block.attention)", "    pass"),

@@ -17,6 +17,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "nplm": "a network that reads four words and says the next",
     "awd_lstm": "a regularised LSTM that says the next word",
     "recurrent_seq2seq": "recurrent nets with attention that write dates in ISO form",
+    "ntm": "a net with a memory that copies sequences",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
     "t5_tasks": "a T5 that learns five small tasks at once",
