@@ -26,7 +26,7 @@ from bug_zoo.models import INFECTIONS, infect, tiny_gpt  # noqa: E402
 
 LENGTH, BATCH, EVERY = 32, 16, 20  # characters, sequences, steps between points of a curve
 SUBTITLE = "A small GPT trained right (blue) and with one fault (red); under its name, what gradcheck says of the fault"
-QUICK = "--steps 20 --out quick-bug-zoo.png"
+QUICK = "--steps 20 --faults 2 --out quick-bug-zoo.png"
 NEAR, LAST = 0.2, 1 / 3  # curves whose ends are as near are drawn again, large: the last third of the steps
 
 
@@ -108,16 +108,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="bug_zoo.png", metavar="FILE", help="the picture (default: bug_zoo.png)")
     parser.add_argument("--steps", type=int, default=600, help="of each run (default: 600)")
+    parser.add_argument("--faults", type=int, default=len(INFECTIONS), help="how many of them (default: all)")
     parser.add_argument("--quick", action="store_true", help=f"the same as {QUICK}: shows that it runs, and no more")
     arguments = parser.parse_args([*QUICK.split(), *sys.argv[1:]] if "--quick" in sys.argv else None)
     if not Path(arguments.out).resolve().parent.is_dir():
         parser.error(f"--out: there is no folder for {arguments.out}")
     figure = style.new_figure("drawing the bug zoo", 12, 6.4, layout="constrained")
-    bar = progress((1 + len(INFECTIONS)) * arguments.steps)
+    infections = list(INFECTIONS.items())[: arguments.faults]
+    bar = progress((1 + len(infections)) * arguments.steps)
     text = builtin_corpus()
     right = train(None, text, arguments.steps, bar)
     axes = figure.subplots(2, 5, sharex=True, sharey=True)
-    for axis, (name, infection) in zip(axes.flat, INFECTIONS.items()):
+    for axis, (name, infection) in zip(axes.flat, infections):
         wrong, diagnosis = train(infection, text, arguments.steps, bar), diagnose(infection)
         draw(axis, name, diagnosis, right, wrong)
         bar.say(f"{name:36}  loss {wrong[1][-1]:.3f} (right: {right[1][-1]:.3f})  {diagnosis}")

@@ -14,6 +14,7 @@ import pytest
 from tinytx import cli
 
 ROOT = Path(__file__).parents[1]
+XDIST = ("-n", "auto", "--dist", "loadfile")  # flags of pytest-xdist, which the extra test brings
 SCRIPTS = sorted(path for folder in ("benchmarks", "examples") for path in (ROOT / folder).glob("*.py"))
 PROGRAMS = [path for path in SCRIPTS if '__name__ == "__main__"' in path.read_text(encoding="utf-8")]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", ROOT / "tests/conftest.py", *SCRIPTS]
@@ -39,7 +40,7 @@ COMMANDS = sorted({command for page in PAGES for command in commands_of(page)})
 
 def test_commands_are_found():
     assert len(COMMANDS) > 25
-    assert {"pytest -n auto", 'pip install ".[all]"', "python -m tinytx train"} <= set(COMMANDS)
+    assert {"pytest -n auto --dist loadfile", 'pip install ".[all]"', "python -m tinytx train"} <= set(COMMANDS)
 
 
 def parse(command):
@@ -61,7 +62,7 @@ def parse(command):
         for word in words[2:]:
             assert not word.startswith("--") or f'"{word.split("=")[0]}"' in source, f"{command}: {word}"
     elif words[0] == "pytest":
-        files = [word for word in words[1:] if word not in ("-n", "auto")]  # of pytest-xdist, which extra test brings
+        files = [word for word in words[1:] if word not in XDIST]
         assert all((ROOT / word).exists() for word in files), command
     else:
         assert words[0] == "python", command

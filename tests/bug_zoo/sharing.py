@@ -27,7 +27,7 @@ class AssigningEmbedding(Embedding):
     """
 
     def backward(self, dy, tape):
-        saved, _ = tape.pop(self)  # of the table; the factor is 1
+        saved, *_ = tape.pop(self)  # of the table; there is no dropout, and the factor is 1
         self.weight.grad = ops.embedding_backward(dy, saved)
 
 
