@@ -33,6 +33,7 @@ TINY_RNN = (
     "--d-embedding 4 --d-model 8 --length 8 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
     "--eval-batches 1 --decay-steps 40"
 )
+TINY_UNIT = TINY_RNN + " --n-reviews 60"
 TINY_NPLM = TINY_RNN.replace("--d-model 8", "--d-hidden 8 --min-count 1")
 TINY_POINTER = (
     "--d-model 8 --shortest 2 --longest 3 --batch-size 4 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
@@ -60,6 +61,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
     "char_rnn": ("--data", "book", TINY_RNN + " --locked --weight-drop 0.1"),
     "awd_lstm": ("--data", "book", TINY_AWD),
+    "sentiment_unit": ("", "book", TINY_UNIT),
     "nplm": ("--data", "book", TINY_NPLM),
     "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),
     "pointer": ("", "book", TINY_POINTER),

@@ -1,6 +1,16 @@
 """Mistakes in data, metrics and decoding."""
 
 TABLE = {
+    "data/texts/polar.py": [
+        ("noise is of the other polarity alone", "known = anything", 'known = WORDS["negative" if polarity == "positive" else "positive"]'),
+        ("no noise", "rng.random() < noise", "rng.random() < 0 * noise"),
+    ],
+    "recipes/sentiment_unit.py": [
+        ("padding is read", "mask=mask, final=True", "final=True"),
+        ("held-out reviews are learned", "for text, _ in part]) for part in (train, held_out))", "for text, _ in part]) for part in (train + held_out, held_out))"),
+        ("the unit is judged where it was chosen", "np.mean(unit.says(held_out) == t_held_out)", "unit.accuracy"),
+        ("a word has the value before it", "cells_along(model.body, ids)[:, unit.unit]", "cells_along(model.body, ids)[[0, *range(len(ids) - 1)], unit.unit]"),
+    ],
     "data/word_pairs.py": [
         ("pairs reach over the end of a sentence", "(sentence[:-distance] == sentence[distance:]) & (left >= 0)", "(left >= 0) & (right >= 0)"),
         ("every distance counts 1", "times / distance", "times / 1"),

@@ -2,6 +2,7 @@
 
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`, `small_tasks`; documents:
   `prose`; sentences with tags: `tagged`; with links to their translations: `dictionary`; examples in a row: `few_shot`.
+  `prose`; reviews that praise or blame: `polar`; sentences with tags: `tagged`; examples in a row: `few_shot`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces`, `tutorial` and `json_tokenizer` are the kinds; `tokenizer_json` is the file of the last;
   `folders` reads and writes Hugging Face's folders; `vocabularies` chooses among kinds; `graphemes` says what a character
@@ -36,6 +37,7 @@ from tinytx.data.texts.dates import date_fields, date_pairs
 from tinytx.data.texts.dictionary import Aligned, Dictionary
 from tinytx.data.texts.few_shot import labelled_rows, words_of_rows
 from tinytx.data.texts.pairs import Pairs, read_aligned, read_pairs, split_pairs
+from tinytx.data.texts.polar import polar_texts
 from tinytx.data.texts.prose import documents, sentences
 from tinytx.data.texts.small_tasks import small_tasks
 from tinytx.data.texts.tagged import read_tagged, tagged_sentences
@@ -97,6 +99,7 @@ __all__ = [
     "pad",
     "permuted_sentences",
     "planetary_systems",
+    "polar_texts",
     "random_batch",
     "read_aligned",
     "read_images",

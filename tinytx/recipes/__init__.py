@@ -14,6 +14,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "few_shot": "a GPT that learns a rule from examples in its context",
     "char_rnn": "a recurrent net that says the next character",
     "elmo": "recurrent nets in both directions whose layers tell tags",
+    "sentiment_unit": "a recurrent net in which one unit says whether a review praises",
     "nplm": "a network that reads four words and says the next",
     "awd_lstm": "a regularised LSTM that says the next word",
     "recurrent_seq2seq": "recurrent nets with attention that write dates in ISO form",

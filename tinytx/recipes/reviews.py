@@ -43,18 +43,31 @@ class Kept(NamedTuple):
     held_out: list
 
 
+def divided(texts, held_out):
+    """Return [texts to train on, texts held out]: of each class's texts that are not empty, one in ``held_out`` is held out.
+
+    Parameters
+    ----------
+    texts : list of (text, label)
+    held_out : int
+    """
+    parts, seen = [[], []], [0] * len(CLASSES)
+    for text, label in texts:
+        if text.strip():
+            seen[label] += 1
+            parts[seen[label] % held_out == 0].append((text, label))
+    if not parts[1]:
+        raise ValueError(f"--held-out is {held_out}, and no class has so many texts: give a smaller one")
+    return parts
+
+
 def prepare(settings, before):
     """Return what is `Prepared`: texts of two classes, of which one in so many is held out."""
     paths = settings.negative, settings.positive
     if None in paths:
         raise ValueError("there are no texts: give --positive FILE and --negative FILE, such as the two of data reviews")
     texts = [read_text(path) for path in paths]
-    parts = [[], []]  # to train on, held out
-    for label, text in enumerate(texts):
-        for i, line in enumerate(line for line in text.split("\n") if line.strip()):
-            parts[i % settings.held_out == settings.held_out - 1].append((line, label))
-    if not parts[1]:
-        raise ValueError(f"--held-out is {settings.held_out}, and no file has so many texts: give a smaller one")
+    parts = divided([(line, label) for label, text in enumerate(texts) for line in text.split("\n")], settings.held_out)
     if before:
         tokenizer = Classifier.of(before.model, before.meta, before.folder).tokenizer
     else:

@@ -65,9 +65,10 @@ def trained(recipe, flags, label=""):
     prepared = recipe.prepare(settings, None)
     model = build(recipe, prepared, settings, None)
     trainer = make_trainer(model, settings, prepared, None)
+    state = State() if prepared.carries else None
     with contextlib.closing(progress(settings.steps)) as bar:
         for step in range(settings.steps):
-            bar.update(f"{label or recipe.system}: loss {trainer.step(*prepared.batch(step)):.2f}")
+            bar.update(f"{label or recipe.system}: loss {trainer.step(*prepared.batch(step), state=state):.2f}")
     return trainer, prepared
 
 

@@ -5,6 +5,7 @@ from tinytx.viz.attention_pictures import alignment_picture, attention_picture
 from tinytx.viz.image_attention import image_attention_picture
 from tinytx.viz.loss_curve import loss_curve
 from tinytx.viz.style import PictureWarning
+from tinytx.viz.unit_picture import unit_picture
 from tinytx.viz.word_map import word_map
 from tinytx.viz.word_page import word_page
 
@@ -15,6 +16,7 @@ __all__ = [
     "attention_picture",
     "image_attention_picture",
     "loss_curve",
+    "unit_picture",
     "word_map",
     "word_page",
 ]
