@@ -3,6 +3,7 @@
 import numpy as np
 from cases import Seeded
 
+from tinytx.hub.folder import read_config, read_tensors
 from tinytx.models import (
     GPT,
     T5,
@@ -109,3 +110,9 @@ HUB_CASES = {
     "T5Model": of(None, T5, T5Config.v1_1(11, **T5_SIZES, tied_head=True)),
     "T5ForConditionalGeneration": of(SequenceToSequence, T5, T5Config.v1_1(11, **T5_SIZES, max_len=30)),
 }
+
+
+def written(model, folder):
+    """Return (config.json, {name: array}) of a model, as it writes them."""
+    model.save_pretrained(folder)
+    return read_config(folder), {name: tensor.read() for name, tensor in read_tensors(folder).items()}

@@ -4,6 +4,7 @@ Every parameter is random, biases and layer norm's gain included: a backward tha
 """
 
 import numpy as np
+from attention_layer_cases import ATTENTION_LAYERS
 from blocks import make_block
 from cases import LayerCase, features
 from geometric_layer_cases import GEOMETRIC_LAYERS
@@ -15,7 +16,6 @@ from tinytx.layers import (
     Activation,
     Alibi,
     Checkpoint,
-    DotProduct,
     Dropout,
     Embedding,
     FeedForward,
@@ -29,13 +29,11 @@ from tinytx.layers import (
     RelativePositionBias,
     Residual,
     RMSNorm,
-    Rotary,
     Scale,
     Sequential,
     SinusoidalPositions,
     TiedLinear,
 )
-from tinytx.ops.attention_patterns import CAUSAL, Band
 
 
 def rng():
@@ -190,27 +188,6 @@ def feed_forward(make, reach=0.25, tape=Tape, kind=FeedForward, **options):
     )
 
 
-def attention(make, mask="", cross=False, scores=False, tape=Tape, core=None, **options):
-    h, k = make.sizes(2)
-    if options.pop("groups", False):
-        h, options["n_kv_heads"] = 2 * h, h
-    d = h * k
-    b, t, s = make.sizes(3, but=(h, k, d))
-    inputs = {"x": make.array(b, t, d)} | ({"memory": make.array(b, s, d)} if cross else {})
-    s = s if cross else t
-    inputs |= {"bias": make.array(b, h, t, s)} if scores else {}
-    call = {"mask": make.mask(b, h, t, s)} if mask == "random" else {}
-    if mask == "padding":
-        call = {"mask": np.arange(s) < make.integers(0, s, (b, 1, 1, 1))}
-    return LayerCase(
-        make,
-        lambda dtype: MultiHeadAttention(d, h, core=DotProduct(**core or {}), rng=rng(), dtype=dtype, **options),
-        inputs,
-        tape=tape,
-        **call,
-    )
-
-
 def alibi(make):
     h, k, b, t = make.sizes(4)
 
@@ -218,23 +195,6 @@ def alibi(make):
         return Penalised(MultiHeadAttention(h * k, h, rng=rng(), dtype=dtype), Alibi(h, dtype=dtype))
 
     return LayerCase(make, build, {"x": make.array(b, t, h * k)})
-
-
-def rotary(make):
-    b, t, h, k = make.sizes(4)
-    layer = {"base": 3.0, "neighbours": make.choice(False, True), "scale": 1.3}
-    return LayerCase(make, lambda dtype: Rotary(2 * k, **layer), {"x": make.array(b, t, h, 2 * k + 1)}, start=make.choice(0, 4))
-
-
-def rotary_attention(make):
-    return attention(make, groups=True, d_key=5, rotary=Rotary(4, base=2.0), core={"pattern": CAUSAL})
-
-
-def dot_product(make, bias=False):
-    b, h, t, s, k = make.sizes(5)
-    inputs = {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)}
-    inputs |= {"bias": make.array(b, h, t, s)} if bias else {}
-    return LayerCase(make, lambda dtype: DotProduct(pattern=Band(1, None), scale=0.7), inputs)
 
 
 def residual(make, **options):
@@ -289,7 +249,7 @@ def decoder_block(make, reach=0.25, masked=False, **options):
     )
 
 
-LAYERS = ROW_LAYERS | RECURRENT_LAYERS | GEOMETRIC_LAYERS | {
+LAYERS = ROW_LAYERS | RECURRENT_LAYERS | GEOMETRIC_LAYERS | ATTENTION_LAYERS | {
     "Linear": linear,
     "Linear without bias": lambda make: linear(make, bias=False),
     "TiedLinear": tied_linear,
@@ -319,24 +279,7 @@ LAYERS = ROW_LAYERS | RECURRENT_LAYERS | GEOMETRIC_LAYERS | {
     "FeedForward without biases": lambda make: feed_forward(make, bias=False),
     "GatedFeedForward": lambda make: feed_forward(make, kind=GatedFeedForward),
     "GatedFeedForward dropout": lambda make: feed_forward(make, kind=GatedFeedForward, dropout=0.3, tape=seeded_tape),
-    "MultiHeadAttention": attention,
-    "MultiHeadAttention without bias": lambda make: attention(make, bias=False),
-    "MultiHeadAttention causal": lambda make: attention(make, core={"pattern": CAUSAL}),
-    "MultiHeadAttention groups": lambda make: attention(make, groups=True, d_key=3, core={"scale": 0.4}),
-    "MultiHeadAttention rotary": rotary_attention,
-    "Rotary": rotary,
     "attention with Alibi": alibi,
-    "DotProduct": dot_product,
-    "DotProduct with a bias": lambda make: dot_product(make, bias=True),
-    "MultiHeadAttention masked": lambda make: attention(make, "random"),
-    "MultiHeadAttention padding": lambda make: attention(make, "padding"),
-    "MultiHeadAttention dropout": lambda make: attention(
-        make, core={"pattern": CAUSAL, "dropout": 0.3}, tape=seeded_tape
-    ),
-    "MultiHeadAttention cross": lambda make: attention(make, cross=True),
-    "MultiHeadAttention cross, bias": lambda make: attention(make, cross=True, scores=True, core={"scale": 0.4}),
-    "MultiHeadAttention cross, masked": lambda make: attention(make, "random", cross=True),
-    "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, core={"pattern": CAUSAL}),
     "LowRankLinear": low_rank,
     "LowRankLinear dropout": lambda make: low_rank(make, dropout=0.4),
     "Pool": pool,

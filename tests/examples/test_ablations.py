@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinytx.layers import Alibi, BatchNorm, GatedFeedForward, LayerNorm, LearnedPositions, Residual, RMSNorm, SinusoidalPositions
+from tinytx.layers import (
+    Alibi,
+    BatchNorm,
+    GatedFeedForward,
+    LayerNorm,
+    LearnedPositions,
+    Residual,
+    RMSNorm,
+    SinusoidalPositions,
+)
 from tinytx.layers.batch_norm import calibrate
 from tinytx.testing import gradcheck
 

@@ -13,7 +13,21 @@ occur exactly once, becomes ``new``. There are two kinds of table:
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutants import around, batches, data, geometric, gradients, hub, models, ops, recurrent, testing, training
+from mutants import (
+    around,
+    batches,
+    data,
+    geometric,
+    gradients,
+    hub,
+    layer_gradients,
+    models,
+    ops,
+    recurrent,
+    tasks,
+    testing,
+    training,
+)
 
 SOURCE = Path(__file__).resolve().parents[2] / "tinytx"
 
@@ -60,13 +74,13 @@ def rotten(mutants):
 
 GRADIENTS = [
     Mutant(name, file, old, new, category, problem)
-    for table in (gradients.TABLE, recurrent.GRADIENTS, batches.GRADIENTS, geometric.GRADIENTS)
+    for table in (gradients.TABLE, layer_gradients.TABLE, recurrent.GRADIENTS, batches.GRADIENTS, geometric.GRADIENTS)
     for file, rows in table.items()
     for name, category, problem, old, new in rows
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, training, data, testing, hub, around, recurrent, batches, geometric)
+    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, geometric)
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

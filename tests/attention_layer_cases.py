@@ -1,0 +1,67 @@
+"""The cases of attention: part of `layer_cases.LAYERS`."""
+
+import numpy as np
+from cases import LayerCase
+
+from tinytx.core import Tape
+from tinytx.layers import DotProduct, MultiHeadAttention, Rotary
+from tinytx.ops.attention_patterns import CAUSAL, Band
+
+
+def attention(make, mask="", cross=False, scores=False, tape=Tape, core=None, **options):
+    h, k = make.sizes(2)
+    if options.pop("groups", False):
+        h, options["n_kv_heads"] = 2 * h, h
+    d = h * k
+    b, t, s = make.sizes(3, but=(h, k, d))
+    inputs = {"x": make.array(b, t, d)} | ({"memory": make.array(b, s, d)} if cross else {})
+    s = s if cross else t
+    inputs |= {"bias": make.array(b, h, t, s)} if scores else {}
+    call = {"mask": make.mask(b, h, t, s)} if mask == "random" else {}
+    if mask == "padding":
+        call = {"mask": np.arange(s) < make.integers(0, s, (b, 1, 1, 1))}
+    return LayerCase(
+        make,
+        lambda dtype: MultiHeadAttention(d, h, core=DotProduct(**core or {}), rng=np.random.default_rng(0), dtype=dtype, **options),
+        inputs,
+        tape=tape,
+        **call,
+    )
+
+
+def rotary(make):
+    b, t, h, k = make.sizes(4)
+    layer = {"base": 3.0, "neighbours": make.choice(False, True), "scale": 1.3}
+    return LayerCase(make, lambda dtype: Rotary(2 * k, **layer), {"x": make.array(b, t, h, 2 * k + 1)}, start=make.choice(0, 4))
+
+
+def rotary_attention(make):
+    return attention(make, groups=True, d_key=5, rotary=Rotary(4, base=2.0), core={"pattern": CAUSAL})
+
+
+def dot_product(make, bias=False):
+    b, h, t, s, k = make.sizes(5)
+    inputs = {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)}
+    inputs |= {"bias": make.array(b, h, t, s)} if bias else {}
+    return LayerCase(make, lambda dtype: DotProduct(pattern=Band(1, None), scale=0.7), inputs)
+
+
+ATTENTION_LAYERS = {
+    "MultiHeadAttention": attention,
+    "MultiHeadAttention without bias": lambda make: attention(make, bias=False),
+    "MultiHeadAttention causal": lambda make: attention(make, core={"pattern": CAUSAL}),
+    "MultiHeadAttention groups": lambda make: attention(make, groups=True, d_key=3, core={"scale": 0.4}),
+    "MultiHeadAttention rotary": rotary_attention,
+    "Rotary": rotary,
+    "DotProduct": dot_product,
+    "DotProduct with a bias": lambda make: dot_product(make, bias=True),
+    "MultiHeadAttention masked": lambda make: attention(make, "random"),
+    "MultiHeadAttention padding": lambda make: attention(make, "padding"),
+    "MultiHeadAttention dropout": lambda make: attention(
+        make, core={"pattern": CAUSAL, "dropout": 0.3}, tape=lambda: Tape(seed=5, step=2, first_row=3)
+    ),
+    "MultiHeadAttention cross": lambda make: attention(make, cross=True),
+    "MultiHeadAttention cross, bias": lambda make: attention(make, cross=True, scores=True, core={"scale": 0.4}),
+    "MultiHeadAttention cross, masked": lambda make: attention(make, "random", cross=True),
+    "MultiHeadAttention cross, causal": lambda make: attention(make, cross=True, core={"pattern": CAUSAL}),
+}
