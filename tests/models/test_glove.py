@@ -28,7 +28,8 @@ def test_a_words_vector_is_the_sum_of_its_two():
 @pytest.mark.parametrize("alpha", [0.75, 1.0])
 def test_the_loss_is_its_definition(alpha):
     task, (words, contexts, counts) = MODEL_CASES["glove"](np.float64)
-    task.alpha, (w, c, b, b_context) = alpha, (table.data for table in task.tables)
+    task.alpha, body = alpha, task.body
+    w, c, b, b_context = (p.data for p in (body.token.weight, body.context.weight, body.bias_token, body.bias_context))
     expected = 0
     for i, j, x in zip(words, contexts, counts):
         expected += (x / 2 if x < 2 else 1) ** alpha * (w[i] @ c[j] + b[i] + b_context[j] - np.log(x)) ** 2

@@ -1,8 +1,8 @@
 """From texts and images to batches, in three packages that import nothing from each other, and know arrays but no layers.
 
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`, `small_tasks`; documents:
-  `prose`; sentences with tags: `tagged`; with links to their translations: `dictionary`; examples in a row: `few_shot`.
-  `prose`; reviews that praise or blame: `polar`; sentences with tags: `tagged`; examples in a row: `few_shot`.
+  `prose`; reviews that praise or blame: `polar`; sentences with tags: `tagged`; with links to their translations:
+  `dictionary`; examples in a row: `few_shot`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces`, `tutorial` and `json_tokenizer` are the kinds; `tokenizer_json` is the file of the last;
   `folders` reads and writes Hugging Face's folders; `vocabularies` chooses among kinds; `graphemes` says what a character

@@ -1,7 +1,9 @@
 """sentiment_unit: a recurrent net that only learns to continue reviews, and a unit of its state that says if they praise.
 
 Radford, Jozefowicz and Sutskever 2017 (1704.01444) had a net of 4,096 units say the next byte of 82 million reviews. The
-reviews here are generated (`tinytx.data.polar_texts`), or a few thousand of your own, and the net says the next word.
+reviews here are generated (`tinytx.data.polar_texts`), or a few thousand of your own, and the net says the next word. On few
+real reviews nothing of the kind appears: after 800 steps on 9,596 sentences about films the best of 256 units tells 53 % of
+others apart, and all units with the L1 penalty 51 %, which is chance.
 """
 
 from typing import NamedTuple
