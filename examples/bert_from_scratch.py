@@ -85,7 +85,7 @@ def train(trainer, batches, folder, words, steps, minutes):
     def batch(step):
         if time.monotonic() > until and not timed_out:
             timed_out.append(step)
-            signal.raise_signal(signal.SIGINT)  # what Ctrl-C does: this step, a checkpoint, the end
+            signal.raise_signal(signal.SIGTERM)  # as Ctrl-C, which nohup ignores: this step, a checkpoint, the end
         return batches(step)
 
     def save():

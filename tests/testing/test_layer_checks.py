@@ -141,7 +141,7 @@ def test_writing_to_an_option_is_found():
 def test_repeated_ids_are_found():
     class AssignsRows(layers.Embedding):
         def backward(self, dy, tape):
-            dweight, (saved, _) = np.zeros_like(self.weight.data), tape.pop(self)
+            dweight, (saved, *_) = np.zeros_like(self.weight.data), tape.pop(self)
             dweight[saved.ids] = dy
             self.weight.add_grad(dweight)
 
