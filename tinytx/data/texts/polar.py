@@ -44,8 +44,9 @@ def polar_texts(n=2000, seed=0, *, noise=NOISE):
 
     Examples
     --------
-    >>> polar_texts(2)[1]
-    ''
+    >>> text, label = polar_texts(2)[1]
+    >>> text[:33], label
+    ('a fresh , fresh drama . sweet , k', 1)
     """
     n, rng = check_whole("polar_texts", "n", n, least=0, most=1_000_000), np.random.default_rng(seed)
     noise = check_number("polar_texts", "noise", noise, "a number from 0 to 1", lambda share: 0 <= share <= 1)
