@@ -41,7 +41,7 @@ def run(request, tinytx, flags_of, tmp_path, monkeypatch, no_pictures):
     flags = " ".join(flags_of(request.param)).replace("--decay-steps 40", "")
     result = tinytx(flags, "--steps 8 --out", [QUOTED])
     assert result.code == 0, result.err
-    return request.param, flags.split()[3], result.out
+    return request.param, request.getfixturevalue(RUNS[request.param][1]), result.out
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_missing_texts_are_named(files):
     for given in ({}, {"positive": files["positive"]}):
         with pytest.raises(ValueError, match="there are no texts: give --positive FILE and --negative FILE"):
             prepare(SETTINGS(**given), None)
-    with pytest.raises(ValueError, match="--held-out is 50, and no file has so many texts: give a smaller one"):
+    with pytest.raises(ValueError, match="--held-out is 50, and no class has so many texts: give a smaller one"):
         prepare(SETTINGS(**files, held_out=50), None)
 
 
