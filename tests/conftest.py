@@ -7,7 +7,8 @@ Python. Both take the files that reach every loop: those of the operations, of t
     pytest tests/ops tests/training/test_optimizers.py tests/training/test_lookahead.py
     pytest tests/test_kernel.py tests/test_small_training.py
 
-There each property is tried on one example; and in plain Python, a hundred times slower, no test marked ``compiled``.
+There each property is tried on one example; in plain Python, a hundred times slower, no test marked ``compiled``; and with
+indices checked no test of float32, for which every loop would be compiled once more: an index does not depend on the dtype.
 """
 
 import signal
@@ -40,7 +41,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    if numba.config.DISABLE_JIT:
-        for item in items:
-            if item.get_closest_marker("compiled"):
-                item.add_marker(pytest.mark.skip(reason="too slow in plain Python, or about compiled code itself"))
+    for item in items:
+        if numba.config.DISABLE_JIT and item.get_closest_marker("compiled"):
+            item.add_marker(pytest.mark.skip(reason="too slow in plain Python, or about compiled code itself"))
+        elif numba.config.BOUNDSCHECK and ("float32" in item.name or "check_dtype" in item.name):
+            item.add_marker(pytest.mark.skip(reason="an index does not depend on the dtype"))

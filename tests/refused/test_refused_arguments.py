@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from tinytx import ops
 from tinytx.ops.attention_patterns import CAUSAL
 
-pytestmark = pytest.mark.compiled  # what is refused reaches no loop
-
 X, W = np.linspace(-1, 1, 6).reshape(2, 3), np.linspace(-1, 2, 12).reshape(3, 4)
 Q = np.linspace(-1, 1, 24).reshape(2, 2, 2, 3)
 P = (1 - np.eye(3)) / 6
