@@ -187,7 +187,10 @@ def merge(make):
     return both_outputs(OpCase(ops.merge, ops.merge_backward, arrays))
 
 
-LOSSES = ("binary_cross_entropy", "cross_entropy", "glove_loss", "linear_cross_entropy", "kl_divergence", "logistic_rows", "soft_cross_entropy", "squared_error", "tsne")  # y is a number, and so is its gradient
+LOSSES = (  # y is a number, and so is its gradient
+    "binary_cross_entropy", "cross_entropy", "glove_loss", "linear_cross_entropy", "kl_divergence", "logistic_rows",
+    "soft_cross_entropy", "squared_error", "tsne",
+)  # fmt: skip
 OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "linear": linear,
     "linear without bias": lambda make: linear(make, bias=False),

@@ -5,9 +5,9 @@ planes and motions, 16 numbers each (`tinytx.ops.multivector`), and every layer 
 rotated, shifted or reflected, all outputs are too, exactly, for any weights. So nothing about the choice of coordinates has
 to be learned, and data far from all training data, but of the same shape, is no different from them.
 
-There are no positions: inputs are a set. Constants come from the bias of the first map alone; the last ones have none. What is made of numbers such as masses, and what is read off the outputs, is a task's:
-`tinytx.tasks.Motion`. Left out of the paper's model are the channels of plain numbers beside the multivectors: a number is the
-scalar of a multivector.
+There are no positions: inputs are a set. Constants come from the bias of the first map alone; the last ones have none. What
+is made of numbers such as masses, and what is read off the outputs, is a task's: `tinytx.tasks.Motion`. Left out of the
+paper's model are the channels of plain numbers beside the multivectors: a number is the scalar of a multivector.
 """
 
 import numpy as np
