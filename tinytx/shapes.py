@@ -117,6 +117,14 @@ def check_integers(place, ids, name):
     return array
 
 
+def check_rows(place, ids, name="ids"):
+    """Return ``ids`` as an array; raise ValueError unless it is (B, T) and holds at least one."""
+    ids = np.asarray(ids)
+    if ids.ndim != 2 or ids.size == 0:
+        raise ValueError(f"{place}: {name} {'has' if name != 'ids' else 'have'} shape {ids.shape}, expected (B, T), at least (1, 1)")
+    return ids
+
+
 def check_mask(place, mask, full):
     """Return ``mask`` as a boolean array that broadcasts to the shape ``full``."""
     try:

@@ -2,6 +2,7 @@ r"""Makes text safe to print: control characters are escaped, and so is what the
 
 ``harmless``  returns a text without control characters
 ``visible``   returns a word without invisible characters
+``bars``      returns lines with bars
 ``safe``      makes standard output and error write harmless text only; if one is closed, there is no traceback
 """
 
@@ -11,6 +12,7 @@ import re
 import sys
 import time
 
+BAR = 30  # characters of a bar that stands for certainty
 # Control characters except newline and tab; line separators; marks of writing direction; halves of surrogate pairs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSEEN = re.compile(
@@ -39,6 +41,17 @@ def visible(word):
     a\tb \x20 l’été
     """
     return _UNSEEN.sub(_escape, word) or "''"
+
+
+def bars(shares, form="6.1%"):
+    """Return a line for each (name, share from 0 to 1): both, and a bar of the share's length.
+
+    >>> print(*bars([("one", 0.25), ("three", 0.1)]), sep="\\n")
+      one     25.0%  ########
+      three   10.0%  ###
+    """
+    width = max((len(visible(name)) for name, _ in shares), default=0)
+    return [f"  {visible(name):<{width}}  {share:{form}}  {'#' * round(BAR * min(1, share))}".rstrip() for name, share in shares]
 
 
 def one_line(text, width=1000):

@@ -26,7 +26,7 @@ TABLE = {
         ("pixels are shifted before they are scaled", "(pixels * scale - mean) / np.array(std)", "(pixels - mean) * scale / np.array(std)"),
         ("a picture is resized with its axes exchanged", "image.resize((width, height), how)", "image.rotate(90).resize((width, height), how)"),
         ("a photograph stays turned", ".exif_transpose(_opened(images, picture))", ".scale(_opened(images, picture), 1)"),
-        ("the filter that a folder names is not taken", 'state.get("resample", 2))\n\n', "2)\n\n"),
+        ("the filter that a folder names is not taken", 'state.get("resample", BILINEAR))\n\n', "2)\n\n"),
         ("the mean is taken where none is to be", 'normal = state.get("do_normalize", True)', "normal = True"),
     ],
     "pipelines/tag.py": [

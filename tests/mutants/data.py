@@ -123,7 +123,7 @@ TABLE = {
     ],
     "data/batches/streams.py": [
         ("lengths depend on how many are drawn", "np.random.default_rng([seed, 1]).standard_normal(n)", "np.random.default_rng([seed, n]).standard_normal(n)"),
-        ("a step begins where one of the usual length would", "begun = int(np.sum(before))", "pass"),
+        ("a step begins where one of the usual length would", "begun, length = int(lengths[:-1].sum()), lengths[-1]", "length = lengths[-1]"),
         ("steps overlap by a character", "begun = step * length", "begun = step * (length - 1)"),
         ("the last character is never a target", "n = len(ids) - 1 ", "n = len(ids) - 2 "),
         ("all streams begin at the beginning", "np.arange(batch_size)[:, None] * n // batch_size", "np.zeros((batch_size, 1), int)"),

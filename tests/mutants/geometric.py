@@ -83,7 +83,6 @@ TABLE = {
         ("a position is a direction", "weight[1, POINT_WEIGHT] = 1", "weight[1, POINT_WEIGHT] = 0"),
         ("a velocity is a point", "weight[1, POINT_WEIGHT] = 1", "weight[1:, POINT_WEIGHT] = 1"),
         ("the position as an origin has no gradient", "dx[..., PLACE] += dplace", "pass"),
-        ("batches count alike", "np.average(losses, weights=counts)", "np.average(losses)"),
     ],
     "recipes/gatr.py": [
         ("what is judged was learned", "validation=[systems((HELD_OUT, i), 128", "validation=[systems((LEARNED, settings.seed), 128"),

@@ -8,7 +8,7 @@ TABLE = {
     "tasks/next_and_previous.py": [
         ("the word itself is asked for from the left", "np.where(both, ids[:, 1:], self.ignored)", "np.where(both, ids[:, :-1], self.ignored)"),
         ("the word itself is asked for from the right", "np.where(both, ids[:, :-1], self.ignored)", "np.where(both, ids[:, 1:], self.ignored)"),
-        ("the first padding is predicted", "self._words_mask(ids)[:, 1:] & self._words_mask(ids)[:, :-1]", "self._words_mask(ids)[:, :-1]"),
+        ("the first padding is predicted", "words[:, 1:] & words[:, :-1]", "words[:, :-1]"),
         ("the loss is a mean over the directions", "targets[..., 0], self.ignored, count)", "targets, self.ignored, count)"),
         ("halves exchanged", "reshape(*layers.shape[:2], 2, -1)", "reshape(*layers.shape[:2], 2, -1)[:, :, ::-1]"),
         ("both perplexities are the next word's", "(x[:, :, n], targets[:, :, n])", "(x[:, :, 0], targets[:, :, 0])"),
@@ -75,6 +75,7 @@ TABLE = {
         ("the plain cross-entropy learns to say padding", "ignore_index=pad_id, **options", "**options"),
     ],
     "tasks/task.py": [
+        ("batches count alike", "sum(self.loss(*batch, count=count) for batch in batches)", "np.mean([self.loss(*batch) for batch in batches])"),
         ("the balance counts once for each shard", "counted.sum() if count is None else count)", "counted.sum())"),
         ("rows without targets count like others", "factors = self.config.balance * counted", "factors = self.config.balance * counted.mean()"),
         ("a loss without a tape forgets the balance", "_Listener() if tape is None and", "_Listener() if False and"),

@@ -7,9 +7,7 @@ from tinytx.pipelines.classification import ranking
 from tinytx.pipelines.texts import unknown_note
 from tinytx.progress import say
 from tinytx.settings import Flags, setting
-from tinytx.terminal import visible
-
-BAR = 30  # characters of a bar that stands for certainty
+from tinytx.terminal import bars, visible
 
 
 class ClassifyFlags(Flags):
@@ -37,11 +35,8 @@ def run(arguments):
     ranked = ranking("classify", uses)
     for number, (thing, logits) in enumerate(_judged(uses, arguments.things, flags.pair)):
         print("\n" * bool(number) + visible(thing))
-        best = ranked(logits)[: flags.top]
-        width = max(len(visible(answer["label"])) for answer in best)
-        for answer in best:
-            bar = "#" * round(BAR * min(1.0, max(0.0, answer["score"])))  # a score that is no probability may be beyond
-            print(f"  {visible(answer['label']):<{width}}  {answer['score']:.3f}  {bar}".rstrip())
+        best = [(answer["label"], answer["score"]) for answer in ranked(logits)[: flags.top]]
+        print(*bars(best, ".3f"), sep="\n")  # of a regression, a score is no probability
 
 
 def _judged(uses, things, pair):

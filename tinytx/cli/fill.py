@@ -5,9 +5,7 @@ from tinytx.cli.texts import given_texts
 from tinytx.pipelines import Filler
 from tinytx.progress import say
 from tinytx.settings import Flags, setting
-from tinytx.terminal import visible
-
-BAR = 30  # characters of a bar that stands for certainty
+from tinytx.terminal import bars
 
 
 class FillFlags(Flags):
@@ -43,10 +41,10 @@ def run(arguments):
 
 def _print(filled):
     """Print the likely words with bars, and the text with the likeliest filled in."""
-    width = max(len(visible(word)) for words in filled.guesses for word, _ in words)
+    lines = iter(bars([guess for words in filled.guesses for guess in words]))  # as wide for each hidden word
     for number, words in enumerate(filled.guesses, start=1):
         if len(filled.guesses) > 1:
             print(f"hidden word {number}:")
-        for word, p in words:
-            print(f"  {visible(word):<{width}}  {p:6.1%}  {'#' * round(BAR * p)}".rstrip())
+        for _ in words:
+            print(next(lines))
     print(f"-> {filled.text}")

@@ -9,7 +9,7 @@ from tinytx.shapes import check_ids
 
 
 class WordPairs(NamedTuple):
-    """WordPairs of words that stand near each other, sorted by the first word and then by the second.
+    """Pairs of words that stand near each other, sorted by the first word and then by the second.
 
     Attributes
     ----------

@@ -131,16 +131,16 @@ def logistic_regression(x, labels, *, penalty, tolerance=1e-6, steps=10_000):
     w = ahead = np.zeros(d + 1)
     r = 1.0
     for _ in range(check_whole(place, "steps", steps)):
-        moved = ahead - length * _gradient(x, t, ahead)
-        after = np.sign(moved) * np.maximum(np.abs(moved) - length * shrink, 0)  # (6)
-        violation = _violation(_gradient(x, t, after), after, shrink)
+        found, g = ahead, _gradient(x, t, ahead)
+        violation = _violation(g, found, shrink)
         if violation <= tolerance:
-            w = after
             break
+        moved = ahead - length * g
+        after = np.sign(moved) * np.maximum(np.abs(moved) - length * shrink, 0)  # (6)
         r = 1.0 if (ahead - after) @ (after - w) > 0 else r
         r_after = (1 + np.sqrt(1 + 4 * r * r)) / 2
         ahead, w, r = after + (r - 1) / r_after * (after - w), after, r_after  # (7)
-    return Logistic(w[:-1], float(w[-1]), float(violation))
+    return Logistic(found[:-1], float(found[-1]), float(violation))
 
 
 def _gradient(x, t, w):

@@ -20,7 +20,7 @@ from tinytx.core import Layer
 from tinytx.layers import LSTM, ActivationPenalty, Dropout, Embedding, RecurrentStack
 from tinytx.models.config import MOST_LAYERS
 from tinytx.settings import Settings, setting
-from tinytx.shapes import check_ids
+from tinytx.shapes import check_ids, check_rows
 
 
 def _dropped(default, of):
@@ -104,9 +104,7 @@ class AwdLSTM(Layer):
         TypeError, ValueError
             If ids are not integers of shape (B, T), or an id is not in the vocabulary.
         """
-        ids = check_ids("AwdLSTM", ids, self.config.vocab_size)
-        if ids.ndim != 2 or ids.size == 0:
-            raise ValueError(f"AwdLSTM: ids have shape {ids.shape}, expected (B, T), at least (1, 1)")
+        ids = check_rows("AwdLSTM", check_ids("AwdLSTM", ids, self.config.vocab_size))
         x = self.input_dropout(self.token(ids, tape), tape)
         raw = self.recurrent(x, tape, state=state)
         return self.penalty(raw, self.dropout(raw, tape), tape)

@@ -13,6 +13,7 @@ from tinytx.layers import Dropout, Embedding, RecurrentStack
 from tinytx.layers.recurrent import CELLS
 from tinytx.models.config import MOST_LAYERS
 from tinytx.settings import Settings, setting
+from tinytx.shapes import check_rows
 
 
 class CharRNNConfig(Settings):
@@ -72,10 +73,7 @@ class CharRNN(Layer):
         ValueError
             If ids do not have the shape (B, T), or an id is not in the vocabulary.
         """
-        ids = np.asarray(ids)
-        if ids.ndim != 2 or ids.size == 0:
-            raise ValueError(f"CharRNN: ids have shape {ids.shape}, expected (B, T), at least (1, 1)")
-        y = self.recurrent(self.token(ids, tape), tape, state=state)
+        y = self.recurrent(self.token(check_rows("CharRNN", ids), tape), tape, state=state)
         return self.dropout(y, tape)
 
     def backward(self, dx, tape):

@@ -28,7 +28,7 @@ from tinytx.layers import Dropout, Embedding
 from tinytx.layers.recurrent import CELLS
 from tinytx.models.config import MOST_LAYERS, check_special_ids
 from tinytx.settings import Settings, setting
-from tinytx.shapes import check_ids
+from tinytx.shapes import check_ids, check_rows
 
 
 class ElmoConfig(Settings):
@@ -95,9 +95,7 @@ class Elmo(Layer):
         TypeError, ValueError
             If ids are not integers of shape (B, T), or an id is not in the vocabulary.
         """
-        ids = check_ids("Elmo", ids, self.config.vocab_size)
-        if ids.ndim != 2 or ids.size == 0:
-            raise ValueError(f"Elmo: ids have shape {ids.shape}, expected (B, T), at least (1, 1)")
+        ids = check_rows("Elmo", check_ids("Elmo", ids, self.config.vocab_size))
         x, mask = self.token(ids, tape), ids != self.config.pad_id
         halves = [self._read(stack, x, mask, tape) for stack in (self.left_to_right, self.right_to_left)]
         return np.concatenate(halves, axis=-1)

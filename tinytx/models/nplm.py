@@ -20,7 +20,7 @@ import numpy as np
 from tinytx.core import Layer
 from tinytx.layers import Activation, Dropout, Embedding, Linear
 from tinytx.settings import Settings, setting
-from tinytx.shapes import check_ids
+from tinytx.shapes import check_ids, check_rows
 
 
 class NPLMConfig(Settings):
@@ -81,9 +81,7 @@ class NPLM(Layer):
         TypeError, ValueError
             If ids are not integers of shape (B, T), or an id is not in the vocabulary.
         """
-        ids = check_ids("NPLM", ids, self.config.vocab_size)
-        if ids.ndim != 2 or ids.size == 0:
-            raise ValueError(f"NPLM: ids have shape {ids.shape}, expected (B, T), at least (1, 1)")
+        ids = check_rows("NPLM", check_ids("NPLM", ids, self.config.vocab_size))
         x = self.dropout(self.token(self._contexts(ids, state), tape), tape)
         x = x.reshape(*ids.shape, -1)  # (1): (B, T, n - 1, m) -> (B, T, (n - 1) m)
         h = self.dropout(self.tanh(self.hidden(x, tape), tape), tape)  # (2)

@@ -38,7 +38,7 @@ from tinytx.layers import (
 from tinytx.layers.recurrent import CELLS
 from tinytx.models.config import MOST_LAYERS, check_special_ids
 from tinytx.settings import Settings, setting
-from tinytx.shapes import check_shape
+from tinytx.shapes import check_rows, check_shape
 
 
 class RecurrentSeq2SeqConfig(Settings):
@@ -235,7 +235,7 @@ class RecurrentSeq2Seq(Layer):
         ValueError
             If ids do not have the shape (B, S), or an id is not in the vocabulary.
         """
-        source = _checked("source", source)
+        source = check_rows("RecurrentSeq2Seq", source, "source")
         return self.encoder(source, tape, mask=source != self.config.pad_id)
 
     def decode(self, target, memory, source_mask, tape=None, *, state=None):
@@ -263,7 +263,7 @@ class RecurrentSeq2Seq(Layer):
         ValueError
             If an id is not in the vocabulary, or shapes do not fit.
         """
-        target, memory, source_mask = _checked("target", target), np.asarray(memory), np.asarray(source_mask)
+        target, memory, source_mask = check_rows("RecurrentSeq2Seq", target, "target"), np.asarray(memory), np.asarray(source_mask)
         n_positions = source_mask.shape[-1] if self.config.attends else 0
         expected = (len(target), self.decoder.layers.n_states + n_positions, self.config.d_model)
         check_shape("RecurrentSeq2Seq", "memory", memory, expected, "target of shape", target.shape, "and source_mask")
@@ -280,11 +280,3 @@ class RecurrentSeq2Seq(Layer):
         """Add the gradients of all parameters; ids have none, so nothing is returned."""
         _, dmemory = self.decoder.backward(dx, tape)
         self.encoder.backward(dmemory, tape)
-
-
-def _checked(name, ids):
-    """Return ids as an array (B, T) with at least one of them."""
-    ids = np.asarray(ids)
-    if ids.ndim != 2 or ids.size == 0:
-        raise ValueError(f"RecurrentSeq2Seq: {name} has shape {ids.shape}, expected (B, T), at least (1, 1)")
-    return ids

@@ -6,11 +6,12 @@ class Pipeline:
 
     Attributes
     ----------
-    uses : Writer, Filler, Translator or Classifier
+    uses : Writer, Filler, Translator, Classifier, ...
         The model and its tokenizer.
     """
 
     use = None  # the class of ``uses``
+    takes = (str,)  # the classes of a text, or of what stands in its place
 
     def __init__(self, uses):
         self.uses = uses
@@ -21,7 +22,7 @@ class Pipeline:
         texts = list(inputs) if several else [inputs]
         for text in texts:
             parts = [text.get("text"), text.get("text_pair", "")] if isinstance(text, dict) else [text]
-            if not all(isinstance(part, str) for part in parts):
+            if not all(isinstance(part, self.takes) for part in parts):
                 raise TypeError(f"{type(self).__name__}: {text!r:.80} is a {type(text).__name__}, expected a str or a list of str")
         said = answers(texts) if texts else []
         return said if several else said[0]

@@ -9,12 +9,13 @@ import numpy as np
 from tinytx.arguments import check_whole
 from tinytx.core import Layer
 from tinytx.extras import require
+from tinytx.pipelines.base import Pipeline
 from tinytx.pipelines.classification import ranking
 from tinytx.pipelines.classify import labels_of
 from tinytx.tasks import ImageClasses
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's name of pixels of so many numbers
-FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}  # Pillow's numbers
+FILTERS, BILINEAR = range(6), 2  # Pillow's numbers of ways to bring a picture to another size
 REMEDY = "write preprocessor_config.json with save_pretrained of transformers' image processor"
 
 
@@ -33,7 +34,7 @@ class Preparation(NamedTuple):
     scale: float = 1 / 255
     mean: tuple = (0.0,)
     std: tuple = (1.0,)
-    filter: int = FILTERS["bilinear"]
+    filter: int = BILINEAR
 
     @classmethod
     def of(cls, state, image_shape, place):
@@ -67,10 +68,10 @@ class Preparation(NamedTuple):
             fits = isinstance(numbers, list) and len(numbers) in (1, channels)
             if not fits or not all(isinstance(x, int | float) and math.isfinite(x) for x in numbers):
                 raise ValueError(f"{place}: {name} is {numbers!r:.60}, expected {channels} finite numbers, or one: {REMEDY}")
-        if 0 in std or state.get("resample", 2) not in FILTERS.values():
+        if 0 in std or state.get("resample", BILINEAR) not in FILTERS:
             facts = f"image_std {std!r:.60} and resample {state.get('resample')!r:.20}"
             raise ValueError(f"{place}: {facts}, expected no 0, and a number from 0 to 5: {REMEDY}")
-        return cls(float(scale), tuple(map(float, mean)), tuple(map(float, std)), state.get("resample", 2))
+        return cls(float(scale), tuple(map(float, mean)), tuple(map(float, std)), state.get("resample", BILINEAR))
 
 
 class ImageClassifier(NamedTuple):
@@ -149,18 +150,10 @@ def _opened(images, picture):
     return images.fromarray(axes)
 
 
-class ImageClassification:
-    """A model says which class a picture has.
+class ImageClassification(Pipeline):
+    """A model says which class a picture has."""
 
-    Attributes
-    ----------
-    uses : ImageClassifier
-    """
-
-    use = ImageClassifier
-
-    def __init__(self, uses):
-        self.uses = uses
+    use, takes = ImageClassifier, (object,)  # `ImageClassifier.read` says what is no picture
 
     def __call__(self, inputs, *, top_k=5, function_to_apply=None):
         """Classify a picture, or several.
@@ -185,9 +178,5 @@ class ImageClassification:
             If one is no picture, or there is no such function.
         """
         check_whole("ImageClassification", "top_k", top_k)
-        ranked, several = ranking("ImageClassification", self.uses, function_to_apply), isinstance(inputs, list | tuple)
-        said = [ranked(self.uses.logits(picture))[:top_k] for picture in (inputs if several else [inputs])]
-        return said if several else said[0]
-
-    def __repr__(self):
-        return f"{type(self).__name__}({type(self.uses.model).__name__}, {self.uses.preparation!r})"
+        ranked = ranking("ImageClassification", self.uses, function_to_apply)
+        return self._each(inputs, lambda pictures: [ranked(self.uses.logits(picture))[:top_k] for picture in pictures])

@@ -41,7 +41,7 @@ class OptimizerSettings(Settings):
     decay_all: bool = setting(False, "decay gains and biases, too")
 
 
-def make_optimizer(model, settings, *, peak=None, scale=None, groups=()):
+def make_optimizer(model, settings, *, peak=None, scale=None):
     """Return the optimiser that settings describe.
 
     Parameters
@@ -53,8 +53,6 @@ def make_optimizer(model, settings, *, peak=None, scale=None, groups=()):
         The largest learning rate, in place of ``lr``.
     scale : function (int) -> float, optional
         Multiplies the learning rate of a step.
-    groups : sequence of (str, dict)
-        The optimiser's, before those of the settings.
     """
     peak = settings.lr if peak is None else peak
     last = settings.decay_steps or settings.steps
@@ -66,7 +64,7 @@ def make_optimizer(model, settings, *, peak=None, scale=None, groups=()):
     elif settings.schedule == "slanted-triangular":
         schedule = SlantedTriangular(peak, last)
     rate = schedule if scale is None else lambda step: schedule(step) * scale(step)
-    groups = [*groups, *([("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else [])]
+    groups = [("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else []
     options = {"weight_decay": settings.weight_decay, "groups": groups}
     if settings.optimizer != "sgd":
         options |= {"betas": (settings.beta1, settings.beta2), "eps": settings.adam_eps}

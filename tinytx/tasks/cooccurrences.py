@@ -94,6 +94,4 @@ class Cooccurrences(Task):
 
     def measure(self, batches):
         """Return ``loss``, the mean over the pairs of batches (words, contexts, counts)."""
-        batches = list(batches)
-        count = sum(self.count(*batch) for batch in batches)
-        return {"loss": sum(self.loss(*batch, count=count) for batch in batches)}
+        return {"loss": self._mean_loss(batches)}

@@ -107,8 +107,7 @@ class Motion(Task):
         ----------
         batches : iterable of (x, moved)
         """
-        losses, counts = zip(*((self.loss(*batch), self.count(*batch)) for batch in batches))
-        return {"error": float(np.average(losses, weights=counts))}
+        return {"error": self._mean_loss(batches)}
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n rows of ``length`` bodies."""

@@ -95,6 +95,4 @@ class NearbyWords(Task):
 
     def measure(self, batches):
         """Return ``loss``, the mean over the examples of batches (contexts, rows, labels)."""
-        batches = list(batches)
-        count = sum(self.count(*batch) for batch in batches)
-        return {"loss": sum(self.loss(*batch, count=count) for batch in batches)}
+        return {"loss": self._mean_loss(batches)}

@@ -62,7 +62,8 @@ class NextAndPrevious(Task):
         """Return the next and the previous word of each (B, T, 2): -100 at padding, and where there is none."""
         ids = np.asarray(ids)
         targets = np.full((*ids.shape, 2), self.ignored)
-        both = self._words_mask(ids)[:, 1:] & self._words_mask(ids)[:, :-1]
+        words = self._words_mask(ids)
+        both = words[:, 1:] & words[:, :-1]
         targets[:, :-1, 0] = np.where(both, ids[:, 1:], self.ignored)
         targets[:, 1:, 1] = np.where(both, ids[:, :-1], self.ignored)
         return targets

@@ -130,6 +130,12 @@ class Task(Pretrained, Layer):
             for part in filter(None, parts):
                 draw_biases(part, rng)
 
+    def _mean_loss(self, batches):
+        """Return the mean of `loss` over what `count` counts in all batches: a float."""
+        batches = list(batches)
+        count = sum(self.count(*batch) for batch in batches)
+        return float(sum(self.loss(*batch, count=count) for batch in batches))
+
     def _listening(self, tape):
         """Return the tape to which layers report penalties: ``tape``, or a new one that keeps only penalties."""
         tape = _Listener() if tape is None and getattr(self.body, "penalises", False) else tape

@@ -1,5 +1,7 @@
 """Cuts one long row of token ids into batches each of which goes on where the one before ended."""
 
+import functools
+
 import numpy as np
 
 from tinytx.arguments import INT64, check_whole
@@ -22,9 +24,17 @@ def stream_lengths(length, *, seed, n):
     seed : int, not negative
     n : int
     """
+    return _lengths(length, seed, 1 << n.bit_length())[:n]
+
+
+@functools.lru_cache(maxsize=8)
+def _lengths(length, seed, n):
+    """Return the lengths of n steps: a run asks for one more in each step, and the first ones stay the same."""
     halved = np.random.default_rng([seed, 0]).random(n) < HALVED
     drawn = np.where(halved, length / 2, length) + SPREAD * np.random.default_rng([seed, 1]).standard_normal(n)
-    return np.maximum(SHORTEST, drawn.astype(int))
+    lengths = np.maximum(SHORTEST, drawn.astype(int))
+    lengths.flags.writeable = False
+    return lengths
 
 
 def stream_batch(ids, *, length, batch_size, step, seed=None):
@@ -63,8 +73,8 @@ def stream_batch(ids, *, length, batch_size, step, seed=None):
     n = len(ids) - 1  # inputs that have a target
     begun = step * length
     if seed is not None:
-        *before, length = stream_lengths(length, seed=check_whole("stream_batch", "seed", seed, least=0), n=step + 1)
-        begun = int(np.sum(before))
+        lengths = stream_lengths(length, seed=check_whole("stream_batch", "seed", seed, least=0), n=step + 1)
+        begun, length = int(lengths[:-1].sum()), lengths[-1]
     starts = np.arange(batch_size)[:, None] * n // batch_size + begun
     positions = (starts + np.arange(length)) % n  # (B, T)
     return check_ids("stream_batch", ids[positions], INT64[1]), check_ids("stream_batch", ids[positions + 1], INT64[1])

@@ -61,12 +61,10 @@ class Dictionary:
 
     def translate(self, words, numbers):
         """Return the `Aligned` sentence of a list of words, each translated by as many words as ``numbers`` says."""
-        order, s = list(range(len(words))), 0
-        while s + 1 < len(words):
-            swapped = [ENDINGS[word[-1]] for word in words[s : s + 2]] == ["A", "B"]
-            if swapped:
+        order = list(range(len(words)))
+        for s in order[:-1]:
+            if [ENDINGS[word[-1]] for word in words[s : s + 2]] == ["A", "B"]:
                 order[s : s + 2] = s + 1, s
-            s += 2 if swapped else 1
         linked = [(s, word) for s in order for word in self.translations[words[s]][: numbers[s]]]
         return Aligned(" ".join(words), " ".join(word for _, word in linked), {(s, t) for t, (s, _) in enumerate(linked)})
 
