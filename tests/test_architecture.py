@@ -14,11 +14,13 @@ from properties import _spread_out
 
 import tinytx
 from tinytx import ops
+from tinytx.kernel import Kernel
 
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "kernel", "shapes", "extras", "files", "members", "terminal", "lock", "wording", "progress", "paths"},
+    {"arguments", "compiler", "extras", "files", "kernel", "lock", "members", "paths", "progress", "shapes", "terminal",
+     "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},
     {"core", "vectors"},
@@ -39,11 +41,13 @@ STANDS_APART = {
     "pretrained": {"hub"},  # the one arrow that points up: its methods import hub when they are called
     "settings": {"arguments"},
     "core": {"members", "parameter"},
+    "kernel": {"compiler"},  # at the first call of a loop
+    "compiler": {"kernel"},
     "progress": {"kernel", "terminal"},
     "workers": {"extras"},
 } | {
     name: set()
-    for name in ("arguments", "kernel", "shapes", "extras", "members", "terminal", "lock", "wording", "paths")
+    for name in ("arguments", "shapes", "extras", "members", "terminal", "lock", "wording", "paths")
 }
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
 LINES = 350
@@ -144,11 +148,11 @@ def test_arrows(source, target, allowed):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_dependencies_stay_where_they_belong(path):
-    """Only kernel.py imports numba; torch is an oracle for tests; extras are imported where they are used."""
+    """Only compiler.py imports numba; torch is an oracle for tests; extras are imported where they are used."""
     tree = ast.parse(path.read_text())
     everywhere = {module.split(".")[0] for module, _ in imports_of(tree)}
     assert "torch" not in everywhere
-    assert name_of(path) == "kernel.py" or "numba" not in everywhere
+    assert name_of(path) == "compiler.py" or "numba" not in everywhere
     at_top = {module.split(".")[0] for module, _ in imports_of(ast.Module(_at_top(tree), []))}
     assert not at_top & EXTRAS, f"{at_top & EXTRAS} at the top of {name_of(path)}: an extra may be missing"
 
@@ -214,8 +218,9 @@ def kernels():
     """Yield (name, compiled function) of every loop in the package, private ones too."""
     for module in pkgutil.walk_packages(ops.__path__, "tinytx.ops."):
         for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, numba.core.registry.CPUDispatcher) and value.__module__ == module.name:
-                yield f"{module.name}.{name}", value
+            function = value.compiled() if isinstance(value, Kernel) else value
+            if isinstance(function, numba.core.registry.CPUDispatcher) and function.__module__ == module.name:
+                yield f"{module.name}.{name}", function
 
 
 def foreign_calls(tree):
@@ -229,7 +234,7 @@ def foreign_calls(tree):
 
 
 def test_no_kernel_calls_one_of_another_file():
-    """A kernel's machine code on disk is made again if its own file changes, or kernel.py: see there."""
+    """Machine code on disk is made again if the kernel's own file changes, or kernel.py, or compiler.py: see there."""
     assert [(path.name, call) for path in FILES for call in foreign_calls(ast.parse(path.read_text()))] == []
     wrong = "from tinytx.ops.lstm import _row\n@kernel\ndef _step(a):\n    _row(a)"
     assert list(foreign_calls(ast.parse(wrong))) == [("_step", "_row")]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numba.core import caching
 
-from tinytx import kernel
+from tinytx import compiler, kernel
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 
@@ -56,7 +56,7 @@ def folder(tmp_path, monkeypatch):
     folder = Folder(tmp_path)
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(folder.path))
     monkeypatch.setattr(kernel, "on_compile", folder.compiled.append)
-    monkeypatch.setattr(kernel, "_warned", False)
+    monkeypatch.setattr(compiler, "_warned", False)
     return folder
 
 

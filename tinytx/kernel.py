@@ -1,88 +1,49 @@
-"""The ``kernel`` decorator, which compiles loops, and the functions that loops may call.
+"""The ``kernel`` decorator, whose loops are compiled at their first call, and the functions that loops may call.
 
-No other file imports numba. A kernel takes arrays and scalars, writes into its output arguments and allocates nothing.
-It runs serially and without the GIL, so shards of a batch can run in Python threads at the same time. A kernel with
-threads of its own would compete with these threads, and with those of BLAS, for the processors.
+A kernel takes arrays and scalars, writes into its output arguments and allocates nothing. It runs serially and without the
+GIL, so shards of a batch can run in Python threads at the same time. A kernel with threads of its own would compete with
+these threads, and with those of BLAS, for the processors.
 
-There are two reasons for the options below.
-
-* ``fastmath=True`` assumes that there is no NaN and no infinity, and replaces ``isnan(x)`` by False. The four flags in
-  ``FAST`` allow reordered sums and fused multiply-adds, which vector code needs, and keep NaN and infinity.
-* Numba 0.62 and later calls the C library for ``exp`` in a loop, for one element at a time. `exp` below is plain
-  arithmetic, so it runs in vector registers like the loop around it.
+compiler.py makes machine code of kernels and of the functions below. It is imported at the first call, and Numba with it,
+which takes longer to import than everything else: a command that computes nothing does without.
 """
 
-import hashlib
 import math
-import warnings
-from pathlib import Path
+import threading
 
-import numba
 import numpy as np
-from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.extending import overload
-
-FAST = {"contract", "reassoc", "nsz", "arcp"}
-
-# A kernel's cached machine code contains a copy of the functions below. Numba compares only the kernel's own file to see
-# whether the code is out of date, so a hash of this file is part of the key of the cache.
-_HELPERS = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 on_compile = None  # is called with a kernel's name when the cache does not contain it and it has to be compiled
-_warned = False
+_making = threading.Lock()
 
 
-class _Files(IndexDataCacheFile):
-    """The files of one kernel's machine code. After a kill or with a full disk they may be incomplete."""
+class Kernel:
+    """A loop before its first call, which puts the compiled loop in its place in the module that defines it.
 
-    def _load_index(self):
-        try:
-            return super()._load_index()
-        except Exception:  # unpickling half a file may raise anything: the list is empty then
-            return {}
+    Whoever kept this object, in a table or by another name, calls the compiled loop through it.
+    """
 
-    def _load_data(self, name):
-        try:
-            return super()._load_data(name)
-        except Exception as error:
-            raise OSError(f"{name}: {error}") from error  # numba then compiles the kernel
-
-
-class _Cache(FunctionCache):
     def __init__(self, function):
-        super().__init__(function)
-        self._cache_file = _Files(
-            cache_path=self._cache_path,
-            filename_base=self._impl.filename_base,
-            source_stamp=self._impl.locator.get_source_stamp(),
-        )
+        self._function, self._compiled = function, None
+        self.__name__, self.__module__, self.__doc__ = function.__name__, function.__module__, function.__doc__
 
-    def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), _HELPERS, bool(numba.config.BOUNDSCHECK))
+    def __call__(self, *arguments):
+        return (self._compiled or self.compiled())(*arguments)
 
-    def load_overload(self, sig, target_context):
-        loaded = super().load_overload(sig, target_context)
-        if loaded is None and on_compile is not None:
-            on_compile(self._py_func.__name__)
-        return loaded
+    def compiled(self):
+        """Return the function that Numba made; in plain Python, where NUMBA_DISABLE_JIT is set, the loop itself."""
+        with _making:  # two shards may come here at the same time
+            if self._compiled is None:
+                from tinytx.compiler import compiled
 
-    def save_overload(self, sig, data):
-        try:
-            super().save_overload(sig, data)
-        except OSError as error:  # a full disk, a quota, a folder that became read-only
-            _warn_once(error.strerror or error)
+                self._compiled, names = compiled(self._function), self._function.__globals__
+                if names.get(self.__name__) is self:
+                    names[self.__name__] = self._compiled
+        return self._compiled
 
-
-def _warn_once(reason):
-    global _warned
-    if not _warned:
-        _warned = True
-        warnings.warn(
-            f"tinytx: compiled kernels cannot be kept on disk ({reason}) and are compiled anew in each process. "
-            "Set NUMBA_CACHE_DIR to a writable folder with some free space to keep them.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    @property
+    def _numba_type_(self):  # Numba asks for it where one kernel calls another
+        return self.compiled()._numba_type_
 
 
 def kernel(function):
@@ -91,14 +52,7 @@ def kernel(function):
     If neither the package's folder nor the user's cache can be written, or the disk is full, each process compiles the
     code again, and warns once. A file of the cache that cannot be read is written again.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
-    if numba.config.DISABLE_JIT:  # plain Python, for a debugger: as silent about overflow as compiled code
-        return np.errstate(all="ignore")(function)
-    try:
-        compiled._cache = _Cache(function)
-    except (RuntimeError, OSError) as error:  # numba: "no locator available"
-        _warn_once(getattr(error, "strerror", None) or "no folder for them can be written")
-    return compiled
+    return Kernel(function)
 
 
 def exp(x):
@@ -153,18 +107,6 @@ def _exp64(x):
     return p * np.int64(np.float64(shifted).view(np.int64) << 52).view(np.float64)
 
 
-@overload(exp, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
-def _exp_for(x):  # reassociation would undo the two tricks with large constants
-    if x == numba.types.float32:
-        return lambda x: _exp32_compiled(x)
-    if x == numba.types.float64:
-        return lambda x: _exp64_compiled(x)
-
-
-_exp32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_exp32)
-_exp64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_exp64)
-
-
 def normal_cdf(x, e):
     r"""Return P(x), the probability that a standard normal variable is below x, given e = e**(-x**2 / 2).
 
@@ -217,18 +159,6 @@ def _normal_cdf64(x, e):
     return tail if x < 0.0 else 1.0 - tail
 
 
-@overload(normal_cdf)
-def _normal_cdf_for(x, e):
-    if x == numba.types.float32:
-        return lambda x, e: _normal_cdf32_compiled(x, e)
-    if x == numba.types.float64:
-        return lambda x, e: _normal_cdf64_compiled(x, e)
-
-
-_normal_cdf32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_normal_cdf32)
-_normal_cdf64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(_normal_cdf64)
-
-
 def hash_row(key, row):
     """Return 32 random bits for one row of a mask.
 
@@ -250,10 +180,6 @@ def hash_element(row_bits, column):
     h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x7FEB352D))
     h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(0x846CA68B))
     return np.uint32(h ^ (h >> np.uint32(16)))
-
-
-hash_row = numba.njit(error_model="numpy")(hash_row)
-hash_element = numba.njit(error_model="numpy")(hash_element)
 
 
 def row_max(row, n):
@@ -285,15 +211,3 @@ def _row_max64(row, n):
         key = size if size > 0x7FF0000000000000 else bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
         largest = max(largest, key)
     return np.int64(largest ^ ((largest >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
-
-
-@overload(row_max)
-def _row_max_for(row, n):
-    if row.dtype == numba.types.float32:
-        return lambda row, n: _row_max32_compiled(row, n)
-    if row.dtype == numba.types.float64:
-        return lambda row, n: _row_max64_compiled(row, n)
-
-
-_row_max32_compiled = numba.njit(error_model="numpy")(_row_max32)
-_row_max64_compiled = numba.njit(error_model="numpy")(_row_max64)

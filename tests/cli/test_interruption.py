@@ -103,7 +103,7 @@ def test_a_run_that_is_told_to_ignore_signals_does(tiny, book, tmp_path, no_pict
 
 def test_imports_are_left_with_a_word(tmp_path):
     """Catches a traceback out of somebody's import, where Ctrl-C comes in the first second."""
-    (tmp_path / "numba.py").write_text("import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(9)\n")
+    (tmp_path / "numpy.py").write_text("import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(9)\n")
     path = os.pathsep.join([str(tmp_path), str(Path(package.__file__).parents[1])])
     with not_ignored():
         done = subprocess.run(
@@ -117,7 +117,7 @@ def test_imports_are_left_with_a_word(tmp_path):
 
 def test_the_package_is_imported_when_it_is_asked_for():
     """Catches an import of everything with the package itself, in which nobody deals with Ctrl-C yet."""
-    code = "import sys, tinytx; early = 'numba' in sys.modules; print(early, tinytx.ops.relu is not None, tinytx.Layer)"
+    code = "import sys, tinytx; early = 'numpy' in sys.modules; print(early, tinytx.ops.relu is not None, tinytx.Layer)"
     source = str(Path(package.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": source}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

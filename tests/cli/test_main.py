@@ -1,5 +1,6 @@
 """The command line as a whole: help, usage errors, and errors of one line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,27 @@ def test_help_has_an_example(tinytx, command):
 def test_usage_errors(refused, command, named):
     """Catches a page of usage where one line would do, and a message that does not name the word that is wrong."""
     assert named in refused(command)
+
+
+def test_what_computes_nothing_needs_no_numba():
+    """Catches an import that makes help, a list and a mistyped flag wait for what none of them uses; and one that a loop
+    would find missing."""
+    code = """
+import sys
+from tinytx.cli import main
+for command in ("--help", "recipes", "train gpt --help", "train gpt --steps many", "sample nowhere"):
+    try:
+        main(command.split())
+    except SystemExit:
+        pass
+    assert "numba" not in sys.modules, command
+import numpy, tinytx.ops
+tinytx.ops.gelu(numpy.ones(3))
+assert "numba" in sys.modules
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(tinytx_package.__file__).parents[1]), "NUMBA_DISABLE_JIT": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ NEAREST = {
     "parameter.py": ["test_parameter.py", "test_core.py", "test_members.py", "training/test_trainer.py"],
     "members.py": ["test_members.py", "test_core.py"],
     "files.py": ["test_files.py", "test_hostile_files.py"],
-    "kernel.py": ["test_kernel.py", "ops/test_activations.py", "ops/test_dropout.py"],
+    "kernel.py": ["test_kernel.py", "ops/test_activations.py", "ops/test_dropout.py", "cli/test_main.py"],
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_bias.py"],
     "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],

@@ -91,6 +91,7 @@ TABLE = {
          "hash_row(key, first_row + n // repeat)", "hash_row(key, n // repeat)"),
     ],
     "kernel.py": [
+        ("Numba is imported where nothing is computed", "import threading\n", "import threading\n\nimport numba\n"),
         ("a digit of the hash's multiplier is mistyped: other masks than yesterday",
          "np.uint32(0x7FEB352D)", "np.uint32(0x7FEB352F)"),
         ("a shift of the hash is mistyped: other masks than yesterday",

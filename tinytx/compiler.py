@@ -1,0 +1,146 @@
+"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. No other file imports Numba.
+
+There are two reasons for the options below.
+
+* ``fastmath=True`` assumes that there is no NaN and no infinity, and replaces ``isnan(x)`` by False. The four flags in
+  ``FAST`` allow reordered sums and fused multiply-adds, which vector code needs, and keep NaN and infinity.
+* Numba 0.62 and later calls the C library for ``exp`` in a loop, for one element at a time. `kernel.exp` is plain
+  arithmetic, so it runs in vector registers like the loop around it.
+"""
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import numba
+import numpy as np
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import overload
+
+from tinytx import kernel
+
+FAST = {"contract", "reassoc", "nsz", "arcp"}
+
+# A kernel's cached machine code contains a copy of the functions that it calls. Numba compares only the kernel's own file
+# to see whether the code is out of date, so a hash of these two files is part of the key of the cache.
+_HELPERS = hashlib.sha256(Path(kernel.__file__).read_bytes() + Path(__file__).read_bytes()).hexdigest()
+
+_warned = False
+
+
+class _Files(IndexDataCacheFile):
+    """The files of one kernel's machine code. After a kill or with a full disk they may be incomplete."""
+
+    def _load_index(self):
+        try:
+            return super()._load_index()
+        except Exception:  # unpickling half a file may raise anything: the list is empty then
+            return {}
+
+    def _load_data(self, name):
+        try:
+            return super()._load_data(name)
+        except Exception as error:
+            raise OSError(f"{name}: {error}") from error  # numba then compiles the kernel
+
+
+class _Cache(FunctionCache):
+    def __init__(self, function):
+        super().__init__(function)
+        self._cache_file = _Files(
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+
+    def _index_key(self, sig, codegen):
+        return (*super()._index_key(sig, codegen), _HELPERS, bool(numba.config.BOUNDSCHECK))
+
+    def load_overload(self, sig, target_context):
+        loaded = super().load_overload(sig, target_context)
+        if loaded is None and kernel.on_compile is not None:
+            kernel.on_compile(self._py_func.__name__)
+        return loaded
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:  # a full disk, a quota, a folder that became read-only
+            _warn_once(error.strerror or error)
+
+
+def _warn_once(reason):
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            f"tinytx: compiled kernels cannot be kept on disk ({reason}) and are compiled anew in each process. "
+            "Set NUMBA_CACHE_DIR to a writable folder with some free space to keep them.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def compiled(function):
+    """Return a kernel's function as Numba compiles it, which finds its machine code on disk or keeps it there."""
+    if numba.config.DISABLE_JIT:  # plain Python, for a debugger: as silent about overflow as compiled code
+        return np.errstate(all="ignore")(function)
+    made = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
+    try:
+        made._cache = _Cache(function)
+    except (RuntimeError, OSError) as error:  # numba: "no locator available"
+        _warn_once(getattr(error, "strerror", None) or "no folder for them can be written")
+    return made
+
+
+# ---------------------------------------------------------------------------------------- what kernels call
+
+
+@overload(kernel.exp, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
+def _exp_for(x):  # reassociation would undo the two tricks with large constants
+    if x == numba.types.float32:
+        return lambda x: _exp32_compiled(x)
+    if x == numba.types.float64:
+        return lambda x: _exp64_compiled(x)
+
+
+_exp32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(kernel._exp32)
+_exp64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(kernel._exp64)
+
+
+@overload(kernel.normal_cdf)
+def _normal_cdf_for(x, e):
+    if x == numba.types.float32:
+        return lambda x, e: _normal_cdf32_compiled(x, e)
+    if x == numba.types.float64:
+        return lambda x, e: _normal_cdf64_compiled(x, e)
+
+
+_normal_cdf32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(kernel._normal_cdf32)
+_normal_cdf64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(kernel._normal_cdf64)
+
+
+@overload(kernel.row_max)
+def _row_max_for(row, n):
+    if row.dtype == numba.types.float32:
+        return lambda row, n: _row_max32_compiled(row, n)
+    if row.dtype == numba.types.float64:
+        return lambda row, n: _row_max64_compiled(row, n)
+
+
+_row_max32_compiled = numba.njit(error_model="numpy")(kernel._row_max32)
+_row_max64_compiled = numba.njit(error_model="numpy")(kernel._row_max64)
+
+
+@overload(kernel.hash_row)
+def _hash_row_for(key, row):
+    return lambda key, row: _hash_row_compiled(key, row)
+
+
+@overload(kernel.hash_element)
+def _hash_element_for(row_bits, column):
+    return lambda row_bits, column: _hash_element_compiled(row_bits, column)
+
+
+_hash_row_compiled = numba.njit(error_model="numpy")(kernel.hash_row)
+_hash_element_compiled = numba.njit(error_model="numpy")(kernel.hash_element)
