@@ -4,8 +4,8 @@ import numpy as np
 from cases import LayerCase
 
 from tinytx.core import Tape
-from tinytx.layers import DotProduct, MultiHeadAttention, Rotary
-from tinytx.ops.attention_patterns import CAUSAL, Band
+from tinytx.layers import DotProduct, MultiHeadAttention, Relative, Rotary, SegmentMemory
+from tinytx.ops.attention_patterns import CAUSAL, FULL, Band
 
 
 def attention(make, mask="", cross=False, scores=False, tape=Tape, core=None, **options):
@@ -46,7 +46,34 @@ def dot_product(make, bias=False):
     return LayerCase(make, lambda dtype: DotProduct(pattern=Band(1, None), scale=0.7), inputs)
 
 
+def relative(make, pattern=CAUSAL, seed=None, **options):
+    """The core alone: two heads share the keys of a group, and some keys stand before the first query."""
+    b, g, t, more, k, d = make.sizes(6)
+    inputs = {"q": make.array(b, 2 * g, t, k), "k": make.array(b, g, t + more - 1, k), "v": make.array(b, g, t + more - 1, k + 1)}
+
+    def build(dtype):
+        return Relative(d, 2 * g, k, pattern=pattern, rng=np.random.default_rng(0), dtype=dtype, **options)
+
+    return LayerCase(make, build, inputs, tape=lambda: Tape(seed=seed))
+
+
+def segment_memory(make):
+    """Without a state: what the state holds is no input (tests/layers/test_segment_memory.py)."""
+    b, t, h, k = make.sizes(4)
+    d = h * k
+
+    def build(dtype):
+        draw = {"rng": np.random.default_rng(0), "dtype": dtype}
+        return SegmentMemory(MultiHeadAttention(d, h, core=Relative(d, h, k, **draw), bias=False, **draw), 3)
+
+    return LayerCase(make, build, {"x": make.array(b, t, d)})
+
+
 ATTENTION_LAYERS = {
+    "Relative": relative,
+    "Relative both sides": lambda make: relative(make, FULL),
+    "Relative window, dropout": lambda make: relative(make, Band(2, 1), seed=5, dropout=0.3),
+    "SegmentMemory": segment_memory,
     "MultiHeadAttention": attention,
     "MultiHeadAttention without bias": lambda make: attention(make, bias=False),
     "MultiHeadAttention causal": lambda make: attention(make, core={"pattern": CAUSAL}),

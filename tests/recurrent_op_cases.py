@@ -80,6 +80,13 @@ def product_scores(ops, make, scale=None):
     return OpCase(ops.product_scores, ops.product_scores_backward, arrays, batch=("q", "k"), scale=scale)
 
 
+def relative_scores(ops, make, ahead=0, scale=None):
+    """More keys than queries, as with a memory; distances below 0 have ``ahead`` vectors."""
+    b, h, t, more, width = make.sizes(5)
+    arrays = {"q": make.array(b, h, t, width), "r": make.array(h, ahead + t + more - 1, width)}
+    return OpCase(ops.relative_scores, ops.relative_scores_backward, arrays, batch=("q",), ahead=ahead, scale=scale)
+
+
 def address(ops, make):
     """Two rows at least: the softmax of one is 1. Two numbers in a row at least: the cosine of one is 1 or -1."""
     b, h, n, width = make.sizes(4)
@@ -187,6 +194,8 @@ def cases(ops):
         "additive_scores groups": lambda make: additive_scores(ops, make, groups=2),
         "product_scores": lambda make: product_scores(ops, make),
         "product_scores scaled": lambda make: product_scores(ops, make, scale=0.7),
+        "relative_scores": lambda make: relative_scores(ops, make),
+        "relative_scores both signs": lambda make: relative_scores(ops, make, ahead=2, scale=0.7),
         "address": lambda make: address(ops, make),
         "read_memory": lambda make: read_memory(ops, make),
         "write_memory": lambda make: write_memory(ops, make),

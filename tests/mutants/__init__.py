@@ -21,6 +21,7 @@ from mutants import (
     gradients,
     hub,
     layer_gradients,
+    long,
     models,
     ops,
     recurrent,
@@ -74,13 +75,13 @@ def rotten(mutants):
 
 GRADIENTS = [
     Mutant(name, file, old, new, category, problem)
-    for table in (gradients.TABLE, layer_gradients.TABLE, recurrent.GRADIENTS, batches.GRADIENTS, geometric.GRADIENTS)
+    for table in (gradients.TABLE, layer_gradients.TABLE, recurrent.GRADIENTS, batches.GRADIENTS, geometric.GRADIENTS, long.GRADIENTS)
     for file, rows in table.items()
     for name, category, problem, old, new in rows
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, geometric)
+    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, geometric, long)
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

@@ -13,7 +13,16 @@ import numpy as np
 
 import tinytx
 import tinytx.kernel
-from mutants import GRADIENTS, SOURCE, geometric_problems, mutated, problems, recurrent_problems, row_problems
+from mutants import (
+    GRADIENTS,
+    SOURCE,
+    geometric_problems,
+    long_problems,
+    mutated,
+    problems,
+    recurrent_problems,
+    row_problems,
+)
 from tinytx.core import Tape
 from tinytx.progress import tracked
 from tinytx.testing import gradcheck
@@ -21,7 +30,7 @@ from tinytx.testing.problem import make_problem
 from tinytx.testing.report import FAIL, VERDICTS
 
 MUTANTS = GRADIENTS
-PROBLEMS = problems.PROBLEMS | row_problems.PROBLEMS | recurrent_problems.PROBLEMS | geometric_problems.PROBLEMS
+PROBLEMS = problems.PROBLEMS | row_problems.PROBLEMS | recurrent_problems.PROBLEMS | geometric_problems.PROBLEMS | long_problems.PROBLEMS
 
 
 # ---------------------------------------------------------------------------------------- making a mutant

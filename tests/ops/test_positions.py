@@ -74,3 +74,11 @@ def test_rotated_far_away():
     x = np.random.default_rng(0).normal(size=(1, 3, 2, 8)).astype(np.float32)
     far = rotate(x, f, 100_000)[0]
     np.testing.assert_allclose(far, rotate(x.astype(float), f, 100_000)[0], rtol=0, atol=1e-6)
+
+
+def test_rows_may_begin_below_0():
+    """Sines change their sign with the position, cosines do not."""
+    table = sinusoidal_positions(9, 6, np.float64, first=-4)
+    np.testing.assert_array_equal(table[4:], sinusoidal_positions(5, 6, np.float64))
+    np.testing.assert_array_equal(table[::-1, 0::2], -table[:, 0::2])
+    np.testing.assert_array_equal(table[::-1, 1::2], table[:, 1::2])

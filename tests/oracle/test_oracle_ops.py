@@ -160,6 +160,12 @@ def additive_scores(q, k, weight):
     return torch.einsum("bhtsa,ha->bhts", torch.tanh(q[:, :, :, None] + k[:, :, None]), weight)
 
 
+def relative_scores(q, r, *, ahead, scale):
+    c, t, s = q.shape[-1] ** -0.5 if scale is None else scale, torch.arange(q.shape[2]), torch.arange(r.shape[1] - ahead)
+    row = (ahead + len(s) - len(t) + t[:, None] - s).expand(*q.shape[:3], len(s))
+    return (c * q @ r.mT).gather(-1, row.clamp(min=0)).where(row >= 0, 0.0)
+
+
 def conv1d(x, weight, bias=None, *, left, right, step, distance):
     x = F.pad(x.mT, (left, right))
     return F.conv1d(x, weight.permute(2, 1, 0), bias, stride=step, dilation=distance).mT
@@ -219,6 +225,7 @@ ORACLES = GEOMETRIC | LOSSES | {
     "gru": recurrent(torch.nn.GRU),
     "lstm": recurrent(torch.nn.LSTM),
     "product_scores": lambda case: lambda q, k, scale: q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale),
+    "relative_scores": lambda case: relative_scores,
     "additive_scores": lambda case: additive_scores,
     "original_gru": stepwise(original_gru),
     "mlstm": stepwise(mlstm),

@@ -50,7 +50,7 @@ CALLS = {
     "conv1d": dict(x=Q[0], weight=W[None], bias=W[0], left=0, right=0, step=1, distance=1),
     "sinusoidal_grid": dict(n_rows=2, n_columns=3, d_model=8, dtype=np.float32),
     "add_positions": dict(x=Q[0], table=W.reshape(4, 3), start=1),
-    "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False, halves=False),
+    "sinusoidal_positions": dict(max_len=4, d_model=3, dtype=np.float32, doubled=False, halves=False, first=-1),
     "attention": dict(
         q=Q, k=Q, v=Q, bias=Q[:, :, :, :2], mask=np.ones((2, 1, 1, 2), bool), pattern=CAUSAL, scale=0.5,
         dropout=0.1, key=2, first_row=1, log_sum_exp=True,
@@ -70,6 +70,7 @@ CALLS = {
         x=Q[0], weight_x=W, weight_h=W[:1], bias=W[0], h=X[:, :1], c=X[:, 1:2], mask=np.ones((2, 1), bool), reverse=True
     ),
     "product_scores": dict(q=Q, k=Q, scale=0.5),
+    "relative_scores": dict(q=Q, r=Q[0], ahead=1, scale=0.5),
     "additive_scores": dict(q=Q, k=Q, weight=X),
     "address": dict(
         k=np.ones((2, 1, 3)), strength=X[:, :1], gate=X[:, :1], shift=X[:, None], sharpness=X[:, :1], before=np.ones((2, 1, 2)), memory=Q[0]
@@ -136,7 +137,7 @@ WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
-FLOAT_NAMES += ("mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma", "distribution")
+FLOAT_NAMES += ("r", "mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma", "distribution")
 KINDS = dict.fromkeys((*FLOAT_NAMES, "reference", "origin", "raw", "dropped"), FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration", "alpha", "beta"), NUMBERS)
@@ -147,7 +148,7 @@ KINDS["dtype"] = {"None": None, "int": int, "float16": np.float16, "a text": "x"
 KINDS["of_keys"] = KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["reverse"] = KINDS["renormalise"] = KINDS["doubled"]
 KINDS |= {"words": IDS, "contexts": IDS, "x_max": NUMBERS, "alpha": NUMBERS, "bias_w": FLOATS, "bias_c": FLOATS}
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
-KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
+KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "ahead": WHOLE, "first": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
 KINDS["frequencies"] = FLOATS
 
@@ -199,6 +200,7 @@ RANGES = [
     ("add_positions", "start", (-1, 4, 2**80)),
     ("sinusoidal_positions", "max_len", (-1, 2**63)),
     ("sinusoidal_positions", "d_model", (-1,)),
+    ("sinusoidal_positions", "first", (-(2**31) - 1, 2**63)),
     ("sinusoidal_grid", "d_model", (-4, 4, 10)),
     ("sinusoidal_grid", "n_rows", (-1, 2**63)),
     ("patches", "size", (0, -1, 3, 2**70)),
@@ -223,6 +225,9 @@ RANGES = [
     ("binary_cross_entropy", "ignore_index", (2**63,)),
     ("binary_cross_entropy", "count", (-1,)),
     ("binary_cross_entropy", "targets", ([[0, 2, 0]] * 2, [[0, -2, 0]] * 2, [0, 1, 1], 0)),
+    ("relative_scores", "scale", (0, -1, np.nan, np.inf)),
+    ("relative_scores", "ahead", (-1, 3, 2**63)),
+    ("relative_scores", "r", (np.ones((2, 2, 2)), np.ones((1, 2, 3)))),
     ("product_scores", "scale", (0, -1, np.nan, np.inf)),
     ("product_scores", "k", (np.ones((2, 1, 2, 2)), np.ones((2, 2, 3)))),
     ("address", "shift", (np.ones((2, 1, 2)), np.ones((2, 3)), np.ones((2, 2, 3)))),

@@ -1,7 +1,15 @@
 """Layers: they own parameters and put operations in order; the arithmetic is in ``tinytx.ops``."""
 
 from tinytx.layers.activation_penalty import ActivationPenalty
-from tinytx.layers.attention import Additive, DotProduct, MultiHeadAttention, Pointer, SingleHeadAttention
+from tinytx.layers.attention import (
+    Additive,
+    DotProduct,
+    MultiHeadAttention,
+    Pointer,
+    Relative,
+    SegmentMemory,
+    SingleHeadAttention,
+)
 from tinytx.layers.batch_norm import BatchNorm
 from tinytx.layers.block import Block, DecoderBlock, Residual
 from tinytx.layers.checkpoint import Checkpoint
@@ -81,11 +89,13 @@ __all__ = [
     "RMSNorm",
     "RNN",
     "RecurrentStack",
+    "Relative",
     "RelativePositionBias",
     "Residual",
     "Rotary",
     "ScalarMix",
     "Scale",
+    "SegmentMemory",
     "Sequential",
     "SingleHeadAttention",
     "SinusoidalPositions",

@@ -50,6 +50,7 @@ from tinytx.ops.pool import pool, pool_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_grid, sinusoidal_positions
 from tinytx.ops.prepend import prepend, prepend_backward
 from tinytx.ops.product_scores import product_scores, product_scores_backward
+from tinytx.ops.relative_scores import relative_scores, relative_scores_backward
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
 from tinytx.ops.rnn import rnn, rnn_backward
@@ -152,6 +153,8 @@ __all__ = [
     "product_scores_backward",
     "read_memory",
     "read_memory_backward",
+    "relative_scores",
+    "relative_scores_backward",
     "relu",
     "relu_backward",
     "rms_norm",

@@ -80,6 +80,8 @@ from tinytx.ops.plain_recurrent import (  # noqa: F401
     original_gru_backward,
     product_scores,
     product_scores_backward,
+    relative_scores,
+    relative_scores_backward,
     rnn,
     rnn_backward,
 )

@@ -212,6 +212,24 @@ def product_scores_backward(dy, saved):
     return c * np.einsum("...ts,...sk->...tk", dy, k), c * np.einsum("...ts,...tk->...sk", dy, q)  # (2)
 
 
+def relative_scores(q, r, *, ahead=0, scale=None):
+    """Return c q_t . r_d of each query (B, H, T, K) and each key; r (H, R, K) has the distances d from -ahead on."""
+    n_queries, n_keys = q.shape[2], r.shape[1] - ahead
+    c = q.dtype.type(q.shape[-1] ** -0.5 if scale is None else scale)
+    row = ahead + n_keys - n_queries + np.arange(n_queries)[:, None] - np.arange(n_keys)  # of r, for each pair
+    vectors = np.where(row[..., None] >= 0, r[:, np.maximum(row, 0)], 0)  # (H, T, S, K)
+    return c * np.einsum("bhtk,htsk->bhts", q, vectors), (q, r.shape, row, vectors, c)  # (1)
+
+
+def relative_scores_backward(dy, saved):
+    """Return (dq, dr)."""
+    q, shape, row, vectors, c = saved
+    dr = np.zeros(shape, q.dtype)
+    for t, s in np.argwhere(row >= 0):
+        dr[:, row[t, s]] += c * np.einsum("bh,bhk->hk", dy[:, :, t, s], q[:, :, t])  # (5)
+    return c * np.einsum("bhts,htsk->bhtk", dy, vectors), dr  # (5)
+
+
 def additive_scores(q, k, weight):
     """Return the score of each query (B, H, T, A) with each key (B, G, S, A); weight is (H, A)."""
     keys = k.repeat(q.shape[1] // k.shape[1], axis=1)

@@ -45,6 +45,8 @@ import numpy as np
 from tinytx.arguments import INT64, check_flag, check_sizes, check_whole
 from tinytx.shapes import check_dtype, check_float, check_gradient
 
+FIRST = (-(2**31), 2**31)
+
 
 class Saved(NamedTuple):
     x_shape: tuple
@@ -92,7 +94,7 @@ def add_positions_backward(dy, saved):
     return dy, dtable
 
 
-def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False, halves=False):
+def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False, halves=False, first=0):
     """Return the table of positions.
 
     Parameters
@@ -107,16 +109,19 @@ def sinusoidal_positions(max_len, d_model, dtype=np.float32, *, doubled=False, h
         Whether the angles are those of (5), not the paper's.
     halves : bool
         Whether the columns are in the order of (6), not the paper's.
+    first : int
+        The position of the first row, within +-2^31: below 0 where rows are of distances to both sides.
 
     Returns
     -------
     array (max_len, d_model)
     """
     check_sizes("sinusoidal_positions", max_len=max_len, d_model=d_model)
+    first = check_whole("sinusoidal_positions", "first", first, *FIRST)
     dtype = check_dtype("sinusoidal_positions", dtype)
     doubled = check_flag("sinusoidal_positions", "doubled", doubled)
     halves = check_flag("sinusoidal_positions", "halves", halves)
-    position, column = np.arange(max_len)[:, None], np.arange(d_model)
+    position, column = first + np.arange(max_len)[:, None], np.arange(d_model)
     pair = column if doubled else column // 2
     angle = position / 10000.0 ** (2 * pair / d_model)  # (max_len, D), (5)
     table = np.where(column % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)  # (3), (4)

@@ -1,6 +1,7 @@
 """Attention: `MultiHeadAttention` makes the queries, keys and values of all heads, and a *core* computes from them.
 
 `SingleHeadAttention` is the frame of recurrent encoder-decoders, for the same cores.
+`SegmentMemory` is a frame around `MultiHeadAttention`, which remembers earlier parts of a text.
 `Pointer` ends with the scores: they say which element is meant.
 
 A core is a layer. ``core(q, k, v, tape, mask=mask)`` takes q (B, H, T, K), k (B, G, S, K) and v (B, G, S, W) and
@@ -12,6 +13,16 @@ from tinytx.layers.attention.additive import Additive
 from tinytx.layers.attention.dot_product import DotProduct
 from tinytx.layers.attention.multi_head import MultiHeadAttention
 from tinytx.layers.attention.pointer import Pointer
+from tinytx.layers.attention.relative import Relative
+from tinytx.layers.attention.segment_memory import SegmentMemory
 from tinytx.layers.attention.single_head import SingleHeadAttention
 
-__all__ = ["Additive", "DotProduct", "MultiHeadAttention", "Pointer", "SingleHeadAttention"]
+__all__ = [
+    "Additive",
+    "DotProduct",
+    "MultiHeadAttention",
+    "Pointer",
+    "Relative",
+    "SegmentMemory",
+    "SingleHeadAttention",
+]

@@ -1,0 +1,50 @@
+"""Mistakes in what reads long texts: wrong backwards (``GRADIENTS``), and mistakes of all kinds (``TABLE``)."""
+
+GRADIENTS = {
+    "ops/relative_scores.py": [
+        ("dq without the scale", "factor", "relative_scores", "products[column - s] = c * row[s]", "products[column - s] = row[s]"),
+        ("a distance more", "index", "relative_scores", "products[column - s] = c * row[s]", "products[column - s - 1] = c * row[s]"),
+        ("the memory is forgotten", "index", "relative_scores",
+         "row, products, column = dscores[b, h, t], dg[b, t], n_keys - n_queries + t + ahead", "row, products, column = dscores[b, h, t], dg[b, t], t + ahead"),
+        ("distances below 0 get nothing", "missing term", "relative_scores both signs", "max(0, min(n_keys, column + 1))):", "max(0, min(n_keys, column + 1 - ahead))):"),
+        ("dr of the first row of the batch", "missing term", "relative_scores",
+         "dg.reshape(-1, r.shape[1]).T @ q[:, head].reshape(-1, q.shape[3])", "dg[0].T @ q[0, head]"),
+        ("all heads have the first one's distances", "index", "relative_scores", "dq[:, head] = dg @ r[head]", "dq[:, head] = dg @ r[0]"),
+    ],
+    "layers/attention/relative.py": [
+        ("du from the scores of distances", "wrong operand", "Relative", "((self.content_bias, dq), (self", "((self.content_bias, by_distance), (self"),
+        ("u and w get each other's", "wrong operand", "Relative", "((self.content_bias, dq), (self.position_bias, by_distance))", "((self.position_bias, dq), (self.content_bias, by_distance))"),
+        ("q gets nothing from distances", "missing term", "Relative", "return dq + by_distance, dk, dv", "return dq, dk, dv"),
+        ("q gets nothing from contents", "missing term", "Relative", "return dq + by_distance, dk, dv", "return by_distance, dk, dv"),
+        ("du of the first row of the batch", "missing term", "Relative", "gradient.sum(axis=(0, 2))", "gradient[0].sum(axis=1)"),
+        ("heads and distances exchanged", "transposed", "Relative", "dr.swapaxes(0, 1).reshape(dr.shape[1], -1)", "dr.reshape(dr.shape[1], -1)"),
+    ],
+    "layers/attention/segment_memory.py": [
+        ("the first rows of [m; x] are x's", "index", "SegmentMemory", "dseen[:, dseen.shape[1] - dx.shape[1] :]", "dseen[:, : dx.shape[1]]"),
+        ("x as key and value gets nothing", "missing term", "SegmentMemory", "dx = dx + dseen[", "dx = dx + 0 * dseen["),
+        ("x as query gets nothing", "missing term", "SegmentMemory", "dx = dx + dseen[:,", "dx = dseen[:,"),
+    ],
+}
+
+TABLE = {
+    "ops/relative_scores.py": [
+        ("the memory is forgotten", "row, products, column = scores[b, h, t], g[b, t], n_keys - n_queries + t + ahead", "row, products, column = scores[b, h, t], g[b, t], t + ahead"),
+        ("keys after the query have the numbers of another distance", "            row[n:] = 0\n", "            row[n:] = products[0]\n"),
+        ("the sign of the distance", "row[s] = c * products[column - s]", "row[n - 1 - s] = c * products[column - s]"),
+    ],
+    "layers/attention/relative.py": [
+        ("distances begin at 1", "halves=True, first=-ahead)", "halves=True, first=1 - ahead)"),
+        ("keys after the query have no distance", "ahead = max(0, t - 1) if right is None else", "ahead = 0 if right is None else"),
+        ("the paper's other order of sines and cosines", "q.dtype, halves=True, first", "q.dtype, first"),
+        ("u is added to both", "ops.relative_scores(q + self.position_bias.data[:, None], r", "ops.relative_scores(q + self.content_bias.data[:, None], r"),
+    ],
+    "layers/attention/segment_memory.py": [
+        ("x stands before m", "np.concatenate([memory, x], axis=1)", "np.concatenate([x, memory], axis=1)"),
+        ("m is what was read first", "seen[:, max(0, seen.shape[1] - self.length) :]", "seen[:, : self.length]"),
+        ("m is the last segment alone", "seen[:, max(0, seen.shape[1] - self.length) :]", "x[:, max(0, x.shape[1] - self.length) :]"),
+        ("keys of m are left out", "return self.attention(x, seen, *others", "return self.attention(x, x, *others"),
+    ],
+    "ops/positions.py": [
+        ("all tables begin at 0", "position, column = first + np.arange(max_len)", "position, column = 0 * first + np.arange(max_len)"),
+    ],
+}

@@ -1,0 +1,35 @@
+"""More problems for `by_gradcheck`: what reads long texts."""
+
+from mutants.problems import _draw, _rng, layer, pair
+from tinytx.core import Layer
+from tinytx.layers import DotProduct, MultiHeadAttention
+from tinytx.ops.attention_patterns import CAUSAL
+from tinytx.state import Slot, State
+
+
+class After(Layer):
+    """A layer that reads x behind a memory."""
+
+    def __init__(self, layer, memory):
+        self.layer, self.memory = layer, memory
+
+    def forward(self, x, tape=None):
+        return self.layer(x, tape, state=State([Slot((self.memory,))]))
+
+    def backward(self, dy, tape):
+        return self.layer.backward(dy, tape)
+
+
+def remembering(m):
+    attention = MultiHeadAttention(6, 2, d_key=4, core=DotProduct(pattern=CAUSAL), bias=False, rng=_rng())
+    return layer(After(m.SegmentMemory(attention, 2), _draw(2, 4, 6)), 2, 3, 6)
+
+
+PROBLEMS = {
+    "Relative": lambda m: layer(m.Relative(5, 2, 3, rng=_rng()), 2, 2, 3, 3, others=[_draw(2, 2, 4, 3, seed=n) for n in (1, 2)]),
+    "SegmentMemory": remembering,
+    "relative_scores": lambda m: pair(m.relative_scores, m.relative_scores_backward, _draw(2, 2, 3, 4), _draw(2, 5, 4)),
+    "relative_scores both signs": lambda m: pair(
+        lambda q, r: m.relative_scores(q, r, ahead=2, scale=0.7), m.relative_scores_backward, _draw(2, 2, 3, 4), _draw(2, 5, 4)
+    ),
+}
