@@ -32,7 +32,7 @@ from tinytx.pipelines.embeddings import common
 from tinytx.progress import progress
 from tinytx.tasks import Cooccurrences, NearbyWords
 from tinytx.training import WordExamples, descend_pairs, descend_words
-from tinytx.vectors import analogies, nearest, read_questions
+from tinytx.vectors import analogies, nearest, purity, read_questions
 
 GROUPS = {
     "months": "january february march april may june july august september october november december".split(),
@@ -48,14 +48,6 @@ def read_ids(texts, min_count):
     number = {word: i for i, word in enumerate(kept)}
     ids = [i for words in lines for i in [*(number[word] for word in words if word in number), -1]]
     return kept, np.array(ids)
-
-
-def purity(vectors, words, group):
-    """Return the share of the nearest words of a group's words that are of the group; None if fewer than 6 are known."""
-    known = [word for word in group if word in words]
-    if len(known) <= NEAREST:
-        return None
-    return np.mean([near in known for word in known for near, _ in nearest(vectors, words, word, NEAREST)])
 
 
 def counted(words, ids, arguments):
@@ -120,7 +112,7 @@ def main():
         vectors, speed = learn(words, ids, *options, arguments)
         parts = [f"{speed:9,.0f} words/s"]
         for kind, group in GROUPS.items():
-            share = purity(vectors, words, group)
+            share = purity(vectors, words, group, NEAREST)
             parts += [] if share is None else [f"{kind} {share:.2f}"]
         if questions:
             right, asked, left_out = analogies(vectors, words, questions)

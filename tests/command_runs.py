@@ -35,6 +35,7 @@ TINY_RNN = (
 )
 TINY_UNIT = TINY_RNN + " --n-reviews 60"
 TINY_NPLM = TINY_RNN.replace("--d-model 8", "--d-hidden 8 --min-count 1")
+TINY_WORDS = "--d-model 8 --batch-size 60 --warmup 3 --eval-every 7 --log-every 5 --eval-batches 1 --decay-steps 40"
 TINY_POINTER = (
     "--d-model 8 --shortest 2 --longest 3 --batch-size 4 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 --log-every 5 "
     "--eval-batches 1 --decay-steps 40"
@@ -62,6 +63,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "char_rnn": ("--data", "book", TINY_RNN + " --locked --weight-drop 0.1"),
     "awd_lstm": ("--data", "book", TINY_AWD),
     "sentiment_unit": ("", "book", TINY_UNIT),
+    "word2vec": ("--data", "calendar", TINY_WORDS),
     "nplm": ("--data", "book", TINY_NPLM),
     "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),
     "pointer": ("", "book", TINY_POINTER),
@@ -217,6 +219,16 @@ def tales(tmp_path_factory):
     lines = [f"The {a} {v} the {b}." for a in animals for b in animals for v in verbs]
     path = tmp_path_factory.mktemp("tales") / "tales.txt"
     path.write_text("\n\n".join("\n".join(lines[i : i + 4]) for i in range(0, 100, 4)) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def calendar(tmp_path_factory):
+    """A text file of 196 sentences with a month and a number, each a paragraph."""
+    path = tmp_path_factory.mktemp("calendar") / "calendar.txt"
+    months, numbers = ("January February March April May June July".split(), "two three four five six seven eight".split())
+    seen = itertools.product(months, numbers, ("birds", "mice", "foxes", "frogs"))
+    path.write_text("\n\n".join(f"In {month} we saw {number} {things}." for month, number, things in [*seen][::-1]))
     return path
 
 

@@ -4,7 +4,6 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 FILE = Path(__file__).resolve().parents[2] / "examples" / "word_vectors.py"
@@ -38,12 +37,3 @@ def test_ids_are_frequent_words_of_lines(example):
     words, ids = example.read_ids(["The cat\n\nthe <unk> dog the cat."], 2)
     assert words == ["the", "cat"]
     assert ids.tolist() == [0, 1, -1, -1, 0, 0, 1, -1]
-
-
-def test_purity_counts_neighbours_of_the_group(example):
-    group = [f"g{i}" for i in range(6)]
-    words = [*group, *"abcdef"]
-    vectors = np.eye(2)[[0] * 6 + [1] * 6] + 0.01 * np.random.default_rng(0).normal(size=(12, 2))
-    assert example.purity(vectors, words, group) == 1
-    assert example.purity(vectors[::2], words[::2], group) is None  # three of the group are known
-    assert example.purity(np.roll(vectors, 3, axis=0), words, group) == pytest.approx(0.4)  # of each, the 2 others of its three

@@ -76,6 +76,7 @@ TABLE = {
     ],
     "vectors/word_vectors.py": [
         ("a word is its own nearest", "distances[i] = np.inf", "pass"),
+        ("words of other groups count, too", "near in known for word", "near in words for word"),
     ],
     "pipelines/fill.py": [
         ("a text one token too long is let through",

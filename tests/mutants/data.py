@@ -88,6 +88,12 @@ TABLE = {
         ("a rate is scaled as the next step", "n=step + 1)[-1]", "n=step + 2)[-1]"),
         ("rates are not scaled", "rate_scale=rate_scale if settings.vary else None,", ""),
     ],
+    "recipes/word2vec.py": [
+        ("the vocabulary knows what is held out", "from_texts([train]", "from_texts([train, validation]"),
+        ("paragraphs run into each other", "(row[row != tokenizer.unk_id], [-1])", "(row[row != tokenizer.unk_id],)"),
+        ("what is held out is what was learned", "examples.epoch(0, held_out)", "examples.epoch(0)"),
+        ("CBOW has the rate of skip-gram", "RATES[settings.cbow]", "RATES[False]"),
+    ],
     "recipes/nplm.py": [
         ("the vocabulary knows what is held out", "from_texts([train]", "from_texts([train, validation]"),
         ("trigrams are counted in the text that they guess", "ngram_loss(text.train,", "ngram_loss(text.validation,"),

@@ -9,7 +9,17 @@ TABLE = {
     "training/probe.py": [
         ("the mix is not learned", "AdamW(probe, lr", "AdamW(probe.head, lr"),
     ],
+    "training/word_trainer.py": [
+        ("no step is counted, and the rate never falls", "            self.optimizer.t += 1\n", ""),
+        ("vectors that are not finite stay", "                    table[own] = old\n", "                    pass\n"),
+        ("the norm is that of the way", "math.hypot(*moved) / rate if rate else 0.0", "math.hypot(*moved)"),
+        ("the loss is that of the first examples", "array[::apart]", "array[:JUDGED]"),
+        ("the last word is not looked at", "named[:n]", "named[: n - 1]"),
+        ("rows beside the table are read", "rows = check_ids(place, rows, len(self.model.output.data)", "rows = check_ids(place, rows, 2**62"),
+    ],
     "training/word2vec.py": [
+        ("every epoch of a run is the first", "epoch, part = divmod(number, len(self))", "epoch, part = 0, number % len(self)"),
+        ("a part without examples is a step", "            if len(examples[0]):\n", "            if True:\n"),
         ("a window goes on into the sentence after", "t < reach and ids[high + 1] != NONE", "t < reach"),
         ("every window is as wide as it can be", "reach = 1 + (np.int64(hash_row(key, np.uint64(t))) * window >> 32)", "reach = window"),
         ("a word is in its own context", "            if s != t:\n", "            if True:\n"),

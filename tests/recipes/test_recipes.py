@@ -8,7 +8,7 @@ import pytest
 import tinytx.recipes
 from tinytx.models import MODELS
 from tinytx.recipes import RECIPES, load_recipe
-from tinytx.recipes.settings import RunSettings, without_effect
+from tinytx.recipes.settings import DescentSettings, without_effect
 from tinytx.tasks import TASKS
 
 FOLDER = Path(tinytx.recipes.__file__).parent
@@ -22,7 +22,7 @@ def test_a_recipe_has_all_its_parts(name):
     assert (recipe.model, recipe.config) in MODELS.values() and recipe.task in TASKS.values()
     assert recipe.about and recipe.usage and recipe.example and recipe.expect
     settings = recipe.settings()
-    assert isinstance(settings, RunSettings) and without_effect(settings) == []
+    assert isinstance(settings, DescentSettings) and without_effect(settings) == []
     assert all(hasattr(settings, setting) for setting in [*recipe.data, *recipe.expect.settings])
     for function, names in (
         (recipe.prepare, ["settings", "before"]),

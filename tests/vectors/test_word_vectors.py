@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinytx.vectors.word_vectors import nearest, visible, write_projector
+from tinytx.vectors.word_vectors import nearest, purity, visible, write_projector
 
 ODD = ["été", "a\tb", "a\nb", "", " ", "   ", "\r", "\x85", "\u2028", "\\t", '"', "\ud800", "<i>", "\x00", "人", " a"]
 
@@ -111,3 +111,12 @@ def test_an_unknown_word():
         nearest(vectors, words, "commission")
     with pytest.raises(ValueError, match="'xyzzy' is not among the 5 words; no word is spelled like it"):
         nearest(vectors, words, "xyzzy")
+
+
+def test_purity_counts_neighbours_of_the_group():
+    group = [f"g{i}" for i in range(6)]
+    words = [*group, *"abcdef"]
+    vectors = np.eye(2)[[0] * 6 + [1] * 6] + 0.01 * np.random.default_rng(0).normal(size=(12, 2))
+    assert purity(vectors, words, group) == 1
+    assert purity(vectors[::2], words[::2], group) is None  # three of the group are known
+    assert purity(np.roll(vectors, 3, axis=0), words, group) == pytest.approx(0.4)  # of each, the 2 others of its three

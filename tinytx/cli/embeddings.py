@@ -8,7 +8,7 @@ from tinytx.arguments import INT64
 from tinytx.cli.options import add_options, add_run, given, load
 from tinytx.extras import require
 from tinytx.paths import check_file, check_folder
-from tinytx.pipelines import Filler, Translator, Writer
+from tinytx.pipelines import Filler, Translator, Words, Writer
 from tinytx.pipelines.embeddings import common, telling_decimals, word_vectors
 from tinytx.progress import progress
 from tinytx.settings import Flags, setting
@@ -58,7 +58,7 @@ def add_arguments(parser):
 def run(arguments):
     """Write the files, print the neighbours, draw the map."""
     flags = EmbeddingsFlags(**given(arguments, EmbeddingsFlags))
-    trained = load(arguments, Filler, Writer, Translator)
+    trained = load(arguments, Filler, Writer, Translator, Words)
     if flags.side is not None and not isinstance(trained, Translator):
         raise ValueError(f"--side is for a transformer, and {arguments.dir} holds another model, which has one side")
     words, vectors, lower = word_vectors(trained, flags.side or "source")

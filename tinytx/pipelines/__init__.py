@@ -13,6 +13,7 @@ from tinytx.pipelines.load import load_run
 from tinytx.pipelines.pipeline import pipeline
 from tinytx.pipelines.tag import Tagger
 from tinytx.pipelines.translate import Translator
+from tinytx.pipelines.words import Words
 from tinytx.pipelines.write import Writer
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Preparation",
     "Tagger",
     "Translator",
+    "Words",
     "Writer",
     "explain",
     "load_run",

@@ -12,7 +12,7 @@ def word_vectors(trained, side="source"):
 
     Parameters
     ----------
-    trained : Writer, Filler or Translator
+    trained : Writer, Filler, Words or Translator
     side : {"source", "target"}
         Of a Translator.
 

@@ -12,6 +12,7 @@ from tinytx.wording import command, counted
 USE = {  # task -> command
     "hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate", "unified_words": "translate",
     "text_classes": "classify", "text_classes_next_token": "classify", "image_classes": "classify",
+    "nearby_words": "embeddings", "cooccurrences": "embeddings",
 }  # fmt: skip
 
 TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")  # names in a checkpoint

@@ -14,16 +14,10 @@ MOST_VALIDATIONS = 1000  # that an average waits for
 LEAST_EPS = 1e-30  # smaller ones are 0 in float32, or nearly, and 0 / 0 is NaN
 
 
-class OptimizerSettings(Settings):
-    """The optimiser's settings."""
+class RateSettings(Settings):
+    """The learning rates of a run, which are all that plain gradient descent has."""
 
-    optimizer: str = setting(
-        "adamw", "Adam with weight decay apart from the gradient, or in it; or SGD", choices=("adamw", "adam", "sgd")
-    )
-    average: int = setting(
-        0, "average the weights from the step on after which so many validations in a row were no better than an older one "
-        "(NT-ASGD), and use the averages; 0: never", minimum=0, maximum=MOST_VALIDATIONS,
-    )  # fmt: skip
+    optimizer, average, weight_decay, decay_all = "sgd", 0, 0.0, False  # no settings: `OptimizerSettings` makes them such
     lr: float = setting(1e-3, "largest learning rate", minimum=0)
     schedule: str = setting(
         "cosine", "what follows the warm-up; slanted-triangular has its own, a tenth of the steps",
@@ -34,6 +28,18 @@ class OptimizerSettings(Settings):
     decay_steps: int | None = setting(
         None, "step at which the rate is smallest; if not given, the last, of a longer run too", minimum=1, only=ENDS
     )
+
+
+class OptimizerSettings(RateSettings):
+    """The optimiser's settings."""
+
+    optimizer: str = setting(
+        "adamw", "Adam with weight decay apart from the gradient, or in it; or SGD", choices=("adamw", "adam", "sgd")
+    )
+    average: int = setting(
+        0, "average the weights from the step on after which so many validations in a row were no better than an older one "
+        "(NT-ASGD), and use the averages; 0: never", minimum=0, maximum=MOST_VALIDATIONS,
+    )  # fmt: skip
     beta1: float = setting(0.9, "Adam's decay of the first moment", minimum=0, below=1, only=ADAM)
     beta2: float = setting(0.999, "Adam's decay of the second moment", minimum=0, below=1, only=ADAM)
     adam_eps: float = setting(1e-8, "Adam's epsilon", minimum=LEAST_EPS, only=ADAM)
@@ -48,7 +54,7 @@ def make_optimizer(model, settings, *, peak=None, scale=None):
     ----------
     model : Layer
     settings : Settings
-        With those of `OptimizerSettings`, and ``steps``.
+        With those of `RateSettings` or `OptimizerSettings`, and ``steps``.
     peak : float, optional
         The largest learning rate, in place of ``lr``.
     scale : function (int) -> float, optional

@@ -109,7 +109,7 @@ class Recipe:
         The body's class and its config's, as in `tinytx.models.MODELS`, or your own.
     task : class
         One of `tinytx.tasks.TASKS`, or your own.
-    settings : class of RunSettings
+    settings : class of RunSettings, or of DescentSettings
         Made by `tinytx.settings.extended`.
     prepare : function (settings, before) -> Prepared
         Reads the data. ``before`` is None, or the run that goes on: its ``meta`` holds the tokenizers.
@@ -117,6 +117,8 @@ class Recipe:
     measure : function (model, prepared) -> (dict of measures, examples)
     report : function (run, prepared, measured, examples) -> list of commands to try next
         Prints the results of a finished run.
+    trainer : class, optional
+        A subclass of `tinytx.training.Trainer`, if its steps are not those of this class itself.
     data : dict
         {setting: DataFile} of files that are not part of tinytx.
     about, usage, example : str
@@ -134,6 +136,7 @@ class Recipe:
     expect: Expect | None = None
     measure: Callable = measures_of_the_task
     report: Callable = numbers
+    trainer: type | None = None
     data: dict = field(default_factory=dict)
     about: str = ""
     usage: str = ""

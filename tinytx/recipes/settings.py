@@ -15,7 +15,7 @@ from tinytx.core import Layer
 from tinytx.lock import locked
 from tinytx.recipes import RECIPES
 from tinytx.recipes.best import FOLDER
-from tinytx.recipes.rates import OptimizerSettings
+from tinytx.recipes.rates import OptimizerSettings, RateSettings
 from tinytx.settings import Flags, flag_of, setting
 from tinytx.training import load_checkpoint
 from tinytx.wording import command
@@ -28,8 +28,8 @@ RENAMED = {"eps": "adam_eps"}  # settings that had another name in checkpoints o
 FORGOTTEN = {"recipe", "eval_windows", "eval_rows", "eval_pairs"}  # settings of earlier versions
 
 
-class RunSettings(OptimizerSettings, Flags):
-    """The settings that every run has.
+class DescentSettings(RateSettings, Flags):
+    """The settings that every run has; one by plain gradient descent, example after example, has no others.
 
     A recipe's class adds those of its data and its model by `tinytx.settings.extended`. Beside what
     `tinytx.settings.setting` lists, a setting may have ``fixed=True``: a run that goes on cannot change it;
@@ -38,11 +38,8 @@ class RunSettings(OptimizerSettings, Flags):
     """
 
     command = "train"
+    clip, accumulate, threads = 0.0, 1, 1  # no settings: `RunSettings` makes them such
     steps: int = setting(2000, "optimiser steps in all", minimum=1)
-    clip: float = setting(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0)
-    accumulate: int = setting(
-        1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS, within="batch_size"
-    )
     eval_every: int = setting(250, "steps between validations and checkpoints", minimum=1, within="steps")
     eval_batches: int = setting(4, "batches of a validation on the way; the last one reads all", minimum=1)
     keep_best: bool = setting(False, f"keep the checkpoint of the best validation, too, in DIR/{FOLDER}")
@@ -51,12 +48,6 @@ class RunSettings(OptimizerSettings, Flags):
     )
     log_every: int = setting(10, "steps between lines of metrics.jsonl", minimum=1, within="steps")
     seed: int = setting(1337, "seed of weights, batches and dropout", minimum=0, maximum=INT64[1])
-    threads: int | None = setting(
-        None,
-        "shards of a batch that run side by side; processors, or OMP_NUM_THREADS if fewer, if not given",
-        minimum=1,
-        maximum=MOST_THREADS,
-    )
     dtype: str = setting("float32", "precision", choices=("float32", "float64"))
 
     def fields_of(self, config):
@@ -72,6 +63,21 @@ class RunSettings(OptimizerSettings, Flags):
     def watches(self):
         """Whether anything depends on the validations on the way: a checkpoint that is kept, the end, an average's begin."""
         return self.keeps_best or self.average > 0
+
+
+class RunSettings(OptimizerSettings, DescentSettings):
+    """The settings of a run whose steps are those of `tinytx.training.Trainer`."""
+
+    clip: float = setting(1.0, "largest norm of the gradient; 0 for no clipping", minimum=0)
+    accumulate: int = setting(
+        1, "parts that a batch is cut into to save memory", minimum=1, maximum=MOST_ROWS, within="batch_size"
+    )
+    threads: int | None = setting(
+        None,
+        "shards of a batch that run side by side; processors, or OMP_NUM_THREADS if fewer, if not given",
+        minimum=1,
+        maximum=MOST_THREADS,
+    )
 
 
 class Before(NamedTuple):

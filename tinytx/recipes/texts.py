@@ -82,12 +82,8 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, voc
     ValueError
         If the text to train on, or the text to validate on, is too short.
     """
-    texts = [builtin_corpus() if settings.data is None else read_text(settings.data)]
-    texts += [] if settings.valid is None else [read_text(settings.valid)]
-    parts, places = texts, [settings.data or "the text", settings.valid or settings.data or "the text"]
-    if not settings.valid:
-        n_train = len(split(np.arange(len(texts[0])), settings.train_fraction)[0])
-        parts = [texts[0][:n_train], texts[0][n_train:]]
+    texts, parts = read_parts(settings)
+    places = [settings.data or "the text", settings.valid or settings.data or "the text"]
     tokenizer = tokenizer_from_dict(before.meta.get("tokenizer")) if before else vocabulary(*parts)
     text = Text(tokenizer, *(encode_known(tokenizer, part, place) for part, place in zip(parts, places, strict=True)))
     make_batch(text.train, 0)  # raises an error where the text is too short
@@ -107,6 +103,16 @@ def prepare_text(settings, before, config, make_batch, *, size, length=None, voc
         kept=text,
         **options,
     )
+
+
+def read_parts(settings):
+    """Return the texts that `TextSettings` name, and [the text to train on, the text that validates]."""
+    texts = [builtin_corpus() if settings.data is None else read_text(settings.data)]
+    if settings.valid:
+        texts.append(read_text(settings.valid))
+        return texts, texts
+    n_train = len(split(np.arange(len(texts[0])), settings.train_fraction)[0])
+    return texts, [texts[0][:n_train], texts[0][n_train:]]
 
 
 def print_sample(run, prepared, n_tokens=300, prompt=None):

@@ -39,7 +39,7 @@ def train(name, recipe, flags, *, out=None, resume=None):
         settings, before = begin(recipe, flags, out, resume, held)
         prepared = recipe.prepare(settings, before)
         model = build(recipe, prepared, settings, before)
-        trainer = make_trainer(model, settings, prepared, before)
+        trainer = make_trainer(recipe, model, settings, prepared, before)
         meta = prepared.digests | prepared.tokenizers
         state = (load_state(before.folder) if before else State()) if prepared.carries else None
         run = Run(name, recipe, settings, trainer, before, out, held, state=state, **meta)
@@ -64,7 +64,7 @@ def trained(recipe, flags, label=""):
     settings = recipe.settings(**flags)
     prepared = recipe.prepare(settings, None)
     model = build(recipe, prepared, settings, None)
-    trainer = make_trainer(model, settings, prepared, None)
+    trainer = make_trainer(recipe, model, settings, prepared, None)
     state = State() if prepared.carries else None
     with contextlib.closing(progress(settings.steps)) as bar:
         for step in range(settings.steps):
@@ -92,7 +92,7 @@ def build(recipe, prepared, settings, before):
     return model
 
 
-def make_trainer(model, settings, prepared, before):
+def make_trainer(recipe, model, settings, prepared, before):
     """Return the trainer, with the optimiser's state of the run that goes on; note why last digits will differ from it."""
     optimizer = make_optimizer(model, settings, peak=prepared.peak, scale=prepared.rate_scale)
     if before:
@@ -102,7 +102,7 @@ def make_trainer(model, settings, prepared, before):
             raise ValueError(f"the run has taken its {counted(optimizer.t, 'step')}: give a larger --steps to train on")
     check_rates(optimizer.lr, settings, optimizer.t)
     options = {"clip": settings.clip or None, "threads": settings.threads, "accumulate": settings.accumulate}
-    trainer = Trainer(model, optimizer, seed=settings.seed, **options)
+    trainer = (recipe.trainer or Trainer)(model, optimizer, seed=settings.seed, **options)
     changed = differences(before.meta.get("fingerprint"), fingerprint(trainer.threads)) if before else ""
     if changed:
         say(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}")

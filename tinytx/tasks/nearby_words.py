@@ -96,3 +96,8 @@ class NearbyWords(Task):
     def measure(self, batches):
         """Return ``loss``, the mean over the examples of batches (contexts, rows, labels)."""
         return {"loss": self._mean_loss(batches)}
+
+    def random_batch(self, rng, n, length):
+        """Return a random batch for `loss`: n examples of ``length`` words, each asked of 6 rows, of which the first goes with it."""
+        contexts, rows = rng.integers(0, self.vocab_size, (n, length)), rng.integers(0, len(self.output.data), (n, 6))
+        return contexts, rows, np.tile([1, 0, 0, 0, 0, 0], (n, 1))

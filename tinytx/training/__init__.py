@@ -10,6 +10,7 @@ from tinytx.training.probe import Probe, fitted_probe
 from tinytx.training.schedules import SlantedTriangular, WarmupCosine, WarmupInverseSqrt
 from tinytx.training.trainer import NotFiniteError, Trainer
 from tinytx.training.word2vec import WordExamples, descend_words
+from tinytx.training.word_trainer import WordTrainer
 
 __all__ = [
     "Adam",
@@ -28,6 +29,7 @@ __all__ = [
     "WarmupCosine",
     "WarmupInverseSqrt",
     "WordExamples",
+    "WordTrainer",
     "average_checkpoints",
     "by_depth",
     "descend_pairs",

@@ -83,6 +83,8 @@ class WordExamples:
         Whether the nodes of Huffman's tree are asked (hierarchical softmax), in place of negatives.
     sample : float
         t; 0 to leave no word out.
+    chunk : int
+        Words in a part of the text; windows end where a part ends.
     seed : int
 
     Raises
@@ -97,7 +99,7 @@ class WordExamples:
     [([[1], [0]], [0, 1])]
     """
 
-    def __init__(self, ids, vocab_size, *, cbow=False, window=5, n_negatives=5, tree=False, sample=1e-3, seed=0):
+    def __init__(self, ids, vocab_size, *, cbow=False, window=5, n_negatives=5, tree=False, sample=1e-3, chunk=CHUNK, seed=0):
         place = "WordExamples"
         self.ids = check_ids(place, ids, vocab_size, what="word", allowed=NONE).ravel()
         self.counts = np.bincount(self.ids[self.ids != NONE], minlength=vocab_size)
@@ -107,6 +109,7 @@ class WordExamples:
         self.sample = check_number(place, "sample", sample, "a finite number of at least 0", lambda t: 0 <= t < math.inf)
         self.cbow, self.tree, self.seed = bool(cbow), bool(tree), check_whole(place, "seed", seed, 0)
         self.width = 1 + check_whole(place, "n_negatives", n_negatives, 1, 1000)
+        self.chunk = check_whole(place, "chunk", chunk)
         self._noise, self._nodes, self._turns = np.empty(0, np.int32), np.empty((0, 0), np.int64), np.empty((0, 0), np.int64)
         if tree:
             self._nodes, self._turns = huffman(self.counts)
@@ -115,26 +118,61 @@ class WordExamples:
             shares, n = np.cumsum(self.counts**0.75), max(NOISE, 32 * vocab_size)
             places = (np.arange(n) + 0.5) / n
             self._noise = np.searchsorted(shares, places * shares[-1]).astype(np.int32)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # counts may be 0
             ratio = self.sample * self.n_words / self.counts  # t / f
         self._kept = np.where(self.sample > 0, np.sqrt(ratio) + ratio, 1.0).astype(np.float32)
 
-    def epoch(self, number):
-        """Yield (contexts, rows, labels) for each 10,000 words of the text, in its order; they depend on seed and number.
+    def __len__(self):
+        """The number of parts of the text."""
+        return -(-len(self.ids) // self.chunk)
+
+    def epoch(self, number, ids=None):
+        """Yield (contexts, rows, labels) for each part of the text, in its order; they depend on seed and number.
 
         The arrays are used again for the next ones: copy what you keep.
+
+        Parameters
+        ----------
+        number : int
+        ids : integers (n,), optional
+            Another text, which is asked as if its words were as frequent as in the first: to validate.
         """
-        columns = 2 * self.window if self.cbow else 1
-        most = CHUNK if self.cbow else 2 * self.window * CHUNK
-        contexts, made = np.empty((most, columns), np.int64), np.zeros(1, np.int64)
-        rows, labels = np.empty((most, self.width), np.int64), np.empty((most, self.width), np.int64)
-        for start in range(0, len(self.ids), CHUNK):
-            rng = np.random.default_rng([self.seed, number, start])
-            ids = self.ids[start : start + CHUNK]
-            ids = ids[(ids == NONE) | (rng.random(len(ids), np.float32) < self._kept[ids])]
-            key = rng.integers(2**63, dtype=np.uint64)
-            _examples(made, contexts, rows, labels, ids, self._noise, self._nodes, self._turns, key, self.window)
-            yield contexts[: made[0]], rows[: made[0]], labels[: made[0]]
+        ids = self.ids if ids is None else check_ids("WordExamples", ids, len(self.counts), what="word", allowed=NONE).ravel()
+        room = self._room()
+        for start in range(0, len(ids), self.chunk):
+            yield self._part(ids, number, start, *room)
+
+    def batch(self, step):
+        """Return (contexts, rows, labels) of the part after ``step`` others, epoch after epoch; they depend on seed and step.
+
+        Parts in which no word has another one beside it are passed over.
+
+        Raises
+        ------
+        ValueError
+            If all are such parts.
+        """
+        for number in range(step, step + len(self)):
+            epoch, part = divmod(number, len(self))
+            examples = self._part(self.ids, epoch, part * self.chunk, *self._room())
+            if len(examples[0]):
+                return examples
+        facts = f"no word has another one beside it in {self.n_words:,} words, of which sample={self.sample:g} leaves some out"
+        raise ValueError(f"WordExamples: {facts}: give a longer text, or a larger sample")
+
+    def _room(self):
+        """Return arrays for the examples of a part: contexts, rows and labels."""
+        n, columns = (self.chunk, 2 * self.window) if self.cbow else (2 * self.window * self.chunk, 1)
+        return tuple(np.empty((n, size), np.int64) for size in (columns, self.width, self.width))
+
+    def _part(self, ids, number, start, contexts, rows, labels):
+        """Write the examples of the part that begins at ``start`` into arrays, and return what is filled of them."""
+        rng, made = np.random.default_rng([self.seed, number, start]), np.zeros(1, np.int64)
+        ids = ids[start : start + self.chunk]
+        ids = ids[(ids == NONE) | (rng.random(len(ids), np.float32) < self._kept[ids])]
+        key = rng.integers(2**63, dtype=np.uint64)
+        _examples(made, contexts, rows, labels, ids, self._noise, self._nodes, self._turns, key, self.window)
+        return contexts[: made[0]], rows[: made[0]], labels[: made[0]]
 
 
 def descend_words(task, examples, *, epochs=5, rate=None, update=None):
@@ -149,7 +187,7 @@ def descend_words(task, examples, *, epochs=5, rate=None, update=None):
     rate : float, optional
         The first learning rate: 0.025 for skip-gram and 0.05 for CBOW if not given, as in word2vec.c.
     update : function (str), optional
-        Is called after each 10,000 words, with the share of the work that is done, in words.
+        Is called after each part of the text, with the share of the work that is done, in words.
 
     Raises
     ------
@@ -165,7 +203,7 @@ def descend_words(task, examples, *, epochs=5, rate=None, update=None):
         facts = f"the tables have {len(words)} and {len(table)} rows"
         raise ValueError(f"{place}: {facts}, expected at least {v} and {v - examples.tree}, as the examples have words")
     room = (*np.empty((2, words.shape[1]), words.dtype), np.empty(examples.width, words.dtype))  # h, dh, g of descend
-    n_chunks = epochs * -(-len(examples.ids) // CHUNK)
+    n_chunks = epochs * len(examples)
     chunk = 0
     for epoch in range(epochs):
         for contexts, rows, labels in examples.epoch(epoch):

@@ -3,7 +3,7 @@
 from tinytx.vectors.analogies import Analogies, analogies, read_questions
 from tinytx.vectors.neighbours import neighbours, neighbours_kept, unit_rows
 from tinytx.vectors.projection import pca, tsne_map
-from tinytx.vectors.word_vectors import nearest, write_projector
+from tinytx.vectors.word_vectors import nearest, purity, write_projector
 
 __all__ = [
     "Analogies",
@@ -12,6 +12,7 @@ __all__ = [
     "neighbours",
     "neighbours_kept",
     "pca",
+    "purity",
     "read_questions",
     "tsne_map",
     "unit_rows",

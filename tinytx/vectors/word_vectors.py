@@ -103,6 +103,38 @@ def nearest(vectors, words, word, n=10):
     return [(words[j], float(unit[j] @ unit[i])) for j in ids]
 
 
+def purity(vectors, words, group, n=5):
+    """Return how many of the n words nearest to each word of a group are of the group, too: a share, from 0 to 1.
+
+    Parameters
+    ----------
+    vectors : array (V, D)
+    words : list of str, length V
+    group : list of str
+        Words that a reader would put together, such as the months. Those that are not among ``words`` do not count.
+    n : int
+
+    Returns
+    -------
+    float, or None
+        None if not more than n words of the group are known: their neighbours could not be of it.
+
+    Raises
+    ------
+    ValueError
+        As `nearest`.
+
+    Examples
+    --------
+    >>> purity(np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.3], [0.0, 1.0]]), ["red", "blue", "two", "three"], ["red", "blue"], n=1)
+    1.0
+    """
+    known = [word for word in group if word in words]
+    if len(known) <= n:
+        return None
+    return float(np.mean([near in known for word in known for near, _ in nearest(vectors, words, word, n)]))
+
+
 def _index(words, word):
     """Return the position of a word; raise ValueError with similar spellings."""
     words = list(words)
