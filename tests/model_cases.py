@@ -299,6 +299,10 @@ MODEL_CASES = {
     "pointer": pointer,
     "recurrent_seq2seq": recurrent_seq2seq,
     "recurrent_seq2seq additive": lambda dtype: recurrent_seq2seq(dtype, attention="additive", cell="gru", n_layers=2),
+    "recurrent_seq2seq feeding": lambda dtype: recurrent_seq2seq(dtype, attention="general", wiring="feeding", n_layers=2),
+    "recurrent_seq2seq before": lambda dtype: recurrent_seq2seq(
+        dtype, attention="additive", wiring="before", cell="original_gru", n_layers=2, reads_summary=True
+    ),
     "recurrent_seq2seq general": lambda dtype: recurrent_seq2seq(dtype, attention="general", reads="right", reads_summary=True),
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),

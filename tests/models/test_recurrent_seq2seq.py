@@ -18,6 +18,8 @@ VARIANTS = {
     "no attention": {"reads_summary": True, "n_layers": 2},
     "additive": {"attention": "additive", "cell": "gru", "n_layers": 2},
     "dot": {"attention": "dot", "reads": "left", "cell": "mlstm"},
+    "feeding": {"attention": "general", "wiring": "feeding", "n_layers": 2},
+    "before": {"attention": "additive", "wiring": "before", "cell": "original_gru", "n_layers": 2, "reads_summary": True},
 }
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
@@ -32,10 +34,11 @@ def model_of(variant, **options):
     return model
 
 
+@pytest.mark.parametrize("wiring", ["after", "feeding", "before"])
 @pytest.mark.parametrize("check", [check_gradient, check_rows_independent, check_unmodified])
-def test_gradient_of_the_memory(check):
+def test_gradient_of_the_memory(check, wiring):
     """Catches a state, or the summary of it, whose gradient is lost on the way to the encoder."""
-    model, (source, target) = model_of("additive", n_layers=1, reads_summary=True), batch_of()
+    model, (source, target) = model_of("additive", n_layers=1, reads_summary=True, wiring=wiring), batch_of()
     memory = Seeded(1).array(*model.encode(source).shape, scale=0.5)
     build = lambda dtype: RecurrentSeq2Seq(model.config, rng=np.random.default_rng(0), dtype=dtype).decoder  # noqa: E731
     mask = model.source_mask(source)
@@ -86,8 +89,9 @@ def test_selected_rows_go_on_where_they_were(variant):
         said = np.concatenate([said, rng.integers(7, 11, (len(rows), 1))], axis=1)
 
 
-def test_the_keys_are_made_once():
-    model, (source, target) = model_of("additive"), batch_of()
+@pytest.mark.parametrize("variant", ["additive", "before"])
+def test_the_keys_are_made_once(variant):
+    model, (source, target) = model_of(variant), batch_of()
     memory, mask, state, calls = model.encode(source), model.source_mask(source), State(), []
     forward = model.decoder.cross_attention.key.forward
     model.decoder.cross_attention.key.forward = lambda *arguments: calls.append(1) or forward(*arguments)
@@ -124,6 +128,19 @@ def test_attention_shows_in_the_pictures(variant):
     np.testing.assert_allclose(weights[:, 0] @ memory[:, n:], contexts[0], **SAME)
 
 
+@pytest.mark.parametrize(("variant", "own"), [("additive", True), ("feeding", True), ("before", False)])
+def test_what_chooses_the_weights(variant, own):
+    """The words so far; with attention before the recurrent layers, all but the last one."""
+    model, (source, target) = model_of(variant), batch_of()
+    expected = attention_maps(model, source, target)["decoder.cross_attention"][:, 0]
+    np.testing.assert_allclose(expected.sum(-1), 1, **SAME)
+    assert not expected[np.broadcast_to((source == PAD)[:, None], expected.shape)].any()
+    other = target.copy()
+    other[:, 2] = np.where(other[:, 2] == 5, 7, 5)
+    moved = attention_maps(model, source, other)["decoder.cross_attention"][0, 0] != expected[0]
+    assert not moved[:2].any() and moved[3].any() and moved[2].any() == own
+
+
 @every_variant
 def test_a_checkpoint_holds_it(variant, tmp_path):
     config = recurrent_config_of(**VARIANTS[variant])
@@ -140,12 +157,17 @@ def test_a_checkpoint_holds_it(variant, tmp_path):
         *((name, value) for name in ("source_vocab_size", "target_vocab_size", "d_embedding", "d_model", "n_layers", "max_len")
           for value in (0, 2.5, True, 10**12)),
         ("cell", "cnn"), ("reads", "up"), ("attention", "luong"), ("reads_summary", 1), ("dropout", 1.0),
-        ("pad_id", 13), ("stop_id", 4), ("d_model", 7),
+        ("pad_id", 13), ("stop_id", 4), ("d_model", 7), ("wiring", "feeding"),
     ],
 )  # fmt: skip
 def test_a_bad_config_is_refused_before_anything_is_allocated(field, value):
     with pytest.raises((TypeError, ValueError), match=f"^RecurrentSeq2SeqConfig: .*{field}"):
         recurrent_config_of(**{field: value})
+
+
+def test_the_first_state_is_that_of_the_layer_from_the_right():
+    with pytest.raises(ValueError, match="wiring is 'before', and reads 'left'"):
+        recurrent_config_of(attention="dot", wiring="before", reads="left")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from mutants import (
     tasks,
     testing,
     training,
+    translators,
 )
 
 SOURCE = Path(__file__).resolve().parents[2] / "tinytx"
@@ -75,13 +76,16 @@ def rotten(mutants):
 
 GRADIENTS = [
     Mutant(name, file, old, new, category, problem)
-    for table in (gradients.TABLE, layer_gradients.TABLE, recurrent.GRADIENTS, batches.GRADIENTS, geometric.GRADIENTS, long.GRADIENTS)
+    for table in (
+        gradients.TABLE, layer_gradients.TABLE, recurrent.GRADIENTS, batches.GRADIENTS, geometric.GRADIENTS, long.GRADIENTS,
+        translators.GRADIENTS,
+    )  # fmt: skip
     for file, rows in table.items()
     for name, category, problem, old, new in rows
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, geometric, long)
+    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, geometric, long, translators)
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

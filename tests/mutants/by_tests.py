@@ -75,7 +75,11 @@ NEAREST = {
     "layers/layer_norm.py": ["models/test_settings_reach_layers.py", "layers/test_properties_of_layers.py"],
     "models/config.py": ["models/test_bert_errors.py", "models/test_transformer_decoding.py"],
     "models/stacks.py": ["models/test_settings_reach_layers.py", "models/test_bert.py", "models/test_every_model.py"],
-    "models/recurrent_seq2seq.py": ["models/test_recurrent_seq2seq.py", "oracle/test_oracle_recurrent_seq2seq.py"],
+    **dict.fromkeys(
+        ("models/recurrent_seq2seq.py", "models/recurrent_decoder.py", "models/attention_in_loop.py"),
+        ["models/test_recurrent_seq2seq.py", "oracle/test_oracle_recurrent_seq2seq.py"],
+    ),
+    "models/encoder_decoder.py": ["models/test_every_model.py"],
     "layers/attention/single_head.py": ["models/test_recurrent_seq2seq.py"],
     "models/unilm.py": ["models/test_unilm.py"],
     "tasks/unified_words.py": ["models/test_unilm.py"],

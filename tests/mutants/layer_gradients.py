@@ -142,7 +142,7 @@ TABLE = {
         ("words get twice what they should", "factor", "Stack of BERT",
          "self.token.backward(dx, tape)", "self.token.backward(2 * dx, tape)"),
     ],
-    "models/transformer.py": [
+    "models/encoder_decoder.py": [
         ("what the decoder says of the memory halved", "factor", "Transformer loss",
          "self.encoder.backward(dmemory, tape)", "self.encoder.backward(dmemory / 2, tape)"),
     ],

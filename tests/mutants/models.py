@@ -76,13 +76,26 @@ TABLE = {
         ("the others are not divided by 1 - p", "dy.dtype.type(1 / (1 - p))", "dy.dtype.type(1)"),
     ],
     "models/recurrent_seq2seq.py": [
-        ("decoding begins anew at each word", "slot.arrays if slot and slot.arrays else", ""),
         ("states of directions stand in the wrong layers", "arrays.transpose(3, 0, 2, 1, 4)", "arrays.transpose(3, 2, 0, 1, 4)"),
         ("the encoder reads padding", "mask=source != self.config.pad_id", "mask=None"),
-        ("padded annotations are looked at", "tape, mask=mask, state=state)", "tape, state=state)"),
         ("a source is always read from the left", 'reverse=config.reads == "right"', "reverse=False"),
+    ],
+    "models/recurrent_decoder.py": [
+        ("decoding begins anew at each word", "slot.arrays if slot and slot.arrays else", ""),
+        ("padded annotations are looked at", "h, annotations, tape, mask=mask, state=state)", "h, annotations, tape, state=state)"),
         ("the summary is the first layer's", "-layers[-1].n_states", "0"),
         ("dot products are scaled", "DotProduct(scale=1.0)", "DotProduct()"),
+        ("the decoder begins with the state of the layer from the left", "states[:, :, states.shape[2] // 2 :]", "states[:, :, : states.shape[2] // 2]"),
+        ("the encoder's final state gets the gradient in the wrong half", "[np.zeros_like(dright), dright]", "[dright, np.zeros_like(dright)]"),
+        ("the word is left out of the vector's gradient", "return dx + dread, np", "return dread, np"),
+    ],
+    "models/attention_in_loop.py": [
+        ("decoding begins anew at each word", "carried, y = carried or self._before(initial), []", "carried, y = self._before(initial), []"),
+        ("keys are made again for each word", "(k,), carried = keys.once(lambda: (self.key(memory, tape),)), slot.arrays", "k, carried = self.key(memory, tape), slot.arrays"),
+        ("padded annotations are looked at", "return self.core(*inputs, tape, mask=mask)[:, 0]", "return self.core(*inputs, tape)[:, 0]"),
+        ("the query is the first layer's state", "-self.layers.layers[-1].n_states", "0"),
+        ("the new state is the query", "context = look(states[self._top][:, None])", "context = look(self.layers(np.concatenate([x, 0 * states[0][:, None]], axis=2), *states, final=True)[0])"),
+        ("the output is not fed", "np.concatenate([x, fed[:, None]], axis=2)", "np.concatenate([x, 0 * fed[:, None]], axis=2)"),
     ],
     "layers/attention/single_head.py": [
         ("keys are made again for each word", "if state is None:", "if True:"),

@@ -22,6 +22,7 @@ from tinytx.layers import (
 )
 from tinytx.layers.init import normal
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
+from tinytx.models.encoder_decoder import EncoderDecoder
 from tinytx.models.stacks import make_blocks
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Band
 from tinytx.tasks import SequenceToSequence
@@ -259,9 +260,10 @@ def auxiliary_loss(m):
 
 
 def transformer_loss(m):
-    """Of the module of the body, or of that of the task."""
+    """Of the module of what all encoder-decoders share, or of that of the task."""
     target = np.array([[1, 4, 0, 2], [1, 5, 2, 3]])
-    task, body = getattr(m, "SequenceToSequence", SequenceToSequence), getattr(m, "Transformer", Transformer)
+    task, shared = getattr(m, "SequenceToSequence", SequenceToSequence), getattr(m, "EncoderDecoder", EncoderDecoder)
+    body = type("Body", (Transformer,), {"backward": shared.backward})
     return _sampled(layer(Loss(task(body(CONFIG, rng=_rng()))), x=IDS, others=[target]))
 
 

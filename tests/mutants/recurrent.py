@@ -133,12 +133,6 @@ GRADIENTS = {
         ("dk of the transposed scores", "wrong operand", "product_scores square", "dy.swapaxes(-1, -2) @ q", "dy @ q"),
         ("dq and dk exchanged", "wrong operand", "product_scores square", "return c * (dy @ k), c * (dy.swapaxes(-1, -2) @ q)", "return c * (dy.swapaxes(-1, -2) @ q), c * (dy @ k)"),
     ],
-    "models/aligned_transformer.py": [
-        ("the memory as the head compares it", "missing term", "AlignedTransformer", "dmemory = dmemory + self.decoder.backward(dx, tape)[1]", "dmemory = self.decoder.backward(dx, tape)[1]"),
-        ("the memory as the words read it", "missing term", "AlignedTransformer", "dmemory = dmemory + self.decoder.backward(dx, tape)[1]", "self.decoder.backward(dx, tape)"),
-        ("the keys of the head get nothing", "missing term", "AlignedTransformer", "dmemory = self.key.backward(dk, tape)", "dmemory = self.key.backward(0 * dk, tape)"),
-        ("the gradient of another head", "index", "AlignedTransformer", "whole[:, :, self._columns(whole)] = own", "whole[:, :, -own.shape[2] :] = own"),
-    ],
     "layers/attention/additive.py": [
         ("dq and dk exchanged", "wrong operand", "Additive square", "return dq, dk, dv", "return dk, dq, dv"),
         ("the weights' gradient forgotten", "missing term", "Additive", "self.weight.add_grad(dweight, fresh=True)", "pass"),
@@ -233,30 +227,6 @@ TABLE = {
         ("all sequences have one length", "int(rng.integers(1, longest + 1))", "longest"),
         ("the second mark goes out", "x[:, length + 1 :, n_bits + 1]", "x[:, length + 1, n_bits + 1]"),
         ("the answer stands in the input", "x[:, 1 : length + 1, :n_bits] =", "x[:, length + 2 :, :n_bits] ="),
-    ],
-    "models/aligned_transformer.py": [
-        ("the mask of the second pass stays causal", "DotProduct(pattern=FULL,", "DotProduct(pattern=block.attention.f.core.pattern,"),
-        ("the translation sees later words", "    block = copy.copy(block)\n    block.attention = copy.copy(block.attention)", "    pass"),
-        ("the last block has the head", "max(0, config.n_decoder_layers - 2)", "config.n_decoder_layers - 1"),
-        ("a norm is left out", 'if cross.norm_order == "pre" else', 'if cross.norm_order == "post" else'),
-        ("weights of padding", "ops.softmax(scores, self.source_mask(source)[:, 0])", "ops.softmax(scores)"),
-    ],
-    "tasks/aligned_sequence_to_sequence.py": [
-        ("the links' loss counts in full", "+ weight * loss", "+ loss"),
-        ("N counts the words of a part", "count = self.count(source, target) if count is None else count", "count = self.count(source, target)"),
-        ("the stop has a link", "(labels != self.config.pad_id) & (labels != self.config.stop_id)", "labels != self.config.pad_id"),
-        ("a link belongs to the word that was read", "target[:, :-1]).argmax(axis=2), target[:, 1:]", "target[:, :-1]).argmax(axis=2), target[:, :-1]"),
-        ("links are not shared", "return shares / np.maximum(1, shares.sum(axis=2, keepdims=True))", "return shares"),
-    ],
-    "metrics/alignment.py": [
-        ("possible links do not count", "len(a & (s | p))", "len(a & s)"),
-        ("sure links are not possible", "len(a & (s | p))", "len(a & p)"),
-        ("counted from 0 in any case", "int(parts[1]) - first, int(parts[3]) - first", "int(parts[1]), int(parts[3])"),
-        ("all links are sure", 'if parts[2] == "-":', "if True:"),
-    ],
-    "data/texts/dictionary.py": [
-        ("B before A changes places, too", '== ["A", "B"]', '!= ["other", "other"]'),
-        ("links as if nothing moved", "{(s, t) for t, (s, _) in enumerate(linked)}", "{(t, t) for t, (s, _) in enumerate(linked)}"),
     ],
     "ops/recurrent.py": [
         ("the state moves at padding", "if padded[step]:\n            for array, stays", "if False:\n            for array, stays"),

@@ -77,6 +77,15 @@ def aligned_transformer(m):
     return _sampled(layer(Loss(task), x=source, others=[target, links]))
 
 
+def in_loop(m, kind, *combine):
+    """Attention in the loop of two GRUs."""
+    cells = layers.RecurrentStack([layers.GRU(2 * D, D, rng=_rng()), layers.GRU(D, D, rng=_rng())])
+    maps = (Linear(D, D, rng=_rng()) for _ in range(2))
+    attention = layers.SingleHeadAttention(layers.Additive(1, D, rng=_rng()), **dict(zip(("query", "key"), maps)))
+    others = [_draw(2, 4, D, seed=1), _draw(2, D, seed=2), _draw(2, D, seed=3)]
+    return _sampled(layer(getattr(m, kind)(cells, attention, *combine), 2, 3, D, others=others))
+
+
 SHARES = np.array([[0.5, 0.25, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.5, 0.0]])
 BITS = np.array([[1, 0, -100], [0, 1, 1]])
 PROBLEMS = {
@@ -116,6 +125,8 @@ PROBLEMS = {
     ),
     "Pointer square": lambda m: layer(m.Pointer(D, rng=_rng()), 2, 3, D, others=[_draw(2, 3, D, seed=1)]),
     "PointerNetwork": pointer_network,
+    "AttentionBefore": lambda m: in_loop(m, "AttentionBefore"),
+    "InputFeeding": lambda m: in_loop(m, "InputFeeding", layers.Sequential(Linear(2 * D, D, rng=_rng()), layers.Activation("tanh"))),
     "rnn": lambda m: pair(m.rnn, m.rnn_backward, *arrays_of(RNN)),
     "gru": lambda m: pair(m.gru, m.gru_backward, *arrays_of(GRU)),
     "lstm": lambda m: pair(m.lstm, m.lstm_backward, *arrays_of(LSTM)),

@@ -27,9 +27,11 @@ class Theirs(torch.nn.Module):
         self.source = torch.nn.Embedding(config.source_vocab_size, e, **made)
         self.target = torch.nn.Embedding(config.target_vocab_size, e, **made)
         self.encoder = kind(e, r // 2 if both else r, config.n_layers, bidirectional=both, **sides)
-        self.decoder = kind(e + r * config.reads_summary, r, config.n_layers, **sides)
+        self.decoder = kind(e + r * (config.reads_summary + (config.wiring != "after")), r, config.n_layers, **sides)
         self.query, self.key = (torch.nn.Linear(r, r, bias=False, **made) for _ in range(2))
-        self.w, self.combine = torch.nn.Linear(r, 1, bias=False, **made), torch.nn.Linear(2 * r, r, bias=False, **made)
+        wide = 2 * r + (e + r * config.reads_summary) * (config.wiring == "before")
+        self.w, self.combine = torch.nn.Linear(r, 1, bias=False, **made), torch.nn.Linear(wide, r, bias=False, **made)
+        self.first = torch.nn.Linear(r // 2, r, bias=False, **made)
 
     def forward(self, source, target):
         lengths, config = (source != PAD).sum(1), self.config
@@ -43,15 +45,37 @@ class Theirs(torch.nn.Module):
         x = self.target(target)
         if config.reads_summary:
             x = torch.cat([x, states[0][-1][:, None].expand(-1, x.shape[1], -1)], -1)
+        if config.wiring != "after":
+            return torch.stack(self.along(x, states, y, source != PAD), 1)
         h, _ = self.decoder(x, states if config.cell == "lstm" else states[0])
         if config.attention == "none":
             return h
-        if config.attention == "additive":
+        return torch.tanh(self.combine(torch.cat([self.context(h, y, source != PAD), h], -1)))
+
+    def context(self, h, y, mask):
+        """What queries h (B, T, R) find in y (B, S, R)."""
+        if self.config.attention == "additive":
             scores = self.w(torch.tanh(self.query(h)[:, :, None] + self.key(y)[:, None]))[..., 0]
         else:
-            scores = (self.query(h) if config.attention == "general" else h) @ y.mT
-        weights = scores.masked_fill((source == PAD)[:, None], -torch.inf).softmax(-1)
-        return torch.tanh(self.combine(torch.cat([weights @ y, h], -1)))
+            scores = (self.query(h) if self.config.attention == "general" else h) @ y.mT
+        return scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1) @ y
+
+    def along(self, x, states, y, mask):
+        """The vectors of all steps, one step after the other."""
+        before, vectors, fed = self.config.wiring == "before", [], torch.zeros_like(states[0][-1])
+        if before:
+            states = tuple(torch.tanh(self.first(state[..., state.shape[-1] // 2 :])) for state in states)
+        for step in x.unbind(1):
+            if before:
+                fed = self.context(states[0][-1][:, None], y, mask)[:, 0]
+            h, states = self.decoder(torch.cat([step, fed], -1)[:, None], states if len(states) > 1 else states[0])
+            states = states if isinstance(states, tuple) else (states,)
+            if before:
+                vectors.append(torch.tanh(self.combine(torch.cat([h[:, 0], fed, step], -1))))
+            else:
+                fed = torch.tanh(self.combine(torch.cat([self.context(h, y, mask), h], -1)))[:, 0]
+                vectors.append(fed)
+        return vectors
 
 
 def turned(x, lengths, turn):
@@ -71,7 +95,8 @@ def paired(theirs, ours):
                 for their_name, our_name in (("weight_ih", "weight_x"), ("weight_hh", "weight_h"), *biases):
                     tensor = getattr(getattr(theirs, side), f"{their_name}_l{n}{suffix}")
                     names[f"{side}.layers.layers.{n}{path}.{our_name}"] = tensor
-    heads = {"cross_attention.query": theirs.query, "cross_attention.key": theirs.key, "combine.layers.0": theirs.combine}
+    heads = {"cross_attention.query": theirs.query, "cross_attention.key": theirs.key, "first.layers.0": theirs.first}
+    heads |= {f"{path}combine.layers.0": theirs.combine for path in ("", "cross_attention.")}
     names |= {f"decoder.{path}.weight": layer.weight for path, layer in heads.items()}
     names["decoder.cross_attention.core.weight"] = theirs.w.weight
     for name, parameter in ours.named_parameters():
@@ -90,6 +115,9 @@ VARIANTS = {
     "additive": {"attention": "additive", "cell": "gru", "n_layers": 2},
     "dot": {"attention": "dot", "reads": "right"},
     "general": {"attention": "general"},
+    "Luong, input feeding": {"attention": "general", "wiring": "feeding", "n_layers": 2},
+    "Bahdanau": {"attention": "additive", "wiring": "before", "cell": "gru"},
+    "Bahdanau, LSTMs, summary": {"attention": "dot", "wiring": "before", "n_layers": 2, "reads_summary": True},
 }
 
 

@@ -10,10 +10,11 @@ earlier positions of its own. The decoder begins with the state that the encoder
   the decoder reads their weighted mean, the context c, with weights that depend on its own output h. Its vector is
   tanh(Wc [c; h]) (Luong et al. 2015, arXiv:1508.04025, equation 5).
 
-Luong's order of the parts is used for all scores: the query is the decoder's output h after it has read a word, and the
-context does not go back into the recurrence. So in training the decoder runs over all words of the target first, and
-then one attention serves all positions at once. Bahdanau et al. (arXiv:1409.0473), whose score is "additive", have the
-query before the word is read, and feed the context to the next step.
+By default (``wiring="after"``) the query is the decoder's output h after it has read a word, and the context does not go
+back into the recurrence. So in training the decoder runs over all words of the target first, and then one attention serves
+all positions at once. In two other wirings attention is a part of each step (`tinytx.models.attention_in_loop`): Luong et
+al. feed the vector to the next step, too ("feeding"); Bahdanau et al. (arXiv:1409.0473), whose score is "additive", have
+the query before the word is read, and read the context with the word ("before").
 
 The memory of both sides' interface is one array (B, N + S, R): the N arrays of the encoder's final state, and then the
 annotations of S positions; without attention it ends after the states, and its size does not depend on the source's.
@@ -22,23 +23,15 @@ annotations of S positions; without attention it ends after the states, and its 
 import numpy as np
 
 from tinytx.core import Layer
-from tinytx.layers import (
-    Activation,
-    Additive,
-    Bidirectional,
-    DotProduct,
-    Dropout,
-    Embedding,
-    Linear,
-    RecurrentStack,
-    Sequential,
-    SingleHeadAttention,
-    padding_mask,
-)
+from tinytx.layers import Bidirectional, Dropout, Embedding, RecurrentStack
 from tinytx.layers.recurrent import CELLS
 from tinytx.models.config import MOST_LAYERS, check_special_ids
+from tinytx.models.encoder_decoder import EncoderDecoder
+from tinytx.models.recurrent_decoder import DECODERS, widths
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_rows, check_shape
+
+ATTENDS = {"attention": ("additive", "dot", "general")}
 
 
 class RecurrentSeq2SeqConfig(Settings):
@@ -58,6 +51,11 @@ class RecurrentSeq2SeqConfig(Settings):
         "none", "score by which the decoder chooses among the annotations; with none it knows the encoder's final state "
         "alone", choices=("none", "additive", "dot", "general"),
     )  # fmt: skip
+    wiring: str = setting(
+        "after", "where attention stands: after the recurrent layers, whose output is the query; there, and its result is "
+        "read with the next word (feeding, Luong et al.); before them, with the old state as the query, and the context is "
+        "read with the word (Bahdanau et al.)", choices=("after", "feeding", "before"), only=ATTENDS,
+    )  # fmt: skip
     reads_summary: bool = setting(False, "whether the decoder reads the encoder's final output at each position")
     max_len: int = setting(512, "tokens in the longest source, and in the longest target that is written", minimum=1)
     dropout: float = setting(
@@ -74,6 +72,12 @@ class RecurrentSeq2SeqConfig(Settings):
         if self.reads == "both" and self.d_model % 2:
             facts = f"reads is 'both', and d_model {self.d_model} has no half for each direction"
             raise ValueError(f"RecurrentSeq2SeqConfig: {facts}: give an even d_model")
+
+        if self.wiring != "after" and not self.attends:
+            raise ValueError(f"RecurrentSeq2SeqConfig: wiring is {self.wiring!r}, and attention 'none': give one of {ATTENDS['attention']}")
+        if self.wiring == "before" and self.reads != "both":
+            facts = f"wiring is 'before', and reads {self.reads!r}: it begins with the state of the layer from the right"
+            raise ValueError(f"RecurrentSeq2SeqConfig: {facts}: give 'both'")
 
     @property
     def attends(self):
@@ -131,77 +135,7 @@ class RecurrentEncoder(Layer):
         return [*arrays.transpose(1, 3, 2, 0, 4).reshape(-1, len(dstates), arrays.shape[4])]
 
 
-class RecurrentDecoder(Layer):
-    """Recurrent layers over the embedded target, and attention to the annotations, if the config has one."""
-
-    def __init__(self, config, **draw):
-        r, cell = config.d_model, CELLS[config.cell]
-        self.token, self.dropout = Embedding(config.target_vocab_size, config.d_embedding, **draw), Dropout(config.dropout)
-        first, *others = widths(config)
-        self.d_summary = r if config.reads_summary else 0
-        layers = [cell(d_in, r, **draw) for d_in in (first + self.d_summary, *others)]
-        self.layers, self.summary = RecurrentStack(layers, dropout=config.dropout), -layers[-1].n_states
-        self.cross_attention = make_attention(config.attention, r, **draw) if config.attends else None
-        self.combine = Sequential(Linear(2 * r, r, bias=False, **draw), Activation("tanh")) if config.attends else None
-
-    def forward(self, ids, memory, tape=None, *, mask=None, state=None):
-        """Return the vectors (B, T, R) of ids (B, T).
-
-        Parameters
-        ----------
-        ids : integers (B, T)
-        memory : array (B, N + S, R), or (B, N, R) without attention
-        tape : Tape, optional
-        mask : boolean array (B, 1, 1, S), optional
-            True where the source is not padding.
-        state : State, optional
-            Holds the recurrent states after the words before ``ids``, and the keys of the annotations.
-        """
-        slot, n = None if state is None else state.next(), self.layers.n_states
-        states, annotations = memory[:, :n], memory[:, n:]
-        x = self.dropout(self.token(ids, tape), tape)
-        if self.d_summary:
-            summary = np.broadcast_to(states[:, self.summary, None], (*x.shape[:2], self.d_summary))
-            x = np.concatenate([x, summary], axis=2)
-        initial = slot.arrays if slot and slot.arrays else states.swapaxes(0, 1)
-        h, *final = self.layers(x, *initial, tape, final=True)
-        if slot:
-            slot.arrays = tuple(final)
-        if self.cross_attention:
-            context = self.cross_attention(h, annotations, tape, mask=mask, state=state)
-            h = self.combine(np.concatenate([context, h], axis=2), tape)
-        return self.dropout(h, tape)
-
-    def backward(self, dh, tape):
-        """Return (None, dmemory): ids have no gradient."""
-        dh, dannotations = self.dropout.backward(dh, tape), []
-        if self.cross_attention:
-            dcontext, dh = np.split(self.combine.backward(dh, tape), 2, axis=2)
-            dquery, annotations = self.cross_attention.backward(dcontext, tape)
-            dh, dannotations = dh + dquery, [annotations]
-        dx, *dinitial = self.layers.backward((dh, *[None] * self.layers.n_states), tape)
-        dstates = np.stack(dinitial, axis=1)
-        if self.d_summary:
-            dx, dsummary = np.split(dx, [dx.shape[2] - self.d_summary], axis=2)
-            dstates[:, self.summary] += dsummary.sum(axis=1)  # every position reads it
-        self.token.backward(self.dropout.backward(dx, tape), tape)
-        return None, np.concatenate([dstates, *dannotations], axis=1)
-
-
-def widths(config):
-    """Return the width of what each recurrent layer of a side reads."""
-    return [config.d_embedding, *[config.d_model] * (config.n_layers - 1)]
-
-
-def make_attention(score, r, **draw):
-    """Return the attention of a score: h . W_a m is "general", h . m "dot"; "additive" adds W_a h and U_a m."""
-    linear = {"bias": False, **draw}
-    if score == "additive":
-        return SingleHeadAttention(Additive(1, r, **draw), query=Linear(r, r, **linear), key=Linear(r, r, **linear))
-    return SingleHeadAttention(DotProduct(scale=1.0), query=Linear(r, r, **linear) if score == "general" else None)
-
-
-class RecurrentSeq2Seq(Layer):
+class RecurrentSeq2Seq(EncoderDecoder):
     """A recurrent encoder and decoder: they turn source ids and target ids into one vector for each target position.
 
     Parameters
@@ -221,11 +155,7 @@ class RecurrentSeq2Seq(Layer):
 
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config, draw = config, {"rng": rng, "dtype": dtype}
-        self.encoder, self.decoder = RecurrentEncoder(config, **draw), RecurrentDecoder(config, **draw)
-
-    def source_mask(self, source):
-        """Return the mask (B, 1, 1, S) that is True where ``source`` (B, S) is not padding."""
-        return padding_mask(source, self.config.pad_id)
+        self.encoder, self.decoder = RecurrentEncoder(config, **draw), DECODERS[config.wiring](config, **draw)
 
     def encode(self, source, tape=None):
         """Return the memory of source ids (B, S): (B, N + S, R), or (B, N, R) without attention.
@@ -270,13 +200,3 @@ class RecurrentSeq2Seq(Layer):
         mask_shape = (len(target), 1, 1, source_mask.shape[-1])
         check_shape("RecurrentSeq2Seq", "source_mask", source_mask, mask_shape, "target of shape", target.shape)
         return self.decoder(target, memory, tape, mask=source_mask, state=state)
-
-    def forward(self, source, target, tape=None):
-        """Return the decoder's vectors (B, T, R) for source ids (B, S) and target ids (B, T)."""
-        memory = self.encode(source, tape)
-        return self.decode(target, memory, self.source_mask(source), tape)
-
-    def backward(self, dx, tape):
-        """Add the gradients of all parameters; ids have none, so nothing is returned."""
-        _, dmemory = self.decoder.backward(dx, tape)
-        self.encoder.backward(dmemory, tape)

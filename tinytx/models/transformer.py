@@ -15,12 +15,12 @@ import math
 
 import numpy as np
 
-from tinytx.core import Layer
-from tinytx.layers import Embedding, LayerNorm, padding_mask
+from tinytx.layers import Embedding, LayerNorm
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import xavier_uniform
 from tinytx.models.config import MOST_LAYERS, check_heads, check_special_ids
+from tinytx.models.encoder_decoder import EncoderDecoder
 from tinytx.models.stacks import POSITIONS, Stack, make_blocks, make_positions
 from tinytx.ops.attention_patterns import CAUSAL
 from tinytx.pretrained import Pretrained
@@ -112,7 +112,7 @@ class TransformerConfig(Settings):
         return self.norm_order == "pre" if self.final_norm is None else self.final_norm
 
 
-class Transformer(Pretrained, Layer):
+class Transformer(Pretrained, EncoderDecoder):
     """An encoder and a decoder: they turn source ids and target ids into one vector for each position of the target.
 
     Parameters
@@ -161,10 +161,6 @@ class Transformer(Pretrained, Layer):
         """The parameter (V, D) that the output layer shares, or None if the output layer has its own."""
         return self.decoder.token.weight if self.config.tied != "none" else None
 
-    def source_mask(self, source):
-        """Return the mask (B, 1, 1, S) that is True where ``source`` (B, S) is not padding."""
-        return padding_mask(source, self.config.pad_id)
-
     def encode(self, source, tape=None):
         """Return the memory (B, S, D) of source ids (B, S).
 
@@ -207,13 +203,3 @@ class Transformer(Pretrained, Layer):
         mask_shape = (b, 1, 1, memory.shape[1])
         check_shape("Transformer", "source_mask", source_mask, mask_shape, "memory of shape", memory.shape)
         return self.decoder(target, memory, tape, memory_mask=source_mask, state=state)
-
-    def forward(self, source, target, tape=None):
-        """Return the decoder's vectors (B, T, D) for source ids (B, S) and target ids (B, T)."""
-        memory = self.encode(source, tape)
-        return self.decode(target, memory, self.source_mask(source), tape)
-
-    def backward(self, dx, tape):
-        """Add the gradients of all parameters; ids have none, so nothing is returned."""
-        _, dmemory = self.decoder.backward(dx, tape)
-        self.encoder.backward(dmemory, tape)
