@@ -42,6 +42,8 @@ from tinytx.models import (
     RecurrentSeq2Seq,
     T5Config,
     Transformer,
+    TransformerXL,
+    TransformerXLConfig,
     Unilm,
     UnilmConfig,
     ViT,
@@ -207,6 +209,14 @@ def llama(dtype, **options):
     return case(NextToken, Llama, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
+def transformer_xl(dtype, **options):
+    """A row is one segment: a memory has no gradient that differences could find."""
+    small = {"segment": 7, "memory": 5, "d_model": 6, "n_heads": 2, "n_layers": 2, "d_ff": 7}
+    config = TransformerXLConfig(11, **small, dropout=0.2, attention_dropout=0.2, **options)
+    ids = np.random.default_rng(2).integers(0, 11, (4, 7))
+    return case(NextToken, TransformerXL, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
 def vit(dtype, make=ViTConfig, pooling="first", **options):
     """Images in two colours; one of them has no label that counts."""
     config = make(image_size=6, patch_size=2, n_channels=2, d_model=8, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, **options)
@@ -306,6 +316,7 @@ MODEL_CASES = {
     "recurrent_seq2seq general": lambda dtype: recurrent_seq2seq(dtype, attention="general", reads="right", reads_summary=True),
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
+    "transformer_xl": transformer_xl,
     "t5": t5,
     "unilm": unilm,
     "vit": vit,

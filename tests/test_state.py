@@ -122,3 +122,15 @@ def test_forgotten_positions_leave_no_trace():
     for n in (2, -1):
         with pytest.raises(ValueError, match=f"State: n is {n}, expected a whole number of at least 0 and at most 1"):
             state.forget(n)
+
+
+def test_passes_share_their_slots():
+    """And begin at the slot where the first one began; outside a forward each call opens one itself."""
+    state = State()
+    with state.forward():
+        before = state.next()
+        passes = [(part, state.next(), state.next()) for part in state.passes("abc")]
+        assert [part for part, *_ in passes] == ["a", "b", "c"]
+        assert all(first is passes[0][1] and second is passes[0][2] for _, first, second in passes)
+        assert len({id(slot) for slot in (before, *passes[0][1:], state.next())}) == 4
+    assert list(State().passes((1, 2))) == [1, 2]

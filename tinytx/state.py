@@ -105,6 +105,25 @@ class State:
         self._next += 1
         return self._slots[self._next - 1]
 
+    def passes(self, parts):
+        """Yield each of ``parts``; the calls made for it get the slots that those for the part before got.
+
+        So inside one forward a layer reads a text part by part. Where no forward is going on, each call begins at the
+        first slot anyway.
+
+        Examples
+        --------
+        >>> state = State()
+        >>> with state.forward():
+        ...     slots = [state.next() for part in state.passes("abc")]
+        >>> slots[0] is slots[1] is slots[2]
+        True
+        """
+        first = self._next
+        for part in parts:
+            self._next = first
+            yield part
+
     def forget(self, n):
         """Leave out the last n positions that `Slot.extend` has added, as if they had not been read.
 

@@ -44,6 +44,19 @@ TABLE = {
         ("m is the last segment alone", "seen[:, max(0, seen.shape[1] - self.length) :]", "x[:, max(0, x.shape[1] - self.length) :]"),
         ("keys of m are left out", "return self.attention(x, seen, *others", "return self.attention(x, x, *others"),
     ],
+    "models/transformer_xl.py": [
+        ("what a long text leaves is forgotten", "state, starts = State() if state is None else state, range", "state, starts = State() if state is None or ids.shape[1] > size else state, range"),
+        ("gradients of the last segment alone", "dx[:, start : start + self.config.segment]", "dx[:, start : start + self.config.segment] * (start + self.config.segment >= dx.shape[1])"),
+        ("one state for each segment", "for start in state.passes(starts)", "for start in starts"),
+        ("gradients of segments from the first to the last", "for start in reversed(tape.pop(self))", "for start in tape.pop(self)"),
+        ("embeddings as they are", "scale=d**0.5, **draw", "**draw"),
+        ("a norm before each part", 'norm_order="post"', 'norm_order="pre"'),
+        ("the last output is not dropped", "norm=Dropout(config.dropout)", "norm=Dropout(0.0)"),
+        ("attention weights are never dropped", "dropout=config.attention_dropout", "dropout=0.0"),
+    ],
+    "state.py": [
+        ("each part has slots of its own", "            self._next = first\n            yield part", "            yield part"),
+    ],
     "ops/positions.py": [
         ("all tables begin at 0", "position, column = first + np.arange(max_len)", "position, column = 0 * first + np.arange(max_len)"),
     ],

@@ -17,6 +17,7 @@ from tinytx.models.pointer import PointerConfig, PointerNetwork
 from tinytx.models.recurrent_seq2seq import RecurrentSeq2Seq, RecurrentSeq2SeqConfig
 from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
+from tinytx.models.transformer_xl import TransformerXL, TransformerXLConfig
 from tinytx.models.unilm import Unilm, UnilmConfig
 from tinytx.models.vit import ViT, ViTConfig
 from tinytx.models.word2vec import Word2Vec, Word2VecConfig
@@ -39,6 +40,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "recurrent_seq2seq": (RecurrentSeq2Seq, RecurrentSeq2SeqConfig),
     "t5": (T5, T5Config),
     "transformer": (Transformer, TransformerConfig),
+    "transformer_xl": (TransformerXL, TransformerXLConfig),
     "unilm": (Unilm, UnilmConfig),
     "vit": (ViT, ViTConfig),
     "word2vec": (Word2Vec, Word2VecConfig),
