@@ -1,6 +1,7 @@
 """Some of the mutants of `by_gradcheck`, and the machinery that makes them; the whole table takes two minutes."""
 
 import ast
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -41,11 +42,18 @@ def test_the_same_without_the_mistake_passes(file, name):
     assert examine_sound(named(file, name).problem, with_torch=False) == ("PASS", "-")
 
 
+@functools.cache
+def parsed(file):
+    """Return a file's text, and what it says."""
+    source = (SOURCE / file).read_text(encoding="utf-8")
+    return source, ast.dump(ast.parse(source))
+
+
 @pytest.mark.parametrize("mutant", GRADIENTS, ids=lambda mutant: f"{mutant.file}-{mutant.name}")
 def test_the_table_is_not_rotten(mutant):
     """Every old text occurs once, every new text is Python, and every problem exists."""
-    source = (SOURCE / mutant.file).read_text(encoding="utf-8")
-    assert ast.dump(ast.parse(mutated(source, mutant))) != ast.dump(ast.parse(source))
+    source, said = parsed(mutant.file)
+    assert ast.dump(ast.parse(mutated(source, mutant))) != said
     assert mutant.problem in PROBLEMS
 
 

@@ -41,7 +41,7 @@ def run(arguments):
         raise ValueError(f"{name} expects {expect}, and measured only {', '.join(measured) or 'nothing'}")
     met = expect.is_met(measured)
     print(f"\nExpected: {expect}, after {expect.step:,} steps in {expect.minutes:g} minutes on two cores")
-    print(f"Measured: {expect.measure} {measured[expect.measure]:.4g}, in {done.seconds / 60:.3g} minutes")
+    print(f"Measured: {expect.measure} {measured[expect.measure]:.4g}, in {round(done.seconds / 60, 2):g} minutes")
     print("The figure is met" if met else "The figure is missed")
     return 0 if met else 1
 
