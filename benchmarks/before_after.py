@@ -38,7 +38,7 @@ def compare(case, other, arguments, env):
         request = None
         if key == "ms":
             turns.take_turns(sides, 1, 1)
-            request = max(1, round(1000 / sides[1].turns[0]["ms"]))  # steps, about a second a turn
+            request = turns.steps(sides[1], arguments.seconds)
         turns.take_turns(sides, arguments.turns, request)
         before, after = sides
     pairs = [(old[key], new[key]) for old, new in zip(before.turns, after.turns, strict=True)]
@@ -53,7 +53,7 @@ def compare(case, other, arguments, env):
 
 def main():
     """Run the cases, print a line for each, and write the JSON."""
-    parser = turns.parser(__doc__, turns=9, quick="--cases nano-step --turns 1")
+    parser = turns.parser(__doc__, turns=9, seconds=1, quick="--cases nano-step --turns 1 --seconds 0")
     names = [case.replace(" ", "-") for case in CASES]
     parser.add_argument("other", nargs="?", type=Path, default=HERE, help="folder of the other checkout (default: this one)")
     parser.add_argument("--cases", nargs="+", choices=names, default=names)

@@ -91,7 +91,7 @@ def measure(running, arguments):
     plan = [100] * (arguments.train // 100) + [arguments.train % 100] * (arguments.train % 100 > 0)
     if not arguments.train:
         turns.take_turns(running.values(), 1, 2)  # compiles, and fills the memory
-        plan = [max(1, round(2000 / running["ours"].turns[0]["ms"]))] * arguments.turns
+        plan = [turns.steps(running["ours"], arguments.seconds)] * arguments.turns
         for side in running.values():
             side.turns.clear()
     for n in plan:
@@ -120,7 +120,7 @@ def curves(losses):
 
 def main():
     """Run the sides, print times and losses, and write the JSON."""
-    parser = turns.parser(__doc__, quick="--lines 300 --turns 1")
+    parser = turns.parser(__doc__, seconds=2, quick="--lines 40 --turns 1 --seconds 0")
     text = "UTF-8 text, a sentence a line (default: the language reference that comes with Python)"
     parser.add_argument("--data", type=Path, help=text)
     parser.add_argument("--lines", type=int, help="how many of its lines (default: all)")

@@ -124,10 +124,9 @@ def show(name, figures):
 
 def main():
     """Run the operations, print the table, and write the JSON."""
-    parser = turns.parser(__doc__, quick="--shape nano --turns 1 --seconds 0")
+    parser = turns.parser(__doc__, seconds=0.3, quick="--shape nano --turns 1 --seconds 0")
     parser.add_argument("--shape", choices=["nano", "baby", "gpt2"], default="baby", help="sizes, as in sides.py")
     parser.add_argument("--ops", nargs="+", choices=op_sides.OURS, default=list(op_sides.OURS))
-    parser.add_argument("--seconds", type=float, default=0.3, help="of a turn of an operation (default 0.3)")
     parser.add_argument("--long", type=int, nargs="?", const=16384, metavar="T", help="attention at this length alone")
     arguments = parser.parse_args()
     shape, threads, env = SHAPES[arguments.shape], arguments.threads, turns.environment(arguments.keep_env)

@@ -82,7 +82,7 @@ def child(side, cell, shape, threads):
 
 def main():
     """Run the cells and shapes, print the table, and write the JSON."""
-    parser = turns.parser(__doc__, quick="--cells GRU --shapes small --turns 1")
+    parser = turns.parser(__doc__, seconds=1, quick="--cells GRU --shapes small --turns 1 --seconds 0")
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     arguments = parser.parse_args()
@@ -94,8 +94,7 @@ def main():
         options = ("--threads", arguments.threads, "--cells", cell, "--shapes", shape)
         with turns.running(__file__, sides, *options, env=env) as running:
             turns.take_turns(running.values(), 1, 3)
-            steps = max(1, round(1000 / running["ours"].turns[0]["ms"]))  # about a second a turn
-            turns.take_turns(running.values(), arguments.turns, steps)
+            turns.take_turns(running.values(), arguments.turns, turns.steps(running["ours"], arguments.seconds))
         row = figures[f"{cell} {shape}"] = {f"{name}_ms": side.median("ms") for name, side in running.items()}
         row["loss"] = {name: side.turns[-1]["loss"] for name, side in running.items()}
         turns.check_losses(row["loss"], 0.01)

@@ -41,8 +41,7 @@ def compare(shape, sides, arguments, env):
     with turns.running(__file__, sides, *options, env=env) as running:
         ours = running["ours"]
         turns.take_turns(running.values(), 1, 1)
-        steps = max(1, round(1000 / ours.turns[0]["ms"]))  # about a second a turn
-        turns.take_turns(running.values(), arguments.turns, steps)
+        turns.take_turns(running.values(), arguments.turns, turns.steps(ours, arguments.seconds))
     row = {f"{name}_ms": side.median("ms") for name, side in running.items()}
     rivals = [side for name, side in running.items() if name != "ours"]
     if rivals:
@@ -58,7 +57,7 @@ def compare(shape, sides, arguments, env):
 
 def main():
     """Run the shapes, print the table, and write the JSON."""
-    parser = turns.parser(__doc__, quick="--shapes nano --turns 1")
+    parser = turns.parser(__doc__, seconds=1, quick="--shapes nano --turns 1 --seconds 0")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--sides", nargs="+", choices=[s for s in SIDES if s != "ours"], default=["torch_eager"])
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="default float32")

@@ -36,11 +36,13 @@ class Parser(argparse.ArgumentParser):
         return super().parse_args(self._quick.split() + args if "--quick" in args else args, namespace)
 
 
-def parser(description, turns=7, *, quick):
-    """Return a parser with the options that every benchmark has; without ``--turns`` if that is None."""
+def parser(description, turns=7, *, quick, seconds=None):
+    """Return a parser with the options that every benchmark has; without ``--turns`` or ``--seconds`` if that is None."""
     made = Parser(description, quick)
     if turns:
         made.add_argument("--turns", type=int, default=turns, help=f"turns of each side (default {turns})")
+    if seconds:
+        made.add_argument("--seconds", type=float, default=seconds, help=f"that a turn lasts, about (default {seconds:g})")
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="of every side (default: all processors)")
     made.add_argument("--keep-env", action="store_true", help=f"leave {' and '.join(FORCED)} as they are set")
     made.add_argument("--json", type=Path, help="file to write the figures to")
@@ -214,6 +216,11 @@ def take_turns(children, turns, request=None):
     for _ in range(turns):
         for child in children:
             child.ask(request)
+
+
+def steps(side, seconds):
+    """Return how many steps take a side so many seconds, at least one, as it took its first turn."""
+    return max(1, round(seconds * 1000 / side.turns[0]["ms"]))
 
 
 def ratio(of, to, key):
