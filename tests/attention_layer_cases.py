@@ -4,7 +4,7 @@ import numpy as np
 from cases import LayerCase
 
 from tinytx.core import Tape
-from tinytx.layers import DotProduct, MultiHeadAttention, Relative, Rotary, SegmentMemory
+from tinytx.layers import Compress, Compressed, DotProduct, MultiHeadAttention, Relative, Rotary, SegmentMemory
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Band
 
 
@@ -69,11 +69,48 @@ def segment_memory(make):
     return LayerCase(make, build, {"x": make.array(b, t, d)})
 
 
+def compress(make, heads=True):
+    b, h, s, k, c = make.sizes(5)
+    options = {"n_heads": h if heads else None, "rng": np.random.default_rng(0)}
+    return LayerCase(make, lambda dtype: Compress(c, s + 2, dtype=dtype, **options), {"x": make.array(b, h, s, k)}, mask=make.mask(b, s))
+
+
+def compressed(make, padding=False, both=False):
+    """In a frame; padding of another length in each row; keys and values of one matrix or of two."""
+    h, k, c = make.sizes(3)
+    b, t = make.sizes(2, but=(h, k, c, h * k))
+
+    def layer(dtype):
+        draw = {"rng": np.random.default_rng(0), "dtype": dtype}
+        keys = Compress(c, t + 1, **draw)
+        core = Compressed(DotProduct(scale=0.7), keys, keys if both else Compress(c, t + 1, n_heads=h, **draw))
+        return MultiHeadAttention(h * k, h, core=core, **draw)
+
+    call = {"mask": np.arange(t) <= make.integers(0, t, (b, 1, 1, 1))} if padding else {}
+    return LayerCase(make, layer, {"x": make.array(b, t, h * k)}, shares=both, **call)
+
+
+def bare_compressed(make):
+    b, h, t, s, k = make.sizes(5)
+
+    def layer(dtype):
+        keys, values = (Compress(3, s, rng=np.random.default_rng(n), dtype=dtype) for n in (0, 1))
+        return Compressed(DotProduct(), keys, values)
+
+    return LayerCase(make, layer, {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)})
+
+
 ATTENTION_LAYERS = {
     "Relative": relative,
     "Relative both sides": lambda make: relative(make, FULL),
     "Relative window, dropout": lambda make: relative(make, Band(2, 1), seed=5, dropout=0.3),
     "SegmentMemory": segment_memory,
+    "Compress": compress,
+    "Compress of one matrix": lambda make: compress(make, heads=False),
+    "Compressed": bare_compressed,
+    "MultiHeadAttention compressed": compressed,
+    "MultiHeadAttention compressed, padding": lambda make: compressed(make, padding=True),
+    "MultiHeadAttention compressed, one matrix for both": lambda make: compressed(make, both=True),
     "MultiHeadAttention": attention,
     "MultiHeadAttention without bias": lambda make: attention(make, bias=False),
     "MultiHeadAttention causal": lambda make: attention(make, core={"pattern": CAUSAL}),

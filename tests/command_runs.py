@@ -77,6 +77,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "t5_text": ("--data", "tales", TINY_NOISED + " --d-key 8"),
     "pairs": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "bert": ("--data", "tales", TINY_BERT),
+    "linformer": ("--data", "tales", TINY_BERT + " --n-sums 3"),
     "bert_modern": ("--data", "tales", TINY_BERT + " --window 2"),
     "tutorial": ("--data", "tales", TINY_BERT.replace("--decay-steps 40", "")),
     "digits": ("--images --test", "pictures", TINY_VIT),

@@ -31,6 +31,8 @@ from tinytx.models import (
     GloVe,
     GloVeConfig,
     GPTConfig,
+    Linformer,
+    LinformerConfig,
     Llama,
     LlamaConfig,
     ModernBert,
@@ -111,6 +113,11 @@ def roberta(dtype):
 def albert(dtype, **options):
     config = AlbertConfig(11, max_len=9, d_embedding=4, d_model=6, n_heads=2, n_layers=3, d_ff=7, dropout=0.2, pad_id=4, **options)
     return case(HiddenWords, Albert, config, bert_cases.batch_of(config), dtype, next_sentence=True)
+
+
+def linformer(dtype, **options):
+    config = LinformerConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, pad_id=4, n_sums=3, **options)
+    return case(HiddenWords, Linformer, config, bert_cases.batch_of(config), dtype, next_sentence=True)
 
 
 PAD, LABELS = bert_cases.PAD, np.array([2, 0, -100, 1])
@@ -275,6 +282,9 @@ PLAIN = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}
 V1_1 = {"gated": True, "tied_head": False, "activation": "gelu_tanh"}
 MODEL_CASES = {
     "albert": albert,
+    "linformer": linformer,
+    "linformer of two matrices for each head": lambda dtype: linformer(dtype, sharing="none"),
+    "linformer of one matrix for all": lambda dtype: linformer(dtype, sharing="blocks", recompute=1),
     "albert of two blocks, computed again": lambda dtype: albert(dtype, n_groups=2, recompute=2),
     "gpt": gpt,
     "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),

@@ -132,6 +132,15 @@ def add_rows(make):
     return OpCase(ops.add_rows, ops.add_rows_backward, arrays, slots=slots)
 
 
+def compress(make, shared=False, mask=False):
+    """Sequences that are shorter than the matrices."""
+    b, h, s, k, c = make.sizes(5)
+    weight = make.array(*(() if shared else (h,)), c, s + 2)
+    options = {"mask": make.mask(b, s)} if mask else {}
+    arrays = {"x": make.array(b, h, s, k), "weight": weight}
+    return OpCase(ops.compress, ops.compress_backward, arrays, batch=("x",), **options)
+
+
 def add_positions(make):
     b, t, d = make.sizes(3)
     start = make.integers(0, 2)
@@ -214,6 +223,9 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "pool max": lambda make: pool(make, "max"),
     "pool first, last": lambda make: pool(make, "first", "last", padded=True),
     "pool last, max, mean": lambda make: pool(make, "last", "max", "mean", padded=True),
+    "compress": compress,
+    "compress, one matrix": lambda make: compress(make, shared=True),
+    "compress, padding": lambda make: compress(make, mask=True),
     "add_positions": add_positions,
     "prepend": prepend,
     "route": lambda make: route(make, True),

@@ -80,6 +80,8 @@ NEAREST = {
         ["models/test_recurrent_seq2seq.py", "oracle/test_oracle_recurrent_seq2seq.py"],
     ),
     "models/encoder_decoder.py": ["models/test_every_model.py"],
+    "models/recurrent_seq2seq.py": ["models/test_recurrent_seq2seq.py", "oracle/test_oracle_recurrent_seq2seq.py"],
+    **dict.fromkeys(("models/linformer.py", "layers/attention/compressed.py"), ["models/test_linformer.py"]),
     "layers/attention/single_head.py": ["models/test_recurrent_seq2seq.py"],
     "models/unilm.py": ["models/test_unilm.py"],
     "tasks/unified_words.py": ["models/test_unilm.py"],

@@ -42,6 +42,13 @@ TABLE = {
         ("zeros in front have a gradient, and the last positions none", "off by one", "conv1d", "dpadded[:, left : left + n]", "dpadded[:, :n]"),
         ("db of the first row of the batch", "missing term", "conv1d", "dy_rows.sum(axis=0)", "dy[0].sum(axis=0)"),
     ],
+    "ops/compress.py": [
+        ("padding has a gradient", "missing term", "compress padding", "        dx *= mask\n", "        pass\n"),
+        ("E is not transposed back", "transposed", "compress square", "weight[..., :s].swapaxes(-1, -2), dy)", "weight[..., :s], dy)"),
+        ("dE transposed", "transposed", "compress square", "np.matmul(rows, columns.swapaxes(1, 2))", "np.matmul(columns, rows.swapaxes(1, 2))"),
+        ("dE of one head goes to the next", "index", "compress square", "    dweight[..., :s] = ", "    dweight[::-1, ..., :s] = "),
+        ("dE is a mean over the batch", "factor", "compress square", "  # (3)\n    return dx", " / b  # (3)\n    return dx"),
+    ],
     "ops/pair_sum.py": [
         ("da and db exchanged", "transposed", "pair_sum square", "dy.sum(axis=2), dy.sum(axis=1)", "dy.sum(axis=1), dy.sum(axis=2)"),
         ("da is a mean", "factor", "pair_sum square", "dy.sum(axis=2), ", "dy.mean(axis=2), "),

@@ -189,8 +189,8 @@ TABLE = {
         ("the inner activations are dropped like the outputs", '"dropout": feed_forward_dropout}', '"dropout": p}'),
         ("the blocks' norms have the default eps",
          'LayerNorm(d, eps=eps, dtype=draw["dtype"])', 'LayerNorm(d, dtype=draw["dtype"])'),
-        ("attention's weights are never dropped", "DotProduct(pattern=pattern, dropout=p if attention_dropout is None else attention_dropout)",
-         "DotProduct(pattern=pattern)"),
+        ("attention's weights are never dropped", "core(pattern=pattern, dropout=p if attention_dropout is None else attention_dropout)",
+         "core(pattern=pattern)"),
         ("the memory is read as causally as the text", "attention(FULL), feed", "attention(pattern), feed"),
         ("the tutorial's sinusoids are the paper's", 'form = {config.positions: True} if config.positions != "sinusoidal" else {}',
          "form = {}"),
@@ -263,6 +263,16 @@ TABLE = {
          "config.embedding_dropout or config.dropout"),
         ("the blocks' norms have the default eps", "attention_dropout=config.attention_dropout, eps=eps", "attention_dropout=config.attention_dropout"),
         ("attention's dropout is the others'", "attention_dropout=config.attention_dropout, ", ""),
+    ],
+    "layers/attention/compressed.py": [
+        ("padding is in the sums of the values", "self.values(v, tape, mask=mask)", "self.values(v, tape)"),
+        ("values are summed as keys are", "self.values(v, tape", "self.keys(v, tape"),
+        ("a pattern has no effect", "if pattern is not FULL:", "if False:"),
+    ],
+    "models/linformer.py": [
+        ("two matrices where one is for both", 'keys if config.sharing in ("keys_and_values", "blocks")', 'keys if config.sharing == "blocks"'),
+        ("each block has its own where one is for all", "keys = of_all or matrix()", "keys = matrix()"),
+        ("one matrix for all heads, asked for or not", 'config.n_heads if config.sharing == "none" else None', "None"),
     ],
     "models/modernbert.py": [
         ("a local block sees a whole window on each side", "config.window // 2", "config.window"),

@@ -45,6 +45,10 @@ PROBLEMS = {
         lambda x, w, b: m.conv1d(x, w, b, left=1, right=2, step=2), m.conv1d_backward, _draw(2, 5, 3), _draw(3, 3, 4), _draw(4)
     ),
     "conv1d square": lambda m: pair(m.conv1d, m.conv1d_backward, _draw(2, 4, 3), _draw(2, 3, 3)),
+    "compress square": lambda m: pair(m.compress, m.compress_backward, _draw(2, 2, 4, 3), _draw(2, 4, 4)),
+    "compress padding": lambda m: pair(
+        lambda x, e: m.compress(x, e, mask=np.arange(4) < [[4], [2]]), m.compress_backward, _draw(2, 3, 4, 2), _draw(3, 5)
+    ),
     "pair_sum square": lambda m: pair(m.pair_sum, m.pair_sum_backward, _draw(2, 3, 4), _draw(2, 3, 4, seed=1)),
     "Pairs": lambda m: layer(m.Pairs(4, 5, rng=_rng()), 2, 3, 4),
     "prepend": lambda m: pair(m.prepend, m.prepend_backward, _draw(2, 3, 4), _draw(2, 4, seed=1)),

@@ -49,6 +49,12 @@ def attention(
     return torch.cat([p @ v, scores.logsumexp(3, keepdim=True)], 3) if log_sum_exp else p @ v
 
 
+def compress(x, weight, mask=True):
+    """The mask as zeros in E, for each row of the batch."""
+    real = torch.tensor(mask).broadcast_to(len(x), x.shape[2])[:, None, None, :]
+    return torch.where(real, weight[..., : x.shape[2]], 0) @ x
+
+
 def pool(x, kinds, mask):
     """A row without a real position is 0 here."""
     real, parts = torch.tensor(mask)[..., None], []
@@ -235,6 +241,7 @@ ORACLES = GEOMETRIC | LOSSES | {
     "patches": lambda case: lambda images, size: F.unfold(images.permute(0, 3, 1, 2), size, stride=size).mT,
     "conv1d": lambda case: conv1d,
     "scalar_mix": lambda case: lambda layers, scores, gamma: gamma * torch.einsum("n,...nd->...d", torch.softmax(scores, 0), layers),
+    "compress": lambda case: compress,
     "pair_sum": lambda case: lambda a, b: a.unsqueeze(2) + b.unsqueeze(1),
     "route": lambda case: route,
     "balance": lambda case: balance,

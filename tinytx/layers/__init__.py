@@ -3,6 +3,8 @@
 from tinytx.layers.activation_penalty import ActivationPenalty
 from tinytx.layers.attention import (
     Additive,
+    Compress,
+    Compressed,
     DotProduct,
     MultiHeadAttention,
     Pointer,
@@ -55,6 +57,8 @@ __all__ = [
     "Block",
     "Checkpoint",
     "ClassToken",
+    "Compress",
+    "Compressed",
     "Conv1d",
     "DecoderBlock",
     "Distances",

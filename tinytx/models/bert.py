@@ -13,7 +13,7 @@ table, and padding has the row ``pad_id``. So a text's vectors do not depend on 
 import numpy as np
 
 from tinytx.core import Layer
-from tinytx.layers import Embedding, LayerNorm, padding_mask
+from tinytx.layers import DotProduct, Embedding, LayerNorm, padding_mask
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal, uniform_fan_in
@@ -165,7 +165,7 @@ class Bert(Pretrained, Layer):
         self.encoder = Stack(
             Embedding(config.vocab_size, d, **embedding),
             make_blocks(
-                config, config.n_layers, attention_dropout=config.attention_dropout,
+                config, config.n_layers, core=self.core_maker(**draw), attention_dropout=config.attention_dropout,
                 feed_forward_dropout=config.feed_forward_dropout, eps=eps, init=self.init, **draw,
             ),
             segment=Embedding(config.n_segments, d, **embedding) if config.n_segments else None,
@@ -181,6 +181,10 @@ class Bert(Pretrained, Layer):
         self.draws_biases = config.init == "pytorch"
         if self.draws_biases:
             draw_biases(self, rng)
+
+    def core_maker(self, **draw):
+        """Return the function that makes the core of a block's attention; ``draw`` are ``rng`` and ``dtype``."""
+        return DotProduct
 
     @property
     def output_table(self):

@@ -24,7 +24,7 @@ POSITIONS = ("sinusoidal", "learned", "doubled", "halves")  # the last two: `tin
 
 
 def make_blocks(
-    config, n_layers, *, pattern=FULL, reads_memory=False, attention_dropout=None, feed_forward_dropout=0.0, eps=1e-5, **draw
+    config, n_layers, *, pattern=FULL, core=DotProduct, reads_memory=False, attention_dropout=None, feed_forward_dropout=0.0, eps=1e-5, **draw
 ):
     """Return the blocks of a stack. Their weights are drawn block by block.
 
@@ -35,6 +35,8 @@ def make_blocks(
     n_layers : int
     pattern : Pattern, or list of n_layers Patterns
         The pattern of the self-attention, such as ``CAUSAL``, for all blocks or for each.
+    core : function (pattern=, dropout=) -> Layer
+        Makes the core of each attention.
     reads_memory : bool
         Whether the blocks are those of a decoder with cross-attention to a memory.
     attention_dropout : float in [0, 1), optional
@@ -58,8 +60,8 @@ def make_blocks(
         return Residual(f, LayerNorm(d, eps=eps, dtype=draw["dtype"]), dropout=p, norm_order=config.norm_order)
 
     def attention(pattern):
-        core = DotProduct(pattern=pattern, dropout=p if attention_dropout is None else attention_dropout)
-        return residual(MultiHeadAttention(d, config.n_heads, core=core, **draw))
+        made = core(pattern=pattern, dropout=p if attention_dropout is None else attention_dropout)
+        return residual(MultiHeadAttention(d, config.n_heads, core=made, **draw))
 
     def feed_forward():
         inner = {"activation": config.activation, "dropout": feed_forward_dropout}

@@ -20,6 +20,7 @@ from tinytx.ops.alibi import alibi
 from tinytx.ops.attention import attention, attention_backward, attention_weights
 from tinytx.ops.batch_norm import batch_norm, batch_norm_backward
 from tinytx.ops.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_backward
+from tinytx.ops.compress import compress, compress_backward
 from tinytx.ops.conv1d import conv1d, conv1d_backward
 from tinytx.ops.cross_entropy import count_targets, cross_entropy, cross_entropy_backward
 from tinytx.ops.displacement import displacement, displacement_backward
@@ -90,6 +91,8 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_backward",
     "by_expert",
+    "compress",
+    "compress_backward",
     "conv1d",
     "conv1d_backward",
     "count_targets",

@@ -93,6 +93,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     add_rows_backward,
     batch_norm,
     batch_norm_backward,
+    compress,
+    compress_backward,
     conv1d,
     conv1d_backward,
     dropout,

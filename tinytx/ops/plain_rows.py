@@ -128,6 +128,24 @@ def pair_sum_backward(dy, saved):
     return np.einsum("btsd->btd", dy), np.einsum("btsd->bsd", dy)  # (2)
 
 
+def compress(x, weight, *, mask=None):
+    """Return weighted sums over the positions of each sequence; x is (B, H, S, K)."""
+    real = np.broadcast_to(True if mask is None else mask, (len(x), x.shape[2]))
+    each = np.broadcast_to(weight, (x.shape[1], *weight.shape[-2:]))[..., : x.shape[2]]  # a matrix for each head
+    x = np.where(real[:, None, :, None], x, 0).astype(x.dtype)
+    return np.einsum("hcs,bhsk->bhck", each, x), (x, each, real, weight)  # (1)
+
+
+def compress_backward(dy, saved):
+    """Return (dx, dweight)."""
+    x, each, real, weight = saved
+    dx = np.einsum("hcs,bhck->bhsk", each, dy) * real[:, None, :, None]  # (2)
+    by_head = np.einsum("bhck,bhsk->hcs", dy, x)  # (3)
+    dweight = np.zeros_like(weight)
+    dweight[..., : x.shape[2]] = by_head if weight.ndim == 3 else by_head.sum(axis=0)
+    return dx.astype(x.dtype), dweight
+
+
 def batch_norm(x, weight, bias, mean=None, variance=None, *, mask=None, eps=1e-5):
     """Return w n + b, n being x normalised over the real rows of the batch."""
     real = np.broadcast_to(True if mask is None else mask, x.shape[:-1])

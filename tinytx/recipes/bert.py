@@ -82,9 +82,9 @@ class Kept(NamedTuple):
     sentences: list
 
 
-def bert_config(settings, **from_data):
-    """Return the config of a BERT, whose texts have two parts or none."""
-    return BertConfig(**settings.fields_of(BertConfig) | from_data, n_segments=2 if settings.pairs != "none" else 0)
+def bert_config(settings, kind=BertConfig, **from_data):
+    """Return the config of a BERT, or of another ``kind`` with its settings, whose texts have two parts or none."""
+    return kind(**settings.fields_of(kind) | from_data, n_segments=2 if settings.pairs != "none" else 0)
 
 
 def prepare(settings, before, config_of=bert_config):

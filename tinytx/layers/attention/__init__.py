@@ -10,6 +10,7 @@ dv). Its method ``weights`` takes the same inputs and returns the attention weig
 """
 
 from tinytx.layers.attention.additive import Additive
+from tinytx.layers.attention.compressed import Compress, Compressed
 from tinytx.layers.attention.dot_product import DotProduct
 from tinytx.layers.attention.multi_head import MultiHeadAttention
 from tinytx.layers.attention.pointer import Pointer
@@ -19,6 +20,8 @@ from tinytx.layers.attention.single_head import SingleHeadAttention
 
 __all__ = [
     "Additive",
+    "Compress",
+    "Compressed",
     "DotProduct",
     "MultiHeadAttention",
     "Pointer",
