@@ -4,7 +4,7 @@ import numpy as np
 from cases import LayerCase
 
 from tinytx.core import Tape
-from tinytx.layers import Compress, Compressed, DotProduct, MultiHeadAttention, Relative, Rotary, SegmentMemory
+from tinytx.layers import Compress, Compressed, DotProduct, MultiHeadAttention, Relative, Rotary, SegmentMemory, Sparse
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Band
 
 
@@ -100,11 +100,30 @@ def bare_compressed(make):
     return LayerCase(make, layer, {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k)})
 
 
+def sparse(make, kind, **options):
+    b, h, k = make.sizes(3)
+    t = make.integers(4, 9)
+    inputs = {"q": make.array(b, h, t, k), "k": make.array(b, h, t, k), "v": make.array(b, h, t, k)}
+    tape = (lambda: Tape(seed=5, step=2, first_row=3)) if "dropout" in options else Tape
+    return LayerCase(make, lambda dtype: Sparse(kind, 3, scale=0.7, **options), inputs, tape=tape)
+
+
+def sparse_decoding(make):
+    """Fewer queries than keys."""
+    b, h, k = make.sizes(3)
+    inputs = {"q": make.array(b, h, 2, k), "k": make.array(b, h, 7, k), "v": make.array(b, h, 7, k)}
+    return LayerCase(make, lambda dtype: Sparse("fixed", 3, n_ends=2), inputs)
+
+
 ATTENTION_LAYERS = {
     "Relative": relative,
     "Relative both sides": lambda make: relative(make, FULL),
     "Relative window, dropout": lambda make: relative(make, Band(2, 1), seed=5, dropout=0.3),
     "SegmentMemory": segment_memory,
+    "Sparse strided": lambda make: sparse(make, "strided"),
+    "Sparse fixed": lambda make: sparse(make, "fixed", n_ends=2),
+    "Sparse dropout": lambda make: sparse(make, "fixed", dropout=0.3),
+    "Sparse decoding": sparse_decoding,
     "Compress": compress,
     "Compress of one matrix": lambda make: compress(make, heads=False),
     "Compressed": bare_compressed,

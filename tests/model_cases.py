@@ -42,6 +42,8 @@ from tinytx.models import (
     PointerConfig,
     PointerNetwork,
     RecurrentSeq2Seq,
+    SparseTransformer,
+    SparseTransformerConfig,
     T5Config,
     Transformer,
     TransformerXL,
@@ -94,6 +96,12 @@ def gpt(dtype, **options):
     config = GPTConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, **options)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
     return case(NextToken, GPT, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
+def sparse(dtype, **options):
+    config = SparseTransformerConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, stride=3, **options)
+    ids = np.random.default_rng(2).integers(0, 11, (4, 8))
+    return case(NextToken, SparseTransformer, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
 def bert(dtype, variant="paper"):
@@ -288,6 +296,8 @@ MODEL_CASES = {
     "albert of two blocks, computed again": lambda dtype: albert(dtype, n_groups=2, recompute=2),
     "gpt": gpt,
     "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),
+    "sparse_transformer": sparse,
+    "sparse_transformer fixed": lambda dtype: sparse(dtype, kind="fixed", n_ends=2),
     "gpt windows": lambda dtype: gpt(dtype, windows="3,all"),
     "aligned_transformer": aligned_transformer,
     "aligned_transformer causal, pre": lambda dtype: aligned_transformer(

@@ -175,6 +175,18 @@ def attention(make, mask="", bias="", groups=False, **options):
     return OpCase(ops.attention, ops.attention_backward, arrays, batch=batch, **options)
 
 
+def sparse_attention(make, kind, **options):
+    """Groups of heads; the sequence does not end where a block ends."""
+    b, g, k = make.sizes(3)
+    t = make.integers(4, 9)
+    arrays = {"q": make.array(b, 2 * g, t, k), "k": make.array(b, g, t, k), "v": make.array(b, g, t, k + 1)}
+    if "dropout" in options:
+        options |= {"key": make.integers(0, 2**63 - 1), "first_row": make.integers(0, 9)}
+    return OpCase(
+        ops.sparse_attention, ops.sparse_attention_backward, arrays, batch=("q", "k", "v"), kind=kind, stride=3, scale=0.7, **options
+    )
+
+
 def both_outputs(case):
     """Put an operation's two outputs behind each other: y (..., W), L (...) -> (..., W + 1)."""
     op, op_backward = case.op, case.op_backward
@@ -239,6 +251,9 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "dropout repeated": lambda make: dropout(make, repeat=2),
     "scale": scale,
     "merge": merge,
+    "sparse_attention strided": lambda make: sparse_attention(make, "strided"),
+    "sparse_attention fixed": lambda make: sparse_attention(make, "fixed", n_ends=2),
+    "sparse_attention dropout": lambda make: sparse_attention(make, "strided", dropout=0.3),
     "attention": attention,
     "attention causal": lambda make: attention(make, pattern=CAUSAL),
     "attention padding": lambda make: attention(make, "padding"),

@@ -197,6 +197,12 @@ TABLE = {
          "start = max(0, min(s_size, first + t))\n            stop = max(start, min(s_size, last + t + 1)) if",
          "start = max(0, min(s_size, first + t - 1))\n            stop = max(start, min(s_size, last + t + 1)) if"),
     ],
+    "ops/sparse_attention.py": [
+        ("gradients stay in the order of the set", "index", "sparse_attention", "slice(None) if rows is None else rows] += part", "slice(0, part.shape[2])] += part"),
+        ("the last set's gradient alone", "= for +=", "sparse_attention", "rows] += part", "rows] = part"),
+        ("dy in the order of the whole", "index", "sparse_attention", "(_pick(dy_set, each.queries), ", "(dy_set, "),
+        ("dL forgotten", "missing term", "sparse_attention fixed", "_pick(dlse, each.queries)), of_set", "0 * _pick(dlse, each.queries)), of_set"),
+    ],
     "ops/merge.py": [
         ("shares do not add up to 1", "factor", "merge", "shares /= np.where(z == 0, 1, z)", "shares /= 1 + z"),
         ("the other sets' part forgotten", "missing term", "merge",

@@ -269,6 +269,17 @@ TABLE = {
         ("values are summed as keys are", "self.values(v, tape", "self.keys(v, tape"),
         ("a pattern has no effect", "if pattern is not FULL:", "if False:"),
     ],
+    "layers/attention/sparse.py": [
+        ("the scale is lost", '"scale": self.scale}', '"scale": None}'),
+        ("the number of ends is lost", '{"n_ends": self.n_ends, ', "{"),
+        ("all shards drop the weights of the first rows", '"first_row": tape.first_row', '"first_row": 0'),
+        ("decoding sees all", "DotProduct(pattern=pattern, ", "DotProduct(pattern=CAUSAL, "),
+    ],
+    "models/sparse_transformer.py": [
+        ("the stride is lost", "config.kind, config.stride, n_ends", "config.kind, 8, n_ends"),
+        ("the number of ends is lost", "n_ends=config.n_ends)", "n_ends=1)"),
+        ("no weight is dropped", "n_ends=n_ends, dropout=dropout)", "n_ends=n_ends)"),
+    ],
     "models/linformer.py": [
         ("two matrices where one is for both", 'keys if config.sharing in ("keys_and_values", "blocks")', 'keys if config.sharing == "blocks"'),
         ("each block has its own where one is for all", "keys = of_all or matrix()", "keys = matrix()"),

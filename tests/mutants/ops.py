@@ -53,7 +53,14 @@ TABLE = {
         ("a window's last queries are taken to see all keys", "whole and (head", "(head"),
         ("lists that run side by side add to one bias", "if batch_together:", "if False:"),
     ],
+    "ops/sparse_attention.py": [
+        ("a query sees the end of its own block twice", "// self.size * self.n_ends\n\n    def spans", "// self.size * self.n_ends + 1\n\n    def spans"),
+        ("a query sees itself twice", "& Band(None, -1)", "& Band(None, 0)"),
+        ("both sets drop the same weights", "(key + i) % 2**64", "key"),
+    ],
     "ops/attention_patterns.py": [
+        ("a block of keys begins with the queries", "max(0, start // self.size * self.size)", "max(0, start)"),
+        ("one end too few", "% self.size >= self.size - self.n)", "% self.size > self.size - self.n)"),
         ("a window is one key too long on its left", "start - self.left)", "start + 1 - self.left)"),
         ("a window is one key too short on its right", "stop + self.right)", "stop - 1 + self.right)"),
         ("the intersection of two bands is the wider", "x is None else min(x, y)", "x is None else max(x, y)"),

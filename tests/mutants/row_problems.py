@@ -32,6 +32,13 @@ def batch_norm(m, mask=None):
     return pair(lambda x, w, b: m.batch_norm(x, w, b, mask=mask), lambda dy, saved: m.batch_norm_backward(dy, saved)[:3], *arrays)
 
 
+
+def sparse(m, **settings):
+    """Two heads of queries for each of keys; five places."""
+    arrays = _draw(1, 4, 5, 3), _draw(1, 2, 5, 3, seed=1), _draw(1, 2, 5, 3, seed=2)
+    return pair(lambda *inputs: m.sparse_attention(*inputs, **settings), m.sparse_attention_backward, *arrays)
+
+
 PROBLEMS = {
     "batch_norm": batch_norm,
     "batch_norm padded": lambda m: batch_norm(m, np.array([[True, True, False], [True, False, True]])),
@@ -49,6 +56,8 @@ PROBLEMS = {
     "compress padding": lambda m: pair(
         lambda x, e: m.compress(x, e, mask=np.arange(4) < [[4], [2]]), m.compress_backward, _draw(2, 3, 4, 2), _draw(3, 5)
     ),
+    "sparse_attention": lambda m: sparse(m, kind="strided", stride=2),
+    "sparse_attention fixed": lambda m: sparse(m, kind="fixed", stride=3, n_ends=2),
     "pair_sum square": lambda m: pair(m.pair_sum, m.pair_sum_backward, _draw(2, 3, 4), _draw(2, 3, 4, seed=1)),
     "Pairs": lambda m: layer(m.Pairs(4, 5, rng=_rng()), 2, 3, 4),
     "prepend": lambda m: pair(m.prepend, m.prepend_backward, _draw(2, 3, 4), _draw(2, 4, seed=1)),

@@ -8,7 +8,7 @@ import pytest
 from properties import assert_same
 
 from tinytx.ops import attention, attention_backward, attention_weights
-from tinytx.ops.attention_patterns import CAUSAL, FULL, Band, Documents, Prefix, Strided
+from tinytx.ops.attention_patterns import CAUSAL, FULL, Band, Blocks, Documents, Ends, Prefix, Strided
 from tinytx.ops.attention_tiles import lists_of_rows
 
 module = importlib.import_module("tinytx.ops.attention")
@@ -26,6 +26,10 @@ PATTERNS = {
     "causal window": (lambda n: CAUSAL & Band(2, 5), lambda b, p, s: p - 2 <= s <= p),
     "strided": (lambda n: CAUSAL & (Band(1, 0) | Strided(3)), lambda b, p, s: s <= p and (p - s < 2 or (p - s) % 3 == 0)),
     "stride both ways": (lambda n: Strided(2), lambda b, p, s: (p - s) % 2 == 0),
+    "what was": (lambda n: Band(None, -1), lambda b, p, s: s < p),
+    "blocks": (lambda n: Blocks(3), lambda b, p, s: p // 3 == s // 3),
+    "ends of blocks": (lambda n: Ends(4, 2), lambda b, p, s: s % 4 >= 2),
+    "fixed": (lambda n: CAUSAL & (Blocks(3) | Ends(3, 1)), lambda b, p, s: s <= p and (p // 3 == s // 3 or s % 3 == 2)),
     "prefix": (lambda n: CAUSAL | Prefix(3), lambda b, p, s: s <= p or s < 3),
     "prefix and window": (lambda n: Prefix(2) | Band(1, 0), lambda b, p, s: s < 2 or p - 1 <= s <= p),
     "prefix of each row": (lambda n: CAUSAL | Prefix([0, 2, 9]), lambda b, p, s: s <= p or s < (0, 2, 9)[b]),
@@ -123,6 +127,12 @@ def test_numbers_and_places_are_checked():
             Band(wrong, 0)
     with pytest.raises(ValueError, match="Strided: stride is 0"):
         Strided(0)
+    with pytest.raises(ValueError, match="Blocks: size is 0"):
+        Blocks(0)
+    with pytest.raises(ValueError, match="Ends: n is 4, .* at least 1 and at most 3"):
+        Ends(3, 4)
+    with pytest.raises(ValueError, match="Band: right is -2"):
+        Band(3, -2)
     with pytest.raises(ValueError, match="Prefix: length is -1, expected a number of keys"):
         Prefix(-1)
     with pytest.raises(ValueError, match=r"Documents: ids have shape \(3,\), expected \(B, S\)"):

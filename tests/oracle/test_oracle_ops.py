@@ -7,7 +7,8 @@ from op_cases import OPS
 
 from tinytx import ops
 from tinytx.ops.addressing import EPS
-from tinytx.ops.attention_patterns import CAUSAL, FULL
+from tinytx.ops.attention_patterns import CAUSAL, FULL, Band, Blocks, Ends, Strided
+from tinytx.ops.plain_sparse import kept_weights
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -47,6 +48,19 @@ def attention(
     if key is not None:
         p = p * kept(p, dropout, key, first_row * p.shape[1] * p.shape[2])
     return torch.cat([p @ v, scores.logsumexp(3, keepdim=True)], 3) if log_sum_exp else p @ v
+
+
+def sparse_attention(q, k, v, *, kind, stride, n_ends=1, **options):
+    """One softmax under a mask. With dropout each set of keys has its own mask, which plain NumPy tells."""
+    strided = kind == "strided"
+    pattern = CAUSAL & (Band(stride - 1, 0) | Strided(stride) if strided else Blocks(stride) | Ends(stride, n_ends))
+    if options.get("key") is None:
+        return attention(q, k, v, pattern=pattern, scale=options["scale"])
+    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
+    allowed = pattern.allowed(slice(0, len(q)), slice(0, q.shape[2]), slice(0, q.shape[2]))
+    dropped = [options[name] for name in ("dropout", "key", "first_row")]
+    p = softmax(q @ k.mT * options["scale"], np.broadcast_to(allowed, (*q.shape[:3], q.shape[2])))
+    return p * torch.tensor(kept_weights(np.empty(q.shape), kind, stride, n_ends, *dropped), dtype=p.dtype) @ v
 
 
 def compress(x, weight, mask=True):
@@ -227,6 +241,7 @@ ORACLES = GEOMETRIC | LOSSES | {
     "dropout": lambda case: lambda x, **options: x * kept(x, **options),
     "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,
+    "sparse_attention": lambda case: sparse_attention,
     "rnn": recurrent(torch.nn.RNN),
     "gru": recurrent(torch.nn.GRU),
     "lstm": recurrent(torch.nn.LSTM),

@@ -56,6 +56,7 @@ CALLS = {
         q=Q, k=Q, v=Q, bias=Q[:, :, :, :2], mask=np.ones((2, 1, 1, 2), bool), pattern=CAUSAL, scale=0.5,
         dropout=0.1, key=2, first_row=1, log_sum_exp=True,
     ),  # fmt: skip
+    "sparse_attention": dict(q=Q, k=Q, v=Q, kind="fixed", stride=2, n_ends=1, scale=0.5, dropout=0.1, key=2, first_row=1),
     "rnn": dict(x=Q[0], weight_x=W, weight_h=np.eye(4), bias=W[0], h=np.eye(2, 4), mask=np.ones((2, 1), bool), reverse=True),
     "gru": dict(
         x=Q[0], weight_x=W[:, :3], weight_h=X[:1], bias_x=X[0], bias_h=X[1], h=X[:, :1], mask=np.ones((2, 1), bool), reverse=True
@@ -151,7 +152,7 @@ KINDS |= {"words": IDS, "contexts": IDS, "x_max": NUMBERS, "alpha": NUMBERS, "bi
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "ahead": WHOLE, "first": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
-KINDS["frequencies"] = FLOATS
+KINDS |= {"frequencies": FLOATS, "kind": NUMBERS | {"None": None}, "stride": WHOLE, "n_ends": WHOLE}
 
 ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")
@@ -198,6 +199,10 @@ RANGES = [
     ("attention", "scale", (0, -1, np.nan, np.inf, 1e-300)),
     ("attention", "key", (-1, 2**64)),
     ("attention", "first_row", (-1, 2**63)),
+    ("sparse_attention", "kind", ("full", "")),
+    ("sparse_attention", "stride", (0, -1, 2**70)),
+    ("sparse_attention", "n_ends", (0, 3)),
+    ("sparse_attention", "k", (Q[:, :, :1], Q[:, :1, :1])),
     ("add_positions", "start", (-1, 4, 2**80)),
     ("sinusoidal_positions", "max_len", (-1, 2**63)),
     ("sinusoidal_positions", "d_model", (-1,)),

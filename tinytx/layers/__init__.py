@@ -11,6 +11,7 @@ from tinytx.layers.attention import (
     Relative,
     SegmentMemory,
     SingleHeadAttention,
+    Sparse,
 )
 from tinytx.layers.batch_norm import BatchNorm
 from tinytx.layers.block import Block, DecoderBlock, Residual
@@ -103,6 +104,7 @@ __all__ = [
     "Sequential",
     "SingleHeadAttention",
     "SinusoidalPositions",
+    "Sparse",
     "TiedLinear",
     "causal_mask",
     "padding_mask",

@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from tinytx.layers import Embedding, LayerNorm, LearnedPositions
+from tinytx.layers import DotProduct, Embedding, LayerNorm, LearnedPositions
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
@@ -110,13 +110,17 @@ class GPT(Pretrained, Stack):
         options = {"attention_dropout": config.attention_dropout, "eps": config.eps}
         super().__init__(
             token,
-            make_blocks(config, config.n_layers, pattern=patterns_of(config), **options, **draw),
+            make_blocks(config, config.n_layers, pattern=patterns_of(config), core=self.core_maker(), **options, **draw),
             position=position,
             norm=LayerNorm(d, eps=config.eps, dtype=dtype) if config.norm_order == "pre" else None,
             dropout=config.dropout if config.embedding_dropout is None else config.embedding_dropout,
             max_len=config.max_len,
             name="GPT: ids",
         )
+
+    def core_maker(self):
+        """Return the function that makes the core of a block's attention."""
+        return DotProduct
 
     @property
     def output_table(self):

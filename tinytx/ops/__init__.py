@@ -63,6 +63,7 @@ from tinytx.ops.select_rows import select_rows, select_rows_backward
 from tinytx.ops.silu import silu, silu_backward
 from tinytx.ops.soft_cross_entropy import soft_cross_entropy, soft_cross_entropy_backward
 from tinytx.ops.softmax import softmax, softmax_backward
+from tinytx.ops.sparse_attention import sparse_attention, sparse_attention_backward
 from tinytx.ops.squared_error import squared_error, squared_error_backward
 from tinytx.ops.tanh import tanh, tanh_backward
 from tinytx.ops.tsne import tsne, tsne_backward
@@ -183,6 +184,8 @@ __all__ = [
     "soft_cross_entropy_backward",
     "softmax",
     "softmax_backward",
+    "sparse_attention",
+    "sparse_attention_backward",
     "squared_error",
     "squared_error_backward",
     "tanh",

@@ -239,7 +239,7 @@ def attention(
     thread has one tile, backward two, of ``LONG_BLOCK`` x ``KEYS`` elements at most, and the mask's part. A bias with T
     and S axes is (T, S) elements, and so is its gradient for each of H heads.
     """
-    saved = checked(q, k, v, bias, mask, pattern, scale, (dropout, key, first_row), log_sum_exp)
+    saved = checked("attention", q, k, v, bias, mask, pattern, scale, (dropout, key, first_row), log_sum_exp)
     y, largest, inverse = map(saved.heads, (saved.y, saved.largest, saved.inverse))
 
     def attend(rows):

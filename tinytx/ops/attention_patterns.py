@@ -9,6 +9,7 @@ full attention                    ``FULL``
 GPT                               ``CAUSAL``
 a window                          ``CAUSAL & Band(255, 0)``, or ``Band(64, 64)`` for 64 keys at each side and itself
 Sparse Transformer, strided       ``CAUSAL & (Band(l - 1, 0) | Strided(l))``
+Sparse Transformer, fixed         ``CAUSAL & (Blocks(l) | Ends(l, a))``
 a prefix that all may read        ``CAUSAL | Prefix(n)``
 several documents in a sequence   ``CAUSAL & Documents(ids)``
 ================================  ==============================================================================
@@ -106,7 +107,7 @@ def _distances(places, keys):
 
 @dataclass(frozen=True)
 class Band(Pattern):
-    """A query sees itself, ``left`` keys before and ``right`` keys after its place.
+    """A query sees itself, ``left`` keys before and ``right`` keys after its place. With -1 after it, it does not see itself.
 
     ``FULL`` is ``Band(None, None)`` and ``CAUSAL`` is ``Band(None, 0)``. A window of w keys with the query itself, as
     GPT-Neo and Mistral count, is ``Band(w - 1, 0)``; Longformer's window w is ``Band(w // 2, w // 2)``.
@@ -114,16 +115,16 @@ class Band(Pattern):
     Parameters
     ----------
     left, right : int or None
-        None is as many as there are.
+        At least 0 and -1. None is as many as there are.
     """
 
     left: int | None = None
     right: int | None = None
 
     def __post_init__(self):
-        for name in ("left", "right"):
+        for name, least in (("left", 0), ("right", -1)):
             if getattr(self, name) is not None:
-                check_whole("Band", name, getattr(self, name), *ROWS)
+                check_whole("Band", name, getattr(self, name), least, ROWS[1])
 
 
 FULL, CAUSAL = Band(None, None), Band(None, 0)
@@ -143,6 +144,42 @@ class Strided(Pattern):
 
     def mask(self, rows, places, keys):
         return _distances(places, keys) % self.stride == 0
+
+
+@dataclass(frozen=True)
+class Blocks(Pattern):
+    """The keys are cut into blocks of ``size``, and a query sees those of its own block."""
+
+    size: int
+
+    def __post_init__(self):
+        check_whole("Blocks", "size", self.size)
+
+    def spans(self, rows, start, stop, n_keys):
+        first, last = max(0, start // self.size * self.size), min(n_keys, ((stop - 1) // self.size + 1) * self.size)
+        return [(first, last)] if first < last else []
+
+    def mask(self, rows, places, keys):
+        own, theirs = (np.arange(at.start, at.stop) // self.size for at in (places, keys))
+        return own[:, None] == theirs
+
+
+@dataclass(frozen=True)
+class Ends(Pattern):
+    """The keys are cut into blocks of ``size``, and a query sees the last ``n`` of each (Child et al. 2019).
+
+    No tile is empty under it, so by itself it skips no product.
+    """
+
+    size: int
+    n: int = 1
+
+    def __post_init__(self):
+        check_whole("Ends", "size", self.size)
+        check_whole("Ends", "n", self.n, 1, self.size)
+
+    def mask(self, rows, places, keys):
+        return (np.arange(keys.start, keys.stop) % self.size >= self.size - self.n)[None]
 
 
 @dataclass(frozen=True)

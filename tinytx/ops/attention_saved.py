@@ -87,31 +87,34 @@ def flat(tile):
     return np.ascontiguousarray(tile).reshape(tile.shape[0] * tile.shape[1], *tile.shape[2:])
 
 
-def checked(q, k, v, bias, mask, pattern, scale, dropout, log_sum_exp):
-    """Return the `Saved` of arguments as `tinytx.ops.attention` takes them, with room for its results."""
-    check_float("attention", q=q, k=k, v=v, **({} if bias is None else {"bias": bias}))
+def checked(place, q, k, v, bias, mask, pattern, scale, dropout, log_sum_exp):
+    """Return the `Saved` of arguments as `tinytx.ops.attention` takes them, with room for its results.
+
+    ``place`` is how messages call the operation.
+    """
+    check_float(place, q=q, k=k, v=v, **({} if bias is None else {"bias": bias}))
     p, key, first_row = dropout
-    p = check_probability("attention", "dropout", p)
+    p = check_probability(place, "dropout", p)
     if q.ndim != 4 or k.ndim != 4 or k.shape[0] != q.shape[0] or k.shape[3] != q.shape[3]:
-        raise ValueError(f"attention: q {q.shape} and k {k.shape} do not fit: expected (B, H, T, K) and (B, G, S, K)")
+        raise ValueError(f"{place}: q {q.shape} and k {k.shape} do not fit: expected (B, H, T, K) and (B, G, S, K)")
     if q.shape[1] % k.shape[1] if k.shape[1] else q.shape[1]:
-        raise ValueError(f"attention: k {k.shape} has {k.shape[1]} heads, which do not divide the {q.shape[1]} of q {q.shape}")
-    check_shape("attention", "v", v, (*k.shape[:3], *v.shape[3:4]), "k of shape", k.shape)
+        raise ValueError(f"{place}: k {k.shape} has {k.shape[1]} heads, which do not divide the {q.shape[1]} of q {q.shape}")
+    check_shape(place, "v", v, (*k.shape[:3], *v.shape[3:4]), "k of shape", k.shape)
     whole = (*q.shape[:3], k.shape[2])
     if bias is not None:
-        check_axes("attention", "bias", bias, "(B, H, T, S)")
-        check_broadcast("attention", "bias", bias, whole)
+        check_axes(place, "bias", bias, "(B, H, T, S)")
+        check_broadcast(place, "bias", bias, whole)
     if mask is not None:
-        mask = check_mask("attention", mask, whole)
+        mask = check_mask(place, mask, whole)
     if not isinstance(pattern, Pattern):
-        raise TypeError(f"attention: pattern is {pattern!r:.60}, expected a Pattern: tinytx.ops.attention_patterns")
+        raise TypeError(f"{place}: pattern is {pattern!r:.60}, expected a Pattern: tinytx.ops.attention_patterns")
     pattern.check(q.shape[0], q.shape[2], k.shape[2])
     if scale is None:
         scale = 1 / math.sqrt(q.shape[3]) if q.shape[3] else 1.0  # a sum without terms: every score is 0
     else:
-        scale = check_number("attention", "scale", scale, "a number from 1e-30 to 1e30", lambda c: 1e-30 <= c <= 1e30)
-    key, first_row = check_mask_key("attention", key, first_row) if p and key is not None else (None, 0)
+        scale = check_number(place, "scale", scale, "a number from 1e-30 to 1e30", lambda c: 1e-30 <= c <= 1e30)
+    key, first_row = check_mask_key(place, key, first_row) if p and key is not None else (None, 0)
     largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)
     y = np.empty_like(q, shape=(*q.shape[:3], v.shape[3]))
-    log_sum_exp = check_flag("attention", "log_sum_exp", log_sum_exp)
+    log_sum_exp = check_flag(place, "log_sum_exp", log_sum_exp)
     return Saved(q, k, v, y, largest, inverse, bias, mask, pattern, scale, (p, key, first_row), log_sum_exp)

@@ -116,6 +116,7 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     word_dropout,
     word_dropout_backward,
 )
+from tinytx.ops.plain_sparse import sparse_attention, sparse_attention_backward  # noqa: F401
 
 # ---------------------------------------------------------------------------------------- products and tables
 

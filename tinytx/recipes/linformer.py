@@ -1,4 +1,9 @@
-"""linformer: the recipe bert, with five sums of keys in place of twenty keys."""
+"""linformer: the recipe bert, with five sums of keys in place of twenty keys.
+
+It is the same to train, and the words hidden in validation are the same, so the figures can be compared: 18.7 % of the words are
+guessed right, and 25.8 % by the recipe bert; perplexities are 125 and 65. Rows are short here, and a sum of a few fixed places is
+a poor substitute for a word. One seed.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -28,7 +33,7 @@ RECIPE = replace(
     config=LinformerConfig,
     settings=SETTINGS,
     prepare=prepare,
-    expect=Expect(accuracy=(0.25, 0.03), step=2000, minutes=4),
+    expect=Expect(accuracy=(0.187, 0.03), step=2000, minutes=4),
     about="Train a Linformer, an encoder whose attention costs as much as there are words, on the data of the recipe bert.",
     example="--n-sums 10 --sharing blocks --out runs/ten",
 )

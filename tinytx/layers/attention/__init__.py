@@ -17,6 +17,7 @@ from tinytx.layers.attention.pointer import Pointer
 from tinytx.layers.attention.relative import Relative
 from tinytx.layers.attention.segment_memory import SegmentMemory
 from tinytx.layers.attention.single_head import SingleHeadAttention
+from tinytx.layers.attention.sparse import Sparse
 
 __all__ = [
     "Additive",
@@ -28,4 +29,5 @@ __all__ = [
     "Relative",
     "SegmentMemory",
     "SingleHeadAttention",
+    "Sparse",
 ]
