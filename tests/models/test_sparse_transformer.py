@@ -5,6 +5,7 @@ import pytest
 
 from tinytx import ops
 from tinytx.core import Tape
+from tinytx.layers import DotProduct, Sparse
 from tinytx.models import GPT, GPTConfig, SparseTransformer, SparseTransformerConfig
 from tinytx.ops.attention import BLOCK, KEYS, LONG_BLOCK, TILE
 from tinytx.ops.attention_patterns import CAUSAL, Band, Blocks, Ends, Strided
@@ -94,3 +95,15 @@ def test_a_word_depends_on_what_its_pattern_shows(kind, seen):
 def test_more_ends_than_places_are_refused():
     with pytest.raises(ValueError, match="SparseTransformerConfig: n_ends is 9, expected at most stride, 8"):
         SparseTransformerConfig(11, kind="fixed", n_ends=9)
+
+
+@pytest.mark.parametrize("kind", ["strided", "fixed"])
+def test_the_core_has_its_scale(kind):
+    core, x = Sparse(kind, 3, scale=0.3), np.random.default_rng(0).normal(size=(2, 1, 7, 4))
+    np.testing.assert_allclose(core(x, x, x), DotProduct(pattern=pattern_of(kind, 3), scale=0.3)(x, x, x), rtol=0, atol=1e-14)
+
+
+def test_weights_are_dropped_in_training():
+    config = SparseTransformerConfig(11, **SIZES, stride=3, attention_dropout=0.5)
+    body, ids = SparseTransformer(config, rng=np.random.default_rng(0)), np.arange(10)[None]
+    assert not np.array_equal(body(ids, Tape(seed=1)), body(ids, Tape()))

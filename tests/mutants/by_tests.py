@@ -80,10 +80,9 @@ NEAREST = {
         ["models/test_recurrent_seq2seq.py", "oracle/test_oracle_recurrent_seq2seq.py"],
     ),
     "models/encoder_decoder.py": ["models/test_every_model.py"],
-    "models/recurrent_seq2seq.py": ["models/test_recurrent_seq2seq.py", "oracle/test_oracle_recurrent_seq2seq.py"],
     **dict.fromkeys(
         ("ops/sparse_attention.py", "layers/attention/sparse.py", "models/sparse_transformer.py"),
-        ["models/test_sparse_transformer.py", "layers/test_properties_of_layers.py", "models/test_settings_reach_layers.py", "ops/test_plain.py", "models/test_every_model.py"],
+        ["models/test_sparse_transformer.py", "ops/test_plain.py", "layers/test_properties_of_layers.py"],
     ),
     **dict.fromkeys(("models/linformer.py", "layers/attention/compressed.py"), ["models/test_linformer.py"]),
     "layers/attention/single_head.py": ["models/test_recurrent_seq2seq.py"],
