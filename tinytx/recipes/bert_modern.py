@@ -39,7 +39,7 @@ RECIPE = replace(
     config=ModernBertConfig,
     settings=SETTINGS,
     prepare=prepare,
-    expect=Expect(accuracy=(0.315, 0.03), step=2000, minutes=4),
+    expect=Expect(accuracy=(0.315, 0.03), step=2000, minutes=2),
     about="Train a ModernBERT: rotary positions, local and global attention in turns, gates, no biases. Without flags: "
     "whole words, rows of 20, a small model, on built-in text, in a few minutes.",
 )

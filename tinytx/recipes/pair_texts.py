@@ -50,7 +50,7 @@ class PairSettings(Settings):
     train_fraction: float = setting(
         0.9, "share of the pairs to train on; half of the rest validates", minimum=0, only={"valid": (None,)}
     )
-    report_pairs: int = setting(2500, "held-out pairs that are translated at the end, at most", minimum=1)
+    report_pairs: int = setting(2500, "held-out pairs that are translated at the end, at most; the first ones", minimum=1)
 
 
 class Kept(NamedTuple):

@@ -27,7 +27,7 @@ RECIPE = replace(
     settings=SETTINGS,
     data={"data": EUROPARL},
     expect=Expect(
-        train_loss=(3.7, 0.25), step=1000, minutes=5, settings={"data": EUROPARL, "lines": 2999, "log_every": 1}
+        train_loss=(3.7, 0.25), step=1000, minutes=3.5, settings={"data": EUROPARL, "lines": 2999, "log_every": 1}
     ),
     about="Train BERT with the settings of the from-scratch tutorial: 30,000 steps, hours.",
 )
