@@ -42,6 +42,32 @@ TABLE = {
         ("the end of a long text is not read", "max(1, len(inside) - min(overlap, room - 1))", "max(1, len(inside) - room)"),
         ("no answer is as likely as it starts", "float(p[0, 0] * p[1, 0])", "float(p[0, 0])"),
     ],
+    "pipelines/pages/states.py": [
+        ("the decoder's states beside the source's words", 'names[-1] if path.startswith("decoder") else names[0]', "names[0]"),
+        ("gates of padding", 'carried.mask is not None and not carried.mask[0, t]', "False"),
+        ("the first head alone", "weights[0].mean(axis=0)", "weights[0, 0]"),
+        ("the first layer's attention", "list(maps.items())[-1]", "list(maps.items())[0]"),
+    ],
+    "pipelines/pages/layout.py": [
+        ("weights are cut, not rounded", "math.floor(10 * weight + 0.5)", "math.floor(10 * weight)"),
+    ],
+    "pipelines/pages/explanation.py": [
+        ("the least likely words", "np.argsort(-row", "np.argsort(row"),
+    ],
+    "pipelines/pages/texts.py": [
+        ("classes stand for words", "if isinstance(model, NextToken) else model", "if False else model"),
+    ],
+    "pipelines/pages/pointing.py": [
+        ("the given order is not used", "model.body.point(elements) if own else", "model.body.point(elements) if True else"),
+        ("the decoder reads the element that it is to point at", "rows = [[t, read[t],", "rows = [[t, read[t + 1],"),
+    ],
+    "pipelines/pages/copying.py": [
+        ("the head that writes comes first", 'for i in range(1, n_reads + 1)] + ["writes"]', 'for i in range(1, n_reads)] + ["writes", "reads"]'),
+        ("a bit costs what the other one would", "== 1, -logits, logits)", "== 1, logits, -logits)"),
+    ],
+    "pipelines/pages/both_ways.py": [
+        ("the previous word of another position", '("previous", logits[1:, 1]', '("previous", logits[:-1, 1]'),
+    ],
     "pipelines/write.py": [
         ("half a character is written as one", 'if not text.endswith("\\ufffd"):', "if True:"),
         ("a token is written without the space before it", "self.tokenizer.decode(before + new)\n            if",
@@ -73,6 +99,7 @@ TABLE = {
     ],
     "viz/attention_pictures.py": [
         ("every picture shows the batch's first row", "weights[row, :,", "weights[0, :,"),
+        ("a pointer's rows are elements", 'if two_texts and not kind.startswith("encoder"):', 'if two_texts and kind.startswith("decoder"):'),
     ],
     "vectors/word_vectors.py": [
         ("a word is its own nearest", "distances[i] = np.inf", "pass"),

@@ -37,6 +37,7 @@ class _Group(NamedTuple):
     layers: list  # of arrays (H, T, S)
     queries: list
     keys: list
+    heads: list
 
     @property
     def width(self):
@@ -59,7 +60,7 @@ class _Group(NamedTuple):
         return 3.3 * LINE + len(self.layers) * (self.panel_height + GAP) + _word_height(self.keys, self.cell)
 
 
-def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, row=0, title=None):
+def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, row=0, title=None, heads=None, axes=None):
     """Draw the weights of all layers and heads as one PNG: a row of panels for each layer, a panel for each head.
 
     Layers of the same kind are drawn as one group: a GPT has one group, and a Transformer has three (encoder, decoder,
@@ -76,12 +77,18 @@ def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, r
         The words that the model read, one for each position; for an encoder-decoder, the words of the source. Positions
         after the last word are padding and are not drawn.
     target_words : list of str, optional
-        The words that the decoder read, beginning with ``<start>``; required for an encoder-decoder.
+        The words that the decoder read, beginning with ``<start>``; required for an encoder-decoder. If they are given, a
+        layer that is neither in an encoder nor in a decoder looks from them to ``words``: a pointer, or the heads of a
+        memory, whose rows are the words.
     next_word : str
         The word that the last position predicts, such as ``<stop>``, if it is known.
     row : int
         The row of the batch to draw.
     title : str, optional
+    heads : list of str, optional
+        What stands above the panels of each head; ``head 1`` and so on, if not given.
+    axes : (str, str), optional
+        What rows and columns are; if not given, the words that look or are written, and what is looked at.
 
     Raises
     ------
@@ -100,7 +107,7 @@ def attention_picture(path, maps, words, target_words=None, *, next_word=NEXT, r
     PictureWarning
         If no font has a character of the words or the title.
     """
-    groups = _groups(maps, words, target_words, next_word, row)
+    groups = _groups(maps, words, target_words, next_word, row, heads, axes)
     left = max(_text_width(group.queries, group.cell) for group in groups) + LINE
     panels = left + max(len(group.layers[0]) * (group.width + GAP) for group in groups)
     width = max(panels, *(LETTER * max(style.LABEL * len(g.title), style.SMALL * len(g.axes)) for g in groups))
@@ -172,7 +179,7 @@ def alignment_picture(path, weights, source_words, target_words, title=None, *, 
     canvas.save(path)
 
 
-def _groups(maps, words, target_words, next_word, row):
+def _groups(maps, words, target_words, next_word, row, heads, axes):
     """Return the maps of one row of the batch, sorted into groups, without padding."""
     if not maps:
         raise ValueError("attention_picture: no maps, expected what attention_maps returns")
@@ -181,16 +188,16 @@ def _groups(maps, words, target_words, next_word, row):
     n_rows = len(next(iter(maps.values())))
     if not 0 <= check_whole("attention_picture", "row", row, least=0) < n_rows:
         raise ValueError(f"attention_picture: row is {row}, expected 0..{n_rows - 1}")
-    two_texts = any(path.startswith("encoder") or "cross_attention" in path for path in maps)
+    two_texts = target_words is not None or any(path.startswith("encoder") or "cross_attention" in path for path in maps)
     groups = {}
     for path, weights in maps.items():
         kind = re.sub(r"\.\d+(?=\.|$)|, call \d+$", "", path)
         read = keys = words
-        if kind.startswith("decoder") and two_texts:
+        if two_texts and not kind.startswith("encoder"):
             if target_words is None:
                 raise ValueError(f"attention_picture: {path} belongs to a decoder: give target_words, which it read")
             read = target_words
-            keys = words if "cross_attention" in kind else target_words
+            keys = target_words if kind.startswith("decoder") and "cross_attention" not in kind else words
         t, s = weights.shape[2:]
         if not 0 < len(read) <= t or not 0 < len(keys) <= s:
             raise ValueError(
@@ -201,7 +208,12 @@ def _groups(maps, words, target_words, next_word, row):
         _check_weights("attention_picture", path, shown)
         writes = keys is not read or not np.triu(shown, 1).any()  # no weight on later positions: predicts a word
         queries = [*read[1:], next_word] if writes else list(read)
-        group = groups.setdefault(kind, _Group(*_titles(kind, writes), [], queries, list(keys)))
+        names = [f"head {i}" for i in range(1, len(shown) + 1)] if heads is None else list(heads)
+        if len(names) != len(shown):
+            raise ValueError(f"attention_picture: {path} has {len(shown)} heads, and heads are {len(names)} names: give as many")
+        heading, explained = _titles(kind, writes)
+        explained = explained if axes is None else f"down: {axes[0]}; across: {axes[1]}"
+        group = groups.setdefault(kind, _Group(heading, explained, [], queries, list(keys), names))
         group.layers.append(shown)
     return list(groups.values())
 
@@ -272,7 +284,7 @@ def _draw_group(canvas, group, left, top, texts):
             last = i == len(group.layers) - 1
             _label(axis, [] if head else group.queries, group.keys if last else [], group.cell, texts)
             if i == 0:
-                axis.set_title(f"head {head + 1}", fontsize=style.SMALL, color=style.TEXT, pad=3)
+                axis.set_title(group.heads[head], fontsize=style.SMALL, color=style.TEXT, pad=3)
     return panel
 
 
