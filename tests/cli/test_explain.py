@@ -7,11 +7,16 @@ import shutil
 import numpy as np
 import pytest
 
+from tinytx.data import CharTokenizer
 from tinytx.decoding import greedy
 from tinytx.files import load_arrays, save_arrays
-from tinytx.pipelines import Translator, Writer, load_run
-from tinytx.pipelines.page import WIDTH, grid, words
+from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.pipelines import Translator, Writer, explain, load_run
+from tinytx.pipelines.pages.layout import WIDTH, grid, weights_grid, words
+from tinytx.pipelines.pages.states import looks
+from tinytx.tasks import NextToken, SequenceToSequence, TextClassesNextToken
 from tinytx.training.checkpoint import NAME
+from tinytx.viz import attention_maps
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +112,37 @@ def test_label_smoothing_is_told_from_the_mean(tinytx, translator, tmp_path):
     assert f"label smoothing 0.2 makes it a divergence of {model.loss(source, target):.4f} nats" in page.out
 
 
+def test_where_it_looks(translation, translator):
+    """Catches weights of another layer, of one head, or of the word that is read, and padding that is looked at."""
+    model, source, target = ids_of(translator)
+    maps = attention_maps(model, source, target[:, :-1])
+    weights = next(weights for path, weights in maps.items() if "cross_attention" in path)[0].mean(axis=0)  # (4, 2)
+    page = section(translation, 5)
+    lines = [line.split() for line in page.splitlines() if re.fullmatch(r" +\S+  [.#\d]( [.#\d]){3}", line)]
+    assert [line[0] for line in lines] == ["deux", "un", "trois", "<stop>"]
+    assert [line[1:] for line in lines] == [[*("." if w < 0.05 else f"{10 * w:.0f}" for w in row), ".", "."] for row in weights]
+    assert "weights (B, H, T, S) = (1, 2, 6, 4), the mean of its 2 heads" in page
+
+
+def test_the_likeliest_words(writing, finished):
+    """Catches a table that is sorted the other way round, and one that ends before the token after the text."""
+    model, tokenizer = load_run(finished[0], Writer)
+    logits = model(tokenizer.encode("1 time")[None])[0].astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    table = rows(writing, 3, "position reads 1 2 3 4 5")
+    assert [row[1] for row in table] == list("1_time")
+    for row, expected in zip(table, p, strict=True):
+        says = [entry.split() for entry in row[2:]]
+        np.testing.assert_allclose([float(share) for _, share in says], -np.sort(-expected)[:5], atol=1e-4)
+        names = [name.replace(" ", "_").replace("\n", "\\n") for name in tokenizer.names]
+        np.testing.assert_allclose([expected[names.index(name)] for name, _ in says], -np.sort(-expected)[:5], atol=1e-4)
+
+
 def test_decoding_step_by_step(translation, translator):
     """Catches steps that are fed something else than was said, and an end that is not the real one."""
     model, source, _ = ids_of(translator)
     decoded = greedy(model, source, 9, trace=True)
-    table = rows(translation, 5, "step ids fed fed says p so far")
+    table = rows(translation, 6, "step ids fed fed says p so far")
     fed, says = [row[2] for row in table], [row[4] for row in table]
     assert fed == ["<start>", *says[:-1]]
     names = load_run(translator[0], Translator).target_tokenizer.tokens(decoded.ids[0])
@@ -126,7 +157,7 @@ def test_decoding_step_by_step(translation, translator):
 def test_without_a_target_it_is_the_models_own(tinytx, translator):
     """Catches a target that is made up otherwise, and a page that does not say so."""
     page = tinytx("explain", translator[0], ["one two"], "--tokens 9")
-    says = [row[4] for row in rows(page, 5, "step ids fed fed says p so far")]
+    says = [row[4] for row in rows(page, 6, "step ids fed fed says p so far")]
     assert [row[2] for row in rows(page, 4, "position reads is to say p -ln p likelier")] == says
     assert "the model's own translation" in " ".join(page.out.split())
 
@@ -164,6 +195,27 @@ def test_the_page_of_a_gpt(writing, finished):
     ]
     said = tokenizer.tokens(greedy(model, ids, 3).ids[0])
     assert steps[-1][-1] == "1_time" + "".join(said).replace(" ", "_").replace("\n", "\\n")
+
+
+def test_where_the_last_of_several_layers_looks():
+    config = TransformerConfig(9, 9, d_model=8, n_heads=2, n_encoder_layers=2, n_decoder_layers=2, max_len=6)
+    model, inputs = SequenceToSequence(Transformer(config, rng=np.random.default_rng(0))), (np.array([[3, 4, 5]]), np.array([[1, 6]]))
+    for parameter in model.parameters():
+        parameter.data += np.random.default_rng(1).normal(0, 1, parameter.data.shape).astype(np.float32)
+    weights = attention_maps(model, *inputs)["decoder.blocks.1.cross_attention.f"][0].mean(axis=0)
+    first, *_, drawn = looks(model, inputs, ["a", "b"], ["x", "y", "z"], "cross_attention")
+    assert first.startswith("the last of 2 layers, decoder.blocks.1.cross_attention.f: weights (B, H, T, S) = (1, 2, 2, 3)")
+    assert drawn == weights_grid(weights, ["a", "b"], ["x", "y", "z"])
+
+
+def test_a_model_that_also_tells_classes():
+    """Catches logits of classes in the place of those of words."""
+    rng, tokenizer = np.random.default_rng(0), CharTokenizer("abcd")
+    body = GPT(GPTConfig(4, max_len=8, d_model=8, n_heads=1, n_layers=1), rng=rng)
+    model, ids = TextClassesNextToken(body, n_classes=3, pad_id=0, rng=rng), np.array([[0, 1, 2, 0]])
+    page = explain(Writer(model, tokenizer), "abca", tokens=1).page
+    loss = NextToken.loss(model, ids[:, :-1], ids[:, 1:])
+    assert "logits (B, T, V) = (1, 3, 4)" in page and f"Mean over 3 tokens: {loss:.4f} nats" in page
 
 
 def test_unknown_words_are_noted(tinytx, translator):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tinytx import ops
 from tinytx.core import Layer, Tape
-from tinytx.layers import GRU, LSTM, RNN, Bidirectional, Dropout, MultiplicativeLSTM, RecurrentStack
+from tinytx.layers import GRU, LSTM, RNN, Bidirectional, Dropout, ExternalMemory, MultiplicativeLSTM, RecurrentStack
+from tinytx.layers.recurrent import CELLS
 from tinytx.state import State
 from tinytx.testing import batch_check, gradcheck, leak_check, padding_check, state_check
 
@@ -189,3 +190,56 @@ def test_weights_start_as_pytorchs(kind, biases):
         size = math.sqrt(2) if parameter.data.ndim == 1 and biases == 1 else 1
         assert abs(parameter.data.std() / (size * bound / math.sqrt(3)) - 1) < 0.1
         assert abs(parameter.data).max() <= size**2 * bound
+
+
+def sigma(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def gates_of(layer, x, h):
+    """Return the gates of one position, by the equations of the cell's page."""
+    r, name = len(layer.weight_h.data), layer.cell.name
+    wx, wh = layer.weight_x.data, layer.weight_h.data
+    if name == "rnn":
+        return {}
+    if name == "gru":
+        a = x @ wx + layer.bias_x.data + h @ wh + layer.bias_h.data
+    elif name == "original_gru":
+        a = x @ wx + h @ wh + layer.bias.data
+    elif name == "mlstm":
+        a = x @ wx[:, r:] + ((x @ wx[:, :r]) * (h @ wh[:, :r])) @ wh[:, r:] + layer.bias.data
+    else:
+        a = x @ wx + h @ wh + layer.bias.data
+    parts = {"i": 0, "f": 1, "o": 3} if "lstm" in name else {"r": 0, "z": 1}
+    return {gate: sigma(a[:, n * r : (n + 1) * r]) for gate, n in parts.items()}
+
+
+@pytest.mark.parametrize("kind", CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_it_carries_is_what_forward_had(kind, reverse):
+    """Catches states of the position before, gates under another's name, and dropout of the weights."""
+    layer, x = layer_of(kind, reverse=reverse, weight_drop=0.5), Seeded(1).array(2, 4, 3)
+    initial = [Seeded(n + 2).array(2, 5) for n in range(layer.n_states)]
+    mask = np.array([[True, True, True, True], [True, True, False, False]])
+    carried, before = layer.carried(x, *initial, mask=mask, final=True), initial
+    assert list(carried.states) == list(layer.cell.states) and carried.reverse == reverse
+    np.testing.assert_array_equal(carried.x, x)
+    np.testing.assert_array_equal(carried.mask, mask)
+    for t in reversed(range(4)) if reverse else range(4):
+        gates = gates_of(layer, x[:, t], before[0])
+        assert [name[:1] for name in carried.gates] == [*gates]
+        for name, gate in carried.gates.items():
+            np.testing.assert_allclose(gate[mask[:, t], t], gates[name[:1]][mask[:, t]], rtol=0, atol=1e-12)
+        _, *after = layer(x[:, t : t + 1], *before, mask=mask[:, t : t + 1], final=True)
+        for state, expected in zip(carried.states.values(), after, strict=True):
+            np.testing.assert_allclose(state[:, t], expected, rtol=0, atol=1e-14)
+        before = after
+    with pytest.raises(ValueError, match="carried got a state, expected none"):
+        layer.carried(x, state=State())
+
+
+def test_what_a_layer_with_a_memory_carries():
+    layer, x = ExternalMemory(3, 4, 5, 2, 2, **DRAW), Seeded(1).array(2, 6, 3)
+    carried = layer.carried(x)
+    assert {name: array.shape for name, array in carried.states.items()} == {"h": (2, 6, 4), "r": (2, 6, 4)}
+    np.testing.assert_array_equal(np.concatenate([*carried.states.values()], axis=2), layer(x))

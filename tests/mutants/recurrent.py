@@ -225,8 +225,10 @@ GRADIENTS = {
 TABLE = {
     "recipes/ntm.py": [
         ("all sequences have one length", "int(rng.integers(1, longest + 1))", "longest"),
-        ("the second mark goes out", "x[:, length + 1 :, n_bits + 1]", "x[:, length + 1, n_bits + 1]"),
-        ("the answer stands in the input", "x[:, 1 : length + 1, :n_bits] =", "x[:, length + 2 :, :n_bits] ="),
+    ],
+    "data/batches/copies.py": [
+        ("the second mark goes out", "x[:, n + 1 :, k + 1]", "x[:, n + 1, k + 1]"),
+        ("the answer stands in the input", "x[:, 1 : n + 1, :k] =", "x[:, n + 2 :, :k] ="),
     ],
     "ops/recurrent.py": [
         ("the state moves at padding", "if padded[step]:\n            for array, stays", "if False:\n            for array, stays"),
@@ -256,6 +258,7 @@ TABLE = {
         ("positions that do not count are wrong", "bits)[asked].sum()", "bits).sum()"),
     ],
     "layers/memory.py": [
+        ("h and r exchanged", '{"h": y[:, :, :n], "r": y[:, :, n:]}', '{"h": y[:, :, n:], "r": y[:, :, :n]}'),
         ("heads begin on the last row", "w[:, :, 0] = 1", "w[:, :, -1] = 1"),
         ("heads begin anew in each step", "w, address = ops.address(*parts[:5], w, memory)",
          "w, address = ops.address(*parts[:5], steps[0][0].before if steps else w, memory)"),
@@ -292,12 +295,14 @@ TABLE = {
         ("all rows have the cell of the first", "f * c_before[row, k] + i", "f * c_before[0, k] + i"),
     ],
     "layers/recurrent.py": [
+        ("a page shows a net that begins with zeros", "(x, *parameters, *initial, mask=mask, reverse", "(x, *parameters, mask=mask, reverse"),
+        ("a page shows a net without its mask", "*initial, mask=mask, reverse=self.reverse)\n        return carried", "*initial, reverse=self.reverse)\n        return carried"),
         ("each shard drops weights of its own", "ops.dropout(weight_h, self.weight_drop, key)",
          "ops.dropout(weight_h, self.weight_drop, key, tape.first_row)"),
         ("each part of a text begins with a state of 0", "arrays = initial if slot is None else slot.arrays", "arrays = initial"),
         ("the next part begins with h and c exchanged", "slot.arrays = tuple(states)", "slot.arrays = tuple(states[::-1])"),
         ("the bias is drawn once, not as the sum of two", "[sum(biases)]", "[biases[0]]"),
-        ("padding is read", "mask=mask, reverse=self.reverse)", "reverse=self.reverse)"),
+        ("padding is read", "*arrays, mask=mask, reverse=self.reverse)", "*arrays, reverse=self.reverse)"),
         ("a state from the right is let through", "if slot is not None and (initial or self.reverse):", "if slot is not None and initial:"),
     ],
     "layers/recurrent_stack.py": [

@@ -34,7 +34,7 @@ def test_other_commands_take_it_or_say_why_not(run, tinytx):
     assert profile.code == 0 and "body.recurrent.layers.0" in profile.out, profile.err
     assert tinytx("embeddings", run[0]).code == 0
     explain = tinytx("explain", run[0], ["1 times 1"])
-    assert explain.code == 2 and "explain: CharRNN has no attention" in explain.err
+    assert explain.code == 0 and "recurrent.layers.0: LSTM, 4 numbers -> a state of 8" in explain.out
 
 
 def test_a_state_is_learned_with(run):

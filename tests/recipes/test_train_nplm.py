@@ -42,4 +42,4 @@ def test_other_commands_take_it_or_say_why_not(run, tinytx, tmp_path):
     assert profile.code == 0 and "body.hidden" in profile.out, profile.err
     assert tinytx("embeddings", run[0], "--out", tmp_path).code == 0
     explain = tinytx("explain", run[0], ["1 times 1"])
-    assert explain.code == 2 and "explain: NPLM has no attention" in explain.err
+    assert explain.code == 2 and "explain: NPLM has no attention and no state" in explain.err

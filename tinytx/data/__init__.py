@@ -9,12 +9,13 @@
   is.
 - ``batches``: from ids to arrays. `windows` and `streams` of one long text; `encoded_pairs` and `pair_batches`; for BERT
   `rows`, `sentence_pairs`, `masking` and `masked_batches`; for T5 and BART `span_corruption`, `denoising` and
-  `noised_batches`; for UniLM `three_masks`; of images `image_batches`; `epochs` is what several kinds of batches share.
+  `noised_batches`; for UniLM `three_masks`; of images `image_batches`; of bits `copies`; `epochs` is what several kinds of batches share.
 
 `reading` reads text files for all of them, and `images` reads images; `huffman` and `word_pairs` are what is counted of
 a text before word vectors are learned. `bodies` makes stars with planets, and how they move.
 """
 
+from tinytx.data.batches.copies import copies
 from tinytx.data.batches.denoising import infilled, permuted_sentences
 from tinytx.data.batches.encoded_pairs import EncodedPairs, encode_pairs
 from tinytx.data.batches.image_batches import ImageBatches
@@ -81,6 +82,7 @@ __all__ = [
     "build_tokenizers",
     "builtin_corpus",
     "cooccurrences",
+    "copies",
     "corrupt_spans",
     "date_fields",
     "date_pairs",

@@ -27,6 +27,7 @@ from tinytx.arguments import check_sizes
 from tinytx.core import Layer, Parameter
 from tinytx.layers.init import xavier_uniform
 from tinytx.ops.linear import Saved as SavedLinear
+from tinytx.ops.recurrent import Carried
 from tinytx.shapes import check_axes, check_dtype
 
 BLANK = 1e-6  # what each number of the memory begins with
@@ -111,6 +112,17 @@ class ExternalMemory(Layer):
         """Return the weights (B, H + 1, T, N) of each head: those that read, then the one that writes."""
         _, saved = self._run(x)
         return np.stack([address.w for address, _, _ in saved.steps], axis=2)
+
+    def carried(self, x):
+        """Return what goes from step to step beside the memory, for pages: h of the controller, and r, what was read.
+
+        Returns
+        -------
+        tinytx.ops.recurrent.Carried
+        """
+        y, _ = self._run(x)
+        n = y.shape[2] - self.d_read
+        return Carried(x, {"h": y[:, :, :n], "r": y[:, :, n:]}, {})
 
     def _run(self, x):
         """Return (y, saved)."""

@@ -26,7 +26,7 @@ from tinytx.ops.gru import CELL as GRU_CELL
 from tinytx.ops.lstm import CELL as LSTM_CELL
 from tinytx.ops.mlstm import CELL as MLSTM_CELL
 from tinytx.ops.original_gru import CELL as ORIGINAL_GRU_CELL
-from tinytx.ops.recurrent import biased_parts
+from tinytx.ops.recurrent import biased_parts, carried
 from tinytx.ops.rnn import CELL as RNN_CELL
 from tinytx.shapes import check_dtype
 
@@ -126,6 +126,27 @@ class Recurrent(Layer):
         for parameter in self._parameters():
             parameter.add_grad(gradients.pop(0), fresh=True)
         return (dx, *gradients) if given else dx
+
+
+    def carried(self, x, *initial, mask=None, state=None, final=False):
+        """Return what the layer has at each position, without dropout, for pages: what it reads, its states and gates.
+
+        Arguments as for `forward`.
+
+        Returns
+        -------
+        tinytx.ops.recurrent.Carried
+
+        Raises
+        ------
+        ValueError
+            If a ``state`` is given.
+        """
+        if state is not None:
+            raise ValueError(f"{type(self).__name__}: carried got a state, expected none: hand in the whole x")
+        parameters = (parameter.data for parameter in self._parameters())
+        _, saved = getattr(ops, self.cell.name)(x, *parameters, *initial, mask=mask, reverse=self.reverse)
+        return carried(self.cell, saved)
 
 
 class RNN(Recurrent):

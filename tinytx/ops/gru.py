@@ -104,7 +104,8 @@ def gru_step_backward(dp, dq, dh, gates, inner, h, h_before):
             dq[row, k] = dp[row, k]  # (8)
 
 
-CELL = recurrent.Cell("gru", 3, ("h",), ("bias_x", "bias_h"), 1, gru_step, gru_step_backward, differs=True)
+GATES = (("r", 0, "of h is seen"), ("z", 1, "of h stays"))
+CELL = recurrent.Cell("gru", 3, ("h",), ("bias_x", "bias_h"), 1, gru_step, gru_step_backward, differs=True, gates=GATES)
 
 
 def gru(x, weight_x, weight_h, bias_x, bias_h, h=None, *, mask=None, reverse=False):

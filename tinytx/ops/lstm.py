@@ -92,7 +92,8 @@ def lstm_step_backward(dz, dh, dc, gates, h, c, h_before, c_before):
             dh[row, k] = 0
 
 
-CELL = recurrent.Cell("lstm", 4, ("h", "c"), ("bias",), 0, lstm_step, lstm_step_backward)
+GATES = (("i", 0, "enters c"), ("f", 1, "of c stays"), ("o", 3, "of c shows"))
+CELL = recurrent.Cell("lstm", 4, ("h", "c"), ("bias",), 0, lstm_step, lstm_step_backward, gates=GATES)
 
 
 def lstm(x, weight_x, weight_h, bias, h=None, c=None, *, mask=None, reverse=False):

@@ -42,6 +42,7 @@ The same in plain NumPy: ``mlstm`` in ``plain.py``, from ``plain_recurrent.py``.
 
 from tinytx.kernel import kernel
 from tinytx.ops import recurrent
+from tinytx.ops.lstm import GATES as LSTM_GATES
 from tinytx.ops.lstm import lstm_step, lstm_step_backward
 
 
@@ -74,7 +75,8 @@ def mlstm_step_backward(da, dz, du, dh, dc, a, gates, m, u, h, c, h_before, c_be
 
 
 INNER = recurrent.Inner(1, False, True, mlstm_product, mlstm_product_backward)
-CELL = recurrent.Cell("mlstm", 5, ("h", "c"), ("bias",), 2, mlstm_step, mlstm_step_backward, inner=INNER)
+GATES = tuple((name, part + 1, share) for name, part, share in LSTM_GATES)  # behind a
+CELL = recurrent.Cell("mlstm", 5, ("h", "c"), ("bias",), 2, mlstm_step, mlstm_step_backward, inner=INNER, gates=GATES)
 
 
 def mlstm(x, weight_x, weight_h, bias, h=None, c=None, *, mask=None, reverse=False):

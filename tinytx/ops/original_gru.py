@@ -50,6 +50,7 @@ The same in plain NumPy: ``original_gru`` in ``plain.py``, from ``plain_recurren
 
 from tinytx.kernel import exp, kernel
 from tinytx.ops import recurrent
+from tinytx.ops.gru import GATES
 
 
 @kernel
@@ -108,7 +109,7 @@ def original_gru_reset_backward(dgates, dn, dv, dh, gates, n, v, h_before):
 
 INNER = recurrent.Inner(2, True, False, original_gru_reset, original_gru_reset_backward)
 CELL = recurrent.Cell(
-    "original_gru", 3, ("h",), ("bias",), 1, original_gru_step, original_gru_step_backward, inner=INNER
+    "original_gru", 3, ("h",), ("bias",), 1, original_gru_step, original_gru_step_backward, inner=INNER, gates=GATES
 )
 
 

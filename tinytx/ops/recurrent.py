@@ -78,6 +78,7 @@ class Cell(NamedTuple):
     step_backward: Callable  # (*dp and dq, *dstates, p, *kept, *states, *states before): dstates become those of (3)
     differs: bool = False  # whether dq differs from dp, and is an array of its own
     inner: "Inner | None" = None  # what comes before the second product, if there is one; then p is p1, p2, dp likewise
+    gates: tuple = ()  # (name, which of the parts of p becomes it, what it is the share of), for pages about a net
 
 
 class Inner(NamedTuple):
@@ -99,6 +100,24 @@ class Saved(NamedTuple):
     states: tuple  # of arrays (T + 1, B, R): h, and c; with the one before the first position at 0, or at T if reversed
     mask: np.ndarray  # (T, B), bool
     reverse: bool
+
+
+class Carried(NamedTuple):
+    """What a recurrent layer had at each position: `tinytx.layers.recurrent` returns it, for pages about a net."""
+
+    x: np.ndarray  # (B, T, D), what it read
+    states: dict  # name -> array (B, T, R), after each position
+    gates: dict  # name and meaning -> array (B, T, R), from 0 to 1
+    mask: np.ndarray | None = None  # (B, T), False at padding, where the state stays and gates mean nothing
+    reverse: bool = False  # whether it read from the last position to the first
+
+
+def carried(cell, saved):
+    """Return `Carried`, of what a forward saved."""
+    parts, units = np.concatenate(saved.gates, axis=2), len(saved.weight_h)
+    states = {name: _outputs(array, saved.reverse).swapaxes(0, 1) for name, array in zip(cell.states, saved.states)}
+    gates = {f"{name}: {share}": parts[:, :, n * units : (n + 1) * units].swapaxes(0, 1) for name, n, share in cell.gates}
+    return Carried(saved.x.swapaxes(0, 1), states, gates, saved.mask.T, saved.reverse)
 
 
 def forward(cell, x, weight_x, weight_h, biases, initial, mask, reverse):

@@ -13,6 +13,7 @@ USE = {  # task -> command
     "hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate", "unified_words": "translate",
     "text_classes": "classify", "text_classes_next_token": "classify", "image_classes": "classify",
     "nearby_words": "embeddings", "cooccurrences": "embeddings",
+    "next_and_previous": "explain", "pointers": "explain", "bits": "explain",
 }  # fmt: skip
 
 TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")  # names in a checkpoint

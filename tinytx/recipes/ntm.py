@@ -10,6 +10,7 @@ There is no warm-up. With small steps at first, heads often learn to stay on one
 
 import numpy as np
 
+from tinytx.data import copies
 from tinytx.models import NTM, NTMConfig
 from tinytx.recipes import Expect, Prepared, Recipe
 from tinytx.recipes.settings import MOST_ROWS, RunSettings
@@ -37,20 +38,8 @@ SETTINGS = extended(
 
 
 def copied(rng, n_rows, length, n_bits, dtype):
-    """Return a batch of sequences to copy.
-
-    Returns
-    -------
-    x : array (n_rows, 2 length + 2, n_bits + 2)
-        A mark, the sequence, another mark; then this mark alone for as many steps as the sequence has.
-    bits : integers (n_rows, 2 length + 2, n_bits)
-        The sequence in these last steps, and -100 before.
-    """
-    sequence = rng.integers(0, 2, (n_rows, length, n_bits))
-    x, bits = np.zeros((n_rows, 2 * length + 2, n_bits + 2), dtype), np.full((n_rows, 2 * length + 2, n_bits), Bits.ignored)
-    x[:, 0, n_bits] = x[:, length + 1 :, n_bits + 1] = 1
-    x[:, 1 : length + 1, :n_bits] = bits[:, length + 2 :] = sequence
-    return x, bits
+    """Return a batch of sequences to copy: `tinytx.data.copies` says which arrays."""
+    return copies(rng.integers(0, 2, (n_rows, length, n_bits)), dtype)
 
 
 def prepare(settings, before):
@@ -91,7 +80,8 @@ def report(run, prepared, measured, examples):
     n = run.settings.longest + 1
     print(f"Rows it writes while it reads the sequence: {' '.join(map(str, writes[1:n]))}")
     print(f"Rows it reads from the second mark on:      {' '.join(map(str, reads[n:]))}")
-    return [command("profile", run.folder), command(*"train ntm --longest 12 --n-reads 2".split())]
+    element = ("10" * run.settings.n_bits)[: run.settings.n_bits]
+    return [command("explain", run.folder, f"{element} {element[::-1]}"), command(*"train ntm --longest 12 --n-reads 2".split())]
 
 
 RECIPE = Recipe(

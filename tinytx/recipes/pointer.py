@@ -61,7 +61,7 @@ def report(run, prepared, measured, examples):
     for length in (settings.longest * 3 // 2, settings.longest * 2):
         further = lists(np.random.default_rng((FURTHER, length)), 500, length, settings.dtype)
         print(f"Of {length}, longer than any in training: {task.measure([further])['exact']:.3f}")
-    return [command("profile", run.folder), command("train", run.name, "--longest", 2 * settings.longest, "--steps", 2 * settings.steps)]
+    return [command("explain", run.folder, "0.7 0.2 0.5"), command("train", run.name, "--longest", 2 * settings.longest, "--steps", 2 * settings.steps)]
 
 
 RECIPE = Recipe(

@@ -19,6 +19,7 @@ from tinytx.recipes.settings import MOST_ROWS, RunSettings, digest
 from tinytx.recipes.texts import print_sample
 from tinytx.settings import Settings, extended, setting
 from tinytx.tasks import NextToken
+from tinytx.viz.attention import watched
 from tinytx.wording import command, counted
 
 MOST = 5000  # reviews that units are judged on
@@ -113,11 +114,8 @@ def cells_after(body, rows):
 
 def cells_along(body, row):
     """Return the last layer's cell state (T, R) after each id of a row."""
-    x, states, cells = body.token(row[None]), (), []
-    for t in range(len(row)):
-        _, *states = body.recurrent(x[:, t : t + 1], *states, final=True)
-        cells.append(states[-1][0])
-    return np.array(cells)
+    carried = [*watched(body, "carried", row[None]).values()][-1]
+    return [*carried.states.values()][-1][0]
 
 
 def measure(model, prepared):
