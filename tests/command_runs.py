@@ -55,6 +55,10 @@ TINY_UNILM = TINY_TRANSFORMER.replace("--n-encoder-layers 1 --n-decoder-layers 1
 ).replace("--no-shared", "--shared")
 TINY_VIT = "--d-model 16 --n-heads 2 --n-layers 1 " + TINY_BERT.partition("--max-len 8 ")[2]
 TINY_AWD = TINY_NPLM.replace("--d-embedding 4", "--d-model 6") + " --weight-drop 0.1 --alpha 1"
+TINY_XL = (
+    "--d-model 8 --n-heads 2 --n-layers 2 --segment 8 --memory 6 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 "
+    "--eval-every 7 --log-every 5 --eval-batches 1 --decay-steps 40"
+)
 RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
@@ -64,6 +68,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "awd_lstm": ("--data", "book", TINY_AWD),
     "sentiment_unit": ("", "book", TINY_UNIT),
     "word2vec": ("--data", "calendar", TINY_WORDS),
+    "transformer_xl": ("--data", "book", TINY_XL),
     "nplm": ("--data", "book", TINY_NPLM),
     "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),
     "pointer": ("", "book", TINY_POINTER),

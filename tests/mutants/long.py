@@ -54,6 +54,14 @@ TABLE = {
         ("the last output is not dropped", "norm=Dropout(config.dropout)", "norm=Dropout(0.0)"),
         ("attention weights are never dropped", "dropout=config.attention_dropout", "dropout=0.0"),
     ],
+    "recipes/transformer_xl.py": [
+        ("each step begins without a memory", ", carries=True)", ")"),
+        ("a row that validates is one segment", "SEGMENTS * settings.segment", "settings.segment"),
+        ("the first segment of a row counts", " & (places >= size), targets", ", targets"),
+        ("nine characters are the first eight", "places % size < FIRST", "places % size <= FIRST"),
+        ("without the memory is with it", "array.reshape(-1, size) for array", "array.reshape(len(array), -1) for array"),
+        ("the mean of means", "model.loss(*batch, count=count) for", "model.loss(*batch) / len(batches) for"),
+    ],
     "state.py": [
         ("each part has slots of its own", "            self._next = first\n            yield part", "            yield part"),
     ],
