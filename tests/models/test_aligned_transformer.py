@@ -6,10 +6,10 @@ from model_cases import aligned_transformer
 from transformer_cases import PAD, START, STOP, config_of
 
 from tinytx.core import Tape
-from tinytx.layers import DotProduct
+from tinytx.layers import DotProduct, Embedding
 from tinytx.models import AlignedTransformer, AlignedTransformerConfig, Transformer
 from tinytx.ops.attention_patterns import FULL
-from tinytx.tasks import SequenceToSequence
+from tinytx.tasks import AlignedSequenceToSequence, SequenceToSequence
 from tinytx.tasks.aligned_sequence_to_sequence import link_shares
 from tinytx.viz import attention_maps
 
@@ -72,6 +72,20 @@ def test_the_loss_is_the_sum_of_both():
     np.testing.assert_allclose(task.loss(source, target), words, rtol=1e-12)
 
 
+def test_nothing_is_computed_twice(monkeypatch):
+    """A second pass only for links with a weight; without the full context, each layer of the decoder once."""
+    calls, embed = [], Embedding.forward
+    monkeypatch.setattr(Embedding, "forward", lambda layer, *inputs, **settings: calls.append(layer) or embed(layer, *inputs, **settings))
+    for options, weight, given, n in (({}, 0.7, 3, 2), ({}, 0.7, 2, 1), ({}, 0.0, 3, 1), (CAUSAL, 0.7, 3, 1)):
+        task, batch = case_of(**options)
+        task, tape = AlignedSequenceToSequence(task.body, **task.settings | {"alignment_weight": weight}), Tape()
+        task.loss(*batch[:given], tape=tape)
+        task.loss_backward(tape)
+        tape.check_empty()
+        assert calls.count(task.body.decoder.token) == n + 1  # the source has the same table
+        calls.clear()
+
+
 def test_parts_of_a_batch_add_up():
     """A part whose words have no link, too."""
     task, (source, target, links) = case_of()
@@ -117,7 +131,7 @@ def test_what_is_refused():
         AlignedTransformerConfig(**sizes, aligned_head=2)
     for n_layers, expected in ((1, 1), (3, 2)):
         config = AlignedTransformerConfig(**sizes | {"n_decoder_layers": n_layers})
-        assert len(AlignedTransformer(config, rng=np.random.default_rng(0)).aligner.blocks) == expected
+        assert len(AlignedTransformer(config, rng=np.random.default_rng(0)).aligner.scores.blocks) == expected
     task, (source, target, links) = case_of()
     with pytest.raises(ValueError, match="soft_cross_entropy: distribution is 1 at .*, where mask is False"):
         task.loss(source, target, links[:, :, ::-1])

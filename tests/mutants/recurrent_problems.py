@@ -68,13 +68,13 @@ def awd_lstm(m):
     return layer(Loss(NextToken(body)), x=ids, others=[np.roll(ids, -1, axis=1)], seed=3)
 
 
-def aligned_transformer(m):
-    """Both losses, with the full context; the second is large, so that its gradients are."""
-    config = m.AlignedTransformerConfig(7, 7, d_model=4, n_heads=2, d_ff=5, n_encoder_layers=1, n_decoder_layers=1, dropout=0.0)
+def aligned_transformer(m, **options):
+    """Both losses; the second is large, so that its gradients are."""
+    config = m.AlignedTransformerConfig(7, 7, d_model=4, n_heads=2, d_ff=5, n_encoder_layers=1, **{"n_decoder_layers": 1} | options, dropout=0.0)
     task = AlignedSequenceToSequence.around(m.AlignedTransformer, config, rng=_rng(), dtype=np.float64, settings={"alignment_weight": 2.0})
     source, target = np.array([[3, 4, 5], [6, 3, 0]]), np.array([[1, 3, 4, 2], [1, 5, 2, 0]])
     links = link_shares([{(0, 0), (2, 0), (1, 1)}, {(1, 0)}], (2, 3, 3), np.float64)
-    return _sampled(layer(Loss(task), x=source, others=[target, links]))
+    return _sampled(layer(Loss(task), x=source, others=[target], links=links))
 
 
 def in_loop(m, kind, *combine):
@@ -105,6 +105,7 @@ PROBLEMS = {
     "product_scores": lambda m: pair(m.product_scores, m.product_scores_backward, _draw(2, 4, 3), _draw(2, 5, 3, seed=1)),
     "product_scores square": lambda m: pair(m.product_scores, m.product_scores_backward, _draw(2, 3, 3), _draw(2, 3, 3, seed=1)),
     "AlignedTransformer": aligned_transformer,
+    "AlignedTransformer causal": lambda m: aligned_transformer(m, n_decoder_layers=2, full_context=False),
     "recurrent lstm": lambda m: along(m, LSTM),
     "recurrent gru": lambda m: along(m, GRU),
     "recurrent original_gru": lambda m: along(m, ORIGINAL_GRU),

@@ -45,23 +45,22 @@ class AlignedTransformerConfig(TransformerConfig):
 
 
 class HeadScores(Layer):
-    """A decoder's block up to the scores of one head of its attention to the memory. All its layers are the block's.
+    """The scores of one head of a residual cross-attention, whose layers it uses.
 
     Parameters
     ----------
-    block : DecoderBlock
+    cross : Residual
+        Of a decoder's block.
     head : int
     """
 
-    def __init__(self, block, head):
-        cross = block.cross_attention
-        self.attention, self.norm = block.attention, cross.norm if cross.norm_order == "pre" else Sequential()
+    def __init__(self, cross, head):
+        self.norm = cross.norm if cross.norm_order == "pre" else Sequential()
         self.query, self.key, self.n_heads, self.head = cross.f.query, cross.f.key, cross.f.n_heads, head
 
-    def forward(self, x, memory, tape=None, **settings):
-        """Return the scores (B, T, S) of x (B, T, D) and memory (B, S, D). Settings are those of the block."""
-        x = self.norm(self.attention(x, tape), tape)
-        q, k = self.query(x, tape), self.key(memory, tape)
+    def forward(self, x, memory, tape=None):
+        """Return the scores (B, T, S) of x (B, T, D), the input of the cross-attention, and memory (B, S, D)."""
+        q, k = self.query(self.norm(x, tape), tape), self.key(memory, tape)
         scores, saved = ops.product_scores(q[:, :, self._columns(q)], k[:, :, self._columns(k)])
         if tape is not None:
             tape.push(self, (saved, q.shape, k.shape))
@@ -75,12 +74,34 @@ class HeadScores(Layer):
         for whole, own in zip((dq, dk), gradients, strict=True):
             whole[:, :, self._columns(whole)] = own
         dmemory = self.key.backward(dk, tape)
-        return self.attention.backward(self.norm.backward(self.query.backward(dq, tape), tape), tape), dmemory
+        return self.norm.backward(self.query.backward(dq, tape), tape), dmemory
 
     def _columns(self, x):
         """Return which columns of all heads' x (B, T, H K) are the head's."""
         width = x.shape[2] // self.n_heads
         return slice(self.head * width, (self.head + 1) * width)
+
+
+class AligningBlock(Layer):
+    """A decoder's block up to the scores of one head.
+
+    Parameters
+    ----------
+    block : DecoderBlock
+    head : int
+    """
+
+    def __init__(self, block, head):
+        self.attention, self.scores = block.attention, HeadScores(block.cross_attention, head)
+
+    def forward(self, x, memory, tape=None, **settings):
+        """Return the scores (B, T, S) of x (B, T, D) and memory (B, S, D). Settings are those of the block."""
+        return self.scores(self.attention(x, tape), memory, tape)
+
+    def backward(self, dscores, tape):
+        """Return (dx, dmemory)."""
+        dx, dmemory = self.scores.backward(dscores, tape)
+        return self.attention.backward(dx, tape), dmemory
 
 
 def without_causal_mask(block):
@@ -90,6 +111,67 @@ def without_causal_mask(block):
     block.attention.f = copy.copy(block.attention.f)
     block.attention.f.core = DotProduct(pattern=FULL, dropout=block.attention.f.core.p)
     return block
+
+
+def without_top(decoder, blocks):
+    """Return a stack that embeds ids as a decoder does, has these blocks, and no norm after them."""
+    options = {"dropout": decoder.dropout.p, "max_len": decoder.max_len, "name": decoder.name}
+    return Stack(decoder.token, blocks, position=decoder.position, embedding_norm=decoder.embedding_norm, **options)
+
+
+class SecondPass(Layer):
+    """A decoder, and the scores of a second pass, in which each position sees all. All layers are the decoder's.
+
+    Parameters
+    ----------
+    decoder : Stack
+    last, head : int
+        Which block and which head.
+    """
+
+    def __init__(self, decoder, last, head):
+        *blocks, block = map(without_causal_mask, decoder.blocks[: last + 1])
+        self.decoder, self.scores = decoder, without_top(decoder, [*blocks, AligningBlock(block, head)])
+
+    def forward(self, target, memory, tape=None, **settings):
+        """Return vectors (B, T, D) and scores (B, T, S) of target ids (B, T) and memory (B, S, D)."""
+        return self.decoder(target, memory, tape, **settings), self.scores(target, memory, tape, **settings)
+
+    def backward(self, dy, tape):
+        """Return (None, dmemory) from the gradients of both."""
+        dx, dscores = dy
+        _, dmemory = self.scores.backward(dscores, tape)
+        return None, dmemory + self.decoder.backward(dx, tape)[1]
+
+
+class SamePass(Layer):
+    """A decoder, and the scores that one of its heads has anyway. Parameters, inputs and outputs as for `SecondPass`."""
+
+    def __init__(self, decoder, last, head):
+        self.embed, self.blocks, self.last = without_top(decoder, []), decoder.blocks, last
+        self.scores, self.norm = HeadScores(self.blocks[last].cross_attention, head), decoder.norm or Sequential()
+
+    def forward(self, target, memory, tape=None, *, memory_mask):
+        x = self.embed(target, tape=tape)
+        for n, block in enumerate(self.blocks):
+            x = block.attention(x, tape)
+            if n == self.last:
+                scores = self.scores(x, memory, tape)
+            x = block.feed_forward(block.cross_attention(x, memory, tape, mask=memory_mask), tape)
+        return self.norm(x, tape), scores
+
+    def backward(self, dy, tape):
+        dx, dscores = dy
+        dx, dmemory = self.norm.backward(dx, tape), []
+        for n, block in reversed([*enumerate(self.blocks)]):
+            dx, dread = block.cross_attention.backward(block.feed_forward.backward(dx, tape), tape)
+            dmemory.append(dread)
+            if n == self.last:
+                dcompared, dread = self.scores.backward(dscores, tape)
+                dx, dmemory = dx + dcompared, [*dmemory, dread]
+            dx = block.attention.backward(dx, tape)
+        self.embed.backward(dx, tape)
+        return None, sum(dmemory)
 
 
 class AlignedTransformer(Transformer):
@@ -114,20 +196,8 @@ class AlignedTransformer(Transformer):
 
     def __init__(self, config, **draw):
         super().__init__(config, **draw)
-        decoder, last = self.decoder, config.aligned_layer
-        last = max(0, config.n_decoder_layers - 2) if last is None else last
-        blocks = decoder.blocks[: last + 1]
-        if config.full_context:
-            blocks = [without_causal_mask(block) for block in blocks]
-        self.aligner = Stack(
-            decoder.token,
-            [*blocks[:-1], HeadScores(blocks[-1], config.aligned_head)],
-            position=decoder.position,
-            embedding_norm=decoder.embedding_norm,
-            dropout=config.dropout,
-            max_len=config.max_len,
-            name=decoder.name,
-        )
+        last = max(0, config.n_decoder_layers - 2) if config.aligned_layer is None else config.aligned_layer
+        self.aligner = (SecondPass if config.full_context else SamePass)(self.decoder, last, config.aligned_head)
 
     def forward(self, source, target, tape=None, *, aligned=False):
         """Return the decoder's vectors (B, T, D) for source ids (B, S) and target ids (B, T).
@@ -137,17 +207,14 @@ class AlignedTransformer(Transformer):
         """
         if not aligned:
             return super().forward(source, target, tape)
-        memory, mask = self.encode(source, tape), self.source_mask(source)
-        x = self.decode(target, memory, mask, tape)
-        return x, self.aligner(target, memory, tape, memory_mask=mask)
+        memory = self.encode(source, tape)
+        return self.aligner(target, memory, tape, memory_mask=self.source_mask(source))
 
     def backward(self, dx, tape):
         """Add the gradients of all parameters; of an aligned forward, ``dx`` is (dx, dscores)."""
         if not isinstance(dx, tuple):
             return super().backward(dx, tape)
-        dx, dscores = dx
-        _, dmemory = self.aligner.backward(dscores, tape)
-        dmemory = dmemory + self.decoder.backward(dx, tape)[1]
+        _, dmemory = self.aligner.backward(dx, tape)
         self.encoder.backward(dmemory, tape)
 
     def alignment(self, source, target):

@@ -1,4 +1,4 @@
-"""The decoders of `tinytx.models.recurrent_seq2seq`: with attention after the recurrent layers, in their loop, or without it."""
+"""Decoders of recurrent nets: with attention after the recurrent layers, in their loop, or without it."""
 
 import numpy as np
 

@@ -74,7 +74,8 @@ class RecurrentSeq2SeqConfig(Settings):
             raise ValueError(f"RecurrentSeq2SeqConfig: {facts}: give an even d_model")
 
         if self.wiring != "after" and not self.attends:
-            raise ValueError(f"RecurrentSeq2SeqConfig: wiring is {self.wiring!r}, and attention 'none': give one of {ATTENDS['attention']}")
+            facts = f"wiring is {self.wiring!r}, and attention 'none': give one of {', '.join(ATTENDS['attention'])}"
+            raise ValueError(f"RecurrentSeq2SeqConfig: {facts}")
         if self.wiring == "before" and self.reads != "both":
             facts = f"wiring is 'before', and reads {self.reads!r}: it begins with the state of the layer from the right"
             raise ValueError(f"RecurrentSeq2SeqConfig: {facts}: give 'both'")

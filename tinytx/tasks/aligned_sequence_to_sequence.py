@@ -63,19 +63,23 @@ class AlignedSequenceToSequence(SequenceToSequence):
         """
         target = self._checked(target)
         count = self.count(source, target) if count is None else count
-        x, scores = self._vectors(source, target[:, :-1], tape=tape, aligned=True)
-        shares = np.zeros_like(scores) if links is None else np.asarray(links, scores.dtype)
-        loss, saved = ops.soft_cross_entropy(scores, shares, self.body.source_mask(source)[:, 0], count=count)
+        weight, inputs = self.loss_settings.alignment_weight, (source, target[:, :-1])
+        if links is None or not weight:
+            x, loss, saved = self._vectors(*inputs, tape=tape), 0.0, None
+        else:
+            x, scores = self._vectors(*inputs, tape=tape, aligned=True)
+            shares, mask = np.asarray(links, scores.dtype), self.body.source_mask(source)[:, 0]
+            loss, saved = ops.soft_cross_entropy(scores, shares, mask, count=count)
         if tape is not None:
             tape.push(self, saved)
-        weight = self.loss_settings.alignment_weight
         return self._labels_loss(x, target[:, 1:], tape, count) + weight * loss
 
     def loss_backward(self, tape):
         """Add the gradients of `loss`."""
-        dx = self._labels_loss_backward(tape)
-        dscores = ops.soft_cross_entropy_backward(self.loss_settings.alignment_weight, tape.pop(self))
-        self.body.backward((dx, dscores), tape)
+        dx, saved = self._labels_loss_backward(tape), tape.pop(self)
+        if saved is not None:
+            dx = dx, ops.soft_cross_entropy_backward(self.loss_settings.alignment_weight, saved)
+        self.body.backward(dx, tape)
 
     def count(self, source, target, links=None):
         """Return the number of labels that are not padding, by which `loss` divides."""
