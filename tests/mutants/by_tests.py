@@ -122,6 +122,7 @@ NEAREST = {
     ),
     "data/texts/dictionary.py": ["data/texts/test_dictionary.py"],
     "metrics/alignment.py": ["metrics/test_alignment.py"],
+    "recipes/alignment.py": ["recipes/test_train_alignment.py"],
     "recipes/ntm.py": ["recipes/test_train_ntm.py"],
     "recipes/pointer.py": ["recipes/test_train_pointer.py"],
     "recipes/tags.py": ["recipes/test_train_tags.py"],

@@ -24,6 +24,11 @@ GRADIENTS = {
     ],
 }  # fmt: skip
 TABLE = {
+    "recipes/alignment.py": [
+        ("all steps have the same sentences", "(LEARNED, settings.seed, step)", "(LEARNED, settings.seed)"),
+        ("links of the sentences in another order", "[sentence.links for sentence in sentences]", "[sentence.links for sentence in sentences[::-1]]"),
+        ("wrong links are the right ones", "sorted(found - sentence.links", "sorted(found & sentence.links"),
+    ],
     "models/aligned_transformer.py": [
         ("the mask of the second pass stays causal", "DotProduct(pattern=FULL,", "DotProduct(pattern=block.attention.f.core.pattern,"),
         ("the translation sees later words", "    block = copy.copy(block)\n    block.attention = copy.copy(block.attention)", "    pass"),

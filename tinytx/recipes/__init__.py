@@ -29,6 +29,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "unilm": "one stack that reads in three ways, and writes dates",
     "pointer": "a pointer network that sorts numbers",
     "gatr": "a transformer with geometry built in that says where planets go",
+    "alignment": "an encoder-decoder that says which word translates which",
     "pairs": "an encoder-decoder that translates pairs of yours",
     "bert": "an encoder that fills in hidden words",
     "bert_modern": "the same, made of the parts of today's models",
