@@ -7,8 +7,12 @@ import pytest
 
 from tinytx.data import copies
 from tinytx.layers import LSTM
+from tinytx.models import RecurrentSeq2Seq, RecurrentSeq2SeqConfig
+from tinytx.ops.recurrent import joined
 from tinytx.pipelines import Translator, Writer, explain, load_run
 from tinytx.pipelines.pages import BothWays, Copying, Pointing
+from tinytx.pipelines.pages.states import looks, states
+from tinytx.tasks import SequenceToSequence
 from tinytx.viz import attention_maps
 from tinytx.viz.attention import watched
 
@@ -99,6 +103,25 @@ def test_recurrent_nets_that_translate(trained, tinytx):
     (weights,) = attention_maps(model, sources, targets).values()
     assert grid_of(result.out) == tenths(weights[0, 0, :4])
     assert [len(row) for row in table_of(result.out, "position reads 1 2")] == [7] * 4
+
+
+@pytest.mark.parametrize("wiring", ["after", "before", "feeding"])
+def test_attention_in_the_loop(wiring):
+    """The decoder's layers are called for each word by itself: catches a table for each call, and one that ends early."""
+    config = RecurrentSeq2SeqConfig(9, 9, d_embedding=4, d_model=6, cell="lstm", attention="additive", wiring=wiring, n_layers=2)
+    rng = np.random.default_rng(0)
+    model = SequenceToSequence(RecurrentSeq2Seq(config, rng=rng, dtype=np.float64), rng=rng)
+    inputs, names = (np.array([[3, 4, 5]]), np.array([[1, 6, 7, 8]])), (list("abc"), ["<start>", *"xyz"])
+    page = "\n".join(states(model, inputs, names))
+    paths = [line.partition(": ")[0] for line in page.splitlines() if " numbers -> a state of " in line]
+    assert len(paths) == 2 * 2 + 2 and [path.partition(".")[0] for path in paths] == ["encoder"] * 4 + ["decoder"] * 2
+    for path in paths[4:]:
+        calls = [carried for name, carried in watched(model, "carried", *inputs).items() if name.partition(",")[0] == path]
+        assert len(calls) == (1 if wiring == "after" else 4)
+        states_are_those_of(page, path, joined(calls), names[1])
+    drawn = "\n".join(looks(model, inputs, ["x", "y", "z", "<stop>"], names[0]))
+    (weights,) = attention_maps(model, *inputs).values()
+    assert weights.shape == (1, 1, 4, 3) and grid_of(drawn) == tenths(weights[0, 0])
 
 
 def test_both_directions(trained, tinytx):

@@ -44,6 +44,7 @@ TABLE = {
     ],
     "pipelines/pages/states.py": [
         ("the decoder's states beside the source's words", 'names[-1] if path.startswith("decoder") else names[0]', "names[0]"),
+        ("a table for each word of a decoder", "len(parts) > 1 and all(", "False and all("),
         ("gates of padding", 'carried.mask is not None and not carried.mask[0, t]', "False"),
         ("the first head alone", "weights[0].mean(axis=0)", "weights[0, 0]"),
         ("the first layer's attention", "list(maps.items())[-1]", "list(maps.items())[0]"),

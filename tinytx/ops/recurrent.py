@@ -120,6 +120,21 @@ def carried(cell, saved):
     return Carried(saved.x.swapaxes(0, 1), states, gates, saved.mask.T, saved.reverse)
 
 
+def joined(parts):
+    """Return the `Carried` of a whole sequence, of those of its parts from left to right."""
+
+    def side_by_side(arrays):
+        return np.concatenate([*arrays], axis=1)
+
+    first = parts[0]
+    states, gates = (
+        {name: side_by_side(getattr(part, field)[name] for part in parts) for name in getattr(first, field)}
+        for field in ("states", "gates")
+    )
+    mask = None if first.mask is None else side_by_side(part.mask for part in parts)
+    return Carried(side_by_side(part.x for part in parts), states, gates, mask, first.reverse)
+
+
 def forward(cell, x, weight_x, weight_h, biases, initial, mask, reverse):
     """Return ((y, *final states), saved). `tinytx.ops.lstm` says what the arguments are."""
     initial, mask, reverse = _checked(cell, x, weight_x, weight_h, biases, initial, mask, reverse)

@@ -6,6 +6,7 @@ A layer that carries a state has a method ``carried`` (`tinytx.layers.recurrent`
 
 import numpy as np
 
+from tinytx.ops.recurrent import joined
 from tinytx.pipelines.pages.layout import UNITS, paragraph, shown, signs, table, weights_grid
 from tinytx.viz import attention_maps
 from tinytx.viz.attention import watched
@@ -35,7 +36,7 @@ def states(model, inputs, names):
     """
     layers = dict(model.body.named_layers())
     yield paragraph(CARRIED).lstrip()
-    for path, carried in watched(model, "carried", *inputs).items():
+    for path, carried in _along_calls(watched(model, "carried", *inputs)):
         read = names[-1] if path.startswith("decoder") else names[0]
         kind, r = type(layers[path.partition(",")[0]]).__name__, next(iter(carried.states.values())).shape[2]
         right = "; it reads from the right: begin with the last line" if carried.reverse else ""
@@ -47,6 +48,19 @@ def states(model, inputs, names):
             ["position", "reads", "|x|", *(f"|{name}|" for name in carried.states), *(name for name, _, _ in gates), "h"],
             list(_rows(carried, read)),
         )
+
+
+def _along_calls(said):
+    """Yield (path, `Carried`); where a net calls a layer for one position after the other, all its calls as one."""
+    calls = {}
+    for path, carried in said.items():
+        calls.setdefault(path.partition(",")[0], {})[path] = carried
+    for path, several in calls.items():
+        parts = list(several.values())
+        if len(parts) > 1 and all(part.x.shape[1] == 1 for part in parts):
+            yield path, joined(parts)
+        else:
+            yield from several.items()
 
 
 def _rows(carried, names):
