@@ -28,6 +28,9 @@ def test_pixels_lie_row_by_row(tmp_path):
         ("0,1,2,3,7\n5,7\n", "line 2 has 2 numbers, expected 5, as the first image"),
         ("0,1,2,300,7\n", "there is a pixel of 300, expected at most 255"),
         ("a,b\n", "has no image"),
+        ("x,1,2,3,7\n0,1,2,3,7\n", "line 1 is x,1,2,3,7, expected whole numbers"),
+        ("-1,1,2,3,7\n0,1,2,3,7\n", "line 1 is -1,1,2,3,7, expected whole numbers"),
+        ("0.5,.1,.2,.3,seven\n0,1,2,3,7\n", "line 1 is 0.5,.1,.2,.3,seven, expected whole numbers"),
     ],
 )
 def test_what_is_no_image_is_named(tmp_path, text, says):

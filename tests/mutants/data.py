@@ -32,7 +32,8 @@ TABLE = {
         ("every epoch has the order of the first", "[self.seed, epoch]", "[self.seed, 0]"),
     ],
     "data/images.py": [
-        ("the first image is taken for names of columns", "number == 1 and not numbers[0].isdecimal()", "number == 1"),
+        ("the first image is taken for names of columns", "number == 1 and not any(_is_number(part) for part in numbers)", "number == 1"),
+        ("a damaged first image is taken for names of columns", "not any(_is_number(part) for part in numbers)", "not numbers[0].isdecimal()"),
         ("a white pixel is 255 always", "side, side, 1) / largest)", "side, side, 1) / 255)"),
     ],
     "data/batches/image_batches.py": [

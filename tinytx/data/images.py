@@ -14,7 +14,7 @@ def read_images(path, *, largest=255):
     ----------
     path : str or Path
         A line for each image: the pixels of a square grey picture, row by row, and its class; whole numbers from 0 on, with
-        commas between them. The first line may hold names of columns.
+        commas between them. The first line may hold names of columns: it does if nothing in it is a number.
     largest : int
         What a white pixel is: pixels are divided by it.
 
@@ -42,7 +42,7 @@ def read_images(path, *, largest=255):
     place, rows = f"read_images: {path}", []
     for number, line in enumerate(read_lines(path, "read_images"), 1):
         numbers = [part.strip() for part in line.split(",")]
-        if not line.strip() or number == 1 and not numbers[0].isdecimal():
+        if not line.strip() or number == 1 and not any(_is_number(part) for part in numbers):
             continue
         if not all(part.isdecimal() and part.isascii() and len(part) < 10 for part in numbers):
             raise DataError(f"{place}: line {number} is {line:.60}, expected whole numbers with commas between them")
@@ -58,3 +58,11 @@ def read_images(path, *, largest=255):
         raise DataError(f"{place}: there is a pixel of {table[:, :-1].max()}, expected at most {largest}, the largest: give another")
     side = math.isqrt(table.shape[1] - 1)
     return (table[:, :-1].reshape(-1, side, side, 1) / largest).astype(np.float32), table[:, -1]
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
