@@ -138,6 +138,7 @@ TABLE = {
     ],
     "recipes/bert_rows.py": [
         ("masks stay the same where they should change", '"dynamic": not settings.static', '"dynamic": settings.static'),
+        ("a sentence that just fits is said to be cut", "len(ids) > settings.max_len - 2 for", "len(ids) >= settings.max_len - 2 for"),
     ],
     "recipes/rates.py": [
         ("the inverse square root's peak is not the rate that was given",

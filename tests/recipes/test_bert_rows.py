@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tinytx.data import documents
+from tinytx.data import documents, tokenizer_from_dict
 from tinytx.files import load_arrays
-from tinytx.recipes.bert import SETTINGS
+from tinytx.recipes.bert import SETTINGS, prepare
 from tinytx.recipes.bert_rows import make_batches, make_rows, make_tokenizer
 from tinytx.training.checkpoint import NAME
 
@@ -74,5 +74,18 @@ def test_byte_pairs_in_rows_of_whole_sentences(tales):
     assert rows.parts_of is None and max(map(len, rows.parts[0])) <= 40
     said = " ".join(tokenizer.decode(row[1:-1]).replace("[SEP]", " ") for row in rows.parts[0])
     assert said.split() == [word for document in found for sentence in document for word in sentence.split()]
+    assert rows.n_cut == 0
     starts = [tokenizer.decode(sentence)[0] for sentence in rows.sentences]
     assert starts == ["T", " ", " ", " "] * 25
+
+
+def test_sentences_that_lose_their_ends_are_counted(tales):
+    """Catches silence about them, a sentence that just fits counted as cut, and those that validate left out."""
+    options = {"data": str(tales), "tokenizer": "wordpieces", "vocab_size": 60, "batch_size": 2, "full_sentences": True}
+    tokenizer = tokenizer_from_dict(prepare(SETTINGS(**options), None).tokenizers["tokenizer"])
+    lengths = sorted(len(tokenizer.encode(sentence)) for document in documents(tales.read_text()) for sentence in document)
+    for most in (lengths[-1] - 1, lengths[-1]):
+        lines = prepare(SETTINGS(**options, max_len=most + 2), None).lines
+        n = sum(length > most for length in lengths)
+        expected = f"Longer than a row, so that they lose their ends: {n} sentences; a larger --max-len keeps more"
+        assert [line for line in lines if "lose their ends" in line] == ([expected] if n else [])

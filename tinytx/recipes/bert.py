@@ -128,9 +128,12 @@ def _announcement(settings, whole, rows, held_out, tokenizer, batches):
     size = f"{n_rows} of at most {settings.max_len}, {counted(len(batches), 'batch', 'batches')} an epoch"
     ids = batches(0)[0][0]
     example = " ".join(tokenizer.tokens(ids[ids != tokenizer.pad_id]))
+    n_cut = rows.n_cut + held_out.n_cut * (held_out is not rows)
+    cut = f"Longer than a row, so that they lose their ends: {counted(n_cut, 'sentence')}; a larger --max-len keeps more"
     return [
         line,
         f"Vocabulary ({settings.tokenizer}): {tokenizer.vocab_size:,}; {size}",
+        *([cut] if n_cut else []),
         f"Such as: {example}",
     ]
 

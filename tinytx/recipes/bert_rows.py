@@ -39,11 +39,14 @@ class Rows(NamedTuple):
         Rows; and where there are pairs, their segments and labels.
     parts_of : function (int) -> tuple, or None
         Where there are pairs: the parts of an epoch 0, 1, ..., with pairs drawn anew; those of epoch 0 are ``parts``.
+    n_cut : int
+        Sentences that lose their ends, as they are longer than a row and are not to go on in the next one.
     """
 
     sentences: list
     parts: tuple
     parts_of: Callable | None = None
+    n_cut: int = 0
 
 
 def read_documents(settings):
@@ -145,7 +148,8 @@ def make_rows(settings, tokenizer, part):
     if settings.max_len < 3:
         raise ValueError(f"--max-len is {settings.max_len}, expected at least 3: [CLS], a token and [SEP]")
     if settings.full_sentences:
-        return Rows(flat, (full_sentences(encoded, **frame, max_len=settings.max_len),))
+        n_cut = sum(len(ids) > settings.max_len - 2 for ids in flat)
+        return Rows(flat, (full_sentences(encoded, **frame, max_len=settings.max_len),), n_cut=n_cut)
     return Rows(flat, ([framed(row, **frame)[0] for row in joined(flat, settings.max_len - 2)],))
 
 
