@@ -57,7 +57,7 @@ def test_the_memory_is_of_each_blocks_inputs():
     task, state, ids = task_of(segment=4, memory=6), State(), ids_of(2, 4)
     task(ids, state=state)
     arrays = state.state_dict()
-    np.testing.assert_allclose(arrays["0.0"], 6**0.5 * task.body.stack.token.weight.data[ids], rtol=1e-15)
+    np.testing.assert_allclose(arrays["0.0"], 6**0.5 * task.body.token.weight.data[ids], rtol=1e-15)
     assert [array.shape for name, array in arrays.items() if name != "lengths"] == [(2, 4, 6)] * 3
     task(ids, state=state)
     assert [array.shape for name, array in state.state_dict().items() if name != "lengths"] == [(2, 6, 6)] * 3
@@ -155,5 +155,5 @@ def test_ids_of_another_shape_are_refused(ids):
 
 def test_words_share_one_table_or_not():
     task = task_of(tied_head=True)
-    assert task.head.weight is task.body.stack.token.weight
+    assert task.head.weight is task.body.token.weight
     assert task_of(tied_head=False).head.weight.data.shape == (6, 11)

@@ -45,7 +45,7 @@ TABLE = {
         ("keys of m are left out", "return self.attention(x, seen, *others", "return self.attention(x, x, *others"),
     ],
     "models/transformer_xl.py": [
-        ("what a long text leaves is forgotten", "state, starts = State() if state is None else state, range", "state, starts = State() if state is None or ids.shape[1] > size else state, range"),
+        ("what a long text leaves is forgotten", "State() if state is None else state, range", "State() if state is None or ids.shape[1] > size else state, range"),
         ("gradients of the last segment alone", "dx[:, start : start + self.config.segment]", "dx[:, start : start + self.config.segment] * (start + self.config.segment >= dx.shape[1])"),
         ("one state for each segment", "for start in state.passes(starts)", "for start in starts"),
         ("gradients of segments from the first to the last", "for start in reversed(tape.pop(self))", "for start in tape.pop(self)"),

@@ -26,15 +26,15 @@ IN_BLOCK = {  # their linear maps are (out, in)
 
 def in_our_shape(theirs):
     """Return {our path: an array of theirs} of a dict of their arrays."""
-    arrays = {"stack.token.weight": theirs["word_embedding.weight"]}
+    arrays = {"token.weight": theirs["word_embedding.weight"]}
     for n in range(L):
         for path, name in IN_ATTENTION.items():
             array = theirs[f"layer.{n}.rel_attn.{name}"]
             array = array if "bias" in name else array.reshape(D, D)
-            arrays[f"stack.blocks.{n}.attention.f.attention.{path}"] = array.T if name == "o" else array
+            arrays[f"blocks.{n}.attention.f.attention.{path}"] = array.T if name == "o" else array
         for path, name in IN_BLOCK.items():
             for kind in ("weight", "bias"):
-                arrays[f"stack.blocks.{n}.{path}.{kind}"] = theirs[f"layer.{n}.{name}.{kind}"].T
+                arrays[f"blocks.{n}.{path}.{kind}"] = theirs[f"layer.{n}.{name}.{kind}"].T
     return arrays
 
 
@@ -49,7 +49,7 @@ def both():
             parameter.copy_(torch.tensor(rng.normal(size=parameter.shape) * 0.5))
     body = TransformerXL(config, rng=rng, dtype=np.float64)
     body.load_state_dict(in_our_shape({name: array.numpy() for name, array in theirs.state_dict().items()}))
-    body.stack.token.weight.data /= D**0.5  # theirs are not multiplied by it
+    body.token.weight.data /= D**0.5  # theirs are not multiplied by it
     return body, theirs
 
 

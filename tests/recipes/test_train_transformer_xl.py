@@ -27,6 +27,13 @@ def test_a_run_says_what_its_memory_is_worth(run, tinytx):
     assert tinytx("sample", folder, "--tokens 60 --seed 1").code == 0  # longer than segment and memory
 
 
+def test_other_commands_take_it(run, tinytx):
+    """Catches a body whose table of words is not where the others have it."""
+    for command in ("embeddings", "explain"):
+        result = tinytx(command, run[0], *([["1 times 1"]] if command == "explain" else []))
+        assert result.code == 0, result.err
+
+
 def test_the_state_is_the_memory_of_the_last_step(run):
     """Of the inputs of both blocks, for three streams, the words of the last steps: catches a state that starts anew."""
     model, *_ = load_checkpoint(run[0])

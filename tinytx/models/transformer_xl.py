@@ -14,9 +14,10 @@ From the authors' program it differs in three points: each block has its own u a
 distances get no dropout, and words share one table without adaptive softmax.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
-from tinytx.core import Layer
 from tinytx.layers import (
     Block,
     Dropout,
@@ -61,7 +62,7 @@ class TransformerXLConfig(Settings):
         check_heads(self)
 
 
-class TransformerXL(Layer):
+class TransformerXL(Stack):
     """Blocks with a memory over embedded tokens: they turn ids into one vector for each position.
 
     Parameters
@@ -93,7 +94,7 @@ class TransformerXL(Layer):
             inner = {"activation": config.activation, "dropout": config.dropout}
             return Block(residual(attention), residual(FeedForward(d, config.d_ff or 4 * d, **inner, **draw)))
 
-        self.stack = Stack(
+        super().__init__(
             Embedding(config.vocab_size, d, scale=d**0.5, **draw),
             [block() for _ in range(config.n_layers)],
             norm=Dropout(config.dropout),
@@ -105,7 +106,7 @@ class TransformerXL(Layer):
     @property
     def output_table(self):
         """The parameter (V, D) that the output layer shares, or None if the output layer has its own."""
-        return self.stack.token.weight if self.config.tied_head else None
+        return self.token.weight if self.config.tied_head else None
 
     def forward(self, ids, tape=None, *, state=None):
         """Return a vector for each position.
@@ -130,8 +131,10 @@ class TransformerXL(Layer):
             If ids do not have the shape (B, T), or an id is not in the vocabulary.
         """
         ids, size = check_rows("TransformerXL", ids), self.config.segment
-        state, starts = State() if state is None else state, range(0, ids.shape[1], size)
-        segments = [self.stack(ids[:, start : start + size], tape, state=state) for start in state.passes(starts)]
+        state, starts, segments = State() if state is None else state, range(0, ids.shape[1], size), []
+        with nullcontext() if state.inside else state.forward():
+            for start in state.passes(starts):
+                segments.append(super().forward(ids[:, start : start + size], tape=tape, state=state))
         if tape is not None:
             tape.push(self, starts)
         return np.concatenate(segments, axis=1)
@@ -139,4 +142,4 @@ class TransformerXL(Layer):
     def backward(self, dx, tape):
         """Add the gradients of `forward`; ids have none, so nothing is returned."""
         for start in reversed(tape.pop(self)):
-            self.stack.backward(dx[:, start : start + self.config.segment], tape)
+            super().backward(dx[:, start : start + self.config.segment], tape)
