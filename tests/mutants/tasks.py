@@ -64,6 +64,8 @@ TABLE = {
         ("words count in full", "+ self.asked.weight * words", "+ words"),
         ("a shard's words are divided by its own", "tape, count=n_words)", "tape)"),
         ("a shard's texts are divided by its own", "labels, count=n_texts)", "labels)"),
+        ("a text with a label is asked for its words too", "labels is not None and self.asked.unlabelled", "labels is None"),
+        ("a text with a label is counted by its words too", "self._targets(ids, labels))])", "self._targets(ids))])"),
         ("each word is said from itself", "targets[:, 1:], ((0, 0), (0, 1))", "targets[:, :], ((0, 0), (0, 0))"),
         ("padding is a word to say", "np.where(words, ids, self.ignored)", "np.asarray(ids)"),
     ],

@@ -83,3 +83,18 @@ def test_measures():
     words = NextToken(model.body)
     nats = words.loss(IDS[:, :-1], np.where(IDS[:, 1:] == PAD, -100, IDS[:, 1:]))
     assert measured["perplexity"] == pytest.approx(np.exp(nats), rel=1e-12)
+
+
+def test_with_unlabelled_a_text_is_asked_for_one_thing():
+    """For its class if it has a label, else for its next words: catches words of the others, and counts of them."""
+    model, unlabelled = model_of(unlabelled=True, weight=0.7), LABELS == -100
+    loss, own = gradients(model, IDS, LABELS)
+    of_classes, class_gradients = gradients(model, IDS[~unlabelled], LABELS[~unlabelled])
+    of_words, word_gradients = gradients(model, IDS[unlabelled], LABELS[unlabelled])
+    assert loss == pytest.approx(of_classes + of_words, rel=1e-13)
+    for path, gradient in own.items():
+        np.testing.assert_allclose(gradient, class_gradients[path] + word_gradients[path], rtol=0, atol=1e-12, err_msg=path)
+    assert list(model.count(IDS, LABELS)) == [3, 6] and list(model.count(IDS[unlabelled], LABELS[unlabelled])) == [0, 6]
+    alone = TextClasses(model.body, n_classes=3, pooling="last", pad_id=PAD, rng=rng())
+    alone.head = model.texts
+    assert of_classes == pytest.approx(alone.loss(IDS[~unlabelled], LABELS[~unlabelled]), rel=1e-13)

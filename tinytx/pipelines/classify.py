@@ -39,7 +39,7 @@ class Classifier(NamedTuple):
             If the text is longer than the model reads, or the tokenizer does not know a part of it.
         """
         ids, segments = encode_framed(self.tokenizer, text, pair)
-        check_length(ids, self.model.config.max_len, "the text", text)
+        check_length(ids, getattr(self.model.config, "max_len", len(ids)), "the text", text)  # a recurrent net reads any length
         options = {} if pair is None else {"segments": segments[None]}  # a body may read single texts only
         return self.model(ids[None], **options)[0]
 

@@ -3,6 +3,9 @@
 The loss is that of the classes plus a part of the language model's loss on the same texts, L = L_classes + 0.5 L_words
 (Radford et al. 2018, "Improving language understanding by generative pre-training", equation (5)). The body reads each
 text once, and both heads read its vectors. So the gradient of these vectors is the sum of both heads' gradients.
+
+With ``unlabelled``, a text with a label is asked for its class alone, and one without for its next words. So one run can go
+from a language model to a classifier, as its batches do: ULMFiT (Howard and Ruder 2018, arXiv:1801.06146).
 """
 
 import numpy as np
@@ -17,6 +20,7 @@ class AuxiliarySettings(extended(ClassSettings, pooling="last")):
     """Settings of the head for whole texts, and the weight of the auxiliary loss."""
 
     weight: float = setting(0.5, "factor of the loss per word in the loss of the task", minimum=0)
+    unlabelled: bool = setting(False, "whether the next word is asked for in texts without a label only")
 
 
 class TextClassesNextToken(NextToken):
@@ -30,7 +34,7 @@ class TextClassesNextToken(NextToken):
     rng : numpy.random.Generator
         Draws the head for whole texts, and the output layer if the body has no ``output_table`` to share.
     **settings
-        `AuxiliarySettings`: ``n_classes``, ``weight``, ``pooling``, ``dropout``, ``classifier_bias``,
+        `AuxiliarySettings`: ``n_classes``, ``weight``, ``unlabelled``, ``pooling``, ``dropout``, ``classifier_bias``,
         ``pad_id``.
 
     Examples
@@ -71,13 +75,13 @@ class TextClassesNextToken(NextToken):
         ids : integers (B, T)
             Each word but the first is predicted from the words before it. Padding is not predicted.
         labels : integers (B,)
-            A label of -100 does not count; the words of its text do.
+            A label of -100 does not count; the words of its text do. With ``unlabelled``, only theirs do.
         tape : Tape, optional
         count : array (2,), optional
             `count` of the whole batch, if this is a part of it.
         """
         n_texts, n_words = (int(n) for n in (self.count(ids, labels) if count is None else count))
-        listening, targets = self._listening(tape), self._targets(ids)
+        listening, targets = self._listening(tape), self._targets(ids, labels)
         hidden = self._vectors(ids, tape=listening)  # (B, T, D)
         words = self._words_loss(hidden, targets, tape, count=n_words)
         logits = self.texts(hidden, tape, mask=self._words_mask(ids, self.asked.pad_id))
@@ -93,7 +97,7 @@ class TextClassesNextToken(NextToken):
 
     def count(self, ids, labels):
         """Return the two divisors of `loss`, an array (2,): numbers of texts with a label and of predicted words."""
-        return np.array([ops.count_targets(labels), ops.count_targets(self._targets(ids))])
+        return np.array([ops.count_targets(labels), ops.count_targets(self._targets(ids, labels))])
 
     def measure(self, batches):
         """Return ``accuracy`` of the classes, and ``perplexity`` of the words.
@@ -118,8 +122,11 @@ class TextClassesNextToken(NextToken):
         """Return a random batch for `loss`: n rows of ``length`` words."""
         return rng.integers(1, self.vocab_size, (n, length)), rng.integers(0, self.asked.n_classes, n)
 
-    def _targets(self, ids):
-        """Return the word after each position (B, T): ``ignored`` at the last position, and where padding follows."""
+    def _targets(self, ids, labels=None):
+        """Return the word after each position (B, T): ``ignored`` at the last position, where padding follows, and in
+        texts that are asked only for their class."""
         words = self._words_mask(ids, self.asked.pad_id)
         targets = np.asarray(ids) if words is None else np.where(words, ids, self.ignored)
+        if labels is not None and self.asked.unlabelled:
+            targets = np.where(np.reshape(labels, (-1, 1)) == self.ignored, targets, self.ignored)
         return np.pad(targets[:, 1:], ((0, 0), (0, 1)), constant_values=self.ignored)
