@@ -63,6 +63,10 @@ TINY_XL = (
     "--d-model 8 --n-heads 2 --n-layers 2 --segment 8 --memory 6 --batch-size 3 --dropout 0.1 --warmup 3 --threads 2 "
     "--eval-every 7 --log-every 5 --eval-batches 1 --decay-steps 40"
 )
+TINY_ULMFIT = (
+    "--d-model 6 --d-hidden 8 --max-len 8 --batch-size 4 --labelled 12 --dropout 0.1 --threads 2 --eval-every 7 --log-every 5 "
+    "--eval-batches 1 --decay-steps 40 --general-steps 5 --text-steps 5 --thaw-every 2"
+)
 RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags of a model whose step takes milliseconds
     "gpt": ("--data", "book", TINY),
     "gpt_modern": ("--data", "book", TINY.replace("--n-heads 2", "--n-heads 2 --n-kv-heads 1 --d-ff 24")),
@@ -70,6 +74,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "few_shot": ("", "book", TINY.replace("--max-len 8", "--n-examples 3")),
     "char_rnn": ("--data", "book", TINY_RNN + " --locked --weight-drop 0.1"),
     "awd_lstm": ("--data", "book", TINY_AWD),
+    "ulmfit": ("--general --positive --negative", "tales", TINY_ULMFIT),
     "sentiment_unit": ("", "book", TINY_UNIT),
     "word2vec": ("--data", "calendar", TINY_WORDS),
     "transformer_xl": ("--data", "book", TINY_XL),

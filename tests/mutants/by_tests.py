@@ -49,6 +49,7 @@ NEAREST = {
     "ops/glove_loss.py": ["training/test_glove_training.py", "ops/test_plain.py", "models/test_glove.py"],
     "data/texts/polar.py": ["data/texts/test_polar.py"],
     "metrics/logistic.py": ["metrics/test_logistic.py"],
+    "recipes/ulmfit.py": ["recipes/test_train_ulmfit.py"],
     "recipes/sentiment_unit.py": ["recipes/test_train_sentiment_unit.py"],
     "data/word_pairs.py": ["data/test_word_pairs.py"],
     "training/glove.py": ["training/test_glove_training.py"],

@@ -85,6 +85,13 @@ TABLE = {
         ("all words are ambiguous", "float(found[asked].mean())", "float(found.mean())"),
         ("each layer is the token's", "body(ids)[:, :, n : n + 1]", "body(ids)[:, :, :1]"),
     ],
+    "recipes/ulmfit.py": [
+        ("a layer learns before it is thawed", "slower if step >= begins else 0.0", "slower"),
+        ("rates grow with depth", "settings.depth_factor**-depth", "settings.depth_factor**depth"),
+        ("shuffled texts keep their order", "rng.permutation(row[2:-2])", "row[2:-2]"),
+        ("a stage begins a step late", 'np.searchsorted(first, step, side="right")', 'np.searchsorted(first, step, side="left")'),
+        ("the vocabulary knows what is held out", "*(text for text, _ in texts)]", "*(text for text, _ in texts + held_out)]"),
+    ],
     "recipes/awd_lstm.py": [
         ("a rate is scaled as the next step", "n=step + 1)[-1]", "n=step + 2)[-1]"),
         ("rates are not scaled", "rate_scale=rate_scale if settings.vary else None,", ""),

@@ -19,6 +19,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "transformer_xl": "a transformer that remembers earlier segments of its text, character by character",
     "nplm": "a network that reads four words and says the next",
     "awd_lstm": "a regularised LSTM that says the next word",
+    "ulmfit": "the same, which then learns classes of texts from few labels",
     "recurrent_seq2seq": "recurrent nets with attention that write dates in ISO form",
     "ntm": "a net with a memory that copies sequences",
     "transformer": "an encoder-decoder that writes dates in ISO form",

@@ -47,7 +47,19 @@ class OptimizerSettings(RateSettings):
     decay_all: bool = setting(False, "decay gains and biases, too")
 
 
-def make_optimizer(model, settings, *, peak=None, scale=None):
+def schedule_of(settings, peak, last):
+    """Return the learning rate, a function of the step, that settings describe: ``peak`` at most, and smallest in step ``last``."""
+    schedule = WarmupCosine(peak, settings.warmup, last, settings.min_lr)
+    if settings.schedule == "constant":
+        schedule = dataclasses.replace(schedule, floor=peak)
+    elif settings.schedule == "inverse-sqrt":
+        schedule = WarmupInverseSqrt(1, settings.warmup, peak * math.sqrt(settings.warmup))
+    elif settings.schedule == "slanted-triangular":
+        schedule = SlantedTriangular(peak, last)
+    return schedule
+
+
+def make_optimizer(model, settings, *, peak=None, scale=None, schedule=None, groups=()):
     """Return the optimiser that settings describe.
 
     Parameters
@@ -59,18 +71,15 @@ def make_optimizer(model, settings, *, peak=None, scale=None):
         The largest learning rate, in place of ``lr``.
     scale : function (int) -> float, optional
         Multiplies the learning rate of a step.
+    schedule : function (int) -> float, optional
+        The learning rate of a step, in place of `schedule_of` all steps.
+    groups : list
+        The optimiser's groups, before that of ``decay_all``.
     """
-    peak = settings.lr if peak is None else peak
-    last = settings.decay_steps or settings.steps
-    schedule = WarmupCosine(peak, settings.warmup, last, settings.min_lr)
-    if settings.schedule == "constant":
-        schedule = dataclasses.replace(schedule, floor=peak)
-    elif settings.schedule == "inverse-sqrt":
-        schedule = WarmupInverseSqrt(1, settings.warmup, peak * math.sqrt(settings.warmup))
-    elif settings.schedule == "slanted-triangular":
-        schedule = SlantedTriangular(peak, last)
+    if schedule is None:
+        schedule = schedule_of(settings, settings.lr if peak is None else peak, settings.decay_steps or settings.steps)
     rate = schedule if scale is None else lambda step: schedule(step) * scale(step)
-    groups = [("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else []
+    groups = [*groups, *([("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else [])]
     options = {"weight_decay": settings.weight_decay, "groups": groups}
     if settings.optimizer != "sgd":
         options |= {"betas": (settings.beta1, settings.beta2), "eps": settings.adam_eps}

@@ -68,6 +68,10 @@ class Prepared(NamedTuple):
         The largest learning rate, in place of the setting ``lr``.
     rate_scale : function (int) -> float, optional
         Multiplies the learning rate of a step.
+    schedule : function (int) -> float, optional
+        The learning rate of a step, in place of that which the settings describe.
+    groups : function (task) -> list, optional
+        The optimiser's groups: `tinytx.training.optimizers.groups`.
     """
 
     config: Any
@@ -81,6 +85,8 @@ class Prepared(NamedTuple):
     carries: bool = False
     peak: float | None = None
     rate_scale: Callable | None = None
+    schedule: Callable | None = None
+    groups: Callable | None = None
 
 
 def measures_of_the_task(model, prepared):

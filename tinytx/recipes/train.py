@@ -94,7 +94,8 @@ def build(recipe, prepared, settings, before):
 
 def make_trainer(recipe, model, settings, prepared, before):
     """Return the trainer, with the optimiser's state of the run that goes on; note why last digits will differ from it."""
-    optimizer = make_optimizer(model, settings, peak=prepared.peak, scale=prepared.rate_scale)
+    rates = {"peak": prepared.peak, "scale": prepared.rate_scale, "schedule": prepared.schedule}
+    optimizer = make_optimizer(model, settings, **rates, groups=prepared.groups(model) if prepared.groups else [])
     if before:
         optimizer.load_state_dict(before.optimizer_state)
         optimizer.go_on()
