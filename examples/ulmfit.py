@@ -5,11 +5,25 @@
 FOLDER holds wikitext2.valid.txt (Merity et al. 2016, the validation part of WikiText-2, CC BY-SA 3.0), rt-polarity.pos and
 rt-polarity.neg (Pang and Lee 2005, 5,331 sentences of film reviews each, CC BY 4.0).
 
-An AWD-LSTM learns from 500 labels which of these sentences stand as written, and which have their words shuffled (all but the
-first and the last). Before that, it has learned nothing, or to say the next word of Wikipedia, of the reviews, or of first
-one and then the other: the stages of Howard and Ruder 2018 (arXiv:1801.06146). With the published last stage the rates fall by 2.6
-from layer to layer, and one layer more learns in each epoch. Three seeds choose the 500 sentences, their orders and the head;
-the language models are trained once. Judged on 1,066 sentences that no stage has read.
+An AWD-LSTM learns from 500 labels which of these sentences stand as written, and which have their words shuffled, all
+but the first and the last. Before that, it has learned nothing, or to say the next word of Wikipedia, of the reviews,
+or of first one and then the other: the stages of Howard and Ruder 2018 (arXiv:1801.06146). In the published last stage
+the rates fall by 2.6 from layer to layer, and one layer more learns in each epoch. Three seeds choose the 500
+sentences, their orders and the head; the language models are trained once. Judged on 1,066 sentences that no stage has
+read; mean accuracies after six minutes of processor time:
+
+                          as written?    praises its film?
+    from scratch             0.545            0.611
+    general text first       0.875            0.545
+    the reviews first        0.912            0.593
+    three stages             0.917            0.595
+    all layers at once       0.873            0.615
+
+What order words have is what a language model learns, and 500 labels cannot teach it. The task's own texts matter most; general
+text before them adds little here. With rates by depth and thawing the same body is 4 points better than
+with all layers at once, each with a rate chosen on other texts. Whether a review praises its film is another matter, and
+nothing is gained. It hardly pays for a language model to know: frequencies of words, counted in the reviews of each class,
+say each held-out word by 0.015 nats better than those counted in all.
 """
 
 import argparse
@@ -62,7 +76,7 @@ def classified(recipe, flags, model):
     task = build(recipe, prepared, settings, None)
     if model:
         task.body.load_state_dict(model.body.state_dict())
-    trainer = make_trainer(task, settings, prepared, None)
+    trainer = make_trainer(recipe, task, settings, prepared, None)
     for step in range(settings.steps):
         trainer.step(*prepared.batch(step))
     return task.measure(prepared.validation)["accuracy"]
@@ -75,7 +89,7 @@ def draw(accuracies, path):
         for y, (name, found) in enumerate(reversed(by_variant.items())):
             axes.barh(y, np.mean(found), color=style.OURS if name == "three stages" else style.FAINT)
             axes.plot(found, [y] * len(found), ".", color=style.TEXT)
-            axes.text(0.51, y, f"{np.mean(found):.3f}", va="center", fontsize=style.SMALL, color=style.TEXT)
+            axes.text(0.995, y, f"{np.mean(found):.3f}", ha="right", va="center", fontsize=style.SMALL, color=style.TEXT)
         axes.set_yticks(range(len(by_variant)), reversed(by_variant))
         axes.set_xlim(0.5, 1)
         axes.set_title(QUESTIONS[asks], fontsize=style.LABEL)

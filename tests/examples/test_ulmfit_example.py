@@ -46,7 +46,7 @@ def test_the_last_stage_begins_from_the_language_model(module, tmp_path, monkeyp
     model = module.language_model(recipe, flags, [2, 2])
     before = model.body.token.weight.data.copy()
     taken, make = [], module.make_trainer
-    monkeypatch.setattr(module, "make_trainer", lambda task, *others: taken.append(task) or make(task, *others))
+    monkeypatch.setattr(module, "make_trainer", lambda own, task, *others: taken.append(task) or make(own, task, *others))
     module.classified(recipe, flags | {"steps": 2, "class_lr": 1e-30}, model)
     np.testing.assert_array_equal(taken[0].body.token.weight.data, before)
     np.testing.assert_array_equal(model.body.token.weight.data, before)

@@ -140,6 +140,10 @@ TABLE = {
         ("masks stay the same where they should change", '"dynamic": not settings.static', '"dynamic": settings.static'),
         ("a sentence that just fits is said to be cut", "len(ids) > settings.max_len - 2 for", "len(ids) >= settings.max_len - 2 for"),
     ],
+    "recipes/train.py": [
+        ("a recipe's groups are forgotten", "prepared.groups(model) if prepared.groups else []", "[]"),
+        ("a recipe's schedule is forgotten", '"schedule": prepared.schedule', '"schedule": None'),
+    ],
     "recipes/rates.py": [
         ("the inverse square root's peak is not the rate that was given",
          "peak * math.sqrt(settings.warmup))", "peak)"),

@@ -154,6 +154,7 @@ NEAREST = {
     "recipes/data_files.py": ["recipes/test_data_command.py"],
     "cli/reproduce.py": ["recipes/test_reproduce.py"],
     "recipes/bert_rows.py": ["recipes/test_bert_rows.py", "recipes/test_train_bert.py"],
+    "recipes/train.py": ["recipes/test_train_ulmfit.py"],
     "recipes/rates.py": ["cli/test_digests_and_codes.py", "recipes/test_rates.py"],
     "recipes/pair_texts.py": ["cli/test_digests_and_codes.py", "recipes/test_train_transformer.py"],
     "pipelines/fill.py": ["cli/test_fill.py"],

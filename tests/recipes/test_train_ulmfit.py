@@ -7,7 +7,8 @@ import pytest
 
 import tinytx as package
 from tinytx.models import AwdLSTM
-from tinytx.recipes.ulmfit import SETTINGS, groups_of, prepare, shuffled
+from tinytx.recipes.train import build, make_trainer
+from tinytx.recipes.ulmfit import RECIPE, SETTINGS, groups_of, prepare, shuffled
 from tinytx.tasks import TextClassesNextToken
 from tinytx.training.optimizers.groups import by_depth
 
@@ -85,6 +86,19 @@ def test_the_last_stage_thaws_from_the_head_down(files):
             assert [factors[path](step) for step in (0, 11)] == [1, 1]
             own = [factors[path](step) for step in range(12, 22)]
             assert own == [0.0] * min(10, 2 * depth) + [2.0**-depth] * max(0, 10 - 2 * depth)
+
+
+def test_a_run_takes_its_rates_and_groups_from_the_recipe(files):
+    """Catches a trainer that forgets one of them: the body would move before it is thawed, or by the rate of all steps."""
+    settings, prepared = prepared_of(files, general_steps=2, text_steps=0, thaw_every=5, steps=12)
+    task = build(RECIPE, prepared, settings, None)
+    trainer = make_trainer(RECIPE, task, settings, prepared, None)
+    assert [trainer.optimizer.lr(step) for step in range(12)] == [prepared.schedule(step) for step in range(12)]
+    for step in range(3):
+        before = {path: parameter.data.copy() for path, parameter in task.named_parameters()}
+        trainer.step(*prepared.batch(step))
+        moved = {path for path, parameter in task.named_parameters() if (parameter.data != before[path]).any()}
+    assert "texts.classifier.weight" in moved and not any(path.startswith("body.") for path in moved)
 
 
 def test_what_is_learned_can_be_asked(tinytx, files, tmp_path, no_pictures):
