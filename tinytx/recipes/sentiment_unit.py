@@ -3,7 +3,10 @@
 Radford, Jozefowicz and Sutskever 2017 (1704.01444) had a net of 4,096 units say the next byte of 82 million reviews. The
 reviews here are generated (`tinytx.data.polar_texts`), or a few thousand of your own, and the net says the next word. On few
 real reviews nothing of the kind appears: after 800 steps on 9,596 sentences about films the best of 256 units tells 53 % of
-others apart, and all units with the L1 penalty 51 %, which is chance.
+others apart, and all units with the L1 penalty 51 %, which is chance. Nor does it where ten sentences of one polarity follow
+each other, so that it pays to remember it, and units begin with long memories: after 2,000 steps the best of 64 units
+tells 50 % of single sentences apart, and 55 % of 106 documents of ten. There is little to gain: frequencies of words that
+are counted for each polarity say a held-out word by 0.015 nats better than those counted in all; the net's loss is 4.8.
 """
 
 from typing import NamedTuple
