@@ -87,6 +87,20 @@ def relative_scores(ops, make, ahead=0, scale=None):
     return OpCase(ops.relative_scores, ops.relative_scores_backward, arrays, batch=("q",), ahead=ahead, scale=scale)
 
 
+def segment_scores(ops, make, shared=False, scale=None):
+    """Three kinds of pairs, for each row or for all."""
+    b, h, t, s, width = make.sizes(5)
+    kinds = make.integers(0, 2, (1 if shared else b, t, s))
+
+    def forward(q, u):
+        return ops.segment_scores(q, u, kinds, scale=scale)
+
+    arrays = {"q": make.array(b, h, t, width), "u": make.array(h, 3, width)}
+    case = OpCase(forward, ops.segment_scores_backward, arrays, batch=("q",) if shared else ())
+    case.facts = {"kinds": kinds, "scale": scale}
+    return case
+
+
 def address(ops, make):
     """Two rows at least: the softmax of one is 1. Two numbers in a row at least: the cosine of one is 1 or -1."""
     b, h, n, width = make.sizes(4)
@@ -196,6 +210,8 @@ def cases(ops):
         "product_scores scaled": lambda make: product_scores(ops, make, scale=0.7),
         "relative_scores": lambda make: relative_scores(ops, make),
         "relative_scores both signs": lambda make: relative_scores(ops, make, ahead=2, scale=0.7),
+        "segment_scores": lambda make: segment_scores(ops, make),
+        "segment_scores shared": lambda make: segment_scores(ops, make, shared=True, scale=0.7),
         "address": lambda make: address(ops, make),
         "read_memory": lambda make: read_memory(ops, make),
         "write_memory": lambda make: write_memory(ops, make),

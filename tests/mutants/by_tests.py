@@ -59,6 +59,7 @@ NEAREST = {
     "data/huffman.py": ["data/test_huffman.py", "models/test_word2vec.py"],
     "tasks/nearby_words.py": ["models/test_word2vec.py", "models/test_every_model.py"],
     **dict.fromkeys(("ops/batch_norm.py", "layers/batch_norm.py"), ["layers/test_batch_norm.py", "layers/test_properties_of_layers.py"]),
+    "ops/segment_scores.py": ["ops/test_plain.py"],
     "ops/relative_scores.py": ["ops/test_plain.py", "layers/test_segment_memory.py"],
     **dict.fromkeys(("layers/attention/relative.py", "layers/attention/segment_memory.py"), ["layers/test_segment_memory.py"]),
     "ops/conv1d.py": ["ops/test_properties_of_ops.py", "ops/test_conv1d.py"],

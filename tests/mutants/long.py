@@ -11,6 +11,13 @@ GRADIENTS = {
          "dg.reshape(-1, r.shape[1]).T @ q[:, head].reshape(-1, q.shape[3])", "dg[0].T @ q[0, head]"),
         ("all heads have the first one's distances", "index", "relative_scores", "dq[:, head] = dg @ r[head]", "dq[:, head] = dg @ r[0]"),
     ],
+    "ops/segment_scores.py": [
+        ("a query gets the last key of a kind", "= for +=", "segment_scores", "kinds_of_row[t, s]] += dscores", "kinds_of_row[t, s]] = dscores"),
+        ("no scale", "factor", "segment_scores", "    dg *= c\n", ""),
+        ("du of the first row of the batch", "missing term", "segment_scores", "(dg.swapaxes(2, 3) @ q).sum(axis=0)", "(dg.swapaxes(2, 3) @ q)[0]"),
+        ("the first row's kinds for all", "index", "segment_scores",
+         "for b in range(dscores.shape[0]):\n        kinds_of_row = kinds[b if len(kinds) > 1 else 0]", "for b in range(dscores.shape[0]):\n        kinds_of_row = kinds[0]"),
+    ],
     "layers/attention/relative.py": [
         ("du from the scores of distances", "wrong operand", "Relative", "((self.content_bias, dq), (self", "((self.content_bias, by_distance), (self"),
         ("u and w get each other's", "wrong operand", "Relative", "((self.content_bias, dq), (self.position_bias, by_distance))", "((self.position_bias, dq), (self.content_bias, by_distance))"),
@@ -27,6 +34,9 @@ GRADIENTS = {
 }
 
 TABLE = {
+    "ops/segment_scores.py": [
+        ("the first row's kinds for all", "for b in range(scores.shape[0]):\n        kinds_of_row = kinds[b if len(kinds) > 1 else 0]", "for b in range(scores.shape[0]):\n        kinds_of_row = kinds[0]"),
+    ],
     "ops/relative_scores.py": [
         ("the memory is forgotten", "row, products, column = scores[b, h, t], g[b, t], n_keys - n_queries + t + ahead", "row, products, column = scores[b, h, t], g[b, t], t + ahead"),
         ("keys after the query have the numbers of another distance", "            row[n:] = 0\n", "            row[n:] = products[0]\n"),

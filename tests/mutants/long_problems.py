@@ -1,5 +1,7 @@
 """More problems for `by_gradcheck`: what reads long texts."""
 
+import numpy as np
+
 from mutants.problems import _draw, _rng, layer, pair
 from tinytx.core import Layer
 from tinytx.layers import DotProduct, MultiHeadAttention
@@ -25,7 +27,11 @@ def remembering(m):
     return layer(After(m.SegmentMemory(attention, 2), _draw(2, 4, 6)), 2, 3, 6)
 
 
+KINDS = np.random.default_rng(0).integers(0, 2, (2, 3, 5))
 PROBLEMS = {
+    "segment_scores": lambda m: pair(
+        lambda q, u: m.segment_scores(q, u, KINDS, scale=0.7), m.segment_scores_backward, _draw(2, 2, 3, 4), _draw(2, 2, 4)
+    ),
     "Relative": lambda m: layer(m.Relative(5, 2, 3, rng=_rng()), 2, 2, 3, 3, others=[_draw(2, 2, 4, 3, seed=n) for n in (1, 2)]),
     "SegmentMemory": remembering,
     "relative_scores": lambda m: pair(m.relative_scores, m.relative_scores_backward, _draw(2, 2, 3, 4), _draw(2, 5, 4)),

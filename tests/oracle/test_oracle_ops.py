@@ -186,6 +186,17 @@ def relative_scores(q, r, *, ahead, scale):
     return (c * q @ r.mT).gather(-1, row.clamp(min=0)).where(row >= 0, 0.0)
 
 
+def segment_scores(case):
+    """As XLNet has it: the products with all kinds, weighted by a one-hot array."""
+    def reference(q, u):
+        kinds, scale = torch.tensor(case.facts["kinds"]), case.facts["scale"]
+        picked = F.one_hot(kinds, u.shape[1]).to(q.dtype).expand(len(q), -1, -1, -1)
+        products = torch.einsum("bhtk,hnk->bhtn", q, u) * (q.shape[-1] ** -0.5 if scale is None else scale)
+        return torch.einsum("bhtn,btsn->bhts", products, picked)
+
+    return reference
+
+
 def conv1d(x, weight, bias=None, *, left, right, step, distance):
     x = F.pad(x.mT, (left, right))
     return F.conv1d(x, weight.permute(2, 1, 0), bias, stride=step, dilation=distance).mT
@@ -246,6 +257,7 @@ ORACLES = GEOMETRIC | LOSSES | {
     "gru": recurrent(torch.nn.GRU),
     "lstm": recurrent(torch.nn.LSTM),
     "product_scores": lambda case: lambda q, k, scale: q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale),
+    "segment_scores": segment_scores,
     "relative_scores": lambda case: relative_scores,
     "additive_scores": lambda case: additive_scores,
     "original_gru": stepwise(original_gru),

@@ -73,6 +73,7 @@ CALLS = {
     ),
     "product_scores": dict(q=Q, k=Q, scale=0.5),
     "relative_scores": dict(q=Q, r=Q[0], ahead=1, scale=0.5),
+    "segment_scores": dict(q=Q, u=Q[0], kinds=[[[0, 1], [1, 0]]], scale=0.5),
     "additive_scores": dict(q=Q, k=Q, weight=X),
     "address": dict(
         k=np.ones((2, 1, 3)), strength=X[:, :1], gate=X[:, :1], shift=X[:, None], sharpness=X[:, :1], before=np.ones((2, 1, 2)), memory=Q[0]
@@ -139,7 +140,7 @@ WHOLE = {"a fraction": 1.5, "NaN": np.nan, "a float": 1.0} | NUMBERS
 MASKS = {"numbers": np.ones((2, 3)), "a text": "x", "rows of different lengths": [[True], [True, False]]}
 
 FLOAT_NAMES = ("x", "a", "b", "weight", "bias", "table", "q", "k", "v", "h", "c", "weight_x", "weight_h", "bias_x", "bias_h", "ys", "lses", "logits", "y", "p", "images", "weights")
-FLOAT_NAMES += ("r", "mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma", "distribution")
+FLOAT_NAMES += ("r", "u", "mean", "variance", "strength", "gate", "shift", "sharpness", "before", "memory", "w", "erase", "add", "layers", "scores", "gamma", "distribution")
 KINDS = dict.fromkeys((*FLOAT_NAMES, "reference", "origin", "raw", "dropped"), FLOATS)
 KINDS |= dict.fromkeys(("ids", "rows", "targets", "slots", "experts", "labels"), IDS)
 KINDS |= dict.fromkeys(("eps", "factor", "scale", "dropout", "label_smoothing", "perplexity", "exaggeration", "alpha", "beta"), NUMBERS)
@@ -232,6 +233,9 @@ RANGES = [
     ("binary_cross_entropy", "ignore_index", (2**63,)),
     ("binary_cross_entropy", "count", (-1,)),
     ("binary_cross_entropy", "targets", ([[0, 2, 0]] * 2, [[0, -2, 0]] * 2, [0, 1, 1], 0)),
+    ("segment_scores", "scale", (0, -1, np.nan, np.inf)),
+    ("segment_scores", "u", (np.ones((2, 2, 2)), np.ones((1, 2, 3)))),
+    ("segment_scores", "kinds", ([[[0, 2], [1, 0]]], [[[0, -1], [1, 0]]], [[0, 1], [1, 0]], [[[0, 1]]], np.zeros((3, 2, 2), int))),
     ("relative_scores", "scale", (0, -1, np.nan, np.inf)),
     ("relative_scores", "ahead", (-1, 3, 2**63)),
     ("relative_scores", "r", (np.ones((2, 2, 2)), np.ones((1, 2, 3)))),

@@ -59,6 +59,7 @@ from tinytx.ops.rotate import rotary_frequencies, rotate, rotate_backward
 from tinytx.ops.route import balance, balance_backward, by_expert, route, route_backward
 from tinytx.ops.scalar_mix import scalar_mix, scalar_mix_backward
 from tinytx.ops.scale import scale, scale_backward
+from tinytx.ops.segment_scores import segment_scores, segment_scores_backward
 from tinytx.ops.select_rows import select_rows, select_rows_backward
 from tinytx.ops.silu import silu, silu_backward
 from tinytx.ops.soft_cross_entropy import soft_cross_entropy, soft_cross_entropy_backward
@@ -174,6 +175,8 @@ __all__ = [
     "scalar_mix_backward",
     "scale",
     "scale_backward",
+    "segment_scores",
+    "segment_scores_backward",
     "select_rows",
     "select_rows_backward",
     "silu",

@@ -84,6 +84,8 @@ from tinytx.ops.plain_recurrent import (  # noqa: F401
     relative_scores_backward,
     rnn,
     rnn_backward,
+    segment_scores,
+    segment_scores_backward,
 )
 from tinytx.ops.plain_route import balance, balance_backward, route, route_backward  # noqa: F401
 from tinytx.ops.plain_rows import (  # noqa: F401

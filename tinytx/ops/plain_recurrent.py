@@ -230,6 +230,20 @@ def relative_scores_backward(dy, saved):
     return c * np.einsum("bhts,htsk->bhtk", dy, vectors), dr  # (5)
 
 
+def segment_scores(q, u, kinds, *, scale=None):
+    """Return c q_t . u_n of each query (B, H, T, K) and the kind n of each pair (1 or B, T, S); u is (H, N, K)."""
+    c = q.dtype.type(q.shape[-1] ** -0.5 if scale is None else scale)
+    picked = np.eye(u.shape[1], dtype=q.dtype)[np.broadcast_to(kinds, (len(q), *np.shape(kinds)[1:]))]  # (B, T, S, N)
+    return c * np.einsum("bhtk,btsn,hnk->bhts", q, picked, u), (q, u, picked, c)  # (1)
+
+
+def segment_scores_backward(dy, saved):
+    """Return (dq, du)."""
+    q, u, picked, c = saved
+    dg = np.einsum("bhts,btsn->bhtn", dy, picked)  # (4)
+    return c * np.einsum("bhtn,hnk->bhtk", dg, u), c * np.einsum("bhtn,bhtk->hnk", dg, q)  # (5)
+
+
 def additive_scores(q, k, weight):
     """Return the score of each query (B, H, T, A) with each key (B, G, S, A); weight is (H, A)."""
     keys = k.repeat(q.shape[1] // k.shape[1], axis=1)
