@@ -20,7 +20,23 @@ import numpy as np
 
 from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.dropout import dropout as hashed_dropout
-from tinytx.ops.gelu import A, C
+from tinytx.ops.plain_elementwise import (  # noqa: F401
+    erf,
+    gate,
+    gate_backward,
+    gelu,
+    gelu_backward,
+    gelu_tanh,
+    gelu_tanh_backward,
+    relu,
+    relu_backward,
+    scale,
+    scale_backward,
+    silu,
+    silu_backward,
+    tanh,
+    tanh_backward,
+)
 from tinytx.ops.plain_geometric import (  # noqa: F401
     displacement,
     displacement_backward,
@@ -148,102 +164,6 @@ def embedding_backward(dy, saved):
     dweight = np.zeros(shape, dy.dtype)
     np.add.at(dweight, ids, dy)  # (2): an assignment would count an id that occurs twice once
     return dweight
-
-
-# ---------------------------------------------------------------------------------------- elementwise
-
-
-def scale(x, factor):
-    """Return c x."""
-    return x * x.dtype.type(factor), factor  # (1)
-
-
-def scale_backward(dy, saved):
-    """Return dx."""
-    return dy * dy.dtype.type(saved)  # (2)
-
-
-def relu(x):
-    """Return max(x, 0)."""
-    return np.maximum(x, 0), x  # (1)
-
-
-def relu_backward(dy, saved):
-    """Return dx."""
-    return dy * (saved > 0)  # (2)
-
-
-def tanh(x):
-    """Return tanh x."""
-    y = np.tanh(x)  # (1)
-    return y, y
-
-
-def tanh_backward(dy, saved):
-    """Return dx."""
-    return dy * (1 - saved) * (1 + saved)  # (2)
-
-
-def erf(x):
-    """Return the error function, of which NumPy has none: Abramowitz and Stegun 1964, 7.1.26, right to 1.5e-7."""
-    t = 1 / (1 + x.dtype.type(0.3275911) * np.abs(x))
-    p = x.dtype.type(1.061405429)
-    for coefficient in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
-        p = p * t + x.dtype.type(coefficient)
-    return np.sign(x) * (1 - p * t * np.exp(-x * x))
-
-
-def gelu(x):
-    """Return x P(x)."""
-    below = (1 + erf(x * x.dtype.type(math.sqrt(0.5)))) / 2
-    return x * below, (x, below)  # (1)
-
-
-def gelu_backward(dy, saved):
-    """Return dx."""
-    x, below = saved
-    return dy * (below + x * np.exp(-x * x / 2) * x.dtype.type(1 / math.sqrt(2 * math.pi)))  # (2)
-
-
-def gelu_tanh(x):
-    """Return x (1 + tanh u) / 2."""
-    t = np.tanh(x.dtype.type(C) * (x + x.dtype.type(A) * x * x * x))
-    return x * (1 + t) / 2, (x, t)
-
-
-def gelu_tanh_backward(dy, saved):
-    """Return dx."""
-    x, t = saved
-    du = x.dtype.type(C) * (1 + x.dtype.type(3 * A) * x * x)  # ∂u/∂x
-    return dy * (1 + t + x * (1 - t * t) * du) / 2  # (4), with 2 s = 1 + tanh u
-
-
-def silu(x):
-    """Return x s."""
-    s = 1 / (1 + np.exp(-x))
-    return x * s, (x, s)  # (1)
-
-
-def silu_backward(dy, saved):
-    """Return dx."""
-    x, s = saved
-    return dy * (s + x * s * (1 - s))  # (2)
-
-
-def gate(a, b, activation="gelu_tanh"):
-    """Return f(a) b."""
-    fa, saved = _ACTIVATIONS[activation][0](a)
-    return fa * b, (fa, b, saved, activation)  # (1)
-
-
-def gate_backward(dy, saved):
-    """Return (da, db)."""
-    fa, b, saved, activation = saved
-    return _ACTIVATIONS[activation][1](dy * b, saved), dy * fa  # (2), (3)
-
-
-_ACTIVATIONS = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backward)}
-_ACTIVATIONS |= {"relu": (relu, relu_backward), "silu": (silu, silu_backward)}
 
 
 # ---------------------------------------------------------------------------------------- rows
