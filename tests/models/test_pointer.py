@@ -5,9 +5,11 @@ import re
 import numpy as np
 import pytest
 
+from tinytx import ops
 from tinytx.core import Tape
 from tinytx.models import PointerConfig, PointerNetwork
 from tinytx.models.pointer import not_before
+from tinytx.ops import plain
 from tinytx.tasks import Pointers
 from tinytx.testing import gradcheck
 from tinytx.viz import attention_maps
@@ -59,6 +61,25 @@ def test_scores_that_are_left_out_have_no_gradient():
         body(elements_of(), ORDER, tape := Tape())
         found.append(body.backward(np.where(not_before(ORDER, 5), 1.0, outside), tape)[0])
     np.testing.assert_array_equal(*found)
+
+
+def test_a_mask_of_the_layer_by_itself():
+    """It may be smaller than the scores, which it broadcasts to; catches one that is ignored, or of another shape."""
+    layer, rng = body_of().pointer, np.random.default_rng(3)
+    x, memory, mask = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 5, 4)), np.array([[[1, 0, 1, 1, 0]], [[0, 1, 1, 1, 1]]]) == 1
+    scores, unmasked = layer(x, memory, tape := Tape(), mask=mask), layer(x, memory)
+    np.testing.assert_array_equal(scores, np.where(mask, unmasked, -np.inf))
+    given = layer.backward(np.ones((2, 3, 5)), tape)
+    layer(x, memory, tape := Tape())
+    for own, expected in zip(given, layer.backward(1.0 * np.broadcast_to(mask, (2, 3, 5)), tape), strict=True):
+        np.testing.assert_array_equal(own, expected)
+    q, k, dy = x[:, None], memory[:, None], np.ones((2, 1, 3, 5))
+    (y, saved), (same, saved_plain) = (op.additive_scores(q, k, layer.weight.data, mask=mask[:, None]) for op in (ops, plain))
+    np.testing.assert_allclose(y, same, rtol=0, atol=1e-14)
+    for own, expected in zip(ops.additive_scores_backward(dy, saved), plain.additive_scores_backward(dy, saved_plain), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=0, atol=1e-13)
+    with pytest.raises(ValueError, match="additive_scores: mask has shape"):
+        layer(x, memory, mask=mask[:, :, :4])
 
 
 def test_the_gradient_of_the_loss():

@@ -106,7 +106,7 @@ NEAREST = {
     "recipes/word2vec.py": ["recipes/test_train_word2vec.py"],
     "recipes/texts.py": ["recipes/test_train_nplm.py", "recipes/test_train_gpt.py"],
     "recipes/reviews.py": ["recipes/test_train_reviews.py"],
-    "layers/attention/pointer.py": ["models/test_pointer.py"],
+    **dict.fromkeys(("layers/attention/pointer.py", "ops/additive_scores.py"), ["models/test_pointer.py"]),
     "models/pointer.py": ["models/test_pointer.py"],
     "tasks/pointers.py": ["models/test_pointer.py"],
     **dict.fromkeys(("layers/memory.py", "tasks/bits.py"), ["models/test_ntm.py", "layers/test_layer_recurrent.py"]),

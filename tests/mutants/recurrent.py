@@ -243,10 +243,13 @@ TABLE = {
     ],
     "layers/attention/pointer.py": [
         ("the weights are those without the mask", "ops.softmax(self.forward(x, memory), mask)", "ops.softmax(self.forward(x, memory))"),
+        ("what cannot be meant has a score", "self.weight.data, mask=mask)", "self.weight.data)"),
+    ],
+    "ops/additive_scores.py": [
+        ("what cannot be meant has a gradient", "np.where(mask, dy, q.dtype.type(0))", "dy"),
     ],
     "models/pointer.py": [
         ("what was pointed at may be meant again", "now.cumsum(axis=1) - now == 0", "now.cumsum(axis=1) >= 0"),
-        ("what cannot be meant has a gradient", "np.where(tape.pop(self), dscores, dscores.dtype.type(0))", "dscores + 0 * tape.pop(self)"),
         ("the right answer cannot be meant", "now.cumsum(axis=1) - now == 0", "now.cumsum(axis=1) == 0"),
         ("the decoder reads the first row's elements", "s * np.arange(b)[:, None]", "0 * np.arange(b)[:, None]"),
         ("by itself it does not leave out what it pointed at", "left[np.arange(b), 0, order[:, t]] = False", "pass"),

@@ -68,11 +68,8 @@ class PointerNetwork(Layer):
         read, saved = ops.select_rows(x, (order[:, :-1] + s * np.arange(b)[:, None]).ravel())
         if tape is not None:
             tape.push(self, saved)
-        y, left = self.decoder(self.start(read.reshape(b, t - 1, d), tape), *state, tape), not_before(order, s)
-        scores = np.where(left, self.pointer(y, memory, tape, mask=left), x.dtype.type(-np.inf))
-        if tape is not None:
-            tape.push(self, left)
-        return scores
+        y = self.decoder(self.start(read.reshape(b, t - 1, d), tape), *state, tape)
+        return self.pointer(y, memory, tape, mask=not_before(order, s))
 
     def backward(self, dscores, tape):
         """Return (delements, None): positions have no gradient. Nor have scores of -inf.
@@ -80,7 +77,6 @@ class PointerNetwork(Layer):
         An element has three uses: the encoder reads it, the decoder reads it, and the encoder's output at its position is
         what the pointer compares.
         """
-        dscores = np.where(tape.pop(self), dscores, dscores.dtype.type(0))
         dy, dmemory = self.pointer.backward(dscores, tape)
         dread, *dstate = self.decoder.backward(dy, tape)
         dread = self.start.backward(dread, tape)
@@ -96,7 +92,7 @@ class PointerNetwork(Layer):
         read = self.start(x[:, :0])
         for t in range(s):
             y, *state = self.decoder(read, *state, final=True)
-            order[:, t] = np.where(left, self.pointer(y, memory), -np.inf)[:, 0].argmax(axis=1)
+            order[:, t] = self.pointer(y, memory, mask=left)[:, 0].argmax(axis=1)
             left[np.arange(b), 0, order[:, t]] = False
             read = x[np.arange(b), order[:, t], None]
         return order

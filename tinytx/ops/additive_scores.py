@@ -42,7 +42,7 @@ The same in plain NumPy: ``additive_scores`` in ``plain.py``.
 import numpy as np
 
 from tinytx.kernel import exp, kernel
-from tinytx.shapes import check_axes, check_float, check_gradient, check_shape, contiguous
+from tinytx.shapes import check_axes, check_float, check_gradient, check_mask, check_shape, contiguous
 
 
 @kernel
@@ -83,7 +83,7 @@ def _backward(dq, dk, dweight, u, dscores, q, k, weight):
                             dkey[a] += u[a]
 
 
-def additive_scores(q, k, weight):
+def additive_scores(q, k, weight, *, mask=None):
     """Return the score of each query with each key.
 
     Parameters
@@ -93,12 +93,15 @@ def additive_scores(q, k, weight):
         G divides H.
     weight : array (H, A), the dtype of q
         w of each head.
+    mask : boolean array that broadcasts to (B, H, T, S), optional
+        False where a key cannot be meant: its score is -inf, so that its share of a softmax is 0. It has no gradient,
+        whatever ``dy`` says of it.
 
     Returns
     -------
     scores : array (B, H, T, S)
     saved : tuple of arrays
-        q, k and weight.
+        q, k, weight, and the mask or None.
 
     Raises
     ------
@@ -120,15 +123,19 @@ def additive_scores(q, k, weight):
         raise ValueError(f"additive_scores: k {k.shape} has {g} heads, which do not divide the {h} of q {q.shape}")
     q, k, weight = (contiguous(array) for array in (q, k, weight))
     scores = np.empty((b, h, t, s), q.dtype)
+    mask = None if mask is None else check_mask("additive_scores", mask, scores.shape)
     _forward(scores, q, k, weight)
-    return scores, (q, k, weight)
+    if mask is not None:
+        np.copyto(scores, -np.inf, where=~mask)
+    return scores, (q, k, weight, mask)
 
 
 def additive_scores_backward(dy, saved):
     """Return (dq, dk, dweight)."""
-    q, k, weight = saved
+    q, k, weight, mask = saved
     shape = (*q.shape[:3], k.shape[2])
     check_gradient("additive_scores_backward", dy, shape, q.dtype, "q and k of shapes", q.shape, "and", k.shape)
     dq, dk, dweight = np.zeros_like(q), np.zeros_like(k), np.zeros((len(q), *weight.shape), q.dtype)
+    dy = dy if mask is None else np.where(mask, dy, q.dtype.type(0))
     _backward(dq, dk, dweight, np.empty(q.shape[3], q.dtype), contiguous(dy), q, k, weight)
     return dq, dk, dweight.sum(axis=0)

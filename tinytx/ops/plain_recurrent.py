@@ -244,16 +244,18 @@ def segment_scores_backward(dy, saved):
     return c * np.einsum("bhtn,hnk->bhtk", dg, u), c * np.einsum("bhtn,bhtk->hnk", dg, q)  # (5)
 
 
-def additive_scores(q, k, weight):
-    """Return the score of each query (B, H, T, A) with each key (B, G, S, A); weight is (H, A)."""
+def additive_scores(q, k, weight, *, mask=None):
+    """Return the score of each query (B, H, T, A) with each key (B, G, S, A), -inf where the mask is False; weight is (H, A)."""
     keys = k.repeat(q.shape[1] // k.shape[1], axis=1)
     u = np.tanh(q[:, :, :, None] + keys[:, :, None])  # (1)
-    return np.sum(weight[:, None, None] * u, axis=-1), (u, weight, k.shape)  # (2)
+    mask = True if mask is None else mask
+    return np.where(mask, np.sum(weight[:, None, None] * u, axis=-1), -np.inf), (u, weight, k.shape, mask)  # (2)
 
 
 def additive_scores_backward(dy, saved):
     """Return (dq, dk, dweight)."""
-    u, weight, shape = saved
+    u, weight, shape, mask = saved
+    dy = np.where(mask, dy, 0)
     g = dy[..., None] * weight[:, None, None] * (1 - u) * (1 + u)  # (3)
     dk = g.sum(axis=2).reshape(*shape[:2], -1, *shape[2:]).sum(axis=2)  # (4), over the heads of a group
     return g.sum(axis=3), dk, np.sum(dy[..., None] * u, axis=(0, 2, 3))  # (4)

@@ -45,17 +45,17 @@ class Pointer(Layer):
         memory : array (B, S, D)
         tape : Tape, optional
         mask : boolean array (B, T, S), optional
-            False where a position cannot be meant. `attention_weights` leaves it out; the scores do not depend on it, and
-            whoever takes their softmax leaves it out too.
+            False where a position cannot be meant: its score is -inf, so that its share of a softmax is 0.
         """
         q, k = self.query(x, tape), self.key(memory, tape)
-        scores, saved = ops.additive_scores(q[:, None], k[:, None], self.weight.data)
+        mask = None if mask is None else mask[:, None]
+        scores, saved = ops.additive_scores(q[:, None], k[:, None], self.weight.data, mask=mask)
         if tape is not None:
             tape.push(self, saved)
         return scores[:, 0]
 
     def backward(self, dscores, tape):
-        """Return (dx, dmemory)."""
+        """Return (dx, dmemory); a score of -inf has no gradient, whatever ``dscores`` says of it."""
         dq, dk, dweight = ops.additive_scores_backward(dscores[:, None], tape.pop(self))
         self.weight.add_grad(dweight, fresh=True)
         dmemory = self.key.backward(dk[:, 0], tape)
