@@ -51,7 +51,7 @@ OPTIMIZERS = {
 SETTINGS = [(1.0, 2e-3), (1.0, 8e-3), (1.0, 32e-3), (0.02, 8e-3)]  # spread of the embedding's start, learning rate
 COLORS = dict(zip(OPTIMIZERS, (style.SERIES[i] for i in (9, 1, 7, 3, 2))))
 TITLE = "Every optimiser learns the embeddings; a large start hides it where steps are short and decay is decoupled"
-QUICK = "--steps 40 --seeds 1 --out quick-optimizers.png"
+QUICK = "--steps 20 --seeds 1 --out quick-optimizers.png"
 
 
 def neighbours(ids, size, frequent=200):

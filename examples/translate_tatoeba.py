@@ -32,7 +32,7 @@ PARTS, HELD_OUT = 4000, 1000  # the shared vocabulary; pairs to validate, and as
 MAX_TOKENS, WARMUP, FACTOR = 1000, 400, 0.5  # ids on a side of a batch; steps to the largest learning rate, 1.6e-3
 EVERY, AVERAGED, SHOWN = 250, 5, "These windows aren't clean."  # steps between checkpoints; how many are averaged
 N_TOKENS, CHUNK = 60, 50  # of a translation at most; sentences decoded at a time
-MADE, QUICK = 800, "--steps 20 --out runs/quick-tatoeba"  # dates, which stand in for a file of pairs
+MADE, QUICK = 800, "--steps 5 --out runs/quick-tatoeba"  # dates, which stand in for a file of pairs
 
 
 def read(path):
