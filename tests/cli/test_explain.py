@@ -10,7 +10,7 @@ import pytest
 from tinytx.data import CharTokenizer
 from tinytx.decoding import greedy
 from tinytx.files import load_arrays, save_arrays
-from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.models import GPT, GPTConfig, Llama, LlamaConfig, Transformer, TransformerConfig
 from tinytx.pipelines import Translator, Writer, explain, load_run
 from tinytx.pipelines.pages.layout import WIDTH, grid, weights_grid, words
 from tinytx.pipelines.pages.states import looks
@@ -206,6 +206,18 @@ def test_where_the_last_of_several_layers_looks():
     first, *_, drawn = looks(model, inputs, ["a", "b"], ["x", "y", "z"], "cross_attention")
     assert first.startswith("the last of 2 layers, decoder.blocks.1.cross_attention.f: weights (B, H, T, S) = (1, 2, 2, 3)")
     assert drawn == weights_grid(weights, ["a", "b"], ["x", "y", "z"])
+
+
+def test_a_window_is_drawn():
+    """Catches a page that says that each position sees all before it, where only the last two are seen."""
+    rng, tokenizer = np.random.default_rng(0), CharTokenizer("abcd")
+    for window in (2, None):
+        body = Llama(LlamaConfig(4, max_len=8, d_model=8, n_heads=2, n_layers=2, window=window), rng=rng)
+        page = explain(Writer(NextToken(body, rng=rng), tokenizer), "abcda", tokens=1).page
+        narrow = page.partition("Less is seen in blocks.0.attention.f, blocks.1.attention.f, which")[2]
+        marks = [line.split()[1:] for line in narrow.splitlines() if re.fullmatch(r" +\S  [x.]( [x.]){3}", line)]
+        expected = np.tri(4, dtype=bool) & ~np.tri(4, k=-2, dtype=bool)
+        assert (np.array(marks) == "x").tolist() == expected.tolist() if window else marks == [] and "Less is" not in page
 
 
 def test_a_model_that_also_tells_classes():

@@ -56,6 +56,7 @@ TABLE = {
         ("the least likely words", "np.argsort(-row", "np.argsort(row"),
     ],
     "pipelines/pages/texts.py": [
+        ("a window is not drawn", "(causal_mask(len(seen)) & ~seen).any()", "False"),
         ("classes stand for words", "if isinstance(model, NextToken) else model", "if False else model"),
     ],
     "pipelines/pages/pointing.py": [

@@ -20,6 +20,7 @@ from tinytx.pipelines.pages.layout import grid, heading, paragraph, words
 from tinytx.pipelines.pages.states import has, states
 from tinytx.pipelines.texts import encode_known, known_form, unknown_note
 from tinytx.tasks import NextToken
+from tinytx.viz import attention_maps
 from tinytx.wording import counted
 
 GENERATED = 10  # tokens, if not asked otherwise
@@ -67,6 +68,9 @@ def _writer_page(model, tokenizer, text, ids, n_tokens):
             "No position sees the token that it is to say, so all are trained in one pass. All texts of a batch are "
             "equally long: there is no padding, and no mask for it."
         )
+        for seen, paths in _narrower(model, inputs):
+            yield f"\nLess is seen in {', '.join(paths)}, which has a pattern of its own; weights above 0 are at\n"
+            yield grid(seen, names[:-1], names[:-1])
     if has(model, "carried"):
         yield heading(f"{next(numbers)}. What is carried along")
         yield from states(model, (inputs,), (names[:-1],))
@@ -85,3 +89,13 @@ def _writer_page(model, tokenizer, text, ids, n_tokens):
         "feeds the whole text, each later one a single token: what the layers need of those before, keys and values or a "
         "recurrent state, is kept."
     )
+
+
+def _narrower(model, inputs):
+    """Return (booleans (T, T), paths of layers) where layers give some earlier positions no weight, as those with a window."""
+    groups = {}
+    for path, weights in attention_maps(model, inputs).items():
+        seen = weights[0].max(axis=0) > 0
+        if (causal_mask(len(seen)) & ~seen).any():
+            groups.setdefault(seen.tobytes(), (seen, []))[1].append(path)
+    return list(groups.values())
