@@ -1,7 +1,8 @@
 """pairs: an encoder-decoder learns to translate pairs of texts from a file of the user's own.
 
-On Tatoeba, English to French, the perplexity on validation is 5.4 after 4,000 steps, and BLEU 25.7 on the first 1,000 held-out
-pairs. The file is sorted by length, so these are short: on 1,000 pairs that lie evenly among all 3,802 it is 24.8. One seed.
+On Tatoeba, English to French, the perplexity on validation is 4.1 after 4,000 steps, and BLEU 31.9 on the first 1,000 held-out
+pairs. The file is sorted by length, so these are short: on 1,000 pairs that lie evenly among all 3,802 it is 33.5. With twice the
+learning rate the perplexity is 5.4, and BLEU 25.7 and 24.8. One seed.
 """
 
 from dataclasses import replace
@@ -11,7 +12,7 @@ from tinytx.settings import extended
 
 SETTINGS = extended(
     transformer.SETTINGS, tokenizer="subword", shared_vocabulary=True, max_tokens=1000, d_model=256,
-    n_decoder_layers=2, d_ff=512, dropout=0.1, label_smoothing=0.1, lr=2e-3, warmup=200, report_pairs=1000, steps=4000,
+    n_decoder_layers=2, d_ff=512, dropout=0.1, label_smoothing=0.1, lr=1e-3, warmup=200, report_pairs=1000, steps=4000,
 )  # fmt: skip
 TATOEBA = DataFile(
     name="tatoeba.eng-fra.tsv",
@@ -37,7 +38,7 @@ RECIPE = replace(
     settings=SETTINGS,
     prepare=prepare,
     data={"pairs": TATOEBA},
-    expect=Expect(bleu=(25.7, 2), step=4000, minutes=6.5, settings={"pairs": TATOEBA}),
+    expect=Expect(bleu=(31.9, 2), step=4000, minutes=6.5, settings={"pairs": TATOEBA}),
     about="Train the Transformer of 'Attention is all you need' to translate pairs of texts of your own.",
     example="--pairs fra-eng.tsv --tokenizer word --d-model 128 --out runs/french",
 )
