@@ -4,7 +4,18 @@ import numpy as np
 from cases import LayerCase
 
 from tinytx.core import Tape
-from tinytx.layers import Compress, Compressed, DotProduct, MultiHeadAttention, Relative, Rotary, SegmentMemory, Sparse
+from tinytx.layers import (
+    Compress,
+    Compressed,
+    DotProduct,
+    MultiHeadAttention,
+    Relative,
+    RelativeSegments,
+    Rotary,
+    SegmentMemory,
+    Sparse,
+    TwoStreams,
+)
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Band
 
 
@@ -55,6 +66,31 @@ def relative(make, pattern=CAUSAL, seed=None, **options):
         return Relative(d, 2 * g, k, pattern=pattern, rng=np.random.default_rng(0), dtype=dtype, **options)
 
     return LayerCase(make, build, inputs, tape=lambda: Tape(seed=seed))
+
+
+def relative_segments(make, streams=1):
+    """Pairs of three kinds; with two streams twice the queries at as many places."""
+    b, g, t, more, k, d = make.sizes(6)
+    s = t + more - 1
+    inputs = {"q": make.array(b, 2 * g, streams * t, k), "k": make.array(b, g, s, k), "v": make.array(b, g, s, k + 1)}
+
+    def build(dtype):
+        return RelativeSegments(d, 2 * g, k, n_kinds=3, pattern=FULL, rng=np.random.default_rng(0), dtype=dtype)
+
+    return LayerCase(make, build, inputs, kinds=make.integers(0, 2, (b, streams * t, s)), streams=streams)
+
+
+def two_streams(make, streams=2):
+    b, t, h, k = make.sizes(4)
+    d = h * k
+
+    def build(dtype):
+        draw = {"rng": np.random.default_rng(0), "dtype": dtype}
+        core = RelativeSegments(d, h, k, pattern=FULL, **draw)
+        return TwoStreams(MultiHeadAttention(d, h, core=core, bias=False, **draw), 3)
+
+    call = {"mask": make.mask(b, 1, streams * t, t), "segments": make.integers(0, 2, (b, t))}
+    return LayerCase(make, build, {"x": make.array(b, streams * t, d)}, streams=streams, **call)
 
 
 def segment_memory(make):
@@ -119,7 +155,11 @@ ATTENTION_LAYERS = {
     "Relative": relative,
     "Relative both sides": lambda make: relative(make, FULL),
     "Relative window, dropout": lambda make: relative(make, Band(2, 1), seed=5, dropout=0.3),
+    "RelativeSegments": relative_segments,
+    "RelativeSegments two streams": lambda make: relative_segments(make, 2),
     "SegmentMemory": segment_memory,
+    "TwoStreams": two_streams,
+    "TwoStreams content alone": lambda make: two_streams(make, 1),
     "Sparse strided": lambda make: sparse(make, "strided"),
     "Sparse fixed": lambda make: sparse(make, "fixed", n_ends=2),
     "Sparse dropout": lambda make: sparse(make, "fixed", dropout=0.3),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import bert_cases
 import numpy as np
 import transformer_cases
+import xlnet_cases
 from cases import Seeded
 
 from tinytx.core import Layer
@@ -288,7 +289,7 @@ def unilm(dtype, dropout=0.2, **options):
 
 PLAIN = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}
 V1_1 = {"gated": True, "tied_head": False, "activation": "gelu_tanh"}
-MODEL_CASES = {
+MODEL_CASES = xlnet_cases.make_cases(case) | {
     "albert": albert,
     "linformer": linformer,
     "linformer of two matrices for each head": lambda dtype: linformer(dtype, sharing="none"),

@@ -14,7 +14,7 @@ from tinytx.core import Layer
 from tinytx.ops import plain
 
 NO_GRADIENT = {"affinities", "alibi", "attention_weights", "by_expert", "count_targets", "rotary_frequencies", "sinusoidal_grid", "sinusoidal_positions"}  # tests of their own
-NO_LAYERS = {"causal_mask", "padding_mask"}  # tests of their own
+NO_LAYERS = {"causal_mask", "padding_mask", "permutation_masks"}  # tests of their own
 CONSTANT = {"Alibi"}  # a layer without anything to differentiate by: tests of its own, and a case beside attention
 
 PAIRS = sorted(name for name in ops.__all__ if f"{name}_backward" in ops.__all__)

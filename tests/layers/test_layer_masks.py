@@ -5,7 +5,7 @@ import pytest
 from cases import Seeded
 
 from tinytx.core import Tape
-from tinytx.layers import DotProduct, MultiHeadAttention, causal_mask, padding_mask
+from tinytx.layers import DotProduct, MultiHeadAttention, causal_mask, padding_mask, permutation_masks
 from tinytx.ops.attention_patterns import CAUSAL
 
 
@@ -60,3 +60,13 @@ def test_a_query_that_may_look_nowhere_gets_zero():
     with np.errstate(invalid="ignore"):
         dx, _ = layer.backward(np.ones_like(y), tape)
     assert not dx[1].any() and np.isfinite(dx).all()
+
+
+@pytest.mark.parametrize("n_context", [0, 1, 3, 5])
+def test_permutation_masks_are_the_ranks(n_context):
+    """By definition, pair by pair; another order in each row."""
+    order = np.array([[3, 0, 4, 2, 1], [0, 1, 2, 3, 4]])
+    content, query = permutation_masks(order, n_context)
+    for b, t, s in np.ndindex(2, 5, 5):
+        rank_t, rank_s = (max(order[b].tolist().index(place), n_context - 1) for place in (t, s))
+        assert content[b, 0, t, s] == (rank_s <= rank_t) and query[b, 0, t, s] == (rank_s < rank_t)

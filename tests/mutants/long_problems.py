@@ -4,22 +4,40 @@ import numpy as np
 
 from mutants.problems import _draw, _rng, layer, pair
 from tinytx.core import Layer
-from tinytx.layers import DotProduct, MultiHeadAttention
-from tinytx.ops.attention_patterns import CAUSAL
+from tinytx.layers import DotProduct, MultiHeadAttention, Relative
+from tinytx.ops.attention_patterns import CAUSAL, FULL
 from tinytx.state import Slot, State
 
 
 class After(Layer):
     """A layer that reads x behind a memory."""
 
-    def __init__(self, layer, memory):
-        self.layer, self.memory = layer, memory
+    def __init__(self, layer, memory, **settings):
+        self.layer, self.memory, self.settings = layer, memory, settings
 
     def forward(self, x, tape=None):
-        return self.layer(x, tape, state=State([Slot((self.memory,))]))
+        return self.layer(x, tape, state=State([Slot((self.memory,))]), **self.settings)
 
     def backward(self, dy, tape):
         return self.layer.backward(dy, tape)
+
+
+class Of(Layer):
+    """A layer with settings."""
+
+    def __init__(self, layer, **settings):
+        self.layer, self.settings = layer, settings
+
+    def forward(self, *inputs, tape=None):
+        return self.layer(*inputs, tape, **self.settings)
+
+    def backward(self, dy, tape):
+        return self.layer.backward(dy, tape)
+
+
+def two_streams(m):
+    attention = MultiHeadAttention(6, 2, d_key=4, core=Relative(6, 2, 4, pattern=FULL, rng=_rng()), bias=False, rng=_rng())
+    return layer(After(m.TwoStreams(attention, 2), _draw(2, 4, 6), streams=2), 2, 6, 6)
 
 
 def remembering(m):
@@ -33,6 +51,11 @@ PROBLEMS = {
         lambda q, u: m.segment_scores(q, u, KINDS, scale=0.7), m.segment_scores_backward, _draw(2, 2, 3, 4), _draw(2, 2, 4)
     ),
     "Relative": lambda m: layer(m.Relative(5, 2, 3, rng=_rng()), 2, 2, 3, 3, others=[_draw(2, 2, 4, 3, seed=n) for n in (1, 2)]),
+    "RelativeSegments": lambda m: layer(
+        Of(m.RelativeSegments(5, 2, 3, n_kinds=2, pattern=FULL, rng=_rng()), kinds=KINDS),
+        2, 2, 3, 3, others=[_draw(2, 2, 5, 3, seed=n) for n in (1, 2)],
+    ),
+    "TwoStreams": two_streams,
     "SegmentMemory": remembering,
     "relative_scores": lambda m: pair(m.relative_scores, m.relative_scores_backward, _draw(2, 2, 3, 4), _draw(2, 5, 4)),
     "relative_scores both signs": lambda m: pair(

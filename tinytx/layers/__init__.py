@@ -9,9 +9,11 @@ from tinytx.layers.attention import (
     MultiHeadAttention,
     Pointer,
     Relative,
+    RelativeSegments,
     SegmentMemory,
     SingleHeadAttention,
     Sparse,
+    TwoStreams,
 )
 from tinytx.layers.batch_norm import BatchNorm
 from tinytx.layers.block import Block, DecoderBlock, Residual
@@ -34,7 +36,7 @@ from tinytx.layers.geometric import (
 from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.low_rank import LowRankLinear
-from tinytx.layers.masks import causal_mask, padding_mask
+from tinytx.layers.masks import causal_mask, padding_mask, permutation_masks
 from tinytx.layers.memory import ExternalMemory
 from tinytx.layers.mixture_of_experts import MixtureOfExperts
 from tinytx.layers.pairs import Pairs
@@ -96,6 +98,7 @@ __all__ = [
     "RecurrentStack",
     "Relative",
     "RelativePositionBias",
+    "RelativeSegments",
     "Residual",
     "Rotary",
     "ScalarMix",
@@ -106,6 +109,8 @@ __all__ = [
     "SinusoidalPositions",
     "Sparse",
     "TiedLinear",
+    "TwoStreams",
     "causal_mask",
     "padding_mask",
+    "permutation_masks",
 ]

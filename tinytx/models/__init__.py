@@ -23,6 +23,7 @@ from tinytx.models.transformer_xl import TransformerXL, TransformerXLConfig
 from tinytx.models.unilm import Unilm, UnilmConfig
 from tinytx.models.vit import ViT, ViTConfig
 from tinytx.models.word2vec import Word2Vec, Word2VecConfig
+from tinytx.models.xlnet import XLNet, XLNetConfig
 
 MODELS = {  # name in a checkpoint -> model and config
     "albert": (Albert, AlbertConfig),
@@ -48,6 +49,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "unilm": (Unilm, UnilmConfig),
     "vit": (ViT, ViTConfig),
     "word2vec": (Word2Vec, Word2VecConfig),
+    "xlnet": (XLNet, XLNetConfig),
 }
 
 __all__ = ["MODELS", *(part.__name__ for pair in MODELS.values() for part in pair)]

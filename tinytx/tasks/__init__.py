@@ -9,6 +9,7 @@ from tinytx.tasks.motion import Motion
 from tinytx.tasks.nearby_words import NearbyWords
 from tinytx.tasks.next_and_previous import NextAndPrevious
 from tinytx.tasks.next_token import NextToken
+from tinytx.tasks.permuted_words import PermutedWords
 from tinytx.tasks.pointers import Pointers
 from tinytx.tasks.sequence_to_sequence import SequenceToSequence
 from tinytx.tasks.spans import Spans
@@ -28,6 +29,7 @@ TASKS = {  # name in a checkpoint -> task
     "nearby_words": NearbyWords,
     "next_and_previous": NextAndPrevious,
     "next_token": NextToken,
+    "permuted_words": PermutedWords,
     "pointers": Pointers,
     "sequence_to_sequence": SequenceToSequence,
     "spans": Spans,
@@ -47,6 +49,7 @@ __all__ = [
     "NearbyWords",
     "NextAndPrevious",
     "NextToken",
+    "PermutedWords",
     "Pointers",
     "SequenceToSequence",
     "Spans",

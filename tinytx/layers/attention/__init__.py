@@ -1,7 +1,8 @@
 """Attention: `MultiHeadAttention` makes the queries, keys and values of all heads, and a *core* computes from them.
 
 `SingleHeadAttention` is the frame of recurrent encoder-decoders, for the same cores.
-`SegmentMemory` is a frame around `MultiHeadAttention`, which remembers earlier parts of a text.
+`SegmentMemory` is a frame around `MultiHeadAttention`, which remembers earlier parts of a text; `TwoStreams` is one
+for two vectors at each position.
 `Pointer` ends with the scores: they say which element is meant.
 
 A core is a layer. ``core(q, k, v, tape, mask=mask)`` takes q (B, H, T, K), k (B, G, S, K) and v (B, G, S, W) and
@@ -15,9 +16,11 @@ from tinytx.layers.attention.dot_product import DotProduct
 from tinytx.layers.attention.multi_head import MultiHeadAttention
 from tinytx.layers.attention.pointer import Pointer
 from tinytx.layers.attention.relative import Relative
+from tinytx.layers.attention.relative_segments import RelativeSegments
 from tinytx.layers.attention.segment_memory import SegmentMemory
 from tinytx.layers.attention.single_head import SingleHeadAttention
 from tinytx.layers.attention.sparse import Sparse
+from tinytx.layers.attention.two_streams import TwoStreams
 
 __all__ = [
     "Additive",
@@ -27,7 +30,9 @@ __all__ = [
     "MultiHeadAttention",
     "Pointer",
     "Relative",
+    "RelativeSegments",
     "SegmentMemory",
     "SingleHeadAttention",
     "Sparse",
+    "TwoStreams",
 ]

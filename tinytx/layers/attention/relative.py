@@ -58,7 +58,7 @@ class Relative(Layer):
         )
         self.attend = DotProduct(pattern=pattern, dropout=dropout)
 
-    def forward(self, q, k, v, tape=None, *, mask=None, pattern=FULL):
+    def forward(self, q, k, v, tape=None, *, mask=None, pattern=FULL, streams=1):
         """Return the output of attention (B, H, T, W).
 
         Parameters
@@ -69,29 +69,49 @@ class Relative(Layer):
         tape : Tape, optional
         mask, pattern
             As for `DotProduct`.
+        streams : int
+            n, if there are n queries at each place: q holds T / n queries at the last T / n places, then another at each
+            of these places, and so on. Only for the pattern that shows all; a mask tells what each may see.
         """
-        return self.attend(*self._with_scores(q, k, v, tape), tape, mask=mask, pattern=pattern)
+        return self.attend(*self._with_scores(q, k, v, tape, streams), tape, mask=mask, pattern=pattern)
 
     def backward(self, dy, tape):
         """Return (dq, dk, dv)."""
         dq, dk, dv, dscores = self.attend.backward(dy, tape)
-        by_distance, dr = ops.relative_scores_backward(dscores, tape.pop(self))
+        return self._with_scores_backward(dq, dscores, tape), dk, dv
+
+    def _with_scores_backward(self, dq, dscores, tape):
+        """Return dq from the gradients of q + u and of the scores."""
+        saved, streams = tape.pop(self)
+        by_distance, dr = ops.relative_scores_backward(_in_rows(dscores, streams), saved)
+        by_distance = _side_by_side(by_distance, streams)
         for bias, gradient in ((self.content_bias, dq), (self.position_bias, by_distance)):
             bias.add_grad(gradient.sum(axis=(0, 2)), fresh=True)
         self.position.backward(dr.swapaxes(0, 1).reshape(dr.shape[1], -1), tape)
-        return dq + by_distance, dk, dv
+        return dq + by_distance
 
-    def weights(self, q, k, v, *, mask=None, pattern=FULL):
+    def weights(self, q, k, v, *, mask=None, pattern=FULL, streams=1):
         """Return the attention weights (B, H, T, S), without dropout. The arguments are those of `forward`."""
-        return self.attend.weights(*self._with_scores(q, k, v), mask=mask, pattern=pattern)
+        return self.attend.weights(*self._with_scores(q, k, v, streams=streams), mask=mask, pattern=pattern)
 
-    def _with_scores(self, q, k, v, tape=None):
+    def _with_scores(self, q, k, v, tape=None, streams=1):
         """Return q + u, k, v and the scores of the distances."""
-        (_, h, t, width), s, right = q.shape, k.shape[2], self.attend.pattern.right
+        at_places = _in_rows(q + self.position_bias.data[:, None], streams)
+        (_, h, t, width), s, right = at_places.shape, k.shape[2], self.attend.pattern.right
         ahead = max(0, t - 1) if right is None else min(max(0, t - 1), right)
         table = ops.sinusoidal_positions(ahead + s, self.position.weight.data.shape[0], q.dtype, halves=True, first=-ahead)
         r = self.position(table, tape).reshape(-1, h, width).swapaxes(0, 1)
-        scores, saved = ops.relative_scores(q + self.position_bias.data[:, None], r, ahead=ahead)
+        scores, saved = ops.relative_scores(at_places, r, ahead=ahead)
         if tape is not None:
-            tape.push(self, saved)
-        return q + self.content_bias.data[:, None], k, v, scores
+            tape.push(self, (saved, streams))
+        return q + self.content_bias.data[:, None], k, v, _side_by_side(scores, streams)
+
+
+def _in_rows(x, streams):
+    """(B, H, n T, K) -> (n B, H, T, K): each stream in rows of its own."""
+    return x if streams == 1 else np.concatenate(np.split(x, streams, axis=2))
+
+
+def _side_by_side(x, streams):
+    """(n B, H, T, K) -> (B, H, n T, K), the inverse of `_in_rows`."""
+    return x if streams == 1 else np.concatenate(np.split(x, streams), axis=2)

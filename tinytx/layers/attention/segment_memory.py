@@ -48,19 +48,23 @@ class SegmentMemory(Layer):
         ValueError
             If the state is that of another batch.
         """
-        slot = None if state is None else state.next()
-        seen = x
-        if slot is not None and slot.arrays:
-            seen = _behind(*slot.arrays, x)
-        if slot is not None:
-            slot.arrays = (seen[:, max(0, seen.shape[1] - self.length) :],)
-        return self.attention(x, seen, *others, tape, **settings)
+        return self.attention(x, self._seen(x, state), *others, tape, **settings)
 
     def backward(self, dy, tape):
         """Return dx, or (dx, *dothers) if the core has other inputs."""
         dx, dseen, *dothers = self.attention.backward(dy, tape)
         dx = dx + dseen[:, dseen.shape[1] - dx.shape[1] :]  # m is a constant
         return (dx, *dothers) if dothers else dx
+
+    def _seen(self, x, state):
+        """Return [m; x] (B, M + T, D), and remember x."""
+        slot = None if state is None else state.next()
+        seen = x
+        if slot is not None and slot.arrays:
+            seen = _behind(*slot.arrays, x)
+        if slot is not None:
+            slot.arrays = (seen[:, max(0, seen.shape[1] - self.length) :],)
+        return seen
 
 
 def _behind(memory, x):

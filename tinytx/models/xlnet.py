@@ -1,0 +1,163 @@
+"""XLNet: a transformer that predicts the words of a text in any order (Yang et al. 2019, arXiv:1906.08237).
+
+It is a `TransformerXL` with these differences. A row has an *order*, a permutation of its positions, and a word is
+predicted from the words that come before it in this order, on both sides of it. So a model learns from both sides, as
+BERT does, but no word is hidden from the others, and predictions of one row do not ignore one another.
+
+A vector that predicts the word at position t must know t, and not the word; a vector that serves to predict other words
+must know it. So there are two streams with the same weights (`tinytx.layers.TwoStreams`). The query stream begins with
+one learned vector at every position, and learns its position through distances alone. Masks say what each stream sees
+(`tinytx.layers.permutation_masks`). Without an order there is the content stream alone, which sees the whole row.
+
+Distances have both signs. Scores also tell whether two words are of one segment of the text
+(`tinytx.layers.RelativeSegments`); no vectors of segments are added to words. The function of the feed-forward layers is
+the GELU, and embeddings are not multiplied by sqrt(D). A row is read at once, and not in several segments; the memory
+holds the content of the rows before it.
+
+The content of the last block has no reader when there is an order. It is computed nevertheless, since both streams go
+through a block as one array: one of 2 L passes through a block is in vain.
+"""
+
+import numpy as np
+
+from tinytx.core import Parameter
+from tinytx.layers import (
+    Block,
+    Dropout,
+    Embedding,
+    FeedForward,
+    LayerNorm,
+    MultiHeadAttention,
+    RelativeSegments,
+    Residual,
+    TwoStreams,
+    permutation_masks,
+)
+from tinytx.layers.feed_forward import ACTIVATIONS
+from tinytx.layers.init import normal
+from tinytx.models.stacks import Stack
+from tinytx.models.transformer_xl import TransformerXLConfig
+from tinytx.ops.attention_patterns import FULL
+from tinytx.settings import setting
+from tinytx.shapes import check_rows, check_shape
+
+
+class XLNetConfig(TransformerXLConfig):
+    """What an XLNet is made of; the defaults are a small one."""
+
+    segment: int = setting(64, "tokens in a row at most, T", minimum=1)
+    memory: int = setting(0, "tokens of the rows before that each block remembers, M", minimum=0, free=True)
+    activation: str = setting("gelu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
+    eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
+
+
+class XLNet(Stack):
+    """Blocks of two streams over embedded tokens: they turn ids into one vector for each position.
+
+    Parameters
+    ----------
+    config : XLNetConfig
+    rng : numpy.random.Generator
+        Weights are normal(0, 0.02).
+    dtype : float32 or float64
+
+    Attributes
+    ----------
+    query : Parameter (D,)
+        With what the query stream begins.
+
+    Examples
+    --------
+    >>> body = XLNet(XLNetConfig(vocab_size=65, segment=8), rng=np.random.default_rng(0))
+    >>> ids = np.array([[5, 6, 7], [5, 6, 7]])
+    >>> body(ids, order=np.array([[0, 1, 2], [2, 0, 1]])).shape
+    (2, 3, 128)
+    """
+
+    init = staticmethod(normal(0.02))
+
+    def __init__(self, config, *, rng, dtype=np.float32):
+        self.config = config
+        d, h, draw = config.d_model, config.n_heads, {"rng": rng, "dtype": dtype, "init": self.init}
+
+        def residual(f):
+            return Residual(f, LayerNorm(d, eps=config.eps, dtype=dtype), dropout=config.dropout, norm_order="post")
+
+        def block():
+            core = RelativeSegments(d, h, d // h, pattern=FULL, dropout=config.attention_dropout, **draw)
+            attention = TwoStreams(MultiHeadAttention(d, h, core=core, bias=False, **draw), config.memory)
+            inner = {"activation": config.activation, "dropout": config.dropout}
+            return Block(residual(attention), residual(FeedForward(d, config.d_ff or 4 * d, **inner, **draw)))
+
+        super().__init__(
+            Embedding(config.vocab_size, d, **draw),
+            [block() for _ in range(config.n_layers)],
+            norm=Dropout(config.dropout),
+            dropout=config.dropout,
+            max_len=config.segment,
+            name="XLNet: ids",
+        )
+        self.query = Parameter(self.init(rng, (d,)).astype(dtype))
+
+    @property
+    def output_table(self):
+        """The parameter (V, D) that the output layer shares, or None if the output layer has its own."""
+        return self.token.weight if self.config.tied_head else None
+
+    def forward(self, ids, tape=None, *, order=None, n_context=0, segments=None, state=None):
+        """Return a vector for each position.
+
+        Parameters
+        ----------
+        ids : integers (B, T)
+        tape : Tape, optional
+        order : integers (B, T), optional
+            Each row holds the positions in the order in which their words are predicted.
+        n_context : int
+            The number of words at the beginning of each order that are not predicted, and see one another.
+        segments : integers (B, T), optional
+            The part of the text that each word belongs to.
+        state : State, optional
+            Holds each block's memory of the rows before; afterwards, of these rows too.
+
+        Returns
+        -------
+        array (B, T, D)
+            The query stream, which predicts the word at each position; without an order the content stream.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ids do not have the shape (B, T) with T of at most ``segment``, an id is not in the vocabulary, an order is
+            not a permutation, or segments do not have the shape of ids.
+        """
+        ids = check_rows("XLNet", ids)
+        t, two = ids.shape[1], order is not None
+        if segments is not None:
+            check_shape("XLNet", "segments", np.asarray(segments), ids.shape, "ids of shape", ids.shape)
+        settings = {"segments": segments, "streams": 2 if two else 1, "state": state}
+        if two:
+            check_shape("XLNet", "order", np.asarray(order), ids.shape, "ids of shape", ids.shape)
+            settings["mask"] = np.concatenate(permutation_masks(order, n_context), axis=2)
+        x = self._embed(ids, None, None, 0, tape)
+        if two:
+            x = np.concatenate([x, self.dropout(np.broadcast_to(self.query.data, x.shape), tape)], axis=1)
+        for block in self.blocks:
+            x = block(x, tape, **settings)
+        x = self.norm(x[:, x.shape[1] - t :], tape)
+        if tape is not None:
+            tape.push(self, two)
+        return x
+
+    def backward(self, dx, tape):
+        """Add the gradients of `forward`; ids have none, so nothing is returned."""
+        two, t = tape.pop(self), dx.shape[1]
+        dx = self.norm.backward(dx, tape)
+        if two:
+            dx = np.concatenate([np.zeros_like(dx), dx], axis=1)
+        for block in reversed(self.blocks):
+            dx = block.backward(dx, tape)
+        if two:
+            dquery = self.dropout.backward(dx[:, t:], tape)
+            self.query.add_grad(dquery.sum(axis=(0, 1)), fresh=True)
+        self._embed_backward(dx[:, :t], tape)
