@@ -21,8 +21,19 @@ from tinytx.models import (
     TransformerConfig,
     ViT,
     ViTConfig,
+    XLNet,
+    XLNetConfig,
 )
-from tinytx.tasks import HiddenWords, ImageClasses, NextToken, SequenceToSequence, Spans, Tags, TextClasses
+from tinytx.tasks import (
+    HiddenWords,
+    ImageClasses,
+    NextToken,
+    PermutedWords,
+    SequenceToSequence,
+    Spans,
+    Tags,
+    TextClasses,
+)
 
 GPT_SIZES = {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 2}
 T5_SIZES = {"d_model": 8, "n_heads": 2, "d_key": 6, "d_ff": 10, "n_encoder_layers": 2, "n_decoder_layers": 3, "start_id": 3}
@@ -58,6 +69,7 @@ LLAMAS = {
     "Phi3": LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.75),
     "Glm": LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.5, rope_neighbours=True, qkv_bias=True),
 }
+XLNET = XLNetConfig(11, segment=512, d_model=8, n_heads=2, n_layers=2, d_ff=12)
 LAST = {"n_classes": 3, "pooling": "last", "dropout": 0.0, "classifier_bias": False}
 HUB_CASES = {
     "BartModel": of(None, Transformer, BART),
@@ -107,6 +119,8 @@ HUB_CASES = {
     **{f"{name}ForTokenClassification": of(Tags, Llama, config, n_classes=4, dropout=0.1) for name, config in LLAMAS.items()},
     "ViTModel": of(None, ViT, IMAGES),
     "ViTForImageClassification": of(ImageClasses, ViT, IMAGES, n_classes=3, dropout=0.0),
+    "XLNetModel": of(None, XLNet, XLNET),
+    "XLNetLMHeadModel": of(PermutedWords, XLNet, XLNET),
     "T5Model": of(None, T5, T5Config.v1_1(11, **T5_SIZES, tied_head=True)),
     "T5ForConditionalGeneration": of(SequenceToSequence, T5, T5Config.v1_1(11, **T5_SIZES, max_len=30)),
 }

@@ -22,6 +22,7 @@ MIXTRAL = LLAMA | dict(num_local_experts=3, experts_implementation="eager")  # a
 VIT = dict(
     image_size=6, patch_size=2, num_channels=3, hidden_size=8, num_attention_heads=2, num_hidden_layers=2, intermediate_size=12
 )
+XLNET = dict(d_model=8, n_head=2, n_layer=2, d_inner=12)
 CONFIGS = {
     "bart": ("BartForConditionalGeneration", PAIR | dict(scale_embedding=True)),
     "bart body": ("BartModel", PAIR | dict(activation_function="relu")),
@@ -61,6 +62,8 @@ CONFIGS = {
     "albert tags": ("AlbertForTokenClassification", ALBERT | dict(num_labels=4)),
     "albert spans": ("AlbertForQuestionAnswering", ALBERT),
     "albert body": ("AlbertModel", ALBERT | dict(num_hidden_groups=3)),
+    "xlnet": ("XLNetLMHeadModel", XLNET),
+    "xlnet body": ("XLNetModel", XLNET | dict(ff_activation="relu", layer_norm_eps=0.1)),
     "modernbert": ("ModernBertForMaskedLM", BERT | dict(max_position_embeddings=30, num_hidden_layers=5, local_attention=4)),
     "modernbert body": (
         "ModernBertModel",
@@ -169,14 +172,14 @@ class Batch(NamedTuple):
 @contextmanager
 def all_in_float64(needed=True):
     """Let transformers' own casts to float32 be casts to float64, while a model is made and while it runs."""
-    kept = torch.float32, torch.float, torch.Tensor.float
+    kept = torch.float32, torch.float, torch.Tensor.float, torch.FloatTensor
     if needed:
         torch.float32 = torch.float = torch.float64
-        torch.Tensor.float = torch.Tensor.double
+        torch.Tensor.float, torch.FloatTensor = torch.Tensor.double, torch.DoubleTensor
     try:
         yield
     finally:
-        torch.float32, torch.float, torch.Tensor.float = kept
+        torch.float32, torch.float, torch.Tensor.float, torch.FloatTensor = kept
 
 
 def new(name, dtype=np.float64, seed=0, pooled=False, **changes):
@@ -216,6 +219,13 @@ def batch_of(name, seed=0, rows=3, t=7, dtype=np.float64):
         images = rng.normal(size=(rows, 6, 6, 3)).astype(dtype)
         return Batch((images,), {"pixel_values": torch.tensor(images.transpose(0, 3, 1, 2))})
     ids = rng.integers(3, V, (rows, t))
+    if family == "xlnet":  # from left to right; the first word sees nothing here, and all there
+        segments = np.sort(rng.integers(0, 2, (rows, t)), axis=1)
+        theirs = {"input_ids": torch.tensor(ids), "token_type_ids": torch.tensor(segments)}
+        if name == "xlnet":
+            later, same = (torch.tensor(np.tile(array, (rows, 1, 1)).astype(dtype)) for array in (np.tri(t).T, np.eye(t)))
+            theirs |= {"perm_mask": later, "target_mapping": same}
+        return Batch((ids,), theirs, {"segments": segments}, None if name != "xlnet" else np.arange(t) + np.zeros((rows, 1)) > 0)
     if family.startswith("gpt") or family in ("llama", "mistral", "mixtral", "qwen2", "phi3", "glm"):
         for row in range(rows) if name.endswith("classes") else ():
             ids[row, t - 2 * row :] = PAD  # whose vectors nothing reads

@@ -1,4 +1,4 @@
-"""What config.json of RoBERTa, ALBERT and ModernBERT says in another way than our settings, and what it cannot say."""
+"""What config.json of RoBERTa, ALBERT, ModernBERT and XLNet says in another way than our settings, and what it cannot say."""
 
 import json
 
@@ -84,4 +84,12 @@ WHOLE, LOCAL = "full_attention", "sliding_attention"
 def test_what_is_no_modernbert_is_refused(tmp_path, changes, says):
     folder_with(tmp_path, "ModernBertForMaskedLM", **changes)
     with pytest.raises(FileError, match=says):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("attn_type", "uni"), ("untie_r", False), ("clamp_len", 4), ("bi_data", True)])
+def test_another_xlnet_is_named(tmp_path, key, value):
+    """Read all the same, it would give other numbers without a word."""
+    folder_with(tmp_path, "XLNetModel", **{key: value})
+    with pytest.raises(FileError, match=f"{key} is {value!r}, expected"):
         load(tmp_path)

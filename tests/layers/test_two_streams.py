@@ -67,7 +67,7 @@ def test_scores_of_kinds_are_the_formula():
     with_kinds, without = (np.log(core.weights(q, k, k, kinds=asked)) for asked in (kinds, None))
     expected = np.zeros((B, H, T, M))
     for b, h, t, s in np.ndindex(*expected.shape):
-        expected[b, h, t, s] = K**-0.5 * (q[b, h, t] + core.kind_bias.data[h]) @ core.kind.data[h, kinds[b, t, s]]
+        expected[b, h, t, s] = K**-0.5 * (q[b, h, t] + core.kind_bias.data[h]) @ core.kind.data[kinds[b, t, s], h]
     difference = with_kinds - without - expected
     np.testing.assert_allclose(difference, difference[..., :1] + np.zeros(M), rtol=0, atol=1e-12)
 

@@ -23,6 +23,13 @@ TABLE = {
         ("a tensor of its own is written in our shape", "(tensor.T if self.turned else tensor).reshape(self.shape)", "tensor.T if self.turned else tensor"),
         ("of two keys of one setting the last counts", "if setting in said and settings[setting] != value:", "if False:"),
     ],
+    "hub/xlnet.py": [
+        ("only the output lies as ours", '_by_head, theirs == "o")', '_by_head, theirs != "o")'),
+        ("u and w are exchanged", '"content_bias": "r_w_bias", "position_bias": "r_r_bias"', '"content_bias": "r_r_bias", "position_bias": "r_w_bias"'),
+        ("keys are queries", '{"query": "q", "key": "k"', '{"query": "k", "key": "q"'),
+        ("an older default of the GELU", 'Key("activation", "gelu", ACTIVATIONS)', 'Key("activation", "gelu", {"gelu": "gelu_tanh", "relu": "relu"})'),
+        ("causal models are read, too", '"attn_type": ("bi",)', '"attn_type": ("bi", "uni")'),
+    ],
     "hub/__init__.py": [
         ("what is not read is not said", "    if left:", "    if False:"),
         ("float64 is read as float32", "dtype = np.float64 if", "dtype = np.float32 if"),

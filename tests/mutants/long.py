@@ -30,7 +30,7 @@ GRADIENTS = {
         ("b from the scores of distances", "wrong operand", "RelativeSegments", "self.kind_bias.add_grad(by_kind.sum(axis=(0, 2))", "self.kind_bias.add_grad(dq.sum(axis=(0, 2))"),
         ("q gets nothing from kinds", "missing term", "RelativeSegments", "dscores, tape) + by_kind, dk, dv", "dscores, tape), dk, dv"),
         ("q gets nothing from distances", "missing term", "RelativeSegments", "return self._with_scores_backward(dq, dscores, tape) + by_kind", "self._with_scores_backward(dq, dscores, tape)\n        return dq + by_kind"),
-        ("e of the other head", "index", "RelativeSegments", "self.kind.add_grad(dkind,", "self.kind.add_grad(dkind[::-1].copy(),"),
+        ("e of the other head", "index", "RelativeSegments", "self.kind.add_grad(dkind.swapaxes", "self.kind.add_grad(dkind[::-1].swapaxes"),
     ],
     "layers/attention/two_streams.py": [
         ("content gets nothing from keys and values", "missing term", "TwoStreams", "dx[:, :t] + dseen[:, dseen.shape[1] - t :]", "dx[:, :t] + 0 * dseen[:, dseen.shape[1] - t :]"),

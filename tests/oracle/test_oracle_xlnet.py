@@ -34,7 +34,7 @@ def in_our_shape(theirs):
         block = f"transformer.layer.{n}."
         for path, name in IN_ATTENTION.items():
             array = theirs[f"{block}rel_attn.{name}"]
-            array = array.swapaxes(0, 1) if name == "seg_embed" else array if "bias" in name else array.reshape(D, D)
+            array = array if "bias" in name or name == "seg_embed" else array.reshape(D, D)
             arrays[f"body.blocks.{n}.attention.f.attention.{path}"] = array.T if name == "o" else array
         for path, name in IN_BLOCK.items():
             for kind in ("weight", "bias"):

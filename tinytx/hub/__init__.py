@@ -23,12 +23,13 @@ from tinytx.hub.modernbert import MODERNBERT
 from tinytx.hub.roberta import ROBERTA
 from tinytx.hub.t5 import T5_FAMILY
 from tinytx.hub.vit import VIT
+from tinytx.hub.xlnet import XLNET
 from tinytx.layers.low_rank import adapted_layers
 from tinytx.shapes import check_dtype
 from tinytx.tasks import Task
 from tinytx.wording import counted
 
-ALL = ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, MIXTRAL, MODERNBERT, PHI3, QWEN2, ROBERTA, T5_FAMILY, VIT
+ALL = ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, MIXTRAL, MODERNBERT, PHI3, QWEN2, ROBERTA, T5_FAMILY, VIT, XLNET
 FAMILIES = {family.model_type: family for family in ALL}
 
 __all__ = ["FAMILIES", "load", "save"]

@@ -24,6 +24,7 @@ from tinytx.layers.init import Zeros
 from tinytx.models.config import check_vouched
 from tinytx.pretrained import Pooler
 
+NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block or an expert, in a path
 INITIAL = ("init", "scaled_init", "position_std")  # settings of how a model starts, which no folder says
 
 
@@ -35,10 +36,13 @@ class Whole(NamedTuple):
     name : str
     shape : function (config) -> tuple
         Theirs, in which -1 is what is left: (1, -1) of a bias (V,).
+    turned : bool, optional
+        Whether a linear map's weight is transposed there; as in the whole family if not given.
     """
 
     name: str
     shape: Callable
+    turned: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Family:
     heads : dict of str to Head
         By the names of their classes.
     tensors : dict of str to Whole
-        By the paths of our parameters.
+        By the paths of our parameters, with ``{}`` for a block's number on both sides.
     fixed : dict of str to tuple
         Keys of config.json, and the values that our model can be; the first is written.
     settings : dict
@@ -216,12 +220,14 @@ class Family:
             layer, _, leaf = path.rpartition(".")
             in_body = head.task is None or path.startswith("body.")
             own = path if head.task is None else path.removeprefix("body.")
-            names, whole = (body_names, self.tensors.get(own)) if in_body else (head.names, head.tensors.get(own))
-            module = _module(names, own.rpartition(".")[0])
+            names, whole = (body_names if in_body else head.names), _named((self if in_body else head).tensors, own)
+            module = _named(names, own.rpartition(".")[0])
             if module is None and whole is None:
                 raise ValueError(f"{self.model_type} has no name for {path}")
             turned = leaf == "weight" and isinstance(layers[layer], Linear) and not (in_body and self.conv1d)
-            name = f"{prefix if in_body else ''}{whole.name if whole else f'{module}.{leaf}'}"
+            turned = turned if whole is None or whole.turned is None else whole.turned
+            name = (whole.name if whole else f"{module}.{leaf}").format(*NUMBER.findall(own))
+            name = prefix + name if in_body else name
             row = rows.setdefault(name, Row([], [], turned, whole.shape(model.config) if whole else None))
             row.paths.append(path)
             row.shapes.append(parameter.data.shape)
@@ -318,11 +324,9 @@ class Family:
         return arrays
 
 
-def _module(names, layer):
-    """Return their name of a layer, or None: "h.3.ln_1" of "blocks.3.attention.norm", each number in place of a ``{}``."""
-    numbers = re.findall(r"(?<=\.)\d+(?=\.)", layer)
-    module = names.get(layer, names.get(re.sub(r"(?<=\.)\d+(?=\.)", "{}", layer)))
-    return module and module.format(*numbers)
+def _named(table, path):
+    """Return what a table says of a path, or None: that of "blocks.3.attention.norm" may stand at "blocks.{}.attention.norm"."""
+    return table.get(path, table.get(NUMBER.sub("{}", path)))
 
 
 def _same(a, b):

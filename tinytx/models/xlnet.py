@@ -38,6 +38,7 @@ from tinytx.layers.init import normal
 from tinytx.models.stacks import Stack
 from tinytx.models.transformer_xl import TransformerXLConfig
 from tinytx.ops.attention_patterns import FULL
+from tinytx.pretrained import Pretrained
 from tinytx.settings import setting
 from tinytx.shapes import check_rows, check_shape
 
@@ -45,13 +46,13 @@ from tinytx.shapes import check_rows, check_shape
 class XLNetConfig(TransformerXLConfig):
     """What an XLNet is made of; the defaults are a small one."""
 
-    segment: int = setting(64, "tokens in a row at most, T", minimum=1)
+    segment: int = setting(64, "tokens in a row at most, T", minimum=1, free=True)
     memory: int = setting(0, "tokens of the rows before that each block remembers, M", minimum=0, free=True)
     activation: str = setting("gelu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
 
 
-class XLNet(Stack):
+class XLNet(Pretrained, Stack):
     """Blocks of two streams over embedded tokens: they turn ids into one vector for each position.
 
     Parameters

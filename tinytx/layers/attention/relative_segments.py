@@ -31,7 +31,7 @@ class RelativeSegments(Relative):
     ----------
     kind_bias : Parameter (H, K)
         b.
-    kind : Parameter (H, N, K)
+    kind : Parameter (N, H, K)
         e.
     """
 
@@ -42,7 +42,7 @@ class RelativeSegments(Relative):
         super().__init__(d_model, n_heads, d_key, pattern=pattern, dropout=dropout, **draw)
         check_sizes("RelativeSegments", n_kinds=n_kinds)
         self.kind_bias = Parameter(init(rng, (d_key, n_heads)).T.astype(dtype, order="C"))
-        drawn = init(rng, (d_key, n_heads * n_kinds)).T.reshape(n_heads, n_kinds, d_key)
+        drawn = init(rng, (d_key, n_heads * n_kinds)).T.reshape(n_kinds, n_heads, d_key)
         self.kind = Parameter(drawn.astype(dtype, order="C"))
 
     def forward(self, q, k, v, tape=None, *, kinds=None, mask=None, pattern=FULL, streams=1):
@@ -65,7 +65,7 @@ class RelativeSegments(Relative):
             return self._with_scores_backward(dq, dscores, tape), dk, dv
         by_kind, dkind = ops.segment_scores_backward(dscores, saved)
         self.kind_bias.add_grad(by_kind.sum(axis=(0, 2)), fresh=True)
-        self.kind.add_grad(dkind, fresh=True)
+        self.kind.add_grad(dkind.swapaxes(0, 1))
         return self._with_scores_backward(dq, dscores, tape) + by_kind, dk, dv
 
     def weights(self, q, k, v, *, kinds=None, mask=None, pattern=FULL, streams=1):
@@ -77,7 +77,7 @@ class RelativeSegments(Relative):
         by_content, k, v, scores = self._with_scores(q, k, v, tape, streams)
         saved = None
         if kinds is not None:
-            by_kind, saved = ops.segment_scores(q + self.kind_bias.data[:, None], self.kind.data, kinds)
+            by_kind, saved = ops.segment_scores(q + self.kind_bias.data[:, None], self.kind.data.swapaxes(0, 1), kinds)
             scores = scores + by_kind
         if tape is not None:
             tape.push(self, saved)
