@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinytx.core import Tape
+from tinytx.layers.init import Zeros
 from tinytx.models import XLNet, XLNetConfig
 from tinytx.state import State
 from tinytx.tasks import PermutedWords
@@ -159,6 +160,14 @@ def test_it_learns():
         order = rng.permuted(np.tile(np.arange(T), (16, 1)), axis=1)
         losses.append(trainer.step(ids, order))
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize(("sizes", "n"), [((768, 12, 12, 3072), 116_750_336), ((1024, 16, 24, 4096), 360_300_800)])
+def test_published_sizes(sizes, n):
+    """Base and large, with the head: as many parameters as transformers' classes have."""
+    config = XLNetConfig(32_000, **dict(zip(("d_model", "n_heads", "n_layers", "d_ff"), sizes)))
+    task = PermutedWords.around(XLNet, config, rng=Zeros(10**9))
+    assert sum(parameter.data.size for parameter in task.parameters()) == n
 
 
 ERRORS = [
