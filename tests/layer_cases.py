@@ -28,6 +28,7 @@ from tinytx.layers import (
     Pool,
     RelativePositionBias,
     Residual,
+    ReversibleStack,
     RMSNorm,
     Scale,
     Sequential,
@@ -221,6 +222,18 @@ def block(make, reach=0.25, wrap=None, **options):
     return LayerCase(make, build, {"x": make.array(b, t, d)}, reach=reach, tape=tape, shares=wrap is Twice)
 
 
+def reversible(make):
+    b, t, d, f, g = make.sizes(5)
+    d = features(d)
+
+    def build(dtype):
+        draw = {"rng": rng(), "dtype": dtype}
+        pairs = [(Residual(FeedForward(d, f, **draw), LayerNorm(d, dtype=dtype), dropout=0.3), FeedForward(d, g, **draw)) for _ in range(2)]
+        return ReversibleStack(pairs)
+
+    return LayerCase(make, build, {"x": make.array(b, t, d)}, tape=seeded_tape)
+
+
 def cross_residual(make, **options):
     h, k = make.sizes(2)
     d = h * features(k)
@@ -290,6 +303,7 @@ LAYERS = ROW_LAYERS | RECURRENT_LAYERS | GEOMETRIC_LAYERS | ATTENTION_LAYERS | {
     "Block": lambda make: block(make, causal=True),
     "Block post, dropout": lambda make: block(make, norm_order="post", dropout=0.3, activation="gelu"),
     "Block dropout inside, eps": lambda make: block(make, dropout=0.1, feed_forward_dropout=0.3, eps=0.02),
+    "ReversibleStack": reversible,
     "Checkpoint": lambda make: block(make, wrap=Checkpoint, dropout=0.3),
     "Block used twice": lambda make: block(make, wrap=Twice),
     "Residual with a memory pre": cross_residual,

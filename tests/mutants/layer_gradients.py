@@ -42,6 +42,14 @@ TABLE = {
          "dx = self.expand.backward(db, tape)\n        return dx + self.gate.backward(da, tape)",
          "dx = self.expand.backward(da, tape)\n        return dx + self.gate.backward(db, tape)"),
     ],
+    "layers/reversible.py": [
+        ("d_1 without g's part", "missing term", "ReversibleStack", "d1 = d1 + g.backward(d2, fork)  # (3)", "g.backward(d2, fork)"),
+        ("the second stream is not computed back", "wrong operand", "ReversibleStack", "y2 = y2 - g(y1, fork)  # (2)", "g(y1, fork)"),
+        ("the first stream is not computed back", "wrong operand", "ReversibleStack", "y1 = y1 - f(y2, fork, **settings)", "f(y2, fork, **settings)"),
+        ("subtracted the wrong way round", "sign", "ReversibleStack", "y2 = y2 - g(y1, fork)", "y2 = g(y1, fork) - y2"),
+        ("one stream's gradient", "missing term", "ReversibleStack", "return d1 + d2", "return d1"),
+        ("masks are drawn anew", "mask", "ReversibleStack", "sites.append(tape.sites)", "sites.append(tape.sites + 1)"),
+    ],
     "layers/relative_bias.py": [
         ("heads and queries exchanged", "transposed", "RelativePositionBias",
          "dy[0].transpose(1, 2, 0)", "dy[0].transpose(0, 2, 1)"),

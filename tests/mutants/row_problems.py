@@ -26,6 +26,12 @@ def mixture(m):
     return layer(m.MixtureOfExperts(4, experts, renormalise=False, rng=_rng()), 2, 3, 4)
 
 
+def reversible(m):
+    """Two pairs, with dropout."""
+    pairs = [(FeedForward(4, 5, activation="gelu", rng=_rng(), dropout=0.3), FeedForward(4, 6, activation="gelu", rng=_rng())) for _ in range(2)]
+    return layer(m.ReversibleStack(pairs), 2, 3, 4, seed=1)
+
+
 def batch_norm(m, mask=None):
     """With the batch's own statistics."""
     arrays = _draw(2, 3, 4), _draw(4), _draw(4, seed=1)
@@ -45,6 +51,7 @@ PROBLEMS = {
     "batch_norm population": lambda m: pair(
         m.batch_norm, m.batch_norm_backward, *(_draw(*shape, seed=n) for n, shape in enumerate(((2, 3, 4), (4,), (4,), (4,)))), 1 + _draw(4) ** 2
     ),
+    "ReversibleStack": reversible,
     "BatchNorm": lambda m: layer(m.BatchNorm(4), 2, 3, 4),
     "patches": lambda m: pair(lambda x: m.patches(x, 2), m.patches_backward, _draw(2, 4, 6, 3)),
     "patches square": lambda m: pair(lambda x: m.patches(x, 2), m.patches_backward, _draw(2, 4, 4, 2)),

@@ -45,6 +45,7 @@ from tinytx.layers.pool import Pool
 from tinytx.layers.recurrent import GRU, LSTM, RNN, MultiplicativeLSTM, OriginalGRU
 from tinytx.layers.recurrent_stack import Bidirectional, RecurrentStack
 from tinytx.layers.relative_bias import Alibi, RelativePositionBias
+from tinytx.layers.reversible import ReversibleStack
 from tinytx.layers.rms_norm import RMSNorm
 from tinytx.layers.rotary import Rotary
 from tinytx.layers.scalar_mix import ScalarMix
@@ -100,6 +101,7 @@ __all__ = [
     "RelativePositionBias",
     "RelativeSegments",
     "Residual",
+    "ReversibleStack",
     "Rotary",
     "ScalarMix",
     "Scale",
