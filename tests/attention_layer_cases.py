@@ -8,6 +8,7 @@ from tinytx.layers import (
     Compress,
     Compressed,
     DotProduct,
+    HashedSelfAttention,
     MultiHeadAttention,
     Relative,
     RelativeSegments,
@@ -151,7 +152,28 @@ def sparse_decoding(make):
     return LayerCase(make, lambda dtype: Sparse("fixed", 3, n_ends=2), inputs)
 
 
+class Chosen(Tape):
+    """A tape on which buckets are drawn: a small step of a finite difference cannot change them."""
+
+    def chosen(self, make):
+        self.sites += 1
+        return np.random.default_rng(self.sites).integers(0, 4, make().shape)
+
+
+def hashed(make, **options):
+    b, h, k, m = make.sizes(4)
+    d, t = h * k, m * make.integers(2, 3)
+
+    def build(dtype):
+        draw = {"rng": np.random.default_rng(0), "dtype": dtype}
+        return HashedSelfAttention(d, h, n_buckets=4, n_rounds=2, chunk=m, **options, **draw)
+
+    return LayerCase(make, build, {"x": make.array(b, t, d)}, tape=lambda: Chosen(seed=3))
+
+
 ATTENTION_LAYERS = {
+    "HashedSelfAttention": hashed,
+    "HashedSelfAttention both ways, dropout": lambda make: hashed(make, causal=False, d_key=3, dropout=0.3),
     "Relative": relative,
     "Relative both sides": lambda make: relative(make, FULL),
     "Relative window, dropout": lambda make: relative(make, Band(2, 1), seed=5, dropout=0.3),

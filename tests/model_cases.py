@@ -1,14 +1,11 @@
 """The table of models: name -> function (dtype) -> ModelCase. A new model is tested by its lines here."""
 
-from typing import NamedTuple
-
 import bert_cases
 import numpy as np
 import transformer_cases
-import xlnet_cases
-from cases import Seeded
+from long_model_cases import LONG_MODELS
+from model_case import case
 
-from tinytx.core import Layer
 from tinytx.data import hidden_three_ways
 from tinytx.models import (
     GPT,
@@ -32,8 +29,6 @@ from tinytx.models import (
     GloVe,
     GloVeConfig,
     GPTConfig,
-    Linformer,
-    LinformerConfig,
     Llama,
     LlamaConfig,
     ModernBert,
@@ -43,12 +38,8 @@ from tinytx.models import (
     PointerConfig,
     PointerNetwork,
     RecurrentSeq2Seq,
-    SparseTransformer,
-    SparseTransformerConfig,
     T5Config,
     Transformer,
-    TransformerXL,
-    TransformerXLConfig,
     Unilm,
     UnilmConfig,
     ViT,
@@ -77,32 +68,10 @@ from tinytx.tasks import (
 from tinytx.tasks.aligned_sequence_to_sequence import link_shares
 
 
-class ModelCase(NamedTuple):
-    """A task around the model, every parameter of it random, and a batch of its loss."""
-
-    task: Layer
-    batch: tuple
-
-
-def case(kind, body, config, batch, dtype, **settings):
-    """Return the case of a task with settings around a body; dropout of 0.2 is in each, without effect until a tape has a seed."""
-    task = kind.around(body, config, rng=np.random.default_rng(0), dtype=dtype, settings=settings)
-    make = Seeded(1)
-    for parameter in task.parameters():
-        parameter.data[...] = make.array(*parameter.data.shape, scale=0.5)
-    return ModelCase(task, batch)
-
-
 def gpt(dtype, **options):
     config = GPTConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, **options)
     ids = np.random.default_rng(2).integers(0, 11, (4, 7))
     return case(NextToken, GPT, config, (ids[:, :-1], ids[:, 1:]), dtype)
-
-
-def sparse(dtype, **options):
-    config = SparseTransformerConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, stride=3, **options)
-    ids = np.random.default_rng(2).integers(0, 11, (4, 8))
-    return case(NextToken, SparseTransformer, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
 def bert(dtype, variant="paper"):
@@ -122,11 +91,6 @@ def roberta(dtype):
 def albert(dtype, **options):
     config = AlbertConfig(11, max_len=9, d_embedding=4, d_model=6, n_heads=2, n_layers=3, d_ff=7, dropout=0.2, pad_id=4, **options)
     return case(HiddenWords, Albert, config, bert_cases.batch_of(config), dtype, next_sentence=True)
-
-
-def linformer(dtype, **options):
-    config = LinformerConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, pad_id=4, n_sums=3, **options)
-    return case(HiddenWords, Linformer, config, bert_cases.batch_of(config), dtype, next_sentence=True)
 
 
 PAD, LABELS = bert_cases.PAD, np.array([2, 0, -100, 1])
@@ -225,14 +189,6 @@ def llama(dtype, **options):
     return case(NextToken, Llama, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
-def transformer_xl(dtype, **options):
-    """A row is one segment: a memory has no gradient that differences could find."""
-    small = {"segment": 7, "memory": 5, "d_model": 6, "n_heads": 2, "n_layers": 2, "d_ff": 7}
-    config = TransformerXLConfig(11, **small, dropout=0.2, attention_dropout=0.2, **options)
-    ids = np.random.default_rng(2).integers(0, 11, (4, 7))
-    return case(NextToken, TransformerXL, config, (ids[:, :-1], ids[:, 1:]), dtype)
-
-
 def vit(dtype, make=ViTConfig, pooling="first", **options):
     """Images in two colours; one of them has no label that counts."""
     config = make(image_size=6, patch_size=2, n_channels=2, d_model=8, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, **options)
@@ -289,16 +245,11 @@ def unilm(dtype, dropout=0.2, **options):
 
 PLAIN = {"label_smoothing": 0.0, "loss_form": "cross_entropy"}
 V1_1 = {"gated": True, "tied_head": False, "activation": "gelu_tanh"}
-MODEL_CASES = xlnet_cases.make_cases(case) | {
+MODEL_CASES = LONG_MODELS | {
     "albert": albert,
-    "linformer": linformer,
-    "linformer of two matrices for each head": lambda dtype: linformer(dtype, sharing="none"),
-    "linformer of one matrix for all": lambda dtype: linformer(dtype, sharing="blocks", recompute=1),
     "albert of two blocks, computed again": lambda dtype: albert(dtype, n_groups=2, recompute=2),
     "gpt": gpt,
     "gpt untied, post": lambda dtype: gpt(dtype, tied_head=False, norm_order="post"),
-    "sparse_transformer": sparse,
-    "sparse_transformer fixed": lambda dtype: sparse(dtype, kind="fixed", n_ends=2),
     "gpt windows": lambda dtype: gpt(dtype, windows="3,all"),
     "aligned_transformer": aligned_transformer,
     "aligned_transformer causal, pre": lambda dtype: aligned_transformer(
@@ -337,7 +288,6 @@ MODEL_CASES = xlnet_cases.make_cases(case) | {
     "recurrent_seq2seq general": lambda dtype: recurrent_seq2seq(dtype, attention="general", reads="right", reads_summary=True),
     "transformer": transformer,
     "transformer untied, pre": lambda dtype: transformer(dtype, tied="none", norm_order="pre", positions="learned"),
-    "transformer_xl": transformer_xl,
     "t5": t5,
     "unilm": unilm,
     "vit": vit,

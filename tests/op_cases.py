@@ -187,6 +187,17 @@ def sparse_attention(make, kind, **options):
     )
 
 
+def lsh_attention(make, causal=True, **options):
+    """Two rounds of two chunks or more; some places see nothing but themselves."""
+    b, h, k, m = make.sizes(4)
+    t = m * make.integers(2, 3)
+    arrays = {"q": make.array(b, h, t, k), "k": make.array(b, h, t, k), "v": make.array(b, h, t, k + 1)}
+    if "dropout" in options:
+        options |= {"key": make.integers(0, 2**63 - 1), "first_row": make.integers(0, 9)}
+    options |= {"buckets": make.ids(3, b, h, 2, t), "chunk": m, "causal": causal, "scale": 0.7}
+    return OpCase(ops.lsh_attention, ops.lsh_attention_backward, arrays, batch=("q", "k", "v"), **options)
+
+
 def both_outputs(case):
     """Put an operation's two outputs behind each other: y (..., W), L (...) -> (..., W + 1)."""
     op, op_backward = case.op, case.op_backward
@@ -254,6 +265,9 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "sparse_attention strided": lambda make: sparse_attention(make, "strided"),
     "sparse_attention fixed": lambda make: sparse_attention(make, "fixed", n_ends=2),
     "sparse_attention dropout": lambda make: sparse_attention(make, "strided", dropout=0.3),
+    "lsh_attention": lsh_attention,
+    "lsh_attention both ways": lambda make: lsh_attention(make, causal=False),
+    "lsh_attention dropout": lambda make: lsh_attention(make, dropout=0.3),
     "attention": attention,
     "attention causal": lambda make: attention(make, pattern=CAUSAL),
     "attention padding": lambda make: attention(make, "padding"),

@@ -58,7 +58,8 @@ class Tape:
         self.seed, self.step, self.first_row = seed, step, first_row
         self.root = None  # the outermost layer called, for names in messages
         self._stack = []
-        self.sites = 0  # dropout masks drawn so far
+        self.sites = 0  # dropout masks drawn, and choices made, so far
+        self.choices = {}  # see `chosen`
         self.penalties, self.dpenalty = [], None  # see `penalise`
 
     def call(self, layer, inputs, settings):
@@ -136,6 +137,16 @@ class Tape:
         self.sites += 1
         name = f"{self.seed} {self.step} {self.sites}".encode()
         return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+
+    def chosen(self, make):
+        """Return ``make()``, or what it returned where the same forward ran before, on this tape or on one that was forked.
+
+        For what has no gradient and must not change when a layer is computed again, such as buckets or a choice by rank.
+        """
+        self.sites += 1
+        if self.sites not in self.choices:
+            self.choices[self.sites] = make()
+        return self.choices[self.sites]
 
     def check_empty(self):
         """Raise TapeError if a value is left, because a forward's backward did not run."""

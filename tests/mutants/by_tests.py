@@ -90,6 +90,10 @@ NEAREST = {
         ("ops/sparse_attention.py", "layers/attention/sparse.py", "models/sparse_transformer.py"),
         ["models/test_sparse_transformer.py", "ops/test_plain.py", "layers/test_properties_of_layers.py"],
     ),
+    **dict.fromkeys(
+        ("ops/lsh_attention.py", "layers/attention/hashed.py", "models/reformer.py"),
+        ["models/test_reformer.py", "ops/test_plain.py", "layers/test_properties_of_layers.py", "oracle/test_oracle_reformer.py"],
+    ),
     **dict.fromkeys(("models/linformer.py", "layers/attention/compressed.py"), ["models/test_linformer.py"]),
     "layers/attention/single_head.py": ["models/test_recurrent_seq2seq.py"],
     "models/unilm.py": ["models/test_unilm.py"],

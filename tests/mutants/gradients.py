@@ -197,6 +197,14 @@ TABLE = {
          "start = max(0, min(s_size, first + t))\n            stop = max(start, min(s_size, last + t + 1)) if",
          "start = max(0, min(s_size, first + t - 1))\n            stop = max(start, min(s_size, last + t + 1)) if"),
     ],
+    "ops/lsh_attention.py": [
+        ("the chunk before gets no gradient", "missing term", "lsh_attention", "apart[:, :, :, 1] + np.roll(apart[:, :, :, 0], -1, axis=2)", "apart[:, :, :, 1]"),
+        ("the chunk before's goes to the one behind", "index", "lsh_attention", "np.roll(apart[:, :, :, 0], -1, axis=2)", "np.roll(apart[:, :, :, 0], 1, axis=2)"),
+        ("gradients stay in the order of the buckets", "index", "lsh_attention", "(_unsorted(x, rank).sum(axis=2) for", "(x.reshape(*rank.shape, -1).sum(axis=2) for"),
+        ("who sees itself has no gradient", "missing term", "lsh_attention", "return dq, dk, dv + of_itself", "return dq, dk, dv"),
+        ("each round has the softmax to itself", "missing term", "lsh_attention", "attention_backward((dys, dlses), rounds)", "attention_backward((dys, 0 * dlses), rounds)"),
+        ("dy in the order of places", "index", "lsh_attention", "_chunks(_reordered(np.moveaxis(x, 0, 2), order), chunk)", "_chunks(np.moveaxis(x, 0, 2), chunk)"),
+    ],
     "ops/sparse_attention.py": [
         ("gradients stay in the order of the set", "index", "sparse_attention", "slice(None) if rows is None else rows] += part", "slice(0, part.shape[2])] += part"),
         ("the last set's gradient alone", "= for +=", "sparse_attention", "rows] += part", "rows] = part"),

@@ -50,6 +50,11 @@ TABLE = {
         ("one stream's gradient", "missing term", "ReversibleStack", "return d1 + d2", "return d1"),
         ("masks are drawn anew", "mask", "ReversibleStack", "sites.append(tape.sites)", "sites.append(tape.sites + 1)"),
     ],
+    "layers/attention/hashed.py": [
+        ("the keys' gradient forgotten", "missing term", "HashedSelfAttention", "_merged(dq + ops.rms_norm_backward(dk, saved_norm)[0])", "_merged(dq)"),
+        ("keys' lengths have a gradient", "missing term", "HashedSelfAttention", "ops.rms_norm_backward(dk, saved_norm)[0]", "dk"),
+        ("the values' path forgotten", "missing term", "HashedSelfAttention", "return dx + self.query_key", "return self.query_key"),
+    ],
     "layers/relative_bias.py": [
         ("heads and queries exchanged", "transposed", "RelativePositionBias",
          "dy[0].transpose(1, 2, 0)", "dy[0].transpose(0, 2, 1)"),

@@ -269,6 +269,18 @@ TABLE = {
         ("values are summed as keys are", "self.values(v, tape", "self.keys(v, tape"),
         ("a pattern has no effect", "if pattern is not FULL:", "if False:"),
     ],
+    "layers/attention/hashed.py": [
+        ("buckets are made anew", "make() if tape is None else tape.chosen(make)", "make()"),
+        ("every step has the same rotations", "UNSEEDED if key is None else key", "UNSEEDED"),
+        ("the number of rounds is lost", "width, self.n_rounds, self.n_buckets", "width, 1, self.n_buckets"),
+        ("all shards drop the weights of the first rows", '"first_row": tape.first_row', '"first_row": 0'),
+    ],
+    "models/reformer.py": [
+        ("a state forgets the words before", "slot.arrays = (ids,)", "pass"),
+        ("no word fills up the last chunk", "-length % chunk if length > chunk else 0", "0"),
+        ("attention's weights are not dropped", "dropout=config.attention_dropout, **draw", "**draw"),
+        ("the rounds are the default's", "n_rounds=config.n_rounds, ", ""),
+    ],
     "layers/attention/sparse.py": [
         ("the scale is lost", '"scale": self.scale}', '"scale": None}'),
         ("the number of ends is lost", '{"n_ends": self.n_ends, ', "{"),

@@ -53,6 +53,12 @@ TABLE = {
         ("a window's last queries are taken to see all keys", "whole and (head", "(head"),
         ("lists that run side by side add to one bias", "if batch_together:", "if False:"),
     ],
+    "ops/lsh_attention.py": [
+        ("a place sees itself", "mask = seen[:, :, None] != places[..., None]", "mask = np.ones((*places.shape, seen.shape[2]), bool)"),
+        ("the chunk behind is seen", "np.roll(apart, 1, axis=2), apart]", "np.roll(apart, -1, axis=2), apart]"),
+        ("a bucket is the largest product, whatever its sign", "[rotated, -rotated]", "[rotated, rotated]"),
+        ("who sees nobody is 0", "y = np.where(alone[..., None], v, y)", "y = y"),
+    ],
     "ops/sparse_attention.py": [
         ("a query sees the end of its own block twice", "// self.size * self.n_ends\n\n    def spans", "// self.size * self.n_ends + 1\n\n    def spans"),
         ("a query sees itself twice", "& Band(None, -1)", "& Band(None, 0)"),

@@ -17,6 +17,7 @@ def vit(m, **options):
 LOGITS = 3.0 * np.random.default_rng(0).permuted(np.tile(np.arange(4.0), (2, 3, 1)), axis=-1) / 4 + 0.1 * _draw(2, 3, 4)  # far from ties
 CHOSEN = np.random.default_rng(1).integers(0, 4, (2, 3, 2))
 SLOTS = np.array([4, 0, 4, 5, 1])
+MEETING = np.random.default_rng(2).integers(0, 3, (1, 2, 2, 6))  # buckets
 ASKED, LABELS = [[0, 2, -1], [2, 2, 1]], [[1, 0, 1], [0, 1, 0]]
 
 
@@ -63,6 +64,10 @@ PROBLEMS = {
     "compress padding": lambda m: pair(
         lambda x, e: m.compress(x, e, mask=np.arange(4) < [[4], [2]]), m.compress_backward, _draw(2, 3, 4, 2), _draw(3, 5)
     ),
+    "lsh_attention": lambda m: pair(
+        lambda q, k, v: m.lsh_attention(q, k, v, MEETING, chunk=2, scale=0.7), m.lsh_attention_backward, *(_draw(1, 2, 6, 3, seed=n) for n in range(3))
+    ),
+    "HashedSelfAttention": lambda m: layer(m.HashedSelfAttention(4, 2, n_buckets=2, chunk=3, rng=_rng()), 2, 3, 4),
     "sparse_attention": lambda m: sparse(m, kind="strided", stride=2),
     "sparse_attention fixed": lambda m: sparse(m, kind="fixed", stride=3, n_ends=2),
     "pair_sum square": lambda m: pair(m.pair_sum, m.pair_sum_backward, _draw(2, 3, 4), _draw(2, 3, 4, seed=1)),

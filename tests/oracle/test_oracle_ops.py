@@ -8,7 +8,7 @@ from op_cases import OPS
 from tinytx import ops
 from tinytx.ops.addressing import EPS
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Band, Blocks, Ends, Strided
-from tinytx.ops.plain_sparse import kept_weights
+from tinytx.ops.plain_sparse import kept_meetings, kept_weights, meetings
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -61,6 +61,18 @@ def sparse_attention(q, k, v, *, kind, stride, n_ends=1, **options):
     dropped = [options[name] for name in ("dropout", "key", "first_row")]
     p = softmax(q @ k.mT * options["scale"], np.broadcast_to(allowed, (*q.shape[:3], q.shape[2])))
     return p * torch.tensor(kept_weights(np.empty(q.shape), kind, stride, n_ends, *dropped), dtype=p.dtype) @ v
+
+
+def lsh_attention(q, k, v, buckets, *, chunk, causal=True, scale=None, dropout=0.0, key=None, first_row=0):
+    """One softmax with n for each pair that meets n times; dropout by what plain NumPy says of each meeting."""
+    n = torch.tensor(meetings(buckets, chunk, causal))
+    a = (q @ k.mT * scale).masked_fill(n == 0, -torch.inf)
+    alone = (n == 0).all(-1, keepdim=True)
+    p = torch.softmax((a + n.log().to(a.dtype)).masked_fill(alone, 0), -1) * ~alone
+    if key is not None:
+        kept = kept_meetings(np.empty(q.shape), buckets, chunk, dropout, key, first_row)
+        p = p * torch.tensor(kept, dtype=p.dtype) / n.clamp(min=1).to(p.dtype)
+    return p @ v + alone * v
 
 
 def compress(x, weight, mask=True):
@@ -253,6 +265,7 @@ ORACLES = GEOMETRIC | LOSSES | {
     "scale": lambda case: lambda x, factor: x * factor,
     "attention": lambda case: attention,
     "sparse_attention": lambda case: sparse_attention,
+    "lsh_attention": lambda case: lsh_attention,
     "rnn": recurrent(torch.nn.RNN),
     "gru": recurrent(torch.nn.GRU),
     "lstm": recurrent(torch.nn.LSTM),

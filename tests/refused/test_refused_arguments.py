@@ -57,6 +57,10 @@ CALLS = {
         dropout=0.1, key=2, first_row=1, log_sum_exp=True,
     ),  # fmt: skip
     "sparse_attention": dict(q=Q, k=Q, v=Q, kind="fixed", stride=2, n_ends=1, scale=0.5, dropout=0.1, key=2, first_row=1),
+    "lsh_buckets": dict(x=Q, rotations=np.ones((2, 3, 1, 2))),
+    "lsh_attention": dict(
+        q=Q, k=Q, v=Q, buckets=np.zeros((2, 2, 1, 2), int), chunk=1, causal=True, scale=0.5, dropout=0.1, key=2, first_row=1
+    ),
     "rnn": dict(x=Q[0], weight_x=W, weight_h=np.eye(4), bias=W[0], h=np.eye(2, 4), mask=np.ones((2, 1), bool), reverse=True),
     "gru": dict(
         x=Q[0], weight_x=W[:, :3], weight_h=X[:1], bias_x=X[0], bias_h=X[1], h=X[:, :1], mask=np.ones((2, 1), bool), reverse=True
@@ -153,7 +157,7 @@ KINDS |= {"words": IDS, "contexts": IDS, "x_max": NUMBERS, "alpha": NUMBERS, "bi
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "ahead": WHOLE, "first": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
-KINDS |= {"frequencies": FLOATS, "kind": NUMBERS | {"None": None}, "stride": WHOLE, "n_ends": WHOLE}
+KINDS |= {"rotations": FLOATS, "buckets": IDS, "causal": KINDS["doubled"], "frequencies": FLOATS, "kind": NUMBERS | {"None": None}, "stride": WHOLE, "n_ends": WHOLE}
 
 ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")
@@ -200,6 +204,10 @@ RANGES = [
     ("attention", "scale", (0, -1, np.nan, np.inf, 1e-300)),
     ("attention", "key", (-1, 2**64)),
     ("attention", "first_row", (-1, 2**63)),
+    ("lsh_buckets", "rotations", (np.ones((2, 3, 1, 0)), np.ones((1, 3, 1, 2)), np.ones((2, 3, 2)))),
+    ("lsh_attention", "buckets", (np.zeros((2, 2, 2), int), np.zeros((2, 2, 0, 2), int), np.zeros((2, 2, 1, 3), int))),
+    ("lsh_attention", "chunk", (0, 3)),
+    ("lsh_attention", "k", (Q[:, :1], Q[:, :, :1])),
     ("sparse_attention", "kind", ("full", "")),
     ("sparse_attention", "stride", (0, -1, 2**70)),
     ("sparse_attention", "n_ends", (0, 3)),
@@ -271,7 +279,7 @@ RANGES = [
 
 def test_every_operation_is_here():
     """An operation that this file does not know cannot be forgotten."""
-    forwards = {name for name in ops.__all__ if not name.endswith("_backward")} - {"attention_weights"}
+    forwards = {name for name in ops.__all__ if not name.endswith("_backward")} - {"attention_weights", "lsh_weights"}
     assert CALLS.keys() == forwards
     for name, arguments in CALLS.items():
         known = inspect.signature(getattr(ops, name)).parameters.keys() - {"parts", "run"}

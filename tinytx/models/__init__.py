@@ -16,6 +16,7 @@ from tinytx.models.nplm import NPLM, NPLMConfig
 from tinytx.models.ntm import NTM, NTMConfig
 from tinytx.models.pointer import PointerConfig, PointerNetwork
 from tinytx.models.recurrent_seq2seq import RecurrentSeq2Seq, RecurrentSeq2SeqConfig
+from tinytx.models.reformer import Reformer, ReformerConfig
 from tinytx.models.sparse_transformer import SparseTransformer, SparseTransformerConfig
 from tinytx.models.t5 import T5, T5Config
 from tinytx.models.transformer import Transformer, TransformerConfig
@@ -42,6 +43,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "ntm": (NTM, NTMConfig),
     "pointer": (PointerNetwork, PointerConfig),
     "recurrent_seq2seq": (RecurrentSeq2Seq, RecurrentSeq2SeqConfig),
+    "reformer": (Reformer, ReformerConfig),
     "sparse_transformer": (SparseTransformer, SparseTransformerConfig),
     "t5": (T5, T5Config),
     "transformer": (Transformer, TransformerConfig),

@@ -40,6 +40,7 @@ from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
 from tinytx.ops.linear import linear, linear_backward
 from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
 from tinytx.ops.logistic_rows import logistic_rows, logistic_rows_backward
+from tinytx.ops.lsh_attention import lsh_attention, lsh_attention_backward, lsh_buckets, lsh_weights
 from tinytx.ops.lstm import lstm, lstm_backward
 from tinytx.ops.memory import read_memory, read_memory_backward, write_memory, write_memory_backward
 from tinytx.ops.merge import merge, merge_backward
@@ -138,6 +139,10 @@ __all__ = [
     "linear_cross_entropy_backward",
     "logistic_rows",
     "logistic_rows_backward",
+    "lsh_attention",
+    "lsh_attention_backward",
+    "lsh_buckets",
+    "lsh_weights",
     "lstm",
     "lstm_backward",
     "merge",

@@ -134,7 +134,14 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     word_dropout,
     word_dropout_backward,
 )
-from tinytx.ops.plain_sparse import sparse_attention, sparse_attention_backward  # noqa: F401
+from tinytx.ops.plain_sparse import (  # noqa: F401
+    lsh_attention,
+    lsh_attention_backward,
+    merge,
+    merge_backward,
+    sparse_attention,
+    sparse_attention_backward,
+)
 
 # ---------------------------------------------------------------------------------------- products and tables
 
@@ -255,17 +262,3 @@ def attention_backward(dy, saved):
         return dq, dk, dv
     shared = tuple(axis for axis in range(4) if bias.shape[axis] < da.shape[axis])
     return dq, dk, dv, da.sum(axis=shared, keepdims=True)  # (11)
-
-
-def merge(ys, lses):
-    """Return attention over all keys, from attention over N sets of them: ys is (N, ..., W), lses (N, ...)."""
-    lse = np.logaddexp.reduce(lses, axis=0)  # (1)
-    shares = np.exp(lses - np.where(lse > -np.inf, lse, 0))  # (2)
-    y = np.sum(shares[..., None] * ys, axis=0)  # (3)
-    return (y, lse), (ys, shares, y)
-
-
-def merge_backward(dy, saved):
-    """Return (dys, dlses)."""
-    (dy, dlse), (ys, shares, y) = dy, saved
-    return shares[..., None] * dy, shares * (np.sum(dy * (ys - y), axis=-1) + dlse)  # (4), (5) and (6)

@@ -35,7 +35,7 @@ class Bits(Task):
     def __init__(self, body, *, n_bits=8, rng):
         super().__init__(body)
         self.n_bits = check_whole("Bits", "n_bits", n_bits)
-        self.head = Linear(self.config.d_model, self.n_bits, **self._drawn_like_the_body(rng))
+        self.head = Linear(self.width, self.n_bits, **self._drawn_like_the_body(rng))
 
     @property
     def settings(self):

@@ -31,7 +31,7 @@ class Classes(Task):
             self.head.begin_with(getattr(body, "pooler", None))
 
     def _make_head(self, rng):
-        self.head = PooledHead.of(self.config.d_model, self.asked, **self._drawn_like_the_body(rng))
+        self.head = PooledHead.of(self.width, self.asked, **self._drawn_like_the_body(rng))
 
     @property
     def settings(self):

@@ -88,9 +88,9 @@ class HiddenWords(Task):
             raise ValueError(f'HiddenWords: this {type(body).__name__} shares no table (output_table): give head="untied"')
         else:
             form = {"activation": config.activation, "eps": config.eps, "bias": getattr(config, "bias", True)}
-            self.transform = Transform(config.d_model, table.data.shape[1], **form, **options)
+            self.transform = Transform(self.width, table.data.shape[1], **form, **options)
             self.head = TiedLinear(table, bias=True)
-        self.next_sentence = PooledHead(config.d_model, 2, **options) if asked.next_sentence else None
+        self.next_sentence = PooledHead(self.width, 2, **options) if asked.next_sentence else None
         self._draw_biases(rng, self.transform, self.next_sentence)
         if self.next_sentence:
             self.next_sentence.begin_with(getattr(body, "pooler", None))

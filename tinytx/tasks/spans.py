@@ -39,7 +39,7 @@ class Spans(Task):
 
     def __init__(self, body, *, rng):
         super().__init__(body)
-        self.head = Linear(body.config.d_model, 2, **self._drawn_like_the_body(rng))
+        self.head = Linear(self.width, 2, **self._drawn_like_the_body(rng))
         self._draw_biases(rng, self.head)
 
     def forward(self, ids, tape=None, *, segments=None):

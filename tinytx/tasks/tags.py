@@ -35,7 +35,7 @@ class Tags(TextClasses):
 
     def _make_head(self, rng):
         self.dropout = Dropout(self.asked.dropout)
-        self.head = Linear(self.config.d_model, self.asked.n_classes, **self._drawn_like_the_body(rng))
+        self.head = Linear(self.width, self.asked.n_classes, **self._drawn_like_the_body(rng))
 
     def forward(self, ids, tape=None, *, segments=None):
         """Return the logits (B, T, n_classes) of each token of texts (B, T)."""

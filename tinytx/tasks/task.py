@@ -85,6 +85,11 @@ class Task(Pretrained, Layer):
         return self.body.config
 
     @property
+    def width(self):
+        """The width of the body's vectors: ``body.width`` where it has one, else its config's ``d_model``."""
+        return getattr(self.body, "width", self.config.d_model)
+
+    @property
     def vocab_size(self):
         """The number V of words of the vocabulary."""
         return self.config.vocab_size
@@ -117,7 +122,7 @@ class Task(Pretrained, Layer):
                 f"{type(self).__name__}: this {type(self.body).__name__}'s output layer shares no table, so it has "
                 "weights of its own to draw: give rng, the generator that drew the body's"
             )
-        return Linear(self.config.d_model, self.vocab_size, bias=bias, **self._drawn_like_the_body(rng))
+        return Linear(self.width, self.vocab_size, bias=bias, **self._drawn_like_the_body(rng))
 
     def _drawn_like_the_body(self, rng):
         """Return the arguments with which a head's layers are made like the body: ``rng``, ``dtype`` and ``init``."""

@@ -52,7 +52,7 @@ class TextClassesNextToken(NextToken):
     def __init__(self, body, *, rng, **settings):
         super().__init__(body, rng=rng)
         self.asked = asked = AuxiliarySettings(**settings)
-        self.texts = PooledHead.of(body.config.d_model, asked, **self._drawn_like_the_body(rng))
+        self.texts = PooledHead.of(self.width, asked, **self._drawn_like_the_body(rng))
         self._draw_biases(rng, self.texts)
 
     @property

@@ -13,6 +13,7 @@ dv). Its method ``weights`` takes the same inputs and returns the attention weig
 from tinytx.layers.attention.additive import Additive
 from tinytx.layers.attention.compressed import Compress, Compressed
 from tinytx.layers.attention.dot_product import DotProduct
+from tinytx.layers.attention.hashed import HashedSelfAttention
 from tinytx.layers.attention.multi_head import MultiHeadAttention
 from tinytx.layers.attention.pointer import Pointer
 from tinytx.layers.attention.relative import Relative
@@ -27,6 +28,7 @@ __all__ = [
     "Compress",
     "Compressed",
     "DotProduct",
+    "HashedSelfAttention",
     "MultiHeadAttention",
     "Pointer",
     "Relative",
