@@ -29,7 +29,7 @@ def reformer(dtype):
     """Seven words in chunks of three."""
     sizes = {"max_len": 9, "d_model": 6, "n_heads": 2, "n_layers": 2, "d_ff": 7, "chunk": 3, "n_buckets": 4, "n_rounds": 2}
     ids = np.random.default_rng(2).integers(0, 11, (4, 8))
-    return case(NextToken, Reformer, ReformerConfig(11, **sizes, dropout=0.2), (ids[:, :-1], ids[:, 1:]), dtype)
+    return case(NextToken, Reformer, ReformerConfig(11, **sizes, dropout=0.2, attention_dropout=0.3), (ids[:, :-1], ids[:, 1:]), dtype)
 
 
 def linformer(dtype, **options):

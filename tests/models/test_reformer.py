@@ -78,6 +78,11 @@ def test_a_second_forward_keeps_the_buckets(monkeypatch):
     assert len(calls) == SIZES["n_layers"]
 
 
+def test_each_head_and_round_has_its_rotation():
+    layer = HashedSelfAttention(6, 2, n_buckets=4, n_rounds=3, rng=np.random.default_rng(0))
+    assert layer.rotations(None, 5, np.float32).shape == (2, 5, 3, 2)
+
+
 def test_each_step_has_its_rotations():
     """And each layer, with a seed; without one all calls have the same."""
     drawn = {}
