@@ -15,7 +15,7 @@ _ARRAYS = (np.ndarray, np.generic)  # NumPy's scalars count as arrays without ax
 
 def check_float(place, **arrays):
     """Raise TypeError unless all are NumPy arrays of float32, or all of float64, in this machine's byte order."""
-    if {value.dtype if isinstance(value, _ARRAYS) else None for value in arrays.values()} in _FLOATS:
+    if {value.dtype if type(value) is np.ndarray or _is_array(value) else None for value in arrays.values()} in _FLOATS:
         return
     facts = ", ".join(f"{name} is {_kind(value)}" for name, value in arrays.items())
     raise TypeError(f"{place}: {facts}; expected all float32 or all float64: convert {_remedy(*arrays.values())}")
@@ -48,18 +48,23 @@ def check_gradient(place, dy, shape, dtype, *reason):
 
     A kernel would misread the bits of another dtype or byte order, and an array of integers cannot hold fractions.
     """
-    if not isinstance(dy, _ARRAYS) or dy.dtype != dtype:
+    if not (type(dy) is np.ndarray or _is_array(dy)) or dy.dtype != dtype:
         remedy = f"convert {_remedy(dy, dtype=dtype)}"
         raise TypeError(f"{place}: dy is {_kind(dy)}, expected {dtype}, the dtype of y: {remedy}")
     check_shape(place, "dy", dy, shape, *reason)
 
 
+def _is_array(value):
+    """Return whether operations compute with it; a masked array is none of them, because they would read what it masks."""
+    return isinstance(value, _ARRAYS) and not isinstance(value, np.ma.MaskedArray)
+
+
 def _kind(value):
-    return str(value.dtype) if isinstance(value, _ARRAYS) else f"a {type(value).__name__}"
+    return str(value.dtype) if _is_array(value) else f"a {type(value).__name__}"
 
 
 def _remedy(*values, dtype="np.float32"):
-    return "with .astype" if all(isinstance(v, _ARRAYS) for v in values) else f"with np.asarray(..., {dtype})"
+    return "with .astype" if all(map(_is_array, values)) else f"with np.asarray(..., {dtype})"
 
 
 def check_dtype(place, dtype):
@@ -106,6 +111,8 @@ def check_ids(place, ids, size, *, what="token id", allowed=None):
 
 def check_integers(place, ids, name):
     """Return ``ids`` as an array, any shape and integer dtype; raise TypeError for anything else."""
+    if isinstance(ids, np.ma.MaskedArray):
+        raise TypeError(f"{place}: {name} is a MaskedArray, whose mask has no meaning here: expected integers, such as .data of it")
     try:
         array = np.asarray(ids)
     except (ValueError, TypeError, OverflowError) as error:  # rows of different lengths

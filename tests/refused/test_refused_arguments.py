@@ -78,7 +78,7 @@ CALLS = {
     "product_scores": dict(q=Q, k=Q, scale=0.5),
     "relative_scores": dict(q=Q, r=Q[0], ahead=1, scale=0.5),
     "segment_scores": dict(q=Q, u=Q[0], kinds=[[[0, 1], [1, 0]]], scale=0.5),
-    "additive_scores": dict(q=Q, k=Q, weight=X),
+    "additive_scores": dict(q=Q, k=Q, weight=X, mask=np.ones((2, 1, 1, 2), bool)),
     "address": dict(
         k=np.ones((2, 1, 3)), strength=X[:, :1], gate=X[:, :1], shift=X[:, None], sharpness=X[:, :1], before=np.ones((2, 1, 2)), memory=Q[0]
     ),
@@ -125,6 +125,7 @@ FLOATS = {
     "dates": np.zeros((2, 3), "M8[s]"),
     "records": np.zeros((2, 3), [("a", float)]),
     "a dict": {},
+    "a masked array": np.ma.zeros((2, 3)),
 }
 IDS = {
     "floats": [0.0, 1.0],
@@ -137,6 +138,7 @@ IDS = {
     "rows of different lengths": [[0], [1, 2]],
     "NaN": np.full(2, np.nan),
     "too large for any dtype": [2**70, 0],
+    "a masked array": np.ma.zeros(2, int),
     "a dict": {},
 }
 NUMBERS = {"an array": np.ones(2), "a list": [0.5], "a text": "0.5", "complex": 1j, "a boolean": True, "a dict": {}}
