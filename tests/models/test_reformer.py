@@ -105,6 +105,17 @@ def test_no_value_of_a_later_word_reaches_an_earlier_one():
     assert not dx[0, 4:].any() and dx[0, :4].any()
 
 
+def test_a_shard_drops_the_weights_of_its_own_rows():
+    layer = HashedSelfAttention(6, 2, n_buckets=4, n_rounds=2, chunk=2, dropout=0.5, rng=np.random.default_rng(0), dtype=np.float64)
+    x = np.random.default_rng(1).normal(size=(3, 8, 6))
+    np.testing.assert_array_equal(layer(x[1:], Tape(seed=1, first_row=1)), layer(x, Tape(seed=1))[1:])
+
+
+def test_settings_reach_the_attention():
+    attention = reformer(attention_dropout=0.3, n_rounds=3).stack.fs[1].layers[1]
+    assert (attention.p, attention.n_rounds, attention.n_buckets, attention.chunk) == (0.3, 3, 4, 4)
+
+
 def test_a_text_is_filled_up_to_whole_chunks():
     """Ten words in chunks of four; words that fill up move nothing but through the sort, and have no gradient."""
     body = reformer()
