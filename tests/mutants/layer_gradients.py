@@ -44,9 +44,9 @@ TABLE = {
     ],
     "layers/reversible.py": [
         ("d_1 without g's part", "missing term", "ReversibleStack", "d1 = d1 + g.backward(d2, fork)  # (3)", "g.backward(d2, fork)"),
-        ("the second stream is not computed back", "wrong operand", "ReversibleStack", "y2 = y2 - g(y1, fork)  # (2)", "g(y1, fork)"),
-        ("the first stream is not computed back", "wrong operand", "ReversibleStack", "y1 = y1 - f(y2, fork, **settings)", "f(y2, fork, **settings)"),
-        ("subtracted the wrong way round", "sign", "ReversibleStack", "y2 = y2 - g(y1, fork)", "y2 = g(y1, fork) - y2"),
+        ("the second stream is not computed back", "wrong operand", "ReversibleStack", "y2 = _summand(y2, g(y1, fork))  # (2)", "g(y1, fork)"),
+        ("the first stream is not computed back", "wrong operand", "ReversibleStack", "y1 = _summand(y1, f(y2, fork, **settings))", "f(y2, fork, **settings)"),
+        ("subtracted the wrong way round", "sign", "ReversibleStack", "return total - other", "return other - total"),
         ("one stream's gradient", "missing term", "ReversibleStack", "return d1 + d2", "return d1"),
         ("masks are drawn anew", "mask", "ReversibleStack", "sites.append(tape.sites)", "sites.append(tape.sites + 1)"),
     ],

@@ -82,14 +82,19 @@ class ReversibleStack(Layer):
         (y1, y2), (d1, d2) = np.split(y, 2, axis=-1), np.split(dy, 2, axis=-1)
         for f, g in zip(reversed(self.fs), reversed(self.gs)):
             fork = tape.fork(sites.pop())
-            y2 = y2 - g(y1, fork)  # (2)
+            y2 = _summand(y2, g(y1, fork))  # (2)
             d1 = d1 + g.backward(d2, fork)  # (3)
             fork.check_empty()
             fork = tape.fork(sites.pop())
-            y1 = y1 - f(y2, fork, **settings)
+            y1 = _summand(y1, f(y2, fork, **settings))
             d2 = d2 + f.backward(d1, fork)
             fork.check_empty()
         return d1 + d2
+
+
+def _summand(total, other):
+    """Return what was added to ``other``: the inverse of a residual connection's sum."""
+    return total - other
 
 
 def _forgotten(layer, x, tape, sites, settings):
