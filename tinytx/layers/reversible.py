@@ -71,7 +71,7 @@ class ReversibleStack(Layer):
         for f, g in zip(self.fs, self.gs):
             x1 = x1 + _forgotten(f, x2, tape, sites, settings)  # (1)
             x2 = x2 + _forgotten(g, x1, tape, sites, {})
-        y = np.concatenate([x1, x2], axis=-1)
+        y = _beside(x1, x2)
         if tape is not None:
             tape.push(self, (y, sites, settings))
         return y
@@ -79,7 +79,7 @@ class ReversibleStack(Layer):
     def backward(self, dy, tape):
         """Return dx."""
         y, sites, settings = tape.pop(self)
-        (y1, y2), (d1, d2) = np.split(y, 2, axis=-1), np.split(dy, 2, axis=-1)
+        (y1, y2), (d1, d2) = _streams(y), _streams(dy)
         for f, g in zip(reversed(self.fs), reversed(self.gs)):
             fork = tape.fork(sites.pop())
             y2 = _summand(y2, g(y1, fork))  # (2)
@@ -90,6 +90,16 @@ class ReversibleStack(Layer):
             d2 = d2 + f.backward(d1, fork)
             fork.check_empty()
         return d1 + d2
+
+
+def _beside(x1, x2):
+    """(B, T, D) twice -> (B, T, 2 D)."""
+    return np.concatenate([x1, x2], axis=-1)
+
+
+def _streams(y):
+    """(B, T, 2 D) -> (B, T, D) twice, views."""
+    return np.split(y, 2, axis=-1)
 
 
 def _summand(total, other):
