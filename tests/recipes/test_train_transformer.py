@@ -108,7 +108,7 @@ def test_pairs_of_ones_own_have_other_defaults(tinytx, pairs_file, tmp_path, no_
     assert tinytx("train pairs --pairs", pairs_file, flags, tmp_path / "run").code == 0
     meta = load_checkpoint(tmp_path / "run")[2]
     settings, config = meta["settings"], meta["config"]
-    assert (settings["tokenizer"], settings["max_tokens"], settings["lr"]) == ("subword", 1000, 1.5e-3)
+    assert (settings["tokenizer"], settings["max_tokens"], settings["lr"]) == ("subword", 1000, 1e-3)
     assert (config["n_decoder_layers"], config["tied"], meta["task_settings"]["label_smoothing"]) == (2, "three-way", 0.1)
     assert (settings["d_model"], settings["vocab_size"]) == (16, 300)
     assert meta["source_tokenizer"] == meta["target_tokenizer"]
