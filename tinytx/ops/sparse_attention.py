@@ -27,6 +27,7 @@ The same as one softmax under a mask: ``sparse_attention`` in ``plain.py``.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +78,7 @@ class _Earlier(Pattern):
         return np.arange(keys.start, keys.stop) < self._seen(np.arange(places.start, places.stop), n_keys)[:, None]
 
 
+@lru_cache(16)
 def key_sets(kind, n, stride, n_ends=1):
     """Return the sets of keys of a sequence of n places.
 

@@ -102,5 +102,6 @@ class Compressed(Layer):
         if pattern is not FULL:
             raise ValueError(f"Compressed: pattern is {pattern!r:.60}, expected FULL: each sum of keys holds all positions")
         if mask is not None:
-            mask = np.broadcast_to(check_mask("Compressed", mask, (len(k), 1, 1, k.shape[2])), (len(k), 1, 1, k.shape[2]))[:, 0, 0]
+            full = len(k), 1, 1, k.shape[2]
+            mask = np.broadcast_to(check_mask("Compressed", mask, full), full)[:, 0, 0]
         return self.keys(k, tape, mask=mask), self.values(v, tape, mask=mask)
