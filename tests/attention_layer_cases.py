@@ -81,7 +81,7 @@ def relative_segments(make, streams=1):
     return LayerCase(make, build, inputs, kinds=make.integers(0, 2, (b, streams * t, s)), streams=streams)
 
 
-def two_streams(make, streams=2):
+def two_streams(make, streams=2, apart=False):
     b, t, h, k = make.sizes(4)
     d = h * k
 
@@ -91,7 +91,8 @@ def two_streams(make, streams=2):
         return TwoStreams(MultiHeadAttention(d, h, core=core, bias=False, **draw), 3)
 
     call = {"mask": make.mask(b, 1, streams * t, t), "segments": make.integers(0, 2, (b, t))}
-    return LayerCase(make, build, {"x": make.array(b, streams * t, d)}, streams=streams, **call)
+    content = {"content": make.array(b, t, d)} if apart else {}
+    return LayerCase(make, build, {"x": make.array(b, streams * t, d)} | content, streams=streams, **call)
 
 
 def segment_memory(make):
@@ -182,6 +183,7 @@ ATTENTION_LAYERS = {
     "SegmentMemory": segment_memory,
     "TwoStreams": two_streams,
     "TwoStreams content alone": lambda make: two_streams(make, 1),
+    "TwoStreams content apart": lambda make: two_streams(make, 1, apart=True),
     "Sparse strided": lambda make: sparse(make, "strided"),
     "Sparse fixed": lambda make: sparse(make, "fixed", n_ends=2),
     "Sparse dropout": lambda make: sparse(make, "fixed", dropout=0.3),

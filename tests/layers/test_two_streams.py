@@ -25,13 +25,13 @@ def layer_of(length=M):
 
 
 class After(Layer):
-    """A layer that reads x behind a memory."""
+    """A layer that reads its inputs behind a memory."""
 
     def __init__(self, layer, memory, **settings):
         self.layer, self.memory, self.settings = layer, memory, settings
 
-    def forward(self, x, tape=None):
-        return self.layer(x, tape, state=State([Slot((self.memory,))]), **self.settings)
+    def forward(self, *inputs, tape=None):
+        return self.layer(*inputs, tape, state=State([Slot((self.memory,))]), **self.settings)
 
     def backward(self, dy, tape):
         return self.layer.backward(dy, tape)
@@ -57,6 +57,17 @@ def test_each_stream_is_attention_to_the_content(m):
     np.testing.assert_allclose(y, np.concatenate(expected, axis=1), rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("m", [0, 4])
+def test_the_query_stream_alone_is_what_it_is_beside_the_content(m):
+    """And the memory is of the content: catches keys of the query stream."""
+    h, g, memory, mask = Seeded(1).array(B, T, D), Seeded(2).array(B, T, D), Seeded(3).array(B, m, D), random_mask()
+    both = After(layer_of(), memory, mask=mask, segments=SEGMENTS, streams=2)(np.concatenate([h, g], axis=1))
+    layer, state = layer_of(), State([Slot((memory,))])
+    alone = layer(g, h, mask=mask[:, :, T:], segments=SEGMENTS, state=state)
+    np.testing.assert_allclose(alone, both[:, T:], rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(state.state_dict()["0.0"], np.concatenate([memory, h], axis=1)[:, -M:])
+
+
 def test_scores_of_kinds_are_the_formula():
     """The logarithm of a weight tells a score up to a number for each query."""
     draw = {"rng": np.random.default_rng(0), "dtype": np.float64}
@@ -76,6 +87,8 @@ def test_gradients_with_a_memory():
     """Catches keys that get the gradient of one stream, and dx of h in the rows of g."""
     settings = {"mask": random_mask(), "segments": SEGMENTS, "streams": 2}
     gradcheck(After(layer_of(), Seeded(2).array(B, M, D), **settings), Seeded(1).array(B, 2 * T, D))
+    alone = After(layer_of(), Seeded(2).array(B, M, D), mask=random_mask()[:, :, T:], segments=SEGMENTS)
+    gradcheck(alone, Seeded(1).array(B, T, D), Seeded(4).array(B, T, D))
 
 
 def test_the_memory_is_of_the_content():

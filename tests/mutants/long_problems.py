@@ -10,13 +10,13 @@ from tinytx.state import Slot, State
 
 
 class After(Layer):
-    """A layer that reads x behind a memory."""
+    """A layer that reads its inputs behind a memory."""
 
     def __init__(self, layer, memory, **settings):
         self.layer, self.memory, self.settings = layer, memory, settings
 
-    def forward(self, x, tape=None):
-        return self.layer(x, tape, state=State([Slot((self.memory,))]), **self.settings)
+    def forward(self, *inputs, tape=None):
+        return self.layer(*inputs, tape, state=State([Slot((self.memory,))]), **self.settings)
 
     def backward(self, dy, tape):
         return self.layer.backward(dy, tape)
@@ -40,6 +40,11 @@ def two_streams(m):
     return layer(After(m.TwoStreams(attention, 2), _draw(2, 4, 6), streams=2), 2, 6, 6)
 
 
+def content_apart(m):
+    attention = MultiHeadAttention(6, 2, d_key=4, core=Relative(6, 2, 4, pattern=FULL, rng=_rng()), bias=False, rng=_rng())
+    return layer(After(m.TwoStreams(attention, 2), _draw(2, 4, 6)), 2, 3, 6, others=[_draw(2, 3, 6, seed=1)])
+
+
 def remembering(m):
     attention = MultiHeadAttention(6, 2, d_key=4, core=DotProduct(pattern=CAUSAL), bias=False, rng=_rng())
     return layer(After(m.SegmentMemory(attention, 2), _draw(2, 4, 6)), 2, 3, 6)
@@ -56,6 +61,7 @@ PROBLEMS = {
         2, 2, 3, 3, others=[_draw(2, 2, 5, 3, seed=n) for n in (1, 2)],
     ),
     "TwoStreams": two_streams,
+    "TwoStreams content apart": content_apart,
     "SegmentMemory": remembering,
     "relative_scores": lambda m: pair(m.relative_scores, m.relative_scores_backward, _draw(2, 2, 3, 4), _draw(2, 5, 4)),
     "relative_scores both signs": lambda m: pair(

@@ -14,8 +14,8 @@ Distances have both signs. Scores also tell whether two words are of one segment
 the GELU, and embeddings are not multiplied by sqrt(D). A row is read at once, and not in several segments; the memory
 holds the content of the rows before it.
 
-The content of the last block has no reader when there is an order. It is computed nevertheless, since both streams go
-through a block as one array: one of 2 L passes through a block is in vain.
+Both streams go through a block as one array, except through the last block: there nobody reads the content that comes
+out, so the query stream goes through it alone, and the content that comes in serves as keys and values.
 """
 
 import numpy as np
@@ -33,6 +33,7 @@ from tinytx.layers import (
     TwoStreams,
     permutation_masks,
 )
+from tinytx.layers.block import as_tuple
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
 from tinytx.models.stacks import Stack
@@ -132,20 +133,22 @@ class XLNet(Pretrained, Stack):
             If ids do not have the shape (B, T) with T of at most ``segment``, an id is not in the vocabulary, an order is
             not a permutation, or segments do not have the shape of ids.
         """
-        ids = check_rows("XLNet", ids)
-        t, two = ids.shape[1], order is not None
+        ids, two = check_rows("XLNet", ids), order is not None
         if segments is not None:
             check_shape("XLNet", "segments", np.asarray(segments), ids.shape, "ids of shape", ids.shape)
-        settings = {"segments": segments, "streams": 2 if two else 1, "state": state}
+        settings, mask, last = {"segments": segments, "state": state}, None, None
         if two:
             check_shape("XLNet", "order", np.asarray(order), ids.shape, "ids of shape", ids.shape)
-            settings["mask"] = np.concatenate(permutation_masks(order, n_context), axis=2)
-        x = self._embed(ids, None, None, 0, tape)
+            masks = permutation_masks(order, n_context)
+            mask, last = np.concatenate(masks, axis=2), masks[1]
+        streams = [self._embed(ids, None, None, 0, tape)]
         if two:
-            x = np.concatenate([x, self.dropout(np.broadcast_to(self.query.data, x.shape), tape)], axis=1)
-        for block in self.blocks:
-            x = block(x, tape, **settings)
-        x = self.norm(x[:, x.shape[1] - t :], tape)
+            streams.append(self.dropout(np.broadcast_to(self.query.data, streams[0].shape), tape))
+        x = np.concatenate(streams, axis=1)
+        for block in self.blocks[:-1]:
+            x = block(x, tape, streams=len(streams), mask=mask, **settings)
+        *content, x = np.split(x, len(streams), axis=1)
+        x = self.norm(self.blocks[-1](x, *content, tape, mask=last, **settings), tape)
         if tape is not None:
             tape.push(self, two)
         return x
@@ -153,10 +156,9 @@ class XLNet(Pretrained, Stack):
     def backward(self, dx, tape):
         """Add the gradients of `forward`; ids have none, so nothing is returned."""
         two, t = tape.pop(self), dx.shape[1]
-        dx = self.norm.backward(dx, tape)
-        if two:
-            dx = np.concatenate([np.zeros_like(dx), dx], axis=1)
-        for block in reversed(self.blocks):
+        dx, *dcontent = as_tuple(self.blocks[-1].backward(self.norm.backward(dx, tape), tape))
+        dx = np.concatenate([*dcontent, dx], axis=1)
+        for block in reversed(self.blocks[:-1]):
             dx = block.backward(dx, tape)
         if two:
             dquery = self.dropout.backward(dx[:, t:], tape)

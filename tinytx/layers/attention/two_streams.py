@@ -20,6 +20,9 @@ class TwoStreams(SegmentMemory):
 
         dh = what comes through its queries, and from the keys and values for h and g;   dg = what comes through its queries.
 
+    Where nobody reads h', as in the last block of a model that predicts, it need not be computed: the layer then gets
+    x = g and h as a second input, from which keys and values come. The gradient of h is that of keys and values alone.
+
     Parameters
     ----------
     attention : MultiHeadAttention
@@ -28,15 +31,17 @@ class TwoStreams(SegmentMemory):
         M, the number of words that are remembered; 0 is no memory.
     """
 
-    def forward(self, x, *, tape=None, streams=1, mask=None, segments=None, state=None):
+    def forward(self, x, content=None, *, tape=None, streams=1, mask=None, segments=None, state=None):
         """Return the output of attention, of the shape of x.
 
         Parameters
         ----------
         x : array (B, n T, D)
+        content : array (B, T, D), optional
+            h, if x does not begin with it.
         tape : Tape, optional
         streams : int
-            n: 2 for [h; g], or 1 for h alone.
+            n: 2 for [h; g], or 1 for h or g alone.
         mask : boolean array (B or 1, 1, n T, T), optional
             What each may see of the T words; all see all of the memory.
         segments : integers (B, T), optional
@@ -44,7 +49,7 @@ class TwoStreams(SegmentMemory):
         state : State, optional
             As for `SegmentMemory`.
         """
-        h = _content(x, streams)
+        h = _content(x, streams) if content is None else content
         t, seen = h.shape[1], self._seen(h, state)
         settings, before = {}, seen.shape[1] - t
         if mask is not None:
@@ -53,14 +58,15 @@ class TwoStreams(SegmentMemory):
             settings["kinds"] = _kinds(segments, before, streams)
         y = self.attention(x, seen, tape, streams=streams, **settings)
         if tape is not None:
-            tape.push(self, t)
+            tape.push(self, (t, content is not None))
         return y
 
     def backward(self, dy, tape):
-        """Return dx."""
-        t = tape.pop(self)
+        """Return dx, or (dx, dcontent)."""
+        t, apart = tape.pop(self)
         dx, dseen = self.attention.backward(dy, tape)
-        return _joined(dx[:, :t] + dseen[:, dseen.shape[1] - t :], dx[:, t:])  # m is a constant
+        dh = dseen[:, dseen.shape[1] - t :]  # m is a constant
+        return (dx, dh) if apart else _joined(dx[:, :t] + dh, dx[:, t:])
 
 
 def _content(x, streams):
