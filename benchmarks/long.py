@@ -12,6 +12,7 @@ strided     the last l, and every l-th before, l = sqrt(T)          what is far 
 fixed       its block of l, and the last of each block before       what is far has to be summed up in the ends of blocks
 hashed      its chunk of 64 and the one before, 4 times (Reformer)  what a hash does not bring together
 low rank    256 weighted sums of all words (Linformer)              which word it was, and that it stands before
+linear      one matrix of products for each head, no softmax        looking up one word among many
 segments    512 words at a time, and a memory of 512                the gradient beyond a segment
 
 Each point of each side is a process of its own, and the sides of a length take turns; figures are medians. Memory is the peak
@@ -70,6 +71,12 @@ def low_rank(n, draw):
     return Linformer(config, **draw)
 
 
+def linear(n, draw):
+    from tinytx.models import LinearTransformer, LinearTransformerConfig
+
+    return LinearTransformer(LinearTransformerConfig(**SIZES, max_len=n), **draw)
+
+
 def segments(n, draw):
     from tinytx.models import TransformerXL, TransformerXLConfig
 
@@ -78,7 +85,7 @@ def segments(n, draw):
 
 SIDES = {
     "full": full, "window": window, "strided": sparse("strided"), "fixed": sparse("fixed"), "hashed": hashed, "low rank": low_rank,
-    "segments": segments,
+    "linear": linear, "segments": segments,
 }  # fmt: skip
 
 

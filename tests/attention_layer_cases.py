@@ -9,6 +9,7 @@ from tinytx.layers import (
     Compressed,
     DotProduct,
     HashedSelfAttention,
+    LinearAttention,
     MultiHeadAttention,
     Relative,
     RelativeSegments,
@@ -128,6 +129,12 @@ def compressed(make, padding=False, both=False):
     return LayerCase(make, layer, {"x": make.array(b, t, h * k)}, shares=both, **call)
 
 
+def linear_attention(make, causal=True):
+    b, h, t, k = make.sizes(4)
+    inputs = {"q": make.array(b, h, t, k), "k": make.array(b, h, t + 2, k), "v": make.array(b, h, t + 2, k + 1)}
+    return LayerCase(make, lambda dtype: LinearAttention(causal=causal), inputs)
+
+
 def bare_compressed(make):
     b, h, t, s, k = make.sizes(5)
 
@@ -184,6 +191,8 @@ ATTENTION_LAYERS = {
     "TwoStreams": two_streams,
     "TwoStreams content alone": lambda make: two_streams(make, 1),
     "TwoStreams content apart": lambda make: two_streams(make, 1, apart=True),
+    "LinearAttention": linear_attention,
+    "LinearAttention of all": lambda make: linear_attention(make, causal=False),
     "Sparse strided": lambda make: sparse(make, "strided"),
     "Sparse fixed": lambda make: sparse(make, "fixed", n_ends=2),
     "Sparse dropout": lambda make: sparse(make, "fixed", dropout=0.3),

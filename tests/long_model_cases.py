@@ -5,6 +5,8 @@ import numpy as np
 from model_case import case
 
 from tinytx.models import (
+    LinearTransformer,
+    LinearTransformerConfig,
     Linformer,
     LinformerConfig,
     Reformer,
@@ -32,6 +34,12 @@ def reformer(dtype):
     return case(NextToken, Reformer, ReformerConfig(11, **sizes, dropout=0.2, attention_dropout=0.3), (ids[:, :-1], ids[:, 1:]), dtype)
 
 
+def linear_transformer(dtype):
+    config = LinearTransformerConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2)
+    ids = np.random.default_rng(2).integers(0, 11, (4, 8))
+    return case(NextToken, LinearTransformer, config, (ids[:, :-1], ids[:, 1:]), dtype)
+
+
 def linformer(dtype, **options):
     config = LinformerConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=2, d_ff=7, dropout=0.2, pad_id=4, n_sums=3, **options)
     return case(HiddenWords, Linformer, config, bert_cases.batch_of(config), dtype, next_sentence=True)
@@ -56,6 +64,7 @@ def xlnet(dtype, **options):
 
 
 LONG_MODELS = {
+    "linear_transformer": linear_transformer,
     "linformer": linformer,
     "linformer of two matrices for each head": lambda dtype: linformer(dtype, sharing="none"),
     "linformer of one matrix for all": lambda dtype: linformer(dtype, sharing="blocks", recompute=1),

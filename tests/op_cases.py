@@ -187,6 +187,14 @@ def sparse_attention(make, kind, **options):
     )
 
 
+def linear_attention(make, causal=True, decoding=False):
+    """With fewer queries than keys, as in decoding; without a triangle, with more."""
+    b, h, t, k = make.sizes(4)
+    s = t + (make.integers(1, 3) if decoding else 0) if causal else make.integers(2, 5)
+    arrays = {"q": make.array(b, h, t, k), "k": make.array(b, h, s, k), "v": make.array(b, h, s, k + 1)}
+    return OpCase(ops.linear_attention, ops.linear_attention_backward, arrays, batch=("q", "k", "v"), causal=causal)
+
+
 def lsh_attention(make, causal=True, **options):
     """Two rounds of two chunks or more; some places see nothing but themselves."""
     b, h, k, m = make.sizes(4)
@@ -262,6 +270,9 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "dropout repeated": lambda make: dropout(make, repeat=2),
     "scale": scale,
     "merge": merge,
+    "linear_attention": linear_attention,
+    "linear_attention decoding": lambda make: linear_attention(make, decoding=True),
+    "linear_attention of all": lambda make: linear_attention(make, causal=False),
     "sparse_attention strided": lambda make: sparse_attention(make, "strided"),
     "sparse_attention fixed": lambda make: sparse_attention(make, "fixed", n_ends=2),
     "sparse_attention dropout": lambda make: sparse_attention(make, "strided", dropout=0.3),

@@ -94,6 +94,10 @@ NEAREST = {
         ("ops/lsh_attention.py", "layers/attention/hashed.py", "models/reformer.py"),
         ["models/test_reformer.py", "ops/test_plain.py", "layers/test_properties_of_layers.py", "oracle/test_oracle_reformer.py"],
     ),
+    **dict.fromkeys(
+        ("ops/linear_attention.py", "layers/attention/linear_attention.py"),
+        ["models/test_linear_transformer.py", "layers/test_properties_of_layers.py"],
+    ),
     **dict.fromkeys(("models/linformer.py", "layers/attention/compressed.py"), ["models/test_linformer.py"]),
     "layers/attention/single_head.py": ["models/test_recurrent_seq2seq.py"],
     "models/unilm.py": ["models/test_unilm.py"],

@@ -1,6 +1,17 @@
 """Mistakes in what reads long texts: wrong backwards (``GRADIENTS``), and mistakes of all kinds (``TABLE``)."""
 
 GRADIENTS = {
+    "ops/linear_attention.py": [
+        ("the quotient's second term", "missing term", "linear_attention", "-(dy * y).sum(axis=3, keepdims=True)", "0 * (dy * y).sum(axis=3, keepdims=True)"),
+        ("dy is not divided", "factor", "linear_attention", "dm = np.divide(dm, d, out=np.zeros_like(dm), where=d > 0)  # (5)", "pass"),
+        ("a feature's derivative is the feature", "wrong operand", "linear_attention", "da * np.minimum(a, 1), db", "da * a, db"),
+        ("a feature's derivative is 1", "missing term", "linear_attention", "db * np.minimum(b, 1)", "db"),
+        ("a query's own chunk is left out", "missing term", "linear_attention", " + of_values @ b[:, :, keys]  # (6)", " + 0 * of_values @ b[:, :, keys]"),
+        ("queries before a key", "transposed", "linear_attention", "_upper(theirs, dm[:, :, queries])", "_lower(theirs, dm[:, :, queries])"),
+        ("dv without later chunks", "missing term", "linear_attention chunks", "ours @ matrix + _upper", "0 * ours @ matrix + _upper"),
+        ("R of the last chunk alone", "= for +=", "linear_attention chunks", "matrix = matrix + a[:, :, queries]", "matrix = a[:, :, queries]"),
+        ("a key that stands before all queries gets nothing", "missing term", "linear_attention decoding", "    yield slice(0, 0), slice(0, first), matrix\n", "    yield slice(0, 0), slice(0, first), 0 * matrix\n"),
+    ],
     "ops/relative_scores.py": [
         ("dq without the scale", "factor", "relative_scores", "products[column - s] = c * row[s]", "products[column - s] = row[s]"),
         ("a distance more", "index", "relative_scores", "products[column - s] = c * row[s]", "products[column - s - 1] = c * row[s]"),
@@ -47,6 +58,16 @@ GRADIENTS = {
 }
 
 TABLE = {
+    "ops/linear_attention.py": [
+        ("keys of earlier chunks are forgotten", "matrix = matrix + b[:, :, keys]", "matrix = b[:, :, keys]"),
+        ("a word sees the next one", "np.tri(*scores.shape[2:], dtype=scores.dtype)\n\n\ndef _upper", "np.tri(*scores.shape[2:], 1, dtype=scores.dtype)\n\n\ndef _upper"),
+        ("pictures show later words", "    if causal:\n        scores *=", "    if False:\n        scores *="),
+        ("0 / 0", "y = np.divide(n, d, out=np.zeros_like(n), where=d > 0)", "y = n / d"),
+    ],
+    "layers/attention/linear_attention.py": [
+        ("every layer is causal", "ops.linear_attention(q, k, v, causal=self.causal)", "ops.linear_attention(q, k, v, causal=True)"),
+        ("pictures of every layer are causal", "ops.linear_attention_weights(q, k, causal=self.causal)", "ops.linear_attention_weights(q, k, causal=True)"),
+    ],
     "layers/masks.py": [
         ("the query stream sees its own word", "rank[:, :, None] < rank[..., None]", "rank[:, :, None] <= rank[..., None]"),
         ("the content stream does not see its own word", "rank[:, :, None] <= rank[..., None],", "rank[:, :, None] < rank[..., None],"),

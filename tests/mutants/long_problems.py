@@ -50,6 +50,12 @@ def remembering(m):
     return layer(After(m.SegmentMemory(attention, 2), _draw(2, 4, 6)), 2, 3, 6)
 
 
+def linear(m, t, s, rows=2, width=3):
+    """Features on both sides of 0."""
+    arrays = (_draw(rows, 2, n, width, seed=seed) for seed, n in enumerate((t, s, s)))
+    return pair(m.linear_attention, m.linear_attention_backward, *arrays)
+
+
 KINDS = np.random.default_rng(0).integers(0, 2, (2, 3, 5))
 PROBLEMS = {
     "segment_scores": lambda m: pair(
@@ -60,6 +66,9 @@ PROBLEMS = {
         Of(m.RelativeSegments(5, 2, 3, n_kinds=2, pattern=FULL, rng=_rng()), kinds=KINDS),
         2, 2, 3, 3, others=[_draw(2, 2, 5, 3, seed=n) for n in (1, 2)],
     ),
+    "linear_attention": lambda m: linear(m, 4, 4),
+    "linear_attention decoding": lambda m: linear(m, 2, 5),
+    "linear_attention chunks": lambda m: linear(m, 130, 130, rows=1, width=1),
     "TwoStreams": two_streams,
     "TwoStreams content apart": content_apart,
     "SegmentMemory": remembering,

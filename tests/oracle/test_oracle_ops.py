@@ -7,14 +7,14 @@ from op_cases import OPS
 
 from tinytx import ops
 from tinytx.ops.addressing import EPS
-from tinytx.ops.attention_patterns import CAUSAL, FULL, Band, Blocks, Ends, Strided
-from tinytx.ops.plain_sparse import kept_meetings, kept_weights, meetings
+from tinytx.ops.attention_patterns import CAUSAL
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 pytestmark = pytest.mark.oracle
 
-from geometric_oracles import GEOMETRIC  # noqa: E402 - they import PyTorch
+from attention_oracles import ATTENTION, kept, softmax  # noqa: E402 - they import PyTorch
+from geometric_oracles import GEOMETRIC  # noqa: E402
 from loss_oracles import LOSSES  # noqa: E402
 
 RTOL = {np.float32: 1e-5, np.float64: 1e-10}
@@ -27,58 +27,6 @@ def layer_norm(x, weight, bias, eps):
 def gate(a, b, activation):
     f = {"gelu": F.gelu, "gelu_tanh": lambda a: F.gelu(a, approximate="tanh"), "relu": F.relu, "silu": F.silu}[activation]
     return f(a) * b
-
-
-def softmax(x, mask):
-    """A row that is masked whole is 0 here and NaN in PyTorch, where it is computed as if nothing were masked."""
-    if mask is None:
-        return F.softmax(x, -1)
-    mask = torch.tensor(mask).broadcast_to(x.shape)
-    return F.softmax(x.masked_fill(~mask & mask.any(-1, keepdim=True), -torch.inf), -1) * mask
-
-
-def attention(
-    q, k, v, bias=None, *, mask=True, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0, log_sum_exp=False
-):
-    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
-    scores = q @ k.mT * (q.shape[-1] ** -0.5 if scale is None else scale) + (0 if bias is None else bias)
-    (b, _, t, s) = scores.shape
-    mask = torch.tensor(mask & pattern.allowed(slice(0, b), slice(s - t, s), slice(0, s))).broadcast_to(scores.shape)
-    p = softmax(scores, mask.numpy())
-    if key is not None:
-        p = p * kept(p, dropout, key, first_row * p.shape[1] * p.shape[2])
-    return torch.cat([p @ v, scores.logsumexp(3, keepdim=True)], 3) if log_sum_exp else p @ v
-
-
-def sparse_attention(q, k, v, *, kind, stride, n_ends=1, **options):
-    """One softmax under a mask. With dropout each set of keys has its own mask, which plain NumPy tells."""
-    strided = kind == "strided"
-    pattern = CAUSAL & (Band(stride - 1, 0) | Strided(stride) if strided else Blocks(stride) | Ends(stride, n_ends))
-    if options.get("key") is None:
-        return attention(q, k, v, pattern=pattern, scale=options["scale"])
-    k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
-    allowed = pattern.allowed(slice(0, len(q)), slice(0, q.shape[2]), slice(0, q.shape[2]))
-    dropped = [options[name] for name in ("dropout", "key", "first_row")]
-    p = softmax(q @ k.mT * options["scale"], np.broadcast_to(allowed, (*q.shape[:3], q.shape[2])))
-    return p * torch.tensor(kept_weights(np.empty(q.shape), kind, stride, n_ends, *dropped), dtype=p.dtype) @ v
-
-
-def lsh_attention(q, k, v, buckets, *, chunk, causal=True, scale=None, dropout=0.0, key=None, first_row=0):
-    """One softmax with n for each pair that meets n times; dropout by what plain NumPy says of each meeting."""
-    n = torch.tensor(meetings(buckets, chunk, causal))
-    a = (q @ k.mT * scale).masked_fill(n == 0, -torch.inf)
-    alone = (n == 0).all(-1, keepdim=True)
-    p = torch.softmax((a + n.log().to(a.dtype)).masked_fill(alone, 0), -1) * ~alone
-    if key is not None:
-        kept = kept_meetings(np.empty(q.shape), buckets, chunk, dropout, key, first_row)
-        p = p * torch.tensor(kept, dtype=p.dtype) / n.clamp(min=1).to(p.dtype)
-    return p @ v + alone * v
-
-
-def compress(x, weight, mask=True):
-    """The mask as zeros in E, for each row of the batch."""
-    real = torch.tensor(mask).broadcast_to(len(x), x.shape[2])[:, None, None, :]
-    return torch.where(real, weight[..., : x.shape[2]], 0) @ x
 
 
 def pool(x, kinds, mask):
@@ -94,10 +42,6 @@ def pool(x, kinds, mask):
             at = [row.nonzero().flatten()[0 if kind == "first" else -1] if row.any() else 0 for row in real[..., 0]]
             parts.append(x[torch.arange(len(x)), torch.tensor(at)] * (n > 0))
     return torch.cat(parts, -1)
-
-
-def merge(ys, lses):
-    return torch.cat([(lses.softmax(0)[..., None] * ys).sum(0), lses.logsumexp(0)[..., None]], -1)
 
 
 def recurrent(kind):
@@ -151,12 +95,6 @@ def mlstm(x, weight_x, weight_h, bias, h, c):
     i, f, g, o = (x @ weight_x[:, units:] + m @ weight_h[:, units:] + bias).chunk(4, 1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return [o.sigmoid() * c.tanh(), c]
-
-
-def kept(x, p, key, first_row=0, repeat=1):
-    """Return our own mask, divided by 1 - p: the one thing that PyTorch cannot be asked for."""
-    ones = np.ones(x.shape)
-    return torch.tensor(OPS["dropout"](Seeded(0)).op(ones, p, key, first_row, repeat)[0]).to(x.dtype)
 
 
 def rotate(x, frequencies, start, neighbours, scale):
@@ -237,7 +175,7 @@ def write_memory(memory, w, erase, add):
     return memory * (1 - w[..., None] * erase.sigmoid()[:, None]) + w[..., None] * add[:, None]
 
 
-ORACLES = GEOMETRIC | LOSSES | {
+ORACLES = ATTENTION | GEOMETRIC | LOSSES | {
     "activation_penalty": lambda case: lambda raw, dropped, alpha, beta: (
         alpha * dropped.square().mean((1, 2)) + beta * raw.diff(dim=1).square().mean((1, 2)).nan_to_num()  # NaN: no step
     ),
@@ -263,9 +201,6 @@ ORACLES = GEOMETRIC | LOSSES | {
     "add_positions": lambda case: lambda x, table, start: x + table[start : start + x.shape[1]],
     "dropout": lambda case: lambda x, **options: x * kept(x, **options),
     "scale": lambda case: lambda x, factor: x * factor,
-    "attention": lambda case: attention,
-    "sparse_attention": lambda case: sparse_attention,
-    "lsh_attention": lambda case: lsh_attention,
     "rnn": recurrent(torch.nn.RNN),
     "gru": recurrent(torch.nn.GRU),
     "lstm": recurrent(torch.nn.LSTM),
@@ -275,13 +210,11 @@ ORACLES = GEOMETRIC | LOSSES | {
     "additive_scores": lambda case: additive_scores,
     "original_gru": stepwise(original_gru),
     "mlstm": stepwise(mlstm),
-    "merge": lambda case: merge,
     "pool": lambda case: pool,
     "prepend": lambda case: lambda x, weight: torch.cat([weight.expand(len(x), -1, -1), x], 1),
     "patches": lambda case: lambda images, size: F.unfold(images.permute(0, 3, 1, 2), size, stride=size).mT,
     "conv1d": lambda case: conv1d,
     "scalar_mix": lambda case: lambda layers, scores, gamma: gamma * torch.einsum("n,...nd->...d", torch.softmax(scores, 0), layers),
-    "compress": lambda case: compress,
     "pair_sum": lambda case: lambda a, b: a.unsqueeze(2) + b.unsqueeze(1),
     "route": lambda case: route,
     "balance": lambda case: balance,

@@ -56,6 +56,7 @@ CALLS = {
         q=Q, k=Q, v=Q, bias=Q[:, :, :, :2], mask=np.ones((2, 1, 1, 2), bool), pattern=CAUSAL, scale=0.5,
         dropout=0.1, key=2, first_row=1, log_sum_exp=True,
     ),  # fmt: skip
+    "linear_attention": dict(q=Q, k=Q, v=Q, causal=True),
     "sparse_attention": dict(q=Q, k=Q, v=Q, kind="fixed", stride=2, n_ends=1, scale=0.5, dropout=0.1, key=2, first_row=1),
     "lsh_buckets": dict(x=Q, rotations=np.ones((2, 3, 1, 2))),
     "lsh_attention": dict(
@@ -210,6 +211,8 @@ RANGES = [
     ("lsh_attention", "buckets", (np.zeros((2, 2, 2), int), np.zeros((2, 2, 0, 2), int), np.zeros((2, 2, 1, 3), int))),
     ("lsh_attention", "chunk", (0, 3)),
     ("lsh_attention", "k", (Q[:, :1], Q[:, :, :1])),
+    ("linear_attention", "k", (Q[:, :1], Q[:, :, :1])),
+    ("linear_attention", "v", (Q[:1], Q[:, :, :1])),
     ("sparse_attention", "kind", ("full", "")),
     ("sparse_attention", "stride", (0, -1, 2**70)),
     ("sparse_attention", "n_ends", (0, 3)),
@@ -281,7 +284,7 @@ RANGES = [
 
 def test_every_operation_is_here():
     """An operation that this file does not know cannot be forgotten."""
-    forwards = {name for name in ops.__all__ if not name.endswith("_backward")} - {"attention_weights", "lsh_weights"}
+    forwards = {name for name in ops.__all__ if not name.endswith("_backward")} - {"attention_weights", "linear_attention_weights", "lsh_weights"}
     assert CALLS.keys() == forwards
     for name, arguments in CALLS.items():
         known = inspect.signature(getattr(ops, name)).parameters.keys() - {"parts", "run"}

@@ -9,6 +9,7 @@ from tinytx.models.elmo import Elmo, ElmoConfig
 from tinytx.models.gatr import Gatr, GatrConfig
 from tinytx.models.glove import GloVe, GloVeConfig
 from tinytx.models.gpt import GPT, GPTConfig
+from tinytx.models.linear_transformer import LinearTransformer, LinearTransformerConfig
 from tinytx.models.linformer import Linformer, LinformerConfig
 from tinytx.models.llama import Llama, LlamaConfig
 from tinytx.models.modernbert import ModernBert, ModernBertConfig
@@ -36,6 +37,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "gatr": (Gatr, GatrConfig),
     "glove": (GloVe, GloVeConfig),
     "gpt": (GPT, GPTConfig),
+    "linear_transformer": (LinearTransformer, LinearTransformerConfig),
     "linformer": (Linformer, LinformerConfig),
     "llama": (Llama, LlamaConfig),
     "modernbert": (ModernBert, ModernBertConfig),

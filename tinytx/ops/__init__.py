@@ -38,6 +38,7 @@ from tinytx.ops.gru import gru, gru_backward
 from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
 from tinytx.ops.linear import linear, linear_backward
+from tinytx.ops.linear_attention import linear_attention, linear_attention_backward, linear_attention_weights
 from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_backward
 from tinytx.ops.logistic_rows import logistic_rows, logistic_rows_backward
 from tinytx.ops.lsh_attention import lsh_attention, lsh_attention_backward, lsh_buckets, lsh_weights
@@ -134,6 +135,9 @@ __all__ = [
     "layer_norm",
     "layer_norm_backward",
     "linear",
+    "linear_attention",
+    "linear_attention_backward",
+    "linear_attention_weights",
     "linear_backward",
     "linear_cross_entropy",
     "linear_cross_entropy_backward",

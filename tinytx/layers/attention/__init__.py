@@ -14,6 +14,7 @@ from tinytx.layers.attention.additive import Additive
 from tinytx.layers.attention.compressed import Compress, Compressed
 from tinytx.layers.attention.dot_product import DotProduct
 from tinytx.layers.attention.hashed import HashedSelfAttention
+from tinytx.layers.attention.linear_attention import LinearAttention
 from tinytx.layers.attention.multi_head import MultiHeadAttention
 from tinytx.layers.attention.pointer import Pointer
 from tinytx.layers.attention.relative import Relative
@@ -29,6 +30,7 @@ __all__ = [
     "Compressed",
     "DotProduct",
     "HashedSelfAttention",
+    "LinearAttention",
     "MultiHeadAttention",
     "Pointer",
     "Relative",

@@ -1,0 +1,198 @@
+r"""Attention without a softmax, in time linear in the length (Katharopoulos et al. 2020, arXiv:2006.16236).
+
+Derivation
+----------
+The weight of key s for query t is a product of features, which are above 0, in place of the exponential of a score:
+
+    a_t = phi(q_t),  b_s = phi(k_s),  phi(x) = x + 1 if x > 0, else e^x, element by element               (1)
+    y_t = sum_s (a_t . b_s) v_s / sum_s (a_t . b_s)                                                       (2)
+
+with the sums over s <= t in a causal model, and over all s otherwise. The query leaves both sums: with a 1 behind each value,
+u_s = (v_s, 1), they are one matrix times a_t, and the matrix grows by one key at a time:
+
+    M_t = sum_{s <= t} b_s u_s^T  (K, W + 1)                                                              (3)
+    (n_t, d_t) = M_t^T a_t,  y_t = n_t / d_t                                                              (4)
+
+So nothing of size T x T is computed. Backward begins with the quotient. Of dm_t = (dn_t, dd_t):
+
+    dn_t = dy_t / d_t,  dd_t = -(dy_t . n_t) / d_t^2 = -(dy_t . y_t) / d_t                                (5)
+
+(4) is linear in a_t and in M_t, which holds b_s for each s <= t; so key s hears of the queries t >= s, whose sum runs from the
+end:
+
+    da_t = M_t dm_t                                                                                       (6)
+    R_s = sum_{t >= s} a_t dm_t^T,   db_s = R_s u_s,   du_s = R_s^T b_s                                   (7)
+
+and dv_s is du_s without its last number. In (1), phi'(x) is 1 above 0, and e^x = phi(x) below, which is at most 1 there:
+
+    dq_t = da_t min(a_t, 1),   dk_s = db_s min(b_s, 1).                                                   (8)
+
+Places are taken in chunks: a chunk's queries meet the keys of earlier chunks in (4) and (6) through M alone, and those of their
+own by a small product under a triangle; (7) likewise, from the end. What is kept: q, k, v, d and y. Features and sums are
+computed again, the sums in the order in which (6) and (7) want them.
+
+With numbers
+------------
+All features are 1, so that a query sees the mean of the values up to its own.
+
+>>> q, v = np.zeros((1, 1, 3, 1)), np.array([2.0, 4.0, 9.0]).reshape(1, 1, 3, 1)
+>>> y, saved = linear_attention(q, q, v)
+>>> y.ravel().tolist()
+[2.0, 3.0, 5.0]
+>>> dy = np.array([0.0, 0.0, 1.0]).reshape(1, 1, 3, 1)
+>>> dq, dk, dv = linear_attention_backward(dy, saved)
+>>> (3 * dk).round(6).ravel().tolist()  # v_s - y_3: a key with more weight pulls y_3 to its value
+[-3.0, -1.0, 4.0]
+
+The same with all weights: ``linear_attention`` in ``plain.py``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.arguments import check_flag
+from tinytx.kernel import kernel
+from tinytx.shapes import check_axes, check_float, check_gradient, check_shape, elementwise
+
+CHUNK = 64  # places whose scores are computed at a time
+
+
+class Saved(NamedTuple):
+    q: np.ndarray  # (B, H, T, K)
+    k: np.ndarray
+    v: np.ndarray
+    d: np.ndarray  # (B, H, T, 1)
+    y: np.ndarray
+    causal: bool
+
+
+@kernel
+def _features(out, x):
+    for i in range(x.size):
+        out[i] = x[i] + x.dtype.type(1) if x[i] > 0 else np.exp(x[i])  # (1)
+
+
+def linear_attention(q, k, v, *, causal=True):
+    """Return the mean of the values, with weights that are products of features.
+
+    Parameters
+    ----------
+    q : array (B, H, T, K), float32 or float64
+    k : array (B, H, S, K), v : array (B, H, S, W), the dtype of q
+    causal : bool
+        A query sees the keys up to its own place. With fewer queries than keys, as in decoding, the queries are the last T places.
+
+    Returns
+    -------
+    y : array (B, H, T, W)
+        0 where all features are 0 in the dtype, as those of numbers below -104 in float32 are.
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes differ, or shapes do not fit.
+    """
+    causal = _check("linear_attention", q, k, v, causal)
+    a, b, u = elementwise(_features, q), elementwise(_features, k), _with_ones(v)
+    sums = np.empty((*q.shape[:3], u.shape[3]), q.dtype)
+    for queries, keys, matrix in _from_the_start(b, u, q.shape[2], causal):
+        here = a[:, :, queries]
+        sums[:, :, queries] = here @ matrix + _lower(here, b[:, :, keys]) @ u[:, :, keys]  # (4)
+    n, d = sums[..., :-1], sums[..., -1:]
+    y = np.divide(n, d, out=np.zeros_like(n), where=d > 0)  # (4)
+    return y, Saved(q, k, v, d, y, causal)
+
+
+def linear_attention_backward(dy, saved):
+    """Return (dq, dk, dv).
+
+    Parameters
+    ----------
+    dy : array (B, H, T, W)
+    saved : Saved
+    """
+    q, k, v, d, y, causal = saved
+    check_gradient("linear_attention_backward", dy, y.shape, q.dtype, "y of shape", y.shape)
+    a, b, u = elementwise(_features, q), elementwise(_features, k), _with_ones(v)
+    dm = np.concatenate([dy, -(dy * y).sum(axis=3, keepdims=True)], axis=3)
+    dm = np.divide(dm, d, out=np.zeros_like(dm), where=d > 0)  # (5)
+    da, db, du = map(np.empty_like, (a, b, u))
+    for queries, keys, matrix in _from_the_start(b, u, q.shape[2], causal):
+        of_values = _lower(dm[:, :, queries], u[:, :, keys])
+        da[:, :, queries] = dm[:, :, queries] @ matrix.swapaxes(2, 3) + of_values @ b[:, :, keys]  # (6)
+    for queries, keys, matrix in _from_the_end(a, dm, k.shape[2], causal):
+        ours, theirs = b[:, :, keys], u[:, :, keys]
+        db[:, :, keys] = theirs @ matrix.swapaxes(2, 3) + _upper(theirs, dm[:, :, queries]) @ a[:, :, queries]  # (7)
+        du[:, :, keys] = ours @ matrix + _upper(ours, a[:, :, queries]) @ dm[:, :, queries]  # (7)
+    return da * np.minimum(a, 1), db * np.minimum(b, 1), np.ascontiguousarray(du[..., :-1])  # (8)
+
+
+def linear_attention_weights(q, k, *, causal=True):
+    """Return the weights (B, H, T, S), for pictures. The arguments are those of `linear_attention`."""
+    causal = _check("linear_attention_weights", q, k, k, causal)
+    scores = elementwise(_features, q) @ elementwise(_features, k).swapaxes(2, 3)
+    if causal:
+        scores *= np.tri(*scores.shape[2:], scores.shape[3] - scores.shape[2], dtype=scores.dtype)
+    total = scores.sum(axis=3, keepdims=True)
+    return np.divide(scores, total, out=np.zeros_like(scores), where=total > 0)
+
+
+def _check(place, q, k, v, causal):
+    """Return ``causal``; raise TypeError or ValueError unless arrays fit."""
+    check_float(place, q=q, k=k, v=v)
+    check_axes(place, "q", q, "(B, H, T, K)")
+    check_axes(place, "k", k, "(B, H, S, K)")
+    check_axes(place, "v", v, "(B, H, S, W)")
+    (b, h, t, width), s = q.shape, k.shape[2]
+    check_shape(place, "k", k, (b, h, s, width), "q of shape", q.shape)
+    check_shape(place, "v", v, (b, h, s, v.shape[3]), "q and k of shapes", q.shape, "and", k.shape)
+    if check_flag(place, "causal", causal) and t > s:
+        raise ValueError(f"{place}: q has {t} places and k {s}, expected no more queries than keys: they are the last places")
+    return causal
+
+
+def _with_ones(v):
+    """Return u (B, H, S, W + 1)."""
+    return np.concatenate([v, np.ones_like(v[..., :1])], axis=3)
+
+
+def _from_the_start(b, u, n_queries, causal):
+    """Yield chunks of queries, their own chunk of keys, and M of all keys that each of them sees besides."""
+    first = b.shape[2] - n_queries if causal else b.shape[2]  # the keys that all queries see
+    matrix = b[:, :, :first].swapaxes(2, 3) @ u[:, :, :first]  # (3)
+    for queries in _chunks(n_queries):
+        keys = slice(first + queries.start, first + queries.stop) if causal else slice(0, 0)
+        yield queries, keys, matrix
+        if causal:
+            matrix = matrix + b[:, :, keys].swapaxes(2, 3) @ u[:, :, keys]  # (3)
+
+
+def _from_the_end(a, dm, n_keys, causal):
+    """Yield chunks of queries, their own chunk of keys, and R of all queries that see each of these keys besides."""
+    n_queries = a.shape[2]
+    if not causal:
+        yield slice(0, 0), slice(0, n_keys), a.swapaxes(2, 3) @ dm  # (7)
+        return
+    matrix, first = np.zeros((*a.shape[:2], a.shape[3], dm.shape[3]), a.dtype), n_keys - n_queries
+    for queries in reversed(_chunks(n_queries)):
+        yield queries, slice(first + queries.start, first + queries.stop), matrix
+        matrix = matrix + a[:, :, queries].swapaxes(2, 3) @ dm[:, :, queries]  # (7)
+    yield slice(0, 0), slice(0, first), matrix
+
+
+def _chunks(n):
+    return [slice(i, min(i + CHUNK, n)) for i in range(0, n, CHUNK)]
+
+
+def _lower(x, y):
+    """Return the products of rows of x with the rows of y up to their own."""
+    scores = x @ y.swapaxes(2, 3)
+    return scores * np.tri(*scores.shape[2:], dtype=scores.dtype)
+
+
+def _upper(x, y):
+    """Return the products of rows of x with the rows of y from their own on."""
+    scores = x @ y.swapaxes(2, 3)
+    return scores * np.tri(*scores.shape[:1:-1], dtype=scores.dtype).T
