@@ -62,6 +62,37 @@ class TransformerXLConfig(Settings):
         check_heads(self)
 
 
+def blocks_with_memory(config, attention, core, **draw):
+    """Return blocks whose attention has a memory, with a norm after each part.
+
+    Parameters
+    ----------
+    config : TransformerXLConfig
+    attention : class
+        `SegmentMemory`, or a subclass of it.
+    core : function (d_model, n_heads, d_key, dropout=, **draw) -> Layer
+        Makes the core of each attention: `Relative`.
+    **draw
+        ``rng, dtype, init``.
+
+    Returns
+    -------
+    list of Block
+    """
+    d, h, p = config.d_model, config.n_heads, config.dropout
+
+    def residual(f):
+        return Residual(f, LayerNorm(d, eps=config.eps, dtype=draw["dtype"]), dropout=p, norm_order="post")
+
+    def block():
+        relative = core(d, h, d // h, dropout=config.attention_dropout, **draw)
+        heads = MultiHeadAttention(d, h, core=relative, bias=False, **draw)
+        feed_forward = FeedForward(d, config.d_ff or 4 * d, activation=config.activation, dropout=p, **draw)
+        return Block(residual(attention(heads, config.memory)), residual(feed_forward))
+
+    return [block() for _ in range(config.n_layers)]
+
+
 class TransformerXL(Stack):
     """Blocks with a memory over embedded tokens: they turn ids into one vector for each position.
 
@@ -83,20 +114,10 @@ class TransformerXL(Stack):
 
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config = config
-        d, h, draw = config.d_model, config.n_heads, {"rng": rng, "dtype": dtype, "init": self.init}
-
-        def residual(f):
-            return Residual(f, LayerNorm(d, eps=config.eps, dtype=dtype), dropout=config.dropout, norm_order="post")
-
-        def block():
-            core = Relative(d, h, d // h, dropout=config.attention_dropout, **draw)
-            attention = SegmentMemory(MultiHeadAttention(d, h, core=core, bias=False, **draw), config.memory)
-            inner = {"activation": config.activation, "dropout": config.dropout}
-            return Block(residual(attention), residual(FeedForward(d, config.d_ff or 4 * d, **inner, **draw)))
-
+        draw = {"rng": rng, "dtype": dtype, "init": self.init}
         super().__init__(
-            Embedding(config.vocab_size, d, scale=d**0.5, **draw),
-            [block() for _ in range(config.n_layers)],
+            Embedding(config.vocab_size, config.d_model, scale=config.d_model**0.5, **draw),
+            blocks_with_memory(config, SegmentMemory, Relative, **draw),
             norm=Dropout(config.dropout),
             dropout=config.dropout,
             max_len=config.segment,

@@ -18,26 +18,17 @@ Both streams go through a block as one array, except through the last block: the
 out, so the query stream goes through it alone, and the content that comes in serves as keys and values.
 """
 
+from functools import partial
+
 import numpy as np
 
 from tinytx.core import Parameter
-from tinytx.layers import (
-    Block,
-    Dropout,
-    Embedding,
-    FeedForward,
-    LayerNorm,
-    MultiHeadAttention,
-    RelativeSegments,
-    Residual,
-    TwoStreams,
-    permutation_masks,
-)
+from tinytx.layers import Dropout, Embedding, RelativeSegments, TwoStreams, permutation_masks
 from tinytx.layers.block import as_tuple
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
 from tinytx.models.stacks import Stack
-from tinytx.models.transformer_xl import TransformerXLConfig
+from tinytx.models.transformer_xl import TransformerXLConfig, blocks_with_memory
 from tinytx.ops.attention_patterns import FULL
 from tinytx.pretrained import Pretrained
 from tinytx.settings import setting
@@ -80,26 +71,16 @@ class XLNet(Pretrained, Stack):
 
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config = config
-        d, h, draw = config.d_model, config.n_heads, {"rng": rng, "dtype": dtype, "init": self.init}
-
-        def residual(f):
-            return Residual(f, LayerNorm(d, eps=config.eps, dtype=dtype), dropout=config.dropout, norm_order="post")
-
-        def block():
-            core = RelativeSegments(d, h, d // h, pattern=FULL, dropout=config.attention_dropout, **draw)
-            attention = TwoStreams(MultiHeadAttention(d, h, core=core, bias=False, **draw), config.memory)
-            inner = {"activation": config.activation, "dropout": config.dropout}
-            return Block(residual(attention), residual(FeedForward(d, config.d_ff or 4 * d, **inner, **draw)))
-
+        draw = {"rng": rng, "dtype": dtype, "init": self.init}
         super().__init__(
-            Embedding(config.vocab_size, d, **draw),
-            [block() for _ in range(config.n_layers)],
+            Embedding(config.vocab_size, config.d_model, **draw),
+            blocks_with_memory(config, TwoStreams, partial(RelativeSegments, pattern=FULL), **draw),
             norm=Dropout(config.dropout),
             dropout=config.dropout,
             max_len=config.segment,
             name="XLNet: ids",
         )
-        self.query = Parameter(self.init(rng, (d,)).astype(dtype))
+        self.query = Parameter(self.init(rng, (config.d_model,)).astype(dtype))
 
     @property
     def output_table(self):
