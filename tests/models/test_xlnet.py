@@ -91,6 +91,35 @@ def test_the_last_words_of_each_order_count(one_in, n):
     assert measured["accuracy"] == pytest.approx(right.mean())
 
 
+def test_a_row_is_filled_word_after_word():
+    """Each from the known words and those filled before: catches what stood there, another order, a word that is not kept."""
+    task, ids, places = task_of(), ids_of(2, T), np.array([[4, 1, 6], [0, 6, 2]])
+    filled, before = task.fill(ids, places), ids.copy()
+    for b in range(2):
+        row = ids[b].copy()
+        row[places[b]] = 10
+        for k, place in enumerate(places[b]):
+            order = np.concatenate([np.delete(np.arange(T), places[b]), places[b, :k], [place], places[b, :k:-1]])
+            logits = task(row[None], order=order[None], n_context=T - 3)[0, place]
+            np.testing.assert_allclose(filled[b, k], np.exp(logits) / np.exp(logits).sum(), rtol=0, atol=1e-12)
+            row[place] = logits.argmax()
+    np.testing.assert_array_equal(ids, before)
+    np.testing.assert_array_equal(task.fill(ids, [5, 2]), task.fill(ids, [[5, 2], [5, 2]]))
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ([0, 7], "PermutedWords: position 7"),
+        ([3, 3], r"a position occurs twice in positions of shape \(2, 2\)"),
+        ([[0, 1]], r"positions has shape \(1, 2\), expected \(2, 2\) from ids"),
+    ],
+)
+def test_positions_that_do_not_fit_are_named(positions, message):
+    with pytest.raises(ValueError, match=message):
+        task_of().fill(ids_of(2, T), positions)
+
+
 def test_backward_of_logits_is_that_of_the_loss():
     task, ids, order = task_of(one_in=1), ids_of(2, T), orders_of(2)
     tape = Tape()

@@ -107,6 +107,10 @@ TABLE = {
         ("rows of the first text", "+ ids.shape[1] * np.arange(len(ids))[:, None])", "+ 0 * np.arange(len(ids))[:, None])"),
         ("one word more", "max(1, t // self.own.one_in)", "max(1, -(-t // self.own.one_in))"),
         ("divided by all words", "return b * self._n_predicted(t)", "return b * t"),
+        ("words that were filled are not read", "ids[np.arange(b), places] = logits.argmax(axis=1)", "pass"),
+        ("words that are to be filled are read", "x = self._vectors(ids, tape=None, order=order, n_context=t - n,", "x = self._vectors(ids, tape=None, order=order, n_context=t,"),
+        ("filled in the order of the text", "order, filled = np.argsort(rank,", "order, filled = np.argsort(rank > 0,"),
+        ("a position twice is let through", "if np.count_nonzero(rank) < b * n:", "if np.count_nonzero(rank) < 0:"),
         ("from right to left", "np.broadcast_to(np.arange(ids.shape[1]), ids.shape)", "np.broadcast_to(np.arange(ids.shape[1])[::-1], ids.shape)"),
     ],
     "ops/segment_scores.py": [

@@ -19,7 +19,7 @@ COMMANDS = {
     "reproduce": "train a recipe, and compare its figure with the expected one",
     "sample": "let a trained GPT write",
     "translate": "let a trained Transformer translate",
-    "fill": "let a trained BERT fill in hidden words",
+    "fill": "let a trained BERT or XLNet fill in hidden words",
     "classify": "let a trained classifier tell what class texts or pictures have",
     "embeddings": "a trained model's words: files for a projector, nearest words, a map",
     "explain": "one example's way through a trained model: ids, masks, loss, decoding",

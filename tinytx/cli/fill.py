@@ -1,4 +1,4 @@
-"""``python -m tinytx fill DIR TEXT ...``: a trained BERT guesses hidden words."""
+"""``python -m tinytx fill DIR TEXT ...``: a trained BERT or XLNet guesses hidden words."""
 
 from tinytx.cli.options import add_options, add_run, given, load
 from tinytx.cli.texts import given_texts
@@ -17,8 +17,9 @@ class FillFlags(Flags):
 
 def add_arguments(parser):
     """Add the arguments of this command."""
-    parser.description = """Write <mask> or [MASK] for each hidden word of a text, and a trained BERT says which words
-    are likely there, and how likely. Each of several hidden words is guessed without knowing the others."""
+    parser.description = """Write <mask> or [MASK] for each hidden word of a text, and a trained BERT or XLNet says which
+    words are likely there, and how likely. A BERT guesses each of several hidden words without knowing the others, an XLNet
+    takes the likeliest words for those before."""
     parser.epilog = 'Example: python -m tinytx fill runs/bert "the <mask> of the function" --top 10'
     add_run(parser)
     texts = "text with a <mask> in it or several; - stands for the lines of standard input"

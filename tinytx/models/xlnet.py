@@ -43,6 +43,13 @@ class XLNetConfig(TransformerXLConfig):
     activation: str = setting("gelu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
 
+    pad_id = None  # rows have no padding
+
+    @property
+    def max_len(self):
+        """T, by the name that it has in configs of other models that read a row at once."""
+        return self.segment
+
 
 class XLNet(Pretrained, Stack):
     """Blocks of two streams over embedded tokens: they turn ids into one vector for each position.

@@ -1,4 +1,4 @@
-"""A trained BERT says which words it would put where one is hidden."""
+"""A trained BERT or XLNet says which words it would put where one is hidden."""
 
 import re
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from tinytx.core import Layer
 from tinytx.data import JsonTokenizer, Tokenizer, framed
 from tinytx.pipelines.load import read_tokenizer
 from tinytx.pipelines.texts import check_length, unknown_note
-from tinytx.tasks import HiddenWords
+from tinytx.tasks import HiddenWords, PermutedWords
 
 HIDDEN = re.compile(r"<mask>|\[MASK\]", re.IGNORECASE)  # how a hidden word is written, whatever the tokenizer calls it
 WITH_SPACE = re.compile(f" ?(?:{HIDDEN.pattern})", re.IGNORECASE)  # which may belong to the word's token
@@ -32,7 +32,7 @@ class Filled(NamedTuple):
 
 
 class Filler(NamedTuple):
-    """A trained BERT, or a model of yours with ``fill(ids, positions)``, and its tokenizer.
+    """A trained BERT or XLNet, or a model of yours with ``fill(ids, positions)``, and its tokenizer.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class Filler(NamedTuple):
 
     model: Layer
     tokenizer: Tokenizer
-    tasks = (HiddenWords,)
+    tasks = (HiddenWords, PermutedWords)
 
     @classmethod
     def of(cls, model, meta, place):
@@ -83,7 +83,8 @@ class Filler(NamedTuple):
         if isinstance(tokenizer, JsonTokenizer):  # its file may say what becomes of the spaces around the token
             ids = tokenizer.encode(HIDDEN.sub(lambda _: hidden, text), allow=[hidden])
         else:
-            first, *parts = (tokenizer.encode(part) for part in WITH_SPACE.split(text))
+            marks = HIDDEN if tokenizer.spaces else WITH_SPACE
+            first, *parts = (tokenizer.encode(part) for part in marks.split(text))
             ids = np.concatenate([first, *(ids for part in parts for ids in ([tokenizer.mask_id], part))]).astype(np.int64)
         check_length(ids, self.room, place, text)
         return ids

@@ -10,7 +10,7 @@ from tinytx.training.checkpoint import NAME
 from tinytx.wording import command, counted
 
 USE = {  # task -> command
-    "hidden_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate", "unified_words": "translate",
+    "hidden_words": "fill", "permuted_words": "fill", "next_token": "sample", "sequence_to_sequence": "translate", "unified_words": "translate",
     "text_classes": "classify", "text_classes_next_token": "classify", "image_classes": "classify",
     "nearby_words": "embeddings", "cooccurrences": "embeddings",
     "next_and_previous": "explain", "pointers": "explain", "bits": "explain",

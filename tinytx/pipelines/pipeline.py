@@ -4,7 +4,7 @@
 task                         model                               each answer
 ===========================  ==================================  ===============================================
 text-generation              `tinytx.tasks.NextToken`            [{generated_text}, ...]
-fill-mask                    `tinytx.tasks.HiddenWords`          [{score, token, token_str, sequence}, ...]
+fill-mask                    `HiddenWords` or `PermutedWords`    [{score, token, token_str, sequence}, ...]
 text-classification          `tinytx.tasks.TextClasses`          {label, score}
 token-classification         `tinytx.tasks.Tags`                 [{entity, score, index, word, start, end}, ...]
 question-answering           `tinytx.tasks.Spans`                {score, start, end, answer}

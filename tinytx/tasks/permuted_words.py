@@ -16,7 +16,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.settings import Settings, setting
-from tinytx.shapes import check_rows
+from tinytx.shapes import check_ids, check_rows, check_shape
 from tinytx.tasks.task import Task
 
 
@@ -87,6 +87,47 @@ class PermutedWords(Task):
     def backward(self, dlogits, tape):
         """Add the gradients of all parameters; ids have none, so nothing is returned."""
         self.body.backward(self.head.backward(dlogits, tape), tape)
+
+    def fill(self, ids, positions, *, segments=None):
+        """Return the probability of each word of the vocabulary at some positions, one after the other.
+
+        The first word is predicted from all that stand at other positions. Its likeliest word is then taken to be there
+        when the second is predicted, and so on: so the words that fill a row fit one another.
+
+        Parameters
+        ----------
+        ids : integers (B, T)
+            What stands at ``positions`` is not read; any id will do.
+        positions : integers (n,), or (B, n) if each text has its own
+            Each in 0..T-1, in the order in which they are filled.
+        segments : integers (B, T), optional
+
+        Returns
+        -------
+        array (B, n, V)
+            Each row adds up to 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an id or a position is out of its range, a position occurs twice, or shapes do not fit.
+        """
+        ids = np.array(check_rows("PermutedWords", ids))
+        (b, t), positions = ids.shape, np.atleast_1d(check_ids("PermutedWords", positions, ids.shape[1], what="position"))
+        n = positions.shape[-1]
+        if positions.ndim > 1:
+            check_shape("PermutedWords", "positions", positions, (b, n), "ids of shape", (b, t))
+        rank, positions = np.zeros((b, t), np.int64), np.broadcast_to(positions, (b, n))
+        np.put_along_axis(rank, positions, np.arange(1, n + 1), axis=1)
+        if np.count_nonzero(rank) < b * n:
+            raise ValueError(f"PermutedWords: a position occurs twice in positions of shape {(b, n)}, expected different ones")
+        order, filled = np.argsort(rank, axis=1, kind="stable"), []
+        for places in positions.T:
+            x = self._vectors(ids, tape=None, order=order, n_context=t - n, segments=segments)
+            logits = self.head(ops.select_rows(x, places + t * np.arange(b))[0])  # (B, V)
+            filled.append(ops.softmax(logits)[0])
+            ids[np.arange(b), places] = logits.argmax(axis=1)
+        return np.stack(filled, axis=1)
 
     def loss(self, ids, order, segments=None, tape=None, *, count=None, state=None):
         """Return the mean cross-entropy of the predicted words, in nats.

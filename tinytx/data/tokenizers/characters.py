@@ -33,6 +33,7 @@ class CharTokenizer(Tokenizer):
 
     kind = "characters"
     unit = "character"
+    spaces = True
     fields = {"characters": str}
 
     def __init__(self, characters, special=()):

@@ -53,6 +53,7 @@ class Tokenizer:
     unit = None  # the part of a text that an id stands for, for messages
     fields = {}  # {attribute: its type in JSON}: what to_dict writes, and the class takes, beside special
     lower = False  # whether every text is read in lower case
+    spaces = False  # whether a space is a token by itself
     special_last = False  # whether special tokens have the last ids, and not the first
 
     def __init__(self, special, names, special_ids=None):
