@@ -8,6 +8,8 @@ from tinytx.layers import (
     Compress,
     Compressed,
     DotProduct,
+    GlobalWindow,
+    GlobalWindowAttention,
     HashedSelfAttention,
     LinearAttention,
     MultiHeadAttention,
@@ -179,7 +181,43 @@ def hashed(make, **options):
     return LayerCase(make, build, {"x": make.array(b, t, d)}, tape=lambda: Chosen(seed=3))
 
 
+def global_window(make, **options):
+    """The core alone; the first text has fewer global places than the second."""
+    b, h, k = make.sizes(3)
+    t, is_global = 7, np.zeros((b, 7), bool)
+    is_global[0, 2] = is_global[1:, 1] = is_global[1:, 5] = True
+    shapes = {"q": (t, k), "k": (t, k), "v": (t, k), "q_global": (2, k), "k_global": (t, k), "v_global": (t, k)}
+    inputs = {name: make.array(b, h, *shape) for name, shape in shapes.items()}
+    return LayerCase(make, lambda dtype: GlobalWindow(1, 2, scale=0.7, **options), inputs, batch=("q", "k", "v"), is_global=is_global)
+
+
+def global_window_attention(make, padding=False, **options):
+    """In its frame; the first text has no global place."""
+    b, h, k = make.sizes(3)
+    d, t, is_global = h * k, 7, np.zeros((b, 7), bool)
+    is_global[1:, 1] = is_global[2:, 5] = True
+
+    def build(dtype):
+        return GlobalWindowAttention(d, h, core=GlobalWindow(2, 1, **options), rng=np.random.default_rng(0), dtype=dtype)
+
+    call = {"mask": np.arange(t) <= make.integers(1, t - 1, (b, 1, 1, 1))} if padding else {}
+    tape = (lambda: Tape(seed=5, step=2, first_row=3)) if "dropout" in options else Tape
+    return LayerCase(make, build, {"x": make.array(b, t, d)}, tape=tape, is_global=is_global, **call)
+
+
+def windows_alone(make):
+    """No place is global: six of the eight arrays of the maps for them have no gradient."""
+    case = global_window_attention(make)
+    case.options["is_global"] = None
+    return case
+
+
 ATTENTION_LAYERS = {
+    "GlobalWindow": global_window,
+    "GlobalWindowAttention": global_window_attention,
+    "GlobalWindowAttention padding, dilation": lambda make: global_window_attention(make, padding=True, dilation=2),
+    "GlobalWindowAttention dropout": lambda make: global_window_attention(make, dropout=0.3),
+    "GlobalWindowAttention without a global place": windows_alone,
     "HashedSelfAttention": hashed,
     "HashedSelfAttention both ways, dropout": lambda make: hashed(make, causal=False, d_key=3, dropout=0.3),
     "Relative": relative,

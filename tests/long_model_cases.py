@@ -9,6 +9,8 @@ from tinytx.models import (
     LinearTransformerConfig,
     Linformer,
     LinformerConfig,
+    Longformer,
+    LongformerConfig,
     Reformer,
     ReformerConfig,
     SparseTransformer,
@@ -45,6 +47,15 @@ def linformer(dtype, **options):
     return case(HiddenWords, Linformer, config, bert_cases.batch_of(config), dtype, next_sentence=True)
 
 
+def longformer(dtype, recompute=0):
+    """Windows and distances of each block, the first word global, texts with padding."""
+    sizes = {"max_len": 9, "d_model": 6, "n_heads": 2, "n_layers": 2, "d_ff": 7, "recompute": recompute}
+    windows = {"windows": "2,4", "dilations": "2,1", "dilated_heads": 1, "global_words": "first"}
+    config = LongformerConfig(11, **sizes, **windows, dropout=0.2, pad_id=4)
+    ids, targets, *_ = bert_cases.batch_of(config)
+    return case(HiddenWords, Longformer, config, (ids, targets), dtype)
+
+
 def transformer_xl(dtype, **options):
     """A row is one segment: a memory has no gradient that differences could find."""
     small = {"segment": 7, "memory": 5, "d_model": 6, "n_heads": 2, "n_layers": 2, "d_ff": 7}
@@ -68,6 +79,8 @@ LONG_MODELS = {
     "linformer": linformer,
     "linformer of two matrices for each head": lambda dtype: linformer(dtype, sharing="none"),
     "linformer of one matrix for all": lambda dtype: linformer(dtype, sharing="blocks", recompute=1),
+    "longformer": longformer,
+    "longformer recomputed": lambda dtype: longformer(dtype, 1),
     "reformer": reformer,
     "sparse_transformer": sparse,
     "sparse_transformer fixed": lambda dtype: sparse(dtype, kind="fixed", n_ends=2),

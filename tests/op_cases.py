@@ -195,6 +195,25 @@ def linear_attention(make, causal=True, decoding=False):
     return OpCase(ops.linear_attention, ops.linear_attention_backward, arrays, batch=("q", "k", "v"), causal=causal)
 
 
+def global_window_attention(make, padding=False, **options):
+    """No global place in the first text, fewer in the second than queries; in some cases padding."""
+    b, h, k = make.sizes(3)
+    n, t = make.integers(1, 3), make.integers(5, 9)
+    shapes = {"q": (t, k), "k": (t, k), "v": (t, k + 1), "q_global": (n, k), "k_global": (t, k), "v_global": (t, k + 1)}
+    is_global = np.zeros((b, t), bool)
+    for row in range(1, b):
+        is_global[row, make.integers(0, t - 1, (n if row > 1 else 1,))] = True
+    if padding:
+        options["mask"] = np.arange(t) <= make.integers(1, t - 1, (b, 1, 1, 1))
+    if "dropout" in options:
+        options |= {"key": make.integers(0, 2**63 - 1), "first_row": make.integers(0, 9)}
+    if options.get("dilation") == "heads":
+        options["dilation"] = [1 + head % 2 for head in range(h)]
+    options |= {"is_global": is_global, "left": 2, "right": 1, "scale": 0.7}
+    arrays = {name: make.array(b, h, *shape) for name, shape in shapes.items()}
+    return OpCase(ops.global_window_attention, ops.global_window_attention_backward, arrays, batch=("q", "k", "v"), **options)
+
+
 def lsh_attention(make, causal=True, **options):
     """Two rounds of two chunks or more; some places see nothing but themselves."""
     b, h, k, m = make.sizes(4)
@@ -276,6 +295,10 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "sparse_attention strided": lambda make: sparse_attention(make, "strided"),
     "sparse_attention fixed": lambda make: sparse_attention(make, "fixed", n_ends=2),
     "sparse_attention dropout": lambda make: sparse_attention(make, "strided", dropout=0.3),
+    "global_window_attention": global_window_attention,
+    "global_window_attention padding": lambda make: global_window_attention(make, padding=True),
+    "global_window_attention dilated": lambda make: global_window_attention(make, dilation=2),
+    "global_window_attention heads, dropout": lambda make: global_window_attention(make, dilation="heads", dropout=0.3),
     "lsh_attention": lsh_attention,
     "lsh_attention both ways": lambda make: lsh_attention(make, causal=False),
     "lsh_attention dropout": lambda make: lsh_attention(make, dropout=0.3),

@@ -98,6 +98,10 @@ NEAREST = {
         ("ops/linear_attention.py", "layers/attention/linear_attention.py"),
         ["models/test_linear_transformer.py", "layers/test_properties_of_layers.py"],
     ),
+    **dict.fromkeys(
+        ("ops/global_window_attention.py", "layers/attention/global_window.py", "models/longformer.py"),
+        ["models/test_longformer.py", "ops/test_plain.py", "layers/test_properties_of_layers.py", "oracle/test_oracle_longformer.py"],
+    ),
     **dict.fromkeys(("models/linformer.py", "layers/attention/compressed.py"), ["models/test_linformer.py"]),
     "layers/attention/single_head.py": ["models/test_recurrent_seq2seq.py"],
     "models/unilm.py": ["models/test_unilm.py"],

@@ -56,8 +56,25 @@ def linear(m, t, s, rows=2, width=3):
     return pair(m.linear_attention, m.linear_attention_backward, *arrays)
 
 
+IS_GLOBAL = np.array([[False, True, False, False, True], [False, False, True, False, False]])
+
+
+def global_window(m, **settings):
+    """Two global places in the first text and one in the second."""
+    arrays = (_draw(2, 2, 2 if n == 3 else 5, 3, seed=n) for n in range(6))
+    return pair(
+        lambda *inputs: m.global_window_attention(*inputs, IS_GLOBAL, left=1, right=2, scale=0.7, **settings),
+        m.global_window_attention_backward, *arrays,
+    )
+
+
 KINDS = np.random.default_rng(0).integers(0, 2, (2, 3, 5))
 PROBLEMS = {
+    "global_window_attention": global_window,
+    "global_window_attention dilated": lambda m: global_window(m, dilation=[1, 2]),
+    "GlobalWindowAttention": lambda m: layer(
+        Of(m.GlobalWindowAttention(4, 2, core=m.GlobalWindow(1, 2), rng=_rng()), is_global=IS_GLOBAL), 2, 5, 4
+    ),
     "segment_scores": lambda m: pair(
         lambda q, u: m.segment_scores(q, u, KINDS, scale=0.7), m.segment_scores_backward, _draw(2, 2, 3, 4), _draw(2, 2, 4)
     ),

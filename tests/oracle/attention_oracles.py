@@ -5,7 +5,7 @@ import torch
 
 from tinytx import ops
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Band, Blocks, Ends, Strided
-from tinytx.ops.plain_sparse import kept_meetings, kept_weights, meetings
+from tinytx.ops.plain_sparse import kept_meetings, kept_of_window, kept_weights, meetings
 
 F = torch.nn.functional
 
@@ -80,9 +80,27 @@ def merge(ys, lses):
     return torch.cat([(lses.softmax(0)[..., None] * ys).sum(0), lses.logsumexp(0)[..., None]], -1)
 
 
+def global_window_attention(q, k, v, q_global, k_global, v_global, *, is_global, left, right, dilation=1, mask=True, scale, **dropout):
+    """One softmax under a mask, and rows that another one writes over; dropout by what plain NumPy says of each set of keys."""
+    (b, h, t, _), n, words = q.shape, q_global.shape[2], torch.tensor(mask)
+    distance, kept, kept_global = np.arange(t)[:, None] - np.arange(t), 1, 1
+    steps = np.reshape(dilation, (-1, 1, 1))
+    near = torch.tensor((distance % steps == 0) & (distance <= left * steps) & (-distance <= right * steps))
+    seen = (near | torch.tensor(is_global)[:, None, None]) & words
+    if dropout:
+        masks = kept_of_window(np.empty(q.shape), n, is_global, dilation, *(dropout[name] for name in ("dropout", "key", "first_row")))
+        kept, kept_global = (torch.tensor(each, dtype=q.dtype) for each in masks)
+    y = softmax(q @ k.mT * scale, seen.expand(b, h, t, t).numpy()) * kept @ v
+    rows = softmax(q_global @ k_global.mT * scale, words.expand(b, h, n, t).numpy()) * kept_global @ v_global
+    for text, places in enumerate(map(np.flatnonzero, is_global)):
+        y = y.index_put((torch.tensor([[text]]), torch.arange(h)[:, None], torch.tensor(places)), rows[text, :, : len(places)])
+    return y
+
+
 ATTENTION = {
     "attention": lambda case: attention,
     "compress": lambda case: compress,
+    "global_window_attention": lambda case: global_window_attention,
     "linear_attention": lambda case: linear_attention,
     "lsh_attention": lambda case: lsh_attention,
     "merge": lambda case: merge,

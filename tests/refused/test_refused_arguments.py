@@ -58,6 +58,10 @@ CALLS = {
     ),  # fmt: skip
     "linear_attention": dict(q=Q, k=Q, v=Q, causal=True),
     "sparse_attention": dict(q=Q, k=Q, v=Q, kind="fixed", stride=2, n_ends=1, scale=0.5, dropout=0.1, key=2, first_row=1),
+    "global_window_attention": dict(
+        q=Q, k=Q, v=Q, q_global=Q[:, :, :1], k_global=Q, v_global=Q, is_global=np.eye(2, dtype=bool), left=1, right=0, dilation=2,
+        mask=np.ones((2, 1, 1, 2), bool), scale=0.5, dropout=0.1, key=2, first_row=1,
+    ),
     "lsh_buckets": dict(x=Q, rotations=np.ones((2, 3, 1, 2))),
     "lsh_attention": dict(
         q=Q, k=Q, v=Q, buckets=np.zeros((2, 2, 1, 2), int), chunk=1, causal=True, scale=0.5, dropout=0.1, key=2, first_row=1
@@ -160,6 +164,7 @@ KINDS |= {"words": IDS, "contexts": IDS, "x_max": NUMBERS, "alpha": NUMBERS, "bi
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "ahead": WHOLE, "first": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
+KINDS |= {"is_global": MASKS | {"None": None}, "dilation": WHOLE, **dict.fromkeys(("q_global", "k_global", "v_global"), FLOATS)}
 KINDS |= {"rotations": FLOATS, "buckets": IDS, "causal": KINDS["doubled"], "frequencies": FLOATS, "kind": NUMBERS | {"None": None}, "stride": WHOLE, "n_ends": WHOLE}
 
 ODD = [
@@ -213,6 +218,15 @@ RANGES = [
     ("lsh_attention", "k", (Q[:, :1], Q[:, :, :1])),
     ("linear_attention", "k", (Q[:, :1], Q[:, :, :1])),
     ("linear_attention", "v", (Q[:1], Q[:, :, :1])),
+    ("global_window_attention", "is_global", (np.ones((2, 2), bool), np.ones((2, 1), bool), np.ones(2, bool))),
+    ("global_window_attention", "left", (-1, 2**70)),
+    ("global_window_attention", "right", (-1,)),
+    ("global_window_attention", "dilation", (0, -1, 2**70, [1], [1, 0], (1, 2, 3))),
+    ("global_window_attention", "mask", (np.ones((2, 2), bool), np.ones((2, 1, 2, 2), bool), np.ones((2, 1, 1, 1), bool))),
+    ("global_window_attention", "q_global", (np.ones((2, 2, 3, 3)), Q[:, :, :0], Q[:, :1, :1], Q[:1, :, :1])),
+    ("global_window_attention", "k_global", (Q[:, :, :1], Q[:, :1])),
+    ("global_window_attention", "v_global", (Q[:, :, :1], Q[:1])),
+    ("global_window_attention", "k", (Q[:, :, :1], Q[:, :1])),
     ("sparse_attention", "kind", ("full", "")),
     ("sparse_attention", "stride", (0, -1, 2**70)),
     ("sparse_attention", "n_ends", (0, 3)),
@@ -284,7 +298,7 @@ RANGES = [
 
 def test_every_operation_is_here():
     """An operation that this file does not know cannot be forgotten."""
-    forwards = {name for name in ops.__all__ if not name.endswith("_backward")} - {"attention_weights", "linear_attention_weights", "lsh_weights"}
+    forwards = {name for name in ops.__all__ if not name.endswith("_backward")} - {"attention_weights", "global_window_weights", "linear_attention_weights", "lsh_weights"}
     assert CALLS.keys() == forwards
     for name, arguments in CALLS.items():
         known = inspect.signature(getattr(ops, name)).parameters.keys() - {"parts", "run"}

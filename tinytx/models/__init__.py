@@ -12,6 +12,7 @@ from tinytx.models.gpt import GPT, GPTConfig
 from tinytx.models.linear_transformer import LinearTransformer, LinearTransformerConfig
 from tinytx.models.linformer import Linformer, LinformerConfig
 from tinytx.models.llama import Llama, LlamaConfig
+from tinytx.models.longformer import Longformer, LongformerConfig
 from tinytx.models.modernbert import ModernBert, ModernBertConfig
 from tinytx.models.nplm import NPLM, NPLMConfig
 from tinytx.models.ntm import NTM, NTMConfig
@@ -40,6 +41,7 @@ MODELS = {  # name in a checkpoint -> model and config
     "linear_transformer": (LinearTransformer, LinearTransformerConfig),
     "linformer": (Linformer, LinformerConfig),
     "llama": (Llama, LlamaConfig),
+    "longformer": (Longformer, LongformerConfig),
     "modernbert": (ModernBert, ModernBertConfig),
     "nplm": (NPLM, NPLMConfig),
     "ntm": (NTM, NTMConfig),

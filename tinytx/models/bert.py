@@ -13,7 +13,7 @@ table, and padding has the row ``pad_id``. So a text's vectors do not depend on 
 import numpy as np
 
 from tinytx.core import Layer
-from tinytx.layers import DotProduct, Embedding, LayerNorm, padding_mask
+from tinytx.layers import DotProduct, Embedding, LayerNorm, MultiHeadAttention, padding_mask
 from tinytx.layers.block import NORM_ORDERS
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal, uniform_fan_in
@@ -155,6 +155,8 @@ class Bert(Pretrained, Layer):
     (2, 5, 16)
     """
 
+    attention_kind = MultiHeadAttention
+
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config = config
         self.init, init_embedding = INITS[config.init]
@@ -165,8 +167,8 @@ class Bert(Pretrained, Layer):
         self.encoder = Stack(
             Embedding(config.vocab_size, d, **embedding),
             make_blocks(
-                config, config.n_layers, core=self.core_maker(**draw), attention_dropout=config.attention_dropout,
-                feed_forward_dropout=config.feed_forward_dropout, eps=eps, init=self.init, **draw,
+                config, config.n_layers, core=self.core_maker(**draw), attention_kind=self.attention_kind,
+                attention_dropout=config.attention_dropout, feed_forward_dropout=config.feed_forward_dropout, eps=eps, init=self.init, **draw,
             ),
             segment=Embedding(config.n_segments, d, **embedding) if config.n_segments else None,
             position=None if counted else make_positions(config, **embedding),
@@ -191,7 +193,7 @@ class Bert(Pretrained, Layer):
         """The parameter (V, D) that an output layer may share."""
         return self.encoder.token.weight
 
-    def forward(self, ids, tape=None, *, segments=None, pattern=FULL, state=None):
+    def forward(self, ids, tape=None, *, segments=None, pattern=FULL, state=None, **settings):
         """Return a vector for each word, which depends on the whole text.
 
         Parameters
@@ -205,6 +207,8 @@ class Bert(Pretrained, Layer):
         state : State, optional
             Holds the words before ``ids``; those of ``ids`` are added to it. With a state padding is not masked, so
             there must be none.
+        **settings
+            Further settings of the blocks.
 
         Returns
         -------
@@ -227,7 +231,8 @@ class Bert(Pretrained, Layer):
         places = counted_places(ids, config.pad_id) if self.encoder.place and ids.ndim == 2 else None
         if places is not None and state is not None:
             places = places + state.length
-        return self.encoder(ids, tape, mask=mask, segments=segments, places=places, pattern=pattern, state=state)
+        settings |= {"pattern": pattern} if pattern is not FULL else {}
+        return self.encoder(ids, tape, mask=mask, segments=segments, places=places, state=state, **settings)
 
     def backward(self, dhidden, tape):
         """Add the gradients of `forward`; ids have none, so nothing is returned."""

@@ -24,8 +24,9 @@ POSITIONS = ("sinusoidal", "learned", "doubled", "halves")  # the last two: `tin
 
 
 def make_blocks(
-    config, n_layers, *, pattern=FULL, core=DotProduct, reads_memory=False, attention_dropout=None, feed_forward_dropout=0.0, eps=1e-5, **draw
-):
+    config, n_layers, *, pattern=FULL, core=DotProduct, attention_kind=MultiHeadAttention, reads_memory=False, attention_dropout=None,
+    feed_forward_dropout=0.0, eps=1e-5, **draw,
+):  # fmt: skip
     """Return the blocks of a stack. Their weights are drawn block by block.
 
     Parameters
@@ -37,6 +38,8 @@ def make_blocks(
         The pattern of the self-attention, such as ``CAUSAL``, for all blocks or for each.
     core : function (pattern=, dropout=) -> Layer
         Makes the core of each attention.
+    attention_kind : function (d_model, n_heads, core=, **draw) -> Layer
+        Makes each attention around its core.
     reads_memory : bool
         Whether the blocks are those of a decoder with cross-attention to a memory.
     attention_dropout : float in [0, 1), optional
@@ -61,7 +64,7 @@ def make_blocks(
 
     def attention(pattern):
         made = core(pattern=pattern, dropout=p if attention_dropout is None else attention_dropout)
-        return residual(MultiHeadAttention(d, config.n_heads, core=made, **draw))
+        return residual(attention_kind(d, config.n_heads, core=made, **draw))
 
     def feed_forward():
         inner = {"activation": config.activation, "dropout": feed_forward_dropout}

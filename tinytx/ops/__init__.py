@@ -33,6 +33,11 @@ from tinytx.ops.gate import gate, gate_backward
 from tinytx.ops.gated_gelu import gated_gelu, gated_gelu_backward
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from tinytx.ops.geometric_product import geometric_product, geometric_product_backward, join, join_backward
+from tinytx.ops.global_window_attention import (
+    global_window_attention,
+    global_window_attention_backward,
+    global_window_weights,
+)
 from tinytx.ops.glove_loss import glove_loss, glove_loss_backward
 from tinytx.ops.gru import gru, gru_backward
 from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
@@ -124,6 +129,9 @@ __all__ = [
     "gelu_tanh_backward",
     "geometric_product",
     "geometric_product_backward",
+    "global_window_attention",
+    "global_window_attention_backward",
+    "global_window_weights",
     "glove_loss",
     "glove_loss_backward",
     "gru",

@@ -135,6 +135,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     word_dropout_backward,
 )
 from tinytx.ops.plain_sparse import (  # noqa: F401
+    global_window_attention,
+    global_window_attention_backward,
     linear_attention,
     linear_attention_backward,
     lsh_attention,

@@ -1,6 +1,7 @@
 """Attention for long sequences once more in plain NumPy, with the weights of all pairs, and softmaxes put together: see `plain`."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -54,6 +55,68 @@ def sparse_attention_backward(dy, saved):
     da = p * (dp - (p * dp).sum(axis=3, keepdims=True))
     dk, dv = (x.reshape(len(x), -1, groups, *x.shape[2:]).sum(axis=2) for x in (c * (da.swapaxes(2, 3) @ q), dv))
     return c * (da @ k), dk, dv
+
+
+def windows_and_places(is_global, n, dilation, left, right):
+    """Return who sees whom among the keys of a window, (B, H, T, T), and the numbers of the global places, lists of B arrays."""
+    t, s = np.arange(is_global.shape[1])[:, None], np.arange(is_global.shape[1])
+    steps = np.reshape(dilation, (-1, 1, 1))
+    near = ((t - s) % steps == 0) & (t - s <= left * steps) & (s - t <= right * steps)
+    return near & ~is_global[:, None, None], [np.flatnonzero(row)[:n] for row in is_global]
+
+
+def kept_of_window(q, n, is_global, dilation, dropout, key, first_row):
+    """Return what dropout multiplies each weight by: of windows and global keys (B, H, T, T), of global queries (B, H, G, T)."""
+    (b, h, t, _), steps = q.shape, np.broadcast_to(dilation, (q.shape[1],))
+    ones, kinds = partial(np.ones, dtype=q.dtype), sorted(set(steps.tolist()))
+    kept = ones((b, h, t, t))
+
+    def drop(number, shape):
+        return hashed_dropout(ones(shape), dropout, (key + number) % 2**64, first_row * shape[1] * shape[2])[0]
+
+    for number, step in enumerate(kinds):
+        order, heads = np.argsort(np.arange(t) % step, kind="stable"), np.flatnonzero(steps == step)
+        kept[:, heads[:, None, None], order[:, None], order] = drop(number, (b, len(heads), t, t))
+    gathered = drop(len(kinds), (b, h, t, n)) if n else None
+    for row, places in enumerate(np.flatnonzero(each)[:n] for each in is_global):
+        kept[row][:, :, places] = gathered[row][:, :, : len(places)] if n else 0
+    return kept, drop(len(kinds) + 1, (b, h, n, t)) if n else ones((b, h, 0, t))
+
+
+def _softmax_of_seen(a, seen):
+    """Return the softmax over what is seen; 0 where that is nothing."""
+    a = np.where(seen, a, -np.inf)
+    e = np.exp(a - a.max(axis=-1, keepdims=True, initial=-1e30))
+    return e / np.where(seen.any(axis=-1, keepdims=True), e.sum(axis=-1, keepdims=True), 1)
+
+
+def global_window_attention(
+    q, k, v, q_global, k_global, v_global, is_global, *, left, right, dilation=1, mask=None, scale=None, dropout=0.0, key=None,
+    first_row=0,
+):  # fmt: skip
+    """Return attention to a window and to global keys, and from global places to all; all but q_global are (B, H, T, K)."""
+    n, c = q_global.shape[2], q.dtype.type(1 / math.sqrt(q.shape[3]) if scale is None else scale)
+    near, places = windows_and_places(is_global, n, dilation, left, right)
+    words = np.True_ if mask is None else mask
+    p = _softmax_of_seen(c * (q @ k.swapaxes(2, 3)), (near | is_global[:, None, None]) & words)
+    p_global = _softmax_of_seen(c * (q_global @ k_global.swapaxes(2, 3)), np.broadcast_to(words, (*q_global.shape[:3], q.shape[2])))
+    kept = kept_global = q.dtype.type(1)
+    if dropout and key is not None:
+        kept, kept_global = kept_of_window(q, n, is_global, dilation, dropout, key, first_row)
+    y, y_global = (p * kept) @ v, (p_global * kept_global) @ v_global  # (3)
+    for row, at in enumerate(places):
+        y[row][:, at] = y_global[row][:, : len(at)]  # (4)
+    return y, ((q, k, v, p, kept, c, 1), (q_global, k_global, v_global, p_global, kept_global, c, 1), places)
+
+
+def global_window_attention_backward(dy, saved):
+    """Return (dq, dk, dv, dq_global, dk_global, dv_global)."""
+    local, of_rows, places = saved
+    dy, dy_global = dy.copy(), np.zeros((*of_rows[3].shape[:3], dy.shape[3]), dy.dtype)
+    for row, at in enumerate(places):
+        dy_global[row][:, : len(at)] = dy[row][:, at]
+        dy[row][:, at] = 0
+    return *sparse_attention_backward(dy, local), *sparse_attention_backward(dy_global, of_rows)  # (5), (6)
 
 
 def meetings(buckets, chunk, causal):

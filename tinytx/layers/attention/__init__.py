@@ -2,7 +2,7 @@
 
 `SingleHeadAttention` is the frame of recurrent encoder-decoders, for the same cores.
 `SegmentMemory` is a frame around `MultiHeadAttention`, which remembers earlier parts of a text; `TwoStreams` is one
-for two vectors at each position.
+for two vectors at each position. `GlobalWindowAttention` is one whose core also takes what global places ask and see.
 `Pointer` ends with the scores: they say which element is meant.
 
 A core is a layer. ``core(q, k, v, tape, mask=mask)`` takes q (B, H, T, K), k (B, G, S, K) and v (B, G, S, W) and
@@ -13,6 +13,7 @@ dv). Its method ``weights`` takes the same inputs and returns the attention weig
 from tinytx.layers.attention.additive import Additive
 from tinytx.layers.attention.compressed import Compress, Compressed
 from tinytx.layers.attention.dot_product import DotProduct
+from tinytx.layers.attention.global_window import GlobalWindow, GlobalWindowAttention
 from tinytx.layers.attention.hashed import HashedSelfAttention
 from tinytx.layers.attention.linear_attention import LinearAttention
 from tinytx.layers.attention.multi_head import MultiHeadAttention
@@ -29,6 +30,8 @@ __all__ = [
     "Compress",
     "Compressed",
     "DotProduct",
+    "GlobalWindow",
+    "GlobalWindowAttention",
     "HashedSelfAttention",
     "LinearAttention",
     "MultiHeadAttention",
