@@ -77,6 +77,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "ulmfit": ("--general --positive --negative", "tales", TINY_ULMFIT),
     "sentiment_unit": ("", "book", TINY_UNIT),
     "word2vec": ("--data", "calendar", TINY_WORDS),
+    "glove": ("--data", "calendar", TINY_WORDS.replace("--decay-steps 40", "")),
     "transformer_xl": ("--data", "book", TINY_XL),
     "nplm": ("--data", "book", TINY_NPLM),
     "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),

@@ -96,9 +96,18 @@ TABLE = {
         ("a rate is scaled as the next step", "n=step + 1)[-1]", "n=step + 2)[-1]"),
         ("rates are not scaled", "rate_scale=rate_scale if settings.vary else None,", ""),
     ],
-    "recipes/word2vec.py": [
-        ("the vocabulary knows what is held out", "from_texts([train]", "from_texts([train, validation]"),
+    "recipes/neighbours.py": [
         ("paragraphs run into each other", "(row[row != tokenizer.unk_id], [-1])", "(row[row != tokenizer.unk_id],)"),
+        ("rare words are words", "min_count\": settings.min_count", "min_count\": 1"),
+    ],
+    "recipes/glove.py": [
+        ("a pair validates that is learned the other way round", "np.sort(pairs[:2], axis=0)", "np.array(pairs[:2])"),
+        ("all runs hold out the same pairs", "default_rng(seed).permutation", "default_rng(0).permutation"),
+        ("what is held out is learned", "PairExamples(learned,", "PairExamples(pairs,"),
+        ("the window is not the asked one", "window=settings.window)", "window=10)"),
+    ],
+    "recipes/word2vec.py": [
+        ("the vocabulary knows what is held out", "frequent_words(train,", "frequent_words(train + validation,"),
         ("what is held out is what was learned", "examples.epoch(0, held_out)", "examples.epoch(0)"),
         ("CBOW has the rate of skip-gram", "RATES[settings.cbow]", "RATES[False]"),
     ],

@@ -2,19 +2,30 @@
 
 TABLE = {
     "training/glove.py": [
-        ("every epoch has the order of the first", "[seed, epoch]", "[seed, 0]"),
+        ("every epoch has the order of the first", "[self.seed, epoch]", "[self.seed, 0]"),
         ("sums of squares begin with 0", "np.ones_like(table)", "1e-30 * np.ones_like(table)"),
         ("the last part is left out", "range(0, len(order), CHUNK)", "range(0, len(order) - CHUNK, CHUNK)"),
+        ("every epoch of a run is the first", "epoch, part = divmod(step, len(self))", "epoch, part = 0, step % len(self)"),
+        ("an order is that of the epoch asked for first", "if self._last[0] != epoch:", "if self._last[0] < 0:"),
+    ],
+    "training/pair_trainer.py": [
+        ("the biases' squares change places", "for table in self.model.tables]\n\n    def _descend", "for table in self.model.tables[:2] + self.model.tables[:1:-1]]\n\n    def _descend"),
+        ("squares stay after a step that was not taken", "return self._beside(batch, self._squares())", "return []"),
+        ("counts that are 0 are read", "counts > 0", "counts >= 0"),
+        ("contexts beside the table are read", "check_ids(place, ids, len(table)", "check_ids(place, ids, 2**62"),
     ],
     "training/probe.py": [
         ("the mix is not learned", "AdamW(probe, lr", "AdamW(probe.head, lr"),
     ],
-    "training/word_trainer.py": [
+    "training/descent_trainer.py": [
         ("no step is counted, and the rate never falls", "            self.optimizer.t += 1\n", ""),
-        ("vectors that are not finite stay", "                    table[own] = old\n", "                    pass\n"),
-        ("the norm is that of the way", "math.hypot(*moved) / rate if rate else 0.0", "math.hypot(*moved)"),
+        ("vectors that are not finite stay", "                    array[own] = old\n", "                    pass\n"),
+        ("the norm is that of the way", "math.hypot(*moved[: len(tables)]) / rate if rate else 0.0", "math.hypot(*moved[: len(tables)])"),
         ("the loss is that of the first examples", "array[::apart]", "array[:JUDGED]"),
         ("the last word is not looked at", "named[:n]", "named[: n - 1]"),
+        ("the norm has the sums in it", "moved[: len(tables)]", "moved"),
+    ],
+    "training/word_trainer.py": [
         ("rows beside the table are read", "rows = check_ids(place, rows, len(self.model.output.data)", "rows = check_ids(place, rows, 2**62"),
     ],
     "training/word2vec.py": [
@@ -135,6 +146,12 @@ TABLE = {
         ("eps stands before the bias correction",
          "(math.sqrt(v[i]) * root + eps)", "((math.sqrt(v[i]) + eps) * root)"),
         ("decoupled decay forgets the learning rate", "(0.0, 1 - lr * decay)", "(0.0, 1 - decay)"),
+    ],
+    "training/optimizers/adagrad.py": [
+        ("the step is added before it divides", "        p[i] -= step / math.sqrt(squares[i])  # (1)\n        squares[i] += step * step  # (2)\n",
+         "        squares[i] += step * step  # (2)\n        p[i] -= step / math.sqrt(squares[i])  # (1)\n"),
+        ("the sum leaves out the rate", "squares[i] += step * step", "squares[i] += (step / lr) * (step / lr)"),
+        ("sums begin with 2", "squares[...] = 1", "squares[...] = 2"),
     ],
     "training/optimizers/averaged.py": [
         ("the mean begins a step late", "self.t - max(self.begun, own.first_step)", "self.t - 1 - max(self.begun, own.first_step)"),

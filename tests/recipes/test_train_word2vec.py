@@ -8,7 +8,8 @@ from run_files import records
 
 from tinytx.data import tokenizer_from_dict
 from tinytx.pipelines import Words, load_run
-from tinytx.recipes.word2vec import GROUPS, SETTINGS, ids_of, measure, prepare
+from tinytx.recipes.neighbours import GROUPS, ids_of
+from tinytx.recipes.word2vec import SETTINGS, measure, prepare
 from tinytx.tasks import NearbyWords
 from tinytx.training import load_checkpoint
 from tinytx.vectors import purity

@@ -40,6 +40,14 @@ def sgd(momentum=0.0):
     return formula
 
 
+def adagrad():
+    def formula(p, moved, _, g, lr, decay, t):
+        step = lr * (g + decay * p)
+        return p - step / np.sqrt(1 + moved), moved + step**2, _
+
+    return formula
+
+
 def adam(decoupled, b1=0.8, b2=0.95, eps=1e-8):
     def formula(p, m, v, g, lr, decay, t):
         if decoupled:

@@ -16,6 +16,7 @@ from tinytx.models import GPT, CharRNN, CharRNNConfig, GPTConfig
 from tinytx.tasks import NextToken
 from tinytx.training import (
     SGD,
+    AdaGrad,
     Adam,
     AdamW,
     RAdam,
@@ -110,11 +111,12 @@ def test_a_copy_is_frozen_too():
     "make",
     [
         lambda model, **options: SGD(model, 0.1, momentum=0.9, **options),
+        lambda model, **options: AdaGrad(model, 0.1, **options),
         lambda model, **options: Adam(model, 0.1, **options),
         lambda model, **options: RAdam(model, 0.1, **options),
         lambda model, **options: Ranger(model, 0.1, k=2, **options),
     ],
-    ids=["SGD", "Adam", "RAdam", "Ranger"],
+    ids=["SGD", "AdaGrad", "Adam", "RAdam", "Ranger"],
 )
 def test_what_is_thawed_begins_as_a_new_run_does(make):
     """Catches moments of before, and a bias correction that takes them for long averages: a first step of 3 lr."""

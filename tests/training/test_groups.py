@@ -8,11 +8,12 @@ from optimizer_twins import LR, Toy, adam, random_gradients, run, take
 
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
-from tinytx.training import LAMB, SGD, Adam, AdamW, Lookahead, RAdam, Ranger
+from tinytx.training import LAMB, SGD, AdaGrad, Adam, AdamW, Lookahead, RAdam, Ranger
 from tinytx.training.optimizers.groups import Settings, settings_of
 
 OPTIMIZERS = {
     "SGD": lambda model, **options: SGD(model, LR, momentum=0.9, **options),
+    "AdaGrad": lambda model, **options: AdaGrad(model, LR, **options),
     "Adam": lambda model, **options: Adam(model, LR, **options),
     "AdamW": lambda model, **options: AdamW(model, LR, **options),
     "RAdam": lambda model, **options: RAdam(model, LR, **options),

@@ -5,11 +5,12 @@ import pytest
 from optimizer_twins import LR, Toy, random_gradients, take
 
 from tinytx.core import Layer, Parameter
-from tinytx.training import LAMB, SGD, Adam, AdamW, Lookahead, RAdam, Ranger
+from tinytx.training import LAMB, SGD, AdaGrad, Adam, AdamW, Lookahead, RAdam, Ranger
 
 NAN, INF = float("nan"), float("inf")
 KINDS = {
     "SGD": lambda model, lr, **options: SGD(model, lr, momentum=0.9, **options),
+    "AdaGrad": AdaGrad,
     "Adam": Adam,
     "AdamW": AdamW,
     "RAdam": RAdam,

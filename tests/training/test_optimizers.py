@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 from cases import Backwards
-from optimizer_twins import DECAY, LR, Toy, adam, lamb, radam, random_gradients, sgd, take
+from optimizer_twins import DECAY, LR, Toy, adagrad, adam, lamb, radam, random_gradients, sgd, take
 
 from tinytx import workers
-from tinytx.training import LAMB, SGD, Adam, AdamW, Lookahead, RAdam, Ranger
+from tinytx.training import LAMB, SGD, AdaGrad, Adam, AdamW, Lookahead, RAdam, Ranger
 
 BETAS = {"betas": (0.8, 0.95)}
 CASES = {
     "SGD": (SGD, {}, sgd(0.0)),
     "SGD with momentum": (SGD, {"momentum": 0.9}, sgd(0.9)),
+    "AdaGrad": (AdaGrad, {}, adagrad()),
     "Adam": (Adam, BETAS, adam(decoupled=False)),
     "AdamW": (AdamW, BETAS, adam(decoupled=True)),
     "RAdam": (RAdam, BETAS, radam(decoupled=False)),
@@ -115,7 +116,7 @@ def test_data_that_is_not_contiguous_is_refused():
         optimizer.step()
 
 
-@pytest.mark.parametrize("kind", [SGD, Adam, RAdam, Ranger, LAMB])
+@pytest.mark.parametrize("kind", [SGD, AdaGrad, Adam, RAdam, Ranger, LAMB])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_rates_that_cannot_be(kind, value):
     """Catches a NaN that makes every weight NaN in one step, and a sign that climbs."""

@@ -6,7 +6,7 @@ import pytest
 from tinytx.models import Word2Vec, Word2VecConfig
 from tinytx.tasks import NearbyWords
 from tinytx.training import SGD, AdamW, NotFiniteError, WordExamples, WordTrainer, descend_words
-from tinytx.training.word_trainer import JUDGED
+from tinytx.training.descent_trainer import JUDGED
 
 TEXT = np.tile([0, 1, 2, 3, 4, -1, 5, 6, -1, -1, 7, 8, 9, 10, 11, -1], 9)
 

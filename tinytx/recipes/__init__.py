@@ -16,6 +16,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "elmo": "recurrent nets in both directions whose layers tell tags",
     "sentiment_unit": "a recurrent net in which one unit says whether a review praises",
     "word2vec": "vectors of words that stand near each other",
+    "glove": "vectors of words whose products say how often two stand near each other",
     "transformer_xl": "a transformer that remembers earlier segments of its text, character by character",
     "nplm": "a network that reads four words and says the next",
     "awd_lstm": "a regularised LSTM that says the next word",

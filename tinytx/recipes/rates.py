@@ -4,18 +4,19 @@ import dataclasses
 import math
 
 from tinytx.settings import Settings, setting
-from tinytx.training import SGD, Adam, AdamW, Averaged, SlantedTriangular, WarmupCosine, WarmupInverseSqrt
+from tinytx.training import SGD, AdaGrad, Adam, AdamW, Averaged, SlantedTriangular, WarmupCosine, WarmupInverseSqrt
 
 COSINE = {"schedule": ("cosine",)}
 ENDS = {"schedule": ("cosine", "slanted-triangular")}
 WARMS_UP = {"schedule": ("cosine", "constant", "inverse-sqrt")}
 ADAM = {"optimizer": ("adam", "adamw")}
 MOST_VALIDATIONS = 1000  # that an average waits for
+OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "adagrad": AdaGrad}
 LEAST_EPS = 1e-30  # smaller ones are 0 in float32, or nearly, and 0 / 0 is NaN
 
 
 class RateSettings(Settings):
-    """The learning rates of a run, which are all that plain gradient descent has."""
+    """The learning rates of a run, which are all that descent example after example has."""
 
     optimizer, average, weight_decay, decay_all = "sgd", 0, 0.0, False  # no settings: `OptimizerSettings` makes them such
     lr: float = setting(1e-3, "largest learning rate", minimum=0)
@@ -81,9 +82,9 @@ def make_optimizer(model, settings, *, peak=None, scale=None, schedule=None, gro
     rate = schedule if scale is None else lambda step: schedule(step) * scale(step)
     groups = [*groups, *([("*", {"weight_decay": settings.weight_decay})] if settings.decay_all else [])]
     options = {"weight_decay": settings.weight_decay, "groups": groups}
-    if settings.optimizer != "sgd":
+    if settings.optimizer in ADAM["optimizer"]:
         options |= {"betas": (settings.beta1, settings.beta2), "eps": settings.adam_eps}
-    optimizer = {"adam": Adam, "adamw": AdamW, "sgd": SGD}[settings.optimizer](model, rate, **options)
+    optimizer = OPTIMIZERS[settings.optimizer](model, rate, **options)
     return Averaged(optimizer, patience=settings.average) if settings.average else optimizer
 
 

@@ -4,30 +4,21 @@ With the defaults, the share of the 5 words nearest to each word of a group that
 and 0.87 for four seeds (``purity``). The other forms, one seed: skip-gram with a tree 0.91, CBOW 0.65, CBOW with a tree 0.73.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.data import Tokenizer, WordTokenizer, tokenizer_from_dict
+from tinytx.data import Tokenizer
 from tinytx.models import Word2Vec, Word2VecConfig
-from tinytx.pipelines import Words
-from tinytx.pipelines.embeddings import common, word_vectors
 from tinytx.recipes import Expect, Prepared, Recipe
+from tinytx.recipes.neighbours import frequent_words, ids_of, measure, print_neighbours
 from tinytx.recipes.settings import DescentSettings, digest
 from tinytx.recipes.texts import TextSettings, read_parts
 from tinytx.settings import extended, setting
 from tinytx.tasks import NearbyWords
 from tinytx.training import WordExamples, WordTrainer
-from tinytx.vectors import nearest, purity
 from tinytx.wording import command, counted
 
-GROUPS = {  # words that a reader would put together; those of Python's reference, which is built in, and those of other texts
-    "arithmetic": "__add__ __radd__ __iadd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __floordiv__ __mod__ __pow__".split(),
-    "comparisons": "__lt__ __le__ __eq__ __ne__ __gt__ __ge__".split(),
-    "months": "january february march april may june july august september october november december".split(),
-    "numbers": "two three four five six seven eight nine ten".split(),
-}
 RATES = {False: 0.025, True: 0.05}  # of word2vec.c: for skip-gram, for CBOW
 
 
@@ -57,21 +48,11 @@ class Kept(NamedTuple):
     settings: DescentSettings
 
 
-def ids_of(tokenizer, text):
-    """Return the known words of a text as ids, with -1 after each paragraph; words between them that are unknown are left out."""
-    rows = map(tokenizer.encode, re.split(r"\n\s*\n", text))
-    return np.concatenate([part for row in rows for part in (row[row != tokenizer.unk_id], [-1])])
-
-
 def prepare(settings, before):
     """Return what is `Prepared`: examples of the text's words, a part of the text in each step."""
     texts, parts = read_parts(settings)
-    train, validation = (part.replace("<unk>", " ") for part in parts)  # WikiText's mark of a word that was left out
-    if before:
-        tokenizer = tokenizer_from_dict(before.meta.get("tokenizer"))
-    else:
-        options = {"min_count": settings.min_count, "lower": settings.lower}
-        tokenizer = WordTokenizer.from_texts([train], special=("<unk>",), **options)
+    train, validation = parts
+    tokenizer = frequent_words(train, settings, before)
     ids, held_out = (ids_of(tokenizer, part) for part in (train, validation))
     asked = {name: getattr(settings, name) for name in ("cbow", "tree", "window", "n_negatives", "sample", "seed")}
     examples = WordExamples(ids, tokenizer.vocab_size, chunk=settings.batch_size, **asked)
@@ -98,32 +79,11 @@ def prepare(settings, before):
     )
 
 
-def measure(model, prepared):
-    """Return ({"purity": the mean over groups of words, and that of each group}, neighbours of some words)."""
-    words, vectors, _ = word_vectors(Words(model, prepared.kept.tokenizer))
-    shares = {name: purity(vectors, words, group) for name, group in GROUPS.items()}
-    shares = {name: share for name, share in shares.items() if share is not None}
-    some = [next(word for word in GROUPS[name] if word in words) for name in shares] + common(words)
-    measured = {"purity": float(np.mean([*shares.values()]))} if shares else {}
-    return measured | {f"purity_{name}": share for name, share in shares.items()}, {
-        word: [near for near, _ in nearest(vectors, words, word, 5)] for word in some[:6]
-    }
-
-
 def report(run, prepared, measured, neighbours):
     """Print the shares and some neighbours; return commands to try next."""
-    for name in GROUPS:
-        if f"purity_{name}" in measured:
-            print(f"{name}: of the 5 words nearest to each, {measured[f'purity_{name}']:.0%} are of the group")
-    print("\n--- nearest words ---")
-    for word, near in neighbours.items():
-        print(f"{word}: {', '.join(near)}")
-    print("---------------------\n")
+    show = print_neighbours(run, measured, neighbours)
     other = "--no-tree" if prepared.kept.settings.tree else "--tree"
-    return [
-        command("embeddings", run.folder, "--nearest", *[*neighbours][:2], "--tsne", "map.html"),
-        command("train", run.name, "--data", "FILE", other),
-    ]
+    return [show, command("train", run.name, "--data", "FILE", other)]
 
 
 RECIPE = Recipe(

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from tinytx import ops
 from tinytx.arguments import check_number
 from tinytx.tasks.task import Task
@@ -95,3 +97,8 @@ class Cooccurrences(Task):
     def measure(self, batches):
         """Return ``loss``, the mean over the pairs of batches (words, contexts, counts)."""
         return {"loss": self._mean_loss(batches)}
+
+    def random_batch(self, rng, n, length):
+        """Return a random batch for `loss`: n times ``length`` pairs, each of which occurs once."""
+        words, contexts = rng.integers(0, self.vocab_size, (2, n * length))
+        return words, contexts, np.ones(n * length, self.body.token.weight.data.dtype)
