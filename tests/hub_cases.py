@@ -14,6 +14,8 @@ from tinytx.models import (
     GPTConfig,
     Llama,
     LlamaConfig,
+    Longformer,
+    LongformerConfig,
     ModernBert,
     ModernBertConfig,
     T5Config,
@@ -70,6 +72,7 @@ LLAMAS = {
     "Glm": LlamaConfig(11, **LLAMA, d_key=8, rope_share=0.5, rope_neighbours=True, qkv_bias=True),
 }
 XLNET = XLNetConfig(11, segment=512, d_model=8, n_heads=2, n_layers=2, d_ff=12)
+LONGFORMER = {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 2, "d_ff": 12, "windows": "4,8"}
 LAST = {"n_classes": 3, "pooling": "last", "dropout": 0.0, "classifier_bias": False}
 HUB_CASES = {
     "BartModel": of(None, Transformer, BART),
@@ -87,6 +90,13 @@ HUB_CASES = {
     "RobertaForSequenceClassification": of(TextClasses, Bert, ROBERTA, n_classes=3, dropout=0.3),
     "RobertaForTokenClassification": of(Tags, Bert, ROBERTA, n_classes=4),
     "RobertaForQuestionAnswering": of(Spans, Bert, ROBERTA),
+    "LongformerModel": of(None, Longformer, LongformerConfig(11, **LONGFORMER, global_words="marked", mark_id=5)),
+    "LongformerForMaskedLM": of(HiddenWords, Longformer, LongformerConfig(11, **LONGFORMER | {"windows": "6"}), next_sentence=False),
+    "LongformerForSequenceClassification": of(
+        TextClasses, Longformer, LongformerConfig(11, **LONGFORMER, global_words="first"), n_classes=3, dropout=0.3
+    ),
+    "LongformerForTokenClassification": of(Tags, Longformer, LongformerConfig(11, **LONGFORMER), n_classes=4),
+    "LongformerForQuestionAnswering": of(Spans, Longformer, LongformerConfig(11, **LONGFORMER, global_words="question")),
     "AlbertModel": of(None, Albert, ALBERT),
     "AlbertForPreTraining": of(HiddenWords, Albert, ALBERT, next_sentence=True),
     "AlbertForMaskedLM": of(HiddenWords, Albert, ALBERT, next_sentence=False),

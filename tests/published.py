@@ -9,6 +9,7 @@ import transformers
 
 PAD = 1
 BERT = dict(max_position_embeddings=9, hidden_size=8, num_attention_heads=2, num_hidden_layers=2, intermediate_size=12)
+LONGFORMER = BERT | dict(max_position_embeddings=18, type_vocab_size=1, attention_window=4)
 ALBERT = BERT | dict(embedding_size=6, num_hidden_layers=3)
 PAIR = dict(
     d_model=8, encoder_layers=2, decoder_layers=3, encoder_attention_heads=2, decoder_attention_heads=2,
@@ -56,6 +57,11 @@ CONFIGS = {
     "roberta tags": ("RobertaForTokenClassification", BERT | dict(max_position_embeddings=11, type_vocab_size=1, num_labels=4)),
     "roberta spans": ("RobertaForQuestionAnswering", BERT | dict(max_position_embeddings=11, type_vocab_size=1)),
     "roberta body": ("RobertaModel", BERT | dict(max_position_embeddings=11, type_vocab_size=1)),
+    "longformer": ("LongformerForMaskedLM", LONGFORMER | dict(attention_window=[8, 4])),
+    "longformer classes": ("LongformerForSequenceClassification", LONGFORMER | dict(num_labels=3)),
+    "longformer tags": ("LongformerForTokenClassification", LONGFORMER | dict(num_labels=4)),
+    "longformer spans": ("LongformerForQuestionAnswering", LONGFORMER),
+    "longformer body": ("LongformerModel", LONGFORMER | dict(layer_norm_eps=0.1)),
     "albert": ("AlbertForMaskedLM", ALBERT | dict(hidden_act="relu", layer_norm_eps=0.1)),
     "albert pairs": ("AlbertForPreTraining", ALBERT | dict(num_hidden_groups=2)),
     "albert classes": ("AlbertForSequenceClassification", ALBERT | dict(num_labels=3)),
@@ -148,6 +154,7 @@ SHARED = {
     "Albert": dict(pad_token_id=PAD),
     "ModernBert": dict(pad_token_id=PAD, bos_token_id=0, eos_token_id=2, cls_token_id=0, sep_token_id=2),
     "Roberta": dict(pad_token_id=PAD, bos_token_id=0, eos_token_id=2),
+    "Longformer": dict(pad_token_id=PAD, bos_token_id=0, eos_token_id=2, sep_token_id=2),
     "Phi3": dict(pad_token_id=PAD, eos_token_id=2),
     "Glm": dict(pad_token_id=PAD),
     "Bart": dict(pad_token_id=PAD, decoder_start_token_id=2, eos_token_id=2, bos_token_id=0, forced_eos_token_id=None),
@@ -157,7 +164,7 @@ SHARED = {
 }
 V = 20
 WITHOUT = {  # ours belongs to the heads that use it, or is kept beside the body
-    name: {"add_pooling_layer": False} for name in ("albert body", "bert body", "roberta body", "vit body")
+    name: {"add_pooling_layer": False} for name in ("albert body", "bert body", "longformer body", "roberta body", "vit body")
 }
 READING = WITHOUT | {name: {"experts_implementation": "eager"} for name in ("mixtral", "mixtral body")}  # not said by config.json
 
@@ -235,6 +242,8 @@ def batch_of(name, seed=0, rows=3, t=7, dtype=np.float64):
     if family == "roberta":
         ids[1, 2] = PAD  # its positions do not count padding, wherever it stands
     seen = torch.tensor(ids != PAD).long()
+    if family == "longformer":
+        return longformer_batch(name, ids, seen)
     if family in ("albert", "bert"):
         segments = np.sort(rng.integers(0, 2, (rows, t)), axis=1)
         theirs = {"input_ids": torch.tensor(ids), "attention_mask": seen, "token_type_ids": torch.tensor(segments)}
@@ -243,6 +252,20 @@ def batch_of(name, seed=0, rows=3, t=7, dtype=np.float64):
         return Batch((ids,), {"input_ids": torch.tensor(ids), "attention_mask": seen}, seen=ids != PAD)
     target = rng.integers(3, V, (rows, t - 2))
     return Batch((ids, target), {"input_ids": torch.tensor(ids), "attention_mask": seen, "decoder_input_ids": torch.tensor(target)})
+
+
+def longformer_batch(name, ids, seen):
+    """Return the batch of ids (3, 7): by the class, the first word is global, or those before the first separator, or what is said."""
+    theirs = {"input_ids": torch.tensor(ids), "attention_mask": seen}
+    if name.endswith("spans"):
+        ids = np.concatenate([ids] * 2, axis=1)
+        ids[:, [3, 5, 8]] = 2  # they want three separators in each text
+        theirs = {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(ids != PAD).long()}
+    if name != "longformer body":
+        return Batch((ids,), theirs, {}, ids != PAD)
+    is_global = np.random.default_rng(5).random(ids.shape) < 0.3
+    theirs["global_attention_mask"] = torch.tensor(is_global).long()
+    return Batch((ids,), theirs, {"is_global": is_global}, ids != PAD)
 
 
 def outputs_of(model, batch):

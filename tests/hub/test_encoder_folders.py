@@ -1,4 +1,4 @@
-"""What config.json of RoBERTa, ALBERT, ModernBERT and XLNet says in another way than our settings, and what it cannot say."""
+"""What config.json of RoBERTa, Longformer, ALBERT, ModernBERT and XLNet says in another way than our settings, and what it cannot say."""
 
 import json
 
@@ -42,6 +42,52 @@ def test_what_is_no_roberta_is_refused(tmp_path, changes, says):
     if changes == {"pad_token_id": 2}:  # one row fewer stands at words: another model of the same tensors
         assert load(tmp_path).config.max_len == 8
         return
+    with pytest.raises(FileError, match=says):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [([4, 8], "4,8"), (6, "6"), ([4, 4], "4,4")])
+def test_windows_of_longformers_blocks(tmp_path, theirs, ours):
+    """A list has one for each block, a number is of all; and both are written as they were."""
+    folder_with(tmp_path, "LongformerForMaskedLM", attention_window=theirs)
+    model = load(tmp_path)
+    assert model.config.windows == ours
+    model.body.published = {}
+    model.save_pretrained(tmp_path)
+    published = json.loads((tmp_path / "config.json").read_text())
+    assert (published["attention_window"], published["max_position_embeddings"], published["sep_token_id"]) == (theirs, 11, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("LongformerForSequenceClassification", "first"), ("LongformerForQuestionAnswering", "question"), ("LongformerForTokenClassification", "none")],
+)
+def test_what_is_global_is_said_by_longformers_class(tmp_path, name, expected):
+    """A folder that transformers wrote does not have our key; what has it is read as it says."""
+    folder_with(tmp_path, name, without=["global_words"], sep_token_id=7)
+    assert (load(tmp_path).config.global_words, load(tmp_path).config.mark_id) == (expected, 7)
+    folder_with(tmp_path, name, global_words="marked")
+    assert load(tmp_path).config.global_words == "marked"
+
+
+def test_a_task_with_other_global_words_is_no_published_longformer(tmp_path):
+    folder_with(tmp_path, "LongformerForSequenceClassification", global_words="none")
+    with pytest.raises(ValueError, match="no published architecture is a TextClasses of a Longformer"):
+        load(tmp_path).save_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"attention_window": [4, 8, 4]}, "attention_window has 3 numbers, expected one for each of 2 blocks"),
+        ({"attention_window": 5}, "windows is '5', expected even numbers"),
+        ({"attention_window": None}, "windows is 'None'"),
+        ({"sep_token_id": 11}, "mark_id"),
+        ({"global_words": "all"}, "global_words is 'all', expected"),
+    ],
+)
+def test_what_is_no_longformer_is_refused(tmp_path, changes, says):
+    folder_with(tmp_path, "LongformerForMaskedLM", **changes)
     with pytest.raises(FileError, match=says):
         load(tmp_path)
 

@@ -168,6 +168,7 @@ NEAREST = {
     "settings.py": ["test_settings.py"],
     "hub/family.py": ["hub/test_families.py", "hub/test_configs.py", "hub/test_hostile_folders.py"],
     "hub/t5.py": ["oracle/test_oracle_hub.py"],
+    "hub/longformer.py": ["hub/test_encoder_folders.py", "hub/test_families.py", "oracle/test_oracle_hub.py"],
     "hub/xlnet.py": ["hub/test_encoder_folders.py", "oracle/test_oracle_hub.py"],
     "hub/__init__.py": ["hub/test_families.py", "hub/test_configs.py", "pipelines/test_pictures.py", "oracle/test_oracle_hub.py"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],

@@ -54,6 +54,14 @@ TABLE = {
     "hub/roberta.py": [
         ("as many rows of positions are written as there are tokens", "config.max_len + config.pad_id + 1", "config.max_len"),
     ],
+    "hub/longformer.py": [
+        ("half a window is written", "[2 * side for side, _", "[side for side, _"),
+        ("the first block's window is written", 'return windows if "," in config.windows else windows[0]', "return windows[0]"),
+        ("a list of windows of another length is read", "if isinstance(windows, list) and len(windows) != blocks:", "if False:"),
+        ("classes do not say what is global", 'BY_CLASS.get(said[0], "none")', '"none"'),
+        ("what a file says of global words is not read", "{GLOBAL: BY_CLASS.get(said[0], \"none\")} | published", "published | {GLOBAL: BY_CLASS.get(said[0], \"none\")}"),
+        ("any global words are written as theirs", " and task.config.global_words == BY_CLASS[name]", ""),
+    ],
     "hub/t5.py": [
         ("an output layer of its own is taken for a copy", 'scaled is not False or "lm_head.weight" not in names', "True"),
     ],

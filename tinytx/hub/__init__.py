@@ -19,6 +19,7 @@ from tinytx.hub.family import Head
 from tinytx.hub.folder import CONFIG, FURTHER, read_config, read_further, read_tensors, write_folder
 from tinytx.hub.gpt import GPT1, GPT2
 from tinytx.hub.llama import GLM, LLAMA, MISTRAL, MIXTRAL, PHI3, QWEN2
+from tinytx.hub.longformer import LONGFORMER
 from tinytx.hub.modernbert import MODERNBERT
 from tinytx.hub.roberta import ROBERTA
 from tinytx.hub.t5 import T5_FAMILY
@@ -29,7 +30,10 @@ from tinytx.shapes import check_dtype
 from tinytx.tasks import Task
 from tinytx.wording import counted
 
-ALL = ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, MARIAN, MISTRAL, MIXTRAL, MODERNBERT, PHI3, QWEN2, ROBERTA, T5_FAMILY, VIT, XLNET
+ALL = (
+    ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, LONGFORMER, MARIAN, MISTRAL, MIXTRAL, MODERNBERT, PHI3, QWEN2, ROBERTA, T5_FAMILY, VIT,
+    XLNET,
+)  # fmt: skip
 FAMILIES = {family.model_type: family for family in ALL}
 
 __all__ = ["FAMILIES", "load", "save"]
