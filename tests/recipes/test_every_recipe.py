@@ -12,7 +12,8 @@ from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
 
-STEP = {"step", "train_loss", "learning_rate", "grad_norm", "tokens_per_second", "val_loss"}
+ALWAYS = {"step", "train_loss", "learning_rate", "grad_norm", "tokens_per_second", "tokens", "seconds"}
+DUE = {"val_loss", "grad_norms", "update_ratios", "peak_memory"}
 
 
 def test_the_table_has_every_recipe():
@@ -38,7 +39,11 @@ def test_a_run_writes_and_says_what_it_should(name, trained):
     assert meta["step"] == meta["settings"]["steps"] == 20
     *steps, last = records(folder)
     assert [record["step"] for record in steps] == [5, 7, 10, 14, 15, 20]
-    assert {key for record in steps for key in record} == STEP
+    assert [record.keys() for record in steps] == [ALWAYS | extra for extra in (set(), DUE, set(), DUE, set(), DUE - {"val_loss"})]
+    for record in steps[1::2]:
+        assert record["grad_norms"].keys() == record["update_ratios"].keys()
+        assert math.hypot(*record["grad_norms"].values()) == pytest.approx(record["grad_norm"], rel=1e-6)
+        assert 0 < max(record["update_ratios"].values()) < math.inf
     assert last["step"] == 20 and {"val_loss", recipe.expect.measure} <= last.keys() | {"train_loss"}
     whole = not {"pair_accuracy", "alignment_error_rate"} & last.keys()  # the loss is that of words, and of nothing else
     if "perplexity" in last and whole and not meta["settings"].get("label_smoothing"):

@@ -30,7 +30,7 @@ class Rates(SimpleNamespace):
 class Counter:
     """A trainer that only counts: the loss of step t is 10 / t."""
 
-    grad_norm, model = 2.5, None
+    grad_norm, model, by_layer = 2.5, None, {}
 
     def __init__(self, t=0):
         self.optimizer = Rates(t=t)
@@ -64,11 +64,11 @@ def test_metrics_have_the_keys_that_fit_documents(run):
     """Catches a key renamed in the code alone, a rate or loss of the neighbouring step, and a step logged twice."""
     assert run(9) is True
     assert [record["step"] for record in run.records()] == [3, 4, 6, 8, 9]
-    always = {"step", "train_loss", "learning_rate", "grad_norm", "tokens_per_second"}
+    always = {"step", "train_loss", "learning_rate", "grad_norm", "tokens_per_second", "tokens", "seconds"}
     for record in run.records():
         assert set(record) == always | ({"val_loss"} if record["step"] % 4 == 0 else set())
         assert record["train_loss"] == 10 / record["step"] and record["learning_rate"] == record["step"] / 10
-    for key in always | {"val_loss"}:
+    for key in always | {"val_loss", "grad_norms", "update_ratios", "peak_memory"}:
         assert f"``{key}``" in fit.__doc__
 
 
@@ -87,6 +87,43 @@ def test_a_task_says_what_a_token_is(run, monkeypatch):
     monkeypatch.setattr(Counter, "model", SimpleNamespace(n_tokens=lambda images: 3 * len(images)))
     run(9, batch=lambda step: (np.zeros((2, 4, 4, 1)), None))
     assert [record["tokens_per_second"] for record in run.records()] == [6.0] * 5
+
+
+def test_what_a_run_took_is_counted_on(run):
+    """Catches a run that goes on whose tokens and seconds begin at 0, or count steps twice that it takes again."""
+    run(9)
+    run(12, start=8)
+    assert [record["tokens"] for record in run.records()] == [8 * step for step in (3, 4, 6, 8, 9, 12)]
+    seconds = [record["seconds"] for record in run.records()]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+@pytest.mark.parametrize("before", ["", '{"step": 3, "train_loss": 4.0}\n', '{"step": 3, "tokens": 24}\n'])
+def test_what_a_run_of_before_took_is_not_guessed(run, before):
+    """Catches tokens of a part of the run, written down as those of all of it."""
+    run.path.write_text(before)
+    run(9, start=5)
+    assert not any("seconds" in record for record in run.records())
+
+
+def test_layers_are_measured_where_it_is_due(run, monkeypatch):
+    """Catches a copy of the weights in every step, a last step without it, and measures that nobody writes down."""
+    watched, step = [], Counter.step
+
+    def measured(counter, *batch):
+        loss = step(counter, *batch)
+        watched.append(counter.optimizer.t) if counter.watches else None
+        counter.by_layer = {"grad_norms": {"a": 1.0}, "update_ratios": {"a": None}} if counter.watches else {}
+        return loss
+
+    monkeypatch.setattr(Counter, "step", measured)
+    for evaluate in (lambda: 0.5, None):
+        run(10, evaluate=evaluate)
+        assert [record["step"] for record in run.records() if "update_ratios" in record] == [4, 8, 10]
+        assert all(("grad_norms" in r) == ("peak_memory" in r) == ("update_ratios" in r) for r in run.records())
+        assert all(r["peak_memory"] is None or r["peak_memory"] > 10**7 for r in run.records() if "peak_memory" in r)
+        run.path.unlink()
+    assert watched == 2 * [4, 8, 10]
 
 
 def test_without_validation_it_saves_all_the_same(run):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tinytx import workers
+from tinytx.training.by_layer import Before
 from tinytx.training.trainer import NotFiniteError, Trainer
 from tinytx.workers.interruption import held_back
 
@@ -86,6 +87,7 @@ class DescentTrainer(Trainer):
                 raise NotFiniteError(f"{place}: loss is {loss}; this step was not taken. {self._remedy()}")
             tables, sums = ([(array, _named(ids, len(array))) for ids, array in part(batch)] for part in (self._tables, self._sums))
             before = [array[own] for array, own in tables + sums]
+            watched = Before(self.optimizer.named) if self.watches else None
             self._descend(batch, self.model.parameters()[0].data.dtype.type(rate))
             moved = [np.linalg.norm((array[own] - old).astype(np.float64)) for (array, own), old in zip(tables + sums, before)]
             if not np.isfinite(moved).all():
@@ -94,6 +96,7 @@ class DescentTrainer(Trainer):
                 raise NotFiniteError(f"{place}: vectors are not finite; this step was not taken. A smaller learning rate may help")
             self.optimizer.t += 1
             self.grad_norm = math.hypot(*moved[: len(tables)]) / rate if rate else 0.0
+            self.by_layer = watched.to_now(rate) if watched else {}
         return loss
 
     def _checked_batch(self, place, *batch):

@@ -11,9 +11,12 @@ import numpy as np
 
 from tinytx.files import FileError, append_json, atomic_write, read_json_lines
 from tinytx.progress import progress
+from tinytx.training.by_layer import GRAD_NORMS, UPDATE_RATIOS
+from tinytx.training.memory import peak_memory
 from tinytx.training.trainer import NotFiniteError
 
 METRICS = "metrics.jsonl"
+PEAK = "peak_memory"  # the key of records, bytes
 
 
 def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=250, log_every=10, stop=None):
@@ -29,7 +32,10 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
     out : Path
         The folder for metrics.jsonl. Each line is a record with ``step``, ``train_loss`` (of the step's batch, before
         the update), ``learning_rate``, ``grad_norm`` (before clipping), ``tokens_per_second`` (of the batches' first
-        arrays, with padding; `tinytx.tasks.Task.n_tokens`), and ``val_loss`` if the step was followed by an evaluation.
+        arrays, with padding; `tinytx.tasks.Task.n_tokens`), ``tokens`` and ``seconds`` (of the run so far, evaluations
+        included; a run that goes on counts on from its last record), and ``val_loss`` if the step was followed by an
+        evaluation. Such a step, and the last one, also has ``grad_norms`` and ``update_ratios`` of each layer
+        (`tinytx.training.by_layer`), and ``peak_memory``, the most bytes that the process has held, where the system says.
     evaluate : function () -> float, or None
         Returns the validation loss. None if there is no validation: then ``eval_every`` only spaces checkpoints.
     save : function ()
@@ -61,13 +67,14 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
     def is_over():
         return optimizer.t >= steps or stop is not None and stop()
 
-    forget_after(Path(out) / METRICS, optimizer.t)
+    kept = forget_after(Path(out) / METRICS, optimizer.t)
     with _interruption() as interrupted, closing(progress(steps, optimizer.t)) as bar:
-        log = _Log(Path(out) / METRICS, bar)
+        log = _Log(Path(out) / METRICS, bar, _so_far(kept) if kept or optimizer.t else (0, 0.0))
         while not is_over() and not interrupted.is_set():
             rate, step = optimizer.learning_rate, optimizer.t
             with _saving(save):
                 arrays = batch(step)
+            trainer.watches = (step + 1) % eval_every == 0 or step + 1 == steps
             loss = trainer.step(*arrays, **remembered)  # not inside _saving: after an error the weights may be half updated
             t = optimizer.t
             record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
@@ -79,7 +86,9 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
                         record["val_loss"] = evaluate()
                         optimizer.observe(record["val_loss"])
                 finally:
-                    if t % log_every == 0 or "val_loss" in record:
+                    if trainer.by_layer:
+                        record |= {**trainer.by_layer, PEAK: peak_memory()}
+                    if t % log_every == 0 or "val_loss" in record or trainer.by_layer:
                         log.write(record)
                 log.show(record)
             if is_due:
@@ -103,16 +112,22 @@ def _saving(save):
 class _Log:
     """Writes records of steps to the file of metrics and then to the display, in this order: the display may fail."""
 
-    def __init__(self, path, bar):
+    def __init__(self, path, bar, so_far):
         self._path, self._bar, self._val_loss = path, bar, None
         self._tokens, self._clock, self._is_first = 0, time.perf_counter(), True
+        self._began, self._so_far = self._clock, so_far
 
     def measure(self, record, tokens):
-        """Add the speed since the last record; ``tokens`` are those of this step."""
+        """Add the speed since the last record, and what the run has taken so far; ``tokens`` are those of this step."""
+        now = time.perf_counter()
         self._tokens += tokens
-        record["tokens_per_second"] = self._tokens / max(time.perf_counter() - self._clock, 1e-9)
+        record["tokens_per_second"] = self._tokens / max(now - self._clock, 1e-9)
+        if self._so_far:
+            n_tokens, seconds = self._so_far
+            self._so_far = n_tokens + tokens, seconds
+            record |= {"tokens": n_tokens + tokens, "seconds": seconds + now - self._began}
         if self._is_first:  # the first step does not count: kernels are compiled or loaded in it
-            self._tokens, self._clock, self._is_first = 0, time.perf_counter(), False
+            self._tokens, self._clock, self._is_first = 0, now, False
 
     def write(self, record):
         """Add a record to the file."""
@@ -130,33 +145,49 @@ class _Log:
         self._bar.update(", ".join([f"loss {record['train_loss']:.3f}", *val, speed]))
 
 
+def _so_far(records):
+    """Return (tokens, seconds) of the last record that has both; None if none has, as in runs of earlier versions."""
+    both = [(record.get("tokens"), record.get("seconds")) for record in records]
+    return next((pair for pair in reversed(both) if None not in pair), None)
+
+
 def read_metrics(path):
     """Return the records of a file of metrics, as `tinytx.files.read_json_lines` does, after a check of their values.
 
     Raises
     ------
     FileError
-        If a step is not a whole number, or another value is not a number.
+        If a step is not a whole number, a value of each layer no dict of numbers, or another value is not a number.
     """
     records = read_json_lines(path)
     for line, record in enumerate(records, start=1):
         for key, value in record.items():
-            kind = int if key == "step" else int | float | None
-            if not isinstance(value, kind):
-                expected = f"expected a {'whole ' * (key == 'step')}number: correct the line, or remove it"
+            if key in (GRAD_NORMS, UPDATE_RATIOS):
+                is_right, kind = isinstance(value, dict) and all(map(_is_number, value.values())), "an object of numbers"
+            elif key == "step":
+                is_right, kind = isinstance(value, int), "a whole number"
+            else:
+                is_right, kind = _is_number(value), "a number"
+            if not is_right:
+                expected = f"expected {kind}: correct the line, or remove it"
                 raise FileError(f"read_metrics: {path}: line {line}: {key} is {value!r:.80}, {expected}")
     return records
 
 
+def _is_number(value):
+    return isinstance(value, int | float | None)
+
+
 def forget_after(metrics, step):
-    """Remove the records of steps that a resumed run takes again."""
+    """Remove the records of steps that a resumed run takes again, and return those that are kept."""
     if not metrics.exists():
-        return
+        return []
     records = read_metrics(metrics)
     kept = [record for record in records if record.get("step", 0) <= step]
     if len(kept) < len(records):
         with atomic_write(metrics) as file:
             file.writelines(json.dumps(record).encode() + b"\n" for record in kept)
+    return kept
 
 
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]

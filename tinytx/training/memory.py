@@ -1,7 +1,12 @@
-"""Keeps freed memory in the process, so that a training step need not ask the system for it again."""
+"""Keeps freed memory in the process, so that a training step need not ask the system for it again; says how much it was."""
 
 import ctypes
 import sys
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 # glibc's malloc.h. Sizes are C ints: the largest is 2 GB.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -23,3 +28,10 @@ def keep_freed_memory():
         mallopt(_M_MMAP_THRESHOLD, _LARGEST)
         mallopt(_M_TRIM_THRESHOLD, _LARGEST)
         mallopt(_M_ARENA_MAX, 1)
+
+
+def peak_memory():
+    """Return the most bytes that this process has held in memory so far; None where the system does not say."""
+    if resource is None:
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

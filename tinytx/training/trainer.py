@@ -12,9 +12,8 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.core import Tape, gradients_for
-from tinytx.kernel import kernel
-from tinytx.shapes import contiguous
 from tinytx.state import State
+from tinytx.training.by_layer import Before, squares
 from tinytx.training.memory import keep_freed_memory
 from tinytx.training.optimizers.groups import some
 from tinytx.training.shards import ShardParameter, share_gradients
@@ -29,14 +28,6 @@ class Shard(NamedTuple):
     batch: tuple  # arrays with the shard's rows
     first_row: int  # of the shard, in the whole batch
     state: State | None  # of the shard's rows
-
-
-@kernel
-def _sum_of_squares(out, g):
-    total = 0.0  # float64: 100 million squares in float32 would lose three digits
-    for i in range(g.size):
-        total += np.float64(g[i]) * np.float64(g[i])
-    out[0] = total
 
 
 class Trainer:
@@ -66,6 +57,12 @@ class Trainer:
     ----------
     grad_norm : float
         Global norm of the last step's gradient, before clipping.
+    watches : bool
+        Whether a step also measures each layer, which takes as long as the update itself and a copy of the weights;
+        False at first, and free to be set before any step.
+    by_layer : dict
+        Of the last step: ``grad_norms`` and ``update_ratios`` (`tinytx.training.by_layer`), {path of a layer: number}; {}
+        if it was not watched.
 
     Raises
     ------
@@ -91,7 +88,7 @@ class Trainer:
         self.threads = self._pool.count
         self._models = [model.replicate(ShardParameter) for _ in range(self.threads)]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
-        self.grad_norm = math.nan
+        self.grad_norm, self.watches, self.by_layer = math.nan, False, {}
 
     def step(self, *batch, state=None):
         """Take one step on a batch: forward, backward, clip, update.
@@ -136,10 +133,12 @@ class Trainer:
                 facts = f"loss is {loss}, gradient norm {self.grad_norm}; this step was not taken"
                 raise NotFiniteError(f"{place}: {facts}. {self._remedy()}")
             scale = min(1.0, self.clip / (self.grad_norm + 1e-6)) if self.clip else 1.0
+            before = Before({n: p for n, p in self.optimizer.named.items() if not p.frozen}) if self.watches else None
             interruption.check()
             self.optimizer.step(scale=scale)
             if state is not None:
                 state.join(states)
+            self.by_layer = before.to_now() if before else {}
         return loss
 
     def evaluate(self, batches, *, update=None):
@@ -217,13 +216,9 @@ class Trainer:
     def _norm(self):
         """Return the global norm of the gradient: parameters in their own order, whatever thread did which."""
 
-        def squares(name):
-            out = np.empty(1)
-            _sum_of_squares(out, contiguous(self.optimizer.named[name].grad).reshape(-1))
-            return out[0]
-
         named = self.optimizer.named
-        return math.sqrt(math.fsum(workers.map(squares, [name for name in named if not named[name].frozen])))
+        trained = [p for p in named.values() if not p.frozen]
+        return math.sqrt(math.fsum(workers.map(lambda p: squares(p.grad), trained)))
 
 
 def _split(shard, parts):
