@@ -101,7 +101,7 @@ def test_a_picture_that_fails_is_a_line(tinytx, tiny, book, tmp_path, monkeypatc
     code, out, err = tinytx("train --data", book, tiny, "--steps 3 --out", tmp_path / "run")
     assert code == 0
     assert f"No picture: {str(error) or type(error).__name__}" in out
-    assert f"Wrote {tmp_path / 'run' / NAME}, {tmp_path / 'run' / METRICS}\nTry next:" in out
+    assert f"Wrote {tmp_path / 'run' / NAME}, {tmp_path / 'run' / METRICS}, {tmp_path / 'run' / 'report.txt'}\nTry next:" in out
     assert "--- a sample ---" in out
 
 

@@ -49,7 +49,7 @@ def test_a_run_ends_well_where_its_sample_cannot_be_said(cp1252, tiny, tmp_path)
     text.write_text("吾輩は猫である。名前はまだ無い。\n" * 50, encoding="utf-8")
     code, out = cp1252("train --data", text, tiny, "--steps 3 --out", folder)
     assert code == 0
-    assert sorted(path.name for path in folder.iterdir()) == [NAME, "loss.png", "metrics.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == [NAME, "loss.png", "metrics.jsonl", "report.txt"]
     assert "--- a sample ---" in out and "\\u" in out.partition("--- a sample ---")[2]
     assert "Wrote" in out and "Try next" in out
 
@@ -165,7 +165,7 @@ def test_a_finished_run_is_a_success_whoever_listens(tiny, book, tmp_path, monke
     """Catches an error for a run that is done, all written, because its last words are heard by nobody."""
     monkeypatch.setattr(sys, "stdout", Gone(1))
     assert main(f"train --data {book} {tiny} --steps 3 --out {tmp_path / 'run'}".split()) == 0
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [NAME, "loss.png", "metrics.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [NAME, "loss.png", "metrics.jsonl", "report.txt"]
 
 
 # ---------------------------------------------------------------------------------------- what a file says

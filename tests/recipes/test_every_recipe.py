@@ -8,6 +8,7 @@ from command_runs import RUNS
 from run_files import content, records
 
 from tinytx.recipes import RECIPES, load_recipe
+from tinytx.recipes.run import REPORT
 from tinytx.training import load_checkpoint
 from tinytx.training.checkpoint import NAME
 from tinytx.training.loop import METRICS
@@ -34,7 +35,7 @@ def test_a_run_writes_and_says_what_it_should(name, trained):
     folder, (code, out, err) = trained(name)
     assert code == 0, err
     recipe, (_, _, meta) = load_recipe(name), load_checkpoint(folder)
-    assert sorted(path.name for path in folder.iterdir()) == [NAME, "loss.png", METRICS]
+    assert sorted(path.name for path in folder.iterdir()) == [NAME, "loss.png", METRICS, REPORT]
     assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert meta["step"] == meta["settings"]["steps"] == 20
     *steps, last = records(folder)
@@ -51,6 +52,8 @@ def test_a_run_writes_and_says_what_it_should(name, trained):
     assert f"Model: {recipe.system}, " in out
     assert f"Validation loss {last['val_loss']:.4f} {recipe.task.quantity} per " in out and " after 20 steps, " in out
     assert f"python -m tinytx train {name} --resume {folder} --steps 40" in out
+    kept = (folder / REPORT).read_text(encoding="utf-8")
+    assert kept.startswith("Validation loss ") and kept.strip() in out and "Wrote" not in kept
     assert "20/20" in err and "Traceback" not in err
 
 

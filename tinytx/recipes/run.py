@@ -5,13 +5,14 @@ import dataclasses
 import itertools
 import re
 import shlex
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 from tinytx.data import tokenizer_from_dict
 from tinytx.extras import MissingExtra, require
-from tinytx.files import append_json, sweep
+from tinytx.files import append_json, atomic_write, sweep
 from tinytx.lock import locked
 from tinytx.paths import check_folder
 from tinytx.progress import progress, say
@@ -28,6 +29,7 @@ from tinytx.wording import command, counted
 from tinytx.workers import processors
 
 PICTURE = "loss.png"  # of one run, in its folder
+REPORT = "report.txt"  # what a finished run printed of its results: samples, translations, examples
 SIZE = re.compile(r"n_(\w+_)?(layers|heads)|d_\w+")  # names of a config's fields that say how large a model is
 
 
@@ -213,9 +215,11 @@ class Run:
             drawn = self.draw()
         if self.measured is not None:
             with self._harmless("No report"):
-                self._print_loss()
-                with self.trainer.optimizer.averaged():
-                    commands = self.recipe.report(self, prepared, self.measured, examples)
+                with self._kept_report() as kept:
+                    self._print_loss()
+                    with self.trainer.optimizer.averaged():
+                        commands = self.recipe.report(self, prepared, self.measured, examples)
+                drawn += kept
         with self._harmless("No summary"):
             print(f"Wrote {', '.join(str(self.folder / name) for name in (NAME, METRICS, *drawn))}")
             if self.settings.keeps_best and self.best.val_loss is not None:
@@ -227,6 +231,18 @@ class Run:
             commands = [*commands, command("train", self.name, "--resume", self.folder, *longer)]
             print("Try next:", "\n          ".join(commands))
             print(f"Every flag: {command('train', self.name, '--help')}", flush=True)
+
+    @contextlib.contextmanager
+    def _kept_report(self):
+        """Write what a block prints into the folder, too; yield a list that holds the file's name afterwards."""
+        kept, both = [], Copied(sys.stdout)
+        try:
+            with contextlib.redirect_stdout(both):
+                yield kept
+        finally:
+            with atomic_write(self.folder / REPORT) as file:
+                file.write("".join(both.texts).strip("\n").encode("utf-8", "backslashreplace") + b"\n")
+            kept.append(REPORT)
 
     def _print_loss(self):
         """Print the loss of the last validation, and after how many steps it is reached."""
@@ -262,6 +278,21 @@ class Run:
         except Exception as error:
             with contextlib.suppress(OSError):  # of standard output itself
                 print(one_line(f"{failed}: {str(error) or type(error).__name__}"))
+
+
+class Copied:
+    """A text stream that hands on what is written, and keeps it in ``texts``."""
+
+    def __init__(self, stream):
+        self._stream, self.texts = stream, []
+
+    def write(self, text):
+        """Write a text, keep it, and return its length."""
+        self.texts.append(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
 
 
 def _new_folder(asked, name, held):
