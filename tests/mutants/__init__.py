@@ -24,6 +24,7 @@ from mutants import (
     long,
     models,
     ops,
+    pages,
     recurrent,
     tasks,
     testing,
@@ -85,7 +86,7 @@ GRADIENTS = [
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, geometric, long, translators)
+    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, geometric, long, pages, translators)
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

@@ -101,7 +101,6 @@ TABLE = {
     ],
     "viz/attention_pictures.py": [
         ("every picture shows the batch's first row", "weights[row, :,", "weights[0, :,"),
-        ("a pointer's rows are elements", 'if two_texts and not kind.startswith("encoder"):', 'if two_texts and kind.startswith("decoder"):'),
     ],
     "vectors/word_vectors.py": [
         ("a word is its own nearest", "distances[i] = np.inf", "pass"),

@@ -61,7 +61,9 @@ NEAREST = {
     **dict.fromkeys(("ops/batch_norm.py", "layers/batch_norm.py"), ["layers/test_batch_norm.py", "layers/test_properties_of_layers.py"]),
     "ops/segment_scores.py": ["ops/test_plain.py"],
     "ops/relative_scores.py": ["ops/test_plain.py", "layers/test_segment_memory.py"],
-    **dict.fromkeys(("layers/attention/relative.py", "layers/attention/segment_memory.py"), ["layers/test_segment_memory.py"]),
+    "layers/attention/relative.py": ["layers/test_segment_memory.py", "models/test_queries_and_keys.py"],
+    "layers/attention/segment_memory.py": ["layers/test_segment_memory.py"],
+    "layers/attention/dot_product.py": ["layers/test_layer_attention.py", "models/test_queries_and_keys.py"],
     **dict.fromkeys(("layers/attention/relative_segments.py", "layers/attention/two_streams.py"), ["layers/test_two_streams.py"]),
     "layers/masks.py": ["layers/test_layer_masks.py"],
     "models/xlnet.py": ["models/test_xlnet.py", "models/test_every_model.py"],
@@ -83,7 +85,7 @@ NEAREST = {
     "models/stacks.py": ["models/test_settings_reach_layers.py", "models/test_bert.py", "models/test_every_model.py"],
     **dict.fromkeys(
         ("models/recurrent_seq2seq.py", "models/recurrent_decoder.py", "models/attention_in_loop.py"),
-        ["models/test_recurrent_seq2seq.py", "oracle/test_oracle_recurrent_seq2seq.py"],
+        ["models/test_recurrent_seq2seq.py", "oracle/test_oracle_recurrent_seq2seq.py", "models/test_queries_and_keys.py"],
     ),
     "models/encoder_decoder.py": ["models/test_every_model.py"],
     **dict.fromkeys(
@@ -92,7 +94,8 @@ NEAREST = {
     ),
     **dict.fromkeys(
         ("ops/lsh_attention.py", "layers/attention/hashed.py", "models/reformer.py"),
-        ["models/test_reformer.py", "ops/test_plain.py", "layers/test_properties_of_layers.py", "oracle/test_oracle_reformer.py"],
+        ["models/test_reformer.py", "ops/test_plain.py", "layers/test_properties_of_layers.py", "oracle/test_oracle_reformer.py",
+         "models/test_queries_and_keys.py"],
     ),
     **dict.fromkeys(
         ("ops/linear_attention.py", "layers/attention/linear_attention.py"),
@@ -165,7 +168,10 @@ NEAREST = {
     "decoding/sessions.py": ["decoding"],
     "decoding/beam.py": ["decoding/test_beam.py", "decoding/test_rules.py", "oracle/test_oracle_hub_generate.py"],
     "decoding/generate.py": ["decoding/test_generate.py", "decoding/test_rules.py"],
+    **dict.fromkeys(("pipelines/attention.py", "cli/attention.py"), ["cli/test_attention.py"]),
     "pipelines/asked.py": ["pipelines/test_published.py", "pipelines/test_pipeline.py"],
+    "viz/attention.py": ["viz/test_attention_maps.py", "viz/test_pictures_of_pointers.py", "viz/test_attention_page.py"],
+    "viz/attention_parts.py": ["viz/test_attention_page.py"],
     "viz/attention_pictures.py": ["viz/test_attention_maps.py", "viz/test_pictures_of_pointers.py"],
     "settings.py": ["test_settings.py"],
     "hub/family.py": ["hub/test_families.py", "hub/test_configs.py", "hub/test_hostile_folders.py"],

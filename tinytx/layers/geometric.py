@@ -129,6 +129,11 @@ class Distances(Layer):
         q, k = ops.distance_features(q, eps=self.eps)[0], ops.distance_features(k, of_keys=True, eps=self.eps)[0]
         return self.core.weights(q, k, v, mask=mask)
 
+    def compared(self, q, k, v, *, mask=None):
+        """Return the features of queries and keys as they are `Compared`."""
+        q, k = ops.distance_features(q, eps=self.eps)[0], ops.distance_features(k, of_keys=True, eps=self.eps)[0]
+        return self.core.compared(q, k, v)
+
 
 class GeometricAttention(MultiHeadAttention):
     """Multi-head attention whose linear maps are equivariant and whose heads are `Distances`; a head has C / H channels.

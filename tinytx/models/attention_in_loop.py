@@ -75,6 +75,12 @@ class AttentionInLoop(Layer):
         self._along(x, memory, initial, None, mask, state, watched, self.core.weights)
         return np.concatenate(watched, axis=2)
 
+    def queries_and_keys(self, x, memory, *initial, mask=None, state=None):
+        """Return the `Compared` queries of all steps, and keys, for pictures. Arguments as for `forward`."""
+        watched = []
+        self._along(x, memory, initial, None, mask, state, watched, self.core.compared)
+        return watched[0]._replace(queries=np.concatenate([step.queries for step in watched], axis=2))
+
     def backward(self, dy, tape):
         """Return (dx, dmemory, *dinitial)."""
         parts, dcarried = [], [None] * (self.layers.n_states + self.n_fed)
@@ -85,8 +91,8 @@ class AttentionInLoop(Layer):
         dmemory = self.key.backward(sum(dk), tape) + sum(dv)  # (5)
         return np.concatenate(dx[::-1], axis=1), dmemory, *dcarried[self.n_fed :]
 
-    def _along(self, x, memory, initial, tape, mask, state, watched, weights=None):
-        """Go along x (B, T, D); append each step's weights to ``watched`` if ``weights`` says how to compute them."""
+    def _along(self, x, memory, initial, tape, mask, state, watched, watch=None):
+        """Go along x (B, T, D); append to ``watched`` what the core's method ``watch``, if given, says of each step."""
         if state is None:
             k, slot, carried = self.key(memory, tape), None, ()
         else:
@@ -96,8 +102,8 @@ class AttentionInLoop(Layer):
 
         def look(h):
             inputs = self.query(h, tape)[:, None], k[:, None], memory[:, None]
-            if weights:
-                watched.append(weights(*inputs, mask=mask))
+            if watch:
+                watched.append(watch(*inputs, mask=mask))
             return self.core(*inputs, tape, mask=mask)[:, 0]
 
         for t in range(x.shape[1]):

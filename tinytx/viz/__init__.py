@@ -1,6 +1,7 @@
-"""Pictures, and a map of words as an HTML page. Pictures need matplotlib (the extra ``train``)."""
+"""Pictures, and HTML pages: of attention, and a map of words. Pictures need matplotlib (the extra ``train``)."""
 
 from tinytx.viz.attention import attention_maps
+from tinytx.viz.attention_page import attention_page, model_attention_page
 from tinytx.viz.attention_pictures import alignment_picture, attention_picture
 from tinytx.viz.image_attention import image_attention_picture
 from tinytx.viz.loss_curve import loss_curve
@@ -13,9 +14,11 @@ __all__ = [
     "PictureWarning",
     "alignment_picture",
     "attention_maps",
+    "attention_page",
     "attention_picture",
     "image_attention_picture",
     "loss_curve",
+    "model_attention_page",
     "unit_picture",
     "word_map",
     "word_page",

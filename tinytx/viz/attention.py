@@ -7,6 +7,8 @@ A weight is not a measure of how much the output depends on the word at s. After
 contains information from other positions (Jain and Wallace 2019, arXiv:1902.10186).
 """
 
+import re
+
 from tinytx.core import Tape
 from tinytx.tasks.task import Task
 
@@ -32,7 +34,7 @@ class _Watcher(Tape):
         pass
 
 
-def watched(model, method, *inputs):
+def watched(model, method, *inputs, **settings):
     """Return {path of a layer: what its method says of what the layer is called with}, for every layer that has the method.
 
     The model runs forward once, without dropout. For the second call of a layer, ``, call 2`` follows the path.
@@ -42,8 +44,11 @@ def watched(model, method, *inputs):
     model : Layer
         Called as ``model(*inputs, tape)``. If it is a task, its body is called.
     method : str
-        ``attention_weights``, ``expert_shares``, or another one that takes what the layer's forward takes, but for the tape.
+        ``attention_weights``, ``queries_and_keys``, ``expert_shares``, or another one that takes what the layer's forward
+        takes, but for the tape.
     *inputs : arrays
+    **settings
+        The model's, such as ``segments``.
 
     Examples
     --------
@@ -54,11 +59,11 @@ def watched(model, method, *inputs):
     """
     model = model.body if isinstance(model, Task) else model
     watcher = _Watcher(model, method)
-    model(*inputs, watcher)
+    model(*inputs, watcher, **settings)
     return watcher.said
 
 
-def attention_maps(model, *inputs):
+def attention_maps(model, *inputs, **settings):
     """Return the attention weights of every layer and head of a model, for one batch.
 
     The model runs forward once, without dropout. No layer stores the weights in its forward, so each layer computes
@@ -71,6 +76,8 @@ def attention_maps(model, *inputs):
         is a task, its body is called.
     *inputs : arrays
         Ids (B, T) for a GPT; source ids (B, S) and the decoder's input (B, T) for a Transformer.
+    **settings
+        The model's, such as ``segments``.
 
     Returns
     -------
@@ -91,8 +98,53 @@ def attention_maps(model, *inputs):
     >>> {path: p.shape for path, p in attention_maps(model, np.array([[1, 2, 3]])).items()}
     {'blocks.0.attention.f': (1, 2, 3, 3)}
     """
-    maps = watched(model, "attention_weights", *inputs)
+    maps = watched(model, "attention_weights", *inputs, **settings)
     if not maps:
         name = type(model.body if isinstance(model, Task) else model).__name__
         raise ValueError(f"attention_maps: {name} called no layer that has attention_weights: nothing to show")
     return maps
+
+
+def texts_of(place, paths, words, target_words=None):
+    """Yield (path, kind, words that look, words that are looked at) for the path of each layer, as `attention_maps` has them.
+
+    A kind is a path without numbers: layers of one kind are shown together.
+
+    Parameters
+    ----------
+    place : str
+        For the message.
+    paths : iterable of str
+    words : list of str
+        What the model read; for an encoder-decoder, the source.
+    target_words : list of str, optional
+        What the decoder read. If they are given, a layer that is neither in an encoder nor in a decoder looks from them to
+        ``words``.
+
+    Raises
+    ------
+    ValueError
+        If there are none, and a layer belongs to a decoder.
+    """
+    two_texts = target_words is not None or any(path.startswith("encoder") or "cross_attention" in path for path in paths)
+    for path in paths:
+        kind = re.sub(r"\.\d+(?=\.|$)|, call \d+$", "", path)
+        read = keys = words
+        if two_texts and not kind.startswith("encoder"):
+            if target_words is None:
+                raise ValueError(f"{place}: {path} belongs to a decoder: give target_words, which it read")
+            read = target_words
+            keys = target_words if kind.startswith("decoder") and "cross_attention" not in kind else words
+        yield path, kind, read, keys
+
+
+def title_of(kind):
+    """Return the title of layers of a kind.
+
+    >>> title_of("encoder.blocks.attention.f")
+    'Encoder: attention to itself'
+    """
+    if "cross_attention" in kind:
+        return "Cross-attention: from the decoder to the source"
+    name = {"encoder": "Encoder", "decoder": "Decoder"}.get(kind.partition(".")[0])
+    return f"{name}: attention to itself" if name else "Attention"

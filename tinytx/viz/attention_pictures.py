@@ -17,6 +17,7 @@ from tinytx.arguments import check_list, check_whole
 from tinytx.extras import require
 from tinytx.terminal import visible
 from tinytx.viz import style
+from tinytx.viz.attention import texts_of, title_of
 
 CELL, GAP, LINE = 0.15, 0.12, 0.25  # inches: a weight, the space between panels, a line of text
 SMALLEST, LARGEST = 1.1, 8.0  # inches: the side of a panel
@@ -188,16 +189,9 @@ def _groups(maps, words, target_words, next_word, row, heads, axes):
     n_rows = len(next(iter(maps.values())))
     if not 0 <= check_whole("attention_picture", "row", row, least=0) < n_rows:
         raise ValueError(f"attention_picture: row is {row}, expected 0..{n_rows - 1}")
-    two_texts = target_words is not None or any(path.startswith("encoder") or "cross_attention" in path for path in maps)
     groups = {}
-    for path, weights in maps.items():
-        kind = re.sub(r"\.\d+(?=\.|$)|, call \d+$", "", path)
-        read = keys = words
-        if two_texts and not kind.startswith("encoder"):
-            if target_words is None:
-                raise ValueError(f"attention_picture: {path} belongs to a decoder: give target_words, which it read")
-            read = target_words
-            keys = target_words if kind.startswith("decoder") and "cross_attention" not in kind else words
+    for path, kind, read, keys in texts_of("attention_picture", maps, words, target_words):
+        weights = maps[path]
         t, s = weights.shape[2:]
         if not 0 < len(read) <= t or not 0 < len(keys) <= s:
             raise ValueError(
@@ -226,11 +220,7 @@ def _check_weights(place, name, weights):
 
 def _titles(kind, writes):
     """Return a group's title, from the path of its layers, and the explanation of rows and columns."""
-    name = {"encoder": "Encoder", "decoder": "Decoder"}.get(kind.partition(".")[0])
-    title = f"{name}: attention to itself" if name else "Attention"
-    if "cross_attention" in kind:
-        title = "Cross-attention: from the decoder to the source"
-    return title, f"down: the word that {'is written' if writes else 'looks'}; across: what is looked at"
+    return title_of(kind), f"down: the word that {'is written' if writes else 'looks'}; across: what is looked at"
 
 
 def _side(n_words):

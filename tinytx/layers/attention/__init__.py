@@ -7,7 +7,8 @@ for two vectors at each position. `GlobalWindowAttention` is one whose core also
 
 A core is a layer. ``core(q, k, v, tape, mask=mask)`` takes q (B, H, T, K), k (B, G, S, K) and v (B, G, S, W) and
 returns (B, H, T, W): T queries in H heads attend to S keys in G heads, and G divides H. Its backward returns (dq, dk,
-dv). Its method ``weights`` takes the same inputs and returns the attention weights (B, H, T, S).
+dv). Its method ``weights`` takes the same inputs and returns the attention weights (B, H, T, S), and ``compared`` the
+queries and keys as it compares them (`Compared`): a frame's methods ``attention_weights`` and ``queries_and_keys`` ask it.
 """
 
 from tinytx.layers.attention.additive import Additive

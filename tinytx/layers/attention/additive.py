@@ -5,6 +5,7 @@ import numpy as np
 from tinytx import ops
 from tinytx.arguments import check_sizes
 from tinytx.core import Layer, Parameter
+from tinytx.layers.attention.compared import Compared
 from tinytx.layers.attention.dot_product import DotProduct
 from tinytx.layers.init import uniform_fan_in
 from tinytx.ops.attention_patterns import FULL
@@ -65,6 +66,10 @@ class Additive(Layer):
         """Return the attention weights (B, H, T, S), without dropout. The arguments are those of `forward`."""
         scores, _ = ops.additive_scores(q, k, self.weight.data)
         return self.attend.weights(*_without_products(q, k), v, scores, mask=mask, pattern=pattern)
+
+    def compared(self, q, k, v, *, mask=None, pattern=FULL):
+        """Return the `Compared` queries and keys. The arguments are those of `forward`."""
+        return Compared(q, k, self.weight.data, additive=True)
 
 
 def _without_products(q, k):

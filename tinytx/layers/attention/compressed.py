@@ -97,6 +97,10 @@ class Compressed(Layer):
         """Return the weights (B, H, T, C) of the sums, without dropout. The arguments are those of `forward`."""
         return self.core.weights(q, *self._sums(k, v, None, mask, pattern))
 
+    def compared(self, q, k, v, *, mask=None, pattern=FULL):
+        """Return the `Compared` queries and sums of keys. The arguments are those of `forward`."""
+        return self.core.compared(q, *self._sums(k, v, None, mask, pattern))
+
     def _sums(self, k, v, tape, mask, pattern):
         """Return the sums of keys and of values."""
         if pattern is not FULL:

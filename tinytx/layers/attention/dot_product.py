@@ -3,6 +3,7 @@
 from tinytx import ops
 from tinytx.arguments import check_number, check_probability
 from tinytx.core import Layer
+from tinytx.layers.attention.compared import Compared
 from tinytx.ops.attention_patterns import FULL, Pattern
 
 
@@ -73,6 +74,11 @@ class DotProduct(Layer):
     def weights(self, q, k, v, bias=None, *, mask=None, pattern=FULL):
         """Return the attention weights (B, H, T, S), without dropout. The arguments are those of `forward`."""
         return ops.attention_weights(self._attend(q, k, v, bias, mask, pattern)[1])
+
+    def compared(self, q, k, v, bias=None, *, mask=None, pattern=FULL):
+        """Return the `Compared` queries and keys. The arguments are those of `forward`."""
+        besides = "" if bias is None else "a bias of the pair is added"
+        return Compared(q, k, q.shape[3] ** -0.5 if self.scale is None else self.scale, besides=besides)
 
     def _attend(self, q, k, v, bias, mask, pattern, **dropout):
         pattern = self.pattern if pattern is FULL else self.pattern & pattern

@@ -5,6 +5,7 @@ import numpy as np
 from tinytx import ops
 from tinytx.arguments import check_flag, check_probability, check_whole
 from tinytx.core import Layer
+from tinytx.layers.attention.compared import Compared
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 
@@ -104,6 +105,11 @@ class HashedSelfAttention(Layer):
         """Return the attention weights (B, H, T, T), without dropout, for pictures; with the rotations of a forward without a tape."""
         q, k, _, _ = self._heads(x, None)
         return ops.lsh_weights(q, k, self._buckets(q, None)(), chunk=min(self.chunk, x.shape[1]), causal=self.causal)
+
+    def queries_and_keys(self, x):
+        """Return the `Compared` queries and keys, for pictures: of a pair in different buckets, too, which is not looked at."""
+        q, k, _, _ = self._heads(x, None)
+        return Compared(q, k, besides="the logarithm of the number of rounds that find the pair is added" if self.n_rounds > 1 else "")
 
     def _heads(self, x, tape):
         """Return q, k and v (B, H, T, K), and what the norm of the keys saved."""

@@ -135,9 +135,18 @@ class MultiHeadAttention(Layer):
         ValueError
             If there is a state: keys would be added to it twice.
         """
-        if state is not None:
-            raise ValueError("MultiHeadAttention: attention_weights got a state, expected none: hand in the whole x")
+        self._refuse("attention_weights", state)
         return self.core.weights(*self._heads(x, memory), *others, **settings)
+
+    def queries_and_keys(self, x, memory=None, *others, state=None, **settings):
+        """Return the `Compared` queries and keys, for pictures. Arguments and errors as for `attention_weights`."""
+        self._refuse("queries_and_keys", state)
+        return self.core.compared(*self._heads(x, memory), *others, **settings)
+
+    @staticmethod
+    def _refuse(method, state):
+        if state is not None:
+            raise ValueError(f"MultiHeadAttention: {method} got a state, expected none: hand in the whole x")
 
     def _heads(self, x, memory, tape=None, state=None):
         """Return q (B, H, T, K), k and v (B, G, S, K)."""

@@ -5,6 +5,7 @@ import numpy as np
 from tinytx import ops
 from tinytx.arguments import check_sizes
 from tinytx.core import Layer, Parameter
+from tinytx.layers.attention.compared import Compared
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 
@@ -64,3 +65,7 @@ class Pointer(Layer):
     def attention_weights(self, x, memory, *, mask=None):
         """Return the softmax of the scores (B, 1, T, S), for pictures. Arguments as for `forward`."""
         return ops.softmax(self.forward(x, memory), mask)[0][:, None]
+
+    def queries_and_keys(self, x, memory, *, mask=None):
+        """Return the `Compared` queries and keys, for pictures. Arguments as for `forward`."""
+        return Compared(self.query(x)[:, None], self.key(memory)[:, None], self.weight.data, additive=True)

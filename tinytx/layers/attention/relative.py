@@ -94,6 +94,11 @@ class Relative(Layer):
         """Return the attention weights (B, H, T, S), without dropout. The arguments are those of `forward`."""
         return self.attend.weights(*self._with_scores(q, k, v, streams=streams), mask=mask, pattern=pattern)
 
+    def compared(self, q, k, v, *, mask=None, pattern=FULL, streams=1):
+        """Return the `Compared` queries q + u and keys. The arguments are those of `forward`."""
+        by_content, k, v, _ = self._with_scores(q, k, v, streams=streams)
+        return self.attend.compared(by_content, k, v)._replace(besides="the score of their distance is added")
+
     def _with_scores(self, q, k, v, tape=None, streams=1):
         """Return q + u, k, v and the scores of the distances."""
         at_places = _in_rows(q + self.position_bias.data[:, None], streams)

@@ -72,6 +72,11 @@ class RelativeSegments(Relative):
         """Return the attention weights (B, H, T, S), without dropout. The arguments are those of `forward`."""
         return self.attend.weights(*self._with_kinds(q, k, v, kinds, streams=streams), mask=mask, pattern=pattern)
 
+    def compared(self, q, k, v, *, kinds=None, mask=None, pattern=FULL, streams=1):
+        """Return the `Compared` queries q + u and keys. The arguments are those of `forward`."""
+        besides = "the score of their distance is added" if kinds is None else "the scores of their distance and segments are added"
+        return super().compared(q, k, v, streams=streams)._replace(besides=besides)
+
     def _with_kinds(self, q, k, v, kinds, tape=None, streams=1):
         """Return q + u, k, v and the scores of distances and kinds."""
         by_content, k, v, scores = self._with_scores(q, k, v, tape, streams)

@@ -51,6 +51,10 @@ class SingleHeadAttention(Layer):
         """Return the attention weights (B, 1, T, S), without dropout, for pictures. Arguments as for `forward`."""
         return self.core.weights(*self._heads(x, memory, None, state), mask=mask)
 
+    def queries_and_keys(self, x, memory, *, state=None, mask=None):
+        """Return the `Compared` queries and keys, for pictures. Arguments as for `forward`."""
+        return self.core.compared(*self._heads(x, memory, None, state), mask=mask)
+
     def _heads(self, x, memory, tape, state):
         """Return q (B, 1, T, K), k (B, 1, S, K) and v (B, 1, S, E)."""
         q = self.query(x, tape)

@@ -73,3 +73,7 @@ class Sparse(Layer):
     def weights(self, q, k, v):
         """Return the attention weights (B, H, T, S), without dropout."""
         return self.whole.weights(q, k, v)
+
+    def compared(self, q, k, v):
+        """Return the `Compared` queries and keys."""
+        return self.whole.compared(q, k, v)

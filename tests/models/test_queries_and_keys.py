@@ -1,0 +1,65 @@
+"""Queries and keys are what an attention compares: the terms of their scores add up to what its weights are the softmax of."""
+
+import numpy as np
+import pytest
+from model_cases import MODEL_CASES
+
+from tinytx.core import Tape
+from tinytx.layers import MultiHeadAttention
+from tinytx.state import State
+
+NOT_COMPARED = {"ntm"}  # its heads find rows by the angle of a key, and by where they were
+
+
+class Asked(Tape):
+    """Asks each attention for its weights, and for what it compares."""
+
+    def __init__(self):
+        super().__init__()
+        self.said = []
+
+    def call(self, layer, inputs, settings):
+        if hasattr(layer, "attention_weights"):
+            compared = layer.queries_and_keys(*inputs, **settings) if hasattr(layer, "queries_and_keys") else None
+            self.said.append((layer.attention_weights(*inputs, **settings), compared))
+        return super().call(layer, inputs, settings)
+
+    def push(self, layer, saved):
+        pass
+
+
+def scores_of(compared):
+    """Return the sums (B, H, T, S) of the terms of each pair, by the formula in the docstring of `Compared`."""
+    q, factors = compared.queries[:, :, :, None], np.asarray(compared.factors)
+    k = np.repeat(compared.keys, q.shape[1] // compared.keys.shape[1], axis=1)[:, :, None]
+    factors = factors[:, None, None] if factors.ndim else factors
+    return (factors * (np.tanh(q + k) if compared.additive else q * k)).sum(axis=-1)
+
+
+def uneven(weights, compared):
+    """Return how far weights are from those of the scores: 0 where any two keys that a query sees are as exp(score) to exp(score)."""
+    scores, seen = scores_of(compared), weights > 0
+    assert scores.shape == weights.shape
+    logs = np.log(np.where(seen, weights, 1)) - scores
+    high, low = (np.where(seen, logs, away).reshape(-1, logs.shape[-1]) for away in (-np.inf, np.inf))
+    return (high.max(axis=1) - low.min(axis=1)).max()
+
+
+@pytest.mark.parametrize("name", MODEL_CASES)
+def test_of_every_model(name):
+    """Catches queries before they are rotated, a scale or a bias of queries that is left out, heads in another order."""
+    case, tape = MODEL_CASES[name](np.float64), Asked()
+    case.task.loss(*case.batch, tape=tape)
+    for weights, compared in tape.said:
+        if compared is None:
+            assert name in NOT_COMPARED
+        else:
+            off = uneven(weights, compared)
+            assert (off < 1e-9) == (not compared.besides), f"{name}: off by {off:.3g}, and besides is {compared.besides!r}"
+
+
+def test_a_state_is_refused():
+    """Keys would be added to it twice."""
+    layer = MultiHeadAttention(4, 2, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="MultiHeadAttention: queries_and_keys got a state, expected none"):
+        layer.queries_and_keys(np.ones((1, 2, 4), np.float32), state=State())
