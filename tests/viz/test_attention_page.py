@@ -1,6 +1,6 @@
 """The page of attention: its numbers are those given, no token breaks it, and arrays that do not fit are refused.
 
-What its script does is tested in a browser: tests/pages/test_attention_page.py.
+What its script does is tested in a browser: tests/pages/test_attention_in_browser.py.
 """
 
 import base64

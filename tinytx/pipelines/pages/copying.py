@@ -44,16 +44,28 @@ class Copying(NamedTuple):
         return np.array([[[int(bit) for bit in row] for row in rows]])
 
 
+def steps_of(text, sequence):
+    """Return what the model reads in each step, a list of str."""
+    return ["mark", *text.split(), *["copy"] * (sequence.shape[1] + 1)]
+
+
+def explained_heads(n_reads):
+    """Return the names of the heads: those that read, and the one that writes.
+
+    >>> explained_heads(1), explained_heads(2)
+    (['reads', 'writes'], ['reads (1)', 'reads (2)', 'writes'])
+    """
+    return [f"reads{f' ({i})' if n_reads > 1 else ''}" for i in range(1, n_reads + 1)] + ["writes"]
+
+
 def explain_copying(trained, text, target=None, tokens=None):
     """Return the page of a sequence of bits to copy."""
     model, sequence = trained.model, trained.read(text)
     refuse(model, target=target, tokens=tokens)
     x, bits = copies(sequence, model.head.weight.data.dtype)
-    n = sequence.shape[1]
-    steps = ["mark", *text.split(), *["copy"] * (n + 1)]
+    steps = steps_of(text, sequence)
     (weights,) = attention_maps(model, x).values()  # (1, H + 1, T, N)
-    rows, n_reads = [str(i) for i in range(weights.shape[3])], weights.shape[1] - 1
-    heads = [f"reads{f' ({i})' if n_reads > 1 else ''}" for i in range(1, n_reads + 1)] + ["writes"]
+    rows, heads = [str(i) for i in range(weights.shape[3])], explained_heads(weights.shape[1] - 1)
     page = "\n".join(_page(model, x, bits, steps, weights[0], heads, rows))
     options = {"heads": heads, "axes": ("what the step reads", "rows of the memory")}
     return Explanation(page, [], model, (x,), (rows, ["", *steps[:-1]]), steps[-1], options)

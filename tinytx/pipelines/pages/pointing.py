@@ -52,7 +52,7 @@ class Pointing(NamedTuple):
         return elements.astype(self.model.parameters()[0].data.dtype)
 
 
-def _positions(text, n):
+def positions(text, n):
     """Return an order (1, T) of n elements."""
     parts = text.split()
     if not parts or len({*parts}) != len(parts) or not {*parts} <= {str(i) for i in range(n)}:
@@ -65,7 +65,7 @@ def explain_pointing(trained, text, target=None, tokens=None):
     model, elements = trained.model, trained.read(text)
     refuse(model, tokens=tokens)
     own = target is None
-    order = model.body.point(elements) if own else _positions(target, elements.shape[1])
+    order = model.body.point(elements) if own else positions(target, elements.shape[1])
     names = text.split()
     read = [START, *(names[i] for i in order[0])]
     parts = "\n".join(_page(model, elements, order, names, read, own))
