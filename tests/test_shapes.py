@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinytx.shapes import check_float, check_ids, check_shape, contiguous, rows
+from tinytx.shapes import check_float, check_ids, check_mask, check_shape, contiguous, rows
 
 
 def test_check_float_names_every_dtype():
@@ -36,6 +36,27 @@ def test_check_ids_names_the_first_fault():
             check_ids("place", [0, nearest], 5)
     with pytest.raises(ValueError, match="18446744073709551615"):
         check_ids("place", np.array([2**64 - 1], np.uint64), 5)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (3, 1), (1, 1, 4), (2, 3, 4)])
+def test_a_mask_that_broadcasts_is_let_through(shape):
+    mask = np.ones(shape, bool)
+    assert check_mask("place", mask, (2, 3, 4)) is mask
+
+
+@pytest.mark.parametrize("shape", [(5,), (3,), (2, 4), (1, 2, 3, 4), (0,)])
+def test_a_mask_that_does_not_broadcast_is_named(shape):
+    """Catches one that is larger than what it masks, and one that is smaller."""
+    with pytest.raises(ValueError) as error:
+        check_mask("place", np.ones(shape, bool), (2, 3, 4))
+    assert str(error.value) == f"place: mask has shape {shape}, expected one that broadcasts to (2, 3, 4)"
+
+
+def test_a_mask_of_other_kinds_is_named():
+    with pytest.raises(TypeError, match="place: mask is int64, expected bool: True where an element is allowed"):
+        check_mask("place", np.ones(4, int), (2, 3, 4))
+    with pytest.raises(TypeError, match="place: mask cannot be made an array of booleans"):
+        check_mask("place", [[True], [True, False]], (2, 3, 4))
 
 
 def test_contiguous_copies_only_what_needs_it():

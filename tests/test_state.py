@@ -6,7 +6,7 @@ from blocks import make_block
 
 from tinytx.core import Layer
 from tinytx.layers import MultiHeadAttention
-from tinytx.state import State
+from tinytx.state import Slot, State
 
 
 def block():
@@ -116,12 +116,23 @@ def test_forgotten_positions_leave_no_trace():
     assert state.length == 2
     np.testing.assert_array_equal(read(words[2]), np.concatenate([words[0], words[2]], axis=2))
     state.forget(72)
-    assert state.length == 0
+    assert state.length == 0 and held(state).keys() == {"lengths", "0.0"}
     np.testing.assert_array_equal(read(words[1]), words[1])
     assert state.part(0, 1).length == 1
     for n in (2, -1):
         with pytest.raises(ValueError, match=f"State: n is {n}, expected a whole number of at least 0 and at most 1"):
             state.forget(n)
+
+
+@pytest.mark.parametrize("rows", [[2, 0, 2, 1], [False, True, True]])
+def test_rows_are_those_of_all_that_is_held(rows):
+    """Catches a memory, or a recurrent state, that stays with the rows it had: neither has positions."""
+    rng = np.random.default_rng(0)
+    memory, hidden, keys = (rng.normal(size=shape) for shape in ((3, 5), (3, 4), (3, 2, 6, 4)))
+    state = State([Slot((memory,)), Slot((hidden, 2 * hidden)), Slot((keys,), 6)])
+    state.select(rows)
+    expected = {"0.0": memory[rows], "1.0": hidden[rows], "1.1": 2 * hidden[rows], "2.0": keys[rows]}
+    assert held(state) == {"lengths": np.array([0, 0, 6]).tobytes()} | {name: a.tobytes() for name, a in expected.items()}
 
 
 def test_passes_share_their_slots():

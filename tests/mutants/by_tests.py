@@ -29,7 +29,7 @@ SECONDS_SOUND = 3600  # for the nearest tests of all files, which the copy witho
 
 # Where tests are not named like the file. The first ones of each line are the nearest.
 NEAREST = {
-    "shapes.py": ["refused/test_refused_gradients.py", "refused/test_refused_arguments.py", "ops/test_allowed_inputs.py"],
+    "shapes.py": ["test_shapes.py", "refused/test_refused_gradients.py", "refused/test_refused_arguments.py", "ops/test_allowed_inputs.py"],
     "core.py": ["test_core.py", "layers/test_mixture_of_experts.py", "training/test_trainer.py"],
     "parameter.py": ["test_parameter.py", "test_core.py", "test_members.py", "training/test_trainer.py"],
     "members.py": ["test_members.py", "test_core.py"],
