@@ -33,7 +33,7 @@ RECIPE = replace(
     config=LinformerConfig,
     settings=SETTINGS,
     prepare=prepare,
-    expect=Expect(accuracy=(0.187, 0.03), step=2000, minutes=4),
+    expect=Expect(accuracy=(0.187, 0.03), step=2000, minutes=2),
     about="Train a Linformer, an encoder whose attention costs as much as there are words, on the data of the recipe bert.",
     example="--n-sums 10 --sharing blocks --out runs/ten",
 )
