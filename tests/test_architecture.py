@@ -27,7 +27,7 @@ FLOORS = [
     {"layers"},
     {"models"},
     {"tasks"},
-    {"training", "decoding", "testing", "hub", "viz"},
+    {"training", "decoding", "testing", "hub", "viz", "derivations"},
     {"pipelines"},
     {"recipes"},
     {"cli"},

@@ -3,7 +3,7 @@
 Where to start reading:
 
 1. ``tinytx/ops/linear.py``: what dy and dx mean, and the derivation that all others use. Then ``softmax.py``,
-   ``layer_norm.py``, ``cross_entropy.py`` and ``attention.py`` there. Each file holds the derivation of one
+   ``layer_norm.py``, ``attention.py`` and ``cross_entropy.py`` there. Each file holds the derivation of one
    operation, its forward and its backward; ``plain.py`` has all of them in a few lines of plain NumPy each.
 2. ``tinytx/core.py``: Parameter, Tape and Layer, which connect operations.
 3. ``tinytx/layers``: layers own parameters and call operations in order. ``tinytx/models``: one file for each paper.

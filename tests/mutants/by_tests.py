@@ -213,6 +213,7 @@ WIDER = {
     "metrics": ["metrics", "oracle/test_oracle_bleu.py", "cli"],
     "decoding": ["decoding", "models", "oracle", "cli"],
     "testing": ["testing", "test_properties.py", "layers", "bug_zoo"],
+    "derivations": ["derivations"],
     "workers": ["workers", "training", "decoding"],
     "vectors": ["vectors", "viz", "cli"],
     "viz": ["viz", "cli"],

@@ -80,4 +80,26 @@ TABLE = {
     "testing/walk.py": [
         ("operations of a child are charged to the layer around it", "parents, self.operations = self.operations, []", "parents = self.operations"),
     ],
+    "derivations/evaluate.py": [
+        ("an equality need hold to three digits only", "TOLERANCE = 1e-9", "TOLERANCE = 1e-3"),
+        ("one row may depend on another", "if np.abs(data * (1 - np.eye(n))).max(initial=0.0) > 0:", "if False:"),
+        ("definitions between two names do not follow the first one", "and definition.uses & changed:", "and False:"),
+        ("an index of the right side alone is let through", "if free:\n", "if False:\n"),
+    ],
+    "derivations/check.py": [
+        ("the end is not compared with the code", "for key, computed in results.items():", "for key, computed in ():"),
+        ("gradients are not compared with complex steps", 'not gradient.startswith("d") or', 'gradient.startswith("d") or'),
+    ],
+    "derivations/reader.py": [
+        ("derivatives in prose are skipped", 'is_equation = parser.peek() == "="', "is_equation = False"),
+        ("a line that is no equation is no error", "if not is_remark:\n", "if False:\n"),
+        ("a docstring of a function cites nothing", "or token.type == tokenize.STRING and", "or False and"),
+    ],
+    "derivations/notation.py": [
+        ("a / b c is read as (a / b) c", "if is_divided:\n", "if False:\n"),
+    ],
+    "derivations/named.py": [
+        ("a vector's product with a matrix is taken from the wrong side", 'b.renamed({"-2": "inner", "-1": "right"}', 'b.renamed({"-1": "inner", "-2": "right"}'),
+        ("whole powers lose the sign of derivatives", "elementwise(np.reciprocal, result) if n < 0 else result", "result"),
+    ],
 }  # fmt: skip

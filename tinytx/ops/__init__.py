@@ -6,7 +6,7 @@ array arguments, in their order. Arguments are never written to.
 ``dy`` is short for the gradient of the loss with respect to y, ∂loss/∂y: an array of y's shape that says, entry by
 entry, how fast the loss grows with y. In the same way backward returns dx = ∂loss/∂x.
 
-Read ``linear.py`` first, then ``softmax.py``, ``layer_norm.py``, ``cross_entropy.py`` and ``attention.py``. Each page
+Read ``linear.py`` first, then ``softmax.py``, ``layer_norm.py``, ``attention.py`` and ``cross_entropy.py``. Each page
 derives its backward step by step and ends with numbers to follow by hand. ``plain.py`` has all operations once more in
 plain NumPy, a few lines each.
 """

@@ -5,13 +5,13 @@ Derivation
 For one head, with T queries and S keys of width K, S values of width W, a bias B, c = 1/sqrt(K) if no other scale is
 given, and some of the scores masked,
 
-    A = c Q K^T + B              scores, (T, S)                          (1)
-    P = softmax(A) by rows       weights, (T, S); 0 where masked         (2)
-    Y = P V                      output, (T, W)                          (3)
+    A = c Q K^T + B,                    scores, (T, S)                   (1)
+    P_ts = e^(A_ts) / sum_r e^(A_tr),   weights, (T, S)                  (2)
+    Y = P V,                            output, (T, W)                   (3)
 
-(1) and (3) are products of two matrices, whose factors get gradients as in ``linear.py``: the left factor by equation
-(2) of that file, the right factor by its (3). (2) is the softmax; equation (3) of ``softmax.py`` gives (6). So with
-dY = ∂loss/∂Y,
+where a masked score counts as -inf, so that its weight is 0. (1) and (3) are products of two matrices, whose factors
+get gradients as in ``linear.py``: the left factor by equation (2) of that file, the right factor by its (3). (2) is the
+softmax; equation (3) of ``softmax.py`` gives (6). So with dY = ∂loss/∂Y,
 
     dV = P^T dY                                                          (4)
     dP = dY V^T                                                          (5)
@@ -27,32 +27,36 @@ The sum in (6) is a scalar product of two rows that exist anyway. By (5), and th
 
     sum_r P_tr dP_tr = sum_r P_tr sum_k dY_tk V_rk = sum_k dY_tk Y_tk.   (9)
 
-Dropout puts P' = P m/(1-p) in the place of P in (3), with a mask m of zeros and ones (``dropout.py``). Then (4) has P',
-(5) gives dP' = dY V^T, and dP = dP' m/(1-p) goes into (6), whose P stays the undropped one. (9) still holds, because
-P_tr dP_tr = P_tr (m_tr/(1-p)) dP'_tr = P'_tr dP'_tr, and sum_r P'_tr V_rk is Y_tk.
+Dropout puts P' in the place of P in (3), with a mask M of zeros and ones (``dropout.py``), but leaves P in (6):
 
-The bias is added after the multiplication by c, so its gradient has no factor c. An entry of the bias may be shared by
-several batch rows, heads, queries or keys. Then its gradient is the sum over all scores that it is added to:
+    P'_ts = P_ts M_ts / (1 - p),   Y = P' V,                             (13)
+    dV = P'^T dY,   dP' = dY V^T,   dP_ts = dP'_ts M_ts / (1 - p),
+    sum_r P_tr dP_tr = sum_r P'_tr dP'_tr = sum_k dY_tk Y_tk.            (14)
 
-    dB_ts = sum of dA_ts over what shares B_ts.                          (11)
+By the last line the sum in (6) is still that of (9).
 
-The logarithm of a row's sum, L_t = ln sum_s e^(A_ts), is a second output if it is asked for: with it, ``merge.py``
-computes the softmax over several sets of keys. As ∂L_t/∂A_ts = P_ts, its gradient adds a term to (6):
+The bias is added after the multiplication by c, so its gradient has no factor c. Where batch rows and heads share a
+bias, the gradient is the sum over all scores that it is added to; likewise where queries or keys share it:
 
+    dB_ts = sum_batch sum_heads dA_ts.                                   (11)
+
+The logarithm of a row's sum is a second output on request, for ``merge.py``; its gradient adds a term to (6):
+
+    L_t = ln sum_s e^(A_ts),   ∂L_t/∂A_ts = P_ts,
     dA_ts = P_ts (dP_ts - sum_r P_tr dP_tr + dL_t).                      (12)
 
-These are all equations. ``attention`` in ``plain.py`` computes them in a few lines of plain NumPy. The rest of this page
-explains how they are computed without an array of P's size.
+``plain.py`` computes these equations in a few lines of NumPy. The rest of this page does without an array of P's size.
 
 Tiles
 -----
 P has T x S elements for each head, and they need not exist at the same time. A tile is the part of P for a block of
-queries and a block of keys (``attention_tiles.py``). A row of P needs its largest score m_t and Z_t = sum_s
-e^(A_ts - m_t), over all keys, and a tile has some of the keys only. So the tiles of a row are computed one after the
-other, and three results are kept from tile to tile: the largest score m so far, Z, and the sum of e^(A_ts - m) V_s. If
-a tile has a larger score m', both sums are multiplied by e^(m - m'). After the last tile Y is the second sum divided by
-Z (Milakov and Gimelshein 2018, arXiv:1805.02867). m_t and Z_t are kept; from them backward computes any tile again:
+queries and a block of keys (``attention_tiles.py``). A row of P needs its largest score m_t and a sum Z_t, over all keys,
+and a tile has some of the keys only. So the tiles of a row are computed one after the other, and three results are kept
+from tile to tile: the largest score m so far, Z, and the sum of e^(A_ts - m) V_s. If a tile has a larger score m', both
+sums are multiplied by e^(m - m'). After the last tile Y is the second sum divided by Z (Milakov and Gimelshein 2018,
+arXiv:1805.02867). m_t and Z_t are kept; from them backward computes any tile again:
 
+    m_t = max_s A_ts,   Z_t = sum_s e^(A_ts - m_t),
     P_ts = e^(A_ts - m_t) / Z_t.                                         (10)
 
 Memory is linear in T (Dao et al. 2022, arXiv:2205.14135). A pattern (``attention_patterns.py``) says which tiles exist.
@@ -65,9 +69,8 @@ gradient 0, and its 1/Z is kept as 0.
 
 Names in the loops: ``a`` is a tile of Q K^T without c, and ``scale`` is c, so ``largest`` is m/c. With a bias ``a`` is
 the whole of (1), and ``scale`` is 1. Query t of the tile sees the tile's keys ``first`` + t .. ``last`` + t. ``inner``
-is (9). Dropout hashes an element's row and its
-column in the whole batch's weights: ``rows_of`` is the first such row of each head of the tile, ``column`` the tile's
-first key; ``bit`` is the number that an element's 32 random bits must reach for it to stay, and 0 without dropout.
+is (9). Dropout hashes an element's row and column in the whole batch's weights: ``rows_of`` is the first such row of
+each head, ``column`` the tile's first key; ``bit`` is what an element's 32 random bits must reach for it to stay.
 
 With numbers
 ------------
@@ -135,7 +138,7 @@ def _softmax_tile(a, running, mask, masked, first, last, scale, key, bit, keep_s
             if bit:
                 bits = hash_row(key, rows_of[g] + t)
                 for s in range(stop - start):
-                    row[s] = row[s] * keep_scale if hash_element(bits, column + start + s) >= bit else zero
+                    row[s] = row[s] * keep_scale if hash_element(bits, column + start + s) >= bit else zero  # (13)
 
 
 @kernel
@@ -161,7 +164,7 @@ def _softmax_tile_backward(
                     kept = keep_scale if hash_element(bits, column + start + s) >= bit else zero
                     p = exp((row[s] - m) * scale) * r  # (10)
                     row[s] = p * kept
-                    drow[s] = p * (drow[s] * kept - sum_p_dp) * scale  # (5), (6)
+                    drow[s] = p * (drow[s] * kept - sum_p_dp) * scale  # (14), (6)
             else:
                 for s in range(len(row)):
                     row[s] = exp((row[s] - m) * scale) * r  # (10)
@@ -257,7 +260,7 @@ def attention(
                         y_rows *= running[3][..., None]
                     _product(e, v[tile.k], out=y_rows, add=add)  # (3), not divided by Z yet
                 largest[at], inverse[at] = running[0], running[2]
-                y_rows *= running[2][..., None]
+                y_rows *= running[2][..., None]  # the division by Z in (2)
 
     workers.map(attend, _lists(saved))
     return ((saved.y, _log_sum_exp(saved)) if saved.log_sum_exp else saved.y), saved

@@ -2,9 +2,9 @@ r"""Cross-entropy between logits and target ids: the loss of a language model, i
 
 Derivation
 ----------
-For one row x of V logits let p_v = e^(x_v) / sum_u e^(x_u), the softmax. With m the largest logit and
-Z = sum_v e^(x_v - m),
+For one row x of V logits, let p be the softmax, m the largest logit, and Z the sum of the powers of e relative to it:
 
+    p_v = e^(x_v) / sum_u e^(x_u),   m = max_v x_v,   Z = sum_v e^(x_v - m),
     p_v = e^(x_v - m) / Z,   ln p_v = (x_v - m) - ln Z.                  (0)
 
 So no logarithm of a probability that underflowed is taken, and no small number has to be added. With label
@@ -28,9 +28,9 @@ and therefore
     ∂l/∂x_v = p_v - q_v.                                                 (3)
 
 The loss is the mean over the N rows that count, those whose target is not ignore_index. ``dloss`` is the gradient of
-a larger quantity with respect to this loss: 1 for the loss itself, so that dx_nv = ∂loss/∂x_nv.
+a larger quantity with respect to this loss: 1 for the loss itself, so that dx_v is the gradient of the loss.
 
-    loss = (1/N) sum_n l_n,   dx_nv = dloss (p_nv - q_nv) / N.           (4)
+    loss = (1/N) sum_rows l,   dx_v = dloss (p_v - q_v) / N.             (4)
 
 N must be the same in both halves of (4). Ignored rows are not read and get gradient 0. If all rows are ignored there is
 no mean; but a part of a batch divides by the N of the whole batch, so its loss is then 0.
@@ -99,7 +99,7 @@ def _backward(dlogits, logits, targets, largest, total, ignore_index, smoothing,
             for j in range(v):
                 dlogits[n, j] = logits.dtype.type(0)
             continue
-        spread = smoothing / logits.dtype.type(v)
+        spread = smoothing / logits.dtype.type(v)  # (1)
         r = one / total[n]
         for j in range(v):
             dlogits[n, j] = scale * (exp(logits[n, j] - largest[n]) * r - spread)  # (3) and (4)

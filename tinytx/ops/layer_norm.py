@@ -127,7 +127,7 @@ def _backward(dx, dweight, dbias, dy, x, weight, mean, rstd):
         mean_dn_n = sum_dn_n / x.dtype.type(d)
         for j in range(d):
             n = (x[i, j] - mu) * r
-            dx[i, j] = r * (weight[j] * dy[i, j] - mean_dn - n * mean_dn_n)  # (7)
+            dx[i, j] = r * (weight[j] * dy[i, j] - mean_dn - n * mean_dn_n)  # (7), from (6)
 
 
 def check_eps(place, eps):

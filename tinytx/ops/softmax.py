@@ -69,7 +69,7 @@ def _backward(dx, dy, y):
         for j in range(y.shape[1]):
             inner += dy[n, j] * y[n, j] if y[n, j] != 0 else y.dtype.type(0)
         for j in range(y.shape[1]):
-            dx[n, j] = y[n, j] * (dy[n, j] - inner) if y[n, j] != 0 else y.dtype.type(0)  # (3)
+            dx[n, j] = y[n, j] * (dy[n, j] - inner) if y[n, j] != 0 else y.dtype.type(0)  # (3), from (2)
 
 
 def softmax(x, mask=None):

@@ -1,0 +1,218 @@
+"""The derivations of tinytx/ops are true: each equation is executed, and the last ones give what the code gives."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+from planted import mistakes
+
+from tinytx.derivations import TABLE, NotationError, check, read
+from tinytx.derivations.reader import source_of
+from tinytx.derivations.show import derivation, operations
+
+# Pages that are not written in the notation yet. This list may only become shorter.
+TO_BE_MOVED = set("""
+    activation_penalty
+    add_rows
+    additive_scores
+    addressing
+    affinities
+    batch_norm
+    binary_cross_entropy
+    compress
+    conv1d
+    displacement
+    distance_features
+    dropout
+    embedding
+    equivariant_linear
+    equivariant_norm
+    gate
+    gated_gelu
+    gelu
+    geometric_product
+    glove_loss
+    gru
+    kl_divergence
+    linear_attention
+    linear_cross_entropy
+    logistic_rows
+    lsh_attention
+    lstm
+    memory
+    merge
+    mlstm
+    original_gru
+    pair_sum
+    patches
+    pool
+    positions
+    prepend
+    product_scores
+    recurrent
+    relative_scores
+    relu
+    rms_norm
+    rnn
+    rotate
+    route
+    scalar_mix
+    scale
+    segment_scores
+    select_rows
+    silu
+    soft_cross_entropy
+    sparse_attention
+    squared_error
+    tanh
+    tsne
+    word_dropout
+""".split())
+
+# Equations, by their beginnings, in which another sign or factor gives an equation that is true as well.
+TRUE_AS_WELL = {
+    "layer_norm": [
+        "∂v/∂x_j = ",  # sum_i ([i = j] - 1/D) = 0 and sum_i (x_i - mu) = 0: constants may be added to either factor
+        "∂mu/∂x_k = ",  # the same for another letter
+    ],
+}
+
+
+def page(name, source=None):
+    return read(name, source, TABLE[name].whole)
+
+
+def test_all_pages_are_executed_or_listed():
+    assert set(operations()) == TABLE.keys() | TO_BE_MOVED
+    assert not TABLE.keys() & TO_BE_MOVED
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_derivation_holds(name):
+    """Catches a wrong equation, a wrong derivative, a wrong gradient, and an end that is not what the code computes."""
+    row = TABLE[name]
+    results = check(name)
+    executed = {line for result in results for line in result.shown}
+    for line in page(name).lines:
+        assert not line.chains or line.line in executed, f"line {line.line}: executed in no scene"
+        assert line.number is None or line.number in row.twins or any(
+            line.line in result.shown for result in results
+        ), f"({line.number}): nothing is executed in its line"
+    assert all(result.equalities and result.gradients and result.compared > 1 for result in results)
+    for scene in row.scenes:
+        assert all(len(axis) == 1 or len(axis) > 2 for axis in scene.sizes)
+        lengths = [scene.sizes[axis] for axis in scene.sizes]
+        assert len(set(lengths)) == len(lengths) and min(lengths) > 1, "lengths differ, so that no two axes are taken for another"
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_numbers_stand_on_lines_of_code(name):
+    """Both directions: each number of the derivation is cited by the code, and each number that the code cites exists."""
+    derived = page(name)
+    assert set(derived.numbers) == set(derived.cited)
+    assert len(set(derived.numbers)) == len(derived.numbers)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_planted_mistakes_fail(name):
+    """Each sign, index, number and factor of each equation is changed, one at a time."""
+    source = source_of(name)
+    count, survivors = 0, []
+    for what, where, changed in mistakes(source, name):
+        count += 1
+        try:
+            check(name, page=page(name, changed))
+        except NotationError:
+            continue
+        if not any(text in where for text in TRUE_AS_WELL.get(name, ())):
+            survivors.append(f"{what}, {where}")
+    assert count > 5 and not survivors
+
+
+def test_an_unexecuted_claim_in_prose_fails():
+    """Catches a reader that skips derivatives in running text."""
+    source = source_of("layer_norm").replace("In (3) ∂y_i/∂w_i = n_i,", "In (3) ∂y_i/∂w_i = w_i,")
+    with pytest.raises(NotationError, match=r"line 11, column 70.*does not hold at .*\n.*\n *\^$"):
+        check("layer_norm", page=page("layer_norm", source))
+
+
+def test_a_wrong_code_fails(monkeypatch):
+    """Catches a comparison with nothing."""
+    module = import_module("tinytx.ops.layer_norm")
+    forward, backward = module.layer_norm, module.layer_norm_backward
+    monkeypatch.setattr(module, "layer_norm_backward", lambda dy, saved: tuple(2 * g for g in backward(dy, saved)))
+    with pytest.raises(NotationError, match="layer_norm: dx at .* by the equations, and .* by the code"):
+        check("layer_norm")
+    monkeypatch.setattr(module, "layer_norm", lambda *a, **k: (0 * forward(*a, **k)[0], forward(*a, **k)[1]))
+    with pytest.raises(NotationError, match="layer_norm: y at .* by the code"):
+        check("layer_norm")
+
+
+PAGE = '''r"""A page.
+
+Derivation
+----------
+{}
+
+The same in plain NumPy.
+"""
+'''
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("    y_i = x_i w_i +", "line 5, column 19: the text ends"),
+        ("    y_i = (x_i w_i", "line 5"),
+        ("    y_i = x_i / w_i b_i", r"line 5, column 21: a / b c can be read in two ways"),
+        ("    y_i = x_i ? w_i", "line 5, column 15"),
+        ("    y_i", "begins neither an equation nor a remark"),
+        ("    y_i = x_i   w_i", "column 17: 'w_i' begins neither"),
+        ("Text: ∂y_i/∂w_i = x_i ? w_i", "expected a comma or a full stop"),
+    ],
+)
+def test_what_cannot_be_read_is_shown(line, message):
+    """Catches a line that is skipped because it cannot be read."""
+    with pytest.raises(NotationError, match=message):
+        read("page", PAGE.format(line))
+
+
+def test_citations():
+    """In comments, in docstrings of functions and classes, but not in the derivation itself; those of other files do not count."""
+    source = PAGE.format("    y = x   (1)") + 'def f():\n    """See (2) and (3) of ``other.py``."""\n    return 0  # (1), (4)\n'
+    assert read("page", source).cited == {
+        2: [(10, '"""See (2) and (3) of ``other.py``."""')], 1: [(11, "return 0  # (1), (4)")], 4: [(11, "return 0  # (1), (4)")],
+    }  # fmt: skip
+
+
+def test_remarks_and_words():
+    derived = read("page", PAGE.format("    a = b,   shares, (T, S)        (1)\n    c = d\n      + e,   because f = g.   (2)"))
+    assert [(chain.text, chain.number) for chain in derived.chains] == [("a = b", 1), ("c = d + e", 2), ("f = g", 2)]
+
+
+@pytest.mark.parametrize("name", operations())
+def test_every_page_is_shown(name):
+    """Those not moved yet, too: text, and lines of code."""
+    text = derivation(name)
+    assert "Derivation\n---" in text and f"{name}.py:" in text
+    assert ("\n      | " in text) == (name in TABLE)
+
+
+def test_numbers_shown_are_those_of_the_example():
+    """Layer norm's mean and dx of the numbers shown, computed here from the text."""
+    lines = derivation("layer_norm").split("\n")
+
+    def array(label):
+        start = next(i for i, line in enumerate(lines) if line.lstrip(" |").startswith(label))
+        stop = start + 1
+        while lines[stop].lstrip(" |").startswith("["):
+            stop += 1
+        text = " ".join(line.lstrip(" |") for line in lines[start:stop]).split(" = ")[1]
+        return np.array([[float(n) for n in row.split()] for row in text.replace("[", "").split("]") if row.strip()])
+
+    x, w, dy = array("x ("), array("w ("), array("dy (")
+    mu, r = x.mean(1, keepdims=True), 1 / np.sqrt(x.var(1, keepdims=True) + 0.1)
+    n, dn = (x - mu) * r, dy * w
+    dx = r * (dn - dn.mean(1, keepdims=True) - n * (dn * n).mean(1, keepdims=True))
+    np.testing.assert_allclose(array("mu (")[0], mu[:, 0], atol=6e-5)
+    np.testing.assert_allclose(array("dx_j ("), dx, atol=6e-5)

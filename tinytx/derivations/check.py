@@ -1,0 +1,215 @@
+r"""Executes a derivation: every equation on random arrays, every gradient against complex steps, and the end against the code."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinytx.derivations import reader
+from tinytx.derivations.evaluate import TOLERANCE, Environment
+from tinytx.derivations.named import Named
+from tinytx.derivations.scene import functions
+from tinytx.derivations.table import TABLE
+from tinytx.derivations.tree import Call, Name, NotationError, UnknownName, walk
+
+
+@dataclass
+class Result:
+    """What the check of one scene did.
+
+    Parameters
+    ----------
+    environment : Environment
+        All arrays by name.
+    inputs : dict of str to array
+        What was drawn at random or given.
+    shown : dict of int to list of (str, array, axes)
+        For each line of the file, by its number, the left sides of the equations that end in it, and their values.
+    equalities, gradients, compared : int
+        How many equalities were tried, gradients compared with complex steps, and results compared with the code.
+    error : float
+        The largest difference, relative to the largest number of the array.
+    saved : object
+        What the operation keeps for its backward, if the scene's ``run`` tells it.
+    """
+
+    environment: Environment
+    inputs: dict
+    shown: dict = field(default_factory=dict)
+    equalities: int = 0
+    gradients: int = 0
+    compared: int = 0
+    error: float = 0.0
+    saved: object = None
+
+
+def check(name, *, page=None, seed=0):
+    """Execute a derivation in all its scenes.
+
+    Parameters
+    ----------
+    name : str
+        An operation of the table.
+    page : Page, optional
+        The derivation, if it is not the one in the operation's file.
+    seed : int
+
+    Returns
+    -------
+    list of Result
+        One for each scene.
+
+    Raises
+    ------
+    NotationError
+        At the first equation that cannot be read or does not hold, and the first result that differs from the code's.
+    """
+    row = TABLE[name]
+    page = reader.read(name, whole=row.whole) if page is None else page
+    for twin in row.twins.values():
+        twin()
+    return [run(name, page, scene, np.random.default_rng(seed)) for scene in row.scenes]
+
+
+def run(name, page, scene, rng, *, sizes=None, digits=None):
+    """Execute a derivation in one scene, and return its Result.
+
+    Parameters
+    ----------
+    name : str
+    page : Page
+    scene : Scene
+    rng : numpy.random.Generator
+    sizes : dict of str to int, optional
+        Lengths of axes in the place of the scene's.
+    digits : int, optional
+        To how many digits after the point the random numbers are rounded.
+    """
+    values = drawn(scene, rng, scene.sizes if sizes is None else sizes, digits)
+    named = {key: _stored(value, scene.all_axes(key)) for key, value in values.items()}
+    result = Result(Environment(named, {output: f"d{output}" for output in scene.outputs}), values)
+    waiting = [
+        (line.line, chain) for line in page.lines for chain in line.chains if chain.number not in scene.without
+    ]
+    while waiting:
+        later = []
+        for line, chain in waiting:
+            try:
+                _state(result, line, chain)
+            except UnknownName:
+                if not scene.without:  # else an equation further down may stand in the place of one left out
+                    raise
+                later.append((line, chain))
+        if len(later) == len(waiting):
+            _state(result, *later[0])
+        waiting = later
+    _check_gradients(name, result)
+    _compare(name, scene, result, values)
+    return result
+
+
+def _state(result, line, chain):
+    """Execute an equation, and note what it did."""
+    environment, first = result.environment, chain.sides[0]
+    is_new = isinstance(first, Name) and first.base not in environment.values
+    errors = environment.state(chain)
+    result.equalities += len(errors) - is_new
+    result.error = max(result.error, *errors)
+    if not (isinstance(first, Call) and first.function in environment.definitions):
+        value = environment.value(first)
+        result.shown.setdefault(line, []).append((chain.texts[0], *_in_order(value, first)))
+
+
+def _in_order(value, node):
+    """Return (array, axes): first those that equations leave out, then letters in the order in which they are written."""
+    written = [part.base for name in walk(node) if isinstance(name, Name) for part in name.indices or () if isinstance(part, Name)]
+    axes = [axis for axis in value.axes if len(axis) > 2]
+    axes += sorted((axis for axis in value.axes if len(axis) == 1), key=lambda axis: (axis not in written, written.index(axis)))
+    axes += value.bare
+    return value.ordered(axes), tuple(axes)
+
+
+def drawn(scene, rng, sizes, digits=None):
+    """Return random arrays of a scene, and scalars, by the equations' names."""
+    values = {}
+    for key in scene.names:
+        if key in scene.given:
+            values[key] = scene.given[key]
+        else:
+            values[key] = _random(rng, [sizes[axis] for axis in scene.axes(key)], digits)
+    values |= {key: float(sizes[axis]) for key, axis in scene.counts.items()}
+    for output in scene.outputs:
+        values[f"d{output}"] = _random(rng, [sizes[axis] for axis in scene.axes(output)], digits)
+    if scene.draw is not None:
+        scene.draw(values, rng)
+    return values
+
+
+def _random(rng, shape, digits):
+    array = rng.normal(size=shape)
+    return array if digits is None else np.round(array, digits) + 0.0
+
+
+def _stored(value, axes):
+    """Return a Named whose axes of one letter are numbered: equations may call them by any letter."""
+    explicit = [axis for axis in axes if len(axis) == 1]
+    data = Named(np.asarray(value), tuple(axes))
+    hidden = [axis for axis in axes if len(axis) > 1]
+    return Named(data.ordered([*hidden, *explicit]), (*hidden, *(str(i) for i in range(len(explicit)))))
+
+
+def _check_gradients(name, result):
+    """Compare each name that is the gradient of another, such as dn of n, with complex steps."""
+    environment = result.environment
+    for gradient, claimed in list(environment.values.items()):
+        original = gradient[1:]
+        if not gradient.startswith("d") or original not in environment.values or gradient in environment.outputs.values():
+            continue
+        true = environment.gradient(original)
+        if set(true.axes) != set(claimed.axes):
+            axes = [axis for axis in claimed.axes if axis not in true.axes] or [a for a in true.axes if a not in claimed.axes]
+            raise NotationError(f"{name}: {gradient} has other axes than {original}: {', '.join(axes)} in one of them only")
+        result.error = max(result.error, _distance(name, gradient, claimed.ordered(true.axes), true.data, "complex steps"))
+        result.gradients += 1
+
+
+def _compare(name, scene, result, values):
+    """Compare outputs and gradients with what the code returns."""
+    results = (scene.run or default_run(name, scene))(values)
+    result.saved = results.pop("saved", None)
+    for key, computed in results.items():
+        if key not in result.environment.values:
+            raise NotationError(f"{name}: {key}, which the code returns, is defined by no equation")
+        axes = scene.axes(key if key in scene.outputs else key[1:])
+        ours = result.environment.values[key]
+        wanted = _stored(computed, axes)
+        if set(ours.axes) != set(wanted.axes):
+            raise NotationError(f"{name}: {key} of the equations has axes {ours.axes}, and of the code {wanted.axes}")
+        result.error = max(result.error, _distance(name, key, ours.ordered(wanted.axes), wanted.data, "the code"))
+        result.compared += 1
+
+
+def default_run(name, scene):
+    """Return a function that calls an operation with a scene's arguments, and its backward."""
+
+    def call(values):
+        forward, backward = functions(name)
+        y, saved = forward(**{scene.argument(key): values[key] for key in scene.names})
+        (output,) = scene.outputs
+        gradients = backward(values[f"d{output}"], saved)
+        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+        return {output: y, "saved": saved} | dict(zip((f"d{key}" for key in scene.gradients.split()), gradients, strict=True))
+
+    return call
+
+
+def _distance(name, key, ours, theirs, whose):
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    if ours.shape != theirs.shape:
+        raise NotationError(f"{name}: {key} of the equations has shape {ours.shape}, that of {whose} {theirs.shape}")
+    scale = max(1.0, float(np.abs(theirs).max(initial=0.0)))
+    distance = np.abs(ours - theirs)
+    if not distance.max(initial=0.0) <= TOLERANCE * scale:
+        worst = np.unravel_index(np.argmax(np.nan_to_num(distance, nan=np.inf)), distance.shape)
+        place = f" at {tuple(int(i) for i in worst)}" if worst else ""
+        raise NotationError(f"{name}: {key}{place} is {ours[worst]:.9g} by the equations, and {theirs[worst]:.9g} by {whose}")
+    return float(distance.max(initial=0.0)) / scale

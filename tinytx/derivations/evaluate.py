@@ -1,0 +1,229 @@
+r"""What equations mean: an environment of arrays, in which definitions are made and equalities are tried.
+
+The first time that a plain name stands left in an equation, the equation defines it; every further side must equal the first one.
+``∂n_i/∂x_j`` is the derivative of n through all definitions between x and n, computed by a complex step in each entry of x. If n and x
+have an axis that equations leave out, such as the rows of a batch, both are taken in the same row, and n of one row must not depend on x
+of another. ``loss`` is the sum of all outputs, each times its own gradient, so that ∂loss/∂y_i is dy_i.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tinytx.derivations import named
+from tinytx.derivations.named import Named, aligned, elementwise
+from tinytx.derivations.tree import Call, Name, NotationError, UnknownName, walk
+from tinytx.derivations.values import Values, explicit_axes
+
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Definition:
+    """``name`` with these indices is ``tree``; ``parameter`` is the argument's name if it is a function."""
+
+    name: str
+    indices: tuple | None
+    tree: object
+    uses: frozenset
+    parameter: str | None = None
+
+
+class Environment(Values):
+    """Arrays by name, and how those that are defined follow from the others.
+
+    Parameters
+    ----------
+    values : dict of str to Named
+        The inputs, and the gradients of the outputs.
+    outputs : dict of str to str
+        The name of each output's gradient, such as {"y": "dy"}.
+    """
+
+    # -- statements
+
+    def state(self, chain):
+        """Execute an equation; return the relative error of each side after the first, 0 for a definition.
+
+        Raises
+        ------
+        NotationError
+            If the sides differ, or a name is not known.
+        """
+        first, *rest = chain.sides
+        errors = []
+        known = self._sizes(chain.sides)
+        self.sizes |= known
+        self.letters = set(known)
+        if isinstance(first, Name) and first.base not in self.values:
+            self.letters |= {index.base for index in first.indices or () if isinstance(index, Name)}
+        if isinstance(first, Call) and self._is_new_function(first):
+            (argument,) = first.arguments
+            uses = frozenset(_names(rest[0])) - {argument.base}
+            self.definitions[first.function] = Definition(first.function, None, rest[0], uses, argument.base)
+            return [0.0]
+        if isinstance(first, Name) and first.base not in self.values:
+            definition = Definition(first.base, first.indices, rest[0], frozenset(_names(rest[0])))
+            self.values[first.base] = self._defined(definition)
+            self.definitions[first.base] = definition
+            errors.append(0.0)
+        left = self.value(first)
+        for side, text in zip(rest[len(errors) :], chain.texts[1 + len(errors) :], strict=True):
+            errors.append(self._difference(left, self.value(side), side.token, f"{chain.texts[0]} = {text}"))
+        return errors
+
+    def _is_new_function(self, node):
+        """Whether s(a) stands left for the first time, with a name in the parenthesis."""
+        argument = node.arguments[0]
+        known = node.function in self.definitions or node.function in named.ELEMENTWISE or node.function == "softmax"
+        return not known and len(node.arguments) == 1 and isinstance(argument, Name) and argument.indices is None
+
+    def _defined(self, definition):
+        """Return the array that a definition makes: hidden axes, then its indices in their order."""
+        value = self.value(definition.tree)
+        token = definition.tree.token
+        if definition.indices is None:
+            letters = [axis for axis in value.axes if _is_letter(axis)]
+            if letters:
+                raise token.error(f"{definition.name} has no index, and the right side has {', '.join(letters)}")
+            hidden = [axis for axis in value.axes if axis not in value.bare]
+            data = value.ordered([*hidden, *value.bare])
+            return Named(data, (*hidden, *(str(i) for i in range(len(value.bare)))))
+        letters = [self._letter(index) for index in definition.indices]
+        for axis in value.axes:
+            if (_is_letter(axis) or axis in named.BARE) and axis not in letters:
+                raise token.error(f"index {axis} of the right side does not stand at {definition.name}")
+        value = self._spread(value, letters, token)
+        hidden = [axis for axis in value.axes if axis not in letters]
+        data = value.ordered([*hidden, *letters])
+        return Named(data, (*hidden, *(str(i) for i in range(len(letters)))))
+
+    def _spread(self, value, letters, token):
+        """Return a value with all these letters among its axes: one that does not depend on a letter is repeated."""
+        for letter in letters:
+            if letter not in value.axes:
+                if letter not in self.sizes:
+                    raise token.error(f"index {letter} does not stand on the right side")
+                value = Named(np.repeat(value.data[..., None], self.sizes[letter], -1), (*value.axes, letter))
+        return value
+
+    def _letter(self, index):
+        if not isinstance(index, Name) or index.indices is not None or len(index.base) != 1:
+            raise index.token.error("a name is defined for indices of one letter")
+        return index.base
+
+    def _difference(self, left, right, token, text):
+        """Return the largest relative difference of two sides, or raise."""
+        free = [axis for axis in right.axes if (_is_letter(axis) or axis in named.BARE) and axis not in left.axes]
+        if free:
+            raise token.error(f"{text}: index {free[0]} stands on the right side only")
+        (a, b), axes = aligned(left, right)
+        try:
+            a, b = np.broadcast_arrays(a, b)
+        except ValueError as error:
+            raise token.error(f"{text}: {error}") from error
+        with np.errstate(invalid="ignore"):
+            distance = np.where(a == b, 0.0, np.abs(a - b))
+        scale = max(1.0, *(float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in (a, b)))
+        if not distance.max(initial=0.0) <= TOLERANCE * scale:
+            worst = np.unravel_index(np.argmax(np.where(np.isnan(distance), np.inf, distance)), distance.shape)
+            place = ", ".join(f"{axis} = {i}" for axis, i in zip(axes, worst, strict=True))
+            raise token.error(f"{text} does not hold{' at ' + place if place else ''}: {a[worst]:.9g} and {b[worst]:.9g}")
+        return float(distance.max(initial=0.0)) / scale
+
+    def _applied(self, definition, argument):
+        """Return a function of the text, of an argument."""
+        inner = self._with({definition.parameter: argument}, ())
+        return inner.value(definition.tree)
+
+    # -- derivatives
+
+    def _with(self, values, needed):
+        """Return a copy in which some names have other values, and what ``needed`` names depends on follows them."""
+        copy = Environment.__new__(Environment)
+        copy.outputs, copy.definitions, copy.letters = self.outputs, self.definitions, self.letters
+        copy.values, copy.sizes = self.values | values, self.sizes
+        needed, changed = set(needed), set(values)
+        for definition in reversed(self.definitions.values()):
+            if definition.name in needed:
+                needed |= definition.uses
+        for definition in self.definitions.values():
+            if definition.name in needed - set(values) and definition.uses & changed:
+                changed.add(definition.name)
+                if definition.parameter is None:
+                    known = copy._sizes([definition.tree])
+                    copy.sizes, copy.letters = self.sizes | known, set(known) | _letters(definition)
+                    copy.values[definition.name] = copy._defined(definition)
+        copy.sizes, copy.letters = self.sizes, self.letters
+        return copy
+
+    def _partial(self, node):
+        by = node.by
+        if by.base not in self.values:
+            raise by.token.error(f"{by.base} is not known: neither an input of the table nor defined above", UnknownName)
+        stored = self.values[by.base]
+        explicit = explicit_axes(stored)
+        if len(explicit) != len(by.indices or ()):
+            raise by.token.error(f"{by.base} has {len(explicit)} indices, not {len(by.indices or ())}")
+        is_loss = isinstance(node.body, Name) and node.body.base == "loss" and "loss" not in self.values
+        moved = self._with({by.base: named.perturbed(stored)}, self.outputs if is_loss else _names(node.body))
+        result = named.by_step(moved._loss() if is_loss else moved.value(node.body), stored)
+        for axis in stored.axes:
+            if axis not in explicit:
+                result = self._same(result, axis, node)
+        indices = {f"by {axis}": index for axis, index in zip(explicit, by.indices or (), strict=True)}
+        return self._picked(result, indices)
+
+    def _same(self, result, axis, node):
+        """Return a derivative within each row; it raises if one row depends on another."""
+        step = f"by {axis}"
+        if axis not in result.axes:
+            return result.renamed({step: axis})
+        axes = [name for name in result.axes if name not in (axis, step)]
+        data = result.ordered([*axes, axis, step])
+        n = data.shape[-1]
+        if np.abs(data * (1 - np.eye(n))).max(initial=0.0) > 0:
+            raise node.token.error(f"the derivative goes from one of the {axis} to another: give them an index")
+        return Named(np.einsum("...ii->...i", data), (*axes, axis))
+
+    def _loss(self):
+        total = Named(np.asarray(0.0))
+        for name, gradient in self.outputs.items():
+            if name not in self.values:
+                raise NotationError(f"the output {name} is defined nowhere")
+            term = elementwise(np.multiply, self.values[name], self.values[gradient])
+            for axis in term.axes:
+                if axis != "step":
+                    term = named.reduced("sum", term, axis)
+            total = elementwise(np.add, total, term)
+        return total
+
+    def gradient(self, name):
+        """Return the gradient of the loss with respect to a name, an array of its shape, by complex steps."""
+        stored = self.values[name]
+        result = named.by_step(self._with({name: named.perturbed(stored)}, self.outputs)._loss(), stored)
+        return replace(result, axes=stored.axes)
+
+
+
+
+def _letters(definition):
+    return {index.base for index in definition.indices or () if isinstance(index, Name)}
+
+
+def _is_letter(axis):
+    return len(axis) == 1 and axis.isalpha()
+
+
+
+
+
+def _names(tree):
+    """Yield the names that a tree uses."""
+    for node in walk(tree):
+        if isinstance(node, Name):
+            yield node.base
+        elif isinstance(node, Call):
+            yield node.function
+            yield node.function.rstrip("'")
+

@@ -1,0 +1,108 @@
+r"""The operations to begin with, in the order in which to read them."""
+
+import numpy as np
+
+from tinytx import ops
+from tinytx.derivations.scene import Row, Scene
+from tinytx.ops.attention_patterns import CAUSAL, FULL
+
+
+def _run_softmax(values):
+    """Masked elements between the allowed ones have no effect."""
+    x, dy = (np.insert(values[name], [0, 2], np.nan, axis=-1) for name in ("x", "dy"))
+    y, saved = ops.softmax(x, np.isfinite(x))
+    dx = ops.softmax_backward(dy, saved)
+    return {"y": np.delete(y, [0, 3], axis=-1), "dx": np.delete(dx, [0, 3], axis=-1), "saved": saved}
+
+
+def _draw_targets(values, rng):
+    rows, n_classes = values["x"].shape
+    values["t"] = rng.integers(0, n_classes, rows)
+
+
+def _run_cross_entropy(values):
+    """One row more, which is ignored, has no effect."""
+    x, t = np.vstack([values["x"], values["x"][:1]]), np.append(values["t"], -100)
+    loss, saved = ops.cross_entropy(x, t, label_smoothing=values["epsilon"])
+    return {"loss": loss, "dx": ops.cross_entropy_backward(values["dloss"], saved)[:-1], "saved": saved}
+
+
+HEADS = "batch heads"
+ATTENTION = {"Q": f"q {HEADS} t k", "K": f"k {HEADS} s k", "V": f"v {HEADS} s w", "c": "scale", "B": "bias t s"}
+ATTENTION_SIZES = {"batch": 2, "heads": 3, "t": 4, "s": 5, "k": 7, "w": 6}
+ATTENTION_EXAMPLE = {"batch": 1, "heads": 1, "t": 2, "s": 2, "k": 2, "w": 3}
+
+
+def _causal(values, rng):
+    """What the causal pattern masks has a score of -inf: the last query sees all keys."""
+    t, s = values["B"].shape
+    values["B"] = np.where(np.arange(s) <= np.arange(t)[:, None] + s - t, values["B"], -np.inf)
+
+
+def _attention(values, dy, **settings):
+    """Call attention and its backward; where the bias is -inf, the code gets a bias of 0 and the causal pattern."""
+    bias, q, k, v = values["B"], values["Q"], values["K"], values["V"]
+    pattern = FULL if np.isfinite(bias).all() else CAUSAL
+    bias = np.where(np.isfinite(bias), bias, 0.0)[None, None]
+    y, saved = ops.attention(q, k, v, bias, scale=values["c"], pattern=pattern, **settings)
+    dq, dk, dv, dbias = ops.attention_backward(dy, saved)
+    return y, saved, {"dQ": dq, "dK": dk, "dV": dv, "dB": dbias[0, 0]}
+
+
+def _run_attention(values):
+    y, saved, gradients = _attention(values, values["dY"])
+    return {"Y": y, "saved": saved} | gradients
+
+
+def _run_log_sum_exp(values):
+    (y, lse), _, gradients = _attention(values, (values["dY"], values["dL"]), log_sum_exp=True)
+    return {"Y": y, "L": lse} | gradients
+
+
+def _draw_dropped(values, rng):
+    """The mask of zeros and ones that the operation draws for this key."""
+    _, saved, _ = _attention(values, np.zeros_like(values["dY"]), dropout=values["p"], key=7)
+    values["M"] = (ops.attention_weights(saved) != 0).astype(float)
+
+
+def _run_dropped(values):
+    y, _, gradients = _attention(values, values["dY"], dropout=values["p"], key=7)
+    return {"Y": y} | gradients
+
+
+TABLE = {
+    "linear": Row([
+        Scene(
+            {"X": "x n i", "W": "weight i j", "b": "bias j"}, {"Y": "n j"}, {"n": 4, "i": 3, "j": 5}, {"n": 2, "i": 3, "j": 2}, "X W b",
+        ),
+    ]),
+    "softmax": Row([
+        Scene({"x": "x rows i", "m": "m rows"}, {"y": "rows i"}, {"rows": 3, "i": 5}, {"rows": 2, "i": 3}, run=_run_softmax),
+    ]),
+    "layer_norm": Row([
+        Scene(
+            {"x": "x rows i", "w": "weight i", "b": "bias i", "eps": "eps"}, {"y": "rows i"}, {"rows": 4, "i": 5}, {"rows": 2, "i": 3},
+            "x w b", counts={"D": "i"}, given={"eps": 0.1},
+        ),
+    ]),
+    "attention": Row([
+        Scene(
+            ATTENTION, {"Y": f"{HEADS} t w"}, ATTENTION_SIZES, ATTENTION_EXAMPLE, given={"c": 0.7}, draw=_causal, run=_run_attention,
+            without=frozenset({12, 13, 14}), title="causal",
+        ),
+        Scene(
+            ATTENTION, {"Y": f"{HEADS} t w", "L": f"{HEADS} t"}, ATTENTION_SIZES, ATTENTION_EXAMPLE, given={"c": 0.7},
+            run=_run_log_sum_exp, without=frozenset({6, 13, 14}), title="with log_sum_exp",
+        ),
+        Scene(
+            ATTENTION | {"M": f"M {HEADS} t s", "p": "dropout"}, {"Y": f"{HEADS} t w"}, ATTENTION_SIZES, ATTENTION_EXAMPLE,
+            given={"c": 0.7, "p": 0.3}, draw=_draw_dropped, run=_run_dropped, without=frozenset({3, 4, 5, 9, 12}), title="with dropout",
+        ),
+    ]),
+    "cross_entropy": Row([
+        Scene(
+            {"x": "logits rows v", "t": "targets rows", "epsilon": "label_smoothing"}, {"loss": ""}, {"rows": 4, "v": 5},
+            {"rows": 2, "v": 3}, counts={"N": "rows", "V": "v"}, given={"epsilon": 0.2}, draw=_draw_targets, run=_run_cross_entropy,
+        ),
+    ]),
+}  # fmt: skip

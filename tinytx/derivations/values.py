@@ -1,0 +1,175 @@
+r"""What the parts of an equation are worth: names, sums, products and functions, as arrays with named axes."""
+
+import numpy as np
+
+from tinytx.derivations import named
+from tinytx.derivations.named import Named, aligned, elementwise
+from tinytx.derivations.tree import Name, NotationError, UnknownName, walk
+
+CONSTANTS = {"pi": np.pi}
+
+
+class Values:
+    """Arrays by name, and the values of trees. `Environment` adds statements and derivatives."""
+
+    def __init__(self, values, outputs):
+        self.values = {name: Named(np.asarray(value), ()) for name, value in CONSTANTS.items()} | values
+        self.outputs = outputs
+        self.definitions = {}
+        self.letters = set()  # the indices of the equation at hand
+        self.sizes = {axis: value.size(axis) for value in values.values() for axis in value.axes if len(axis) > 1}
+
+    def _sizes(self, sides):
+        """Return {letter: size} of all letters that stand as an index of a known name."""
+        sizes = {}
+        for node in (node for side in sides for node in walk(side)):
+            if isinstance(node, Name) and node.indices is not None and node.base in self.values:
+                explicit = explicit_axes(self.values[node.base])
+                if len(explicit) != len(node.indices):
+                    raise node.token.error(f"{node.base} has {len(explicit)} indices, not {len(node.indices)}")
+                for axis, index in zip(explicit, node.indices, strict=True):
+                    if isinstance(index, Name) and self._is_index(index):
+                        size = self.values[node.base].size(axis)
+                        if sizes.setdefault(index.base, size) != size:
+                            message = f"index {index.base} goes to {sizes[index.base]} elsewhere, and {node.base} has {size} here"
+                            raise node.token.error(message)
+        return sizes
+
+    def _is_index(self, node):
+        """Whether a name in an index's place is an index, and not an array of integers."""
+        if node.indices is not None or len(node.base) != 1:
+            return False
+        return node.base not in self.values or self.values[node.base].data.dtype.kind != "i"
+
+    # -- values
+
+    def value(self, node):
+        """Return the Named that a tree is worth."""
+        try:
+            with np.errstate(all="ignore"):
+                return getattr(self, f"_{type(node).__name__.lower()}")(node)
+        except NotationError:
+            raise
+        except ValueError as error:  # of shapes that do not fit
+            raise node.token.error(str(error)) from error
+
+    def _number(self, node):
+        return Named(np.asarray(node.value))
+
+    def _name(self, node):
+        if node.indices is None:
+            if node.base in self.values and not self._stands_for_index(node):
+                return _bare(self.values[node.base])
+            if node.base in self.sizes and len(node.base) == 1:
+                return Named(np.arange(self.sizes[node.base]), (node.base,))
+        if node.base not in self.values:
+            raise node.token.error(f"{node.token.text} is not known: neither an input of the table nor defined above", UnknownName)
+        stored = self.values[node.base]
+        explicit = explicit_axes(stored)
+        if len(explicit) != len(node.indices):
+            raise node.token.error(f"{node.base} has {len(explicit)} indices, not {len(node.indices)}")
+        return self._picked(stored, dict(zip(explicit, node.indices, strict=True)))
+
+    def _stands_for_index(self, node):
+        """Whether a single letter that is both a name and an index of this equation means the index."""
+        value = self.values[node.base]
+        return node.base in self.letters and value.data.dtype.kind != "i" and bool(explicit_axes(value))
+
+    def _picked(self, stored, indices):
+        """Return the entries of an array at indices, which are letters or arrays of integers."""
+        places = []
+        for axis in stored.axes:
+            index = indices.get(axis)
+            if index is None:
+                places.append(Named(np.arange(stored.size(axis)), (axis,)))
+            elif isinstance(index, Name) and self._is_index(index):
+                places.append(Named(np.arange(stored.size(axis)), (index.base,)))
+            else:
+                place = self.value(index)
+                if place.data.size and not 0 <= place.data.min() <= place.data.max() < stored.size(axis):
+                    raise index.token.error(f"an index from {place.data.min()} to {place.data.max()} of {stored.size(axis)}")
+                places.append(Named(place.data.astype(int), place.axes))
+        if not places:
+            return stored
+        arrays, axes = aligned(*places)
+        return Named(stored.data[tuple(np.broadcast_arrays(*arrays))], axes)
+
+    def _add(self, node):
+        total = None
+        for sign, term in node.terms:
+            value = self.value(term)
+            value = value if sign > 0 else elementwise(np.negative, value)
+            total = value if total is None else elementwise(np.add, total, value)
+        return total
+
+    def _product(self, node):
+        (_, first), *rest = node.factors
+        result = self.value(first)
+        for operator, factor in rest:
+            value = self.value(factor)
+            if operator == "/":
+                result = elementwise(np.divide, result, value)
+            elif operator == "*":
+                result = elementwise(np.multiply, result, value)
+            else:
+                result = (named.dot if operator == "." else named.product)(result, value)
+        return result
+
+    def _power(self, node):
+        return named.power(self.value(node.base), self.value(node.exponent))
+
+    def _transpose(self, node):
+        value = self.value(node.base)
+        if len(value.bare) != 2:
+            raise node.token.error("^T stands behind a matrix without indices")
+        return value.renamed({"-2": "-1", "-1": "-2"})
+
+    def _relation(self, node):
+        sides = [self.value(side) for side in node.sides]
+        result = Named(np.asarray(True))
+        for left, relation, right in zip(sides, node.relations, sides[1:], strict=False):
+            holds = elementwise(lambda a, b: named.RELATIONS[relation](a.real, b.real), left, right)  # noqa: B023
+            result = elementwise(np.logical_and, result, holds)
+        return Named(result.data.astype(float), result.axes)
+
+    def _reduce(self, node):
+        body = self.value(node.body)
+        if node.condition is not None:
+            body = elementwise(np.multiply, body, self.value(node.condition))
+            if node.kind != "sum":
+                raise node.token.error("a condition stands at sums only")
+        axes = body.bare if node.index is None else (node.index,)
+        if not axes or axes[0] not in body.axes:
+            raise node.token.error(f"{node.kind} over {node.index or 'a vector'}: what follows does not depend on it")
+        for axis in axes:
+            body = named.reduced(node.kind, body, axis)
+        return body
+
+    def _call(self, node):
+        arguments = [self.value(argument) for argument in node.arguments]
+        if node.function in self.definitions:
+            return self._applied(self.definitions[node.function], arguments[0])
+        if node.function.endswith("'") and node.function[:-1] in self.definitions:
+            (x,) = arguments
+            result = self._applied(self.definitions[node.function[:-1]], Named(x.data + 1j * named.STEP, x.axes))
+            return Named(result.data.imag / named.STEP, result.axes)
+        if node.function in ("max", "min") and len(arguments) == 1:
+            return named.reduced(node.function, arguments[0], "-1")
+        if node.function == "softmax":
+            return named.softmax(arguments[0])
+        if node.function not in named.ELEMENTWISE:
+            raise node.token.error(f"{node.function}( reads as a function, which is not known: a product needs a space")
+        return elementwise(named.ELEMENTWISE[node.function], *arguments)
+
+
+def explicit_axes(value):
+    """Return the axes of a stored array that equations write as indices: those named "0", "1", ..."""
+    return tuple(axis for axis in value.axes if axis.isdigit())
+
+
+def _bare(value):
+    """Return a stored array as the vector or matrix that it is without indices."""
+    explicit = explicit_axes(value)
+    if len(explicit) > 2:
+        return value
+    return value.renamed(dict(zip(explicit, named.BARE[2 - len(explicit) :], strict=True)))
