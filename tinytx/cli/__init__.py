@@ -27,6 +27,7 @@ COMMANDS = {
     "convert": "a run to a folder that transformers loads, or such a folder to a run",
     "inspect": "what a folder's model is: architecture, tensors, memory, seconds",
     "plot": "draw the losses of a run, or of several to compare them",
+    "derive": "how a backward is derived, with the numbers of a small example",
     "gradcheck": "check a backward against finite differences",
     "profile": "time and bytes of each layer",
 }
