@@ -31,6 +31,7 @@ TO_BE_MOVED = set("""
     gated_gelu
     gelu
     geometric_product
+    global_window_attention
     glove_loss
     gru
     kl_divergence
