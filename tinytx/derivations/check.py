@@ -70,6 +70,22 @@ def check(name, *, page=None, seed=0):
     return [run(name, page, scene, np.random.default_rng(seed)) for scene in row.scenes]
 
 
+def computed(name, scene, values, forward=None, backward=None):
+    """Return what the code gives, a dict by the equations' names, with what it saves as "saved".
+
+    Parameters
+    ----------
+    name : str
+    scene : Scene
+    values : dict of str to array
+        As `drawn` returns them.
+    forward, backward : callable, optional
+        In the place of the operation's own.
+    """
+    own = functions(name)
+    return (scene.run or _called(scene))(values, forward or own[0], backward or own[1])
+
+
 def run(name, page, scene, rng, *, sizes=None, digits=None):
     """Execute a derivation in one scene, and return its Result.
 
@@ -174,25 +190,24 @@ def _check_gradients(name, result):
 
 def _compare(name, scene, result, values):
     """Compare outputs and gradients with what the code returns."""
-    results = (scene.run or default_run(name, scene))(values)
+    results = computed(name, scene, values)
     result.saved = results.pop("saved", None)
-    for key, computed in results.items():
+    for key, result_of_code in results.items():
         if key not in result.environment.values:
             raise NotationError(f"{name}: {key}, which the code returns, is defined by no equation")
         axes = scene.axes(key if key in scene.outputs else key[1:])
         ours = result.environment.values[key]
-        wanted = _stored(computed, axes)
+        wanted = _stored(result_of_code, axes)
         if set(ours.axes) != set(wanted.axes):
             raise NotationError(f"{name}: {key} of the equations has axes {ours.axes}, and of the code {wanted.axes}")
         result.error = max(result.error, _distance(name, key, ours.ordered(wanted.axes), wanted.data, "the code"))
         result.compared += 1
 
 
-def default_run(name, scene):
+def _called(scene):
     """Return a function that calls an operation with a scene's arguments, and its backward."""
 
-    def call(values):
-        forward, backward = functions(name)
+    def call(values, forward, backward):
         y, saved = forward(**{scene.argument(key): values[key] for key in scene.names})
         (output,) = scene.outputs
         gradients = backward(values[f"d{output}"], saved)

@@ -35,8 +35,8 @@ class Scene:
     draw : callable, optional
         ``draw(values, rng)`` may change the random arrays, a dict by the equations' names.
     run : callable, optional
-        ``run(values)`` returns the code's results as a dict by the equations' names. The default calls the operation with the
-        arguments that ``names`` gives, and its backward.
+        ``run(values, forward, backward)`` calls both, and returns the results as a dict by the equations' names. The default calls
+        them with the arguments that ``names`` gives.
     without : set of int
         Numbers of equations that do not hold in this scene.
     title : str

@@ -3,15 +3,15 @@ r"""The operations to begin with, in the order in which to read them."""
 import numpy as np
 
 from tinytx import ops
-from tinytx.derivations.scene import Row, Scene
+from tinytx.derivations.scene import Row, Scene, functions
 from tinytx.ops.attention_patterns import CAUSAL, FULL
 
 
-def _run_softmax(values):
+def _run_softmax(values, forward, backward):
     """Masked elements between the allowed ones have no effect."""
     x, dy = (np.insert(values[name], [0, 2], np.nan, axis=-1) for name in ("x", "dy"))
-    y, saved = ops.softmax(x, np.isfinite(x))
-    dx = ops.softmax_backward(dy, saved)
+    y, saved = forward(x, np.isfinite(x))
+    dx = backward(dy, saved)
     return {"y": np.delete(y, [0, 3], axis=-1), "dx": np.delete(dx, [0, 3], axis=-1), "saved": saved}
 
 
@@ -20,11 +20,11 @@ def _draw_targets(values, rng):
     values["t"] = rng.integers(0, n_classes, rows)
 
 
-def _run_cross_entropy(values):
+def _run_cross_entropy(values, forward, backward):
     """One row more, which is ignored, has no effect."""
     x, t = np.vstack([values["x"], values["x"][:1]]), np.append(values["t"], -100)
-    loss, saved = ops.cross_entropy(x, t, label_smoothing=values["epsilon"])
-    return {"loss": loss, "dx": ops.cross_entropy_backward(values["dloss"], saved)[:-1], "saved": saved}
+    loss, saved = forward(x, t, label_smoothing=values["epsilon"])
+    return {"loss": loss, "dx": backward(values["dloss"], saved)[:-1], "saved": saved}
 
 
 HEADS = "batch heads"
@@ -39,34 +39,34 @@ def _causal(values, rng):
     values["B"] = np.where(np.arange(s) <= np.arange(t)[:, None] + s - t, values["B"], -np.inf)
 
 
-def _attention(values, dy, **settings):
+def _attention(values, dy, forward, backward, **settings):
     """Call attention and its backward; where the bias is -inf, the code gets a bias of 0 and the causal pattern."""
     bias, q, k, v = values["B"], values["Q"], values["K"], values["V"]
     pattern = FULL if np.isfinite(bias).all() else CAUSAL
     bias = np.where(np.isfinite(bias), bias, 0.0)[None, None]
-    y, saved = ops.attention(q, k, v, bias, scale=values["c"], pattern=pattern, **settings)
-    dq, dk, dv, dbias = ops.attention_backward(dy, saved)
+    y, saved = forward(q, k, v, bias, scale=values["c"], pattern=pattern, **settings)
+    dq, dk, dv, dbias = backward(dy, saved)
     return y, saved, {"dQ": dq, "dK": dk, "dV": dv, "dB": dbias[0, 0]}
 
 
-def _run_attention(values):
-    y, saved, gradients = _attention(values, values["dY"])
+def _run_attention(values, forward, backward):
+    y, saved, gradients = _attention(values, values["dY"], forward, backward)
     return {"Y": y, "saved": saved} | gradients
 
 
-def _run_log_sum_exp(values):
-    (y, lse), _, gradients = _attention(values, (values["dY"], values["dL"]), log_sum_exp=True)
+def _run_log_sum_exp(values, forward, backward):
+    (y, lse), _, gradients = _attention(values, (values["dY"], values["dL"]), forward, backward, log_sum_exp=True)
     return {"Y": y, "L": lse} | gradients
 
 
 def _draw_dropped(values, rng):
     """The mask of zeros and ones that the operation draws for this key."""
-    _, saved, _ = _attention(values, np.zeros_like(values["dY"]), dropout=values["p"], key=7)
+    _, saved, _ = _attention(values, np.zeros_like(values["dY"]), *functions("attention"), dropout=values["p"], key=7)
     values["M"] = (ops.attention_weights(saved) != 0).astype(float)
 
 
-def _run_dropped(values):
-    y, _, gradients = _attention(values, values["dY"], dropout=values["p"], key=7)
+def _run_dropped(values, forward, backward):
+    y, _, gradients = _attention(values, values["dY"], forward, backward, dropout=values["p"], key=7)
     return {"Y": y} | gradients
 
 
