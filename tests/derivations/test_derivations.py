@@ -52,20 +52,15 @@ TO_BE_MOVED = set("""
     product_scores
     recurrent
     relative_scores
-    relu
-    rms_norm
     rnn
     rotate
     route
     scalar_mix
-    scale
     segment_scores
     select_rows
-    silu
     soft_cross_entropy
     sparse_attention
     squared_error
-    tanh
     tsne
     word_dropout
 """.split())

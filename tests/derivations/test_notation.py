@@ -53,6 +53,7 @@ def value(text):
         ("z_vd = sum_{n : ids_n = v} X_nd + 0 sum_k W_vk", np.stack([X[1], 0 * X[0], X[0]])),
         ("z = v . v", V @ V),
         ("z = tanh a + erf(a) + sin(a) - pi", math.tanh(0.3) + math.erf(0.3) + math.sin(0.3) - math.pi),
+        ("z = cosh^2 a - sinh^2 a + 0 a", 1.0),
         ("z = mean(v)", V.mean()),
         ("z = sum_rows r_t", R[[0, 1], IDS].sum()),
         ("z_i = r_i - mean(r)", R - R.mean(1, keepdims=True)),

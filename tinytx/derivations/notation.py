@@ -194,6 +194,10 @@ class Parser:
         follows = self.at < len(self.tokens) and self.peek() == "(" and self.tokens[self.at].gap == 0
         if base in REDUCERS and token.text not in self.whole and not (base in FUNCTIONS and follows and self._has_comma()):
             return self._reduce(token, base, index)
+        if base in FUNCTIONS and not index and self.peek() == "^":  # cosh^2 x
+            self.take()
+            exponent = self._exponent()
+            return Power(Call(base, (self.factor(),), token=token), exponent, token=token)
         if base in FUNCTIONS and not index:
             arguments = self._arguments() if follows else (self.factor(),)
             return Call(base, arguments, token=token)

@@ -2,9 +2,9 @@ r"""The sigmoid linear unit (Elfwing et al. 2017, arXiv:1702.03118), also known 
 
 Derivation
 ----------
-With the logistic function s = 1 / (1 + e^(-x)),
+With the logistic function s,
 
-    y = x s.                                                             (1)
+    s = 1 / (1 + e^(-x)),   y = x s.                                     (1)
 
 ∂s/∂x = e^(-x) / (1 + e^(-x))^2 = s (1 - s), so the product rule gives
 
