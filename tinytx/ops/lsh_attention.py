@@ -30,6 +30,7 @@ of a later word reaches an earlier one; but later words take part in the sort, a
 The same in plain NumPy: ``lsh_attention`` in ``plain.py``.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -79,11 +80,11 @@ def lsh_buckets(x, rotations):
     check_float("lsh_buckets", x=x, rotations=rotations)
     check_axes("lsh_buckets", "x", x, "(B, H, T, K)")
     check_axes("lsh_buckets", "rotations", rotations, "(H, K, R, n)")
-    _, h, _, k = x.shape
+    b, h, t, k = x.shape
     check_shape("lsh_buckets", "rotations", rotations, (h, k, *rotations.shape[2:]), "x of shape", x.shape)
     if not rotations.shape[3]:
         raise ValueError(f"lsh_buckets: rotations have shape {rotations.shape}, expected at least one column")
-    rotated = np.einsum("bhtk,hkrn->bhrtn", x, rotations)
+    rotated = (x @ rotations.reshape(h, k, -1)).reshape(b, h, t, *rotations.shape[2:]).swapaxes(2, 3)
     return np.concatenate([rotated, -rotated], axis=-1).argmax(axis=-1)  # (1)
 
 
@@ -168,12 +169,13 @@ def lsh_attention_backward(dy, saved):
 
 def _sorted(x, order):
     """(B, H, T, K) -> (B, H, R, T, K), in the order of each round."""
-    return np.take_along_axis(x[:, :, None], order[..., None], axis=3)
+    return _reordered(x[:, :, None], order)
 
 
 def _reordered(x, order):
-    """(B, H, R, T) or (B, H, R, T, K) -> the same in the order of each round."""
-    return np.take_along_axis(x, order if x.ndim == 4 else order[..., None], axis=3)
+    """(B, H, 1 or R, T) or (B, H, 1 or R, T, K) -> (B, H, R, T) or (B, H, R, T, K), in the order of each round."""
+    first = np.arange(0, math.prod(x.shape[:4]), x.shape[3]).reshape(*x.shape[:3], 1)
+    return np.take(x.reshape(-1, *x.shape[4:]), first + order, axis=0)  # whole vectors: take_along_axis takes numbers
 
 
 def _unsorted(x, rank):
