@@ -29,11 +29,12 @@ def sparse(dtype, **options):
     return case(NextToken, SparseTransformer, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
-def reformer(dtype):
+def reformer(dtype, **options):
     """Seven words in chunks of three."""
     sizes = {"max_len": 9, "d_model": 6, "n_heads": 2, "n_layers": 2, "d_ff": 7, "chunk": 3, "n_buckets": 4, "n_rounds": 2}
     ids = np.random.default_rng(2).integers(0, 11, (4, 8))
-    return case(NextToken, Reformer, ReformerConfig(11, **sizes, dropout=0.2, attention_dropout=0.3), (ids[:, :-1], ids[:, 1:]), dtype)
+    config = ReformerConfig(11, **sizes, dropout=0.2, attention_dropout=0.3, **options)
+    return case(NextToken, Reformer, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
 def linear_transformer(dtype):
@@ -82,6 +83,7 @@ LONG_MODELS = {
     "longformer": longformer,
     "longformer recomputed": lambda dtype: longformer(dtype, 1),
     "reformer": reformer,
+    "reformer of local blocks": lambda dtype: reformer(dtype, kinds="local,hashed", local_chunk=2, d_key=5),
     "sparse_transformer": sparse,
     "sparse_transformer fixed": lambda dtype: sparse(dtype, kind="fixed", n_ends=2),
     "transformer_xl": transformer_xl,

@@ -5,8 +5,9 @@ import pytest
 
 from tinytx import ops
 from tinytx.core import Tape
-from tinytx.layers import HashedSelfAttention
+from tinytx.layers import HashedSelfAttention, MultiHeadAttention
 from tinytx.models import Reformer, ReformerConfig
+from tinytx.ops.attention_patterns import CAUSAL, Blocks
 from tinytx.state import State
 
 SIZES = {"max_len": 24, "d_model": 6, "n_heads": 2, "n_layers": 2, "d_ff": 7, "chunk": 4, "n_buckets": 4, "n_rounds": 2}
@@ -116,6 +117,18 @@ def test_settings_reach_the_attention():
     assert (attention.p, attention.n_rounds, attention.n_buckets, attention.chunk) == (0.3, 3, 4, 4)
 
 
+def test_some_blocks_are_local():
+    """Kinds repeat over the blocks; each has its own chunks and dropout, and sees its chunk and the one before."""
+    settings = {"kinds": "hashed,local", "n_layers": 4, "local_chunk": 3, "d_key": 5, "attention_dropout": 0.3, "local_dropout": 0.1}
+    attentions = [part.layers[1] for part in reformer(**settings).stack.fs]
+    assert [type(attention) for attention in attentions] == [HashedSelfAttention, MultiHeadAttention] * 2
+    cores = [attention.core for attention in attentions[1::2]]
+    assert {(core.pattern, core.p) for core in cores} == {(CAUSAL & Blocks(3, 1), 0.1)} and attentions[0].p == 0.3
+    assert reformer(kinds="local", attention_dropout=0.3).stack.fs[0].layers[1].core.p == 0.3
+    assert reformer(kinds="local").stack.fs[0].layers[1].core.pattern == CAUSAL & Blocks(SIZES["chunk"], 1)
+    assert reformer(kinds="local", max_len=10)(IDS).shape == (2, 10, 12)  # and need no whole chunks
+
+
 def test_a_text_is_filled_up_to_whole_chunks():
     """Ten words in chunks of four; words that fill up move nothing but through the sort, and have no gradient."""
     body = reformer()
@@ -134,6 +147,10 @@ def test_a_state_holds_the_tokens():
 
 
 def test_settings_are_checked():
+    with pytest.raises(ValueError, match="kinds is 'hashed,dense', expected hashed or local, or a list of them"):
+        ReformerConfig(11, kinds="hashed,dense")
+    with pytest.raises(ValueError, match="max_len is 250, expected a multiple of chunk = 32, or no more than it"):
+        ReformerConfig(11, max_len=250)
     with pytest.raises(ValueError, match="n_buckets is 5, expected an even number"):
         ReformerConfig(11, n_buckets=5)
     with pytest.raises(ValueError, match="HashedSelfAttention: n_buckets is 5, expected an even number"):

@@ -280,6 +280,10 @@ TABLE = {
         ("no word fills up the last chunk", "-length % chunk if length > chunk else 0", "0"),
         ("attention's weights are not dropped", "dropout=config.attention_dropout, **draw", "**draw"),
         ("the rounds are the default's", "n_rounds=config.n_rounds, ", ""),
+        ("all blocks have the first one's kind", "kinds[i % len(kinds)]", "kinds[0]"),
+        ("local blocks see their chunk alone", "config.local_chunk or config.chunk, 1)", "config.local_chunk or config.chunk)"),
+        ("local blocks have the chunks of hashed ones", "Blocks(config.local_chunk or config.chunk, 1)", "Blocks(config.chunk, 1)"),
+        ("local weights are dropped as hashed ones are", "config.attention_dropout if config.local_dropout is None else config.local_dropout", "config.attention_dropout"),
     ],
     "layers/attention/sparse.py": [
         ("the scale is lost", '"scale": self.scale}', '"scale": None}'),

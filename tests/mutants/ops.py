@@ -65,7 +65,8 @@ TABLE = {
         ("both sets drop the same weights", "(key + i) % 2**64", "key"),
     ],
     "ops/attention_patterns.py": [
-        ("a block of keys begins with the queries", "max(0, start // self.size * self.size)", "max(0, start)"),
+        ("a block of keys begins with the queries", "(start // self.size - self.before) * self.size", "start - self.before * self.size"),
+        ("the block before is not seen", "(behind >= 0) & (behind <= self.before)", "behind == 0"),
         ("one end too few", "% self.size >= self.size - self.n)", "% self.size > self.size - self.n)"),
         ("a window is one key too long on its left", "start - self.left)", "start + 1 - self.left)"),
         ("a window is one key too short on its right", "stop + self.right)", "stop - 1 + self.right)"),

@@ -28,6 +28,7 @@ PATTERNS = {
     "stride both ways": (lambda n: Strided(2), lambda b, p, s: (p - s) % 2 == 0),
     "what was": (lambda n: Band(None, -1), lambda b, p, s: s < p),
     "blocks": (lambda n: Blocks(3), lambda b, p, s: p // 3 == s // 3),
+    "blocks before": (lambda n: Blocks(2, 2), lambda b, p, s: 0 <= p // 2 - s // 2 <= 2),
     "ends of blocks": (lambda n: Ends(4, 2), lambda b, p, s: s % 4 >= 2),
     "fixed": (lambda n: CAUSAL & (Blocks(3) | Ends(3, 1)), lambda b, p, s: s <= p and (p // 3 == s // 3 or s % 3 == 2)),
     "prefix": (lambda n: CAUSAL | Prefix(3), lambda b, p, s: s <= p or s < 3),
@@ -129,6 +130,8 @@ def test_numbers_and_places_are_checked():
         Strided(0)
     with pytest.raises(ValueError, match="Blocks: size is 0"):
         Blocks(0)
+    with pytest.raises(ValueError, match="Blocks: before is -1"):
+        Blocks(3, -1)
     with pytest.raises(ValueError, match="Ends: n is 4, .* at least 1 and at most 3"):
         Ends(3, 4)
     with pytest.raises(ValueError, match="Band: right is -2"):

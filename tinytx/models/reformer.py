@@ -6,6 +6,9 @@ to the other, the feed-forward layer back, so that backward computes inputs agai
 vectors are both streams, so they are 2 D wide, and so are the last norm and the output layer, which shares no table. Words are
 dropped out before positions are added.
 
+Some blocks may have local attention instead (``kinds``): the usual one, with queries, keys and values of their own, in which a word
+sees its chunk and the one before.
+
 A text longer than ``chunk`` is filled up to a multiple of it. No value of a later word reaches an earlier one; but who shares a
 chunk depends on all words, so the vectors of a text's beginning are not those of the beginning alone. So decoding reads the whole
 text for each new word.
@@ -15,18 +18,22 @@ import numpy as np
 
 from tinytx.core import Layer
 from tinytx.layers import (
+    DotProduct,
     Dropout,
     Embedding,
     FeedForward,
     HashedSelfAttention,
     LayerNorm,
     LearnedPositions,
+    MultiHeadAttention,
     ReversibleStack,
     Sequential,
 )
 from tinytx.layers.feed_forward import ACTIVATIONS
 from tinytx.layers.init import normal
 from tinytx.models.config import MOST_LAYERS, check_heads
+from tinytx.ops.attention_patterns import CAUSAL, Blocks
+from tinytx.pretrained import Pretrained
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_rows
 
@@ -42,22 +49,55 @@ class ReformerConfig(Settings):
     d_ff: int | None = setting(None, "width inside the feed-forward layers; 4 D if not given", minimum=1)
     chunk: int = setting(32, "words that see each other, and those of the chunk before, m", minimum=1)
     n_buckets: int = setting(16, "buckets of each round of hashing, an even number, about 2 max_len / chunk", minimum=2)
+    kinds: str = setting("hashed", "attention of the blocks, hashed or local; a list such as local,hashed repeats over them")
+    local_chunk: int | None = setting(None, "words in a chunk of local attention; chunk if not given", minimum=1)
+    d_key: int | None = setting(None, "width of each head, K; D / H if not given", minimum=1)
     n_rounds: int = setting(4, "rounds of hashing, R", minimum=1, free=True)
     dropout: float = setting(
         0.0, "dropout of words, inner activations, parts' outputs and the last norm's in training", minimum=0, below=1, free=True
     )
     attention_dropout: float = setting(0.0, "dropout of attention weights in training", minimum=0, below=1, free=True)
+    local_dropout: float | None = setting(
+        None, "dropout of the weights of local attention; attention_dropout if not given", minimum=0, below=1, free=True
+    )
     activation: str = setting("relu", "function inside the feed-forward layers", choices=sorted(ACTIVATIONS))
     eps: float = setting(1e-12, "epsilon of every layer norm", above=0, below=1)
 
     def __post_init__(self):
         super().__post_init__()
-        check_heads(self)
+        if self.d_key is None:
+            check_heads(self)
         if self.n_buckets % 2:
             raise ValueError(f"ReformerConfig: n_buckets is {self.n_buckets}, expected an even number")
+        if "hashed" in kinds_of(self) and self.max_len > self.chunk and self.max_len % self.chunk:
+            raise ValueError(f"ReformerConfig: max_len is {self.max_len}, expected a multiple of chunk = {self.chunk}, or no more than it")
+
+    @property
+    def key_width(self):
+        """The width of each head."""
+        return self.d_key or self.d_model // self.n_heads
+
+    @property
+    def inner_width(self):
+        """The width inside the feed-forward layers."""
+        return self.d_ff or 4 * self.d_model
 
 
-class Reformer(Layer):
+def kinds_of(config):
+    """Return the n_layers kinds of attention: those of ``config.kinds``, repeated.
+
+    Raises
+    ------
+    ValueError
+        If ``kinds`` is not a list of hashed or local between commas.
+    """
+    kinds = config.kinds.split(",")
+    if not set(kinds) <= {"hashed", "local"}:
+        raise ValueError(f"ReformerConfig: kinds is {config.kinds!r:.60}, expected hashed or local, or a list of them between commas")
+    return [kinds[i % len(kinds)] for i in range(config.n_layers)]
+
+
+class Reformer(Pretrained, Layer):
     """A causal body over token and position embeddings: it turns ids into one vector for each position.
 
     Parameters
@@ -84,16 +124,24 @@ class Reformer(Layer):
         def part(f):
             return Sequential(LayerNorm(d, eps=config.eps, dtype=dtype), f, Dropout(config.dropout))
 
-        def pair():
-            attention = HashedSelfAttention(
-                d, config.n_heads, n_buckets=config.n_buckets, n_rounds=config.n_rounds, chunk=config.chunk,
+        def hashed():
+            return HashedSelfAttention(
+                d, config.n_heads, n_buckets=config.n_buckets, n_rounds=config.n_rounds, chunk=config.chunk, d_key=config.d_key,
                 dropout=config.attention_dropout, **draw,
             )  # fmt: skip
-            feed_forward = FeedForward(d, config.d_ff or 4 * d, activation=config.activation, dropout=config.dropout, **draw)
+
+        def local():
+            dropout = config.attention_dropout if config.local_dropout is None else config.local_dropout
+            core = DotProduct(pattern=CAUSAL & Blocks(config.local_chunk or config.chunk, 1), dropout=dropout)
+            return MultiHeadAttention(d, config.n_heads, core=core, d_key=config.d_key, bias=False, **draw)
+
+        def pair(kind):
+            attention = hashed() if kind == "hashed" else local()
+            feed_forward = FeedForward(d, config.inner_width, activation=config.activation, dropout=config.dropout, **draw)
             return part(attention), part(feed_forward)
 
         self.token, self.position = Embedding(config.vocab_size, d, **draw), LearnedPositions(config.max_len, d, **draw)
-        self.dropout, self.stack = Dropout(config.dropout), ReversibleStack([pair() for _ in range(config.n_layers)])
+        self.dropout, self.stack = Dropout(config.dropout), ReversibleStack([pair(kind) for kind in kinds_of(config)])
         self.norm, self.last_dropout = LayerNorm(2 * d, eps=config.eps, dtype=dtype), Dropout(config.dropout)
 
     @property
@@ -128,7 +176,7 @@ class Reformer(Layer):
             slot = state.next()
             ids = np.concatenate([*slot.arrays, ids], axis=1)
             slot.arrays = (ids,)
-        length, chunk = ids.shape[1], self.config.chunk
+        length, chunk = ids.shape[1], self.config.chunk if "hashed" in kinds_of(self.config) else 1
         if length > self.config.max_len:
             raise ValueError(f"Reformer: ids are {length} positions, expected at most max_len = {self.config.max_len}")
         ids = np.pad(ids, ((0, 0), (0, -length % chunk if length > chunk else 0)))

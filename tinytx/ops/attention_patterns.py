@@ -148,20 +148,24 @@ class Strided(Pattern):
 
 @dataclass(frozen=True)
 class Blocks(Pattern):
-    """The keys are cut into blocks of ``size``, and a query sees those of its own block."""
+    """The keys are cut into blocks of ``size``, and a query sees those of its own block, and of as many blocks ``before`` it."""
 
     size: int
+    before: int = 0
 
     def __post_init__(self):
         check_whole("Blocks", "size", self.size)
+        check_whole("Blocks", "before", self.before, 0)
 
     def spans(self, rows, start, stop, n_keys):
-        first, last = max(0, start // self.size * self.size), min(n_keys, ((stop - 1) // self.size + 1) * self.size)
+        first, last = (start // self.size - self.before) * self.size, ((stop - 1) // self.size + 1) * self.size
+        first, last = max(0, first), min(n_keys, last)
         return [(first, last)] if first < last else []
 
     def mask(self, rows, places, keys):
         own, theirs = (np.arange(at.start, at.stop) // self.size for at in (places, keys))
-        return own[:, None] == theirs
+        behind = own[:, None] - theirs
+        return (behind >= 0) & (behind <= self.before)
 
 
 @dataclass(frozen=True)
