@@ -18,6 +18,8 @@ from tinytx.models import (
     LongformerConfig,
     ModernBert,
     ModernBertConfig,
+    Reformer,
+    ReformerConfig,
     T5Config,
     Transformer,
     TransformerConfig,
@@ -73,6 +75,7 @@ LLAMAS = {
 }
 XLNET = XLNetConfig(11, segment=512, d_model=8, n_heads=2, n_layers=2, d_ff=12)
 LONGFORMER = {"max_len": 9, "d_model": 8, "n_heads": 2, "n_layers": 2, "d_ff": 12, "windows": "4,8"}
+REFORMER = {"max_len": 12, "d_model": 8, "n_heads": 2, "n_layers": 3, "chunk": 4, "n_buckets": 6}
 LAST = {"n_classes": 3, "pooling": "last", "dropout": 0.0, "classifier_bias": False}
 HUB_CASES = {
     "BartModel": of(None, Transformer, BART),
@@ -129,6 +132,10 @@ HUB_CASES = {
     **{f"{name}ForTokenClassification": of(Tags, Llama, config, n_classes=4, dropout=0.1) for name, config in LLAMAS.items()},
     "ViTModel": of(None, ViT, IMAGES),
     "ViTForImageClassification": of(ImageClasses, ViT, IMAGES, n_classes=3, dropout=0.0),
+    "ReformerModel": of(None, Reformer, ReformerConfig(11, **REFORMER)),
+    "ReformerModelWithLMHead": of(
+        NextToken, Reformer, ReformerConfig(11, **REFORMER, kinds="local,hashed", local_chunk=3, d_key=5, d_ff=12, local_dropout=0.3)
+    ),
     "XLNetModel": of(None, XLNet, XLNET),
     "XLNetLMHeadModel": of(PermutedWords, XLNet, XLNET),
     "T5Model": of(None, T5, T5Config.v1_1(11, **T5_SIZES, tied_head=True)),

@@ -24,6 +24,11 @@ VIT = dict(
     image_size=6, patch_size=2, num_channels=3, hidden_size=8, num_attention_heads=2, num_hidden_layers=2, intermediate_size=12
 )
 XLNET = dict(d_model=8, n_head=2, n_layer=2, d_inner=12)
+REFORMER = dict(  # a batch is one chunk: in several, a hash whose numbers are torch's says who meets whom
+    hidden_size=8, num_attention_heads=2, attention_head_size=3, feed_forward_size=12, attn_layers=["local", "lsh"], num_buckets=4,
+    axial_pos_embds=False, is_decoder=True, lsh_attn_chunk_length=7, local_attn_chunk_length=7, max_position_embeddings=14, hash_seed=1,
+    hidden_dropout_prob=0.0, local_attention_probs_dropout_prob=0.0,
+)  # fmt: skip
 CONFIGS = {
     "bart": ("BartForConditionalGeneration", PAIR | dict(scale_embedding=True)),
     "bart body": ("BartModel", PAIR | dict(activation_function="relu")),
@@ -68,6 +73,8 @@ CONFIGS = {
     "albert tags": ("AlbertForTokenClassification", ALBERT | dict(num_labels=4)),
     "albert spans": ("AlbertForQuestionAnswering", ALBERT),
     "albert body": ("AlbertModel", ALBERT | dict(num_hidden_groups=3)),
+    "reformer": ("ReformerModelWithLMHead", REFORMER),
+    "reformer body": ("ReformerModel", REFORMER | dict(attn_layers=["lsh"], hidden_act="gelu", layer_norm_eps=0.1)),
     "xlnet": ("XLNetLMHeadModel", XLNET),
     "xlnet body": ("XLNetModel", XLNET | dict(ff_activation="relu", layer_norm_eps=0.1)),
     "modernbert": ("ModernBertForMaskedLM", BERT | dict(max_position_embeddings=30, num_hidden_layers=5, local_attention=4)),
@@ -205,7 +212,9 @@ def new(name, dtype=np.float64, seed=0, pooled=False, **changes):
             if "final_logits_bias" in dict(model.named_buffers()):
                 model.final_logits_bias.copy_(torch.randn(model.final_logits_bias.shape, generator=generator))
                 model.final_logits_bias.requires_grad_()  # a constant there, and a parameter here
-        return with_precise_positions(model)
+            if name == "reformer":
+                model.lm_head.bias.requires_grad_(False)  # nothing reads it
+        return with_precise_positions(model.train(name.startswith("reformer")))  # its backward works in training alone
 
 
 def with_precise_positions(model):
@@ -233,7 +242,7 @@ def batch_of(name, seed=0, rows=3, t=7, dtype=np.float64):
             later, same = (torch.tensor(np.tile(array, (rows, 1, 1)).astype(dtype)) for array in (np.tri(t).T, np.eye(t)))
             theirs |= {"perm_mask": later, "target_mapping": same}
         return Batch((ids,), theirs, {"segments": segments}, None if name != "xlnet" else np.arange(t) + np.zeros((rows, 1)) > 0)
-    if family.startswith("gpt") or family in ("llama", "mistral", "mixtral", "qwen2", "phi3", "glm"):
+    if family.startswith("gpt") or family in ("llama", "mistral", "mixtral", "qwen2", "phi3", "glm", "reformer"):
         for row in range(rows) if name.endswith("classes") else ():
             ids[row, t - 2 * row :] = PAD  # whose vectors nothing reads
         return Batch((ids,), {"input_ids": torch.tensor(ids)})

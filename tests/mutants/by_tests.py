@@ -171,7 +171,7 @@ NEAREST = {
     "viz/attention_parts.py": ["viz/test_attention_page.py"],
     "viz/attention_pictures.py": ["viz/test_attention_maps.py", "viz/test_pictures_of_pointers.py"],
     "settings.py": ["test_settings.py"],
-    "hub/family.py": ["hub/test_families.py", "hub/test_configs.py", "hub/test_hostile_folders.py"],
+    "hub/family.py": ["hub/test_reformer_folders.py", "hub/test_families.py", "hub/test_configs.py", "hub/test_hostile_folders.py"],
     "hub/t5.py": ["oracle/test_oracle_hub.py"],
     "hub/longformer.py": ["hub/test_encoder_folders.py", "hub/test_families.py", "oracle/test_oracle_hub.py"],
     "hub/xlnet.py": ["hub/test_encoder_folders.py", "oracle/test_oracle_hub.py"],

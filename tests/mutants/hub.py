@@ -21,7 +21,15 @@ TABLE = {
         ("whole numbers are weights", "if name in shapes and tensor.dtype not in FLOATS]", "if False]"),
         ("known keys are written as they were read", "if name not in kept or key.read(name, kept[name]) not in same:", "if name not in kept:"),
         ("a tensor of its own is written in our shape", "(tensor.T if self.turned else tensor).reshape(self.shape)", "tensor.T if self.turned else tensor"),
+        ("an older name's tensor replaces today's", "if old in tensors and name not in tensors}", "if old in tensors}"),
         ("of two keys of one setting the last counts", "if setting in said and settings[setting] != value:", "if False:"),
+    ],
+    "hub/reformer.py": [
+        ("the longest list of blocks", "next(n for n in range(1, len(kinds) + 1) if", "next(n for n in range(len(kinds), 0, -1) if"),
+        ("half as many buckets", "bit_length() - 1)", "bit_length() - 2)"),
+        ("a folder that does not say so is causal", 'published.get("is_decoder", False)', 'published.get("is_decoder", True)'),
+        ("one chunk after is seen, or not", '"lsh_num_chunks_before": (1,)', '"lsh_num_chunks_before": (1, 2)'),
+        ("the older bias is no bias", 'stand_ins={"lm_head.decoder.bias": "lm_head.bias"}', "stand_ins={}"),
     ],
     "hub/xlnet.py": [
         ("only the output lies as ours", '_by_head, theirs == "o")', '_by_head, theirs != "o")'),

@@ -21,6 +21,7 @@ from tinytx.hub.gpt import GPT1, GPT2
 from tinytx.hub.llama import GLM, LLAMA, MISTRAL, MIXTRAL, PHI3, QWEN2
 from tinytx.hub.longformer import LONGFORMER
 from tinytx.hub.modernbert import MODERNBERT
+from tinytx.hub.reformer import REFORMER
 from tinytx.hub.roberta import ROBERTA
 from tinytx.hub.t5 import T5_FAMILY
 from tinytx.hub.vit import VIT
@@ -31,8 +32,8 @@ from tinytx.tasks import Task
 from tinytx.wording import counted
 
 ALL = (
-    ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, LONGFORMER, MARIAN, MISTRAL, MIXTRAL, MODERNBERT, PHI3, QWEN2, ROBERTA, T5_FAMILY, VIT,
-    XLNET,
+    ALBERT, BART, BERT, GLM, GPT1, GPT2, LLAMA, LONGFORMER, MARIAN, MISTRAL, MIXTRAL, MODERNBERT, PHI3, QWEN2, REFORMER, ROBERTA,
+    T5_FAMILY, VIT, XLNET,
 )  # fmt: skip
 FAMILIES = {family.model_type: family for family in ALL}
 

@@ -137,6 +137,8 @@ class Family:
         Tensors that older files hold twice: {name of the copy: names of others}, without the body's prefix.
     skipped : str
         Pattern of names that are no weights.
+    stand_ins : dict of str to str
+        {name of a tensor: the skipped one that has its values in older files, where the tensor is missing}.
     old_names : dict of str to str
         Patterns of older names' parts, and what takes their place.
     conv1d : bool
@@ -160,6 +162,7 @@ class Family:
     settings: dict = dataclasses.field(default_factory=dict)
     copies: dict = dataclasses.field(default_factory=dict)
     skipped: str = r"(?!)"
+    stand_ins: dict = dataclasses.field(default_factory=dict)
     old_names: dict = dataclasses.field(default_factory=dict)
     conv1d: bool = False
     pooler: str = ""
@@ -259,7 +262,8 @@ class Family:
             With all that is missing, unexpected, misshapen or of a wrong dtype.
         """
         weights = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(self.skipped, name)}
-        tensors = {self.modern(name): tensor for name, tensor in weights.items()}
+        older = {name: tensors[old] for name, old in self.stand_ins.items() if old in tensors and name not in tensors}
+        tensors = {self.modern(name): tensor for name, tensor in weights.items()} | older
         twice = [name for name in weights if self.modern(name) != name and self.modern(name) in weights]
         if twice:
             raise ValueError(f"there are two names of one tensor: {twice[0]:.80} and {self.modern(twice[0]):.80}")
