@@ -24,6 +24,7 @@ from tinytx.layers import (
     LearnedPositions,
     Linear,
     LowRankLinear,
+    Maxout,
     MultiHeadAttention,
     Pool,
     RelativePositionBias,
@@ -178,6 +179,13 @@ def one_input(build, reach=0.25, **options):
     return case
 
 
+def maxout(make):
+    b, t, n = make.sizes(3)
+    x = make.array(b, t, n, 2)
+    x[..., 1] += np.where(x[..., 1] < x[..., 0], -0.5, 0.5)  # no step reaches the kink
+    return LayerCase(make, lambda dtype: Maxout(), {"x": x.reshape(b, t, 2 * n)}, reach=0.1)
+
+
 def feed_forward(make, reach=0.25, tape=Tape, kind=FeedForward, **options):
     b, t, d, f = make.sizes(4)
     return LayerCase(
@@ -285,6 +293,7 @@ LAYERS = ROW_LAYERS | RECURRENT_LAYERS | GEOMETRIC_LAYERS | ATTENTION_LAYERS | {
     "Activation gelu_tanh": one_input(lambda: Activation("gelu_tanh")),
     "Activation relu": one_input(lambda: Activation("relu"), reach=0.05),
     "Activation tanh": one_input(lambda: Activation("tanh")),
+    "Maxout": maxout,
     "Dropout": one_input(lambda: Dropout(0.4), tape=seeded_tape),
     "Dropout switched off": one_input(lambda: Dropout(0.4)),
     "FeedForward": feed_forward,

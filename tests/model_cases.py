@@ -283,7 +283,7 @@ MODEL_CASES = LONG_MODELS | {
     "recurrent_seq2seq additive": lambda dtype: recurrent_seq2seq(dtype, attention="additive", cell="gru", n_layers=2),
     "recurrent_seq2seq feeding": lambda dtype: recurrent_seq2seq(dtype, attention="general", wiring="feeding", n_layers=2),
     "recurrent_seq2seq before": lambda dtype: recurrent_seq2seq(
-        dtype, attention="additive", wiring="before", cell="original_gru", n_layers=2, reads_summary=True
+        dtype, attention="additive", wiring="before", readout="maxout", cell="original_gru", n_layers=2, reads_summary=True
     ),
     "recurrent_seq2seq general": lambda dtype: recurrent_seq2seq(dtype, attention="general", reads="right", reads_summary=True),
     "transformer": transformer,

@@ -95,6 +95,14 @@ def pool(make, *kinds, padded=False):
     return OpCase(ops.pool, ops.pool_backward, {"x": x}, batch=("x",), reach=0.002, kinds=kinds, mask=mask)
 
 
+def maxout(make):
+    """The two of a pair are apart: no step reaches the kink."""
+    b, t, n = make.sizes(3)
+    x = make.array(b, t, n, 2)
+    x[..., 1] += np.where(x[..., 1] < x[..., 0], -0.5, 0.5)
+    return OpCase(ops.maxout, ops.maxout_backward, {"x": x.reshape(b, t, 2 * n)}, batch=("x",), reach=0.1)
+
+
 def prepend(make):
     b, t, n, d = make.sizes(4)
     return OpCase(ops.prepend, ops.prepend_backward, {"x": make.array(b, t, d), "weight": make.array(n, d)}, batch=("x",))
@@ -267,6 +275,7 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "relu": elementwise(ops.relu, ops.relu_backward, reach=0.05),  # no step reaches the kink
     "silu": elementwise(ops.silu, ops.silu_backward),
     "tanh": elementwise(ops.tanh, ops.tanh_backward),
+    "maxout": maxout,
     "embedding": embedding,
     "select_rows": select_rows,
     "pool mean": lambda make: pool(make, "mean"),

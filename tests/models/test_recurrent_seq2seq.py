@@ -20,6 +20,7 @@ VARIANTS = {
     "dot": {"attention": "dot", "reads": "left", "cell": "mlstm"},
     "feeding": {"attention": "general", "wiring": "feeding", "n_layers": 2},
     "before": {"attention": "additive", "wiring": "before", "cell": "original_gru", "n_layers": 2, "reads_summary": True},
+    "maxout": {"attention": "additive", "wiring": "before", "readout": "maxout", "cell": "gru"},
 }
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
 

@@ -73,6 +73,17 @@ TABLE = {
         ("a weight of two rows gets one's", "= for +=", "add_rows", "dweights[n, j] += dy[n, d] * x[i, d]  # (3)", "dweights[n, j] = dy[n, d] * x[i, d]"),
         ("another token's gradient", "index", "add_rows", "dx[i, d] = weights[n, j] * dy[n, d]  # (2)", "dx[i, d] = weights[n, j] * dy[n - 1, d]"),
     ],
+    "ops/maxout.py": [
+        ("the smaller one gets the gradient", "sign", "maxout", "s = np.int64(second[j])", "s = 1 - np.int64(second[j])"),
+        ("both get the gradient", "missing term", "maxout", "= dy[j], dy.dtype.type(0)", "= dy[j], dy[j]"),
+        ("they share it", "factor", "maxout", "= dy[j], dy.dtype.type(0)", "= dy[j] / 2, dy[j] / 2"),
+        ("the next pair's choice", "off by one", "maxout", "np.int64(second[j])", "np.int64(second[(j + 1) % dy.size])"),
+        ("always the first", "wrong operand", "maxout", "np.int64(second[j])", "np.int64(0)"),
+    ],
+    "layers/maxout.py": [
+        ("halves for pairs", "index", "Maxout", "ops.maxout_backward(dy, tape.pop(self))",
+         "ops.maxout_backward(dy, tape.pop(self))[..., [*range(0, 2 * dy.shape[-1], 2), *range(1, 2 * dy.shape[-1], 2)]]"),
+    ],
     "ops/prepend.py": [
         ("the last sequence's alone", "missing term", "prepend", "dy[:, :n].sum(axis=0)", "dy[-1, :n]"),
         ("a mean", "factor", "prepend", "dy[:, :n].sum(axis=0)", "dy[:, :n].mean(axis=0)"),

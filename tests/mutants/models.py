@@ -87,6 +87,8 @@ TABLE = {
         ("dot products are scaled", "DotProduct(scale=1.0)", "DotProduct()"),
         ("the decoder begins with the state of the layer from the left", "states[:, :, states.shape[2] // 2 :]", "states[:, :, : states.shape[2] // 2]"),
         ("the encoder's final state gets the gradient in the wrong half", "[np.zeros_like(dright), dright]", "[dright, np.zeros_like(dright)]"),
+        ("the readout is always tanh", "READOUTS[config.readout]", "READOUTS['tanh']"),
+        ("a maxout has half the width", "Linear(d_in, 2 * r, bias", "Linear(d_in, r, bias"),
         ("the word is left out of the vector's gradient", "return dx + dread, np", "return dread, np"),
     ],
     "models/attention_in_loop.py": [

@@ -1,6 +1,10 @@
 """Mistakes in operations and in what kernels are made of."""
 
 TABLE = {
+    "ops/maxout.py": [
+        ("of two equal ones the second gets the gradient", "not first >= other", "not first > other"),
+        ("a first NaN goes under", "first == first and not first >= other", "not first >= other"),
+    ],
     "ops/glove_loss.py": [
         ("descent climbs", "w[a, d] -= gw", "w[a, d] += gw"),
         ("a context sees what its word has become", "gc = rate * min(max(g * w[a, d], -most), most)\n            w[a, d] -= gw / math.sqrt(squares_w[a, d])",

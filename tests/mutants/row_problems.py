@@ -72,6 +72,8 @@ PROBLEMS = {
     "sparse_attention fixed": lambda m: sparse(m, kind="fixed", stride=3, n_ends=2),
     "pair_sum square": lambda m: pair(m.pair_sum, m.pair_sum_backward, _draw(2, 3, 4), _draw(2, 3, 4, seed=1)),
     "Pairs": lambda m: layer(m.Pairs(4, 5, rng=_rng()), 2, 3, 4),
+    "maxout": lambda m: pair(m.maxout, m.maxout_backward, _draw(2, 3, 8)),
+    "Maxout": lambda m: layer(m.Maxout(), 2, 3, 8),
     "prepend": lambda m: pair(m.prepend, m.prepend_backward, _draw(2, 3, 4), _draw(2, 4, seed=1)),
     "PatchEmbedding": lambda m: layer(m.PatchEmbedding(2, 3, 4, rng=_rng(), init=normal(1.0)), 2, 4, 6, 3),
     "ClassToken": lambda m: layer(m.ClassToken(4, rng=_rng()), 2, 3, 4),

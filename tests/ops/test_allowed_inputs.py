@@ -52,8 +52,8 @@ def test_arrays_of_exact_zeros(name):
             continue  # a kink, rows without variance, vectors without a direction
         if name.startswith("batch_norm") and array == "x":
             continue  # features without variance
-        if name.startswith("route"):
-            continue  # all experts tie
+        if name.startswith("route") or name == "maxout":
+            continue  # all tie
         if name.startswith("pool") and "max" in case.options["kinds"]:
             continue  # every position ties for the maximum
         exact = case.gradient(case.arrays | {array: 0 * case.arrays[array]}, dy)

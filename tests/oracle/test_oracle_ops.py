@@ -195,6 +195,7 @@ ORACLES = ATTENTION | GEOMETRIC | LOSSES | {
     "relu": lambda case: F.relu,
     "tanh": lambda case: torch.tanh,
     "silu": lambda case: F.silu,
+    "maxout": lambda case: lambda x: F.max_pool1d(x, 2),
     "rotate": lambda case: rotate,
     "select_rows": lambda case: lambda x: x.flatten(0, 1)[torch.tensor(case.facts)],
     "embedding": lambda case: lambda weight: F.embedding(torch.tensor(case.before[0]), weight),

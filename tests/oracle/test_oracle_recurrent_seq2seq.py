@@ -22,6 +22,7 @@ class Theirs(torch.nn.Module):
     def __init__(self, config, dtype):
         super().__init__()
         self.config, r, e, made = config, config.d_model, config.d_embedding, {"dtype": dtype}
+        self.largest = config.readout == "maxout"
         kind, both = getattr(torch.nn, config.cell.upper()), config.reads == "both"
         sides = {"batch_first": True, **made}
         self.source = torch.nn.Embedding(config.source_vocab_size, e, **made)
@@ -30,7 +31,7 @@ class Theirs(torch.nn.Module):
         self.decoder = kind(e + r * (config.reads_summary + (config.wiring != "after")), r, config.n_layers, **sides)
         self.query, self.key = (torch.nn.Linear(r, r, bias=False, **made) for _ in range(2))
         wide = 2 * r + (e + r * config.reads_summary) * (config.wiring == "before")
-        self.w, self.combine = torch.nn.Linear(r, 1, bias=False, **made), torch.nn.Linear(wide, r, bias=False, **made)
+        self.w, self.combine = torch.nn.Linear(r, 1, bias=False, **made), torch.nn.Linear(wide, r * (1 + self.largest), bias=False, **made)
         self.first = torch.nn.Linear(r // 2, r, bias=False, **made)
 
     def forward(self, source, target):
@@ -50,7 +51,12 @@ class Theirs(torch.nn.Module):
         h, _ = self.decoder(x, states if config.cell == "lstm" else states[0])
         if config.attention == "none":
             return h
-        return torch.tanh(self.combine(torch.cat([self.context(h, y, source != PAD), h], -1)))
+        return self.vector(self.context(h, y, source != PAD), h)
+
+    def vector(self, *parts):
+        """What the output layer reads of vectors that stand beside each other."""
+        x = self.combine(torch.cat(parts, -1))
+        return torch.maximum(x[..., 0::2], x[..., 1::2]) if self.largest else torch.tanh(x)
 
     def context(self, h, y, mask):
         """What queries h (B, T, R) find in y (B, S, R)."""
@@ -71,9 +77,9 @@ class Theirs(torch.nn.Module):
             h, states = self.decoder(torch.cat([step, fed], -1)[:, None], states if len(states) > 1 else states[0])
             states = states if isinstance(states, tuple) else (states,)
             if before:
-                vectors.append(torch.tanh(self.combine(torch.cat([h[:, 0], fed, step], -1))))
+                vectors.append(self.vector(h[:, 0], fed, step))
             else:
-                fed = torch.tanh(self.combine(torch.cat([self.context(h, y, mask), h], -1)))[:, 0]
+                fed = self.vector(self.context(h, y, mask), h)[:, 0]
                 vectors.append(fed)
         return vectors
 
@@ -117,6 +123,9 @@ VARIANTS = {
     "general": {"attention": "general"},
     "Luong, input feeding": {"attention": "general", "wiring": "feeding", "n_layers": 2},
     "Bahdanau": {"attention": "additive", "wiring": "before", "cell": "gru"},
+    "Bahdanau, maxout": {"attention": "additive", "wiring": "before", "cell": "gru", "readout": "maxout"},
+    "Luong, maxout": {"attention": "dot", "wiring": "feeding", "readout": "maxout"},
+    "additive, maxout": {"attention": "additive", "readout": "maxout"},
     "Bahdanau, LSTMs, summary": {"attention": "dot", "wiring": "before", "n_layers": 2, "reads_summary": True},
 }
 

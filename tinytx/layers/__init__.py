@@ -41,6 +41,7 @@ from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.low_rank import LowRankLinear
 from tinytx.layers.masks import causal_mask, padding_mask, permutation_masks
+from tinytx.layers.maxout import Maxout
 from tinytx.layers.memory import ExternalMemory
 from tinytx.layers.mixture_of_experts import MixtureOfExperts
 from tinytx.layers.pairs import Pairs
@@ -93,6 +94,7 @@ __all__ = [
     "Linear",
     "LinearAttention",
     "LowRankLinear",
+    "Maxout",
     "MixtureOfExperts",
     "MultiHeadAttention",
     "MultiplicativeLSTM",

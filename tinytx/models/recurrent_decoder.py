@@ -10,6 +10,7 @@ from tinytx.layers import (
     Dropout,
     Embedding,
     Linear,
+    Maxout,
     RecurrentStack,
     Sequential,
     SingleHeadAttention,
@@ -31,9 +32,17 @@ def make_attention(score, r, **draw):
     return SingleHeadAttention(DotProduct(scale=1.0), query=Linear(r, r, **linear) if score == "general" else None)
 
 
-def make_combine(d_in, r, **draw):
-    """Return the layer that makes a decoder's vector of what stands beside each other, such as [c; h]."""
+def squashed(d_in, r, **draw):
+    """Return a linear map and tanh."""
     return Sequential(Linear(d_in, r, bias=False, **draw), Activation("tanh"))
+
+
+def larger_halves(d_in, r, **draw):
+    """Return a linear map to twice as many numbers, of which the larger of each two neighbours goes on."""
+    return Sequential(Linear(d_in, 2 * r, bias=False, **draw), Maxout())
+
+
+READOUTS = {"tanh": squashed, "maxout": larger_halves}  # make a decoder's vector of what stands beside each other: [c; h]
 
 
 class RecurrentDecoder(Layer):
@@ -49,7 +58,7 @@ class RecurrentDecoder(Layer):
         layers = [cell(d_in, r, **draw) for d_in in (first + self.d_summary + r * self.reads_back, *others)]
         self.layers, self.summary = RecurrentStack(layers, dropout=config.dropout), -layers[-1].n_states
         self.cross_attention = make_attention(config.attention, r, **draw) if config.attends else None
-        self.combine = make_combine(self._d_combined(config), r, **draw) if config.attends else None
+        self.combine = READOUTS[config.readout](self._d_combined(config), r, **draw) if config.attends else None
 
     def _d_combined(self, config):
         """Return the width of what `combine` reads."""
@@ -132,13 +141,13 @@ class BahdanauDecoder(FeedingDecoder):
     """A decoder that looks before it reads a word (Bahdanau et al. 2014).
 
     It begins with tanh(Ws h), where h is the final state of the encoder's layer from the right: that of the first word. A
-    vector is tanh(Wc [s_t; c_t; x_t]) of the new state, the context and the embedded word; the paper has maxout in place
-    of tanh.
+    vector is tanh(Wc [s_t; c_t; x_t]) of the new state, the context and the embedded word. The paper has maxout in place of
+    tanh, as ``readout`` has it, and there s_(t-1).
     """
 
     def __init__(self, config, **draw):
         super().__init__(config, **draw)
-        self.first = make_combine(config.d_model // 2, config.d_model, **draw)
+        self.first = squashed(config.d_model // 2, config.d_model, **draw)
 
     def _in_loop(self):
         return AttentionBefore(self.layers, self.cross_attention)

@@ -8,7 +8,8 @@ earlier positions of its own. The decoder begins with the state that the encoder
   arXiv:1406.1078).
 * With attention the encoder's outputs at all positions, the *annotations*, are a memory. At each position of the target
   the decoder reads their weighted mean, the context c, with weights that depend on its own output h. Its vector is
-  tanh(Wc [c; h]) (Luong et al. 2015, arXiv:1508.04025, equation 5).
+  tanh(Wc [c; h]) (Luong et al. 2015, arXiv:1508.04025, equation 5); with ``readout="maxout"`` the map has twice as many
+  rows, and the larger of each two neighbours goes on (Bahdanau et al.).
 
 By default (``wiring="after"``) the query is the decoder's output h after it has read a word, and the context does not go
 back into the recurrence. So in training the decoder runs over all words of the target first, and then one attention serves
@@ -55,6 +56,10 @@ class RecurrentSeq2SeqConfig(Settings):
         "after", "where attention stands: after the recurrent layers, whose output is the query; there, and its result is "
         "read with the next word (feeding, Luong et al.); before them, with the old state as the query, and the context is "
         "read with the word (Bahdanau et al.)", choices=("after", "feeding", "before"), only=ATTENDS,
+    )  # fmt: skip
+    readout: str = setting(
+        "tanh", "what makes the decoder's vector of context and output, after a linear map: tanh (Luong et al.), or of each two "
+        "neighbours the larger one (Bahdanau et al.)", choices=("tanh", "maxout"), only=ATTENDS,
     )  # fmt: skip
     reads_summary: bool = setting(False, "whether the decoder reads the encoder's final output at each position")
     max_len: int = setting(512, "tokens in the longest source, and in the longest target that is written", minimum=1)

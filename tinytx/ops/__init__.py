@@ -48,6 +48,7 @@ from tinytx.ops.linear_cross_entropy import linear_cross_entropy, linear_cross_e
 from tinytx.ops.logistic_rows import logistic_rows, logistic_rows_backward
 from tinytx.ops.lsh_attention import lsh_attention, lsh_attention_backward, lsh_buckets, lsh_weights
 from tinytx.ops.lstm import lstm, lstm_backward
+from tinytx.ops.maxout import maxout, maxout_backward
 from tinytx.ops.memory import read_memory, read_memory_backward, write_memory, write_memory_backward
 from tinytx.ops.merge import merge, merge_backward
 from tinytx.ops.mlstm import mlstm, mlstm_backward
@@ -157,6 +158,8 @@ __all__ = [
     "lsh_weights",
     "lstm",
     "lstm_backward",
+    "maxout",
+    "maxout_backward",
     "merge",
     "merge_backward",
     "mlstm",

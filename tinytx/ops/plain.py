@@ -117,6 +117,8 @@ from tinytx.ops.plain_rows import (  # noqa: F401
     conv1d_backward,
     dropout,
     dropout_backward,
+    maxout,
+    maxout_backward,
     pair_sum,
     pair_sum_backward,
     patches,

@@ -20,6 +20,18 @@ def select_rows_backward(dy, saved):
     return dx.reshape(shape)
 
 
+def maxout(x):
+    """Return the larger of each two neighbours in a row."""
+    pairs = x.reshape(*x.shape[:-1], -1, 2)
+    return pairs.max(axis=-1), pairs.argmax(axis=-1)[..., None]  # (1): the first of equal ones, and the first NaN
+
+
+def maxout_backward(dy, saved):
+    """Return dx."""
+    dpairs = dy[..., None] * (saved == np.arange(2))  # (2)
+    return dpairs.reshape(*dy.shape[:-1], -1)
+
+
 def pool(x, kinds, *, mask=None):
     """Return one vector for each sequence; x is (B, T, D)."""
     real = np.broadcast_to(True if mask is None else mask, x.shape[:2])
