@@ -1,10 +1,8 @@
-"""The page of words: one file, whose data is right, which no word can break; seen in a browser, if there is one."""
+"""The page of words: one file, whose data is right, which no word can break. In a browser: tests/pages."""
 
 import configparser
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,7 +24,6 @@ WORDS = [
     "{{NOTE}}",
     "été",
 ]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def arrays(n=8):
@@ -143,22 +140,3 @@ def test_the_template_is_packed():
     config = configparser.ConfigParser()
     config.read(root / "setup.cfg")
     assert "*.html" in config["options.package_data"]["tinytx.viz"].split()
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
-@pytest.mark.parametrize(("address", "word"), [("%C3%A9t%C3%A9", "été"), ("%3C!--", "<!--"), ("%E0%A4%A", "")])
-def test_in_a_browser(tmp_path, address, word):
-    """The script runs to its end: the address opens a word, and its neighbours stand in the panel."""
-    _, _, vectors = written(tmp_path, n=3)
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    url = (tmp_path / "words.html").as_uri() + "#" + address
-    command = [CHROMIUM, *flags, "--virtual-time-budget=2000", "--dump-dom", url]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    (tmp_path / "dom.html").write_text(dom, encoding="utf-8")
-    page = Page(tmp_path / "dom.html")
-    assert page.text["title"] == ["Words"]
-    assert page.text.get("h2", [""])[0] == word
-    assert page.elements.count("li") == (3 if word else 0)
-    if word:
-        cosines = [float(text) for text in page.text["span"] if re.fullmatch(r"-?\d\.\d\d", text)]
-        np.testing.assert_allclose(cosines, [cosine for _, cosine in nearest(vectors, WORDS, word, 3)], atol=0.006)
