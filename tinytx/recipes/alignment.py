@@ -115,7 +115,7 @@ RECIPE = Recipe(
     settings=SETTINGS,
     prepare=prepare,
     report=report,
-    expect=Expect(alignment_error_rate=(0.02, 0.02), step=2500, minutes=1),
+    expect=Expect(alignment_error_rate=(0.02, 0.02), step=2500, minutes=0.5),
     about="Train a Transformer to translate an invented language word by word, and one head of its decoder to say which word "
     "of the source each word translates (Garg et al. 2019).",
     usage="[--n-words N] [--no-full-context]",

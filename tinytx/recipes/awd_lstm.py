@@ -64,7 +64,7 @@ RECIPE = Recipe(
     prepare=prepare,
     measure=measure,
     report=report,
-    expect=Expect(perplexity=(15, 0.7), step=1000, minutes=1.5),
+    expect=Expect(perplexity=(15, 0.7), step=1000, minutes=1),
     about="Train a regularised LSTM on the words of a text. Without flags: built-in text. Adam takes the steps; with "
     "--optimizer sgd --average 5 it is the paper's averaged SGD, which needs many more of them.",
     usage="[--data FILE] [--valid FILE]",

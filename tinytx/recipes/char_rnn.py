@@ -61,7 +61,7 @@ RECIPE = Recipe(
     measure=measure,
     report=report,
     data={"data": SHAKESPEARE},
-    expect=Expect(val_loss=(1.58, 0.04), step=1500, minutes=1.5, settings={"data": SHAKESPEARE}),
+    expect=Expect(val_loss=(1.58, 0.04), step=1500, minutes=1, settings={"data": SHAKESPEARE}),
     about="Train a recurrent net that says the next character. Without flags: an LSTM on built-in text, a few minutes.",
     usage="[--data FILE] [--valid FILE]",
     example="--data book.txt --d-model 512 --n-layers 2 --out runs/book",

@@ -75,7 +75,7 @@ RECIPE = Recipe(
     prepare=prepare,
     measure=measure,
     report=report,
-    expect=Expect(perplexity=(19.2, 0.7), step=2500, minutes=1),
+    expect=Expect(perplexity=(19.2, 0.7), step=2500, minutes=0.5),
     about="Train a neural probabilistic language model on the words of a text. Without flags: built-in text.",
     usage="[--data FILE] [--valid FILE]",
     example="--data book.txt --n 6 --direct --out runs/book",

@@ -95,7 +95,7 @@ RECIPE = Recipe(
     prepare=prepare,
     measure=measure,
     report=report,
-    expect=Expect(bits_per_element=(0, 0.01), step=3000, minutes=1),
+    expect=Expect(bits_per_element=(0, 0.01), step=3000, minutes=0.5),
     about="Train a controller with a memory to copy sequences of random bits, and judge it on sequences of twice the length.",
     usage="[--longest N]",
     example="--longest 12 --n-rows 64 --out runs/ntm",

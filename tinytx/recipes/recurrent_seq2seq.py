@@ -41,7 +41,7 @@ RECIPE = replace(
     config=RecurrentSeq2SeqConfig,
     settings=SETTINGS,
     prepare=prepare,
-    expect=Expect(exact_match=(1, 0.003), step=1200, minutes=1.5),
+    expect=Expect(exact_match=(1, 0.003), step=1200, minutes=0.5),
     about="Train an encoder-decoder of recurrent nets with additive attention (Bahdanau et al. 2014) in the order of Luong "
     "et al. 2015. Without flags it learns to write dates such as 'september 27, 1994' as 1994-09-27. --attention none "
     "leaves the encoder's final state alone (Sutskever et al. 2014), and --cell lstm --reads right makes it theirs. --wiring "

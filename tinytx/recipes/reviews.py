@@ -141,7 +141,7 @@ RECIPE = Recipe(
     prepare=prepare,
     report=report,
     data={"positive": POSITIVE, "negative": NEGATIVE},
-    expect=Expect(accuracy=(0.76, 0.03), step=600, minutes=1.5, settings={"positive": POSITIVE, "negative": NEGATIVE}),
+    expect=Expect(accuracy=(0.76, 0.03), step=600, minutes=0.5, settings={"positive": POSITIVE, "negative": NEGATIVE}),
     about="Train an encoder to tell two classes of texts apart, from scratch: positive and negative film reviews.",
     usage="--positive FILE --negative FILE",
     example="--positive rt-polarity.pos --negative rt-polarity.neg --out runs/reviews",

@@ -226,7 +226,7 @@ RECIPE = Recipe(
     measure=measure,
     report=report,
     data=DATA,
-    expect=Expect(accuracy=(0.92, 0.03), step=1056, minutes=1, settings=DATA),
+    expect=Expect(accuracy=(0.92, 0.03), step=1056, minutes=0.5, settings=DATA),
     about="Train a language model on general text, then on the texts of a task, then a classifier of these texts from a "
     "few that have a label: whether a text's words stand as written or are shuffled, or which of two files it is of.",
     usage="--general FILE --positive FILE --negative FILE",
