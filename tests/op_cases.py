@@ -254,6 +254,12 @@ def merge(make):
     return both_outputs(OpCase(ops.merge, ops.merge_backward, arrays))
 
 
+def highway(make):
+    sizes = make.sizes(3)
+    arrays = {name: make.array(*sizes) for name in ("x", "h", "gate")}
+    return OpCase(ops.highway, ops.highway_backward, arrays, batch=("x", "h", "gate"))
+
+
 LOSSES = (  # y is a number, and so is its gradient
     "binary_cross_entropy", "cross_entropy", "glove_loss", "linear_cross_entropy", "kl_divergence", "logistic_rows",
     "soft_cross_entropy", "squared_error", "tsne",
@@ -268,6 +274,7 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "gate gelu": lambda make: gate(make, "gelu"),
     "gate silu": lambda make: gate(make, "silu"),
     "gate relu": lambda make: gate(make, "relu", reach=0.05),
+    "highway": highway,
     "softmax": softmax,
     "softmax masked": lambda make: softmax(make, masked=True),
     "gelu": elementwise(ops.gelu, ops.gelu_backward),

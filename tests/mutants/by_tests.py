@@ -106,6 +106,7 @@ NEAREST = {
     ),
     **dict.fromkeys(("models/linformer.py", "layers/attention/compressed.py"), ["models/test_linformer.py"]),
     "layers/attention/single_head.py": ["models/test_recurrent_seq2seq.py"],
+    **dict.fromkeys(("layers/character_words.py", "layers/highway.py"), ["layers/test_character_words.py"]),
     "models/unilm.py": ["models/test_unilm.py"],
     "tasks/unified_words.py": ["models/test_unilm.py"],
     "tasks/next_and_previous.py": ["models/test_elmo.py"],

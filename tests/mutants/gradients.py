@@ -90,6 +90,12 @@ TABLE = {
         ("x's first rows for those in front", "index", "prepend", "dy[:, :n].sum(axis=0)", "dy[:, n - 1 : 2 * n - 1].sum(axis=0)"),
         ("x begins where the rows in front do", "off by one", "prepend", "return dy[:, n:],", "return dy[:, :-n],"),
     ],
+    "ops/highway.py": [
+        ("what is carried and what is new exchanged", "wrong operand", "highway", "= c * dy[i], t * dy[i]", "= t * dy[i], c * dy[i]"),
+        ("the gate without its slope", "factor", "highway", "(h[i] - x[i]) * t * c", "(h[i] - x[i])"),
+        ("the gate without what is carried", "missing term", "highway", "(h[i] - x[i]) * t", "h[i] * t"),
+        ("the gate turned round", "sign", "highway", "(h[i] - x[i]) * t", "(x[i] - h[i]) * t"),
+    ],
     "ops/pool.py": [
         ("the mean divides by T", "wrong constant", "pool", "dx.dtype.type(real[b].sum())", "dx.dtype.type(dx.shape[1])"),
         ("padding gets its share of the mean", "missing term", "pool",

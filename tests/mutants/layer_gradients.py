@@ -42,6 +42,19 @@ TABLE = {
          "dx = self.expand.backward(db, tape)\n        return dx + self.gate.backward(da, tape)",
          "dx = self.expand.backward(da, tape)\n        return dx + self.gate.backward(db, tape)"),
     ],
+    "layers/highway.py": [
+        ("the gate's path forgotten", "missing term", "Highway", "dx = dx + self.gate.backward(dgate, tape)", "self.gate.backward(dgate, tape)"),
+        ("what is carried forgotten", "missing term", "Highway", "dx = dx + self.gate.backward(dgate, tape)", "dx = self.gate.backward(dgate, tape)"),
+        ("the activation passed over", "missing term", "Highway", "self.activation.backward(dh, tape)", "(self.activation.backward(dh, tape), dh)[1]"),
+    ],
+    "layers/character_words.py": [
+        ("filters get each other's gradients", "wrong operand", "CharacterWords", "reversed(self.filters), reversed(parts)", "reversed(self.filters), parts"),
+        ("characters learn of the first filter only", "missing term", "CharacterWords", "dx = sum(", "*_, dx = ("),
+        ("one highway passed over", "missing term", "CharacterWords", "dx = highway.backward(dx, tape)",
+         "dx = highway.backward(dx, tape) if highway is self.highways[1] else (highway.backward(dx, tape), dx)[1]"),
+        ("the activation passed over", "missing term", "CharacterWords", "_apart(self.activation.backward(dx, tape),",
+         "_apart((self.activation.backward(dx, tape), dx)[1],"),
+    ],
     "layers/reversible.py": [
         ("d_1 without g's part", "missing term", "ReversibleStack", "d1 = d1 + g.backward(d2, fork)  # (3)", "g.backward(d2, fork)"),
         ("the second stream is not computed back", "wrong operand", "ReversibleStack", "y2 = _summand(y2, g(y1, fork))  # (2)", "g(y1, fork)"),

@@ -276,6 +276,7 @@ PROBLEMS = {
     "layer_norm": lambda m: pair(m.layer_norm, m.layer_norm_backward, _draw(2, 3, 5), _draw(5), _draw(5, seed=1)),
     "rms_norm": lambda m: pair(m.rms_norm, m.rms_norm_backward, _draw(2, 3, 5), _draw(5)),
     "gate": lambda m: pair(m.gate, m.gate_backward, _draw(3, 4), _draw(3, 4, seed=1)),
+    "highway": lambda m: pair(m.highway, m.highway_backward, *(_draw(3, 4, seed=n) for n in range(3))),
     "pool": lambda m: pair(
         lambda x: m.pool(x, ("last", "max", "mean"), mask=MASK[:2, :3]), m.pool_backward, _draw(2, 3, 4)
     ),

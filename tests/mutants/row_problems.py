@@ -18,6 +18,7 @@ LOGITS = 3.0 * np.random.default_rng(0).permuted(np.tile(np.arange(4.0), (2, 3, 
 CHOSEN = np.random.default_rng(1).integers(0, 4, (2, 3, 2))
 SLOTS = np.array([4, 0, 4, 5, 1])
 MEETING = np.random.default_rng(2).integers(0, 3, (1, 2, 2, 6))  # buckets
+SPELLED = np.array([[[1, 2, 3, 4], [5, 6, 0, 0], [7, 0, 0, 0]], [[4, 3, 1, 0], [2, 7, 5, 6], [0, 0, 0, 0]]])
 ASKED, LABELS = [[0, 2, -1], [2, 2, 1]], [[1, 0, 1], [0, 1, 0]]
 
 
@@ -76,6 +77,8 @@ PROBLEMS = {
     "Maxout": lambda m: layer(m.Maxout(), 2, 3, 8),
     "prepend": lambda m: pair(m.prepend, m.prepend_backward, _draw(2, 3, 4), _draw(2, 4, seed=1)),
     "PatchEmbedding": lambda m: layer(m.PatchEmbedding(2, 3, 4, rng=_rng(), init=normal(1.0)), 2, 4, 6, 3),
+    "Highway": lambda m: layer(m.Highway(4, rng=_rng()), 2, 3, 4),
+    "CharacterWords": lambda m: layer(m.CharacterWords(8, 3, 4, 5, n_widths=3, rng=_rng()), x=SPELLED),
     "ClassToken": lambda m: layer(m.ClassToken(4, rng=_rng()), 2, 3, 4),
     "ViT": vit,
     "route": lambda m: pair(lambda x: m.route(x, 2), m.route_backward, LOGITS),

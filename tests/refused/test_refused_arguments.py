@@ -24,6 +24,7 @@ CALLS = {
     "rms_norm": dict(x=X, weight=W[:, 0], eps=1e-5),
     "batch_norm": dict(x=X, weight=W[:, 0], bias=W[:, 1], mean=W[:, 2], variance=np.ones(3), mask=np.ones(2, bool), eps=1e-5),
     "gate": dict(a=X, b=X, activation="relu"),
+    "highway": dict(x=X, h=X, gate=X),
     "softmax": dict(x=X, mask=X > 0),
     "gelu": dict(x=X),
     "gelu_tanh": dict(x=X),

@@ -5,7 +5,7 @@
   `dictionary`; examples in a row: `few_shot`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces`, `tutorial` and `json_tokenizer` are the kinds; `tokenizer_json` is the file of the last;
-  `folders` reads and writes Hugging Face's folders; `vocabularies` chooses among kinds; `graphemes` says what a character
+  `folders` reads and writes Hugging Face's folders; `spelling` writes words as rows of letters; `vocabularies` chooses among kinds; `graphemes` says what a character
   is.
 - ``batches``: from ids to arrays. `windows` and `streams` of one long text; `encoded_pairs` and `pair_batches`; for BERT
   `rows`, `sentence_pairs`, `masking` and `masked_batches`; for T5 and BART `span_corruption`, `denoising` and
@@ -45,6 +45,7 @@ from tinytx.data.texts.tagged import read_tagged, tagged_sentences
 from tinytx.data.tokenizers.characters import CharTokenizer
 from tinytx.data.tokenizers.folders import load_tokenizer, save_tokenizer
 from tinytx.data.tokenizers.json_tokenizer import JsonTokenizer
+from tinytx.data.tokenizers.spelling import N_CHARACTERS, spelled
 from tinytx.data.tokenizers.subwords import SubwordTokenizer
 from tinytx.data.tokenizers.tokenizer import BERT_SPECIAL, SPECIAL, Tokenizer
 from tinytx.data.tokenizers.tutorial import TUTORIAL_SPECIAL, TutorialTokenizer, tutorial_words
@@ -65,6 +66,7 @@ __all__ = [
     "JsonTokenizer",
     "LabelledBatches",
     "MaskedBatches",
+    "N_CHARACTERS",
     "NoisedBatches",
     "PairBatch",
     "PairBatches",
@@ -113,6 +115,7 @@ __all__ = [
     "sentence_order_pairs",
     "sentences",
     "small_tasks",
+    "spelled",
     "split",
     "split_pairs",
     "stream_batch",

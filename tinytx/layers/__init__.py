@@ -21,6 +21,7 @@ from tinytx.layers.attention import (
 )
 from tinytx.layers.batch_norm import BatchNorm
 from tinytx.layers.block import Block, DecoderBlock, Residual
+from tinytx.layers.character_words import CharacterWords
 from tinytx.layers.checkpoint import Checkpoint
 from tinytx.layers.convolution import Conv1d
 from tinytx.layers.dropout import Dropout
@@ -37,6 +38,7 @@ from tinytx.layers.geometric import (
     GeometricFeedForward,
     Orientation,
 )
+from tinytx.layers.highway import Highway
 from tinytx.layers.layer_norm import LayerNorm
 from tinytx.layers.linear import Linear, TiedLinear
 from tinytx.layers.low_rank import LowRankLinear
@@ -64,6 +66,7 @@ __all__ = [
     "BatchNorm",
     "Bidirectional",
     "Block",
+    "CharacterWords",
     "Checkpoint",
     "ClassToken",
     "Compress",
@@ -88,6 +91,7 @@ __all__ = [
     "GlobalWindowAttention",
     "GridPositions",
     "HashedSelfAttention",
+    "Highway",
     "LSTM",
     "LayerNorm",
     "LearnedPositions",

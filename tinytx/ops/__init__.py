@@ -40,6 +40,7 @@ from tinytx.ops.global_window_attention import (
 )
 from tinytx.ops.glove_loss import glove_loss, glove_loss_backward
 from tinytx.ops.gru import gru, gru_backward
+from tinytx.ops.highway import highway, highway_backward
 from tinytx.ops.kl_divergence import kl_divergence, kl_divergence_backward
 from tinytx.ops.layer_norm import layer_norm, layer_norm_backward
 from tinytx.ops.linear import linear, linear_backward
@@ -137,6 +138,8 @@ __all__ = [
     "glove_loss_backward",
     "gru",
     "gru_backward",
+    "highway",
+    "highway_backward",
     "join",
     "join_backward",
     "kl_divergence",

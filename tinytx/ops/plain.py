@@ -28,6 +28,8 @@ from tinytx.ops.plain_elementwise import (  # noqa: F401
     gelu_backward,
     gelu_tanh,
     gelu_tanh_backward,
+    highway,
+    highway_backward,
     relu,
     relu_backward,
     scale,

@@ -96,5 +96,17 @@ def gate_backward(dy, saved):
     return _ACTIVATIONS[activation][1](dy * b, saved), dy * fa  # (2), (3)
 
 
+def highway(x, h, gate):
+    """Return t h + c x."""
+    t, c = 1 / (1 + np.exp(-gate)), 1 / (1 + np.exp(gate))  # (1)
+    return t * h + c * x, (x, h, t, c)  # (2)
+
+
+def highway_backward(dy, saved):
+    """Return (dx, dh, dgate)."""
+    x, h, t, c = saved
+    return c * dy, t * dy, dy * (h - x) * t * c  # (3), (4)
+
+
 _ACTIVATIONS = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backward)}
 _ACTIVATIONS |= {"relu": (relu, relu_backward), "silu": (silu, silu_backward)}
