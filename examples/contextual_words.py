@@ -133,7 +133,7 @@ def main():
     encoder = translator(pairs, tokenizer, table, steps * 3 // 2, seed, threads)
     print("vectors              width       tags   ambiguous   senses")
     print_row("word2vec", lambda ids: table[number[ids]][:, :, None], kept)
-    for name, read in layers_of(body).items():
+    for name, read in layers_of(body, kept).items():
         probe = print_row(f"ELMo, {name}", read, kept)
     print_row("word2vec and CoVe", lambda ids: cove(encoder, number[ids]), kept)
     print(f"Shares of ELMo's layers in the mix for senses: {', '.join(f'{share:.2f}' for share in probe.shares)}")

@@ -122,12 +122,14 @@ def char_rnn(dtype):
     return case(NextToken, CharRNN, config, (ids[:, :-1], ids[:, 1:]), dtype)
 
 
-def elmo(dtype):
+def elmo(dtype, **options):
     """Sentences of 7, 6, 5 and 2 words, and padding behind them."""
-    config = ElmoConfig(11, d_model=6, dropout=0.2, pad_id=4)
+    config = ElmoConfig(11, d_model=6, dropout=0.2, pad_id=4, **options)
     ids = np.random.default_rng(2).integers(5, 11, (4, 7))
     ids[np.arange(7) >= np.array([7, 6, 5, 2])[:, None]] = 4
-    return case(NextAndPrevious, Elmo, config, (ids,), dtype)
+    names = ["", "", "", "", "", *"at a cat no word un".split()]
+    beside = [np.where((ids == 4)[..., None], 0, array[ids]) for array in config.beside(names)]
+    return case(NextAndPrevious, Elmo, config, (ids, *beside), dtype)
 
 
 def awd_lstm(dtype):
@@ -269,6 +271,9 @@ MODEL_CASES = LONG_MODELS | {
     "awd_lstm": awd_lstm,
     "char_rnn": char_rnn,
     "elmo": elmo,
+    "elmo characters": lambda dtype: elmo(
+        dtype, words="characters", d_character=3, n_widths=2, n_filters=4, n_highways=1, max_characters=6
+    ),
     "gatr": gatr,
     "llama": llama,
     "llama as Mistral and Qwen2": lambda dtype: llama(dtype, n_kv_heads=2, window=3, qkv_bias=True, tied_head=True),

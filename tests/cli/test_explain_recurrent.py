@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 
-from tinytx.data import copies
+from tinytx.data import BERT_SPECIAL, WordTokenizer, copies, spelled
 from tinytx.layers import LSTM
-from tinytx.models import RecurrentSeq2Seq, RecurrentSeq2SeqConfig
+from tinytx.models import Elmo, ElmoConfig, RecurrentSeq2Seq, RecurrentSeq2SeqConfig
 from tinytx.ops.recurrent import joined
 from tinytx.pipelines import Translator, Writer, explain, load_run
 from tinytx.pipelines.pages import BothWays, Copying, Pointing
 from tinytx.pipelines.pages.states import looks, states
-from tinytx.tasks import SequenceToSequence
+from tinytx.tasks import NextAndPrevious, SequenceToSequence
 from tinytx.viz import attention_maps
 from tinytx.viz.attention import watched
 
@@ -103,6 +103,20 @@ def test_recurrent_nets_that_translate(trained, tinytx):
     (weights,) = attention_maps(model, sources, targets).values()
     assert grid_of(result.out) == tenths(weights[0, 0, :4])
     assert [len(row) for row in table_of(result.out, "position reads 1 2")] == [7] * 4
+
+
+def test_words_by_their_letters():
+    """Two words that are unknown: each is read by its own letters, and the page says so."""
+    tokenizer = WordTokenizer(["the", "walk"], BERT_SPECIAL)
+    config = ElmoConfig(tokenizer.vocab_size, d_model=6, words="characters", max_characters=8, pad_id=tokenizer.pad_id)
+    model = NextAndPrevious.around(Elmo, config, rng=np.random.default_rng(0), dtype=np.float64)
+    explanation = explain(BothWays(model, tokenizer), "the dog walked")
+    ids, letters = np.array([[2, 5, 1, 1, 3]]), spelled(["[CLS]", "the", "dog", "walked", "[SEP]"], 8)[None]
+    np.testing.assert_array_equal(explanation.inputs[0], letters)
+    assert "letters (B, T, C) = (1, 5, 8)" in explanation.page and explanation.names == (["[CLS]", "the", "[UNK]", "[UNK]", "[SEP]"],)
+    assert f"sum of both means: {model.loss(ids, letters):.4f} nats" in explanation.page
+    for path, carried in watched(model, "carried", letters).items():
+        states_are_those_of(explanation.page, path, carried, explanation.names[0])
 
 
 @pytest.mark.parametrize("wiring", ["after", "before", "feeding"])

@@ -6,6 +6,7 @@ from cases import LayerCase, Seeded
 from properties import model_checks
 
 from tinytx import ops
+from tinytx.data import spelled
 from tinytx.layers import ScalarMix
 from tinytx.models import Elmo, ElmoConfig
 from tinytx.tasks import NextAndPrevious
@@ -61,6 +62,21 @@ def test_a_sentence_is_read_by_itself():
     whole = body(ids)
     np.testing.assert_array_equal(whole[1, :4], body(ids[1:2, :4])[0])
     assert not whole[1, 4:, 1:].any()
+
+
+def test_words_by_their_letters_are_read_sentence_by_sentence():
+    """Catches a body that takes padding for words; and a word that the vocabulary lacks is read like any other."""
+    body = task_of(words="characters", max_characters=7, n_filters=4).body
+    letters = spelled("the dog walks they walk home".split(), 7).reshape(2, 3, 7)
+    batch_check(body, letters)
+    letters[1, 2] = 0
+    whole = body(letters)
+    np.testing.assert_allclose(whole[1, :2], body(letters[1:, :2])[0], rtol=0, atol=1e-13)
+    assert not whole[1, 2:, 1:].any() and whole.shape == (2, 3, 3, 6)
+    with pytest.raises(ValueError, match=r"Elmo: letters has shape \(2, 3\), expected \(B, T, C\)"):
+        body(letters[:, :, 0])
+    with pytest.raises(ValueError, match="Elmo: letter 516 at position"):
+        body(letters + 259)
 
 
 def test_the_layers_are_those_of_the_paper():

@@ -68,6 +68,7 @@ TABLE = {
         ("a bit costs what the other one would", "== 1, -logits, logits)", "== 1, logits, -logits)"),
     ],
     "pipelines/pages/both_ways.py": [
+        ("unknown words have the letters of their mark", "next(unknown, name) if i == tokenizer.unk_id else name", "name"),
         ("the previous word of another position", '("previous", logits[1:, 1]', '("previous", logits[:-1, 1]'),
     ],
     "pipelines/write.py": [

@@ -78,12 +78,21 @@ TABLE = {
         ("the shares of rows may be above 1", "if shares[2] < 0:", "if False:"),
         ("every row is read from sequence to sequence", '"shares": shares}', '"shares": (0, 0, 1)}'),
     ],
+    "data/tokenizers/spelling.py": [
+        ("a long word has no end", "[: width - 2]", "[: width - 1]"),
+        ("a byte 0 is padding", "(byte + 1 for byte", "(byte for byte"),
+    ],
     "recipes/elmo.py": [
         ("the language model reads what is held out", "batches = LabelledBatches(*zip(*train)", "batches = LabelledBatches(*zip(*train, *held_out)"),
         ("tags are learned from what is held out", "for rows in (train[: settings.labelled], held_out)", "for rows in (held_out, held_out)"),
         ("a sense is a tag, whatever the word", "np.unique(ids[several] * n_tags + tags[several],", "np.unique(tags[several],"),
         ("all words are ambiguous", "float(found[asked].mean())", "float(found.mean())"),
-        ("each layer is the token's", "body(ids)[:, :, n : n + 1]", "body(ids)[:, :, :1]"),
+        ("hidden words are shown in training", "if not any(word in drawn for", "if all(word in drawn for"),
+        ("sentences to judge by are fewer", "return left, held_out", "return left, [s for s in held_out if any(word in drawn for word, _ in s)]"),
+        ("unknown words have one id each", "np.where(ids < n_known, ids, unk_id)", "ids"),
+        ("padding has letters", "        array[config.pad_id] = 0\n", "        pass\n"),
+        ("words that are often seen count as new", "unseen = kept.counts[words].sum(axis=1) == 0", "unseen = kept.counts[words].sum(axis=1) >= 0"),
+        ("each layer is the token's", "body(kept.read(ids))[:, :, n : n + 1]", "body(kept.read(ids))[:, :, :1]"),
     ],
     "recipes/ulmfit.py": [
         ("a layer learns before it is thawed", "slower if step >= begins else 0.0", "slower"),

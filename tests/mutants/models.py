@@ -66,6 +66,14 @@ TABLE = {
         ("alpha and beta exchanged", "ActivationPenalty(config.alpha, config.beta)", "ActivationPenalty(config.beta, config.alpha)"),
         ("the output layer has no bias", "output_bias = True", "output_bias = False"),
     ],
+    "layers/character_words.py": [
+        ("padding's places count", "tape, mask=mask) for f", "tape) for f"),
+        ("filters are of one width", "width, right=width - 1, **draw", "1, **draw"),
+    ],
+    "layers/highway.py": [
+        ("highways begin open", "CARRIED = -2.0", "CARRIED = 2.0"),
+        ("the gate reads what is new", "self.gate(x, tape))", "self.gate(h, tape))"),
+    ],
     "layers/activation_penalty.py": [
         ("a validation pays the penalty", "tape.seed is not None and self.weighs", "self.weighs"),
         ("the penalty is of the outputs before dropout", "ops.activation_penalty(raw, dropped,", "ops.activation_penalty(raw, raw,"),
@@ -111,6 +119,7 @@ TABLE = {
         ("the first layer is left out of the second's sum", "y + h if len(layers) > 1 else y", "y"),
         ("the token is added to the first layer", "y + h if len(layers) > 1 else y", "y + h"),
         ("padding is read", "tape), tape, mask=mask), layers[-1]", "tape), tape), layers[-1]"),
+        ("words by letters have no end", "letters.any(axis=2)", "(letters >= 0).any(axis=2)"),
         ("an odd width is let through", "if self.d_model % 2:", "if False:"),
     ],
     "models/glove.py": [

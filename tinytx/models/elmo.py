@@ -17,18 +17,68 @@ With x_t the token's vector (D,) and L layers, each direction has
 and the body returns, for j = 0 .. L, [x; x] and [h_j from the left; h_j from the right].
 
 A sentence is a row: the state is 0 before its first word, so its vectors do not depend on other sentences. (The published
-program keeps the state from sentence to sentence.) The paper's LSTMs have 4,096 units and project to 512 at each step, and
-its x_t is made of the word's characters; here the states are as wide as the vectors, and x_t is a row of a table.
+program keeps the state from sentence to sentence.) The paper's LSTMs have 4,096 units and project to 512 at each step; here the
+states are as wide as the vectors.
+
+What x_t is, a row of the table `WORDS` says. As a rule it is a row of a table, by the word's id. In the paper it is made
+of the word's characters (`tinytx.layers.CharacterWords`), so a word that was in no sentence of training has a vector
+too: "walked" is read like "walks" and "talked". Then the body reads letters (B, T, C) in the place of ids. The words
+that it predicts are those of a vocabulary in both cases. The paper has filters of 1 to 7 characters, 32 to 1,024 of
+a width, for words of up to 50; here there are as many of each width.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from tinytx.core import Layer
-from tinytx.layers import Dropout, Embedding
+from tinytx.data import N_CHARACTERS, spelled
+from tinytx.layers import CharacterWords, Dropout, Embedding
 from tinytx.layers.recurrent import CELLS
 from tinytx.models.config import MOST_LAYERS, check_special_ids
 from tinytx.settings import Settings, setting
-from tinytx.shapes import check_ids, check_rows
+from tinytx.shapes import check_axes, check_ids, check_rows
+
+
+class Words(NamedTuple):
+    """What the body reads of a sentence's words, and the layer that makes vectors of it: functions.
+
+    Attributes
+    ----------
+    layer : (config, **draw) -> Layer
+    read : (config, array) -> (array, mask)
+        Check what the body was given; the mask (B, T) is False at padding.
+    beside : (config, list of N str) -> tuple of arrays (N, ...)
+        What a batch holds beside ids. The last array of a batch is what the body reads.
+    """
+
+    layer: Callable
+    read: Callable
+    beside: Callable
+
+
+def _ids(config, ids):
+    ids = check_rows("Elmo", check_ids("Elmo", ids, config.vocab_size))
+    return ids, ids != config.pad_id
+
+
+def _letters(config, letters):
+    check_axes("Elmo", "letters", np.asarray(letters), "(B, T, C)")
+    letters = check_ids("Elmo", letters, N_CHARACTERS, what="letter")
+    return letters, check_rows("Elmo", letters.any(axis=2), "letters' first axes")
+
+
+def _character_words(config, **draw):
+    sizes = {name: getattr(config, name) for name in ("n_widths", "n_highways")}
+    return CharacterWords(N_CHARACTERS, config.d_character, config.n_filters, config.d_model // 2, **sizes, **draw)
+
+
+WORDS = {
+    "table": Words(lambda config, **draw: Embedding(config.vocab_size, config.d_model // 2, **draw), _ids, lambda config, words: ()),
+    "characters": Words(_character_words, _letters, lambda config, words: (spelled(words, config.max_characters),)),
+}
+BY_CHARACTERS = {"only": {"words": ("characters",)}}
 
 
 class ElmoConfig(Settings):
@@ -39,6 +89,12 @@ class ElmoConfig(Settings):
     n_layers: int = setting(2, "recurrent layers of each direction, one above the other, L", minimum=1, maximum=MOST_LAYERS)
     cell: str = setting("lstm", "what the layers compute at a position", choices=sorted(CELLS))
     dropout: float = setting(0.1, "dropout of what each layer reads, and of the last outputs, in training", minimum=0, below=1, free=True)
+    words: str = setting("table", "what makes a word's vector: a table, or the word's characters", choices=sorted(WORDS))
+    d_character: int = setting(16, "width of a character's vector", minimum=1, **BY_CHARACTERS)
+    n_widths: int = setting(4, "widths of filters: from 1 to so many characters", minimum=1, maximum=64, **BY_CHARACTERS)
+    n_filters: int = setting(32, "filters of each width", minimum=1, **BY_CHARACTERS)
+    n_highways: int = setting(2, "highway layers behind the filters", minimum=0, maximum=MOST_LAYERS, **BY_CHARACTERS)
+    max_characters: int = setting(18, "letters of a word, C, with a mark at each end; longer ones are cut", minimum=3, maximum=1024, **BY_CHARACTERS)
     pad_id: int = setting(0, "id of padding, behind the last token of a sentence", minimum=0)
 
     def __post_init__(self):
@@ -46,6 +102,10 @@ class ElmoConfig(Settings):
         check_special_ids(self, ("pad_id",), self.vocab_size)
         if self.d_model % 2:
             raise ValueError(f"ElmoConfig: d_model {self.d_model} has no half for each direction: give an even d_model")
+
+    def beside(self, words):
+        """Return what a batch holds beside the ids of N words, as `Words` has it: () or (letters (N, C),)."""
+        return WORDS[self.words].beside(self, words)
 
 
 class Elmo(Layer):
@@ -55,7 +115,7 @@ class Elmo(Layer):
     ----------
     config : ElmoConfig
     rng : numpy.random.Generator
-        Embeddings are normal(0, 1), and recurrent layers draw their own weights.
+        Embeddings are normal(0, 1), and other layers draw their own weights.
     dtype : float32 or float64
 
     Examples
@@ -71,7 +131,7 @@ class Elmo(Layer):
 
     def __init__(self, config, *, rng, dtype=np.float32):
         self.config, draw, d = config, {"rng": rng, "dtype": dtype}, config.d_model // 2
-        self.token, self.dropout = Embedding(config.vocab_size, d, **draw), Dropout(config.dropout)
+        self.token, self.dropout = WORDS[config.words].layer(config, **draw), Dropout(config.dropout)
         cell, numbers = CELLS[config.cell], range(config.n_layers)
         self.left_to_right = [cell(d, d, **draw) for _ in numbers]
         self.right_to_left = [cell(d, d, reverse=True, **draw) for _ in numbers]
@@ -81,8 +141,9 @@ class Elmo(Layer):
 
         Parameters
         ----------
-        ids : integers (B, T)
-            Sentences; `pad_id` behind the end of shorter ones.
+        ids : integers (B, T), or (B, T, C)
+            Sentences; `pad_id` behind the end of shorter ones. Where words are read by their characters, these, and 0
+            behind the end of a word and of a sentence.
         tape : Tape, optional
 
         Returns
@@ -93,10 +154,10 @@ class Elmo(Layer):
         Raises
         ------
         TypeError, ValueError
-            If ids are not integers of shape (B, T), or an id is not in the vocabulary.
+            If ids are not integers of this shape, or an id is not in the vocabulary.
         """
-        ids = check_rows("Elmo", check_ids("Elmo", ids, self.config.vocab_size))
-        x, mask = self.token(ids, tape), ids != self.config.pad_id
+        ids, mask = WORDS[self.config.words].read(self.config, ids)
+        x = self.token(ids, tape)
         halves = [self._read(stack, x, mask, tape) for stack in (self.left_to_right, self.right_to_left)]
         return np.concatenate(halves, axis=-1)
 

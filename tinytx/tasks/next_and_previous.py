@@ -17,8 +17,8 @@ class NextAndPrevious(Task):
     Parameters
     ----------
     body : Layer
-        ``body(ids, tape)`` returns (B, T, N, 2 D): `tinytx.models.Elmo`. Its config has ``d_model``, which is 2 D, and
-        ``pad_id``.
+        ``body(ids, tape)`` returns (B, T, N, 2 D): `tinytx.models.Elmo`. Its config has ``d_model``, which is 2 D,
+        ``pad_id``, and the method ``beside``. A body that reads words by their characters gets these in place of ids.
     rng : numpy.random.Generator
         Draws the linear map (D, V): the generator that drew the body.
 
@@ -39,7 +39,7 @@ class NextAndPrevious(Task):
         self.head = Linear(self.config.d_model // 2, self.vocab_size, bias=False, **self._drawn_like_the_body(rng))
 
     def forward(self, ids, tape=None):
-        """Return the logits (B, T, 2, V) of each position's next word, and of its previous word."""
+        """Return the logits (B, T, 2, V) of each position's next word, and of its previous word, given what the body reads."""
         return self.head(self._last(ids, tape), tape)
 
     def backward(self, dlogits, tape):
@@ -68,13 +68,15 @@ class NextAndPrevious(Task):
         targets[:, 1:, 1] = np.where(both, ids[:, :-1], self.ignored)
         return targets
 
-    def loss(self, ids, tape=None, *, count=None):
+    def loss(self, ids, letters=None, tape=None, *, count=None):
         """Return the sum of both directions' mean cross-entropies, in nats.
 
         Parameters
         ----------
         ids : integers (B, T)
             Sentences with a token at each end that stands for the end: it is predicted too.
+        letters : integers (B, T, C), optional
+            What the body reads, if that is not ids.
         tape : Tape, optional
         count : int, optional
             `count` of the whole batch, if this is a part of it.
@@ -84,7 +86,7 @@ class NextAndPrevious(Task):
         TypeError, ValueError
             If an id is not in the vocabulary, or no row has two words and ``count`` is missing.
         """
-        x, targets = self._last(ids, tape), self.targets(ids)
+        x, targets = self._last(ids if letters is None else letters, tape), self.targets(ids)
         n = divisor(type(self).__name__, targets[..., 0], self.ignored, count)  # of one direction: the sum of two means
         return self._words_loss(x, targets, tape, count=n)
 
@@ -92,7 +94,7 @@ class NextAndPrevious(Task):
         """Add the gradients of `loss`."""
         self._last_backward(self._words_loss_backward(tape), tape)
 
-    def count(self, ids):
+    def count(self, ids, letters=None):
         """Return the number of pairs of neighbours: each is predicted once from the left and once from the right."""
         return ops.count_targets(self.targets(ids)[..., 0])
 
@@ -101,12 +103,13 @@ class NextAndPrevious(Task):
 
         Parameters
         ----------
-        batches : iterable of (ids,)
+        batches : iterable of (ids,) or (ids, letters)
         """
-        parts, names = [(self._last(ids), self.targets(ids)) for (ids,) in batches], ("next", "previous")
+        parts, names = [(self._last(batch[-1]), self.targets(batch[0])) for batch in batches], ("next", "previous")
         both = [self._words_measured((x[:, :, n], targets[:, :, n]) for x, targets in parts) for n in range(2)]
         return {f"{name}_perplexity": measured["perplexity"] for name, measured in zip(names, both)}
 
     def random_batch(self, rng, n, length):
-        """Return a random batch for `loss`: n rows of ``length`` words."""
-        return (rng.integers(1, self.vocab_size, (n, length)),)
+        """Return a random batch for `loss`: n rows of ``length`` words, whose letters are the digits of their ids."""
+        ids = rng.integers(1, self.vocab_size, (n, length))
+        return ids, *(array.reshape(n, length, -1) for array in self.config.beside(ids.astype(str).ravel().tolist()))

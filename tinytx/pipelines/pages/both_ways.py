@@ -39,23 +39,36 @@ def explain_both_ways(trained, text, target=None, tokens=None):
     text = known_form(tokenizer, text)
     ids = encode_framed(tokenizer, text)[0][None]  # (1, T)
     names = tokenizer.tokens(ids[0])
+    letters = tuple(array[None] for array in model.config.beside(_spelling(tokenizer, ids[0], text)))
+    read = (ids, *letters)[-1]
     if ids.size < 2:
         raise ValueError(f"the text has {counted(ids.size, 'token')}, expected at least 2")
-    page = "\n".join(_page(model, tokenizer, ids, names))
-    return Explanation(page, unknown_note(tokenizer, text), model, (ids,), (names,), "")
+    page = "\n".join(_page(model, tokenizer, ids, names, read))
+    return Explanation(page, unknown_note(tokenizer, text), model, (read,), (names,), "")
 
 
-def _page(model, tokenizer, ids, names):
-    logits, n = model(ids)[0], ids.size - 1  # (T, 2, V)
+def _spelling(tokenizer, ids, text):
+    """Return the words of a text as it writes them, in the frame of ids, also those that are unknown."""
+    unknown = iter(tokenizer.unknown(text))
+    return [next(unknown, name) if i == tokenizer.unk_id else name for i, name in zip(ids.tolist(), tokenizer.tokens(ids))]
+
+
+def _page(model, tokenizer, ids, names, read):
+    logits, n = model(read)[0], ids.size - 1  # (T, 2, V)
     yield size(model.body, f"{counted(model.config.n_layers, 'layer')} in each direction", "sentence")
     yield heading(f"1. The model reads the sentence twice: ids (B, T) = {ids.shape}")
     yield words(names, ids[0])
+    if read is not ids:
+        yield paragraph(
+            f"It makes each word's vector of the word's letters (B, T, C) = {read.shape}: bytes of UTF-8, a mark in front and one "
+            "behind. So it reads unknown words, too; what it says are words of its vocabulary."
+        )
     yield paragraph(
         "One stack of layers reads from left to right, and says the next word of each; another one reads from right to left, "
         "and says the previous word. They never meet, so neither knows the word that it is to say."
     )
     yield heading("2. What is carried along")
-    yield from states(model, (ids,), (names,))
+    yield from states(model, (read,), (names,))
     means = []
     sides = (("next", logits[:-1, 0], names[:-1], ids[0, 1:]), ("previous", logits[1:, 1], names[1:], ids[0, :-1]))
     for number, (side, scores, read, labels) in enumerate(sides, start=3):
