@@ -1,12 +1,16 @@
-"""Where a Neural Turing Machine writes and reads while it copies: one picture, the rows of the memory from left to right.
+"""Where a Neural Turing Machine reads and writes while it copies, and what brings its heads there: one picture.
 
     python -m tinytx train ntm --out runs/ntm
     python examples/ntm_memory.py runs/ntm --length 16
 
-writes ntm_memory.png into --out. Each line is a step: first those in which the sequence is read, with the weights of the
-head that writes; then the second mark and the steps in which it is copied, with the weights of the head that reads. A
-machine that has learned to copy puts one element after the other into rows of their own, and visits the same rows in the
-same order. --quick draws a machine without training, in a second.
+writes ntm_memory.png into --out. Each line is a step: a mark, those in which the sequence is read, a second mark, and the
+steps in which it is copied. From left to right: where a head would be by content alone, the gate g that says how much of
+that counts, the shares of moving by -1, 0 and 1 rows, the sharpness, and the weights of the rows that come out.
+
+A machine that has learned to copy puts one element after the other into rows of their own, and visits the same rows in
+the same order: while it reads, the head that writes has a small gate and moves by one row in each step, and the head
+that reads waits; while it copies, that one moves. The head that writes has nothing to do then, and its gate sends it to
+the rows that are still blank: by content, where it does no harm. --quick draws a machine without training, in a second.
 """
 
 import argparse
@@ -18,7 +22,8 @@ from tinytx.models import NTM, NTMConfig
 from tinytx.recipes.ntm import copied
 from tinytx.tasks import Bits
 from tinytx.training import load_checkpoint
-from tinytx.viz import alignment_picture, attention_maps
+from tinytx.viz import memory_picture
+from tinytx.viz.attention import watched
 
 
 def main():
@@ -38,15 +43,13 @@ def main():
         task, _, _ = load_checkpoint(arguments.run)
     n, dtype = arguments.length, task.head.weight.data.dtype
     x, bits = copied(np.random.default_rng(0), 1, n, task.n_bits, dtype)
-    (weights,) = attention_maps(task, x).values()
-    *_, reads, writes = weights[0]  # (T, N) each
+    (steering,) = watched(task, "steering", x).values()
     wrong = task.measure([(x, bits)])["wrong_bits"]
     path = Path(arguments.out) / "ntm_memory.png"
-    steps = [*(f"write-{i + 1}" for i in range(n)), "mark", *(f"copy-{i + 1}" for i in range(n))]
-    alignment_picture(
-        path, np.concatenate([writes[1 : n + 1], reads[n + 1 :]]), [str(row) for row in range(reads.shape[1])], steps,
-        title=f"Copying {n} elements: {wrong:.1%} of bits wrong", axes=("rows of the memory", "steps"),
-    )  # fmt: skip
+    steps = ["begin", *(f"read-{i + 1}" for i in range(n)), "mark", *(f"copy-{i + 1}" for i in range(n))]
+    n_reads = steering.w.shape[1] - 1
+    heads = [f"reads{f' ({i + 1})' if n_reads > 1 else ''}" for i in range(n_reads)] + ["writes"]
+    memory_picture(path, steering, steps, heads, f"Copying {n} elements: {wrong:.1%} of bits wrong")
     print(f"{wrong:.1%} of bits wrong: {path}")
 
 

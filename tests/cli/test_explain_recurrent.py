@@ -193,6 +193,14 @@ def test_a_memory(trained, tinytx, tmp_path):
     rows = table_of(result.out, "step reads reads row writes row")
     best = [[f"{head[t].argmax()} ({head[t].max():.4f})" for head in weights[0]] for t in range(6)]
     assert [row[2:] for row in rows] == best
+    (steering,) = watched(model, "steering", x).values()
+    for n, name in enumerate(("reads", "writes")):
+        rows = table_of(result.out.partition("\n4. ")[2].partition(f"\n{name}:\n")[2], "step reads beta by content row g -1 0 +1 gamma row")
+        numbers = [np.column_stack([array[0, n]]) for array in (steering.strength, steering.gate, steering.moves, steering.sharpness)]
+        shown = [[float(row[i]) for i in (2, 4, 5, 6, 7, 8)] for row in rows]
+        np.testing.assert_allclose(shown, np.concatenate(numbers, axis=1), atol=6e-3)
+        assert [row[3].split()[0] for row in rows] == [str(row.argmax()) for row in steering.content[0, n]]
+        assert [row[9] for row in rows] == [str(row.argmax()) for row in weights[0, n]]
     read = table_of(result.out, "step x reads is to say")
     assert [row[1] for row in read] == ["00010", "10100", "01100", "00001", "00001", "00001"]
     assert [row[3] for row in read[4:]] == ["101", "011"] and f"Mean over 6 bits: {model.loss(x, bits):.4f} nats" in result.out

@@ -54,6 +54,21 @@ def test_where_the_heads_are_is_shown_as_attention():
     np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-12)
 
 
+def test_what_steers_the_heads_gives_their_weights():
+    """Content, gate, shares of moves and sharpness, put together by hand: catches a gate that is turned round, and axes of others."""
+    layer, x = task_of(n_reads=2).body.memory, drawn()
+    beta, content, gate, moves, gamma, w = layer.steering(x)
+    np.testing.assert_array_equal(w, layer.attention_weights(x))
+    before = np.concatenate([np.broadcast_to(np.eye(5)[0], (2, 3, 1, 5)), w[:, :, :-1]], axis=2)
+    mixed = gate[..., None] * content + (1 - gate[..., None]) * before
+    spread = sum(moves[..., j : j + 1] * np.roll(mixed, j - 1, axis=-1) for j in range(3))
+    power = spread ** gamma[..., None]
+    np.testing.assert_allclose(power / power.sum(axis=-1, keepdims=True), w, rtol=1e-12)
+    assert beta.min() > 0 and gamma.min() > 1 and 0 < gate.min() < gate.max() < 1
+    key, strength = (np.split(layer.bias_heads.data, layer._edges()[:-1])[n] for n in (0, 1))
+    assert beta.shape == gate.shape == gamma.shape == (2, 3, 6) and len(key) == 12 and len(strength) == 3
+
+
 def test_later_steps_change_nothing():
     other = drawn()
     other[:, 4:] += 1

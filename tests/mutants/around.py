@@ -63,7 +63,13 @@ TABLE = {
         ("the given order is not used", "model.body.point(elements) if own else", "model.body.point(elements) if True else"),
         ("the decoder reads the element that it is to point at", "rows = [[t, read[t],", "rows = [[t, read[t + 1],"),
     ],
+    "viz/memory_picture.py": [
+        ("content in the place of weights", "_draw_map(axes[4], steering.w[row, head])", "_draw_map(axes[4], steering.content[row, head])"),
+        ("every head has the first one's gate", "steering.gate[row, head], 0, 1)", "steering.gate[row, 0], 0, 1)"),
+        ("steps from the bottom up", "(len(values) - 0.5, -0.5)", "(-0.5, len(values) - 0.5)"),
+    ],
     "pipelines/pages/copying.py": [
+        ("every head has the first one's numbers", "(array[0, n] for array in heads_were)", "(array[0, 0] for array in heads_were)"),
         ("the head that writes comes first", 'for i in range(1, n_reads + 1)] + ["writes"]', 'for i in range(1, n_reads)] + ["writes", "reads"]'),
         ("a bit costs what the other one would", "== 1, -logits, logits)", "== 1, logits, -logits)"),
     ],

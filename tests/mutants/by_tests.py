@@ -130,7 +130,7 @@ NEAREST = {
     **dict.fromkeys(("layers/attention/pointer.py", "ops/additive_scores.py"), ["models/test_pointer.py"]),
     "models/pointer.py": ["models/test_pointer.py"],
     "tasks/pointers.py": ["models/test_pointer.py"],
-    **dict.fromkeys(("layers/memory.py", "tasks/bits.py"), ["models/test_ntm.py", "layers/test_layer_recurrent.py"]),
+    **dict.fromkeys(("ops/addressing.py", "layers/memory.py", "tasks/bits.py"), ["models/test_ntm.py", "layers/test_layer_recurrent.py"]),
     "ops/multivector.py": ["ops/test_multivectors.py"],
     **dict.fromkeys(
         ("ops/geometric_product.py", "ops/equivariant_linear.py", "ops/equivariant_norm.py", "ops/distance_features.py"),
@@ -166,6 +166,7 @@ NEAREST = {
     "pipelines/attention.py": ["cli/test_attention_command.py"],
     "pipelines/asked.py": ["pipelines/test_published.py", "pipelines/test_pipeline.py"],
     "viz/attention_parts.py": ["viz/test_attention_page.py"],
+    "viz/memory_picture.py": ["viz/test_pictures_of_pointers.py"],
     "viz/attention_pictures.py": ["viz/test_attention_maps.py", "viz/test_pictures_of_pointers.py"],
     "settings.py": ["test_settings.py"],
     "hub/family.py": ["hub/test_reformer_folders.py", "hub/test_families.py", "hub/test_configs.py", "hub/test_hostile_folders.py"],

@@ -5,6 +5,10 @@ TABLE = {
         ("of two equal ones the second gets the gradient", "not first >= other", "not first > other"),
         ("a first NaN goes under", "first == first and not first >= other", "not first >= other"),
     ],
+    "ops/addressing.py": [
+        ("the gate shown is the share of the step before", "np.exp(-np.logaddexp(0, -saved.gate))", "np.exp(-np.logaddexp(0, saved.gate))"),
+        ("the sharpness shown begins at 0", "saved.moves, 1 + gamma, saved.w", "saved.moves, gamma, saved.w"),
+    ],
     "ops/glove_loss.py": [
         ("descent climbs", "w[a, d] -= gw", "w[a, d] += gw"),
         ("a context sees what its word has become", "gc = rate * min(max(g * w[a, d], -most), most)\n            w[a, d] -= gw / math.sqrt(squares_w[a, d])",

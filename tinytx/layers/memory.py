@@ -26,6 +26,7 @@ from tinytx import ops
 from tinytx.arguments import check_sizes
 from tinytx.core import Layer, Parameter
 from tinytx.layers.init import xavier_uniform
+from tinytx.ops.addressing import Steering, steering
 from tinytx.ops.linear import Saved as SavedLinear
 from tinytx.ops.recurrent import Carried
 from tinytx.shapes import check_axes, check_dtype
@@ -112,6 +113,18 @@ class ExternalMemory(Layer):
         """Return the weights (B, H + 1, T, N) of each head: those that read, then the one that writes."""
         _, saved = self._run(x)
         return np.stack([address.w for address, _, _ in saved.steps], axis=2)
+
+    def steering(self, x):
+        """Return how each head came to its weights in each step, for pages and pictures.
+
+        Returns
+        -------
+        tinytx.ops.addressing.Steering
+            With an axis T behind that of heads: a gate is (B, H + 1, T), content is (B, H + 1, T, N).
+        """
+        _, saved = self._run(x)
+        steps = [steering(address) for address, _, _ in saved.steps]
+        return Steering(*(np.stack(arrays, axis=2) for arrays in zip(*steps)))
 
     def carried(self, x):
         """Return what goes from step to step beside the memory, for pages: h of the controller, and r, what was read.

@@ -260,6 +260,23 @@ def address(k, strength, gate, shift, sharpness, before, memory):
     return w, Saved(*given, cosine, content, moves, spread, w)
 
 
+class Steering(NamedTuple):
+    """How heads came where they are, for pages and pictures: the numbers of (2) to (5), for one step or, stacked, for several."""
+
+    strength: np.ndarray  # (B, H), beta
+    content: np.ndarray  # (B, H, N), c: where a head would be by content alone
+    gate: np.ndarray  # (B, H), g: the share of c; the rest are the weights of the step before
+    moves: np.ndarray  # (B, H, J), p: shares of moving by -(J // 2) to J // 2 rows
+    sharpness: np.ndarray  # (B, H), gamma
+    w: np.ndarray  # (B, H, N)
+
+
+def steering(saved):
+    """Return the `Steering` of what `address` saved."""
+    beta, gamma = (np.logaddexp(0, array) for array in (saved.strength, saved.sharpness))
+    return Steering(beta, saved.content, np.exp(-np.logaddexp(0, -saved.gate)), saved.moves, 1 + gamma, saved.w)
+
+
 def address_backward(dy, saved):
     """Return (dk, dstrength, dgate, dshift, dsharpness, dbefore, dmemory).
 

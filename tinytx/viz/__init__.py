@@ -5,6 +5,7 @@ from tinytx.viz.attention_page import attention_page, model_attention_page
 from tinytx.viz.attention_pictures import alignment_picture, attention_picture
 from tinytx.viz.image_attention import image_attention_picture
 from tinytx.viz.loss_curve import loss_curve
+from tinytx.viz.memory_picture import memory_picture
 from tinytx.viz.style import PictureWarning
 from tinytx.viz.unit_picture import unit_picture
 from tinytx.viz.word_map import word_map
@@ -18,6 +19,7 @@ __all__ = [
     "attention_picture",
     "image_attention_picture",
     "loss_curve",
+    "memory_picture",
     "model_attention_page",
     "unit_picture",
     "word_map",

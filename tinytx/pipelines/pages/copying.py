@@ -10,8 +10,14 @@ from tinytx.pipelines.pages.explanation import Explanation, refuse
 from tinytx.pipelines.pages.layout import heading, paragraph, table, weights_grid
 from tinytx.pipelines.pages.states import TENTHS, states
 from tinytx.tasks import Bits
-from tinytx.viz import attention_maps
+from tinytx.viz.attention import watched
+from tinytx.viz.memory_picture import moves_of
 from tinytx.wording import counted
+
+STEERED = """A head compares its key with all rows; beta says how much the most similar row is preferred. It takes the share g of the weights by content,
+and the share 1 - g of its weights of the step before. These it moves, by so many rows as the columns -1, 0 and +1 say, in shares
+that add up to 1, on a ring. gamma above 1 draws the weights together, since the shift has spread them. A head that goes through the memory row by row has
+a small g and a large share at +1; one that jumps to a row that it knows by its content has a g near 1."""
 
 
 class Copying(NamedTuple):
@@ -64,14 +70,22 @@ def explain_copying(trained, text, target=None, tokens=None):
     refuse(model, target=target, tokens=tokens)
     x, bits = copies(sequence, model.head.weight.data.dtype)
     steps = steps_of(text, sequence)
-    (weights,) = attention_maps(model, x).values()  # (1, H + 1, T, N)
-    rows, heads = [str(i) for i in range(weights.shape[3])], explained_heads(weights.shape[1] - 1)
-    page = "\n".join(_page(model, x, bits, steps, weights[0], heads, rows))
-    options = {"heads": heads, "axes": ("what the step reads", "rows of the memory")}
-    return Explanation(page, [], model, (x,), (rows, ["", *steps[:-1]]), steps[-1], options)
+    (heads_were,) = watched(model, "steering", x).values()
+    rows, heads = [str(i) for i in range(heads_were.w.shape[3])], explained_heads(heads_were.w.shape[1] - 1)
+    page = "\n".join(_page(model, x, bits, steps, heads_were, heads, rows))
+    options = {"steering": heads_were, "steps": steps, "heads": heads}
+    return Explanation(page, [], model, (x,), (rows, ["", *steps[:-1]]), steps[-1], options, _draw_heads)
 
 
-def _page(model, x, bits, steps, weights, heads, rows):
+def _draw_heads(explanation, path):
+    """Draw where the heads were, and what brought them there."""
+    from tinytx.viz import memory_picture  # draws with matplotlib: only where it is asked for
+
+    memory_picture(path, **explanation.options)
+
+
+def _page(model, x, bits, steps, heads_were, heads, rows):
+    weights = heads_were.w[0]  # (H + 1, T, N)
     config, logits = model.config, model(x)[0].astype(float)  # (T, K)
     yield paragraph(
         f"{type(model.body).__name__} with {counted(config.d_controller, 'unit')} and a memory of {config.n_rows} rows of "
@@ -92,7 +106,17 @@ def _page(model, x, bits, steps, weights, heads, rows):
     for name, head in zip(heads, weights, strict=True):
         yield f"\n{name}: rows of the memory (across) in each step (down)\n"
         yield weights_grid(head, steps, rows)
-    yield heading(f"4. The loss, step by step: logits (B, T, K) = {(1, *logits.shape)}")
+    yield heading("4. What brought the heads there")
+    yield paragraph(STEERED)
+    for n, name in enumerate(heads):
+        beta, content, gate, shares, gamma, w = (array[0, n] for array in heads_were)
+        yield f"\n{name}:\n"
+        yield table(
+            ["step", "reads", "beta", "by content row", "g", *moves_of(heads_were), "gamma", "row"],
+            [[t, read, f"{beta[t]:.3f}", f"{content[t].argmax()} ({content[t].max():.4f})", f"{gate[t]:.3f}",
+              *(f"{share:.3f}" for share in shares[t]), f"{gamma[t]:.2f}", int(w[t].argmax())] for t, read in enumerate(steps)],
+        )  # fmt: skip
+    yield heading(f"5. The loss, step by step: logits (B, T, K) = {(1, *logits.shape)}")
     asked = bits[0] != model.ignored
     costs = np.where(asked, np.logaddexp(0, np.where(bits[0] == 1, -logits, logits)), 0)  # -ln p of each bit
     said = [[t, _said(bits[0, t]), _bits(logits[t] > 0), f"{np.exp(-costs[t].sum()):.4f}", f"{costs[t].sum():.4f}"]

@@ -1,5 +1,6 @@
 """What all pages of `explain` share: the page itself with its picture, what is read, losses, likeliest words, decoding."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,14 @@ LIKELIEST = 5  # words that stand beside a position
 NORMS = {"pre": "pre-norm, x + f(norm(x))", "post": "post-norm, norm(x + f(x))"}
 MASKS = f"""A mask is True, drawn {ALLOWED}, where a position (down) may look at another (across), and False, drawn
 {HIDDEN}, where it may not. It is broadcast to the shape of the attention weights, (B, H, queries, keys)."""
+
+
+def _draw_attention(explanation, path):
+    """Draw the attention weights of all layers and heads."""
+    from tinytx.viz import attention_maps, attention_picture  # draws with matplotlib: only where it is asked for
+
+    maps = attention_maps(explanation.model, *explanation.inputs)
+    attention_picture(path, maps, *explanation.names, next_word=explanation.next_word, **explanation.options)
 
 
 class Explanation(NamedTuple):
@@ -33,6 +42,8 @@ class Explanation(NamedTuple):
         What comes after the last of them.
     options : dict
         Further options of the picture.
+    drawing : function (explanation, path)
+        Draws the picture: the attention weights of all layers and heads, if not given.
     """
 
     page: str
@@ -42,19 +53,17 @@ class Explanation(NamedTuple):
     names: tuple
     next_word: str
     options: dict = {}
+    drawing: Callable = _draw_attention
 
     def draw(self, path):
-        """Draw the attention weights of all layers and heads.
+        """Draw the picture.
 
         Raises
         ------
         ValueError
             If the model has no attention.
         """
-        from tinytx.viz import attention_maps, attention_picture  # draws with matplotlib: only where it is asked for
-
-        maps = attention_maps(self.model, *self.inputs)
-        attention_picture(path, maps, *self.names, next_word=self.next_word, **self.options)
+        self.drawing(self, path)
 
 
 def refuse(model, **given):
