@@ -28,7 +28,7 @@ FLOORS = [
     {"models"},
     {"tasks"},
     {"training", "decoding", "testing", "hub", "viz", "derivations"},
-    {"pipelines"},
+    {"pipelines", "exercises"},
     {"recipes"},
     {"cli"},
     {"", "__main__"},  # the package itself, which gathers names

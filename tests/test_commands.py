@@ -98,7 +98,7 @@ def test_mistakes_are_found(command, capsys):
 def test_scripts_say_how_they_are_called(path):
     """The first lines of a program hold its command."""
     if path in PROGRAMS and path.name != "turns.py":
-        name = path.relative_to(ROOT).as_posix()
+        name = path.relative_to(ROOT).as_posix().replace("benchmarks/__main__.py", "-m benchmarks")
         assert any(name in command for command in commands_of(path)), f"{name}: no command in its docstring"
 
 

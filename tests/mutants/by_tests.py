@@ -210,7 +210,7 @@ WIDER = {
     "data": ["data", "cli", "examples"],
     "metrics": ["metrics", "oracle/test_oracle_bleu.py", "cli"],
     "decoding": ["decoding", "models", "oracle", "cli"],
-    "testing": ["testing", "test_properties.py", "layers", "bug_zoo"], "derivations": ["derivations"],
+    "testing": ["testing", "test_properties.py", "layers", "bug_zoo"], "derivations": ["derivations"], "exercises": ["exercises"],
     "workers": ["workers", "training", "decoding"],
     "vectors": ["vectors", "viz", "cli"],
     "viz": ["viz", "cli"],

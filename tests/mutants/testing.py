@@ -80,6 +80,22 @@ TABLE = {
     "testing/walk.py": [
         ("operations of a child are charged to the layer around it", "parents, self.operations = self.operations, []", "parents = self.operations"),
     ],
+    "exercises/grade.py": [
+        ("a gradient that is wrong by a tenth is right", "CLOSE = 1e-6", "CLOSE = 0.1"),
+        ("one scene alone is graded", "    return found\n\n\ndef _report", "        return found\n    return found\n\n\ndef _report"),
+        ("the last wrong entry is the first", "np.argwhere(wrong)[0]", "np.argwhere(wrong)[-1]"),
+        ("what is wrong in the reader's code has no place", 'error=f"{_place(error)}{type(error)', 'error=f"{type(error)'),
+    ],
+    "exercises/variants.py": [
+        ("signs are never turned", "(-sign, term)", "(sign, term)"),
+        ("a division is a factor", 'if rest[0][0] != "/":', "if True:"),
+        ("mistakes inside are not looked for", "    yield from _inside(node)\n", ""),
+    ],
+    "exercises/sheet.py": [
+        ("the solution stays", "lines = source.splitlines()[:kept]", "lines = source.splitlines()"),
+        ("parameters are taken for functions", "{function.__name__, *function.__code__.co_varnames}", "{function.__name__}"),
+    ],
+    "exercises/hints.py": [("the first hint is all", "parts.append(part)\n            part = []", "pass")],
     "derivations/evaluate.py": [
         ("an equality need hold to three digits only", "TOLERANCE = 1e-9", "TOLERANCE = 1e-3"),
         ("one row may depend on another", "if np.abs(data * (1 - np.eye(n))).max(initial=0.0) > 0:", "if False:"),
@@ -87,7 +103,7 @@ TABLE = {
         ("an index of the right side alone is let through", "if free:\n", "if False:\n"),
     ],
     "derivations/check.py": [
-        ("the end is not compared with the code", "for key, computed in results.items():", "for key, computed in ():"),
+        ("the end is not compared with the code", "for key, result_of_code in results.items():", "for key, result_of_code in ():"),
         ("gradients are not compared with complex steps", 'not gradient.startswith("d") or', 'gradient.startswith("d") or'),
     ],
     "derivations/reader.py": [

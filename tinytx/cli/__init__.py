@@ -28,6 +28,7 @@ COMMANDS = {
     "inspect": "what a folder's model is: architecture, tensors, memory, seconds",
     "plot": "draw the losses of a run, or of several to compare them",
     "derive": "how a backward is derived, with the numbers of a small example",
+    "exercise": "write a backward yourself, and have it graded",
     "gradcheck": "check a backward against finite differences",
     "profile": "time and bytes of each layer",
 }

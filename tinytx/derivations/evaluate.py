@@ -198,13 +198,23 @@ class Environment(Values):
             total = elementwise(np.add, total, term)
         return total
 
+    def supposed(self, chain, tree):
+        """Return what the left side of an equation would be, a name, if ``tree`` stood right of it."""
+        first = chain.sides[0]
+        known = self._sizes([first, tree])
+        self.sizes, self.letters = self.sizes | known, set(known)
+        return self._defined(Definition(first.base, first.indices, tree, frozenset()))
+
+    def following(self, values, names):
+        """Return {name: Named} of ``names``, if some values were these."""
+        copy = self._with(values, names)
+        return {name: copy.values[name] for name in names}
+
     def gradient(self, name):
         """Return the gradient of the loss with respect to a name, an array of its shape, by complex steps."""
         stored = self.values[name]
         result = named.by_step(self._with({name: named.perturbed(stored)}, self.outputs)._loss(), stored)
         return replace(result, axes=stored.axes)
-
-
 
 
 def _letters(definition):
@@ -215,9 +225,6 @@ def _is_letter(axis):
     return len(axis) == 1 and axis.isalpha()
 
 
-
-
-
 def _names(tree):
     """Yield the names that a tree uses."""
     for node in walk(tree):
@@ -226,4 +233,3 @@ def _names(tree):
         elif isinstance(node, Call):
             yield node.function
             yield node.function.rstrip("'")
-

@@ -1,0 +1,99 @@
+"""Writes an exercise: a Python file with an operation's forward in plain NumPy, and a backward that is left to write."""
+
+import ast
+import builtins
+import inspect
+import re
+import sys
+import textwrap
+
+from tinytx.ops import plain
+
+TEXT = '''"""Exercise: the backward of {name}.
+
+The forward is given, in plain NumPy. Write {name}_backward: it gets dy, the gradient of the loss with respect to the
+output, and what the forward saved; it returns the gradients of the inputs, as its docstring says. Then, at any time:
+
+    python -m tinytx exercise {name} --check {file}
+    python -m tinytx exercise {name} --hint 1
+
+There are {hints} hints; each shows the derivation a step further. The last shows all of it.
+"""
+
+{code}'''
+
+
+def operations():
+    """Return the names of the operations that have an exercise: those with a derivation that runs, in its order.
+
+    Returns
+    -------
+    list of str
+    """
+    from tinytx.derivations import TABLE
+
+    return [name for name in TABLE if hasattr(plain, f"{name}_backward")]
+
+
+def sheet(name, file, hints):
+    """Return the text of an exercise.
+
+    Parameters
+    ----------
+    name : str
+        One of `operations`.
+    file : str
+        The file that it will stand in, for the command in its text.
+    hints : int
+        How many there are.
+
+    Returns
+    -------
+    str
+    """
+    forward, backward = getattr(plain, name), getattr(plain, f"{name}_backward")
+    sources, imports = {}, set()
+    _collect(forward, sources, imports)
+    code = [*sources.values(), _blank(backward)]
+    groups = [[], [], []]  # of Python's own library, of others, and ours
+    for line in sorted(imports, key=lambda line: (line.startswith("from"), line)):
+        groups[2 if "tinytx" in line else line.split()[1].split(".")[0] not in sys.stdlib_module_names].append(line)
+    head = "\n\n".join("\n".join(group) for group in groups if group)
+    return TEXT.format(name=name, file=file, hints=hints, code=head + "\n\n\n" + "\n\n\n".join(code) + "\n")
+
+
+def _collect(function, sources, imports):
+    """Add the source of a function, after that of the functions that it calls; and the imports that they need."""
+    module = sys.modules[function.__module__]
+    source = re.sub(r"  # noqa.*", "", inspect.getsource(function).rstrip())
+    used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    for name in sorted(used - {function.__name__, *function.__code__.co_varnames} - set(dir(builtins))):
+        value = getattr(module, name, None)
+        if inspect.isfunction(value) and value.__module__.startswith(plain.__name__):
+            _collect(value, sources, imports)
+        elif value is not None:
+            imports.add(_import(name, value, module.__name__))
+    sources[function.__name__] = source
+
+
+def _import(name, value, module):
+    """Return the line that imports a name of a module from where it was made."""
+    if inspect.ismodule(value):
+        return f"import {value.__name__}" + ("" if value.__name__ == name else f" as {name}")
+    if inspect.isfunction(value) or inspect.isclass(value):
+        return f"from {value.__module__} import {value.__name__}" + ("" if value.__name__ == name else f" as {name}")
+    made = type(value).__module__
+    return f"from {made if hasattr(sys.modules[made], name) else module} import {name}"
+
+
+def _blank(function):
+    """Return the source of a backward up to the line that takes apart what was saved; the rest is left to write."""
+    source = textwrap.dedent(inspect.getsource(function))
+    definition = ast.parse(source).body[0]
+    kept = definition.body[0].end_lineno  # the docstring
+    for statement in definition.body[1:]:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name) and statement.value.id == "saved":
+            kept = statement.end_lineno
+            break
+    lines = source.splitlines()[:kept]
+    return "\n".join([*lines, f'    raise NotImplementedError("{function.__name__} is yours to write")'])

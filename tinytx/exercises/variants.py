@@ -1,0 +1,115 @@
+"""What a backward gives if one thing in its equations is forgotten: a term, a sign, a factor, a mean taken for a sum."""
+
+import dataclasses
+
+from tinytx.derivations.tree import (
+    Add,
+    Call,
+    Name,
+    Node,
+    NotationError,
+    Number,
+    Partial,
+    Power,
+    Product,
+    Reduce,
+    Relation,
+    Transpose,
+)
+
+SIDES = {"sum": "mean", "mean": "sum"}
+
+
+def variants(result, chains, names):
+    """Yield (words, {name: array}) for each mistake in each equation of a gradient.
+
+    Parameters
+    ----------
+    result : Result
+        Of the derivation without a mistake.
+    chains : list of Chain
+        Its equations.
+    names : set of str
+        The gradients that a backward returns, such as {"dx", "dw"}.
+    """
+    environment = result.environment
+    for chain in chains:
+        first = chain.sides[0]
+        if not isinstance(first, Name) or not first.base.startswith("d") or first.base[1:] not in environment.values:
+            continue
+        for side, text in zip(chain.sides[1:], chain.texts[1:], strict=True):
+            for words, tree in mistakes(side):
+                try:
+                    changed = environment.supposed(chain, tree)
+                    arrays = environment.following({first.base: changed}, names)
+                except (NotationError, ArithmeticError):
+                    continue  # what is left is no equation
+                number = f"({chain.number})" if chain.number else f"the equation in line {chain.line}"
+                yield f"{number} {words}, in {chain.texts[0]} = {text}", arrays
+
+
+def mistakes(node):
+    """Yield (words, tree) for each tree that differs from this one in one place."""
+    if isinstance(node, Add):
+        for i, (sign, term) in enumerate(node.terms):
+            rest = node.terms[:i] + node.terms[i + 1 :]
+            if rest:
+                yield f"without the term {written(term)}", dataclasses.replace(node, terms=rest)
+            turned = (*node.terms[:i], (-sign, term), *node.terms[i + 1 :])
+            yield f"with the other sign of {written(term)}", dataclasses.replace(node, terms=turned)
+    if isinstance(node, Product) and len(node.factors) > 1:
+        for i in range(len(node.factors)):
+            rest = node.factors[:i] + node.factors[i + 1 :]
+            if rest[0][0] != "/":
+                operator, factor = node.factors[i]
+                what = "the division by" if operator == "/" else "the factor"
+                yield f"without {what} {written(factor)}", dataclasses.replace(node, factors=(("", rest[0][1]), *rest[1:]))
+    if isinstance(node, Power):
+        yield f"with {written(node.base)} for {written(node)}", node.base
+    if isinstance(node, Reduce) and node.kind in SIDES:
+        yield f"with a {SIDES[node.kind]} for a {node.kind}", dataclasses.replace(node, kind=SIDES[node.kind])
+    yield from _inside(node)
+
+
+def _inside(node):
+    """Yield the same for everything below a node."""
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        if isinstance(value, Node):
+            for words, tree in mistakes(value):
+                yield words, dataclasses.replace(node, **{field.name: tree})
+        elif isinstance(value, tuple):
+            for i, item in enumerate(value):
+                pair = isinstance(item, tuple)
+                child = item[1] if pair else item
+                if isinstance(child, Node):
+                    for words, tree in mistakes(child):
+                        changed = (item[0], tree) if pair else tree
+                        yield words, dataclasses.replace(node, **{field.name: (*value[:i], changed, *value[i + 1 :])})
+
+
+def written(node):
+    """Return a tree as the docstrings write it."""
+    match node:
+        case Number() | Name():
+            return node.token.text
+        case Add(terms=terms):
+            text = "".join(f" {'+' if sign > 0 else '-'} {written(term)}" for sign, term in terms)
+            return f"({text[3:] if text.startswith(' +') else '-' + text[3:]})"
+        case Product(factors=factors):
+            (_, first), *rest = factors
+            signs = {"": " ", "*": " * ", ".": " . ", "/": "/"}
+            return written(first) + "".join(signs[operator] + written(factor) for operator, factor in rest)
+        case Power(base=base, exponent=exponent):
+            return f"{written(base)}^{written(exponent)}"
+        case Transpose(base=base):
+            return f"{written(base)}^T"
+        case Call(function=function, arguments=arguments):
+            return f"{function}({', '.join(map(written, arguments))})"
+        case Reduce(kind=kind, index=index, body=body):
+            return f"{kind}({written(body)})" if index is None else f"{kind}_{index} {written(body)}"
+        case Relation(sides=sides, relations=relations):
+            (first, *rest) = map(written, sides)
+            return f"[{first}" + "".join(f" {a} {b}" for a, b in zip(relations, rest)) + "]"
+        case Partial(body=body, by=by):
+            return f"∂{written(body)}/∂{written(by)}"
