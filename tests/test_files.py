@@ -166,6 +166,16 @@ def test_what_is_saved_is_loaded(tmp_path_factory, arrays, meta, transpose):
         np.testing.assert_array_equal(loaded[name], array, strict=True)
 
 
+def test_shapes_are_read_without_arrays(tmp_path):
+    """Catches shapes that cost the time of the arrays: here their bytes are damaged, which is seen where they are read."""
+    path = tmp_path / "a.npz"
+    save_arrays(path, {"a": np.full((20, 3000), 7.0), "b": np.ones(())}, {"c": [1]})
+    path.write_bytes(path.read_bytes().replace(np.float64(7).tobytes(), np.float64(8).tobytes()))
+    assert load_arrays(path, shapes=True) == ({"a": (20, 3000), "b": ()}, {"c": [1]})
+    with pytest.raises(FileError, match="a.npy"):
+        load_arrays(path)
+
+
 def test_a_large_strided_array_comes_back(tmp_path):
     array = np.random.default_rng(0).normal(size=(300, 301))[::2, ::-3]
     save_arrays(tmp_path / "a.npz", {"a": array}, {})

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tinytx.lock import locked
+from tinytx.lock import is_locked, locked
 
 HOLDER = "import sys; from tinytx.lock import locked\nwith locked(sys.argv[1]): print('held', flush=True); sys.stdin.read()"
 
@@ -17,6 +17,26 @@ def test_one_at_a_time(tmp_path):
         with pytest.raises(ValueError, match=f"another run is writing into {tmp_path}: wait"), locked(tmp_path):
             pytest.fail("two hold it")
         raise KeyError
+    with locked(tmp_path):
+        pass
+
+
+def test_others_see_whether_it_is_held(tmp_path):
+    """Catches an answer that is always the same, a question that keeps the lock, and a folder that is gone."""
+    for _ in range(2):
+        assert not is_locked(tmp_path)
+        with locked(tmp_path):
+            assert is_locked(tmp_path)
+    assert not is_locked(tmp_path / "gone")
+
+
+def test_a_question_stops_nobody(tmp_path, monkeypatch):
+    """Catches a run that does not begin because somebody asked at that moment whether it goes on."""
+    from tinytx import lock
+
+    handle = lock._open(tmp_path)
+    assert lock._take(handle, shared=True)
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: os.close(handle))
     with locked(tmp_path):
         pass
 

@@ -142,7 +142,7 @@ def save_arrays(path, arrays, meta):
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def load_arrays(path):
+def load_arrays(path, *, shapes=False):
     """Read what ``save_arrays`` wrote, and nothing else.
 
     The file may come from an untrusted source. Nothing is unpickled, and the lengths that the file states are compared
@@ -151,6 +151,8 @@ def load_arrays(path):
     Parameters
     ----------
     path : str or Path
+    shapes : bool
+        Whether arrays stay unread, and their shapes are returned in their place.
 
     Returns
     -------
@@ -169,7 +171,8 @@ def load_arrays(path):
         arrays = {}
         for info in _checked_members(archive, file):
             with as_file_error(f"load_arrays: {path}: member {info.filename!r}", remedy):
-                arrays[info.filename.removesuffix(".npy")] = _read_member(archive, info)
+                name = info.filename.removesuffix(".npy")
+                arrays[name] = _read_member(archive, info, only_shape=shapes and name != META)
         if META not in arrays:
             raise ValueError(f"there is no member {META!r}, so save_arrays did not write the file")
         with as_file_error(f"load_arrays: {path}: member {META!r}", remedy):
@@ -236,8 +239,8 @@ def _checked_members(archive, file):
     return members
 
 
-def _read_member(archive, info):
-    """Return one array, after a check that its header fits its length. Reading to the end also checks its CRC."""
+def _read_member(archive, info, only_shape):
+    """Return one array, or its shape, after a check that its header fits its length. Reading to the end also checks its CRC."""
     if not info.filename.endswith(".npy"):
         raise ValueError("not an array: its name does not end in .npy")
     with archive.open(info) as member:
@@ -250,6 +253,8 @@ def _read_member(archive, info):
         raise ValueError(f"dtype {dtype}, expected booleans or numbers")
     if min(shape, default=0) < 0 or claimed != info.file_size:
         raise ValueError(f"shape {shape} and dtype {dtype} make {claimed} bytes, and it has {info.file_size}")
+    if only_shape:
+        return shape
     with archive.open(info) as member:
         return np.lib.format.read_array(member, allow_pickle=False)
 

@@ -146,6 +146,23 @@ TABLE = {
         ("a layer at 0 that moves counts as one that rests", "else math.inf if moved else 0.0", "else 0.0"),
         ("a layer is its first parameter", "zip(*sums)]", "zip(*sums[:1])]"),
     ],
+    "recipes/run_folder.py": [
+        ("a run that validates for long has ended", "is_running = is_held or self.age < FRESH", "is_running = self.age < FRESH"),
+        ("a run that has just ended goes on", " and not self.measures\n", "\n"),
+        ("any record with a validation is the last one", '"val_loss" in last and not OF_STEPS & last.keys()', '"val_loss" in last'),
+        ("what a step's last record says replaces the rest",
+         'steps.get(record["step"], {}) | record', "record"),
+    ],
+    "viz/report_page.py": [
+        ("what is not finite is a gap", 'return "not finite"', "return None"),
+        ("names may hold half of a pair of surrogates, or move a cursor",
+         '"text": None if run.text is None else harmless(run.text)', '"text": run.text'),
+        ("a weight of 1 is 256, which a byte takes for 0", "np.round(255 * head)", "np.round(256 * head)"),
+    ],
+    "lock.py": [
+        ("a question stops a run", "        if not is_taken:\n            time.sleep(PATIENCE)\n            is_taken = _take(handle)\n", ""),
+        ("a question finds no run", "return not _take(handle, shared=True)", "return False"),
+    ],
     "training/old_checkpoint.py": [
         ("a task without these heads is made with their settings", '(moved if meta.get("task") == TASK_OF[model] else {})', "moved"),
         ("the moments keep their old paths", "(model\\.|optimizer", "(model\\.|optimiser"),

@@ -1,4 +1,4 @@
-"""Pictures, and HTML pages: of attention, and a map of words. Pictures need matplotlib (the extra ``train``)."""
+"""Pictures, and HTML pages: of attention, of runs, and a map of words. Pictures need matplotlib (the extra ``train``)."""
 
 from tinytx.viz.attention import attention_maps
 from tinytx.viz.attention_page import attention_page, model_attention_page
@@ -6,13 +6,16 @@ from tinytx.viz.attention_pictures import alignment_picture, attention_picture
 from tinytx.viz.image_attention import image_attention_picture
 from tinytx.viz.loss_curve import loss_curve
 from tinytx.viz.memory_picture import memory_picture
+from tinytx.viz.report_page import AttentionShown, RunShown, report_page
 from tinytx.viz.style import PictureWarning
 from tinytx.viz.unit_picture import unit_picture
 from tinytx.viz.word_map import word_map
 from tinytx.viz.word_page import word_page
 
 __all__ = [
+    "AttentionShown",
     "PictureWarning",
+    "RunShown",
     "alignment_picture",
     "attention_maps",
     "attention_page",
@@ -21,6 +24,7 @@ __all__ = [
     "loss_curve",
     "memory_picture",
     "model_attention_page",
+    "report_page",
     "unit_picture",
     "word_map",
     "word_page",
