@@ -7,6 +7,15 @@ others apart, and all units with the L1 penalty 51 %, which is chance. Nor does 
 each other, so that it pays to remember it, and units begin with long memories: after 2,000 steps the best of 64 units
 tells 50 % of single sentences apart, and 55 % of 106 documents of ten. There is little to gain: frequencies of words that
 are counted for each polarity say a held-out word by 0.015 nats better than those counted in all; the net's loss is 4.8.
+
+Nor does it help to look at a unit all along a sentence. Units of nets of words (64 units, 1,500 and 2,000 steps), and of a net
+of bytes with weight normalisation as in the paper (256 units, 1,000 steps), were chosen on the sentences of training, by the
+mean, the largest and the smallest value, the mean of the last half, the last value, and that before the full stop, of c, tanh c and
+h. The best tell 55 to 57 % of these sentences apart and 51 to 55 % of others; together, by the means of h, with the L1 penalty,
+the units of words tell 57 to 61 % of others apart, the 256 of bytes 62 %. Before the first step of training, the same nets have
+units of 54 and 56 %, with 55 % of others, and 59 % for all together: what their states tell is which words occur, such as "and", and
+not what was learned. A unit with 60 % would hold what all hold. A counter of words says what that takes
+(``examples/sentiment_unit.py``): "and" alone reaches 55 %, the right signs of 30 words 59 %, and of 100 words 62 %.
 """
 
 from typing import NamedTuple
