@@ -45,6 +45,7 @@ TINY_GATR = (
     "--eval-every 7 --log-every 5 --eval-batches 1 --decay-steps 40"
 )
 TINY_NTM = TINY_POINTER.replace("--d-model 8 --shortest 2", "--d-controller 8 --n-rows 5 --d-row 4 --n-bits 3")
+TINY_REFORMER = TINY_POINTER.replace("--shortest 2 --longest 3", "--length 7 --chunk 4 --n-buckets 4")
 TINY_ALIGNED = (
     "--d-model 16 --n-heads 2 --n-encoder-layers 1 --n-decoder-layers 1 --d-ff 32 --n-words 12 --shortest 2 --longest 4 "
     "--batch-size 4 --dropout 0.1 --lr 1e-2 --warmup 3 --threads 2 --eval-every 7 --log-every 5 --eval-batches 1 --decay-steps 40"
@@ -84,6 +85,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "pointer": ("", "book", TINY_POINTER),
     "gatr": ("", "book", TINY_GATR),
     "ntm": ("", "book", TINY_NTM),
+    "reformer": ("", "book", TINY_REFORMER),
     "alignment": ("", "book", TINY_ALIGNED),
     "transformer": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "t5": ("--pairs", "pairs_file", TINY_TRANSFORMER.replace("--no-shared", "--d-key 8 --shared")),

@@ -202,6 +202,13 @@ TABLE = {
         ("the last output is not dropped", "norm=Dropout(config.dropout)", "norm=Dropout(0.0)"),
         ("attention weights are never dropped", "dropout=config.attention_dropout", "dropout=0.0"),
     ],
+    "recipes/reformer.py": [
+        ("the second 0 is asked too", "targets[:, : length + 1]", "targets[:, :length]"),
+        ("all rounds are those of training", "replace(model.config, **changed)", "model.config"),
+        ("the weights are new ones", "    other.load_state_dict(model.state_dict())\n", ""),
+        ("all steps have the same words", "(LEARNED, settings.seed, step)", "(LEARNED, settings.seed)"),
+        ("a wrong letter is shown as a right one", 'letter if right[t] else "."', "letter"),
+    ],
     "recipes/transformer_xl.py": [
         ("each step begins without a memory", ", carries=True)", ")"),
         ("a row that validates is one segment", "SEGMENTS * settings.segment", "settings.segment"),

@@ -1,8 +1,9 @@
 """Reformer: ``ReformerModel`` and ``ReformerModelWithLMHead``.
 
-"attn_layers" names each block's attention, "lsh" or "local". Buckets that are not given are worked out there of the first text, and
-here of the longest. Rotations are drawn anew in each forward there, so texts longer than a chunk have the same logits only with the
-same rotations. The vector "lm_head.bias" is in files, and nobody reads it but older versions, where it is the output layer's bias.
+"attn_layers" names each block's attention, "lsh" or "local". Buckets that are not given are worked out there of the first
+text, and here of the longest. Rotations are drawn anew in each forward there, so texts longer than a chunk have the same logits
+only with the same rotations, and if whole chunks hold them: there, what fills up the last chunk has a bucket of its own. The
+vector "lm_head.bias" is in files, and nobody reads it but older versions, where it is the output layer's bias.
 """
 
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from tinytx.tasks import NextToken
 
 KINDS = {"lsh": "hashed", "local": "local"}  # theirs: ours
 SIZES = {"max_position_embeddings": 4096, "lsh_attn_chunk_length": 64}  # what the buckets are worked out of
-ATTENTION = "stack.fs.{}.layers.{}"
+ATTENTION, MAPS = "stack.fs.{}.layers.{}", ("query_key", "query", "key", "value")
 
 
 class Kinds(NamedTuple):
@@ -83,7 +84,7 @@ REFORMER = Family(
         "token": "embeddings.word_embeddings",
         "position": "embeddings.position_embeddings.embedding",
         "stack.fs.{}.layers.0": "encoder.layers.{}.attention.layer_norm",
-        **{f"{ATTENTION}.{name}": f"encoder.layers.{{}}.attention.self_attention.{name}" for name in ("query_key", "query", "key", "value")},
+        **{f"{ATTENTION}.{name}": f"encoder.layers.{{}}.attention.self_attention.{name}" for name in MAPS},
         f"{ATTENTION}.output": "encoder.layers.{}.attention.output.dense",
         "stack.gs.{}.layers.0": "encoder.layers.{}.feed_forward.layer_norm",
         "stack.gs.{}.layers.{}.expand": "encoder.layers.{}.feed_forward.dense.dense",

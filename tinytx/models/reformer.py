@@ -6,8 +6,8 @@ to the other, the feed-forward layer back, so that backward computes inputs agai
 vectors are both streams, so they are 2 D wide, and so are the last norm and the output layer, which shares no table. Words are
 dropped out before positions are added.
 
-Some blocks may have local attention instead (``kinds``): the usual one, with queries, keys and values of their own, in which a word
-sees its chunk and the one before.
+Some blocks may have local attention instead (``kinds``): the usual one, with queries, keys and values of their own, in which a
+word sees its chunk and the one before.
 
 A text longer than ``chunk`` is filled up to a multiple of it. No value of a later word reaches an earlier one; but who shares a
 chunk depends on all words, so the vectors of a text's beginning are not those of the beginning alone. So decoding reads the whole
@@ -70,7 +70,8 @@ class ReformerConfig(Settings):
         if self.n_buckets % 2:
             raise ValueError(f"ReformerConfig: n_buckets is {self.n_buckets}, expected an even number")
         if "hashed" in kinds_of(self) and self.max_len > self.chunk and self.max_len % self.chunk:
-            raise ValueError(f"ReformerConfig: max_len is {self.max_len}, expected a multiple of chunk = {self.chunk}, or no more than it")
+            facts = f"max_len is {self.max_len}, expected a multiple of chunk = {self.chunk}, or no more than it"
+            raise ValueError(f"ReformerConfig: {facts}")
 
     @property
     def key_width(self):
@@ -93,7 +94,8 @@ def kinds_of(config):
     """
     kinds = config.kinds.split(",")
     if not set(kinds) <= {"hashed", "local"}:
-        raise ValueError(f"ReformerConfig: kinds is {config.kinds!r:.60}, expected hashed or local, or a list of them between commas")
+        facts = f"kinds is {config.kinds!r:.60}, expected hashed or local, or a list of them between commas"
+        raise ValueError(f"ReformerConfig: {facts}")
     return [kinds[i % len(kinds)] for i in range(config.n_layers)]
 
 

@@ -23,6 +23,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "ulmfit": "the same, which then learns classes of texts from few labels",
     "recurrent_seq2seq": "recurrent nets with attention that write dates in ISO form",
     "ntm": "a net with a memory that copies sequences",
+    "reformer": "a transformer that copies long words, of which it sees what a hash finds",
     "transformer": "an encoder-decoder that writes dates in ISO form",
     "t5": "a T5 that does the same",
     "t5_tasks": "a T5 that learns five small tasks at once",
