@@ -89,6 +89,24 @@ def test_where_all_words_are_global_it_is_roberta_with_their_maps():
     np.testing.assert_allclose(body(IDS, is_global=np.ones(IDS.shape, bool)), roberta(IDS), rtol=0, atol=1e-12)
 
 
+def test_a_roberta_becomes_one_that_reads_longer_texts():
+    """Short texts have the vectors that they had, with any global words; positions are repeated behind those of padding."""
+    roberta = Bert(BertConfig.roberta(V, **SIZES | {"n_layers": 2}), rng=np.random.default_rng(0), dtype=np.float64)
+    for parameter in roberta.parameters():
+        parameter.data += np.random.default_rng(1).normal(size=parameter.data.shape)
+    longer = Longformer.of_roberta(roberta, max_len=31, windows="26", global_words="marked", mark_id=5)
+    assert longer.config.n_layers == 2 and (IDS == 5).any()
+    np.testing.assert_allclose(longer(IDS), roberta(IDS), rtol=0, atol=1e-12)
+    table, longer_table = roberta.encoder.place.weight.data, longer.encoder.place.weight.data
+    np.testing.assert_array_equal(longer_table[:16], table)
+    np.testing.assert_array_equal(longer_table[16:30], table[2:])
+    np.testing.assert_array_equal(longer_table[30:], table[2:5])
+    longer.encoder.place.weight.data += 1
+    assert (roberta.encoder.place.weight.data == table).all() and longer(np.full((1, 31), 7)).shape == (1, 31, 6)
+    with pytest.raises(ValueError, match="the body's positions are 'learned', expected RoBERTa's"):
+        Longformer.of_roberta(Bert(BertConfig(V, **SIZES), rng=np.random.default_rng(0)))
+
+
 def test_padding_is_never_global_and_never_seen():
     """Wherever it stands: in front, where the first word would be global, and between words. The caller's word counts before the config's."""
     body, ids = longformer(windows="4", global_words="first", n_layers=2), np.insert(IDS[:1, :9], [0, 4], PAD, axis=1)
@@ -120,6 +138,7 @@ def test_maps_are_what_the_output_is_made_of(options):
     ids[0, 9] = 6
     (weights,) = attention_maps(body, ids).values()
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=0, atol=1e-14)
+    assert (weights[0, :, :, 2] > 0).all() and (weights[0, :, 2] > 0).all()  # a global word, seen and seeing
     core, is_global, rng = GlobalWindow(1, 2, dilation=2), ids == 5, np.random.default_rng(1)
     q, k, v, k_global, v_global = rng.normal(size=(5, 2, 3, 13, 4))
     heads = q, k, v, rng.normal(size=(2, 3, 2, 4)), k_global, v_global

@@ -14,6 +14,7 @@ reads both ways, as the published ones do.
 """
 
 import re
+from dataclasses import asdict
 
 import numpy as np
 
@@ -123,6 +124,44 @@ class Longformer(Bert):
     """
 
     attention_kind = GlobalWindowAttention
+
+    @classmethod
+    def of_roberta(cls, body, **changes):
+        """Return the Longformer that a RoBERTa becomes, as the published ones were made, to be trained on.
+
+        The maps of global words begin as those of the others. If the new one reads longer texts, the vectors of positions are
+        repeated, so that words near each other have the positions of neighbours nearly everywhere. A text that is no longer than
+        a window's half gets the vectors that it had, whatever is global.
+
+        Parameters
+        ----------
+        body : Bert
+            With RoBERTa's positions, ``BertConfig.roberta``.
+        **changes
+            Settings of `LongformerConfig` that are others than RoBERTa's: ``max_len``, ``windows``, ...
+
+        Raises
+        ------
+        ValueError
+            If the body's positions are of another kind.
+
+        Examples
+        --------
+        >>> sizes = {"max_len": 8, "d_model": 16, "n_heads": 2, "n_layers": 1}
+        >>> roberta = Bert(BertConfig.roberta(20, **sizes), rng=np.random.default_rng(0))
+        >>> Longformer.of_roberta(roberta, max_len=40, windows="8")(np.full((2, 30), 7)).shape
+        (2, 30, 16)
+        """
+        if body.config.positions != "counted":
+            raise ValueError(f"Longformer: the body's positions are {body.config.positions!r}, expected RoBERTa's, 'counted'")
+        config = LongformerConfig(**asdict(body.config) | changes)
+        arrays, first = body.state_dict(), config.pad_id + 1
+        dtype = arrays["encoder.token.weight"].dtype
+        longer = cls(config, rng=np.random.default_rng(0), dtype=dtype)
+        table = arrays["encoder.place.weight"]
+        arrays["encoder.place.weight"] = np.concatenate([table[:first], np.resize(table[first:], (config.max_len, table.shape[1]))])
+        longer.load_state_dict({path: arrays[path.replace("_global.", ".")] for path, _ in longer.named_parameters()})
+        return longer
 
     def core_maker(self, **draw):
         """Return the function that makes the core of a block's attention, block by block."""

@@ -45,7 +45,7 @@ The logarithm of a row's sum is a second output on request, for ``merge.py``; it
     L_t = ln sum_s e^(A_ts),   ∂L_t/∂A_ts = P_ts,
     dA_ts = P_ts (dP_ts - sum_r P_tr dP_tr + dL_t).                      (12)
 
-``plain.py`` computes these equations in a few lines of NumPy. The rest of this page does without an array of P's size.
+``attention`` in ``plain.py`` is a few lines of NumPy. The rest of this page does without an array of P's size.
 
 Tiles
 -----
