@@ -5,7 +5,7 @@ import pytest
 from model_cases import MODEL_CASES
 
 from tinytx.core import Tape
-from tinytx.layers import MultiHeadAttention
+from tinytx.layers import HashedSelfAttention, MultiHeadAttention, Relative
 from tinytx.state import State
 
 NOT_COMPARED = {"ntm"}  # its heads find rows by the angle of a key, and by where they were
@@ -36,10 +36,10 @@ def scores_of(compared):
     return (factors * (np.tanh(q + k) if compared.additive else q * k)).sum(axis=-1)
 
 
-def uneven(weights, compared):
+def uneven(weights, scores):
     """Return how far weights are from those of the scores: 0 where any two keys that a query sees are as exp(score) to exp(score)."""
-    scores, seen = scores_of(compared), weights > 0
     assert scores.shape == weights.shape
+    seen = weights > 0
     logs = np.log(np.where(seen, weights, 1)) - scores
     high, low = (np.where(seen, logs, away).reshape(-1, logs.shape[-1]) for away in (-np.inf, np.inf))
     return (high.max(axis=1) - low.min(axis=1)).max()
@@ -54,8 +54,29 @@ def test_of_every_model(name):
         if compared is None:
             assert name in NOT_COMPARED
         else:
-            off = uneven(weights, compared)
+            scores = scores_of(compared)
+            if "without a softmax" in compared.besides:
+                assert uneven(weights, np.log(scores)) < 1e-9
+            off = uneven(weights, scores)
             assert (off < 1e-9) == (not compared.besides), f"{name}: off by {off:.3g}, and besides is {compared.besides!r}"
+
+
+def test_one_round_of_hashes():
+    """The keys of a Reformer are its queries with length 1; catches keys that are shown as queries."""
+    layer = HashedSelfAttention(6, 2, n_buckets=2, rng=np.random.default_rng(0), dtype=np.float64)
+    x = np.random.default_rng(1).normal(size=(2, 5, 6))
+    compared = layer.queries_and_keys(x)
+    assert not compared.besides and uneven(layer.attention_weights(x), scores_of(compared)) < 1e-9
+    np.testing.assert_allclose((compared.keys**2).sum(axis=-1), 1, rtol=1e-3)
+
+
+def test_queries_of_relative_attention():
+    """What the distance adds is left out; the bias of all queries is not."""
+    core = Relative(6, 2, 3, rng=np.random.default_rng(0), dtype=np.float64)
+    q, k = np.random.default_rng(1).normal(size=(2, 1, 2, 4, 3))
+    compared = core.compared(q, k, k)
+    np.testing.assert_array_equal(compared.queries, q + core.content_bias.data[:, None])
+    np.testing.assert_array_equal(compared.keys, k)
 
 
 def test_a_state_is_refused():

@@ -111,7 +111,7 @@ TABLE = {
         ("the scale is lost", "mask=mask, scale=self.scale, **dropout", "mask=mask, **dropout"),
         ("nothing is dropped", "if tape is not None and self.p:", "if False:"),
         ("maps see padding", "return ops.global_window_weights(self._attend(*inputs, is_global, mask)[1])", "return ops.global_window_weights(self._attend(*inputs, is_global, None)[1])"),
-        ("maps without global places", "self._all_heads(x, is_global, None)[0], is_global=is_global, mask=mask)", "self._all_heads(x, is_global & False, None)[0], is_global=is_global & False, mask=mask)"),
+        ("maps without global places", "self.core.weights(*self._all_heads(x, is_global, None)[0], is_global=is_global, mask=mask)", "self.core.weights(*self._all_heads(x, is_global & False, None)[0], is_global=is_global & False, mask=mask)"),
     ],
     "models/longformer.py": [
         ("w words on each side", "[i % len(widths)] // 2, near", "[i % len(widths)], near"),

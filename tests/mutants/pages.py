@@ -14,7 +14,7 @@ TABLE = {
         ("each head's scale is the largest of all", "np.abs(vectors).max(axis=(1, 2)).astype(float)", "np.full(len(vectors), np.abs(vectors[0]).max())"),
         ("each position says what it reads", "[*read[1:], next_word]", "[*read]"),
         ("it begins with what is looked at least", "weights[0, -1].argmax()", "weights[0, -1].argmin()"),
-        ("tokens keep their line breaks", 'r"[ \\n\\t]"', 'r"[ \\t]"'),
+        ("tokens keep their line breaks", 'r"^ +| +$|[\\n\\t]"', 'r"^ +| +$|\\t"'),
     ],
     "viz/attention_parts.py": [
         ("negative weights are let through", "if weights.min() < 0:", "if False:"),

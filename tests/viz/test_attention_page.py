@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_word_page import Page
 
-from tinytx.models import GPT, GPTConfig, Transformer, TransformerConfig
+from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Transformer, TransformerConfig
 from tinytx.tasks import NextToken
 from tinytx.viz import attention_maps, attention_page, model_attention_page
 from tinytx.viz.attention import watched
@@ -210,6 +210,22 @@ def test_a_transformer_has_three_parts(tmp_path):
     assert (np.abs(found - maps["decoder.blocks.1.cross_attention.f"][0]) <= 1.01 * largest / 255).all()
     with pytest.raises(ValueError, match="model_attention_page: decoder.blocks.0.* belongs to a decoder: give target_words"):
         model_attention_page(tmp_path / "page.html", model, inputs, list("abcde"))
+
+
+def test_settings_reach_the_model(tmp_path):
+    """Segments of a BERT change its weights."""
+    model = Bert(BertConfig(11, max_len=9, d_model=12, n_heads=3, n_layers=1, d_ff=8), rng=np.random.default_rng(0))
+    for parameter in model.parameters():
+        parameter.data += np.random.default_rng(1).normal(0, 0.5, parameter.data.shape).astype(np.float32)
+    ids, found = np.array([[3, 4, 5, 6]]), []
+    for segments in ([[0, 0, 1, 1]], [[0, 0, 0, 0]]):
+        settings = {"segments": np.array(segments)}
+        model_attention_page(tmp_path / "page.html", model, (ids,), list("abcd"), settings=settings)
+        weights, largest = Unpacked(tmp_path / "page.html").weights()
+        (expected,) = attention_maps(model, ids, **settings).values()
+        assert (np.abs(weights - expected[0]) <= 1.01 * largest / 255).all()
+        found.append(weights)
+    assert np.abs(found[0] - found[1]).max() > 0.05
 
 
 def test_an_image(tmp_path):

@@ -73,6 +73,15 @@ def _features(out, x):
         out[i] = x[i] + x.dtype.type(1) if x[i] > 0 else np.exp(x[i])  # (1)
 
 
+def features(x):
+    """Return phi(x) of (1), of the shape of x.
+
+    >>> features(np.array([-1.0, 0.0, 2.0])).round(3)
+    array([0.368, 1.   , 3.   ])
+    """
+    return elementwise(_features, x)
+
+
 def linear_attention(q, k, v, *, causal=True):
     """Return the mean of the values, with weights that are products of features.
 
@@ -95,7 +104,7 @@ def linear_attention(q, k, v, *, causal=True):
         If dtypes differ, or shapes do not fit.
     """
     causal = _check("linear_attention", q, k, v, causal)
-    a, b, u = elementwise(_features, q), elementwise(_features, k), _with_ones(v)
+    a, b, u = features(q), features(k), _with_ones(v)
     sums = np.empty((*q.shape[:3], u.shape[3]), q.dtype)
     for queries, keys, matrix in _from_the_start(b, u, q.shape[2], causal):
         here = a[:, :, queries]
@@ -115,7 +124,7 @@ def linear_attention_backward(dy, saved):
     """
     q, k, v, d, y, causal = saved
     check_gradient("linear_attention_backward", dy, y.shape, q.dtype, "y of shape", y.shape)
-    a, b, u = elementwise(_features, q), elementwise(_features, k), _with_ones(v)
+    a, b, u = features(q), features(k), _with_ones(v)
     dm = np.concatenate([dy, -(dy * y).sum(axis=3, keepdims=True)], axis=3)
     dm = np.divide(dm, d, out=np.zeros_like(dm), where=d > 0)  # (5)
     da, db, du = map(np.empty_like, (a, b, u))
@@ -132,7 +141,7 @@ def linear_attention_backward(dy, saved):
 def linear_attention_weights(q, k, *, causal=True):
     """Return the weights (B, H, T, S), for pictures. The arguments are those of `linear_attention`."""
     causal = _check("linear_attention_weights", q, k, k, causal)
-    scores = elementwise(_features, q) @ elementwise(_features, k).swapaxes(2, 3)
+    scores = features(q) @ features(k).swapaxes(2, 3)
     if causal:
         scores *= np.tri(*scores.shape[2:], scores.shape[3] - scores.shape[2], dtype=scores.dtype)
     total = scores.sum(axis=3, keepdims=True)

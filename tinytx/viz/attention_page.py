@@ -161,12 +161,12 @@ def write_page(path, parts, title, note):
 
 
 def shown(token):
-    """Return a token as the page shows it: with marks for spaces and other invisible characters.
+    """Return a token as the page shows it: with marks for spaces at its ends and other invisible characters.
 
-    >>> shown(" the"), shown("\\n")
-    ('␣the', '↵')
+    >>> shown(" the"), shown("\\n"), shown("row 1")
+    ('␣the', '↵', 'row 1')
     """
-    return visible(re.sub(r"[ \n\t]", lambda match: MARKS[match.group()], token))
+    return visible(re.sub(r"^ +| +$|[\n\t]", lambda match: "".join(MARKS[c] for c in match.group()), token))
 
 
 def _start(part):

@@ -18,7 +18,7 @@ class Compared(NamedTuple):
     factors : float, or array (H, K)
     additive : bool
     besides : str
-        What the score has beside this sum, as the end of a sentence: "the score of their distance is added". Empty if nothing.
+        What becomes of this sum before the softmax, as a clause: "the score of their distance is added to it". Empty if nothing.
     """
 
     queries: np.ndarray

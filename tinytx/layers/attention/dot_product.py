@@ -77,7 +77,7 @@ class DotProduct(Layer):
 
     def compared(self, q, k, v, bias=None, *, mask=None, pattern=FULL):
         """Return the `Compared` queries and keys. The arguments are those of `forward`."""
-        besides = "" if bias is None else "a bias of the pair is added"
+        besides = "" if bias is None else "a bias of the pair is added to it"
         return Compared(q, k, q.shape[3] ** -0.5 if self.scale is None else self.scale, besides=besides)
 
     def _attend(self, q, k, v, bias, mask, pattern, **dropout):

@@ -5,6 +5,7 @@ import numpy as np
 from tinytx import ops
 from tinytx.arguments import ROWS, check_number, check_probability, check_whole
 from tinytx.core import Layer
+from tinytx.layers.attention.compared import Compared
 from tinytx.layers.attention.multi_head import MultiHeadAttention
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
@@ -67,6 +68,17 @@ class GlobalWindow(Layer):
     def weights(self, *inputs, is_global, mask=None):
         """Return the attention weights (B, H, T, T), without dropout. The arguments are those of `forward`."""
         return ops.global_window_weights(self._attend(*inputs, is_global, mask)[1])
+
+    def compared(self, q, k, v, q_global, k_global, v_global, *, is_global, mask=None):
+        """Return the `Compared` queries and keys, (B, H, T, K); with global places (B, H, T, 2 K), of which a query has one half.
+
+        Global queries have the second half, where keys are those that global queries see. The other half is 0.
+        """
+        scale = q.shape[3] ** -0.5 if self.scale is None else self.scale
+        if not is_global.any():
+            return Compared(q, k, scale)
+        halves = np.where(is_global[:, None, :, None], 0, q), _at_places(q_global, is_global)
+        return Compared(np.concatenate(halves, axis=3), np.concatenate([k, k_global], axis=3), scale)
 
     def _attend(self, *inputs, **dropout):
         *inputs, mask = inputs
@@ -143,6 +155,11 @@ class GlobalWindowAttention(MultiHeadAttention):
         is_global = _or_none(is_global, x.shape[:2])
         return self.core.weights(*self._all_heads(x, is_global, None)[0], is_global=is_global, mask=mask)
 
+    def queries_and_keys(self, x, *, is_global=None, mask=None, state=None):
+        """Return the `Compared` queries and keys, for pictures. Arguments as for `forward`."""
+        is_global = _or_none(is_global, x.shape[:2])
+        return self.core.compared(*self._all_heads(x, is_global, None)[0], is_global=is_global, mask=mask)
+
     def _all_heads(self, x, is_global, tape):
         """Return the inputs of the core, and what `select_rows` saved; without a global place nothing is computed for them."""
         q, k, v = self._heads(x, None, tape)
@@ -160,6 +177,16 @@ class GlobalWindowAttention(MultiHeadAttention):
         dx = dx + self.key_global.backward(self._merge(dk), tape)
         drows = self.query_global.backward(self._merge(dq), tape)
         return dx + ops.select_rows_backward(drows.reshape(-1, drows.shape[-1]), rows)
+
+
+def _at_places(q_global, is_global):
+    """(B, H, G, K) -> (B, H, T, K): each global query at its place, 0 elsewhere."""
+    places, real = global_places(is_global)
+    (b, h, _, width), t = q_global.shape, is_global.shape[1]
+    whole = np.zeros((b, h, t, width), q_global.dtype)
+    for row in range(b):
+        whole[row][:, places[row, real[row]]] = q_global[row][:, real[row]]
+    return whole
 
 
 def _or_none(is_global, shape):

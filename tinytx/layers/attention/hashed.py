@@ -109,7 +109,7 @@ class HashedSelfAttention(Layer):
     def queries_and_keys(self, x):
         """Return the `Compared` queries and keys, for pictures: of a pair in different buckets, too, which is not looked at."""
         q, k, _, _ = self._heads(x, None)
-        return Compared(q, k, besides="the logarithm of the number of rounds that find the pair is added" if self.n_rounds > 1 else "")
+        return Compared(q, k, besides="the logarithm of the number of rounds that find the pair is added to it" if self.n_rounds > 1 else "")
 
     def _heads(self, x, tape):
         """Return q, k and v (B, H, T, K), and what the norm of the keys saved."""

@@ -3,6 +3,8 @@
 from tinytx import ops
 from tinytx.arguments import check_flag
 from tinytx.core import Layer
+from tinytx.layers.attention.compared import Compared
+from tinytx.ops.linear_attention import features
 
 
 class LinearAttention(Layer):
@@ -45,3 +47,7 @@ class LinearAttention(Layer):
     def weights(self, q, k, v):
         """Return the attention weights (B, H, T, S)."""
         return ops.linear_attention_weights(q, k, causal=self.causal)
+
+    def compared(self, q, k, v):
+        """Return the features of queries and keys as they are `Compared`."""
+        return Compared(features(q), features(k), besides="a weight is its share of the sum of all, without a softmax")

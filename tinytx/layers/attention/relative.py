@@ -97,7 +97,7 @@ class Relative(Layer):
     def compared(self, q, k, v, *, mask=None, pattern=FULL, streams=1):
         """Return the `Compared` queries q + u and keys. The arguments are those of `forward`."""
         by_content, k, v, _ = self._with_scores(q, k, v, streams=streams)
-        return self.attend.compared(by_content, k, v)._replace(besides="the score of their distance is added")
+        return self.attend.compared(by_content, k, v)._replace(besides="the score of their distance is added to it")
 
     def _with_scores(self, q, k, v, tape=None, streams=1):
         """Return q + u, k, v and the scores of the distances."""

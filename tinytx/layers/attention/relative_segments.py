@@ -74,7 +74,7 @@ class RelativeSegments(Relative):
 
     def compared(self, q, k, v, *, kinds=None, mask=None, pattern=FULL, streams=1):
         """Return the `Compared` queries q + u and keys. The arguments are those of `forward`."""
-        besides = "the score of their distance is added" if kinds is None else "the scores of their distance and segments are added"
+        besides = "the score of their distance is added to it" if kinds is None else "the scores of their distance and segments are added to it"
         return super().compared(q, k, v, streams=streams)._replace(besides=besides)
 
     def _with_kinds(self, q, k, v, kinds, tape=None, streams=1):
