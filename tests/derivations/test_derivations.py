@@ -13,28 +13,19 @@ from tinytx.derivations.show import derivation, operations
 # Pages that are not written in the notation yet. This list may only become shorter.
 TO_BE_MOVED = set("""
     activation_penalty
-    add_rows
     additive_scores
     addressing
     affinities
-    batch_norm
-    binary_cross_entropy
-    compress
     conv1d
     displacement
     distance_features
-    dropout
-    embedding
     equivariant_linear
     equivariant_norm
-    gate
     gated_gelu
-    gelu
     geometric_product
     global_window_attention
     glove_loss
     gru
-    kl_divergence
     linear_attention
     linear_cross_entropy
     logistic_rows
@@ -44,7 +35,6 @@ TO_BE_MOVED = set("""
     merge
     mlstm
     original_gru
-    pair_sum
     patches
     pool
     positions
@@ -55,12 +45,8 @@ TO_BE_MOVED = set("""
     rnn
     rotate
     route
-    scalar_mix
     segment_scores
-    select_rows
-    soft_cross_entropy
     sparse_attention
-    squared_error
     tsne
     word_dropout
 """.split())

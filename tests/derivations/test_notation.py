@@ -51,6 +51,7 @@ def value(text):
         ("z_ij = X_ij [X_ij > 0]", X * (X > 0)),
         ("z_nd = W_{ids_n, d}", W[IDS]),
         ("z_vd = sum_{n : ids_n = v} X_nd + 0 sum_k W_vk", np.stack([X[1], 0 * X[0], X[0]])),
+        ("z_i = sum_{j : j > 0} X_ij ln j", X[:, 2] * np.log(2)),
         ("z = v . v", V @ V),
         ("z = tanh a + erf(a) + sin(a) - pi", math.tanh(0.3) + math.erf(0.3) + math.sin(0.3) - math.pi),
         ("z = cosh^2 a - sinh^2 a + 0 a", 1.0),
@@ -84,6 +85,8 @@ def test_statements_that_hold(statements, shape):
     ("statements", "message"),
     [
         (["X_ij = X_ij + 1e-8"], "does not hold"),
+        (["s(a) = a^2", "s'(v) = v"], "does not hold"),
+        (["s(a) = a^2 = a"], "does not hold"),
         (["y_i = v_j"], "index j of the right side does not stand at y"),
         (["v_j = v_j + 0 W_ij"], "index i stands on the right side only"),
         (["y = foo"], "foo is not known"),

@@ -82,7 +82,7 @@ def computed(name, scene, values, forward=None, backward=None):
     forward, backward : callable, optional
         In the place of the operation's own.
     """
-    own = functions(name)
+    own = functions(name, scene.function)
     return (scene.run or _called(scene))(values, forward or own[0], backward or own[1])
 
 

@@ -61,7 +61,9 @@ class Environment(Values):
             (argument,) = first.arguments
             uses = frozenset(_names(rest[0])) - {argument.base}
             self.definitions[first.function] = Definition(first.function, None, rest[0], uses, argument.base)
-            return [0.0]
+            errors.append(0.0)
+            if len(rest) == 1:
+                return errors
         if isinstance(first, Name) and first.base not in self.values:
             definition = Definition(first.base, first.indices, rest[0], frozenset(_names(rest[0])))
             self.values[first.base] = self._defined(definition)
@@ -75,7 +77,7 @@ class Environment(Values):
     def _is_new_function(self, node):
         """Whether s(a) stands left for the first time, with a name in the parenthesis."""
         argument = node.arguments[0]
-        known = node.function in self.definitions or node.function in named.ELEMENTWISE or node.function == "softmax"
+        known = node.function.rstrip("'") in self.definitions or node.function in named.ELEMENTWISE or node.function == "softmax"
         return not known and len(node.arguments) == 1 and isinstance(argument, Name) and argument.indices is None
 
     def _defined(self, definition):
@@ -191,7 +193,10 @@ class Environment(Values):
         for name, gradient in self.outputs.items():
             if name not in self.values:
                 raise NotationError(f"the output {name} is defined nowhere")
-            term = elementwise(np.multiply, self.values[name], self.values[gradient])
+            try:
+                term = elementwise(np.multiply, self.values[name], self.values[gradient])
+            except ValueError as error:
+                raise NotationError(f"{name} and {gradient}, the gradient that it gets, have other lengths: {error}") from error
             for axis in term.axes:
                 if axis != "step":
                     term = named.reduced("sum", term, axis)

@@ -146,4 +146,4 @@ def by_step(result, value):
         return Named(np.zeros(data.shape + value.data.shape), result.axes + tuple(f"by {axis}" for axis in value.axes))
     axes = tuple(axis for axis in result.axes if axis != "step")
     data = Named(data, result.axes).ordered((*axes, "step"))
-    return Named(data.reshape(*data.shape[:-1], *value.data.shape), axes + tuple(f"by {axis}" for axis in value.axes))
+    return Named(data.reshape((*data.shape[:-1], *value.data.shape)), axes + tuple(f"by {axis}" for axis in value.axes))

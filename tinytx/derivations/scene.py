@@ -41,6 +41,8 @@ class Scene:
         Numbers of equations that do not hold in this scene.
     title : str
         What is special, if there are several scenes.
+    function : str
+        The forward's name, if it is not that of the file. The backward's name ends in ``_backward``.
     """
 
     names: dict
@@ -54,6 +56,7 @@ class Scene:
     run: Callable | None = None
     without: frozenset = frozenset()
     title: str = ""
+    function: str = ""
 
     def axes(self, name):
         """Return the axes of an input or output."""
@@ -87,7 +90,7 @@ class Row:
     twins: dict = field(default_factory=dict)
 
 
-def functions(name):
-    """Return (forward, backward) of an operation."""
-    module = import_module(f"tinytx.ops.{name}")
-    return getattr(module, name), getattr(module, f"{name}_backward", None)
+def functions(name, function=""):
+    """Return (forward, backward) of an operation: those of its file's name, or those called ``function``."""
+    module, function = import_module(f"tinytx.ops.{name}"), function or name
+    return getattr(module, function), getattr(module, f"{function}_backward", None)

@@ -135,7 +135,7 @@ class Values:
     def _reduce(self, node):
         body = self.value(node.body)
         if node.condition is not None:
-            body = elementwise(np.multiply, body, self.value(node.condition))
+            body = elementwise(lambda a, holds: np.where(holds > 0, a, 0.0), body, self.value(node.condition))
             if node.kind != "sum":
                 raise node.token.error("a condition stands at sums only")
         axes = body.bare if node.index is None else (node.index,)

@@ -2,16 +2,21 @@ r"""Add rows: weighted rows of a matrix, each added into a row of the result; `s
 
 Derivation
 ----------
-A token n has k places, each with a weight w_nj: of the experts that it was sent to (``route.py``). Slot s = n k + j is place j of
-token n. Row i of x, (m, D), belongs to slot s_i, and so to token n_i = s_i // k. Each token gets the sum of its rows:
+A token n has k places, each with a weight w_nj: of the experts that it was sent to (``route.py``). Slot k n + j is place j of
+token n. Row i of x, (m, D), belongs to slot_i, and so to
 
-    y_nd = sum_{i : n_i = n} w_{s_i} x_id.                               (1)
+    token_i = floor(slot_i / k),   place_i = slot_i - k token_i.
+
+Each token gets the sum of its rows:
+
+    y_nd = sum_j sum_{i : slot_i = k n + j} w_nj x_id
+         = sum_{i : token_i = n} w_{n, place_i} x_id.                    (1)
 
 With k = 1 and all weights 1 this is y = E^T x, E being the one-hot matrix of ``select_rows.py``, whose backward is thus this
 forward, and the other way round. (1) is linear in x and in w, so
 
-    dx_id = w_{s_i} dy_{n_i, d},                                         (2)
-    dw_s = sum_{i : s_i = s} sum_d dy_{n_i, d} x_id.                     (3)
+    dx_id = w_{token_i, place_i} dy_{token_i, d},                        (2)
+    dw_nj = sum_{i : slot_i = k n + j} sum_d dy_nd x_id.                 (3)
 
 A token without a row is 0, and a weight without a row gets 0.
 

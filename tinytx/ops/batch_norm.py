@@ -13,14 +13,11 @@ the N rows of a batch that are not padding; rows of all sequences and positions 
 
     dw = sum_t dy_t n_t,   db = sum_t dy_t,   dn_t = w dy_t.             (4)
 
-(1) and (2) are those of ``layer_norm.py`` with the row's features i, j in the place of the rows t, s, so its (6) holds:
-
-    ∂n_t/∂x_s = r ([t = s] - 1/N - n_t n_s / N).
-
+(1) and (2) are those of ``layer_norm.py`` with the row's features i, j in the place of the rows t, s, so its (6) holds, and
 x_s moves the loss through every row of the batch:
 
-    dx_s = sum_t dn_t ∂n_t/∂x_s = r (dn_s - mean(dn) - n_s mean(dn n))
-         = w r (dy_s - db/N - n_s dw/N).                                 (5)
+    ∂n_t/∂x_s = r ([t = s] - 1/N - n_t n_s / N),
+    dx_s = sum_t dn_t ∂n_t/∂x_s = r (dn_s - mean(dn) - n_s mean(dn n)) = w r (dy_s - db/N - n_s dw/N).    (5)
 
 w is the same for all rows, so it leaves the means, and the means are (4): backward needs no other sums. Padding is in no
 sum and in no N, its y is 0, and it has no gradient. Two mistakes are easy: to divide by the N of all rows, padding too, and

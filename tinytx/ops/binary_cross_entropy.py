@@ -2,23 +2,29 @@ r"""Cross-entropy of bits: is this 1 or 0? One logit for each, which has nothing
 
 Derivation
 ----------
-A logit x says that bit t is 1 with probability s(x) = 1 / (1 + e^-x), and 0 with 1 - s(x) = s(-x). Its loss is
+A logit x says that bit t is 1 with probability s(x), and 0 with s(-x):
+
+    s(x) = 1 / (1 + e^-x),   1 - s(x) = s(-x).
+
+Its loss is
 
     l = - t ln s(x) - (1 - t) ln s(-x)
       = t ln(1 + e^-x) + (1 - t) ln(1 + e^x)
-      = ln(1 + e^x) - t x,                                               (1)
+      = ln(1 + e^x) - t x,   because ln(1 + e^-x) = ln(1 + e^x) - x.     (1)
 
-because ln(1 + e^-x) = ln(1 + e^x) - x. e^x overflows for large x. With x = max(x, 0) + min(x, 0),
+e^x overflows for large x. With x = max(x, 0) + min(x, 0),
 
     l = max(x, 0) - t x + ln(1 + e^-|x|),                                (2)
 
 in which no exponent is positive, and the first two terms cancel exactly where the bit is right. The slope of ln(1 + e^x)
 is s(x), so
 
-    dx = s(x) - t.                                                       (3)
+    ∂l/∂x = s(x) - t.                                                    (3)
 
 This is (3) of ``cross_entropy.py`` for two classes with the logits x and 0. The loss of a batch is the mean over the N
-bits that count, so l and dx are divided by N.                           (4)
+bits that count:
+
+    loss = (1/N) sum_bits l,   dx = dloss (s(x) - t) / N.                (4)
 
 With numbers
 ------------
@@ -47,7 +53,7 @@ def _forward(losses, logits, targets, ignore_index):
     for i in range(logits.size):
         x, losses[i] = logits[i], zero
         if targets[i] != ignore_index:
-            losses[i] = max(x, zero) - x * logits.dtype.type(targets[i]) + math.log1p(exp(-abs(x)))  # (2)
+            losses[i] = max(x, zero) - x * logits.dtype.type(targets[i]) + math.log1p(exp(-abs(x)))  # (2), which is (1)
 
 
 @kernel

@@ -5,16 +5,16 @@ Derivation
 A sequence x of one head is (S, K). A matrix E (C, N) has a row for each of C sums, and a column for each of N positions, of
 which a sequence has the first S. A position is left out where the mask m_s is 0, as padding is:
 
-    y_c = sum_s E_cs m_s x_s.                                            (1)
+    y_ck = sum_s E_cs m_s x_sk.                                          (1)
 
-In attention y stands in place of x: C keys and C values, whatever S is, so that scores are T C numbers, not T S. (1) is linear
-in each of its factors:
+In attention y stands in place of x: C keys and C values, whatever S is, so that scores are T C numbers, not T S. By (1),
+∂y_ck/∂x_sk = E_cs m_s and ∂y_ck/∂E_cs = m_s x_sk, so
 
-    dx_s = m_s sum_c E_cs dy_c,                                          (2)
-    dE_cs = sum m_s x_s . dy_c,                                          (3)
+    dx_sk = m_s sum_c E_cs dy_ck,                                        (2)
+    dE_cs = sum_batch sum_heads sum_k m_s x_sk dy_ck,                    (3)
 
-where the sum runs over all sequences that share E: those of a batch, and all heads if they have one matrix. Columns behind S
-get 0.
+where the sum runs over all sequences that share E: those of a batch, and here all heads, which have one matrix. Columns
+behind S get 0.
 
 Padding has to be left out here. Behind (1) every sum holds something of every position, so nothing can be masked any more; for
 the same reason no sum may be seen by a position that must not see the whole sequence, and causal attention cannot be compressed

@@ -2,12 +2,16 @@ r"""Embedding: row ids[n] of a table, for each n.
 
 Derivation
 ----------
-With the one-hot matrix E_nv = [ids_n = v], the rows picked are a product,
+The rows picked are a product with the one-hot matrix E, whose row n has its 1 at ids_n:
 
-    y_nd = sum_v E_nv W_vd = W_{ids_n, d},                               (1)
+    y_nd = W_{ids_n, d} = sum_v [ids_n = v] W_vd,                        (1)
+    E_nv = [ids_n = v],   y = E W,
 
-and so the gradient is that of a product, dW = E^T dy by (3) of ``linear.py``. In it row v collects the gradients of all
-places n that picked v:
+and so the gradient is that of a product, by (3) of ``linear.py``:
+
+    dW = E^T dy.
+
+In it row v collects the gradients of all places n that picked v:
 
     dW_vd = sum_{n : ids_n = v} dy_nd.                                   (2)
 

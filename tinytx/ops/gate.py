@@ -2,11 +2,11 @@ r"""Gate: one array, activated, times another (gated linear units; Shazeer 2020,
 
 Derivation
 ----------
-With an activation f, element by element,
+With an activation f, element by element, which is written here for "silu",
 
-    y = f(a) b,                                                          (1)
+    f(a) = a / (1 + e^(-a)),   y = f(a) b,                               (1)
 
-so that f(a) says how much of b goes through. The product rule:
+so that f(a) says how much of b goes through. The product rule, for any f:
 
     da = f'(a) (dy b),                                                   (2)
     db = dy f(a).                                                        (3)

@@ -4,20 +4,24 @@ Derivation
 ----------
 x times the probability that a standard normal variable is below x. BERT and ViT compute it exactly:
 
-    y = x P(x),   P(x) = (1 + erf(x / sqrt 2)) / 2.                      (1)
+    P(x) = (1 + erf(x / sqrt 2)) / 2,   y = x P(x).                      (1)
 
-The derivative of P is the normal density p(x) = exp(-x^2 / 2) / sqrt(2 pi), and the product rule gives
-∂y/∂x = P(x) + x p(x), so that
+The derivative of P is the normal density p, and the product rule gives the derivative of y:
 
-    dx = dy (P(x) + x p(x)).                                             (2)
+    p(x) = exp(-x^2 / 2) / sqrt(2 pi),   P'(x) = p(x),
+    ∂y/∂x = P(x) + x p(x),   dx = dy (P(x) + x p(x)).                    (2)
 
-GPT-2 uses the paper's approximation y = x (1 + tanh u) / 2 with u = c (x + a x^3), c = sqrt(2 / pi) and a = 0.044715.
-Since (1 + tanh u) / 2 = 1 / (1 + e^(-2u)), it is x times a logistic function s:
+GPT-2 uses the paper's approximation y = x (1 + tanh u) / 2, in which
 
-    y = x s,   s = 1 / (1 + e^(-2u)).                                    (3)
+    c = sqrt(2 / pi),   a = 0.044715,   u = c (x + a x^3).
 
-With ∂s/∂u = 2 s (1 - s) and ∂u/∂x = c (1 + 3 a x^2), the product rule and the chain rule give
+It is x times a logistic function s of 2u:
 
+    s = (1 + tanh u) / 2 = 1 / (1 + e^(-2u)),   y = x s.                 (3)
+
+The product rule and the chain rule give
+
+    ∂u/∂x = c (1 + 3 a x^2),   ∂s/∂u = 2 s (1 - s),
     dx = dy (s + x 2 s (1 - s) c (1 + 3 a x^2)).                         (4)
 
 The two forms differ by up to 5e-4. The forward of one with the backward of the other would give a gradient that is

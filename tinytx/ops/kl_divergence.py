@@ -2,30 +2,36 @@ r"""The Kullback-Leibler divergence between smoothed targets and a softmax: labe
 
 Derivation
 ----------
-For one row x of V logits let p = softmax(x) and m = max_v x_v, Z = sum_v e^(x_v - m), as in ``cross_entropy.py``:
+For one row x of V logits, let p be the softmax, and m and Z as in ``cross_entropy.py``:
 
+    p_v = e^(x_v) / sum_u e^(x_u),   m = max_v x_v,   Z = sum_v e^(x_v - m),
     ln p_v = (x_v - m) - ln Z.                                           (0)
 
 There the smoothed target is spread over all V words. Here, as in the Annotated Transformer (Rush 2018), padding gets no
 probability, and the target gets no share of epsilon. Only the V - 2 other words do:
 
-    q_t = 1 - epsilon,   q_pad = 0,   q_v = s = epsilon / (V - 2).       (1)
+    s = epsilon / (V - 2),   q_v = (1 - epsilon) [v = t] + s [t != v != pad].    (1)
 
-They add up to 1. The row's loss is the divergence of p from q, with 0 ln 0 = 0,
+([t != v != pad] is 1 if v is neither of them, and 0 otherwise.) They add up to 1. The row's loss is the divergence of p
+from q, with 0 ln 0 = 0 for padding,
 
-    l = sum_v q_v (ln q_v - ln p_v)
-      = h + ln Z - (1 - epsilon) (x_t - m) - s sum_{v != t, pad} (x_v - m),   (2)
-    h = (1 - epsilon) ln(1 - epsilon) + epsilon ln s,                    (3)
+    h = (1 - epsilon) ln(1 - epsilon) + epsilon ln s,                    (2)
+    l = sum_{v : v != pad} q_v (ln q_v - ln p_v)
+      = h + ln Z - (1 - epsilon) (x_t - m) - s sum_{v : t != v != pad} (x_v - m),   (3)
 
-in which h, the negative entropy of q, is a constant: without it (2) is a cross-entropy, with it the loss is 0 exactly
-where p = q, whatever epsilon is. By (0) with m = 0 and since the q_u add up to 1, l = h + ln sum_u e^(x_u) - sum_u q_u x_u;
-as in ``cross_entropy.py`` the derivative of ln sum_u e^(x_u) is p_v, and so for every v, padding too,
+in which h, the negative entropy of q, is a constant: without it (3) is a cross-entropy, with it the loss is 0 exactly
+where p = q, whatever epsilon is. By (0) with m = 0, and since the q_u add up to 1,
+
+    l = h + ln sum_u e^(x_u) - sum_u q_u x_u,
+    ∂/∂x_v ln sum_u e^(x_u) = p_v,
+
+and so for every v, padding too,
 
     ∂l/∂x_v = p_v - q_v.                                                 (4)
 
 The loss is the mean over the N rows whose target is not padding:
 
-    loss = (1/N) sum_n l_n,   dx_nv = dloss (p_nv - q_nv) / N.           (5)
+    loss = (1/N) sum_rows l,   dx_v = dloss (p_v - q_v) / N.             (5)
 
 Rows of padding are not read and get gradient 0; if there are no other rows there is no mean. PyTorch's
 ``KLDivLoss(reduction="batchmean")`` divides by all rows, padding or not, so its loss depends on how a batch was padded.
@@ -69,7 +75,7 @@ def _forward(losses, largest, total, logits, targets, pad_id, smoothing, spread,
         z = zero
         for j in range(v):
             z += exp(logits[n, j] - m)  # (0)
-        loss = constant + math.log(z) - (one - smoothing) * (logits[n, t] - m)  # (2)
+        loss = constant + math.log(z) - (one - smoothing) * (logits[n, t] - m)  # (3)
         if spread > 0:
             others = zero
             for j in range(v):
@@ -148,7 +154,7 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     targets = targets.reshape(-1)
     losses, largest, total = (np.empty(targets.shape, logits.dtype) for _ in range(3))
     dtype, s = logits.dtype.type, _spread(label_smoothing, v)
-    h = (1 - label_smoothing) * math.log(1 - label_smoothing) + (label_smoothing * math.log(s) if s else 0.0)  # (3)
+    h = (1 - label_smoothing) * math.log(1 - label_smoothing) + (label_smoothing * math.log(s) if s else 0.0)  # (2)
     settings = np.int64(pad_id), dtype(label_smoothing), dtype(s), dtype(h)
     _forward(losses, largest, total, rows(logits), targets, *settings)
     loss = float(losses.sum(dtype=np.float64)) / count  # (5)

@@ -8,8 +8,8 @@ computed once for each position,
 
     y_ij = a_i + b_j,                                                    (1)
 
-and neither T^2 copies of pairs nor T^2 products of the first layer exist. Each a_i is in the sums with all j, each b_j in
-those with all i:
+and neither T^2 copies of pairs nor T^2 products of the first layer exist. As ∂y_ij/∂a_i = 1 and
+∂y_ij/∂b_j = 1, each a_i is in the sums with all j, each b_j in those with all i:
 
     da_i = sum_j dy_ij,   db_j = sum_i dy_ij.                            (2)
 

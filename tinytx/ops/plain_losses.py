@@ -91,7 +91,7 @@ def kl_divergence(logits, targets, *, pad_id, label_smoothing=0.0, count=None):
     q[:, pad_id] = 0
     log_q = np.log(q, where=q > 0, out=np.zeros_like(q))  # 0 ln 0 = 0
     share = counts / logits.dtype.type(max(np.sum(counts) if count is None else count, 1))  # 1/N, or 0: padding
-    return np.sum(share * q * (log_q - log_p)), (p, q, share, logits.shape)  # (2), (5)
+    return np.sum(share * q * (log_q - log_p)), (p, q, share, logits.shape)  # (3), (5)
 
 
 def kl_divergence_backward(dloss, saved):

@@ -2,16 +2,17 @@ r"""Scalar mix: one vector from those of several layers, with learned shares (EL
 
 Derivation
 ----------
-A position has a vector h_j (D,) from each of N layers. With one score s_j for each layer, and one factor gamma, which all
-positions share,
+A position has a vector h_j of D numbers h_jd from each of N layers. With one score s_j for each layer, and one factor gamma,
+which all positions share,
 
-    w = softmax(s)                                                       (1)
-    y = gamma sum_j w_j h_j.                                             (2)
+    w = softmax(s),                                                      (1)
+    y_d = gamma sum_j w_j h_jd.                                          (2)
 
-Let a_j = sum dy . h_j, the scalar product of the gradient and a layer's vectors, summed over all positions. From (2)
+Let a_j be the scalar product of the gradient and a layer's vectors, summed over all positions. From (2)
 
-    dh_j = gamma w_j dy                                                  (3)
-    dgamma = sum_j w_j a_j                                               (4)
+    a_j = sum_positions sum_d dy_d h_jd,
+    dh_jd = gamma w_j dy_d,                                              (3)
+    dgamma = sum_j w_j a_j,                                              (4)
     dw_j = gamma a_j,
 
 and through (1), whose backward is (3) of ``softmax.py``,

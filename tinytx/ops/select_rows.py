@@ -2,13 +2,17 @@ r"""Select rows: some positions of a batch of sequences, gathered into one matri
 
 Derivation
 ----------
-Write x, (B, T, D), as a matrix X of N = B·T rows. With the one-hot matrix E_in = [rows_i = n], the rows picked are a
-product, as an embedding's are (``embedding.py``) with X in the place of the table:
+Write x, (B, T, D), as a matrix X of N = B·T rows. With the one-hot matrix E, the rows picked are a product, as an
+embedding's are (``embedding.py``) with X in the place of the table:
 
-    y_id = sum_n E_in X_nd = X_{rows_i, d}.                              (1)
+    y_id = X_{rows_i, d} = sum_n [rows_i = n] X_nd,                      (1)
+    E_in = [rows_i = n],   y = E X.
 
-So dX = E^T dy by (3) of ``linear.py``: a row of X collects the gradients of all places that picked it, and rows that
-were not picked get 0:
+So, by (3) of ``linear.py``,
+
+    dX = E^T dy:
+
+a row of X collects the gradients of all places that picked it, and rows that were not picked get 0:
 
     dX_nd = sum_{i : rows_i = n} dy_id.                                  (2)
 

@@ -2,25 +2,28 @@ r"""Cross-entropy between scores and a distribution: the target is not one class
 
 Derivation
 ----------
-A row of S scores x has the softmax A over its allowed elements. With m the largest allowed score and
-Z = sum_s e^(x_s - m), as in ``cross_entropy.py``,
+A row of S scores x has the softmax A over its allowed elements. With m the largest allowed score, as in
+``cross_entropy.py``,
 
+    m = max_s x_s,   Z = sum_s e^(x_s - m),
     A_s = e^(x_s - m) / Z,   ln A_s = (x_s - m) - ln Z.                  (1)
 
-The target is a row of shares G_s >= 0, whose mass is M = sum_s G_s. It is 1 for a distribution. A row of mass 0 asks for
+The target is a row of shares G_s >= 0, whose mass is M. It is 1 for a distribution. A row of mass 0 asks for
 nothing: a word that has no counterpart in the other language (Garg et al. 2019, arXiv:1909.02074, equation 4). The loss of
 a row is
 
-    l = - sum_s G_s ln A_s = M ln Z - sum_s G_s (x_s - m).               (2)
+    M = sum_s G_s,   l = - sum_s G_s ln A_s = M ln Z - sum_s G_s (x_s - m).    (2)
 
 Write x for x - m: l is the same. The slope of ln Z by x_s is e^(x_s) / Z = A_s, so
 
-    dx_s = M A_s - G_s.                                                  (3)
+    ∂l/∂x_s = M A_s - G_s.                                               (3)
 
 It adds up to 0 over a row, is 0 where A = G, and is exactly 0 in rows of mass 0 and at masked elements. For a single share
 of 1 it is (3) of ``cross_entropy.py``.
 
-The loss of a batch is sum_n l_n / N, and the gradient is divided by N, too. N is the number of rows that have mass.   (4)
+The loss of a batch is the mean over the N rows that have mass:
+
+    loss = (1/N) sum_rows l,   dx_s = dloss (M A_s - G_s) / N.           (4)
 
 With numbers
 ------------

@@ -8,7 +8,7 @@ For N vectors y_n with targets t_n, the mean of the squared distances,
 
 Each number is in one square, so
 
-    dy_ni = dL 2 (y_ni - t_ni) / N.                                      (2)
+    ∂L/∂y_ni = 2 (y_ni - t_ni) / N,   dy_ni = dL 2 (y_ni - t_ni) / N.    (2)
 
 With numbers
 ------------

@@ -1,20 +1,51 @@
 r"""Operations that work on each number by itself."""
 
-from tinytx.derivations.scene import Row, Scene
+import numpy as np
+
+from tinytx.derivations.scene import Row, Scene, functions
 
 EXAMPLE = {"numbers": 4}
 
 
-def _row(**options):
-    """Return the row of an operation from x to y; "numbers" is the axis that equations leave out."""
-    return Row([Scene({"x": "x numbers"}, {"y": "numbers"}, {"numbers": 7}, EXAMPLE, "x", **options)])
+def _scene(**options):
+    """Return the scene of an operation from x to y; "numbers" is the axis that equations leave out."""
+    return Scene({"x": "x numbers"}, {"y": "numbers"}, {"numbers": 7}, EXAMPLE, "x", **options)
+
+
+def _draw_mask(values, rng):
+    """The mask of zeros and ones that the operation draws for this key."""
+    values["m"] = (functions("dropout")[0](np.ones_like(values["x"]), values["p"], 7)[0] != 0).astype(float)
+
+
+def _run_dropout(values, forward, backward):
+    y, saved = forward(values["x"], values["p"], 7)
+    return {"y": y, "dx": backward(values["dy"], saved), "saved": saved}
+
+
+def _run_gate(values, forward, backward):
+    y, saved = forward(values["a"], values["b"], "silu")
+    da, db = backward(values["dy"], saved)
+    return {"y": y, "da": da, "db": db, "saved": saved}
 
 
 TABLE = {
-    "relu": _row(),
-    "silu": _row(),
-    "tanh": _row(),
+    "relu": Row([_scene()]),
+    "silu": Row([_scene()]),
+    "tanh": Row([_scene()]),
     "scale": Row([
         Scene({"x": "x numbers", "c": "factor"}, {"y": "numbers"}, {"numbers": 7}, EXAMPLE, "x", given={"c": 1.7}),
+    ]),
+    "gate": Row([
+        Scene({"a": "a numbers", "b": "b numbers"}, {"y": "numbers"}, {"numbers": 7}, EXAMPLE, run=_run_gate),
+    ]),
+    "dropout": Row([
+        Scene(
+            {"x": "x rows features", "m": "m rows features", "p": "p"}, {"y": "rows features"}, {"rows": 5, "features": 4},
+            {"rows": 2, "features": 3}, given={"p": 0.3}, draw=_draw_mask, run=_run_dropout,
+        ),
+    ]),
+    "gelu": Row([
+        _scene(without=frozenset({3, 4}), title="exact"),
+        _scene(without=frozenset({1, 2}), title="with tanh", function="gelu_tanh"),
     ]),
 }  # fmt: skip
