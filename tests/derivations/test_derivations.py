@@ -32,6 +32,7 @@ TO_BE_MOVED = set("""
     lsh_attention
     lstm
     memory
+    maxout
     merge
     mlstm
     original_gru

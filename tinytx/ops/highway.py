@@ -2,10 +2,10 @@ r"""Highway: a share of a new array, and the rest of the old one (Srivastava, Gr
 
 Derivation
 ----------
-x is what a layer reads, h what it makes of it, and a a gate, three arrays of one shape. With s(a) = 1 / (1 + e^-a),
-element by element,
+x is what a layer reads, h what it makes of it, and a a gate, three arrays of one shape. Element by element, with the
+logistic function s,
 
-    t = s(a),   c = 1 - t = s(-a),                                       (1)
+    s(a) = 1 / (1 + e^(-a)),   t = s(a),   c = 1 - t = s(-a),            (1)
     y = t h + c x.                                                       (2)
 
 So t says how much is new, and c how much is carried along: where a is far below 0 the layer is the identity, whatever h
