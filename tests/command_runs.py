@@ -80,6 +80,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "word2vec": ("--data", "calendar", TINY_WORDS),
     "glove": ("--data", "calendar", TINY_WORDS.replace("--decay-steps 40", "")),
     "transformer_xl": ("--data", "book", TINY_XL),
+    "xlnet": ("--data", "book", TINY_XL.replace("--memory 6 ", "--one-in 2 ")),
     "nplm": ("--data", "book", TINY_NPLM),
     "recurrent_seq2seq": ("--pairs", "pairs_file", TINY_RECURRENT),
     "pointer": ("", "book", TINY_POINTER),

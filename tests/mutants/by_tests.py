@@ -68,6 +68,7 @@ NEAREST = {
     "layers/masks.py": ["layers/test_layer_masks.py"],
     "models/xlnet.py": ["models/test_xlnet.py", "models/test_every_model.py"],
     "tasks/permuted_words.py": ["models/test_xlnet.py"],
+    "recipes/xlnet.py": ["recipes/test_train_xlnet.py"],
     "ops/conv1d.py": ["ops/test_properties_of_ops.py", "ops/test_conv1d.py"],
     "ops/patches.py": ["ops/test_patches.py", "ops/test_properties_of_ops.py"],
     "ops/word_dropout.py": ["ops/test_dropout.py", "ops/test_plain.py"],
@@ -183,7 +184,7 @@ NEAREST = {
     "recipes/train.py": ["recipes/test_train_ulmfit.py"],
     "recipes/rates.py": ["cli/test_digests_and_codes.py", "recipes/test_rates.py"],
     "recipes/pair_texts.py": ["cli/test_digests_and_codes.py", "recipes/test_train_transformer.py"],
-    "pipelines/fill.py": ["cli/test_fill.py"],
+    "pipelines/fill.py": ["cli/test_fill.py", "recipes/test_train_xlnet.py"],
     "pipelines/pages/texts.py": ["cli/test_explain.py", "cli/test_explain_recurrent.py"],
     **dict.fromkeys(
         (f"pipelines/pages/{name}.py" for name in ("states", "layout", "explanation", "pointing", "copying", "both_ways")),

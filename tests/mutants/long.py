@@ -209,6 +209,14 @@ TABLE = {
         ("all steps have the same words", "(LEARNED, settings.seed, step)", "(LEARNED, settings.seed)"),
         ("a wrong letter is shown as a right one", 'letter if right[t] else "."', "letter"),
     ],
+    "recipes/xlnet.py": [
+        ("one order for all rows", "permuted(left, axis=1)", "permuted(left[0]) + 0 * left"),
+        ("the same orders in all steps", "LEARNED, settings.seed, step)", "LEARNED, settings.seed)"),
+        ("what is after a gap fills it from the left", 'gap[::-1] if side == "right" else gap', "gap"),
+        ("rows that validate overlap", "reshape(-1, size)", "reshape(size, -1)[:, :size]"),
+        ("the task predicts one in six", 'task_settings={"one_in": settings.one_in}', 'task_settings={"one_in": 6}'),
+        ("a mark that nobody knows", "from_text(train + validation, special=(MASK,))", "from_text(train + validation)"),
+    ],
     "recipes/transformer_xl.py": [
         ("each step begins without a memory", ", carries=True)", ")"),
         ("a row that validates is one segment", "SEGMENTS * settings.segment", "settings.segment"),

@@ -18,6 +18,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "word2vec": "vectors of words that stand near each other",
     "glove": "vectors of words whose products say how often two stand near each other",
     "transformer_xl": "a transformer that remembers earlier segments of its text, character by character",
+    "xlnet": "a transformer that predicts characters in any order, from both sides of them",
     "nplm": "a network that reads four words and says the next",
     "awd_lstm": "a regularised LSTM that says the next word",
     "ulmfit": "the same, which then learns classes of texts from few labels",
