@@ -64,7 +64,7 @@ TABLE = {
         ("masks are drawn anew", "mask", "ReversibleStack", "sites.append(tape.sites)", "sites.append(tape.sites + 1)"),
     ],
     "layers/attention/hashed.py": [
-        ("the keys' gradient forgotten", "missing term", "HashedSelfAttention", "_merged(dq + ops.rms_norm_backward(dk, saved_norm)[0])", "_merged(dq)"),
+        ("the keys' gradient forgotten", "missing term", "HashedSelfAttention", "merge_heads(dq + ops.rms_norm_backward(dk, saved_norm)[0])", "merge_heads(dq)"),
         ("keys' lengths have a gradient", "missing term", "HashedSelfAttention", "ops.rms_norm_backward(dk, saved_norm)[0]", "dk"),
         ("the values' path forgotten", "missing term", "HashedSelfAttention", "return dx + self.query_key", "return self.query_key"),
     ],

@@ -6,6 +6,7 @@ from tinytx import ops
 from tinytx.arguments import check_flag, check_probability, check_whole
 from tinytx.core import Layer
 from tinytx.layers.attention.compared import Compared
+from tinytx.layers.attention.heads import merge_heads, split_heads
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 
@@ -91,15 +92,15 @@ class HashedSelfAttention(Layer):
         y, saved = ops.lsh_attention(q, k, v, buckets, **options)
         if tape is not None:
             tape.push(self, (saved, saved_norm))
-        return self.output(_merged(y), tape)
+        return self.output(merge_heads(y), tape)
 
     def backward(self, dy, tape):
         """Return dx."""
-        dy = self._split(self.output.backward(dy, tape))
+        dy = split_heads(self.output.backward(dy, tape), self.n_heads)
         saved, saved_norm = tape.pop(self)
         dq, dk, dv = ops.lsh_attention_backward(dy, saved)
-        dx = self.value.backward(_merged(dv), tape)
-        return dx + self.query_key.backward(_merged(dq + ops.rms_norm_backward(dk, saved_norm)[0]), tape)
+        dx = self.value.backward(merge_heads(dv), tape)
+        return dx + self.query_key.backward(merge_heads(dq + ops.rms_norm_backward(dk, saved_norm)[0]), tape)
 
     def attention_weights(self, x):
         """Return the attention weights (B, H, T, T), without dropout, for pictures; with the rotations of a forward without a tape."""
@@ -113,20 +114,10 @@ class HashedSelfAttention(Layer):
 
     def _heads(self, x, tape):
         """Return q, k and v (B, H, T, K), and what the norm of the keys saved."""
-        q = np.ascontiguousarray(self._split(self.query_key(x, tape)))
+        q = np.ascontiguousarray(split_heads(self.query_key(x, tape), self.n_heads))
         k, saved_norm = ops.rms_norm(q, np.full(q.shape[3], q.shape[3] ** -0.5, q.dtype), EPS)
-        return q, k, self._split(self.value(x, tape)), saved_norm
+        return q, k, split_heads(self.value(x, tape), self.n_heads), saved_norm
 
     def _buckets(self, q, key):
         """Return the function that makes the buckets."""
         return lambda: ops.lsh_buckets(q, self.rotations(key, q.shape[3], q.dtype))
-
-    def _split(self, x):
-        """(B, T, H K) -> (B, H, T, K)."""
-        return x.reshape(*x.shape[:2], self.n_heads, -1).swapaxes(1, 2)
-
-
-def _merged(x):
-    """(B, H, T, K) -> (B, T, H K)."""
-    x = x.swapaxes(1, 2)
-    return x.reshape(*x.shape[:2], -1)

@@ -5,6 +5,7 @@ import numpy as np
 from tinytx.arguments import INT64, check_sizes, check_whole
 from tinytx.core import Layer
 from tinytx.layers.attention.dot_product import DotProduct
+from tinytx.layers.attention.heads import merge_heads, split_heads
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 
@@ -41,6 +42,8 @@ class MultiHeadAttention(Layer):
         If a size is not a whole number of at least 1, H does not divide D and ``d_key`` is not given, or G does not
         divide H.
     """
+
+    _split, _merge = staticmethod(split_heads), staticmethod(merge_heads)
 
     def __init__(
         self,
@@ -175,14 +178,3 @@ class MultiHeadAttention(Layer):
         if self.rotary:
             dy = self.rotary.backward(dy.swapaxes(1, 2), tape).swapaxes(1, 2)
         return linear.backward(self._merge(dy), tape)
-
-    @staticmethod
-    def _split(x, n_heads):
-        """(B, T, H K) -> (B, H, T, K), a view."""
-        return x.reshape(*x.shape[:2], n_heads, -1).swapaxes(1, 2)
-
-    @staticmethod
-    def _merge(x):
-        """(B, H, T, K) -> (B, T, H K), the inverse of `_split`: swaps the axes back, puts the heads side by side."""
-        x = x.swapaxes(1, 2)
-        return x.reshape(*x.shape[:2], -1)
