@@ -97,6 +97,7 @@ RUNS = {  # recipe -> the flags of its data, the fixture that is its file, flags
     "pairs": ("--pairs", "pairs_file", TINY_TRANSFORMER),
     "bert": ("--data", "tales", TINY_BERT),
     "linformer": ("--data", "tales", TINY_BERT + " --n-sums 3"),
+    "longformer": ("", "book", TINY_BERT.replace("--max-len 8", "--distance 12 --nearest 2 --windows 2")),
     "bert_modern": ("--data", "tales", TINY_BERT + " --window 2"),
     "tutorial": ("--data", "tales", TINY_BERT.replace("--decay-steps 40", "")),
     "digits": ("--images --test", "pictures", TINY_VIT),

@@ -75,6 +75,22 @@ GRADIENTS = {
 }
 
 TABLE = {
+    "data/texts/needles.py": [
+        ("the answer is another colour", "words[rows, places], words[rows, places + 1] = 0, colours", "words[rows, places], words[rows, places + 1] = 0, np.roll(colours, 1)"),
+        ("all needles stand at the beginning", "places, colours = rng.integers(0, lead + 1, n_rows)", "places, colours = rng.integers(0, 1, n_rows)"),
+        ("hay without colours", "(rng.random(shape) < SHARE)", "(rng.random(shape) < 0)"),
+        ("colours stand beside the needle", "np.where(apart & (rng", "np.where((apart | True) & (rng"),
+        ("a word too few", "shape, rows = (n_rows, lead + 2 + distance)", "shape, rows = (n_rows, lead + 1 + distance)"),
+    ],
+    "recipes/longformer.py": [
+        ("texts that validate are learned from", "(LEARNED, settings.seed, step)", "(HELD_OUT, step)"),
+        ("all texts have the longest distance", "** rng.random()))", "** 1.0))"),
+        ("as many of each distance", "round(nearest * (settings.distance / nearest) ** rng.random())", "int(rng.integers(nearest, settings.distance + 1))"),
+        ("the question is not hidden", "constant_values=tokenizer.mask_id", "constant_values=first"),
+        ("each word is to be said", "targets = np.full(ids.shape, IGNORE)", "targets = ids.copy()"),
+        ("no mark is global", "mark_id=tokenizer.mask_id", "mark_id=tokenizer.pad_id"),
+        ("near ones are far", "[asked(np.random.default_rng((NEARER, n)), ROWS, n)]", "[asked(np.random.default_rng((NEARER, n)), ROWS, settings.distance)]"),
+    ],
     "ops/linear_attention.py": [
         ("keys of earlier chunks are forgotten", "matrix = matrix + b[:, :, keys]", "matrix = b[:, :, keys]"),
         ("a word sees the next one", "np.tri(*scores.shape[2:], dtype=scores.dtype)\n\n\ndef _upper", "np.tri(*scores.shape[2:], 1, dtype=scores.dtype)\n\n\ndef _upper"),
@@ -114,6 +130,8 @@ TABLE = {
         ("maps without global places", "self.core.weights(*self._all_heads(x, is_global, None)[0], is_global=is_global, mask=mask)", "self.core.weights(*self._all_heads(x, is_global & False, None)[0], is_global=is_global & False, mask=mask)"),
     ],
     "models/longformer.py": [
+        ("a longer table repeats padding's row", "np.resize(table[first:], (config.max_len,", "np.resize(table, (config.max_len,"),
+        ("maps of global words are drawn", 'arrays[path.replace("_global.", ".")] for path', 'arrays.get(path, longer.state_dict().get(path)) for path'),
         ("w words on each side", "[i % len(widths)] // 2, near", "[i % len(widths)], near"),
         ("each block has the first window", "widths[i % len(widths)]", "widths[0]"),
         ("each block has the first distance", "steps[i % len(steps)]", "steps[0]"),

@@ -2,7 +2,7 @@
 
 - ``texts``: where texts come from. One long text: `corpus`; pairs of texts: `pairs`, `dates`, `small_tasks`; documents:
   `prose`; reviews that praise or blame: `polar`; sentences with tags: `tagged`; with links to their translations:
-  `dictionary`; examples in a row: `few_shot`.
+  `dictionary`; examples in a row: `few_shot`; one that counts, long before it is asked for: `needles`.
 - ``tokenizers``: from text to ids and back. `tokenizer` is what all kinds share; `characters`, `words`, `subwords`,
   `wordpieces`, `tutorial` and `json_tokenizer` are the kinds; `tokenizer_json` is the file of the last;
   `folders` reads and writes Hugging Face's folders; `spelling` writes words as rows of letters; `vocabularies` chooses among kinds; `graphemes` says what a character

@@ -38,6 +38,7 @@ RECIPES = {  # name of a file in this package -> what it trains
     "bert": "an encoder that fills in hidden words",
     "bert_modern": "the same, made of the parts of today's models",
     "linformer": "the same, with attention to a few sums of words",
+    "longformer": "an encoder of long texts that finds what it was told 1,000 words before",
     "tutorial": "BERT with the settings of the from-scratch tutorial",
     "wordpieces": "BERT with pieces of words and pairs of sentences",
     "albert": "an encoder of one block, with pieces of words and the order of sentences",

@@ -131,7 +131,8 @@ class GlobalWindowAttention(MultiHeadAttention):
             If there is a state: queries see what comes after them. Or if shapes do not fit.
         """
         if state is not None:
-            raise ValueError("GlobalWindowAttention: got a state, expected none: a query sees places after its own, which are not there yet")
+            remedy = "a query sees places after its own, which are not there yet"
+            raise ValueError(f"GlobalWindowAttention: got a state, expected none: {remedy}")
         is_global = _or_none(is_global, x.shape[:2])
         heads, rows = self._all_heads(x, is_global, tape)
         y = self.core(*heads, tape, is_global=is_global, mask=mask)
