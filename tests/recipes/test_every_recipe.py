@@ -75,4 +75,4 @@ def test_without_matplotlib(name, tinytx, flags_of, tmp_path, no_pictures):
     code, out, err = tinytx(flags_of(name), "--steps 2 --out", tmp_path / "run")
     assert code == 0 and 'needs matplotlib: pip install "tinytx[train]"' in out
     assert "step 2/2, 0 s left, loss " in err
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [NAME, METRICS]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [NAME, METRICS, REPORT]
