@@ -42,6 +42,8 @@ def test_a_page_of_each_kind_of_model(tinytx, trained, tmp_path, name):
         for side, tokens in zip(("tokens", "keys"), part or ()):
             assert tokens is None or view[side] == [*tokens]
     assert (views[0]["layers"][0]["vectors"] is None) == (name == "ntm")
+    if name == "gpt":
+        assert views[0]["writes"] == [*" times".replace(" ", "␣"), ""]  # what the last one is to say is not known
 
 
 def test_a_right_translation_and_a_right_order(tinytx, trained, tmp_path):
@@ -62,6 +64,7 @@ def test_a_picture(tinytx, trained, pictures, tmp_path):
     Image.fromarray((images[0, :, :, 0] * 255 / images.max()).astype(np.uint8)).save(tmp_path / "a.png")
     result = tinytx("attention", trained("digits")[0], tmp_path / "a.png", "--out", tmp_path / "a.html")
     assert result.code == 0, result.err
+    assert "<title>a.png</title>" in (tmp_path / "a.html").read_text(encoding="utf-8")
     (view,) = views_of(tmp_path / "a.html")
     n = view["image"]["rows"] * view["image"]["columns"]
     assert len(view["keys"]) == n + 1 and view["keys"][:2] == ["class token", "row 0, column 0"]

@@ -13,7 +13,7 @@ TABLE = {
         ("shades follow weights, not roots", "small = np.sqrt(np.minimum(", "small = (np.minimum("),
         ("each head's scale is the largest of all", "np.abs(vectors).max(axis=(1, 2)).astype(float)", "np.full(len(vectors), np.abs(vectors[0]).max())"),
         ("each position says what it reads", "[*read[1:], next_word]", "[*read]"),
-        ("it begins with what is looked at least", "weights[0, -1].argmax()", "weights[0, -1].argmin()"),
+        ("it begins with what is looked at least", "weights[0, query].argmax()", "weights[0, query].argmin()"),
         ("tokens keep their line breaks", 'r"^ +| +$|[\\n\\t]"', 'r"^ +| +$|\\t"'),
     ],
     "viz/attention_parts.py": [

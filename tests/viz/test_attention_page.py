@@ -240,7 +240,7 @@ def test_an_image(tmp_path):
     pixels = np.frombuffer(page.numbers(said["id"]), np.uint8).reshape(4, 6, 4)
     assert (said["height"], said["width"], said["rows"], said["columns"]) == (4, 6, 2, 3)
     np.testing.assert_array_equal(pixels[..., 0], np.round(image[..., 0] / 23 * 255))
-    assert (pixels[..., 3] == 255).all()
+    assert (pixels[..., 3] == 255).all() and page.data["start"]["query"] == 0  # the class token
     for wrong, said in (({"patch_size": 5}, "divisible by patch_size 5"), ({"patch_size": 1}, "4 x 6 patches, and the model looks at 7")):
         with pytest.raises(ValueError, match=said):
             model_attention_page(tmp_path / "page.html", model, (ids,), list("abcdefg"), image=image, **wrong)

@@ -1,5 +1,6 @@
 """Where a trained model looks in a text, a pair of texts or a picture, as one page to explore (`tinytx.viz.attention_page`)."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -99,7 +100,7 @@ def _written(writer, text, second):
     most = getattr(config, "max_len", getattr(config, "segment", len(ids)))
     check_length(ids, most, "the text", text)
     names = writer.tokenizer.tokens(ids)
-    return Seen(writer.model, (ids[None],), names, options={"next_word": "…"}, notes=unknown_note(writer.tokenizer, text))
+    return Seen(writer.model, (ids[None],), names, options={"next_word": ""}, notes=unknown_note(writer.tokenizer, text))
 
 
 def _framed(trained, text, second):
@@ -153,7 +154,7 @@ def _pictured(classifier, name, second):
     n = columns * (image.shape[0] // config.patch_size)
     patches = [f"row {i // columns}, column {i % columns}" for i in range(n)]
     words = ["class token", *patches] if config.class_token else patches
-    return Seen(classifier.model, (image[None],), words, options={"image": image, "patch_size": config.patch_size})
+    return Seen(classifier.model, (image[None],), words, options={"image": image, "patch_size": config.patch_size, "title": Path(name).name})
 
 
 def _pointed(pointing, text, target):

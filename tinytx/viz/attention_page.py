@@ -99,7 +99,8 @@ def model_attention_page(
     settings : dict, optional
         The model's, such as ``segments``.
     next_word : str, optional
-        What the last position is to say, if the words are what a decoder reads: each of them says the next one.
+        What the last position is to say, if the words are what a decoder reads: each of them says the next one. Empty if the
+        last one is not known.
     heads : list of str, optional
     image, patch_size : optional
         The image (H, W, C) that a model of images read, and the side of its patches; the last words are these patches.
@@ -170,8 +171,13 @@ def shown(token):
 
 
 def _start(part):
-    """Return the pair that the page begins with: the last position, and what it looks at most in the first head."""
-    return {"query": len(part.tokens) - 1, "key": int(part.layers[0].weights[0, -1].argmax())}
+    """Return the pair that the page begins with: the last position, and what it looks at most in the first head.
+
+    Where a class token stands before the patches of an image, it is this token that looks.
+    """
+    has_class_token = part.image is not None and len(part.tokens) > np.prod(part.image[1])
+    query = 0 if has_class_token else len(part.tokens) - 1
+    return {"query": query, "key": int(part.layers[0].weights[0, query].argmax())}
 
 
 def _packed(part, blobs):
@@ -189,7 +195,7 @@ def _packed(part, blobs):
         })  # fmt: skip
     return {
         "name": part.name, "tokens": [shown(token) for token in part.tokens], "keys": [shown(token) for token in part.key_tokens],
-        "writes": part.writes and [shown(token) for token in part.writes], "layers": layers,
+        "writes": part.writes and [token and shown(token) for token in part.writes], "layers": layers,
         "thumb": small.shape[1:], "thumbs": _blob(b"".join(thumbs), blobs), "image": part.image and _image(*part.image, blobs),
     }  # fmt: skip
 

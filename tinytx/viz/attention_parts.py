@@ -37,7 +37,7 @@ class Part(NamedTuple):
     key_tokens : list of S str
     layers : list of LayerShown
     writes : list of T str, or None
-        What each position that looks is to say.
+        What each position that looks is to say; empty where it is not known.
     image : (array (height, width, 3) of uint8, (rows, columns)), or None
         The last rows x columns of ``key_tokens`` are its patches.
     """
