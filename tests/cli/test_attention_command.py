@@ -1,7 +1,9 @@
 """``python -m tinytx attention``: what each kind of model reads, beside its words; and what cannot be shown."""
 
+import base64
 import json
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ ROWS = [f"row {i}" for i in range(5)]
 CASES = {  # recipe -> what is read, (tokens that look, and that are looked at) of each part, and heads of a layer
     "gpt": ("1 times", [("1␣times",) * 2], 2),
     "transformer": ("one two", [(NUMBERS, NUMBERS), None, None], 2),
+    "unilm": ("one two", [None], 2),
     "reviews": ("The cat", [(["[CLS]", "the", "cat", "[SEP]"],) * 2], 2),
     "bert": ("the [MASK]", [(["the", "<mask>"],) * 2], 2),
     "pointer": ("0.7 0.2 0.5", [(None, ["0.7", "0.2", "0.5"])], 1),
@@ -44,6 +47,19 @@ def test_a_page_of_each_kind_of_model(tinytx, trained, tmp_path, name):
     assert (views[0]["layers"][0]["vectors"] is None) == (name == "ntm")
     if name == "gpt":
         assert views[0]["writes"] == [*" times".replace(" ", "␣"), ""]  # what the last one is to say is not known
+
+
+def test_one_stack_that_translates(tinytx, trained, tmp_path):
+    """The source is seen whole, and sees nothing of the target, which sees what comes before; catches a row without its prefix."""
+    folder, path = trained("unilm")[0], tmp_path / "a.html"
+    assert tinytx("attention", folder, ["one two"], "--second", ["deux un"], "--out", path).code == 0
+    (view,) = views_of(path)
+    assert view["tokens"] == view["keys"] and view["tokens"][1:3] == NUMBERS and view["tokens"][4:] == ["deux", "un"]
+    raw = re.search(f'id="{view["layers"][0]["weights"]}">(.*?)</script>', path.read_text(encoding="utf-8"))[1]
+    seen = np.frombuffer(zlib.decompress(base64.b64decode(raw)), np.uint8, offset=4 * 2 * 6).reshape(2, 6, 6) > 0
+    expected = np.tri(6, dtype=bool)
+    expected[:4, :4] = True
+    np.testing.assert_array_equal(seen, [expected] * 2)
 
 
 def test_a_right_translation_and_a_right_order(tinytx, trained, tmp_path):

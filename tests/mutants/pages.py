@@ -36,6 +36,7 @@ TABLE = {
     "pipelines/attention.py": [
         ("a decoder reads its words without <start>", "fed = np.concatenate([[config.start_id], said])", "fed = said"),
         ("an image's patches are named across", "f\"row {i // columns}, column {i % columns}\"", "f\"row {i % columns}, column {i // columns}\""),
+        ("one stack sees its source from left to right only", '"prefix": np.array([first.size])', '"prefix": np.array([1])'),
         ("a second text is dropped without a word", "    if second is not None:\n        kind", "    if False:\n        kind"),
     ],
 }

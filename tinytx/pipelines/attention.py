@@ -8,6 +8,7 @@ import numpy as np
 from tinytx.arguments import check_text
 from tinytx.core import Layer
 from tinytx.data import copies
+from tinytx.data.batches.three_masks import SEGMENTS
 from tinytx.decoding import greedy
 from tinytx.pipelines.answering import Answerer
 from tinytx.pipelines.classify import Classifier
@@ -125,25 +126,36 @@ def _answered(answerer, question, text):
 def _translated(translator, text, target):
     """Both sides; the decoder reads the target, or the model's own translation, behind <start>."""
     model, source_tokenizer, target_tokenizer = translator
-    if not hasattr(model.body, "encode"):
-        kind = type(model.body).__name__
-        raise ValueError(f"attention: {kind} is one stack; the page shows an encoder and a decoder: train transformer or t5")
     text, config = known_form(source_tokenizer, text.strip()), model.config
     ids = translator.encode(text)
     if not len(ids):
         raise ValueError("the text holds no token: give at least one word")
     if target is None:
-        said = greedy(model, ids[None], config.max_len).words()[0]
+        said = greedy(model, ids[None], None).words()[0]
         said = said[said != config.pad_id][: config.max_len - 1]  # a model that has learned little may not stop
     else:
         target = known_form(target_tokenizer, target.strip())
         said = encode_known(target_tokenizer, target, "the target")
         check_length(said, config.max_len - 1, "the target", target)
+    if not hasattr(model.body, "encode"):
+        return _in_one_row(translator, ids, said, target is None, unknown_note(source_tokenizer, text))
     fed = np.concatenate([[config.start_id], said])
     names = source_tokenizer.tokens(ids), target_tokenizer.tokens(fed)
     notes = unknown_note(source_tokenizer, text) + unknown_note(target_tokenizer, target or "")
     stop = target_tokenizer.names[config.stop_id]
     return Seen(model, (ids[None], fed[None]), *names, options={"next_word": stop}, notes=notes)
+
+
+def _in_one_row(translator, source, said, own, notes):
+    """Both texts one behind the other, as one stack reads them: the source is seen whole, the target from left to right."""
+    model, tokenizer, _ = translator
+    first, _ = model.begin(source[None])  # (1, S + 2)
+    ids = np.concatenate([first[0], said])
+    ids = ids[: model.config.max_len] if own else ids  # nothing reads the last word that it says
+    check_length(ids, model.config.max_len, "the row of source and target", tokenizer.decode(source))
+    segments = np.where(np.arange(len(ids)) < first.size, *SEGMENTS[2])
+    settings = {"segments": segments[None], "prefix": np.array([first.size])}
+    return Seen(model, (ids[None],), tokenizer.tokens(ids), options={"settings": settings}, notes=notes)
 
 
 def _pictured(classifier, name, second):
