@@ -17,39 +17,31 @@ TO_BE_MOVED = set("""
     addressing
     affinities
     conv1d
-    displacement
     distance_features
     equivariant_linear
     equivariant_norm
     gated_gelu
     geometric_product
     global_window_attention
-    glove_loss
     gru
     linear_attention
     linear_cross_entropy
-    logistic_rows
     lsh_attention
     lstm
-    memory
     maxout
-    merge
     mlstm
     original_gru
     patches
     pool
     positions
     prepend
-    product_scores
     recurrent
     relative_scores
     rnn
     rotate
     route
-    segment_scores
     sparse_attention
     tsne
-    word_dropout
 """.split())
 
 # Equations, by their beginnings, in which another sign or factor gives an equation that is true as well.

@@ -9,9 +9,9 @@ that p becomes the origin takes w p from t, and
     y = t - w p                                                          (1)
 
 is w times the step from p to the point: no translation changes it, rotations and reflections turn it, and w is the net's to
-choose; with w = 1 the point is p + y. (1) is linear in each of t, w and p:
+choose; with w = 1 the point is p + y. (1) is linear in each of t, w and p, and ∂y/∂w = -p:
 
-    dt = dy,   dw = - dy.p,   dp = - w dy.                               (2)
+    dt = dy,   dw = - dy . p,   dp = - w dy.                             (2)
 
 With numbers
 ------------

@@ -5,12 +5,12 @@ Derivation
 X_n counts how often word i_n stands near word j_n. Two tables W and C of word vectors, (V, D), with a bias for each word,
 b and b', predict its logarithm (Pennington, Socher and Manning 2014):
 
-    s_n = W_{i_n} . C_{j_n} + b_{i_n} + b'_{j_n}.                        (1)
+    s_n = sum_d W_{i_n, d} C_{j_n, d} + b_{i_n} + b'_{j_n}.              (1)
 
 The loss is the weighted mean of squared errors,
 
-    L = 1/N sum_n f_n e_n^2,   e_n = s_n - ln X_n,                       (2)
-    f_n = min(1, (X_n / x_max)^alpha),                                   (3)
+    f_n = min(1, (X_n / x_max)^alpha),                                   (2)
+    e_n = s_n - ln X_n,   L = (1/N) sum_n f_n e_n^2,                     (3)
 
 where rare pairs count less, because their counts are mostly chance. Pairs that never occur are not among the N: the
 logarithm of 0 does not exist. (The paper has the sum in place of the mean.) With
@@ -19,8 +19,12 @@ logarithm of 0 does not exist. (The paper has the sum in place of the mean.) Wit
 
 and (1), which is linear in each of its four terms,
 
-    dW_i = sum_{n : i_n = i} g_n C_{j_n},   dC_j = sum_{n : j_n = j} g_n W_{i_n},      (5)
-    db_i = sum_{n : i_n = i} g_n,           db'_j = sum_{n : j_n = j} g_n.             (6)
+    ∂L/∂W_vd = sum_{n : i_n = v} g_n C_{j_n, d},   ∂L/∂C_vd = sum_{n : j_n = v} g_n W_{i_n, d},    (5)
+    ∂L/∂b_v = sum_{n : i_n = v} g_n,               ∂L/∂b'_v = sum_{n : j_n = v} g_n.               (6)
+
+With dL, the gradient of a larger quantity with respect to this loss,
+
+    dW_vd = dL ∂L/∂W_vd,   dC_vd = dL ∂L/∂C_vd,   db_v = dL ∂L/∂b_v,   db'_v = dL ∂L/∂b'_v.
 
 Words occur in many pairs: (5) and (6) add, they do not assign. What is kept: the arguments; the errors are computed again.
 
@@ -63,8 +67,8 @@ class Saved(NamedTuple):
 
 
 def weights(x, x_max, alpha):
-    """Return f in (3) of counts X, an array of the same shape and dtype."""
-    return np.minimum(1, x / x.dtype.type(x_max)) ** x.dtype.type(alpha)  # (3)
+    """Return f in (2) of counts X, an array of the same shape and dtype."""
+    return np.minimum(1, x / x.dtype.type(x_max)) ** x.dtype.type(alpha)  # (2)
 
 
 @kernel
@@ -80,7 +84,7 @@ def _forward(losses, w, c, bias_w, bias_c, words, contexts, logarithms, f):
     for n in range(words.shape[0]):
         a, b = words[n], contexts[n]
         e = _error(w[a], c[b], bias_w[a], bias_c[b], logarithms[n])
-        losses[n] = f[n] * e * e  # (2)
+        losses[n] = f[n] * e * e  # (3)
 
 
 @kernel
@@ -137,7 +141,7 @@ def descend(w, c, bias_w, bias_c, squares_w, squares_c, squares_bias_w, squares_
 
 
 def glove_loss(w, c, bias_w, bias_c, words, contexts, x, *, x_max=100.0, alpha=0.75, count=None):
-    """Return the weighted mean of squared errors (2).
+    """Return the weighted mean of squared errors (3).
 
     Parameters
     ----------
@@ -149,9 +153,9 @@ def glove_loss(w, c, bias_w, bias_c, words, contexts, x, *, x_max=100.0, alpha=0
     x : array (N,)
         How often the two words stand together: above 0, and not always a whole number.
     x_max, alpha : float
-        Of the weights (3), above 0.
+        Of the weights (2), above 0.
     count : int, optional
-        N in (2) and (4), at least 1: the number of pairs if not given. A shard of a batch gives the N of the whole batch.
+        N in (3) and (4), at least 1: the number of pairs if not given. A shard of a batch gives the N of the whole batch.
 
     Returns
     -------

@@ -4,12 +4,12 @@ Derivation
 ----------
 A vector h, (D,), is scored against K rows of a table C, (V, D). Row j_k goes with h with probability sigma(s_k):
 
-    s_k = h . C_{j_k},   sigma(s) = 1 / (1 + e^-s).                      (1)
+    s_k = sum_d h_d C_{j_k, d},   sigma(a) = 1 / (1 + e^-a).             (1)
 
 With labels t_k, 1 for a row that goes with h and 0 for one that does not, the loss of h is
 
-    l = - sum_k [ t_k ln sigma(s_k) + (1 - t_k) ln sigma(-s_k) ]
-      = sum_k [ ln(1 + e^(s_k)) - t_k s_k ],                             (2)
+    l = - sum_k (t_k ln sigma(s_k) + (1 - t_k) ln sigma(-s_k))
+      = sum_k (ln(1 + e^(s_k)) - t_k s_k),                               (2)
 
 as -ln sigma(-s) = ln(1 + e^s) and -ln sigma(s) = ln(1 + e^s) - s. Its derivative by a score is
 
@@ -17,8 +17,8 @@ as -ln sigma(-s) = ln(1 + e^s) and -ln sigma(s) = ln(1 + e^s) - s. Its derivativ
 
 and (1) is linear in h and in the row, so
 
-    ∂l/∂h = sum_k g_k C_{j_k},                                           (4)
-    ∂l/∂C_j = sum_{k : j_k = j} g_k h.                                   (5)
+    ∂l/∂h_d = sum_k g_k C_{j_k, d},                                      (4)
+    ∂l/∂C_vd = sum_{k : j_k = v} g_k h_d.                                (5)
 
 A row that occurs several times collects as many contributions: (5) adds, it does not assign. All rows that do not occur
 have gradient 0, so a step of descent costs what its K rows cost, however large the table is.
@@ -29,7 +29,12 @@ have gradient 0, so a step of descent costs what its K rows cost, however large 
   inner node. The rows are the nodes on the way to the word, t_k says to which side it goes there, and e^-l is the
   word's probability. As sigma(s) + sigma(-s) = 1 at each node, the probabilities of all words add up to 1.
 
-The loss is the mean over the N vectors, as in (4) of ``cross_entropy.py``. What is kept: the arguments; the scores are
+The loss is the mean over the N vectors, as in (4) of ``cross_entropy.py``:
+
+    loss = (1/N) sum_vectors l,
+    dh_d = (dloss / N) ∂l/∂h_d,   dC_vd = (dloss / N) sum_vectors ∂l/∂C_vd.
+
+What is kept: the arguments; the scores are
 computed again.
 
 With numbers

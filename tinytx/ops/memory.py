@@ -5,23 +5,25 @@ Derivation
 A memory M has N rows of W numbers. ``addressing.py`` makes a head's weights w, one for each row. What it reads is the
 mean of the rows with these weights,
 
-    r = sum_n w_n M_n,                                                   (1)
+    r_i = sum_n w_n M_ni,                                                (1)
 
-which is linear in both:
+which is linear in both. M is the same for all heads:
 
-    dw_n = dr . M_n,   dM_n = w_n dr, summed over heads.                 (2)
+    ∂r_i/∂w_n = M_ni,   dw_n = sum_i dr_i M_ni,   dM_ni = sum_heads w_n dr_i.    (2)
 
-A head that writes first erases and then adds, in each row as much as its weight says. e = s(erase), with
-s(a) = 1 / (1 + e^-a), says which of the W numbers are erased, and a what is added; * is the product of elements:
+A head that writes first erases and then adds, in each row as much as its weight says. e says which of the W numbers are
+erased, and a what is added:
 
-    M'_n = M_n * (1 - w_n e) + w_n a.                                    (3)
+    s(x) = 1 / (1 + e^-x),   e_i = s(erase_i),
+    M'_ni = M_ni (1 - w_n e_i) + w_n a_i.                                (3)
 
 With w_n = 1 and e = 1 row n is replaced by a; with w_n = 0 it stays. The rows of M, the weights, e and a each occur once
 in (3), so
 
-    dM_n = dM'_n * (1 - w_n e),   da = sum_n w_n dM'_n,                  (4)
-    dw_n = dM'_n . (a - M_n * e),                                        (5)
-    de = - sum_n w_n dM'_n * M_n,   derase = de * e * (1 - e).           (6)
+    dM_ni = dM'_ni (1 - w_n e_i),   da_i = sum_n w_n dM'_ni,             (4)
+    dw_n = sum_i dM'_ni (a_i - M_ni e_i),                                (5)
+    de_i = - sum_n w_n dM'_ni M_ni,
+    ∂e_i/∂erase_i = e_i (1 - e_i),   derase_i = de_i e_i (1 - e_i).      (6)
 
 With numbers
 ------------

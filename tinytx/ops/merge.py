@@ -2,24 +2,26 @@ r"""Attention over several sets of keys, put together from attention over each (
 
 Derivation
 ----------
-Let the keys be cut into N sets. Over set i alone, `tinytx.ops.attention` gives for one query the output Y_i and
-L_i = ln sum_s e^(A_s), the sum over the keys of the set. The softmax over all keys divides by the sum of all sums,
+Let the keys be cut into N sets. Over set i alone, `tinytx.ops.attention` gives for one query the output y_i, of numbers
+y_ik, and l_i = ln sum_s e^(A_s), the sum over the keys of the set. The softmax over all keys divides by the sum of all sums,
 
-    L = ln sum_i e^(L_i)                                                 (1)
-    w_i = e^(L_i - L)             share of set i, the shares add up to 1 (2)
-    Y = sum_i w_i Y_i             output over all keys                   (3)
+    L = ln sum_i e^(l_i)                                                 (1)
+    w_i = e^(l_i - L)             share of set i, the shares add up to 1    (2)
+    Y_k = sum_i w_i y_ik          output over all keys                   (3)
 
-because a weight of set i is e^(A_s - L) = w_i e^(A_s - L_i). The shares are a softmax of the L_i, so its backward,
-(3) of ``softmax.py``, gives their gradients, with the gradient of w_i, dY . Y_i, in the place of dy:
+because a weight of set i is e^(A_s - L) = w_i e^(A_s - l_i). The shares are a softmax of the l_i, so its backward,
+(3) of ``softmax.py``, gives their gradients, with the gradient of w_i, which is the product a_i of dY and y_i, in the place
+of dy:
 
-    dY_i = w_i dY                                                        (4)
-    dL_i = w_i (dY . Y_i - sum_j w_j dY . Y_j) = w_i (dY . Y_i - dY . Y) (5)
+    dy_ik = w_i dY_k,                                                    (4)
+    a_i = sum_k dY_k y_ik,
+    g_i = w_i (a_i - sum_j w_j a_j) = w_i (a_i - sum_k dY_k Y_k).        (5)
 
-The second form of (5) follows from (3). L itself is an output too, for the next merge, and ∂L/∂L_i = w_i adds
+The second form of (5) follows from (3). L itself is an output too, for the next merge, and as ∂L/∂l_i = w_i, it adds a second part:
 
-    dL_i += w_i dL.                                                      (6)
+    dl_i = g_i + w_i dL.                                                 (6)
 
-A set in which a query sees no key has L_i = -inf, so that w_i is 0. If it sees none in any set, Y is 0 and L is -inf.
+A set in which a query sees no key has l_i = -inf, so that w_i is 0. If it sees none in any set, Y is 0 and L is -inf.
 ``merge`` in ``plain.py`` is the short version.
 
 With numbers

@@ -65,8 +65,8 @@ def glove_loss(w, c, bias_w, bias_c, words, contexts, x, *, x_max=100.0, alpha=0
     """Return the mean of f (s - ln X)^2."""
     i, j = np.asarray(words), np.asarray(contexts)
     error = np.sum(w[i] * c[j], axis=1) + bias_w[i] + bias_c[j] - np.log(x)  # (1)
-    f = np.minimum(1, x / x_max) ** alpha / (len(x) if count is None else count)  # (3)
-    return np.sum(f * error**2), (w, c, i, j, f * error)  # (2)
+    f = np.minimum(1, x / x_max) ** alpha / (len(x) if count is None else count)  # (2)
+    return np.sum(f * error**2), (w, c, i, j, f * error)  # (3)
 
 
 def glove_loss_backward(dloss, saved):

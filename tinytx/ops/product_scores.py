@@ -2,13 +2,15 @@ r"""Scores of queries and keys by their products: what `attention` makes, and do
 
 Derivation
 ----------
-The score of query q_t and key k_s is their scaled product,
+The score of query q_t and key k_s is their scaled product. With K the width of both,
 
-    e_ts = c q_t . k_s,   c = 1 / sqrt(K) if not given,                  (1)
+    c = 1 / sqrt(K) if not given,
+    e_ts = c sum_i q_ti k_si.                                            (1)
 
-with K the width of both. In (1) q_t occurs once for each key, and k_s once for each query. So with de_ts = ∂loss/∂e_ts
+In (1) q_t occurs once for each key, and k_s once for each query: ∂e_ts/∂q_ti = c k_si and ∂e_ts/∂k_si = c q_ti. So, with
+de_ts = ∂loss/∂e_ts,
 
-    dq_t = c sum_s de_ts k_s,   dk_s = c sum_t de_ts q_t.                (2)
+    dq_ti = c sum_s de_ts k_si,   dk_si = c sum_t de_ts q_ti.            (2)
 
 With numbers
 ------------
@@ -34,7 +36,7 @@ def product_scores(q, k, *, scale=None):
     q : array (..., T, K), float32 or float64
     k : array (..., S, K), the dtype of q
     scale : float, optional
-        c in (1), above 0.
+        c of (1), above 0.
 
     Returns
     -------

@@ -4,22 +4,23 @@ Derivation
 ----------
 Each pair of a query t and a key s has a kind z_ts, one of N, and each kind has a vector u_n. In XLNet N is 2: both
 words are of one segment, or they are not. So a model learns what it means to be of another segment, and needs no vector
-for each segment. The score of a pair is the scaled product of the query with the vector of its kind,
+for each segment. The score of a pair is the scaled product of the query with the vector of its kind. With K the width of both, the
+scale is
 
-    e_ts = c q_t . u_{z_ts},   c = 1 / sqrt(K) if not given,             (1)
+    c = 1 / sqrt(K) if not given.                                        (1)
 
-with K the width of both. There are only T times N products, and (1) picks from them:
+There are only T times N products, and the scores pick from them:
 
-    G_tn = c q_t . u_n,                                                  (2)
-    e_ts = G_{t, z_ts}.                                                  (3)
+    G_tn = c sum_i q_ti u_ni,                                            (2)
+    e_ts = G_{t, z_ts} = c sum_i q_ti u_{z_ts, i}.                       (3)
 
 Backward: all keys of a kind have one element of row t of G. So with de_ts = ∂loss/∂e_ts
 
-    dG_tn = sum of de_ts over the keys s with z_ts = n.                  (4)
+    dG_tn = sum_{s : z_ts = n} de_ts.                                    (4)
 
 In (2) q_t occurs once for each kind, and u_n once for each query:
 
-    dq_t = c sum_n dG_tn u_n,   du_n = c sum_t dG_tn q_t.                (5)
+    dq_ti = c sum_n dG_tn u_ni,   du_ni = c sum_batch sum_t dG_tn q_ti.    (5)
 
 u_n serves all rows of a batch, so du_n is also summed over them. Kinds have no gradient. In ``relative_scores.py`` the
 kind of a pair is its distance, and no two keys of a query have the same: there (4) has one term.

@@ -5,12 +5,13 @@ Derivation
 Let x_n be the vector of word v_n, a row of the table of embeddings. With a mask m that has a zero (probability p) or a one
 for each word of the vocabulary,
 
-    y_n = x_n m(v_n) / (1 - p).                                          (1)
+    y_n = x_n m_{v_n} / (1 - p).                                         (1)
 
 So a word that is left out is left out wherever it stands, in all rows of a batch, as if its row of the table were 0. An
 output layer that shares the table reads the table as it is. m does not depend on x, so
+∂y_n/∂x_n = m_{v_n} / (1 - p), element by element, and
 
-    dx_n = dy_n m(v_n) / (1 - p).                                        (2)
+    dx_n = dy_n m_{v_n} / (1 - p).                                       (2)
 
 The mask is a hash of key and id, computed again in backward: see ``dropout.py``. It needs no number of the first row, as a
 thread with some rows of a batch must have the mask of all others.

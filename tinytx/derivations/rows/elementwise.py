@@ -22,6 +22,19 @@ def _run_dropout(values, forward, backward):
     return {"y": y, "dx": backward(values["dy"], saved), "saved": saved}
 
 
+def _draw_words(values, rng):
+    """A word that occurs twice, and the mask of the vocabulary, which the operation draws for this key."""
+    words = np.arange(len(values["m"]))
+    values["v"] = rng.permutation(words)[: len(values["v"])]
+    values["v"][-1] = values["v"][0]
+    values["m"] = (functions("word_dropout")[0](np.ones((len(words), 1)), words, values["p"], 7)[0][:, 0] != 0).astype(float)
+
+
+def _run_word_dropout(values, forward, backward):
+    y, saved = forward(values["x"], values["v"], values["p"], 7)
+    return {"y": y, "dx": backward(values["dy"], saved), "saved": saved}
+
+
 def _run_gate(values, forward, backward):
     y, saved = forward(values["a"], values["b"], "silu")
     da, db = backward(values["dy"], saved)
@@ -42,6 +55,12 @@ TABLE = {
         Scene(
             {"x": "x rows features", "m": "m rows features", "p": "p"}, {"y": "rows features"}, {"rows": 5, "features": 4},
             {"rows": 2, "features": 3}, given={"p": 0.3}, draw=_draw_mask, run=_run_dropout,
+        ),
+    ]),
+    "word_dropout": Row([
+        Scene(
+            {"x": "x n features", "v": "ids n", "m": "m v", "p": "p"}, {"y": "n features"}, {"n": 6, "features": 4, "v": 7},
+            {"n": 3, "features": 2, "v": 4}, given={"p": 0.3}, draw=_draw_words, run=_run_word_dropout,
         ),
     ]),
     "gelu": Row([

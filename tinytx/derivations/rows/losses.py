@@ -41,6 +41,30 @@ def _run_shares(values, forward, backward):
     return {"loss": loss, "dx": backward(values["dloss"], saved)[:-1, 1:], "saved": saved}
 
 
+def _draw_labels(values, rng):
+    """A row of the table occurs several times, as two labels of a vector, too."""
+    n_rows, shape = len(values["C"]), values["j"].shape
+    values["j"] = rng.integers(0, n_rows - 1, shape)
+    values["j"][0, -1] = values["j"][0, 0]
+    values["t"] = rng.permutation(np.arange(values["j"].size) % 2).reshape(shape)
+
+
+def _draw_counts(values, rng):
+    """Words in several pairs; one count is above x_max."""
+    n = len(values["X"])
+    for key, table in (("i", "W"), ("j", "C")):
+        values[key] = rng.integers(0, len(values[table]), n)
+        values[key][-1] = values[key][0]
+    values["X"] = np.arange(1, n + 1) * 0.6
+
+
+def _run_glove_loss(values, forward, backward):
+    tables = [values[key] for key in ("W", "C", "b", "b'")]
+    pairs = [values[key] for key in ("i", "j", "X")]
+    loss, saved = forward(*tables, *pairs, x_max=values["x_max"], alpha=values["alpha"])
+    return {"L": loss, "saved": saved} | dict(zip(("dW", "dC", "db", "db'"), backward(values["dL"], saved), strict=True))
+
+
 TABLE = {
     "squared_error": Row([
         Scene(
@@ -66,4 +90,21 @@ TABLE = {
             draw=_draw_words, run=_run_kl_divergence,
         ),
     ]),
+    "logistic_rows": Row([
+        Scene(
+            {"h": "h vectors d", "C": "table v d", "j": "rows vectors k", "t": "labels vectors k"}, {"loss": ""},
+            {"vectors": 3, "d": 2, "v": 5, "k": 4}, {"vectors": 1, "d": 2, "v": 4, "k": 3}, "h C", counts={"N": "vectors"},
+            draw=_draw_labels,
+        ),
+    ]),
+    "glove_loss": Row([
+        Scene(
+            {
+                "W": "w v d", "C": "c v d", "b": "bias_w v", "b'": "bias_c v", "i": "words n", "j": "contexts n", "X": "x n",
+                "x_max": "x_max", "alpha": "alpha",
+            },
+            {"L": ""}, {"v": 5, "d": 3, "n": 6}, {"v": 3, "d": 2, "n": 4}, counts={"N": "n"},
+            given={"x_max": 2.5, "alpha": 0.75}, draw=_draw_counts, run=_run_glove_loss,
+        ),
+    ], whole=frozenset({"x_max"})),
 }  # fmt: skip
