@@ -49,7 +49,7 @@ STANDS_APART = {
     name: set()
     for name in ("arguments", "shapes", "extras", "members", "terminal", "lock", "wording", "paths")
 }
-EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis"}
+EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis", "rich"}
 LINES = 350
 
 

@@ -54,6 +54,17 @@ def working(name):
         yield
 
 
+@contextmanager
+def silent():
+    """Show no progress during a block that draws the screen itself."""
+    display = _Silent()
+    _displays.append(display)
+    try:
+        yield
+    finally:
+        _displays.remove(display)
+
+
 def say(line):
     """Print one line on standard error, above the bar if there is one.
 
@@ -260,6 +271,13 @@ class Lines(_Display):
     def say(self, line, stream=None):
         """Print a line on standard output."""
         print(line, file=stream or sys.stdout, flush=True)
+
+
+class _Silent:
+    """The visible display while there is to be none."""
+
+    def say(self, line, stream=None):
+        """Do nothing: a line would spoil the screen."""
 
 
 def _bar():

@@ -159,6 +159,14 @@ TABLE = {
          '"text": None if run.text is None else harmless(run.text)', '"text": run.text'),
         ("a weight of 1 is 256, which a byte takes for 0", "np.round(255 * head)", "np.round(256 * head)"),
     ],
+    "viz/braille.py": [
+        ("the picture is upside down", "down - round(up)", "round(up)"),
+        ("a logarithmic axis is linear", "scale = math.log if log else float", "scale = float"),
+    ],
+    "cli/watch.py": [
+        ("it does not end with the run", "if not any(each.state == RUNNING for each in runs):", "if False:"),
+        ("it is drawn once", "each.refresh()", "pass"),
+    ],
     "lock.py": [
         ("a question stops a run", "        if not is_taken:\n            time.sleep(PATIENCE)\n            is_taken = _take(handle)\n", ""),
         ("a question finds no run", "return not _take(handle, shared=True)", "return False"),

@@ -27,6 +27,7 @@ COMMANDS = {
     "convert": "a run to a folder that transformers loads, or such a folder to a run",
     "inspect": "what a folder's model is: architecture, tensors, memory, seconds",
     "plot": "draw the losses of a run, or of several to compare them",
+    "watch": "runs in the terminal, while they go on",
     "report": "one run, or several to compare them, as a page for a browser",
     "derive": "how a backward is derived, with the numbers of a small example",
     "exercise": "write a backward yourself, and have it graded",
