@@ -27,12 +27,13 @@ class Kinds(NamedTuple):
     default: tuple = ("local", "lsh") * 3
 
     def read(self, name, value):
-        """Return {our setting: value} of a list: the shortest that repeats over the blocks."""
+        """Return {our setting: value} of a list: the shortest that repeats over the blocks, None where all are hashed."""
         kinds = list(value) if isinstance(value, list | tuple) else []
         if not kinds or not all(isinstance(kind, str) and kind in KINDS for kind in kinds):
             raise ValueError(f"{name} is {value!r:.120}, expected a list of {' and '.join(KINDS)}")
         n = next(n for n in range(1, len(kinds) + 1) if kinds == [kinds[i % n] for i in range(len(kinds))])
-        return {"kinds": ",".join(KINDS[kind] for kind in kinds[:n]), "n_layers": len(kinds)}
+        ours = ",".join(KINDS[kind] for kind in kinds[:n])
+        return {"kinds": None if ours == "hashed" else ours, "n_layers": len(kinds)}
 
     def write(self, config):
         """Return the list."""

@@ -49,7 +49,10 @@ class ReformerConfig(Settings):
     d_ff: int | None = setting(None, "width inside the feed-forward layers; 4 D if not given", minimum=1)
     chunk: int = setting(32, "words that see each other, and those of the chunk before, m", minimum=1)
     n_buckets: int = setting(16, "buckets of each round of hashing, an even number, about 2 max_len / chunk", minimum=2)
-    kinds: str = setting("hashed", "attention of the blocks, hashed or local; a list such as local,hashed repeats over them")
+    kinds: str | None = setting(
+        None, "attention of the blocks, hashed or local; a list such as local,hashed repeats over them; hashed if not given",
+        empty=False,
+    )  # fmt: skip
     local_chunk: int | None = setting(None, "words in a chunk of local attention; chunk if not given", minimum=1)
     d_key: int | None = setting(None, "width of each head, K; D / H if not given", minimum=1)
     n_rounds: int = setting(4, "rounds of hashing, R", minimum=1, free=True)
@@ -92,7 +95,7 @@ def kinds_of(config):
     ValueError
         If ``kinds`` is not a list of hashed or local between commas.
     """
-    kinds = config.kinds.split(",")
+    kinds = (config.kinds or "hashed").split(",")
     if not set(kinds) <= {"hashed", "local"}:
         facts = f"kinds is {config.kinds!r:.60}, expected hashed or local, or a list of them between commas"
         raise ValueError(f"ReformerConfig: {facts}")
