@@ -1,8 +1,10 @@
 """``python -m tinytx report``: runs as a page, at any time."""
 
+import base64
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from tinytx.training.checkpoint import NAME
@@ -40,6 +42,21 @@ def test_several_runs(tinytx, finished, filler, here):
     assert [run["name"] for run in data["runs"]] == [str(finished[0]), str(filler[0])]
     assert data["quantity"] == "nats per character, or nats per hidden word"
     assert tinytx("report", finished[0], filler[0]) == (0, "Wrote report.html\n", "")
+
+
+def test_where_models_look(tinytx, finished, trained, here):
+    """Catches weights of another model or text, a run without attention that ends the page, and one left out in silence."""
+    recurrent, _ = trained("char_rnn")
+    code, out, err = tinytx("report", finished[0], recurrent, "--text", ["4 times"], "--out a.html")
+    assert (code, out) == (0, "Wrote a.html\n")
+    one, other = data_of(here / "a.html")["runs"]
+    (part,) = one["attention"]
+    assert part["tokens"] == part["keys"] and len(part["tokens"]) == 7 and len(part["layers"]) == 1
+    weights = np.frombuffer(base64.b64decode(part["layers"][0]["heads"][1]), np.uint8).reshape(7, 7)
+    assert (np.triu(weights, 1) == 0).all() and (abs(weights.sum(axis=1, dtype=int) - 255) <= 4).all()
+    assert other["attention"] == [] and f"no attention of {recurrent}" in err
+    assert tinytx("report", finished[0], "--out b.html").code == 0
+    assert "--text TEXT" in data_of(here / "b.html")["whyNoAttention"]
 
 
 def test_a_run_on_its_way_without_a_checkpoint(tinytx, finished, here):

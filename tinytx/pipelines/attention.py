@@ -21,6 +21,7 @@ from tinytx.pipelines.texts import check_length, encode_framed, encode_known, kn
 from tinytx.pipelines.translate import Translator
 from tinytx.pipelines.write import Writer
 from tinytx.viz import model_attention_page
+from tinytx.viz.attention_page import model_parts
 
 TITLE = 80  # characters of a text in the page's title
 
@@ -71,6 +72,23 @@ def write_attention_page(path, trained, text, second=None):
     OSError
         If the file cannot be written.
     """
+    seen = seen_by(trained, text, second)
+    title = text if len(text) <= TITLE else f"{text[:TITLE]}…"
+    body = getattr(seen.model, "body", seen.model)
+    said = {"title": title, "note": f"Attention of a {type(body).__name__}"}
+    model_attention_page(path, seen.model, seen.inputs, seen.words, seen.target_words, **said | seen.options)
+    return seen.notes
+
+
+def parts_of(trained, text, second=None):
+    """Return where a trained model looks as a list of `tinytx.viz.attention_parts.Part`; arguments as `write_attention_page` has them."""
+    seen = seen_by(trained, text, second)
+    options = {name: value for name, value in seen.options.items() if name != "title"}
+    return model_parts(seen.model, seen.inputs, seen.words, seen.target_words, **options)
+
+
+def seen_by(trained, text, second=None):
+    """Return what a trained model reads, a `Seen`; arguments and errors as those of `write_attention_page`."""
     for name, value in (("text", text), ("second", second)):
         if value is not None:
             check_text("attention", name, value, empty=False)
@@ -78,12 +96,7 @@ def write_attention_page(path, trained, text, second=None):
     if read is None:
         kinds = ", ".join(kind.__name__ for kind in READ)
         raise TypeError(f"attention: trained is a {type(trained).__name__}, expected one of {kinds}")
-    seen = read(trained, text, second)
-    title = text if len(text) <= TITLE else f"{text[:TITLE]}…"
-    body = getattr(seen.model, "body", seen.model)
-    said = {"title": title, "note": f"Attention of a {type(body).__name__}"}
-    model_attention_page(path, seen.model, seen.inputs, seen.words, seen.target_words, **said | seen.options)
-    return seen.notes
+    return read(trained, text, second)
 
 
 def _refuse(trained, second):

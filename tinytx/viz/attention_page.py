@@ -117,6 +117,16 @@ def model_attention_page(
     --------
     >>> model_attention_page("page.html", model, (ids,), tokenizer.tokens(ids[0]))  # doctest: +SKIP
     """
+    parts = model_parts(
+        model, inputs, words, target_words, settings=settings, next_word=next_word, heads=heads, image=image, patch_size=patch_size
+    )
+    write_page(path, parts, title, note)
+
+
+def model_parts(
+    model, inputs, words, target_words=None, *, settings=None, next_word=None, heads=None, image=None, patch_size=None
+):
+    """Return the parts of a model's page, a list of `tinytx.viz.attention_parts.Part`; arguments as `model_attention_page` has them."""
     place, settings = "model_attention_page", settings or {}
     words = checked_tokens(place, "words", words)
     target_words = None if target_words is None else checked_tokens(place, "target_words", target_words)
@@ -132,7 +142,7 @@ def model_attention_page(
         part.layers.append(layer._replace(name=f"layer {len(part.layers) + 1}"))
     if image is not None:
         parts = {key: part._replace(image=image_of(place, image, patch_size, len(part.key_tokens))) for key, part in parts.items()}
-    write_page(path, list(parts.values()), title, note)
+    return list(parts.values())
 
 
 def _of_words(weights, compared, n, to_itself):
