@@ -30,6 +30,7 @@ FLOORS = [
     {"training", "decoding", "testing", "hub", "viz", "derivations"},
     {"pipelines", "exercises"},
     {"recipes"},
+    {"book"},
     {"cli"},
     {"", "__main__"},  # the package itself, which gathers names
 ]
@@ -49,7 +50,7 @@ STANDS_APART = {
     name: set()
     for name in ("arguments", "shapes", "extras", "members", "terminal", "lock", "wording", "paths")
 }
-EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis", "rich"}
+EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis", "rich", "latex2mathml"}
 LINES = 350
 
 

@@ -209,7 +209,7 @@ WIDER = {
     "data": ["data", "cli", "examples"],
     "metrics": ["metrics", "oracle/test_oracle_bleu.py", "cli"],
     "decoding": ["decoding", "models", "oracle", "cli"],
-    "testing": ["testing", "test_properties.py", "layers", "bug_zoo"], "derivations": ["derivations"], "exercises": ["exercises"],
+    "testing": ["testing", "test_properties.py", "layers", "bug_zoo"], "derivations": ["derivations", "book"], "exercises": ["exercises"], "book": ["book"],
     "workers": ["workers", "training", "decoding"],
     "vectors": ["vectors", "viz", "cli"],
     "viz": ["viz", "cli"],

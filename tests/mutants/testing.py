@@ -80,6 +80,16 @@ TABLE = {
     "testing/walk.py": [
         ("operations of a child are charged to the layer around it", "parents, self.operations = self.operations, []", "parents = self.operations"),
     ],
+    "derivations/latex.py": [
+        ("a sum needs no parentheses in a product", "return _parenthesised(node) if isinstance(node, Add) or reaches and not last", "return _parenthesised(node) if reaches and not last"),
+        ("a sum over i reaches over the next factor", "or reaches and not last else", "else"),
+        ("a base of a power needs none", "isinstance(node, Name | Number | Relation) else _parenthesised(node)", "True else _parenthesised(node)"),
+    ],
+    "book/pages.py": [
+        ("code does not say which equation it computes", 'if marks else ""\n        found', 'if False else ""\n        found'),
+        ("a chain's last sides are lost", 'sides = [f"{first} = {second}", *(f"= {side}" for side in others)]', 'sides = [f"{first} = {second}"]'),
+        ("code is taken for HTML", "</i>{html.escape(text)}", "</i>{text}"),
+    ],
     "exercises/grade.py": [
         ("a gradient that is wrong by a tenth is right", "CLOSE = 1e-6", "CLOSE = 0.1"),
         ("one scene alone is graded", "    return found\n\n\ndef _report", "        return found\n    return found\n\n\ndef _report"),

@@ -30,6 +30,7 @@ COMMANDS = {
     "watch": "runs in the terminal, while they go on",
     "report": "one run, or several to compare them, as a page for a browser",
     "derive": "how a backward is derived, with the numbers of a small example",
+    "book": "the derivations beside the code, models and recipes, as a site",
     "exercise": "write a backward yourself, and have it graded",
     "gradcheck": "check a backward against finite differences",
     "profile": "time and bytes of each layer",

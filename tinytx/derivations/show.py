@@ -61,24 +61,24 @@ def derivation(name, *, plain=False, seed=0):
     lines, waiting, seen = [], [], set()
     for line in page.lines:
         if line.text == "Derivation" and results and not plain:
-            lines += [*_inputs(row.scenes[0], results[0]), ""]
+            lines += [*inputs(row.scenes[0], results[0]), ""]
         if line.kind != "prose" and waiting:  # the numbers of a paragraph stand behind it
             lines += waiting
             waiting = []
         lines.append(line.text)
         if not plain:
-            (waiting if line.kind == "prose" else lines).extend(_numbers(line.line, row, results, seen))
+            (waiting if line.kind == "prose" else lines).extend(numbers(line.line, row, results, seen))
     while not lines[-1]:
         lines.pop()
-    lines += [*_kept(results), "", "The equations in the code", "-------------------------", *_code(page)]
+    lines += [*kept(results), "", "The equations in the code", "-------------------------", *_code(page)]
     if results:
-        lines += ["", *textwrap.wrap(_checked(name, results), 120)]
+        lines += ["", *textwrap.wrap(checked(name, results), 120)]
     elif not plain:
         lines += ["", "This derivation is not written in the notation that can be executed yet: there are no numbers."]
     return "\n".join(lines)
 
 
-def _inputs(scene, result):
+def inputs(scene, result):
     """Return lines that show what the example begins with."""
     lines = ["A small example", "---------------"]
     for name, value in result.inputs.items():
@@ -87,7 +87,7 @@ def _inputs(scene, result):
     return [*lines, f"Indices: {sizes}. Below, | shows what an equation gives for these numbers."]
 
 
-def _numbers(line, row, results, seen):
+def numbers(line, row, results, seen):
     """Return lines with the values of the equations that end in a line, of the first scene in which they hold.
 
     What was seen before is not shown again: it is equal.
@@ -122,7 +122,7 @@ def _array(label, data, axes, lead):
     return [head + first, *(below + " " * (len(head) - len(below)) + line for line in rest)]
 
 
-def _kept(results):
+def kept(results):
     """Return lines that show what forward keeps for backward."""
     if not results or results[0].saved is None:
         return []
@@ -150,7 +150,8 @@ def _code(page):
     return lines
 
 
-def _checked(name, results):
+def checked(name, results):
+    """Return a sentence that says what was executed, and how far the numbers were apart at most."""
     equalities, gradients, compared = (sum(getattr(r, key) for r in results) for key in ("equalities", "gradients", "compared"))
     error = max(r.error for r in results)
     return (

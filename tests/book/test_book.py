@@ -1,0 +1,150 @@
+"""The book: every operation, model and recipe has a page, formulas are those of the docstrings, links lead somewhere."""
+
+import html
+import re
+import sys
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from tinytx.book import write
+from tinytx.book.prose import inline, paragraphs
+from tinytx.derivations import TABLE, read
+from tinytx.derivations.latex import latex
+from tinytx.derivations.notation import parse
+from tinytx.derivations.reader import source_of
+from tinytx.derivations.show import operations
+from tinytx.extras import MissingExtra
+from tinytx.models import MODELS
+from tinytx.recipes import RECIPES
+
+KINDS = {"ops": operations(), "models": MODELS, "recipes": RECIPES}
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    pytest.importorskip("latex2mathml")
+    folder = tmp_path_factory.mktemp("book")
+    write(folder)
+    return folder
+
+
+def page(book, path):
+    return (book / path).read_text(encoding="utf-8")
+
+
+def test_everything_has_a_page(book):
+    for folder, names in KINDS.items():
+        assert {path.stem for path in (book / folder).glob("*.html")} == set(names)
+    index = page(book, "index.html")
+    listed = re.findall(r'<a href="(ops/\w+\.html)">', index)
+    assert listed == [f"ops/{name}.html" for name in operations()], "in the order in which to read"
+
+
+def test_links_lead_to_pages(book):
+    for path in book.rglob("*.html"):
+        for link in re.findall(r'href="([^"]+)"', path.read_text(encoding="utf-8")):
+            assert (path.parent / link).is_file(), f"{path}: {link}"
+
+
+def test_no_page_loads_anything(book):
+    for path in book.rglob("*.html"):
+        head = path.read_text(encoding="utf-8").partition("<body>")[0]
+        assert "default-src 'none'" in head
+        assert not re.search(r"<(img|link|iframe|script src)", path.read_text(encoding="utf-8"))
+
+
+class Balanced(HTMLParser):
+    """Raises AssertionError where an element ends that did not begin last."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "input", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, (tag, self.getpos())
+
+
+def test_elements_are_closed(book):
+    """Catches a docstring whose < or & is taken for HTML."""
+    for path in book.rglob("*.html"):
+        parser = Balanced()
+        parser.feed(path.read_text(encoding="utf-8"))
+        assert parser.open == [], path
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_equation_is_a_formula_and_every_number_stands_on_both_sides(book, name):
+    text = page(book, f"ops/{name}.html")
+    article, aside = text.split("<aside>")
+    derived = read(name, whole=TABLE[name].whole)
+    shown = [chain for line in derived.lines if line.kind == "equation" for chain in line.chains]
+    assert article.count("<span title=") == len(shown)
+    assert article.count("<math") == sum(max(1, len(chain.sides) - 1) for chain in shown)
+    for number in set(derived.numbers):
+        assert re.search(rf'<div class="equation" data-n="{number}">', article)
+        assert re.search(rf'class="line" data-n="[\d ]*\b{number}\b', aside)
+    for formula in re.findall(r"<math.*?</math>", article):
+        ElementTree.fromstring(formula)
+
+
+@pytest.mark.parametrize("name", ["attention", "layer_norm"])
+def test_code_is_shown_as_it_stands(book, name):
+    """Catches code that is taken for HTML, and lines that are lost."""
+    listing = re.search(r'<pre class="code">(.*?)</pre>', page(book, f"ops/{name}.html"), re.DOTALL).group(1)
+    shown = html.unescape(re.sub(r"<[^<>]*>", "", re.sub(r"<i>\d+</i>", "", listing)))
+    assert source_of(name).endswith(shown) and " < " in shown and shown.lstrip().startswith("import ")
+
+
+def test_numbers_of_the_example_are_shown(book):
+    """Those of ``python -m tinytx derive``."""
+    text = page(book, "ops/linear.html")
+    assert "dX = [[" in text and "Executed on these numbers: " in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("y_i = e^(x_i) / sum_j e^(x_j)", r"y_{i} = \frac{e^{x_{i}}}{\sum_{j} e^{x_{j}}}"),
+        ("a = (b + c) (d - e)^2", r"a = \left(b + c\right) \, \left(d - e\right)^{2}"),
+        ("dA_ts = c (dP_ts - sum_r P_tr dP_tr)", r"\mathrm{d}A_{t s} = c \, \left(\mathrm{d}P_{t s} - \sum_{r} P_{t r} \, \mathrm{d}P_{t r}\right)"),
+        ("x = sum_i (a_i - b_i)", r"x = \sum_{i} \left(a_{i} - b_{i}\right)"),
+        ("x = (sum_i a_i) b", r"x = \left(\sum_{i} a_{i}\right) \, b"),
+        ("x = - a * b . c", r"x = -a \odot b \cdot c"),
+        ("x = W^T y + |z| sqrt(u)", r"x = W^{\top} \, y + \left|z\right| \, \sqrt{u}"),
+        ("x = [i = j] cosh^2 a", r"x = [i = j] \, \cosh^{2}\left(a\right)"),
+        ("x = ∂/∂a_i (b c)", r"x = \frac{\partial}{\partial a_{i}} \left(b \, c\right)"),
+        ("x = mean(dn n) - epsilon'", r"x = \mathrm{mean}\left(\mathrm{d}n \, n\right) - \epsilon'"),
+        ("x = sum_{n : t_n = v} a_n", r"x = \sum_{n \,:\, t_{n} = v} a_{n}"),
+    ],
+)
+def test_latex(text, expected):
+    """Catches a parenthesis that is lost, and with it the meaning."""
+    assert latex(parse(text)) == expected
+
+
+def test_prose():
+    assert inline("see `a < b` and (3)", linked={3}) == (
+        'see <code>a &lt; b</code> and <button class="number" data-n="3" aria-label="equation 3">(3)</button>'
+    )
+    assert paragraphs("Title\n-----\nOne\ntwo.\n\n    x < 1") == "<h2>Title</h2>\n<p>One two.</p>\n<pre>    x &lt; 1</pre>"
+
+
+def test_command(tinytx, tmp_path):
+    pytest.importorskip("latex2mathml")
+    result = tinytx(f"book {tmp_path / 'b'}")
+    assert result.code == 0 and f"Wrote {1 + sum(map(len, KINDS.values()))} pages to" in result.out
+    assert f"open {tmp_path / 'b' / 'index.html'} in a browser" in result.out
+
+
+def test_without_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
+    monkeypatch.setitem(sys.modules, "latex2mathml", None)
+    with pytest.raises(MissingExtra, match=r'writing formulas needs latex2mathml: pip install "tinytx\[book\]"'):
+        write(tmp_path)
+    assert not list(tmp_path.iterdir())

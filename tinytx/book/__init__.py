@@ -1,0 +1,10 @@
+"""The book: derivations beside the code, models, and recipes, as a small site that needs no network.
+
+``pages``  the pages' contents, as HTML
+``prose``  docstrings as HTML
+``site``   writes the files
+"""
+
+from tinytx.book.site import write
+
+__all__ = ["write"]

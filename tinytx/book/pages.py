@@ -1,0 +1,171 @@
+"""The contents of the book's pages: operations, models and recipes."""
+
+import ast
+import html
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import tinytx.models
+from tinytx.book.prose import inline, number, paragraphs
+from tinytx.derivations import TABLE, reader
+from tinytx.derivations.check import run
+from tinytx.derivations.latex import latex
+from tinytx.derivations.show import DIGITS, checked, inputs, kept, numbers, operations, subject
+from tinytx.extras import require
+from tinytx.models import MODELS
+from tinytx.recipes import RECIPES, load_recipe
+
+FIRST = 5  # operations to read first, in the table's order
+_CITED = re.compile(r"\((\d{1,2})\)")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the book: where it stands, how it is listed, and what it holds."""
+
+    path: str
+    title: str
+    subject: str
+    body: str
+    words: str = ""  # for the search
+
+
+def operation_pages():
+    """Yield the page of each operation, in the order in which to read them."""
+    for name in operations():
+        row = TABLE.get(name)
+        page = reader.read(name, whole=row.whole) if row else reader.read(name, parsed=False)
+        results = (
+            [run(name, page, scene, np.random.default_rng(0), sizes=scene.example, digits=DIGITS) for scene in row.scenes] if row else []
+        )
+        body = f'<div class="both"><article>{_derivation(name, page, row, results)}</article>{_code(page)}</div>'
+        yield Page(f"ops/{name}.html", name, subject(name), body, " ".join(line.text for line in page.lines))
+
+
+def _derivation(name, page, row, results):
+    """Return the docstring with equations as formulas, each with its numbers of the example."""
+    parts, prose, waiting, seen = [], [], [], set()
+
+    def flush():
+        if prose:
+            parts.append(paragraphs("\n".join(prose)) if prose[0].startswith(">>>") else f"<p>{inline(' '.join(prose), page.cited)}</p>")
+            prose.clear()
+        if waiting:
+            parts.append(_details("with numbers", waiting))
+            waiting.clear()
+
+    if results:
+        parts += [_example(inputs(row.scenes[0], results[0]))]
+    for line, before in zip(page.lines, [None, *page.lines]):
+        if line.kind == "title":
+            if not re.fullmatch(r"-{4,}", line.text):
+                flush()
+                parts.append(f"<h2>{html.escape(line.text)}</h2>")
+        elif line.kind == "":
+            flush()
+        elif line.kind != "equation" or not row:
+            if prose and line.kind != before.kind:
+                flush()
+            if line.kind == "equation":
+                parts.append(_plain_equation(line, page.cited))
+            elif line.kind == "example":
+                parts.append(f"<pre>{html.escape(line.text)}</pre>" if line.text.startswith((">>>", " ", "[", "(")) else f"<p>{inline(line.text)}</p>")
+            else:
+                prose.append(line.text)
+        else:
+            flush()
+            parts.append(_formula(line, page))
+        waiting += [text.removeprefix("      | ") for text in numbers(line.line, row, results, seen)]
+        if line.kind == "equation":
+            flush()
+    flush()
+    parts += [_example(kept(results))] if kept(results) else []
+    return "\n".join([*parts, f"<p class=note>{html.escape(checked(name, results))}</p>" if results else ""])
+
+
+def _formula(line, page):
+    """Return the equations that end in a line as MathML, with the line's number."""
+    if not line.chains:
+        remark = re.sub(r"\s*\(\d+\)\s*$", "", line.text).strip()
+        return f'<p class="remark">{inline(remark)}</p>' if re.match(r"[A-Za-z]{4,}", remark) else ""
+    convert = require("latex2mathml.converter", "book", "writing formulas").convert
+    formulas = ""
+    for chain in line.chains:  # a formula for each side, so that a long chain can break before an =
+        first, second, *others = map(latex, chain.sides)
+        sides = [f"{first} = {second}", *(f"= {side}" for side in others)]
+        formulas += f'<span title="{html.escape(chain.text)}">{" ".join(map(convert, sides))}</span>'
+    mark = f' data-n="{line.number}"' if line.number is not None else ""
+    return f'<div class="equation"{mark}>{formulas}{number(line.number) if mark else ""}</div>'
+
+
+def _plain_equation(line, cited):
+    """Return an equation that is not in the notation, as it stands in the docstring."""
+    mark = f' data-n="{line.number}"' if line.number is not None else ""
+    return f'<div class="equation"{mark}><pre>{html.escape(line.text)}</pre></div>'
+
+
+def _details(title, lines):
+    return f"<details><summary>{title}</summary><pre>{html.escape(chr(10).join(lines))}</pre></details>"
+
+
+def _example(lines):
+    """Return lines under a title, as `inputs` and `kept` give them."""
+    title, rest = (lines[0], lines[2:]) if lines[0] else (lines[1], lines[3:])
+    return _details(html.escape(title), rest)
+
+
+def _code(page):
+    """Return the code behind the docstring, with its numbers, and those of its lines that cite an equation."""
+    source = reader.source_of(page.name)
+    return _listing(source, f"tinytx/ops/{page.name}.py", {line: n for n, lines in page.cited.items() for line, _ in lines})
+
+
+def _listing(source, path, cited=None):
+    start = ast.parse(source).body[0].end_lineno
+    lines = source.split("\n")[start:]
+    while lines and not lines[-1]:
+        lines.pop()
+    while lines and not lines[0]:
+        lines, start = lines[1:], start + 1
+    found = []
+    for place, text in enumerate(lines, start + 1):
+        n = (cited or {}).get(place)
+        marks = sorted({n, *(int(m) for m in _CITED.findall(text.rpartition("#")[2]))} - {None}) if n is not None else []
+        attribute = f' data-n="{" ".join(map(str, marks))}" tabindex="0"' if marks else ""
+        found.append(f'<span class="line"{attribute}><i>{place}</i>{html.escape(text)}\n</span>')
+    return f'<aside><h2>{html.escape(path)}</h2><pre class="code">{"".join(found)}</pre></aside>'
+
+
+def model_pages():
+    """Yield a page for each model: how it differs from its nearest relative, and its code."""
+    folder = Path(tinytx.models.__file__).parent
+    for name, (model, _) in MODELS.items():
+        source = (folder / f"{name}.py").read_text(encoding="utf-8")
+        title, _, text = (ast.get_docstring(ast.parse(source), clean=False) or model.__name__).partition("\n")
+        body = f'<div class="both"><article><p>{inline(title)}</p>{paragraphs(text)}</article>{_listing(source, f"tinytx/models/{name}.py")}</div>'
+        yield Page(f"models/{name}.html", model.__name__, title.partition(" (")[0].rstrip("."), body, text)
+
+
+def recipe_pages():
+    """Yield a page for each recipe: what it learns, the figure to expect, and its settings."""
+    for name in RECIPES:
+        recipe, facts = load_recipe(name), {}
+        facts["model"], facts["paper"], facts["learns"] = recipe.system, recipe.paper, recipe.learns
+        if recipe.expect:
+            expect = recipe.expect
+            facts["to expect"] = f"{expect}, after {expect.step:,} steps: {expect.minutes:g} minutes on two processors"
+        rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>" for key, value in facts.items())
+        commands = f"python -m tinytx train {name}\npython -m tinytx reproduce {name}"
+        settings = "".join(
+            f"<tr><td><code>{html.escape(field.name)}</code></td><td>{html.escape(str(field.default))}</td>"
+            f"<td>{inline(field.metadata.get('help', ''))}</td></tr>"
+            for field in recipe.settings.__dataclass_fields__.values()
+        )
+        model = next((key for key, (kind, _) in MODELS.items() if kind is recipe.model), None)
+        link = f'<p><a href="../models/{model}.html">{recipe.model.__name__}</a></p>' if model else ""
+        about = f"<p>{inline(' '.join(recipe.about.split()))}</p>" if recipe.about else ""
+        body = f"<article>{about}<table>{rows}</table>{link}<pre>{commands}</pre><h2>Settings</h2><table>{settings}</table></article>"
+        yield Page(f"recipes/{name}.html", name, RECIPES[name], body, f"{recipe.system} {recipe.learns}")

@@ -1,0 +1,41 @@
+"""Docstrings as HTML: paragraphs, code in backticks, indented lines, titles, numbers of equations."""
+
+import html
+import re
+
+_CODE = re.compile(r"``(.+?)``|`([^`]+)`")
+_NUMBER = re.compile(r"\((\d{1,2})\)")
+
+
+def inline(text, linked=()):
+    """Return a line as HTML; numbers of equations that are ``linked`` light up with their equation."""
+    parts, end = [], 0
+    for match in _CODE.finditer(text):
+        parts += [_numbered(text[end : match.start()], linked), f"<code>{html.escape(match.group(1) or match.group(2))}</code>"]
+        end = match.end()
+    return "".join([*parts, _numbered(text[end:], linked)])
+
+
+def _numbered(text, linked):
+    escaped = html.escape(text)
+    return _NUMBER.sub(lambda m: number(int(m.group(1))) if int(m.group(1)) in linked else m.group(), escaped)
+
+
+def number(n):
+    """Return an equation's number as a button: it lights up what has the same number."""
+    return f'<button class="number" data-n="{n}" aria-label="equation {n}">({n})</button>'
+
+
+def paragraphs(text):
+    """Return a docstring as HTML: blocks between empty lines; what is indented, and what has a table's rule, stays as it stands."""
+    blocks = []
+    for block in re.split(r"\n\s*\n", text.strip("\n")):
+        lines = block.split("\n")
+        if len(lines) > 1 and re.fullmatch(r"[-=]{3,}", lines[1]):
+            blocks.append(f"<h2>{inline(lines[0])}</h2>")
+            lines = lines[2:]
+        if not lines:
+            continue
+        kept = any(line.startswith((" ", ">>>", "===", "---", "|")) or re.search(r"\S {2,}\S", line) for line in lines)
+        blocks.append(f"<pre>{html.escape(chr(10).join(lines))}</pre>" if kept else f"<p>{inline(' '.join(lines))}</p>")
+    return "\n".join(blocks)

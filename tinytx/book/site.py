@@ -1,0 +1,75 @@
+"""Writes the book: an index with a search, and a page for each operation, model and recipe."""
+
+import html
+from importlib import resources
+from pathlib import Path
+
+from tinytx.book.pages import FIRST, model_pages, operation_pages, recipe_pages
+from tinytx.book.prose import inline
+from tinytx.derivations.show import operations
+from tinytx.files import atomic_write
+from tinytx.models import MODELS
+from tinytx.progress import tracked
+from tinytx.recipes import RECIPES
+from tinytx.viz.word_page import as_script, fill
+
+
+def write(folder):
+    """Write the book to a folder, which is made; return the paths of its pages, the index first.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Raises
+    ------
+    MissingExtra
+        If latex2mathml is not installed.
+    OSError
+        If a file cannot be written.
+    """
+    folder = Path(folder)
+    makers = {"Operations": (operation_pages, operations()), "Models": (model_pages, MODELS), "Recipes": (recipe_pages, RECIPES)}
+    parts = {part: list(tracked(make(), f"{part.lower()}: page", len(names))) for part, (make, names) in makers.items()}
+    written = [_write(folder / "index.html", "tinytx: the book", _index(parts), "", {part: _entries(pages) for part, pages in parts.items()})]
+    for pages in parts.values():
+        for before, page, after in zip([None, *pages], pages, [*pages[1:], None]):
+            head = f"<h1>{html.escape(page.title)}</h1><p>{inline(page.subject)}</p>" + _turn(before, after)
+            written.append(_write(folder / page.path, page.title, head + page.body, "../", {}))
+    return written
+
+
+def _turn(before, after):
+    """Return the links to the neighbouring pages."""
+    links = [f'<a rel="{rel}" href="../{page.path}">{arrow}</a>' for rel, page, arrow in (
+        ("prev", before, f"&larr; {before.title if before else ''}"), ("next", after, f"{after.title if after else ''} &rarr;")
+    ) if page]  # fmt: skip
+    return f'<nav class="turn"><a href="../index.html">contents</a>{"".join(links)}</nav>'
+
+
+def _index(parts):
+    """Return the contents: what to read first, and lists with a search."""
+    lists = []
+    for part, pages in parts.items():
+        items = "".join(
+            f'<li data-page="{i}"><a href="{page.path}">{html.escape(page.title)}</a> <span>{inline(page.subject)}</span></li>'
+            for i, page in enumerate(pages)
+        )
+        note = f"<p>Start here: the first {FIRST} in this order, each with its exercise (<code>python -m tinytx exercise linear</code>).</p>"
+        lists.append(f'<section id="{part}"><h2>{part}</h2>{note if part == "Operations" else ""}<ol>{items}</ol></section>')
+    search = '<label>Search <input type="search" id="search" autocomplete="off" spellcheck="false" placeholder="softmax, mean, Vaswani"></label>'
+    head = "<h1>tinytx: the book</h1><p>Every backward, derived beside the code that computes it; every equation is executed by the tests.</p>"
+    return f'{head}<p>{search} <output id="found" role="status"></output></p>{"".join(lists)}'
+
+
+def _entries(pages):
+    return [f"{page.title} {page.subject} {page.words}".lower() for page in pages]
+
+
+def _write(path, title, body, root, entries):
+    template = resources.files("tinytx.book").joinpath("page.html").read_text(encoding="utf-8")
+    text = fill(template, {"TITLE": html.escape(title), "BODY": body, "DATA": as_script(entries), "ROOT": root})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8"))
+    return path
