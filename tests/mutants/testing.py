@@ -106,7 +106,12 @@ TABLE = {
         ("parameters are taken for functions", "{function.__name__, *function.__code__.co_varnames}", "{function.__name__}"),
     ],
     "exercises/hints.py": [("the first hint is all", "parts.append(part)\n            part = []", "pass")],
+    "derivations/values.py": [
+        ("what a condition excludes is multiplied by 0", "np.where(holds > 0, a, 0.0)", "a * holds"),
+    ],
     "derivations/evaluate.py": [
+        ("a slope on the left defines a function", "node.function.rstrip(\"'\") in self.definitions or node", "node.function in self.definitions or node"),
+        ("further sides of a function's definition are not tried", "if len(rest) == 1:", "if True:"),
         ("an equality need hold to three digits only", "TOLERANCE = 1e-9", "TOLERANCE = 1e-3"),
         ("one row may depend on another", "if np.abs(data * (1 - np.eye(n))).max(initial=0.0) > 0:", "if False:"),
         ("definitions between two names do not follow the first one", "and definition.uses & changed:", "and False:"),
