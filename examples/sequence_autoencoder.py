@@ -30,8 +30,9 @@ the language model). Whether a review praises its film is told no better than fr
 
 But this autoencoder has not learned to remember. A word that it has read before costs it as much as the language model pays
 for one that it has not: perplexity 124.5 and 124.2 of held-out reviews. In so few steps it becomes a language model, too.
-With --steps 1200 the two are 108.6 and 119.5: it begins to say again what it has read. The paper's have 1,024 cells and far
-more steps, and there the autoencoder is a little better than the language model.
+With --steps 1200 the two are 108.6 and 119.5: it begins to say again what it has read. Then the language model is as good a
+beginning for order, 0.929 and the autoencoder 0.927, or all at once a better one, 0.902 and 0.887. The paper's have 1,024
+cells and far more steps, and there the autoencoder is a little better than the language model.
 """
 
 import argparse
