@@ -8,6 +8,7 @@ the sides are, and what each gives up:
 
 full        every word sees all before it                           nothing
 window      a word sees the last 512                                what is farther away than blocks times 512
+global      256 on each side, and the first word sees all (Longformer)   the same, but for what the first word carries
 strided     the last l, and every l-th before, l = sqrt(T)          what is far takes two steps
 fixed       its block of l, and the last of each block before       what is far has to be summed up in the ends of blocks
 hashed      its chunk of 64 and the one before, 4 times (Reformer)  what a hash does not bring together
@@ -47,6 +48,13 @@ def window(n, draw):
     return GPT(GPTConfig(**SIZES, max_len=n, windows=str(WINDOW)), **draw)
 
 
+def with_global(n, draw):
+    from tinytx.models import Longformer, LongformerConfig
+
+    settings = {"windows": str(WINDOW), "global_words": "first", "n_segments": 0, "masks_padding": False}
+    return Longformer(LongformerConfig(**SIZES, max_len=n + 2, dropout=0.0, norm_order="pre", **settings), **draw)
+
+
 def sparse(kind):
     """Return the function that makes a body of this kind."""
 
@@ -84,7 +92,7 @@ def segments(n, draw):
 
 
 SIDES = {
-    "full": full, "window": window, "strided": sparse("strided"), "fixed": sparse("fixed"), "hashed": hashed, "low rank": low_rank,
+    "full": full, "window": window, "global": with_global, "strided": sparse("strided"), "fixed": sparse("fixed"), "hashed": hashed, "low rank": low_rank,
     "linear": linear, "segments": segments,
 }  # fmt: skip
 
