@@ -73,7 +73,7 @@ def test_every_setting_of_a_config_says_what_it_means(cls):
     """Catches a field without help or bounds: nothing would check it, and no flag could be made of it."""
     for field in dataclasses.fields(cls):
         assert field.metadata["help"] and not field.metadata["help"].endswith("."), field.name
-        assert field.type is bool or field.metadata.keys() & {"minimum", "above", "choices"} or "None" in str(field.type)
+        assert field.type is bool or field.metadata.keys() & {"minimum", "above", "choices", "empty"} or "None" in str(field.type)
         assert f"\n{field.name} : " in cls.__doc__
 
 

@@ -121,7 +121,7 @@ def test_it_refreshes_and_ends_with_the_run(folder):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX's")
-def test_ctrl_c_leaves_quietly(folder):
+def test_ctrl_c_leaves_quietly(folder, heeds_ctrl_c):
     with locked(folder):
         terminal = Terminal(folder)
         terminal.until("5.0000")

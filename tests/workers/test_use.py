@@ -12,7 +12,7 @@ from op_cases import OPS
 from tinytx import workers
 from tinytx.ops.attention_patterns import Pattern
 
-NUMBERS = (np.ndarray, np.generic, np.dtype, int, float, bool, type(None), Pattern)  # a pattern is numbers, too
+NUMBERS = (np.ndarray, np.generic, np.dtype, int, float, bool, slice, type(None), Pattern)  # slices and patterns are numbers, too
 
 
 def test_serial_by_default_and_inside_a_worker():
