@@ -18,7 +18,8 @@ segments    512 words at a time, and a memory of 512                the gradient
 
 Each point of each side is a process of its own, and the sides of a length take turns; figures are medians. Memory is the peak
 above that of a tiny model's first step. Attention never holds T x T numbers here, on the full side neither, so memory is linear in T
-for all of them: what the cheaper ones save is time. Needs matplotlib for --png.
+for all of them: what the cheaper ones save is time. Hashing has 128 buckets at most: products with more of them would grow with
+the square of T. Needs matplotlib for --png.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from sides import ours
 
 LENGTHS = [512, 1024, 2048, 4096, 8192, 16384, 32768]
 SIZES = {"vocab_size": 65, "d_model": 128, "n_heads": 4, "n_layers": 2}
-WINDOW, CHUNK, ROUNDS, SUMS, TINY = 512, 64, 4, 256, 64
+WINDOW, CHUNK, ROUNDS, BUCKETS, SUMS, TINY = 512, 64, 4, 128, 256, 64
 SECONDS = 1  # of a turn
 
 
@@ -69,7 +70,7 @@ def sparse(kind):
 def hashed(n, draw):
     from tinytx.models import Reformer, ReformerConfig
 
-    return Reformer(ReformerConfig(**SIZES, max_len=n, chunk=CHUNK, n_buckets=max(2, 2 * n // CHUNK), n_rounds=ROUNDS), **draw)
+    return Reformer(ReformerConfig(**SIZES, max_len=n, chunk=CHUNK, n_buckets=min(BUCKETS, 2 * n // CHUNK), n_rounds=ROUNDS), **draw)
 
 
 def low_rank(n, draw):
