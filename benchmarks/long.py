@@ -146,7 +146,7 @@ def draw(figures, path):
     labels = {"ms": "time of a step (ms)", "memory": "memory above a tiny model's (MB)"}
     for panel, (key, label) in zip(figure.subplots(1, 2), labels.items()):
         lines = []
-        for side, color in zip(sides, (style.NEUTRAL, *style.SERIES)):
+        for side, color in zip(sides, (style.REFERENCE, *style.SERIES)):
             numbers = [max(1, point[side][key]) for point in figures.values()]
             lines += panel.plot(lengths, numbers, "o-", color=color, markersize=4, linewidth=1.8)
         panel.set_xscale("log", base=2)
