@@ -33,7 +33,7 @@ class CopySettings(Settings):
 
 SETTINGS = extended(
     RunSettings, CopySettings, ReformerConfig, without=("vocab_size", "max_len"),
-    d_model=64, n_heads=1, n_layers=1, chunk=16, n_buckets=32, steps=600, lr=3e-3, beta2=0.95, weight_decay=0.0,
+    d_model=64, n_heads=1, n_layers=1, chunk=16, n_buckets=32, steps=800, lr=2e-3, beta2=0.95, weight_decay=0.0,
 )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ RECIPE = Recipe(
     prepare=prepare,
     measure=measure,
     report=report,
-    expect=Expect(accuracy=(0.98, 0.02), step=600, minutes=0.5),
+    expect=Expect(accuracy=(0.98, 0.02), step=800, minutes=0.5),
     about="Train a Reformer of one block to say a word of random letters once more, and judge it with other rounds of hashing.",
     usage="[--length N]",
     example="--chunk 32 --n-buckets 16 --out runs/reformer",
