@@ -10,6 +10,7 @@ ratio; it warns where the files come from different machines or versions. All of
 """
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -20,6 +21,8 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE))  # python -m leaves out the folder of a module
+turns = importlib.import_module("turns")
 SCRIPTS = (
     "startup", "train_step", "bert_tutorial", "recurrent", "generate", "word2vec", "head", "laptop_recipe", "ops", "scaling", "long"
 )  # fmt: skip
@@ -117,11 +120,8 @@ def main():
     for path, value in table.items():
         print(f"{path:<{width}} {value:8.2f}")
     if arguments.json:
-        from tinytx.files import atomic_write
-
-        with atomic_write(arguments.json) as file:
-            file.write(json.dumps(held, indent=2).encode())
-        print(f"Wrote {arguments.json}; next: python -m benchmarks --compare {arguments.json} ANOTHER")
+        turns.write_json(arguments.json, held)
+        print(f"Next: python -m benchmarks --compare {arguments.json} ANOTHER")
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 

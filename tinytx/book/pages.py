@@ -18,9 +18,6 @@ from tinytx.extras import require
 from tinytx.models import MODELS
 from tinytx.recipes import RECIPES, load_recipe
 
-FIRST = 5  # operations to read first, in the table's order
-_CITED = re.compile(r"\((\d{1,2})\)")
-
 
 @dataclass(frozen=True)
 class Page:
@@ -51,7 +48,7 @@ def _derivation(name, page, row, results):
 
     def flush():
         if prose:
-            parts.append(paragraphs("\n".join(prose)) if prose[0].startswith(">>>") else f"<p>{inline(' '.join(prose), page.cited)}</p>")
+            parts.append(f"<p>{inline(' '.join(prose), page.cited)}</p>")
             prose.clear()
         if waiting:
             parts.append(_details("with numbers", waiting))
@@ -70,7 +67,7 @@ def _derivation(name, page, row, results):
             if prose and line.kind != before.kind:
                 flush()
             if line.kind == "equation":
-                parts.append(_plain_equation(line, page.cited))
+                parts.append(_plain_equation(line))
             elif line.kind == "example":
                 parts.append(f"<pre>{html.escape(line.text)}</pre>" if line.text.startswith((">>>", " ", "[", "(")) else f"<p>{inline(line.text)}</p>")
             else:
@@ -101,7 +98,7 @@ def _formula(line, page):
     return f'<div class="equation"{mark}>{formulas}{number(line.number) if mark else ""}</div>'
 
 
-def _plain_equation(line, cited):
+def _plain_equation(line):
     """Return an equation that is not in the notation, as it stands in the docstring."""
     mark = f' data-n="{line.number}"' if line.number is not None else ""
     return f'<div class="equation"{mark}><pre>{html.escape(line.text)}</pre></div>'
@@ -119,8 +116,11 @@ def _example(lines):
 
 def _code(page):
     """Return the code behind the docstring, with its numbers, and those of its lines that cite an equation."""
-    source = reader.source_of(page.name)
-    return _listing(source, f"tinytx/ops/{page.name}.py", {line: n for n, lines in page.cited.items() for line, _ in lines})
+    cited = {}
+    for n, lines in sorted(page.cited.items()):
+        for line, _ in lines:
+            cited.setdefault(line, []).append(n)
+    return _listing(reader.source_of(page.name), f"tinytx/ops/{page.name}.py", cited)
 
 
 def _listing(source, path, cited=None):
@@ -132,8 +132,7 @@ def _listing(source, path, cited=None):
         lines, start = lines[1:], start + 1
     found = []
     for place, text in enumerate(lines, start + 1):
-        n = (cited or {}).get(place)
-        marks = sorted({n, *(int(m) for m in _CITED.findall(text.rpartition("#")[2]))} - {None}) if n is not None else []
+        marks = (cited or {}).get(place)
         attribute = f' data-n="{" ".join(map(str, marks))}" tabindex="0"' if marks else ""
         found.append(f'<span class="line"{attribute}><i>{place}</i>{html.escape(text)}\n</span>')
     return f'<aside><h2>{html.escape(path)}</h2><pre class="code">{"".join(found)}</pre></aside>'

@@ -1,12 +1,14 @@
 """Writes the book: an index with a search, and a page for each operation, model and recipe."""
 
 import html
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from tinytx.book.pages import FIRST, model_pages, operation_pages, recipe_pages
+from tinytx.book.pages import model_pages, operation_pages, recipe_pages
 from tinytx.book.prose import inline
-from tinytx.derivations.show import operations
+from tinytx.derivations import TABLE
+from tinytx.derivations.show import FIRST, operations
 from tinytx.files import atomic_write
 from tinytx.models import MODELS
 from tinytx.progress import tracked
@@ -31,11 +33,11 @@ def write(folder):
     folder = Path(folder)
     makers = {"Operations": (operation_pages, operations()), "Models": (model_pages, MODELS), "Recipes": (recipe_pages, RECIPES)}
     parts = {part: list(tracked(make(), f"{part.lower()}: page", len(names))) for part, (make, names) in makers.items()}
-    written = [_write(folder / "index.html", "tinytx: the book", _index(parts), "", {part: _entries(pages) for part, pages in parts.items()})]
+    written = [_write(folder / "index.html", "tinytx: the book", _index(parts), {part: _entries(pages) for part, pages in parts.items()})]
     for pages in parts.values():
         for before, page, after in zip([None, *pages], pages, [*pages[1:], None]):
             head = f"<h1>{html.escape(page.title)}</h1><p>{inline(page.subject)}</p>" + _turn(before, after)
-            written.append(_write(folder / page.path, page.title, head + page.body, "../", {}))
+            written.append(_write(folder / page.path, page.title, head + page.body, {}))
     return written
 
 
@@ -58,7 +60,8 @@ def _index(parts):
         note = f"<p>Start here: the first {FIRST} in this order, each with its exercise (<code>python -m tinytx exercise linear</code>).</p>"
         lists.append(f'<section id="{part}"><h2>{part}</h2>{note if part == "Operations" else ""}<ol>{items}</ol></section>')
     search = '<label>Search <input type="search" id="search" autocomplete="off" spellcheck="false" placeholder="softmax, mean, Vaswani"></label>'
-    head = "<h1>tinytx: the book</h1><p>Every backward, derived beside the code that computes it; every equation is executed by the tests.</p>"
+    head = "<h1>tinytx: the book</h1><p>Every backward, derived beside the code that computes it; the tests execute the equations "
+    head += f"of {len(TABLE)} of {len(parts['Operations'])} operations, which have numbers of an example.</p>"
     return f'{head}<p>{search} <output id="found" role="status"></output></p>{"".join(lists)}'
 
 
@@ -66,9 +69,13 @@ def _entries(pages):
     return [f"{page.title} {page.subject} {page.words}".lower() for page in pages]
 
 
-def _write(path, title, body, root, entries):
-    template = resources.files("tinytx.book").joinpath("page.html").read_text(encoding="utf-8")
-    text = fill(template, {"TITLE": html.escape(title), "BODY": body, "DATA": as_script(entries), "ROOT": root})
+@cache
+def _template():
+    return resources.files("tinytx.book").joinpath("page.html").read_text(encoding="utf-8")
+
+
+def _write(path, title, body, entries):
+    text = fill(_template(), {"TITLE": html.escape(title), "BODY": body, "DATA": as_script(entries)})
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write(text.encode("utf-8"))

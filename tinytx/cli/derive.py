@@ -1,10 +1,10 @@
 """``python -m tinytx derive OPERATION``: how a backward is derived, with the numbers of a small example."""
 
 import argparse
-import difflib
 
+from tinytx.cli.parser import nearest
 from tinytx.derivations import TABLE
-from tinytx.derivations.show import derivation, operations, subject
+from tinytx.derivations.show import FIRST, derivation, operations, subject
 from tinytx.terminal import visible
 
 EXAMPLES = """Example: python -m tinytx derive                      the operations, in the order in which to read them
@@ -33,20 +33,17 @@ def run(arguments):
         return
     known = operations()
     if arguments.operation not in known:
-        near = difflib.get_close_matches(arguments.operation, known, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(
-            f"derive: {visible(arguments.operation)} is no operation with a derivation{meant} (python -m tinytx derive lists them)"
-        )
+        wrong = f"{visible(arguments.operation)} is no operation with a derivation{nearest(arguments.operation, known)}"
+        raise ValueError(f"derive: {wrong} (python -m tinytx derive lists them)")
     print(derivation(arguments.operation, plain=arguments.plain))
 
 
 def _contents():
     names = operations()
     width = max(map(len, names))
-    lines = ["Start here, and read the first five in this order:"]
+    lines = [f"Start here, and read the first {FIRST} in this order:"]
     for i, name in enumerate(names):
-        if i == 5:
+        if i == FIRST:
             lines += ["", "The others, in any order:"]
         mark = "*" if name in TABLE else " "
         lines.append(f" {mark} {name:<{width}}  {subject(name)}")

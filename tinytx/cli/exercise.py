@@ -1,9 +1,10 @@
 """``python -m tinytx exercise OPERATION``: write a backward, and have it graded."""
 
 import argparse
-import difflib
 from pathlib import Path
 
+from tinytx.cli.parser import nearest
+from tinytx.derivations.show import FIRST, subject
 from tinytx.exercises import grade, hints, operations, sheet
 from tinytx.extras import import_file
 from tinytx.files import atomic_write
@@ -39,8 +40,7 @@ def run(arguments):
         print(_contents())
         return 0
     if name not in operations():
-        near = difflib.get_close_matches(name, operations(), n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = nearest(name, operations())
         raise ValueError(f"exercise: there is no exercise {visible(name)}{meant} (python -m tinytx exercise lists them)")
     if arguments.check:
         return _graded(name, arguments.check)
@@ -52,12 +52,10 @@ def run(arguments):
 
 
 def _contents():
-    from tinytx.derivations.show import subject
-
     width = max(map(len, operations()))
     lines = [f"  {name:<{width}}  {subject(name)}" for name in operations()]
-    return "\n".join(["Start with the first five, in this order:", *lines[:5], *["", "Then any of the others:"][: 2 * bool(lines[5:])],
-                      *lines[5:], "", "Write one: python -m tinytx exercise linear"])  # fmt: skip
+    lines.insert(FIRST, "\nThen any of the others:")
+    return "\n".join([f"Start with the first {FIRST}, in this order:", *lines, "\nWrite one: python -m tinytx exercise linear"])
 
 
 def _graded(name, path):

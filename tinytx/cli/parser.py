@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         args = [self._with_dashes(arg) for arg in (sys.argv[1:] if args is None else args)]
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:  # raised by the innermost command, which knows its own flags
-            meant = _nearest(next((arg for arg in unknown if arg.startswith("-")), ""), self._option_string_actions)
+            meant = nearest(next((arg for arg in unknown if arg.startswith("-")), ""), self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
         return found, unknown
 
@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
-            error.message += _nearest(str(value), [str(choice) for choice in action.choices])
+            error.message += nearest(str(value), [str(choice) for choice in action.choices])
             raise
 
     def _with_dashes(self, arg):
@@ -63,7 +63,7 @@ class Version(argparse.Action):
         parser.exit()
 
 
-def _nearest(word, known):
+def nearest(word, known):
     """Return "; did you mean ...?" with the known word that is nearest, or "" where none is near."""
     near = difflib.get_close_matches(word.partition("=")[0], known, n=1)
     return f"; did you mean {near[0]}?" if near else ""

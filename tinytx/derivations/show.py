@@ -10,6 +10,7 @@ from tinytx.derivations import reader
 from tinytx.derivations.check import run
 from tinytx.derivations.table import TABLE
 
+FIRST = 5  # operations to read first, in the table's order
 DIGITS = 1  # after the point, of the example's inputs
 SHOWN = 24  # numbers of an array, at most
 

@@ -7,6 +7,7 @@ import re
 import sys
 import textwrap
 
+from tinytx.derivations import TABLE
 from tinytx.ops import plain
 
 TEXT = '''"""Exercise: the backward of {name}.
@@ -30,8 +31,6 @@ def operations():
     -------
     list of str
     """
-    from tinytx.derivations import TABLE
-
     return [name for name in TABLE if hasattr(plain, f"{name}_backward")]
 
 

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tinytx.hub import roberta
-from tinytx.hub.bert import class_keys, class_settings, heads_of
 from tinytx.hub.keys import Key
-from tinytx.hub.roberta import ROBERTA
+from tinytx.hub.roberta import ROBERTA, heads_like_roberta
 from tinytx.models import Longformer, LongformerConfig
 from tinytx.models.longformer import windows_of
 
@@ -59,15 +58,7 @@ def _only_where(head, name):
     return replace(head, fits=lambda task: head.fits(task) and task.config.global_words == BY_CLASS[name])
 
 
-HEADS = heads_of(
-    "Longformer",
-    "longformer.",
-    {"transform.linear": "lm_head.dense", "transform.norm": "lm_head.layer_norm", "head": "lm_head"},
-    "classifier.dense",
-    "classifier.out_proj",
-    settings=class_settings,
-    keys=class_keys,
-)
+HEADS = heads_like_roberta("Longformer")
 LONGFORMER = replace(
     ROBERTA,
     model_type="longformer",

@@ -38,6 +38,13 @@ def normalised(published, names):
     return published | {ROWS: rows - pad_id - 1}
 
 
+def heads_like_roberta(family):
+    """Return the heads of a family whose names are RoBERTa's, as "Longformer" has them."""
+    words = {"transform.linear": "lm_head.dense", "transform.norm": "lm_head.layer_norm", "head": "lm_head"}
+    classes = "classifier.dense", "classifier.out_proj"
+    return heads_of(family, f"{family.lower()}.", words, *classes, settings=class_settings, keys=class_keys)
+
+
 ROBERTA = replace(
     BERT,
     model_type="roberta",
@@ -46,15 +53,7 @@ ROBERTA = replace(
     settings=BERT.settings | {"positions": "counted"},
     names={name: theirs for name, theirs in BERT.names.items() if name != "encoder.position"}
     | {"encoder.place": "embeddings.position_embeddings"},
-    heads=heads_of(
-        "Roberta",
-        "roberta.",
-        {"transform.linear": "lm_head.dense", "transform.norm": "lm_head.layer_norm", "head": "lm_head"},
-        "classifier.dense",
-        "classifier.out_proj",
-        settings=class_settings,
-        keys=class_keys,
-    ),
+    heads=heads_like_roberta("Roberta"),
     copies={
         "lm_head.decoder.weight": ("embeddings.word_embeddings.weight",),
         "lm_head.decoder.bias": ("lm_head.bias",),

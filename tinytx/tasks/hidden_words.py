@@ -149,13 +149,9 @@ class HiddenWords(Task):
         """
         hidden = self._vectors(ids, tape=None, segments=segments)
         b, t, _ = hidden.shape
-        positions = np.atleast_1d(check_ids("HiddenWords", positions, t, what="position"))
-        n = positions.shape[-1]
-        if positions.ndim > 1:
-            check_shape("HiddenWords", "positions", positions, (b, n), "ids of shape", (b, t))
-        rows = np.broadcast_to(positions, (b, n)) + t * np.arange(b)[:, None]
+        rows = self._positions(positions, (b, t)) + t * np.arange(b)[:, None]
         logits = self.word_logits(ops.select_rows(hidden, rows.reshape(-1))[0])  # (B·n, V)
-        return ops.softmax(logits)[0].reshape(b, n, self.vocab_size)
+        return ops.softmax(logits)[0].reshape(*rows.shape, self.vocab_size)
 
     def loss(self, ids, targets, segments=None, labels=None, tape=None, *, count=None, **settings):
         """Return the mean loss per hidden word, plus the mean loss per text if there are labels, in nats.

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.settings import Settings, setting
-from tinytx.shapes import check_ids, check_rows, check_shape
+from tinytx.shapes import check_rows
 from tinytx.tasks.task import Task
 
 
@@ -113,11 +113,9 @@ class PermutedWords(Task):
             If an id or a position is out of its range, a position occurs twice, or shapes do not fit.
         """
         ids = np.array(check_rows("PermutedWords", ids))
-        (b, t), positions = ids.shape, np.atleast_1d(check_ids("PermutedWords", positions, ids.shape[1], what="position"))
-        n = positions.shape[-1]
-        if positions.ndim > 1:
-            check_shape("PermutedWords", "positions", positions, (b, n), "ids of shape", (b, t))
-        rank, positions = np.zeros((b, t), np.int64), np.broadcast_to(positions, (b, n))
+        (b, t), rank = ids.shape, np.zeros(ids.shape, np.int64)
+        positions = self._positions(positions, (b, t))
+        n = positions.shape[1]
         np.put_along_axis(rank, positions, np.arange(1, n + 1), axis=1)
         if np.count_nonzero(rank) < b * n:
             raise ValueError(f"PermutedWords: a position occurs twice in positions of shape {(b, n)}, expected different ones")

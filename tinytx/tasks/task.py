@@ -9,6 +9,7 @@ from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import draw_biases
 from tinytx.metrics import perplexity
 from tinytx.pretrained import Pretrained
+from tinytx.shapes import check_ids, check_shape
 
 LOGITS = 1 << 25  # with more logits in a batch, a head without a bias computes them in chunks: 128 MB of float32
 
@@ -111,6 +112,14 @@ class Task(Pretrained, Layer):
         """Return booleans (B, T), False at padding; None if neither ``pad_id`` nor the body's config names padding."""
         pad_id = getattr(self.config, "pad_id", None) if pad_id is None else pad_id
         return None if pad_id is None else np.asarray(ids) != pad_id
+
+    def _positions(self, positions, shape):
+        """Return positions of rows (B, T), given as (n,) or (B, n), as (B, n); raise unless each is in 0..T-1."""
+        place, (b, t) = type(self).__name__, shape
+        positions = np.atleast_1d(check_ids(place, positions, t, what="position"))
+        if positions.ndim > 1:
+            check_shape(place, "positions", positions, (b, positions.shape[-1]), "ids of shape", shape)
+        return np.broadcast_to(positions, (b, positions.shape[-1]))
 
     def _output_layer(self, rng, tied=True, bias=False):
         """Return the linear map from vectors to logits: tied to the body's table if there is one, else drawn."""
