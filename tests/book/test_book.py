@@ -97,7 +97,9 @@ def test_every_equation_is_a_formula_and_every_number_stands_on_both_sides(book,
 def test_code_is_shown_as_it_stands(book, name):
     """Catches code that is taken for HTML, and lines that are lost."""
     listing = re.search(r'<pre class="code">(.*?)</pre>', page(book, f"ops/{name}.html"), re.DOTALL).group(1)
-    shown = html.unescape(re.sub(r"<[^<>]*>", "", re.sub(r"<i>\d+</i>", "", listing)))
+    bare = re.sub(r"<[^<>]*>", "", re.sub(r"<i>\d+</i>", "", listing))
+    shown = html.unescape(bare)
+    assert "<" not in bare
     assert source_of(name).endswith(shown) and " < " in shown and shown.lstrip().startswith("import ")
 
 

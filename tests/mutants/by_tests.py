@@ -37,7 +37,7 @@ NEAREST = {
     "kernel.py": ["test_kernel.py", "ops/test_activations.py", "ops/test_dropout.py", "cli/test_main.py"],
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_bias.py"],
-    "ops/maxout.py": ["ops/test_maxout.py"],
+    "ops/maxout.py": ["ops/test_maxout.py"], "derivations/latex.py": ["book/test_book.py"],
     "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],
     **dict.fromkeys(
         ("ops/recurrent.py", "ops/rnn.py", "ops/gru.py", "ops/original_gru.py", "ops/lstm.py", "ops/mlstm.py"),
