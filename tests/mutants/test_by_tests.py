@@ -1,4 +1,4 @@
-"""The table of `by_tests` and how it chooses tests; the whole run takes an hour."""
+"""The mutants of `by_tests` and the tests that are nearest to them; the whole run takes an hour."""
 
 import ast
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mutants import GRADIENTS, SUITE, Mutant, mutated, rotten
-from mutants.by_tests import TOP, steps_of
+from mutants.nearest import TOP, steps_of
 
 
 def test_the_table_is_not_rotten():
