@@ -1,16 +1,21 @@
-"""Tokens per second with a key-value cache, against Hugging Face's GPT2LMHeadModel.generate.
+"""Tokens per second with a key-value cache, against transformers' GPT2LMHeadModel, PyTorch's int8, and CTranslate2.
 
     python benchmarks/generate.py --models gpt2 nano --batches 1 8 --json generate.json
+    python benchmarks/generate.py --models gpt2 --sides ours ctranslate2_float32
 
-Both have the same weights (random ones: nothing is downloaded), a prompt of 16 tokens and greedy choice; the first
-tokens have to agree. A turn is one call for all new tokens, the prompt included. Every side is a process of its own
-and they take turns; figures are medians, a ratio is taken pair by pair. Needs torch and transformers for the rival.
+All have the same weights (random ones: nothing is downloaded), a prompt of 16 tokens and greedy choice; the first
+tokens of all sides that compute in float32 have to agree. int8 rounds, so that its tokens may be others: how many of the
+first ones are the same is printed. A turn is one call for all new tokens, the prompt included. Every side is a process
+of its own and they take turns; figures are medians, a ratio is taken pair by pair. Sides whose packages (torch,
+transformers, ctranslate2) are missing are left out, and it is said. For our sides a turn also measures how fast memory
+is read, by all threads together; what generation reads is every weight once a token.
 """
 
 import time
 
 import numpy as np
 import turns
+from generate_sides import NEEDS, ROUNDED, SIDES
 from sides import SHAPES, make_model
 from threadpoolctl import threadpool_limits
 
@@ -18,6 +23,7 @@ from tinytx import workers
 
 POSITIONS = 1024  # room in the cache and in the table of positions: 124,439,808 parameters for gpt2
 PROMPT, FIRST = 16, 8  # tokens given, and new ones that have to agree
+READ = 1 << 28  # bytes that are read to measure the memory: more than caches hold
 
 
 def make(name):
@@ -29,51 +35,20 @@ def make(name):
     return model
 
 
-def ours(model, prompt, n_tokens):
-    """Return a function that continues the prompt by (B, n_tokens), greedily."""
-    from tinytx.decoding import generate
-
-    return lambda: np.stack(list(generate(model, prompt, n_tokens, temperature=0)), axis=1)
+def weight_bytes(model):
+    """Return the bytes of the weights that one token reads: all but the table of positions."""
+    return sum(array.nbytes for path, array in model.state_dict().items() if "position" not in path)
 
 
-def hugging_face(model, prompt, n_tokens, threads):
-    """Return the same of transformers, with the same weights."""
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    torch.set_num_threads(threads)
-    c = model.config
-    sizes = {"vocab_size": c.vocab_size, "n_positions": c.max_len, "n_embd": c.d_model}
-    ids = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}  # no token ends a sequence
-    rival = GPT2LMHeadModel(GPT2Config(n_layer=c.n_layers, n_head=c.n_heads, **sizes, **ids)).eval()
-    weights = {name: torch.from_numpy(array) for name, array in renamed(model.body.state_dict()).items()}
-    rival.transformer.load_state_dict(weights)  # strict: a name too many or too few raises
-    prompt = torch.from_numpy(prompt)
-    options = {"do_sample": False, "max_new_tokens": n_tokens, "attention_mask": torch.ones_like(prompt)}
-    return lambda: rival.generate(prompt, **options)[:, prompt.shape[1] :].numpy()
-
-
-PLACES = {
-    "attention.norm": "ln_1",
-    "attention.f.output": "attn.c_proj",
-    "feed_forward.norm": "ln_2",
-    "feed_forward.f.expand": "mlp.c_fc",
-    "feed_forward.f.contract": "mlp.c_proj",
-}
-
-
-def renamed(state):
-    """Return our weights under GPT-2's names, q, k and v side by side; both keep matrices as (d_in, d_out)."""
-    new = {"wte.weight": state["token.weight"], "wpe.weight": state["position.weight"]}
-    new |= {f"ln_f.{kind}": state[f"norm.{kind}"] for kind in ("weight", "bias")}
-    n_layers = sum(name.endswith("expand.weight") for name in state)
-    for i in range(n_layers):
-        for kind in ("weight", "bias"):
-            qkv = [state[f"blocks.{i}.attention.f.{part}.{kind}"] for part in ("query", "key", "value")]
-            new[f"h.{i}.attn.c_attn.{kind}"] = np.concatenate(qkv, axis=-1)
-            for here, there in PLACES.items():
-                new[f"h.{i}.{there}.{kind}"] = state[f"blocks.{i}.{here}.{kind}"]
-    return new
+def bandwidth(array, pool):
+    """Return how many bytes a second the threads read together, the best of three times."""
+    edges = np.linspace(0, len(array), pool.count + 1).astype(int)
+    best = np.inf
+    for _ in range(3):
+        began = time.perf_counter()
+        pool.map(lambda start, stop: array[start:stop].max(), edges[:-1], edges[1:])
+        best = min(best, time.perf_counter() - began)
+    return array.nbytes / best
 
 
 def child(side, arguments):
@@ -81,24 +56,35 @@ def child(side, arguments):
     name, batch, n_tokens = arguments.models[0], arguments.batches[0], arguments.tokens
     model = make(name)
     prompt = np.random.default_rng(0).integers(0, model.config.vocab_size, (batch, PROMPT))
-    if side == "ours":
-        generate = ours(model, prompt, n_tokens)
-    else:
-        generate = hugging_face(model, prompt, n_tokens, arguments.threads)
+    generate, read = SIDES[side](model, prompt, n_tokens, arguments.threads), weight_bytes(model)
+    is_ours = side.startswith("ours")
+    array = np.ones(READ // 4, np.int32) if is_ours else None
     del model
     generate()
 
     pool = workers.Pool(arguments.threads)
 
     def answer(_):
-        with workers.use(pool) if side == "ours" else threadpool_limits(arguments.threads, "blas"):
+        with workers.use(pool) if is_ours else threadpool_limits(arguments.threads, "blas"):
             began = time.perf_counter()
             tokens = generate()
             rate = tokens.size / (time.perf_counter() - began)
         assert tokens.shape == (batch, n_tokens), f"{side}: tokens of shape {tokens.shape}"
-        return {"rate": rate, "first": tokens[:, :FIRST].tolist()}
+        share = read * rate / batch / bandwidth(array, pool) if is_ours else None
+        return {"rate": rate, "share": share, "first": tokens[:, :FIRST].tolist()}
 
     turns.serve(answer)
+
+
+def check_first(place, children):
+    """End with an error unless all sides in float32 choose the same first tokens; return {side: share of equal ones}."""
+    ours = np.array(children["ours"].turns[0]["first"])
+    assert len(np.unique(ours)) > 1, f"{place}: the same token throughout proves nothing"
+    equal = {side: float((np.array(child.turns[0]["first"]) == ours).mean()) for side, child in children.items()}
+    wrong = [side for side in equal if side not in ROUNDED and equal[side] < 1]
+    if wrong:
+        raise SystemExit(f"{place}: {' and '.join(wrong)} chose other tokens than ours in float32: {equal}")
+    return equal
 
 
 def compare(name, batch, sides, arguments, env):
@@ -106,13 +92,33 @@ def compare(name, batch, sides, arguments, env):
     options = "--models", name, "--batches", batch, "--tokens", arguments.tokens, "--threads", arguments.threads
     with turns.running(__file__, sides, *options, env=env) as running:
         turns.take_turns(running.values(), arguments.turns)
+    equal = check_first(f"{name} batch {batch}", running)
     row = {f"{side}_tokens_per_second": child.median("rate") for side, child in running.items()}
-    if "hugging_face" in running:
-        first, theirs = (child.turns[0]["first"] for child in running.values())
-        assert first == theirs, f"{name}: other tokens: {first} and {theirs}"
-        assert len(np.unique(first)) > 1, f"{name}: the same token throughout proves nothing"
-        row["ratio"] = turns.ratio(running["ours"], running["hugging_face"], "rate")
-    return row
+    row["ours_share_of_bandwidth"] = running["ours"].median("share")
+    for mine in (side for side in sides if side.startswith("ours")):
+        rivals = [side for side in sides if not side.startswith("ours")]
+        row |= {f"{mine}_to_{side}_ratio": turns.ratio(running[mine], running[side], "rate") for side in rivals}
+    return row | {f"{side}_equal_tokens": equal[side] for side in sides if side in ROUNDED}
+
+
+def described(row):
+    """Return a row's figures as lines of text."""
+    rates = {key.split("_tokens")[0]: value for key, value in row.items() if key.endswith("second")}
+    yield "tokens/s " + ", ".join(f"{side} {rate:.1f}" for side, rate in rates.items())
+    yield f"ours reads its weights at {row['ours_share_of_bandwidth']:.0%} of the speed at which all threads read memory"
+    ratios = [
+        f"{key.removesuffix('_ratio').replace('_to_', ' / ')} {value:.2f}" for key, value in row.items() if key.endswith("_ratio")
+    ]
+    if ratios:
+        yield "ratios " + ", ".join(ratios)
+    equal = [f"{key.removesuffix('_equal_tokens')} {value:.0%}" for key, value in row.items() if key.endswith("equal_tokens")]
+    if equal:
+        yield f"of the first {FIRST} tokens equal to those in float32: " + ", ".join(equal)
+
+
+def available(sides):
+    """Return the sides that can run here; say which module is missing for the others."""
+    return [side for side in sides if side not in NEEDS or turns.rivals([side], *NEEDS[side], without=f"no {side}")]
 
 
 def main():
@@ -121,21 +127,20 @@ def main():
     parser.add_argument("--models", nargs="+", choices=["gpt2", "nano"], default=["gpt2", "nano"])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--tokens", type=int, default=64, help="new ones (default 64)")
+    parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES), help="default: all; ours always")
     arguments = parser.parse_args()
     if not FIRST <= arguments.tokens <= POSITIONS - PROMPT:
         parser.error(f"--tokens {arguments.tokens}: expected {FIRST} to {POSITIONS - PROMPT}")
     if arguments.child:
         return child(arguments.child, arguments)
-    sides = ["ours", *turns.rivals(["hugging_face"], "torch", "transformers")]
+    sides = available(dict.fromkeys(["ours", *arguments.sides]))
     env = turns.environment(arguments.keep_env)
     turns.describe(arguments.threads, sides, env)
     figures = {}
     for name in arguments.models:
         for batch in arguments.batches:
             row = figures[f"{name} batch {batch}"] = compare(name, batch, sides, arguments, env)
-            rates = ", ".join(f"{key.split('_tokens')[0]} {row[key]:.1f}" for key in row if key.endswith("second"))
-            ratio = f", ours / Hugging Face {row['ratio']:.2f}" if "ratio" in row else ""
-            print(f"{name} batch {batch}: tokens/s {rates}{ratio}", flush=True)
+            print(f"{name} batch {batch}:", *described(row), sep="\n    ", flush=True)
     turns.write_json(arguments.json, figures)
 
 

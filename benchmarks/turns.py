@@ -55,11 +55,11 @@ def environment(keep):
     return {name: value for name, value in os.environ.items() if keep or name not in FORCED}
 
 
-def rivals(wanted, *modules):
-    """Return the rivals that can run here; say which module is missing where none can."""
+def rivals(wanted, *modules, without="no rival"):
+    """Return the rivals that can run here; say which module is missing, and what follows, where none can."""
     missing = [module for module in modules if not importlib.util.find_spec(module)]
     if missing:
-        print(f"{' and '.join(missing)} not installed: no rival")
+        print(f"{' and '.join(missing)} not installed: {without}")
     return [] if missing else list(wanted)
 
 
@@ -74,7 +74,7 @@ def _versions():
     from threadpoolctl import threadpool_info
 
     blas = {f"{x['internal_api']} {x['version']} {x.get('architecture')}" for x in threadpool_info()}
-    others = filter(importlib.util.find_spec, ("numba", "torch", "transformers"))
+    others = filter(importlib.util.find_spec, ("numba", "torch", "transformers", "ctranslate2"))
     others = [f"{name} {importlib.metadata.version(name)}" for name in others]
     return [f"NumPy {np.__version__}", *sorted(blas), *others]
 
