@@ -75,7 +75,7 @@ def write_attention_page(path, trained, text, second=None):
     seen = seen_by(trained, text, second)
     title = text if len(text) <= TITLE else f"{text[:TITLE]}…"
     body = getattr(seen.model, "body", seen.model)
-    said = {"title": title, "note": f"Attention of a {type(body).__name__}"}
+    said = {"title": title, "note": f"Attention of {type(body).__name__}"}
     model_attention_page(path, seen.model, seen.inputs, seen.words, seen.target_words, **said | seen.options)
     return seen.notes
 
