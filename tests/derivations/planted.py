@@ -31,9 +31,19 @@ def changes(token):
     if token.kind == "number":
         yield "number", str(float(token.text) + 1)
     base, _, index = token.text.partition("_")
-    if token.kind == "name" and token.text not in WORDS and base not in ("sum", "mean", "max"):
+    if token.kind == "name" and token.text not in WORDS and index.startswith("{"):
+        yield from inside(token.text)
+    if token.kind == "name" and token.text not in WORDS and base not in ("sum", "mean", "max", "min"):
         if len(index) == 1:
             yield "index", f"{base}_{chr(ord(index) + 1)}"
         if len(index) == 2:
             yield "index", f"{base}_{index[::-1]}"
         yield "factor", "1"
+
+
+def inside(text):
+    """Yield (what, new text) of a name for each change of its computed indices, or of a sum's condition."""
+    start = text.index("{")
+    for token in tokens(text[start:]):
+        for what, new in changes(token):
+            yield f"{what} in braces", text[: start + token.column] + new + text[start + token.column + len(token.text) :]

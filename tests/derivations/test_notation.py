@@ -17,11 +17,13 @@ IDS = np.array([2, 0])
 
 
 def environment():
+    """q of 5 numbers and Q of (2, 3) are outputs, and k goes to 2 where it stands in computed indices only."""
     values = {
         "X": Named(X, ("0", "1")), "W": Named(W, ("0", "1")), "v": Named(V, ("0",)), "ids": Named(IDS, ("0",)),
         "r": Named(R, ("rows", "0")), "a": Named(np.asarray(0.3)), "t": Named(IDS, ("rows",)),
+        "dq": Named(np.ones(5), ("0",)), "dQ": Named(np.ones((2, 3)), ("0", "1")),
     }  # fmt: skip
-    return Environment(values, {})
+    return Environment(values, {"q": "dq", "Q": "dQ"}, {"k": 2})
 
 
 def value(text):
@@ -59,6 +61,11 @@ def value(text):
         ("z = sum_rows r_t", R[[0, 1], IDS].sum()),
         ("z_i = r_i - mean(r)", R - R.mean(1, keepdims=True)),
         ("z_i = [i = t] + 0 r_i", np.eye(3)[IDS]),
+        ("z_ij = [i > 0] X_{i-1, j} + 0 X_ij", np.vstack([0 * X[0], X[0]])),
+        ("z_i = sum_{j : j > 0} (X_{i, j-1} + 0 X_ij)", X[:, :2].sum(1)),
+        ("z_i = max_{j : j != 1} X_ij", X[:, [0, 2]].max(1)),
+        ("z_i = min_{j : X_ij > 0} j + 0 X_i0", (X > 0).argmax(1)),
+        ("z_ij = v_{mod(i - j, 3)} + 0 X_ij", V[np.subtract.outer(np.arange(2), np.arange(3)) % 3]),
     ],
 )
 def test_values(text, expected):
@@ -73,6 +80,10 @@ def test_values(text, expected):
         (["m = mean(r)", "q = m^2", "∂q/∂r_i = 2 m / 3", "∂q/∂m = 2 m"], ()),
         (["∂/∂v_j ln sum_k e^(v_k) = e^(v_j) / sum_k e^(v_k)"], (4,)),
         (["y_i = |r_i|^3", "∂y_i/∂r_j = 3 r_i |r_i| [i = j]"], ()),
+        (["q_i = i + a", "q_0 = a"], ()),  # the length of i is that of dq
+        (["q_j = v_j + a", "q_4 = 7", "∂q_i/∂a = [i < 4]"], ()),  # in parts
+        (["q_{2k} = a", "q_{2k+1} = k + a^2", "q_4 = 0", "q_3 = 1 + a^2", "∂q_i/∂a = [i = 0] + [i = 2] + 2a [mod(i, 2) = 1]"], ()),
+        (["Q_0j = r_j", "Q_1j = a r_j", "∂Q_ij/∂a = i r_j"], ()),
     ],
 )
 def test_statements_that_hold(statements, shape):
@@ -98,6 +109,19 @@ def test_statements_that_hold(statements, shape):
         (["y_i = r_i - mean_rows r_i", "∂y_i/∂r_j = 0 r_j"], "from one of the rows to another"),
         (["y_j = v_j / a v_j"], "a / b c can be read in two ways"),
         (["y = v W"], "4 columns meet 3 rows"),
+        (["y_j = v_{j+1} + v_j"], "an index from 4 to 4 of 4"),
+        (["y_j = [j > 0] v_{j+1} + v_j"], "an index from 4 to 4 of 4"),  # the condition excludes another one
+        (["y_j = [j < 3] v_j v_{j+1} + v_{j+1}"], "an index from 4 to 4 of 4"),  # outside of the condition's product
+        (["y_j = sum_{i : i < 2} W_ij v_{j-1}"], "an index from -1 to -1 of 4"),
+        (["z_i = prod_{j : j > 0} X_ij"], "a condition stands at sum, max and min only"),
+        (["q_j = v_j"], "q is defined in part"),
+        (["q_{2k} = a", "y = q_0"], "q_0 is defined in part so far"),
+        (["q_{2k} = a", "q_i = i"], r"q is written twice at \(0\)"),
+        (["q_{3k} = a", "q_{k+2} = a"], r"q is written twice at \(3\)"),
+        (["q_{2k} = a", "q_kj = v_j"], "q has 1 indices, not 2"),
+        (["q_{5k} = a"], "an index from 5 to 5 of 5"),
+        (["q_{2k} = v_j"], "index j of the right side does not stand at q"),
+        (["q_{2k} = a = 2a"], "does not hold"),
     ],
 )
 def test_statements_that_do_not_hold(statements, message):
@@ -105,3 +129,4 @@ def test_statements_that_do_not_hold(statements, message):
     with pytest.raises(NotationError, match=message):
         for text in statements:
             env.state(parse(text))
+        env.finished()

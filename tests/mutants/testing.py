@@ -107,11 +107,16 @@ TABLE = {
     ],
     "exercises/hints.py": [("the first hint is all", "parts.append(part)\n            part = []", "pass")],
     "derivations/values.py": [
-        ("what a condition excludes is multiplied by 0", "np.where(holds > 0, a, 0.0)", "a * holds"),
+        ("what a condition excludes is multiplied by 0", "np.where(holds > 0, a, nothing)", "a * holds"),
+        ("a condition excludes indices of the whole equation", "            self.allowed.pop()", "            pass"),
+        ("an index outside of an array is the first", "if outside.data.any():", "if False:"),
     ],
     "derivations/evaluate.py": [
         ("a slope on the left defines a function", "node.function.rstrip(\"'\") in self.definitions or node", "node.function in self.definitions or node"),
         ("further sides of a function's definition are not tried", "if len(rest) == 1:", "if True:"),
+        ("a place may be written twice", "if written.max(initial=0) > 1:", "if False:"),
+        ("what is defined in part may be used", "if not written.all():", "if False:"),
+        ("what is defined in part at the end is no error", "in self.unfinished.items():", "in ():"),
         ("an equality need hold to three digits only", "TOLERANCE = 1e-9", "TOLERANCE = 1e-3"),
         ("one row may depend on another", "if np.abs(data * (1 - np.eye(n))).max(initial=0.0) > 0:", "if False:"),
         ("definitions between two names do not follow the first one", "and definition.uses & changed:", "and False:"),

@@ -100,9 +100,11 @@ def run(name, page, scene, rng, *, sizes=None, digits=None):
     digits : int, optional
         To how many digits after the point the random numbers are rounded.
     """
-    values = drawn(scene, rng, scene.sizes if sizes is None else sizes, digits)
+    sizes = scene.sizes if sizes is None else sizes
+    values = drawn(scene, rng, sizes, digits)
     named = {key: _stored(value, scene.all_axes(key)) for key, value in values.items()}
-    result = Result(Environment(named, {output: f"d{output}" for output in scene.outputs}), values)
+    ranges = {letter: sizes[axis] for letter, axis in scene.ranges.items()}
+    result = Result(Environment(named, {output: f"d{output}" for output in scene.outputs}, ranges), values)
     waiting = [
         (line.line, chain) for line in page.lines for chain in line.chains if chain.number not in scene.without
     ]
@@ -118,6 +120,7 @@ def run(name, page, scene, rng, *, sizes=None, digits=None):
         if len(later) == len(waiting):
             _state(result, *later[0])
         waiting = later
+    result.environment.finished()
     _check_gradients(name, result)
     _compare(name, scene, result, values)
     return result
@@ -131,7 +134,7 @@ def _state(result, line, chain):
     result.equalities += len(errors) - is_new
     result.error = max(result.error, *errors)
     if not (isinstance(first, Call) and first.function in environment.definitions):
-        value = environment.value(first)
+        value = environment.value(chain.sides[1] if environment.is_unfinished(first) else first)
         result.shown.setdefault(line, []).append((chain.texts[0], *_in_order(value, first)))
 
 
@@ -166,11 +169,11 @@ def _random(rng, shape, digits):
 
 
 def _stored(value, axes):
-    """Return a Named whose axes of one letter are numbered: equations may call them by any letter."""
-    explicit = [axis for axis in axes if len(axis) == 1]
-    data = Named(np.asarray(value), tuple(axes))
-    hidden = [axis for axis in axes if len(axis) > 1]
-    return Named(data.ordered([*hidden, *explicit]), (*hidden, *(str(i) for i in range(len(explicit)))))
+    """Return a Named whose axes of one letter are numbered: equations may call them by any letter. One letter may stand twice."""
+    numbers = iter(range(len(axes)))
+    data = Named(np.asarray(value), tuple(str(next(numbers)) if len(axis) == 1 else axis for axis in axes))
+    order = tuple(sorted(data.axes, key=str.isdigit))  # the others first, each in their order
+    return Named(data.ordered(order), order)
 
 
 def _check_gradients(name, result):

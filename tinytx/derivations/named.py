@@ -117,7 +117,8 @@ def _smaller(a, b):
 
 ELEMENTWISE = {
     "ln": np.log, "log": np.log, "exp": np.exp, "sqrt": np.sqrt, "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh,
-    "sin": np.sin, "cos": np.cos, "erf": _erf, "floor": lambda x: np.floor(x.real), "max": _larger, "min": _smaller,
+    "sin": np.sin, "cos": np.cos, "erf": _erf, "floor": lambda x: np.floor(x.real),
+    "mod": lambda a, b: np.mod(a.real, b.real), "max": _larger, "min": _smaller,
     "abs": lambda x: np.where(x.real < 0, -x, x),
 }  # fmt: skip
 RELATIONS = {
@@ -130,6 +131,30 @@ def softmax(x):
     largest = np.asarray(reduced("max", x, "-1").data.real)
     e = elementwise(np.exp, elementwise(np.subtract, x, Named(largest, tuple(a for a in x.axes if a != "-1"))))
     return elementwise(np.divide, e, reduced("sum", e, "-1"))
+
+
+def assembled(parts, shape):
+    """Return (the Named that has each value at its places, how often each place is written).
+
+    Parameters
+    ----------
+    parts : list of (Named, list of Named)
+        A value, and for each axis of ``shape`` the whole numbers at which it stands. Axes of the value that no place has come first.
+    shape : tuple of int
+    """
+    written, outer, placed = np.zeros(shape, int), {}, []
+    for value, places in parts:
+        arrays, axes = aligned(*places)
+        at = tuple(np.broadcast_arrays(*arrays))
+        np.add.at(written, at, 1)
+        outer |= {axis: value.size(axis) for axis in value.axes if axis not in axes}
+        placed.append((value, at, axes))
+    data = np.zeros((*outer.values(), *shape), np.result_type(*(value.data for value, _, _ in placed)))
+    for value, at, axes in placed:
+        array = value.ordered([*(axis for axis in outer if axis in value.axes), *axes])
+        lengths = [outer[axis] if axis in value.axes else 1 for axis in outer]
+        data[(slice(None),) * len(outer) + at] = array.reshape([*lengths, *at[0].shape])
+    return Named(data, (*outer, *(str(i) for i in range(len(shape))))), written
 
 
 def perturbed(value):

@@ -5,14 +5,18 @@ An equation is a chain of sides, ``a = b = c``. A side is made of
 - numbers, and names with indices: ``x``, ``x_ij``, ``x_{t+1, d}``, ``dP'_ts``, ``mu``;
 - sums and products: ``a + b``, ``a - b``, ``a b``, ``a * b`` (element by element), ``a . b`` (scalar product), ``a / b``, ``a^2``,
   ``W^T``. ``a / b c`` is refused, because it can be read in two ways. ``sum_i`` stands before all that follows it in its
-  product: ``sum_i a_i b_i - c`` is (sum_i a_i b_i) - c. So do ``mean_i`` and ``max_i``; ``sum_{n : ids_n = v}`` has a condition;
+  product: ``sum_i a_i b_i - c`` is (sum_i a_i b_i) - c. So do ``mean_i`` and ``max_i``; ``sum_{n : ids_n = v}`` has a condition, as
+  ``max_{n : m_n = 1}`` may have;
 - functions: ``ln x_i``, ``exp(-x)``, ``e^(x_i)``, ``|x|``, ``max(x, 0)``, and those that the text defines, as ``s(a) = 1 / (1 + e^(-a))``;
   a name directly before a parenthesis is such a function, so a product needs a space: ``r (x - mu)``;
-- ``[i = j]``, which is 1 where the relation holds and 0 elsewhere;
+- ``[i = j]``, which is 1 where the relation holds and 0 elsewhere; first in a product, it may exclude indices that an array does not
+  have: ``[t > 0] x_{t-1}``;
 - derivatives: ``∂y_i/∂x_j``, or ``∂/∂x_j`` before a product.
 
 What the parts mean is said in ``evaluate.py``.
 """
+
+import re
 
 from tinytx.derivations.tree import (
     Add,
@@ -29,7 +33,7 @@ from tinytx.derivations.tree import (
     tokens,
 )
 
-FUNCTIONS = {"ln", "log", "exp", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "erf", "floor", "max", "min", "softmax"}
+FUNCTIONS = {"ln", "log", "exp", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "erf", "floor", "mod", "max", "min", "softmax"}
 REDUCERS = {"sum", "mean", "max", "min", "prod"}
 RELATIONS = {"=", "!=", "<", ">", "<=", ">="}
 WORDS = {"because", "or", "and", "with", "where", "so", "for", "since", "if", "when", "but", "as", "in", "by", "which", "is"}
@@ -247,7 +251,7 @@ class Parser:
             return Name(token.text, token=token)
         place = token.line, token.column + len(base) + 1
         if index.startswith("{"):
-            parts, column = index[1:-1].split(","), place[1] + 1
+            parts, column = re.split(r",(?![^(]*\))", index[1:-1]), place[1] + 1  # at commas outside parentheses
             indices = []
             for part in parts:
                 inner = Parser(tokens(part, token.line, column, token.source), self.whole)

@@ -30,6 +30,8 @@ class Scene:
         The inputs whose gradients the backward returns, in its order, such as "x w b".
     counts : dict of str to str
         Names of lengths: ``{"D": "i"}`` says that D is the length of axis i.
+    ranges : dict of str to str
+        The axis whose length a letter has where no array tells it, as the p of x_{P i + p}: ``{"p": "p"}``.
     given : dict of str to number
         Values of scalars, which are not drawn at random: ``{"eps": 0.1}``.
     draw : callable, optional
@@ -51,6 +53,7 @@ class Scene:
     example: dict
     gradients: str = ""
     counts: dict = field(default_factory=dict)
+    ranges: dict = field(default_factory=dict)
     given: dict = field(default_factory=dict)
     draw: Callable | None = None
     run: Callable | None = None

@@ -4,19 +4,21 @@ import numpy as np
 
 from tinytx.derivations import named
 from tinytx.derivations.named import Named, aligned, elementwise
-from tinytx.derivations.tree import Name, NotationError, UnknownName, walk
+from tinytx.derivations.tree import Name, NotationError, Relation, UnknownName, walk
 
 CONSTANTS = {"pi": np.pi}
+EXCLUDED = {"sum": 0.0, "max": -np.inf, "min": np.inf}  # what a condition leaves in the place of what it excludes
 
 
 class Values:
     """Arrays by name, and the values of trees. `Environment` adds statements and derivatives."""
 
-    def __init__(self, values, outputs):
+    def __init__(self, values, outputs, ranges=None):
         self.values = {name: Named(np.asarray(value), ()) for name, value in CONSTANTS.items()} | values
-        self.outputs = outputs
-        self.definitions = {}
+        self.outputs, self.ranges = outputs, ranges or {}
+        self.definitions, self.unfinished = {}, {}  # names defined in part stand in the second
         self.letters = set()  # the indices of the equation at hand
+        self.allowed = []  # conditions under which the part at hand counts
         self.sizes = {axis: value.size(axis) for value in values.values() for axis in value.axes if len(axis) > 1}
 
     def _sizes(self, sides):
@@ -63,7 +65,8 @@ class Values:
             if node.base in self.sizes and len(node.base) == 1:
                 return Named(np.arange(self.sizes[node.base]), (node.base,))
         if node.base not in self.values:
-            raise node.token.error(f"{node.token.text} is not known: neither an input of the table nor defined above", UnknownName)
+            why = "defined in part so far" if node.base in self.unfinished else "not known: neither an input of the table nor defined above"
+            raise node.token.error(f"{node.token.text} is {why}", UnknownName)
         stored = self.values[node.base]
         explicit = explicit_axes(stored)
         if len(explicit) != len(node.indices):
@@ -85,14 +88,31 @@ class Values:
             elif isinstance(index, Name) and self._is_index(index):
                 places.append(Named(np.arange(stored.size(axis)), (index.base,)))
             else:
-                place = self.value(index)
-                if place.data.size and not 0 <= place.data.min() <= place.data.max() < stored.size(axis):
-                    raise index.token.error(f"an index from {place.data.min()} to {place.data.max()} of {stored.size(axis)}")
-                places.append(Named(place.data.astype(int), place.axes))
+                places.append(self._place(index, stored.size(axis)))
         if not places:
             return stored
         arrays, axes = aligned(*places)
         return Named(stored.data[tuple(np.broadcast_arrays(*arrays))], axes)
+
+    def _place(self, index, size):
+        """Return the whole numbers that an index in the place of a letter is worth; where conditions exclude them, 0."""
+        place = self.value(index)
+        outside = elementwise(lambda p: (p.real < 0) | (p.real >= size), place)
+        for allowed in self.allowed:
+            outside = elementwise(lambda out, holds: out & (holds > 0), outside, allowed)
+        if outside.data.any():
+            numbers = elementwise(lambda out, p: np.where(out, p.real, np.nan), outside, place).data
+            numbers = numbers[np.isfinite(numbers)]
+            raise index.token.error(f"an index from {numbers.min():.6g} to {numbers.max():.6g} of {size}")
+        return elementwise(lambda p: np.where((p.real < 0) | (p.real >= size), 0, p.real).astype(int), place)
+
+    def _under(self, condition, trees):
+        """Return the values of trees that count only where a condition, a Named of 0 and 1, holds."""
+        self.allowed.append(condition)
+        try:
+            return [self.value(tree) for tree in trees]
+        finally:
+            self.allowed.pop()
 
     def _add(self, node):
         total = None
@@ -104,9 +124,9 @@ class Values:
 
     def _product(self, node):
         (_, first), *rest = node.factors
-        result = self.value(first)
-        for operator, factor in rest:
-            value = self.value(factor)
+        result, others = self.value(first), [factor for _, factor in rest]
+        values = self._under(result, others) if isinstance(first, Relation) else [self.value(factor) for factor in others]
+        for (operator, _), value in zip(rest, values, strict=True):
             if operator == "/":
                 result = elementwise(np.divide, result, value)
             elif operator == "*":
@@ -133,11 +153,14 @@ class Values:
         return Named(result.data.astype(float), result.axes)
 
     def _reduce(self, node):
-        body = self.value(node.body)
-        if node.condition is not None:
-            body = elementwise(lambda a, holds: np.where(holds > 0, a, 0.0), body, self.value(node.condition))
-            if node.kind != "sum":
-                raise node.token.error("a condition stands at sums only")
+        if node.condition is None:
+            body = self.value(node.body)
+        elif node.kind not in EXCLUDED:
+            raise node.token.error("a condition stands at sum, max and min only")
+        else:
+            condition, nothing = self.value(node.condition), EXCLUDED[node.kind]
+            (body,) = self._under(condition, [node.body])
+            body = elementwise(lambda a, holds: np.where(holds > 0, a, nothing), body, condition)
         axes = body.bare if node.index is None else (node.index,)
         if not axes or axes[0] not in body.axes:
             raise node.token.error(f"{node.kind} over {node.index or 'a vector'}: what follows does not depend on it")
