@@ -76,12 +76,7 @@ class Parameter:
         self._check_known()
         if self.frozen:
             return
-        dparameter = np.asarray(dparameter)
-        if dparameter.shape != self.data.shape or dparameter.dtype != self.data.dtype:
-            raise ValueError(
-                f"Parameter: gradient of shape {dparameter.shape} and dtype {dparameter.dtype}, "
-                f"expected {self.data.shape} and {self.data.dtype}"
-            )
+        dparameter = self.checked(dparameter)
         if self._grad is None:
             self._grad, self._owned = dparameter if fresh else dparameter.copy(), True
         elif self._owned:
@@ -98,6 +93,16 @@ class Parameter:
         if not self._owned or not grad.flags.c_contiguous:
             self._grad, self._owned = grad.copy(), True
         add(self._grad)
+
+    def checked(self, dparameter):
+        """Return a gradient as an array; raise ValueError unless shape and dtype are the parameter's."""
+        dparameter = np.asarray(dparameter)
+        if dparameter.shape != self.data.shape or dparameter.dtype != self.data.dtype:
+            raise ValueError(
+                f"Parameter: gradient of shape {dparameter.shape} and dtype {dparameter.dtype}, "
+                f"expected {self.data.shape} and {self.data.dtype}"
+            )
+        return dparameter
 
     def _check_known(self):
         if _thread.known is not None and id(self) not in _thread.known:

@@ -84,7 +84,7 @@ TABLE = {
         ("words that are left out get a gradient", "mask", "Embedding word dropout",
          "dy = dy if dropped is None else ops.word_dropout_backward(dy, dropped)", "dy = dy"),
         ("assigned, over the head's", "= for +=", "tied Embedding",
-         "self.weight.add_into_grad(lambda dweight: ops.embedding_backward(dy, saved, out=dweight))",
+         "self.weight.add_into_grad(partial(ops.embedding_backward, dy, saved))",
          "self.weight.grad = ops.embedding_backward(dy, saved)"),
         ("assigned", "= for +=", "LearnedPositions twice",
          "self.weight.add_grad(dweight, fresh=True)", "self.weight.grad = dweight"),

@@ -1,6 +1,7 @@
 """Gradients of shards, added in one order whatever thread comes first; and what a layer writes into grad itself."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -57,3 +58,27 @@ def test_shards_see_the_weights_that_are_there_now():
     parameter.data = np.ones(3)
     share_gradients({"p": parameter}, [{"p": shard}])
     assert shard.data is parameter.data
+
+
+def test_rows_of_a_large_table_come_after_sums_in_the_order_of_shards():
+    """Catches rows added in the order of arrival, which 2 ** 53 and 1 show."""
+    for arrivals in itertools.permutations(range(3)):
+        parameter = Parameter(np.zeros(40))
+        shards = [ShardParameter(parameter.data) for _ in range(3)]
+        (total,) = share_gradients({"p": parameter}, [{"p": shard} for shard in shards])
+        for shard in arrivals:
+            shards[shard].add_into_grad(partial(_into, np.array([(LARGE, 1.0, -LARGE)[shard]])))
+            shards[shard].add_grad(np.full(40, 4.0))
+        total.close()
+        assert parameter.grad[0] == ((12.0 + LARGE) + 1.0) - LARGE, arrivals
+        np.testing.assert_array_equal(parameter.grad[1:], 12.0)
+
+
+def _into(rows, grad):
+    grad[: len(rows)] += rows
+
+
+def test_four_shards_are_added_in_pairs():
+    """Catches a sum from the left: two machines with two threads each have pairs."""
+    for arrivals in itertools.permutations(range(4)):
+        assert summed(arrivals, [[1.0], [LARGE], [1.0], [-LARGE]]) == (1.0 + LARGE) + (1.0 - LARGE), arrivals

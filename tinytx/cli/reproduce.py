@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinytx.cli.together import together
 from tinytx.recipes import DataFile, load_recipe
 from tinytx.recipes.data_files import FOLDER, located
 from tinytx.recipes.train import train
@@ -32,7 +33,10 @@ def run(arguments):
         setting: located(name, value, arguments.data) if isinstance(value, DataFile) else value
         for setting, value in (expect.settings | {"steps": expect.step}).items()
     }
-    done = train(name, recipe, flags, out=arguments.out, resume=arguments.resume)
+    with together(f"reproduce {name}") as world:
+        done = train(name, recipe, flags, out=arguments.out, resume=arguments.resume)
+    if not world.is_first:
+        return 0 if done.finished else 130
     if not done.finished:
         print(f"To compare at the end: {command('reproduce', name, '--resume', done.folder)}")
         return 130

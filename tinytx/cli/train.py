@@ -1,6 +1,7 @@
 """``python -m tinytx train NAME``: train by a recipe of `tinytx.recipes`, or by one in a file of your own."""
 
 from tinytx.cli.options import add_options, given
+from tinytx.cli.together import together
 from tinytx.recipes import RECIPES, load_recipe
 from tinytx.recipes.train import train
 
@@ -23,5 +24,6 @@ def run(arguments):
     """Train, and return the exit code: 130 where the run was interrupted."""
     recipe = arguments.recipe
     flags = given(arguments, recipe.settings)
-    done = train(arguments.name, recipe, flags, out=arguments.out, resume=arguments.resume)
+    with together(f"train {arguments.name}"):
+        done = train(arguments.name, recipe, flags, out=arguments.out, resume=arguments.resume)
     return 0 if done.finished else 130

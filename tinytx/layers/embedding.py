@@ -1,6 +1,7 @@
 """Embeddings of tokens and of positions."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Embedding(Layer):
         saved, dropped, scaled = tape.pop(self)
         dy = dy if scaled is None else ops.scale_backward(dy, scaled)
         dy = dy if dropped is None else ops.word_dropout_backward(dy, dropped)
-        self.weight.add_into_grad(lambda dweight: ops.embedding_backward(dy, saved, out=dweight))
+        self.weight.add_into_grad(partial(ops.embedding_backward, dy, saved))  # can be sent to other machines
 
 
 class LearnedPositions(Layer):

@@ -26,7 +26,7 @@ from tinytx.training.loop import METRICS, read_metrics
 from tinytx.training.trainer import NotFiniteError
 from tinytx.viz import loss_curve
 from tinytx.wording import command, counted
-from tinytx.workers import processors
+from tinytx.workers import processors, ranks
 
 PICTURE = "loss.png"  # of one run, in its folder
 REPORT = "report.txt"  # what a finished run printed of its results: samples, translations, examples
@@ -66,16 +66,17 @@ class Run:
 
     def __init__(self, name, recipe, settings, trainer, before, out, held, *, state=None, **meta):
         self.name, self.recipe = name, recipe
-        self.finished, self.measured = False, None
+        self.finished, self.measured, self._ranks = False, None, ranks.current()
         self.settings, self.trainer, self.state, self.meta = settings, trainer, state, meta
         self.resumed, self.seconds = before is not None, 0.0
         self.best = Best.of(before.meta) if before and settings.watches else Best()
         if self._is_over():
             since = f"no validation of the last {self.best.waited} was better than that of step {self.best.step}"
             raise ValueError(f"{since}: give a larger --patience than {settings.patience}, or 0, to train on")
-        self.folder = before.folder if before else _new_folder(out, Path(name).stem, held)
+        make = not before and self._ranks.is_first
+        self.folder = self._ranks.share(_new_folder(out, Path(name).stem, held) if make else before and before.folder)
         for folder in (self.folder, self.folder / FOLDER):
-            if folder.is_dir():
+            if folder.is_dir() and self._ranks.is_first:
                 sweep(folder)
 
     def announce(self, lines, notes):
@@ -93,6 +94,8 @@ class Run:
     def _threads(self):
         """Return the number of threads; if a missing library keeps it small, also how to install that library."""
         threads = counted(self.trainer.threads, "thread")
+        if self._ranks.size > 1:
+            threads = f"{counted(self._ranks.size, 'rank')} of {threads}"
         if self.settings.threads is None and self.trainer.threads < processors():
             try:
                 require("threadpoolctl", "train", f"training in {processors()} threads")
@@ -101,7 +104,12 @@ class Run:
         return threads
 
     def save(self, folder=None):
-        """Write the checkpoint, or one in another folder: with the weights that the model is to be used with."""
+        """Write the checkpoint, or one in another folder: with the weights that the model is to be used with.
+
+        Of several ranks the first writes it, as it does all files.
+        """
+        if not self._ranks.is_first:
+            return
         optimizer = self.trainer.optimizer
         with optimizer.averaged():
             save_checkpoint(
@@ -111,7 +119,7 @@ class Run:
                 state=self.state,
                 settings=dataclasses.asdict(self.settings),
                 step=optimizer.t,
-                fingerprint=fingerprint(self.trainer.threads),
+                fingerprint=fingerprint(self.trainer.n_shards),
                 best=self.best.to_dict() if self.settings.watches else None,
                 **self.meta,
             )
@@ -128,7 +136,7 @@ class Run:
                 self.trainer,
                 batch,
                 steps=settings.steps,
-                out=self.folder,
+                out=self.folder if self._ranks.is_first else None,
                 evaluate=lambda: self._validate(evaluate),
                 save=self.save,
                 state=self.state,
@@ -157,7 +165,7 @@ class Run:
 
     def _remove_if_untrained(self):
         """Remove the checkpoint of a new run that failed before its first step, and the folder if it is empty then."""
-        if not self.resumed and not self.trainer.optimizer.t:
+        if not self.resumed and not self.trainer.optimizer.t and self._ranks.is_first:
             (self.folder / NAME).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # other files are there
                 self.folder.rmdir()
@@ -168,7 +176,8 @@ class Run:
         if self.settings.watches:
             self.best = self.best.after(val_loss, step)
             if self.settings.keeps_best and self.best.step == step:
-                (self.folder / FOLDER).mkdir(exist_ok=True)
+                if self._ranks.is_first:
+                    (self.folder / FOLDER).mkdir(exist_ok=True)
                 self.save(self.folder / FOLDER)
         return val_loss
 
@@ -207,6 +216,8 @@ class Run:
         try:
             with self._harmless("Not measured"):
                 val_loss = self.evaluate(prepared.validation)
+                if not self._ranks.is_first:
+                    return
                 with self.trainer.optimizer.averaged():
                     measures, examples = self.recipe.measure(self.trainer.model, prepared)
                 self.measured = {"val_loss": val_loss, **measures}
@@ -260,7 +271,7 @@ class Run:
         title = self.recipe.system
         if self.measured:
             title += f", validation loss {self.measured['val_loss']:.3f}"
-        if not (self.folder / METRICS).exists():
+        if not self._ranks.is_first or not (self.folder / METRICS).exists():
             return []
         with self._harmless("No picture"):
             details = self._details()

@@ -19,7 +19,7 @@ from tinytx.recipes.rates import OptimizerSettings, RateSettings
 from tinytx.settings import Flags, flag_of, setting
 from tinytx.training import load_checkpoint
 from tinytx.wording import command
-from tinytx.workers import processors
+from tinytx.workers import processors, ranks
 
 MOST_THREADS = max(64, 4 * processors())  # a stranger's checkpoint may ask for all memory there is
 MOST_ROWS = 2**16  # of a batch
@@ -125,7 +125,7 @@ def begin(recipe, flags, out, resume, held):
         return settings(**flags), None
     if out is not None:
         raise ValueError("--resume writes into the folder it names: leave out --out")
-    if Path(resume).is_dir():  # before its checkpoint is read: another run would replace it
+    if Path(resume).is_dir() and ranks.current().is_first:  # before its checkpoint is read: another run would replace it
         held.enter_context(locked(resume))
     before = Before(Path(resume), *load_checkpoint(resume, own=recipe.own), flags)
     kind, task = before.meta["model"], type(before.model)

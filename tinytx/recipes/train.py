@@ -104,7 +104,7 @@ def make_trainer(recipe, model, settings, prepared, before):
     check_rates(optimizer.lr, settings, optimizer.t)
     options = {"clip": settings.clip or None, "threads": settings.threads, "accumulate": settings.accumulate}
     trainer = (recipe.trainer or Trainer)(model, optimizer, seed=settings.seed, **options)
-    changed = differences(before.meta.get("fingerprint"), fingerprint(trainer.threads)) if before else ""
+    changed = differences(before.meta.get("fingerprint"), fingerprint(trainer.n_shards)) if before else ""
     if changed:
         say(f"Note: results will equal an uninterrupted run's up to rounding only: {changed}")
     return trainer

@@ -47,6 +47,8 @@ class DescentTrainer(Trainer):
     def __init__(self, model, optimizer, *, clip=None, threads=1, accumulate=1, seed=0):
         super().__init__(model, optimizer, clip=clip, threads=threads, accumulate=accumulate, seed=seed)
         place = type(self).__name__
+        if self._ranks.size > 1:
+            raise ValueError(f"{place}: there are {self._ranks.size} ranks, and examples are taken one after the other: start one")
         if clip or accumulate != 1:
             facts = f"clip is {clip} and accumulate {accumulate}, and each example has a step of its own"
             raise ValueError(f"{place}: {facts}: leave both out")

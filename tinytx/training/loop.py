@@ -14,6 +14,7 @@ from tinytx.progress import progress
 from tinytx.training.by_layer import GRAD_NORMS, UPDATE_RATIOS
 from tinytx.training.memory import peak_memory
 from tinytx.training.trainer import NotFiniteError
+from tinytx.workers import ranks
 
 METRICS = "metrics.jsonl"
 PEAK = "peak_memory"  # the key of records, bytes
@@ -29,8 +30,8 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
     batch : function (int) -> tuple of arrays
         The batch of a step. It must depend on the step alone, so that a resumed run gets the same batches.
     steps : int
-    out : Path
-        The folder for metrics.jsonl. Each line is a record with ``step``, ``train_loss`` (of the step's batch, before
+    out : Path, or None
+        The folder for metrics.jsonl; without it nothing is written. Each line is a record with ``step``, ``train_loss`` (of the step's batch, before
         the update), ``learning_rate``, ``grad_norm`` (before clipping), ``tokens_per_second`` (of the batches' first
         arrays, with padding; `tinytx.tasks.Task.n_tokens`), ``tokens`` and ``seconds`` (of the run so far, evaluations
         included; a run that goes on counts on from its last record), and ``val_loss`` if the step was followed by an
@@ -50,8 +51,8 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
     Returns
     -------
     bool
-        Whether the run is finished: all steps were taken, or ``stop`` ended it. False if a signal stopped it after a
-        complete step: SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal was closed) or SIGBREAK (Ctrl-Break on Windows).
+        Whether the run is finished: all steps were taken, or ``stop`` ended it. False if a signal, to whichever rank
+        (`tinytx.workers.ranks`), stopped it after a complete step: SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal was closed) or SIGBREAK (Ctrl-Break on Windows).
 
     Raises
     ------
@@ -67,10 +68,14 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
     def is_over():
         return optimizer.t >= steps or stop is not None and stop()
 
-    kept = forget_after(Path(out) / METRICS, optimizer.t)
+    def is_interrupted():
+        return world.any(interrupted.is_set())
+
+    path, world = None if out is None else Path(out) / METRICS, ranks.current()
+    kept = forget_after(path, optimizer.t) if path else []
     with _interruption() as interrupted, closing(progress(steps, optimizer.t)) as bar:
-        log = _Log(Path(out) / METRICS, bar, _so_far(kept) if kept or optimizer.t else (0, 0.0))
-        while not is_over() and not interrupted.is_set():
+        log = _Log(path, bar, _so_far(kept) if kept or optimizer.t else (0, 0.0))
+        while not is_over() and not is_interrupted():
             rate, step = optimizer.learning_rate, optimizer.t
             with _saving(save):
                 arrays = batch(step)
@@ -79,7 +84,7 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
             t = optimizer.t
             record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
             log.measure(record, n_tokens(arrays[0]))
-            is_due = t % eval_every == 0 and t < steps and not interrupted.is_set()
+            is_due = t % eval_every == 0 and t < steps and not is_interrupted()
             with _saving(save):
                 try:
                     if is_due and evaluate is not None:
@@ -131,7 +136,8 @@ class _Log:
 
     def write(self, record):
         """Add a record to the file."""
-        append_json(self._path, record)
+        if self._path is not None:
+            append_json(self._path, record)
         self._tokens, self._clock = 0, time.perf_counter()
 
     def show(self, record):

@@ -2,14 +2,35 @@
 
 The sum over shards could wait until all of them are done; but then each shard holds gradients of the whole model, and
 they are read once more when the caches have long forgotten them. Instead, a shard hands each contribution over as soon
-as it has it, and keeps none. Sums of floating-point numbers depend on their order, so the order is fixed: whichever
-shard comes first, the first contributions of all shards to a parameter are added in the order of the shards, then the
-second ones (a tied weight has two), and so on. What comes too early waits.
+as it has it, and keeps none. Sums of floating-point numbers depend on their order, so the order is fixed, whichever shard
+comes first. The first contributions of all shards to a parameter are one round, the second ones (a tied weight has two)
+the next; of each round
+
+    sum  =  ((c0 + c1) + (c2 + c3)) + ...               in pairs, pairs of pairs, ...   (1)
+    grad  =  (grad + sum) + the rows of shard 0, 1, ...                                 (2)
+
+where rows are contributions that add to few rows of a large table. Pairs come ready-made where several machines work on a
+batch: with 1, 2, 4, ... threads on each, (1) is the same sum however many machines share the shards out.
 """
 
 import threading
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
 
 from tinytx.core import Parameter
+
+DENSE, ROWS = "dense", "rows"  # kinds of what one round comes to
+WRITTEN = 2**31  # the last round: what was written into ``grad`` itself
+
+
+class Key(NamedTuple):
+    """Which sum: of which parameter, of which round, and of which kind."""
+
+    name: str
+    round: int
+    kind: str
 
 
 class ShardParameter(Parameter):
@@ -29,11 +50,81 @@ class ShardParameter(Parameter):
 
     def add_grad(self, dparameter, *, fresh=False):
         if not self.frozen:
-            self.total.add(self.shard, lambda sum_: sum_.add_grad(dparameter, fresh=fresh))
+            self.total.add(self.shard, self.checked(dparameter), fresh=fresh)
 
     def add_into_grad(self, add):
         if not self.frozen:
-            self.total.add(self.shard, lambda sum_: sum_.add_into_grad(add))
+            self.total.add_rows(self.shard, add)
+
+
+class PairwiseSum:
+    """The sum (1) of n arrays that come in any order; some may be missing.
+
+    Attributes
+    ----------
+    total : (array, whether it may be written to), or None
+        The sum, None if all are missing.
+    is_whole : bool
+        Whether all have come.
+
+    Examples
+    --------
+    >>> total = PairwiseSum(3)
+    >>> for number in (2, 0, 1):
+    ...     total.add(number, np.array([10.0**number]))
+    >>> total.is_whole, total.total[0]
+    (True, array([111.]))
+    """
+
+    def __init__(self, n):
+        self._n, self._waiting, self.total, self.is_whole = n, {}, None, False
+
+    def add(self, number, array, *, fresh=False):
+        """Add the array with a number in 0..n-1; None: it is missing. With ``fresh`` it may be written to."""
+        level, width, value = 0, self._n, None if array is None else (array, fresh)
+        while width > 1:
+            if number ^ 1 < width:
+                other = (level, number ^ 1)
+                if other not in self._waiting:
+                    self._waiting[level, number] = value
+                    return
+                value = _sum(value, self._waiting.pop(other))
+            level, number, width = level + 1, number // 2, (width + 1) // 2
+        self.total, self.is_whole = value, True
+
+
+def _sum(one, two):
+    """Return the sum of two arrays, each with whether it may be written to; a + b and b + a have the same bits."""
+    if one is None or two is None:
+        return one or two
+    (a, a_fresh), (b, b_fresh) = one, two
+    if a_fresh or b_fresh:
+        out = a if a_fresh else b
+        return np.add(a, b, out=out), True
+    return np.asarray(a + b), True  # the sum of 0-d arrays is a scalar
+
+
+class _Round:
+    """The contributions of one round."""
+
+    def __init__(self, size, absent):
+        self.dense, self.rows, self._left = PairwiseSum(size), {}, set(range(size))
+        for shard in absent:
+            self.add(shard, None)
+
+    def add(self, shard, dense, fresh=False, rows=None):
+        self._left.discard(shard)
+        self.dense.add(shard, dense, fresh=fresh)
+        if rows is not None:
+            self.rows[shard] = rows
+
+    def close(self):
+        for shard in sorted(self._left):
+            self.add(shard, None)
+
+    @property
+    def is_whole(self):
+        return self.dense.is_whole
 
 
 class GradientSum:
@@ -41,52 +132,118 @@ class GradientSum:
 
     Parameters
     ----------
+    name : str
     parameter : Parameter
         Gets the sum.
-    shards : list of ShardParameter
-        The same parameter in each shard's model.
+    shards : dict of int to ShardParameter
+        The same parameter in each shard's model, by the shard's number.
+    size : int
+        One more than the largest number that a shard may have here.
+    n_shards : int
+        Of the whole batch, on all machines.
+    offer : function (Key, array or list), optional
+        Takes what each round comes to here, to add it up over machines; `take` gets the sums. Without it the sums are the
+        shards', and go into the parameter at once.
     """
 
-    def __init__(self, parameter, shards):
-        self._parameter, self._shards = parameter, shards
-        self._lock = threading.Lock()
-        self._given = [0] * len(shards)  # contributions that each shard has made
-        self._waiting = {}  # turn -> contribution
-        self._turn = 0  # the next one to be added
-        for number, shard in enumerate(shards):
+    def __init__(self, name, parameter, shards, size, n_shards, offer=None):
+        self.name, self._parameter, self._shards, self._size = name, parameter, shards, size
+        self._n_shards, self._offer, self._lock = n_shards, offer, threading.Lock()
+        self._absent = [number for number in range(size) if number not in shards]
+        self._given = dict.fromkeys(shards, 0)  # contributions that each shard has made
+        self._rounds, self._next = [], 0
+        for number, shard in shards.items():
             shard.zero_grad()
             shard.data = parameter.data  # again, since somebody may have assigned another array
             shard.shard, shard.total, shard.frozen = number, self, parameter.frozen
 
-    def add(self, shard, contribution):
-        """Call ``contribution(parameter)`` when its turn has come: in this thread, now or when an earlier one arrives."""
+    def add(self, shard, dense, *, fresh=False, rows=None):
+        """Add a shard's next contribution to its round; what is whole now goes on, in this thread."""
         with self._lock:
-            self._waiting[self._given[shard] * len(self._shards) + shard] = contribution
+            number = self._given[shard]
             self._given[shard] += 1
-            while self._turn in self._waiting:
-                self._waiting.pop(self._turn)(self._parameter)
-                self._turn += 1
+            if number == len(self._rounds):
+                self._rounds.append(_Round(self._size, self._absent))
+            self._rounds[number].add(shard, dense, fresh, rows)
+            self._go_on()
+
+    def add_rows(self, shard, add):
+        """Add a contribution that ``add(grad)`` adds: as rows, if these are shorter than the parameter, over all shards."""
+        if isinstance(add, partial) and _size(add.args) * self._n_shards < self._parameter.data.size:
+            self.add(shard, None, rows=add)
+        else:
+            dense = np.zeros_like(self._parameter.data)
+            add(dense)
+            self.add(shard, dense, fresh=True)
 
     def close(self):
         """Add what still waits (a shard can have fewer contributions than another) and what was written into ``grad``."""
-        for turn in sorted(self._waiting):
-            self._waiting.pop(turn)(self._parameter)
-        for shard in self._shards:
-            if shard.has_grad:
-                self._parameter.add_grad(shard.grad)
+        for each in self._rounds[self._next :]:
+            each.close()
+        self._go_on()
+        if any(shard.has_grad for shard in self._shards.values()):
+            last = _Round(self._size, self._absent)
+            for number, shard in self._shards.items():
+                last.add(number, self._parameter.checked(shard.grad) if shard.has_grad else None)
+            self._hand_on(WRITTEN, last)
+        for shard in self._shards.values():
             shard.zero_grad()
             shard.total = None
 
+    def take(self, sums):
+        """Add sums over all machines, as ``offer`` got their parts: a dict from (round, kind) to an array or a list."""
+        for number, kind in sorted(sums):
+            value = sums[number, kind]
+            self._take(kind, value if kind == ROWS else (value, True))
 
-def share_gradients(named, shards):
+    def _go_on(self):
+        while self._next < len(self._rounds) and self._rounds[self._next].is_whole:
+            self._hand_on(self._next, self._rounds[self._next])
+            self._rounds[self._next] = None
+            self._next += 1
+
+    def _hand_on(self, number, whole):
+        rows = [whole.rows[shard] for shard in sorted(whole.rows)]
+        if self._offer is None:
+            self._take(DENSE, whole.dense.total)
+            self._take(ROWS, rows)
+        else:
+            if whole.dense.total is not None:
+                array, fresh = whole.dense.total
+                self._offer(Key(self.name, number, DENSE), array if fresh and array.flags.c_contiguous else np.array(array, order="C"))
+            if rows:
+                self._offer(Key(self.name, number, ROWS), rows)
+
+    def _take(self, kind, value):
+        if kind == ROWS:
+            for add in value:
+                self._parameter.add_into_grad(add)
+        elif value is not None:
+            array, fresh = value
+            self._parameter.add_grad(array, fresh=fresh)
+
+
+def share_gradients(named, shards, *, size=None, n_shards=None, offer=None):
     """Let the parameters of the shards' models add to those in ``named``; return the sums, to be closed afterwards.
 
     Parameters
     ----------
     named : dict of str to Parameter
-    shards : list of dict of str to ShardParameter
-        One for each shard, with the same names.
+    shards : list of dict of str to ShardParameter, or dict of int to such dicts
+        One for each shard, with the same names; by the shards' numbers where these have gaps.
+    size, n_shards, offer
+        As for `GradientSum`; without them these are all shards of the batch.
     """
+    shards = dict(enumerate(shards)) if isinstance(shards, list) else shards
     if not shards:
         return []
-    return [GradientSum(parameter, [shard[name] for shard in shards]) for name, parameter in named.items()]
+    size = size or 1 + max(shards)
+    return [
+        GradientSum(name, parameter, {n: shard[name] for n, shard in shards.items()}, size, n_shards or size, offer)
+        for name, parameter in named.items()
+    ]
+
+
+def _size(arguments):
+    """Return the number of elements in all arrays among arguments."""
+    return sum(argument.size for argument in arguments if isinstance(argument, np.ndarray))

@@ -2,10 +2,12 @@
 
 NumPy's products and our kernels release the interpreter lock, so a shard runs in an ordinary Python thread, with
 BLAS held to one thread: the processors are shared out once, above the products, and not again inside each.
-Shards use the same weights; each has a tape of its own, and hands its gradients over one by one (``shards.py``).
+Shards use the same weights; each has a tape of its own, and hands its gradients over one by one (``shards.py``). Where
+several machines train together (`tinytx.workers.ranks`), each takes its part of the shards.
 """
 
 import math
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +16,11 @@ from tinytx import workers
 from tinytx.core import Tape, gradients_for
 from tinytx.state import State
 from tinytx.training.by_layer import Before, squares
+from tinytx.training.exchange import Exchange
 from tinytx.training.memory import keep_freed_memory
 from tinytx.training.optimizers.groups import some
 from tinytx.training.shards import ShardParameter, share_gradients
+from tinytx.workers import ranks
 from tinytx.workers.interruption import held_back
 
 
@@ -28,6 +32,7 @@ class Shard(NamedTuple):
     batch: tuple  # arrays with the shard's rows
     first_row: int  # of the shard, in the whole batch
     state: State | None  # of the shard's rows
+    number: int = 0  # among the shards that are cut side by side, empty ones included
 
 
 class Trainer:
@@ -47,7 +52,7 @@ class Trainer:
         Largest global norm of the gradient; a larger gradient is scaled down to it. None or 0: no clipping.
     threads : int, optional
         Shards that run side by side; a batch of one row is a single shard, whose heads and large products they share.
-        The default is `tinytx.workers.processors`, or 1 where threadpoolctl is missing.
+        The default is `tinytx.workers.processors`, or 1 where threadpoolctl is missing; ranks on one machine share these.
     accumulate : int
         Parts that a batch is cut into, one after the other: the same gradient with a fraction of the memory.
     seed : int
@@ -57,6 +62,9 @@ class Trainer:
     ----------
     grad_norm : float
         Global norm of the last step's gradient, before clipping.
+    n_shards : int
+        Shards that run side by side on all ranks: a step has the bits of one with so many threads on one machine, if each
+        rank has 1, 2, 4, ... threads; otherwise sums are cut in other pairs (`tinytx.training.shards`).
     watches : bool
         Whether a step also measures each layer, which takes as long as the update itself and a copy of the weights;
         False at first, and free to be set before any step.
@@ -67,7 +75,7 @@ class Trainer:
     Raises
     ------
     ValueError
-        If a setting is out of range, or the optimiser was made for another model.
+        If a setting is out of range, or the optimiser was made for another model; if ranks differ in their weights or threads.
 
     Notes
     -----
@@ -84,8 +92,13 @@ class Trainer:
         self.model, self.optimizer, self.clip, self.accumulate, self.seed = model, optimizer, clip, accumulate, seed
         self._checked = optimizer
         keep_freed_memory()
-        self._pool = workers.Pool(threads)
+        self._ranks = ranks.current()
+        self._pool = workers.Pool(self._ranks.threads(workers.Pool().count) if threads is None else threads)
         self.threads = self._pool.count
+        self.n_shards = self.threads * self._ranks.size
+        self._ranks.check_same("Trainer: threads", self.threads)
+        self._check_weights()
+        self._exchange = Exchange(self._ranks, optimizer.named) if self._ranks.size > 1 else None
         self._models = [model.replicate(ShardParameter) for _ in range(self.threads)]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
         self.grad_norm, self.watches, self.by_layer = math.nan, False, {}
@@ -111,9 +124,9 @@ class Trainer:
         TypeError
             If the batch is no arrays.
         ValueError
-            If they have unequal numbers of rows, or none; if no target counts; if the optimiser is another model's; if a
-            learning rate is not finite or negative; if a parameter gets a gradient that ``named_parameters`` does not
-            list.
+            If they have unequal numbers of rows, or none, or fewer than ranks; if no target counts; if the optimiser is
+            another model's; if a learning rate is not finite or negative; if a parameter gets a gradient that
+            ``named_parameters`` does not list.
         NotFiniteError
             If loss or gradient are not finite. After any of these errors parameters, optimiser and state are as before.
         """
@@ -122,6 +135,7 @@ class Trainer:
             self.optimizer.check_model(place, self.model)
             self._checked = self.optimizer
         _check_rows(place, batch)
+        self._check_ranks(place, len(batch[0]))
         count = self.model.count(*batch)
         _check_count(place, count)
         self.optimizer.learning_rates()  # looks at them, before anything is computed
@@ -172,8 +186,10 @@ class Trainer:
                 update()
             return loss
 
+        self._check_weights()
         with workers.use(self._pool), self.optimizer.averaged():
-            loss = math.fsum(workers.map(loss_of, batches))
+            losses = workers.map(loss_of, batches[self._ranks.rank :: self._ranks.size])
+        loss = math.fsum(loss for own in self._ranks.gather(losses) for loss in own)  # exact, whatever the order
         if not math.isfinite(loss):
             facts = f"after step {self.optimizer.t} the validation loss is {loss}"
             raise NotFiniteError(f"Trainer: {facts}. {self._remedy()}")
@@ -186,23 +202,60 @@ class Trainer:
             return f"Not finite are already {some(spoilt)}: go back to a checkpoint or to other initial values"
         return "All parameters are finite: a smaller learning rate or clipping may help"
 
+    def _check_weights(self):
+        """Raise ValueError unless all ranks have the same weights after the same step."""
+        if self._ranks.size > 1:
+            sums = [zlib.crc32(np.ascontiguousarray(parameter.data)) for parameter in self.optimizer.named.values()]
+            name = f"Trainer: step {self.optimizer.t}: checksum of the weights"
+            self._ranks.check_same(name, (self.optimizer.t, zlib.crc32(np.array(sums))))
+
+    def _check_ranks(self, place, n_rows):
+        """Raise ValueError where a rank would have no row of a batch."""
+        n, parts = self._ranks.size, min(self.accumulate, n_rows)
+        if n > 1 and n_rows // parts < n:
+            cut = f" in {parts} parts" if parts > 1 else ""
+            raise ValueError(f"{place}: the batch has {n_rows} rows{cut} for {n} ranks, expected at least one for each: start fewer")
+
     def _gradients(self, whole, count):
         """Leave the gradient of the batch's loss in the model's parameters; return the loss, and the shards' states."""
         losses, states = [], []
         for part in _split(whole, self.accumulate):
-            shards = _split(part, self.threads)
-            states += [shard.state for shard in shards]
-            if len(shards) < 2:  # its operations have all workers
-                losses += [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
-                continue
-            totals = share_gradients(self.optimizer.named, self._parameters[: len(shards)])
-            known = [[*self.optimizer.named.values(), *own.values()] for own in self._parameters]
-            losses += workers.map(
-                lambda model, known, shard: self._shard(model, known, shard, count), self._models, known, shards
-            )
-            for total in totals:
-                total.close()
+            shards = [shard for shard in _split(part, self.n_shards) if shard.number // self.threads == self._ranks.rank]
+            if self._exchange is not None:
+                done = self._exchanged(shards, count)
+            elif len(shards) < 2:  # its operations have all workers
+                done = [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
+            else:
+                done = self._side_by_side(shards, count)
+            for own, left in self._ranks.gather((done, [shard.state for shard in shards])):
+                losses += own
+                states += left
         return math.fsum(losses), states
+
+    def _exchanged(self, shards, count):
+        """Return the losses of this rank's shards; the sum of gradients is that over all ranks."""
+        self._exchange.begin()
+        try:
+            losses = self._side_by_side(shards, count, self._exchange.offer)
+        except BaseException:
+            self._exchange.abandon()
+            raise
+        sums = self._exchange.finish()
+        for total in self._totals:
+            total.take(sums.get(total.name, {}))
+        return losses
+
+    def _side_by_side(self, shards, count, offer=None):
+        """Return the losses of shards, whose gradients are summed while they run."""
+        own = [self._parameters[i] for i in range(len(shards))]
+        numbered = {shard.number % self.threads: parameters for shard, parameters in zip(shards, own)}
+        options = {"size": self.threads, "n_shards": self.n_shards, "offer": offer}
+        self._totals = share_gradients(self.optimizer.named, numbered, **options)
+        known = [[*self.optimizer.named.values(), *parameters.values()] for parameters in own]
+        losses = workers.map(lambda model, known, shard: self._shard(model, known, shard, count), self._models, known, shards)
+        for total in self._totals:
+            total.close()
+        return losses
 
     def _shard(self, model, known, shard, count):
         tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row)
@@ -230,8 +283,9 @@ def _split(shard, parts):
             tuple(array[start:stop] for array in shard.batch),
             shard.first_row + start,
             shard.state and shard.state.part(start, stop),
+            number,
         )
-        for start, stop in zip(edges, edges[1:])
+        for number, (start, stop) in enumerate(zip(edges, edges[1:]))
         if start < stop
     ]
 

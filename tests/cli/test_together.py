@@ -1,0 +1,80 @@
+"""``mpirun -n 2 python -m mpi4py -m tinytx train``: what threads train, written and said once; ends, and what goes on."""
+
+import os
+import re
+import signal
+
+import pytest
+from mpirun import begun, mpirun, needs_mpi, ranks_of
+
+from tinytx.cli import main
+from tinytx.files import load_arrays, read_json_lines
+
+pytestmark = [needs_mpi, pytest.mark.compiled]
+SMALL = "--d-model 16 --n-layers 1 --max-len 16 --batch-size 4 --dropout 0.1 --eval-every 20 --log-every 1".split()
+
+
+def arrays_of(folder):
+    return {name: array.tobytes() for name, array in load_arrays(folder / "checkpoint.npz")[0].items()}
+
+
+def test_two_ranks_train_what_two_threads_train(tmp_path):
+    """Catches a command whose ranks see other batches, rates or validations than threads do, and a rank that prints."""
+    flags = ["train", "gpt", *SMALL, "--steps", "30", "--patience", "5"]
+    done = mpirun(2, "-m", "tinytx", *flags, "--out", tmp_path / "ranks", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 ranks of 1 thread") == done.stdout.count("Validation loss") == 1
+    assert done.stdout.count("step    20") == done.stderr.count("30/30") == 1
+    assert main([*flags, "--out", str(tmp_path / "threads"), "--threads", "2"]) == 0
+    for part in (".", "best"):
+        assert arrays_of(tmp_path / "ranks" / part) == arrays_of(tmp_path / "threads" / part)
+    files = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("ranks", "threads")]
+    assert files[0] == files[1]
+    losses = [[record.get("val_loss") for record in read_json_lines(tmp_path / name / "metrics.jsonl")] for name in ("ranks", "threads")]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_any_number_goes_on(tmp_path, number):
+    """Catches ranks that stop after different steps, and a first rank that is ended while it still writes."""
+    flags = ["train", "gpt", *SMALL, "--steps", "100000", "--threads", "1"]
+    with begun(tmp_path / "run", flags) as process:
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    (stopped,) = re.findall(r"Stopped after step (\d+); saved", output)
+    step = int(stopped) + 4
+    assert main(["train", "gpt", "--resume", str(tmp_path / "run"), "--steps", str(step), "--threads", "2"]) == 0
+    records = read_json_lines(tmp_path / "run" / "metrics.jsonl")
+    assert [record["step"] for record in records if "train_loss" in record] == list(range(1, step + 1))
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_rank_ends_the_others(tmp_path, rank):
+    """Catches ranks that wait for ever for one that is gone, and a checkpoint that cannot be gone on with."""
+    flags = ["train", "gpt", *SMALL, "--steps", "100000", "--threads", "1"]
+    with begun(tmp_path / "run", flags) as process:
+        os.kill(ranks_of(process)[rank], signal.SIGKILL)
+        output, errors = process.communicate(timeout=10)
+    assert process.returncode != 0 and "Killed (signal 9)" in output + errors
+    reached = read_json_lines(tmp_path / "run" / "metrics.jsonl")[-1]["step"]
+    steps = load_arrays(tmp_path / "run" / "checkpoint.npz")[1]["step"]
+    assert reached - steps <= 20
+    done = mpirun(3, "-m", "tinytx", "train", "gpt", "--resume", tmp_path / "run", "--steps", steps + 3)
+    assert done.returncode == 0, done.stderr
+
+
+def test_errors_are_said_once(tmp_path):
+    """Catches an error that each rank prints, that of another rank than the first which nobody sees, and processes that
+    do not know of each other."""
+    train = ["train", "gpt", *SMALL, "--steps", "3", "--out", tmp_path / "run"]
+    done = mpirun(2, "-m", "tinytx", *train, "--batch-size", "1")
+    assert done.returncode == 2 and done.stderr.count("the batch has 1 rows for 2 ranks") == 1
+    assert not (tmp_path / "run").exists()
+    fails = "import sys; from mpi4py import MPI; from tinytx.cli import main; import tinytx.training.loop as loop\n"
+    fails += "if MPI.COMM_WORLD.rank: loop.progress = lambda *_: 1 / 0\n"
+    done = mpirun(2, "-c", fails + "sys.exit(main(sys.argv[1:]))", *train)
+    assert done.returncode == 2 and "Rank 1 of 2 failed" in done.stderr and "division by zero" in done.stderr
+    done = mpirun(2, "-m", "tinytx", *train, under=None)
+    assert done.returncode == 2 and "python -m mpi4py -m tinytx train gpt" in done.stderr
+    assert not list(tmp_path.glob("run/metrics*"))

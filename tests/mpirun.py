@@ -1,0 +1,54 @@
+"""Python under a real mpirun, for tests; ``needs_mpi`` skips those where there is none."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+MPIRUN = shutil.which("mpirun", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+needs_mpi = pytest.mark.skipif(MPIRUN is None or find_spec("mpi4py") is None, reason="mpirun and mpi4py are in the extra mpi")
+
+
+def mpirun(n, *arguments, under="mpi4py"):
+    """Run Python with n ranks; return the finished process."""
+    return subprocess.run(command(n, *arguments, under=under), capture_output=True, text=True, timeout=100)
+
+
+def command(n, *arguments, under="mpi4py"):
+    """Return the command that runs Python with n ranks."""
+    return [MPIRUN, "-n", str(n), sys.executable, *(["-m", under] if under else []), *map(str, arguments)]
+
+
+@contextmanager
+def begun(folder, flags):
+    """Run a command with two ranks; give the process when it has taken steps after its first validation."""
+    words = command(2, "-m", "tinytx", *flags, "--out", folder)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            metrics, ends = folder / "metrics.jsonl", time.monotonic() + 60
+            while not metrics.exists() or metrics.read_bytes().count(b"\n") < 25:
+                assert process.poll() is None and time.monotonic() < ends, process.communicate()
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+
+
+def ranks_of(process):
+    """Return the process numbers of the ranks, in their order."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "environ").read_bytes().split(b"\0")
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            starter = int((Path("/proc") / str(parent) / "stat").read_text().rpartition(")")[2].split()[1])
+            ranks = [int(word[9:]) for word in words if word.startswith(b"PMI_RANK=")]
+            if starter == process.pid and ranks:
+                found[ranks[0]] = int(folder.name)
+    return [found[rank] for rank in sorted(found)]
