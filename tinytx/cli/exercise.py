@@ -71,7 +71,7 @@ def _graded(name, path):
     if result and following:
         print(f"Next: python -m tinytx exercise {following[0]}")
     elif not result:
-        print(f"For a hint: python -m tinytx exercise {name} --hint 1")
+        print(f"For a hint: python -m tinytx exercise {name} --hint {result.hint}")
     return 0 if result else 1
 
 

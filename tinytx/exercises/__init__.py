@@ -3,6 +3,7 @@
 ``sheet``     writes the file
 ``hints``     the derivation, a step further each time
 ``grade``     checks what was written
+``called``    calls it with arrays that cannot be written to, and says where an error was raised
 ``variants``  what a backward gives that leaves out a term, or takes one twice: to name a mistake
 """
 

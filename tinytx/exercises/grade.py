@@ -1,15 +1,20 @@
 """Grades a backward: gradcheck's report, the first entry that is wrong, and the mistake in the derivation that would give the same."""
 
-import traceback
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tinytx.derivations import TABLE, read
 from tinytx.derivations.check import computed, drawn, run
+from tinytx.derivations.scene import functions
+from tinytx.exercises.called import Called, CountError
+from tinytx.exercises.hints import hints
 from tinytx.exercises.variants import variants
 from tinytx.testing import gradcheck
 
+LEGEND = """How to read this: analytic is what your backward gives, numeric is (loss(x + h) - loss(x - h)) / 2h for a small step h, and their
+ratio is 1 if your backward is right. The error bar says how far numeric may be off by rounding. Checked are sums along random
+directions first, and single entries where a sum is wrong. Entries are counted from 0."""
 CLOSE = 1e-6  # the relative difference up to which a gradient is taken for that of a mistake
 
 
@@ -26,25 +31,29 @@ class Grade:
     notes : list of str
         The first wrong entries, and mistakes that would give the same gradients.
     error : str
-        Why nothing could be graded, or "".
+        Why grading ended early, or "".
+    hint : int
+        The part of the derivation in which the first gradient that is wrong is derived.
     """
 
     name: str
     reports: list = field(default_factory=list)
     notes: list = field(default_factory=list)
     error: str = ""
+    hint: int = 1
 
     def __bool__(self):
         return not self.error and not self.notes and all(bool(report) for _, report in self.reports)
 
     def __str__(self):
-        if self.error:
-            return f"{self.name}: {self.error}"
         lines = []
         for title, report in self.reports:
             lines += [f"-- {title}"] * bool(title) + [str(report)]
+        if self.error:
+            return "\n".join([*lines, *self.notes, f"{self.name}: {self.error}"])
+        legend = [] if self else LEGEND.split("\n")
         verdict = "right" if self else "not right yet"
-        return "\n".join([*lines, *self.notes, f"{self.name}_backward is {verdict}"])
+        return "\n".join([*lines, *self.notes, *legend, f"{self.name}_backward is {verdict}"])
 
 
 def grade(name, forward, backward, *, seed=0):
@@ -67,23 +76,29 @@ def grade(name, forward, backward, *, seed=0):
     page = read(name, whole=row.whole)
     for scene in (scene for scene in row.scenes if not scene.function):
         values = drawn(scene, np.random.default_rng(seed), scene.sizes)
+        whole = f"{scene.title}: " if scene.title else ""
+        theirs = Called(*functions(name))
+        right = computed(name, scene, values, theirs.forward, theirs.backward)
+        called = Called(forward, backward, theirs.counts)
         try:
-            ours = computed(name, scene, values, forward, backward)
-        except NotImplementedError as error:
-            return Grade(name, error=f"{error}")
+            ours = computed(name, scene, values, called.forward, called.backward)
+        except (NotImplementedError, CountError) as error:
+            found.error = f"{whole}{error}"
+            return found
         except Exception as error:  # the reader's code may raise any exception
-            return Grade(name, error=f"{_place(error)}{type(error).__name__}: {error}")
-        right = computed(name, scene, values)
+            found.error = f"{whole}{called.described(error)}"
+            return found
         names = [key for key in right if key[1:] in scene.names and key.startswith("d")]
         for key in names:
             if np.shape(ours[key]) != np.shape(right[key]):
-                argument = scene.argument(key[1:])
-                shapes = f"shape {np.shape(ours[key])}, expected {np.shape(right[key])}"
-                return Grade(name, error=f"the gradient of {argument} has {shapes}, the shape of {argument}")
-        found.reports.append((scene.title, _report(name, scene, values, names, forward, backward)))
+                found.error = whole + _misshapen(scene.argument(key[1:]), np.shape(ours[key]), np.shape(right[key]))
+                found.hint = _hint(name, page, key)
+                return found
+        found.reports.append((scene.title, _report(name, scene, values, names, called.forward, called.backward)))
         wrong = [key for key in names if not _close(ours[key], right[key])]
         found.notes += [_first_wrong(scene, key, ours[key], right[key]) for key in wrong]
         if wrong:
+            found.hint = _hint(name, page, wrong[0]) if found.hint == 1 else found.hint
             result = run(name, page, scene, np.random.default_rng(seed))
             found.notes += [note for key in wrong for note in _resembling(result, page.chains, scene, key, ours[key], right[key])]
     return found
@@ -108,7 +123,7 @@ def _report(name, scene, values, names, forward, backward):
 
     function.__name__ = name
     report = gradcheck(function, *(values[key] for key in keys), backward=gradients)
-    for tensor, key in zip(report.tensors, keys, strict=True):
+    for tensor, key in zip(report.tensors, keys):
         tensor.name = scene.argument(key)
     return report
 
@@ -130,18 +145,32 @@ def _resembling(result, chains, scene, key, ours, right):
     """Return a line for the first mistake in the derivation that gives just this gradient, if there is one."""
     for words, arrays in variants(result, chains, {key}):
         changed = _plain(arrays[key], scene, key)
-        if np.shape(changed) == np.shape(ours) and _close(ours, changed) and not _close(changed, right):
+        if changed is not None and np.shape(changed) == np.shape(ours) and _close(ours, changed) and not _close(changed, right):
             return [f"gradient of {scene.argument(key[1:])}: the same comes of {words}"]
     return []
 
 
 def _plain(value, scene, key):
-    """Return a Named as the array that the code returns, whose axes are the scene's."""
-    axes, numbers = scene.axes(key if key in scene.outputs else key[1:]), iter(range(len(value.axes)))
-    return value.ordered([axis if len(axis) > 1 else str(next(numbers)) for axis in axes])
+    """Return a Named as the array that the code returns, whose axes are the scene's; None if a mistake has lost one of them."""
+    axes, numbers = scene.axes(key if key in scene.outputs else key[1:]), iter(range(len(value.axes) + 9))
+    wanted = [axis if len(axis) > 1 else str(next(numbers)) for axis in axes]
+    return value.ordered(wanted) if set(wanted) == set(value.axes) else None
 
 
-def _place(error):
-    """Return the file and line of the reader's code in which an exception was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename.rsplit('/', 1)[-1]}, line {frames[-1].lineno}: "
+def _misshapen(argument, ours, right):
+    """Return what is wrong with a gradient's shape, and what is likely to mend it."""
+    text = f"the gradient of {argument} has shape {ours}, expected {right}, the shape of {argument}"
+    if len(ours) > len(right):
+        return f"{text}: add up over the axes that {argument} does not have, because all of them use the same {argument}"
+    if len(ours) == len(right) > 1 and ours[-2:] == right[:-3:-1]:
+        return f"{text}: this is its transpose"
+    return f"{text}: too many axes are added up" if len(ours) < len(right) else text
+
+
+def _hint(name, page, key):
+    """Return the number of the hint that ends with the equation of a gradient, such as "dx"."""
+    starts = [f"{chain.texts[0]} =" for chain in page.chains if getattr(chain.sides[0], "base", "") == key]
+    for n, part in enumerate(hints(name), 1):
+        if any(start in line for start in starts for line in part.split("\n") if line.startswith("    ")):
+            return n
+    return 1

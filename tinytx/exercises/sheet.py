@@ -12,16 +12,23 @@ from tinytx.ops import plain
 
 TEXT = '''"""Exercise: the backward of {name}.
 
-The forward is given, in plain NumPy. Write {name}_backward: it gets dy, the gradient of the loss with respect to the
-output, and what the forward saved; it returns the gradients of the inputs, as its docstring says. Then, at any time:
+The forward is given, in plain NumPy. Write {name}_backward: it gets {gradient},
+and what the forward saved (its second result); it returns the gradients of the inputs, as its docstring says. A gradient has the
+shape of what it is the gradient of. What is passed in may not be written to. Then, at any time:
 
     python -m tinytx exercise {name} --check {file}
     python -m tinytx exercise {name} --hint 1
 
 There are {hints} hints; each shows the derivation a step further. The last shows all of it.
-"""
+{ways}"""
 
 {code}'''
+
+
+GRADIENTS = {
+    "dloss": "dloss, how fast the end result grows with this\noperation's loss: 1 if the loss itself is the end result, but it may be any number",
+    "dy": "dy, the gradient of the loss with respect to\nthe output, which the operations after this one have computed",
+}
 
 
 def operations():
@@ -51,14 +58,22 @@ def sheet(name, file, hints):
     str
     """
     forward, backward = getattr(plain, name), getattr(plain, f"{name}_backward")
-    sources, imports = {}, set()
+    sources, imports = {}, {"import numpy as np"}
     _collect(forward, sources, imports)
     code = [*sources.values(), _blank(backward)]
     groups = [[], [], []]  # of Python's own library, of others, and ours
     for line in sorted(imports, key=lambda line: (line.startswith("from"), line)):
         groups[2 if "tinytx" in line else line.split()[1].split(".")[0] not in sys.stdlib_module_names].append(line)
     head = "\n\n".join("\n".join(group) for group in groups if group)
-    return TEXT.format(name=name, file=file, hints=hints, code=head + "\n\n\n" + "\n\n\n".join(code) + "\n")
+    gradient = next(iter(inspect.signature(backward).parameters))
+    parts = {"gradient": GRADIENTS.get(gradient, GRADIENTS["dy"].replace("dy", gradient, 1)), "ways": _ways(name)}
+    return TEXT.format(name=name, file=file, hints=hints, **parts, code=head + "\n\n\n" + "\n\n\n".join(code) + "\n")
+
+
+def _ways(name):
+    """Return a sentence that says in which ways an operation is called, if they are several."""
+    titles = [scene.title for scene in TABLE[name].scenes if not scene.function and scene.title] if name in TABLE else []
+    return f"It is graded in this order: {'; '.join(titles)}. So the first may be right before the others are written.\n" * (len(titles) > 1)
 
 
 def _collect(function, sources, imports):
@@ -94,5 +109,5 @@ def _blank(function):
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name) and statement.value.id == "saved":
             kept = statement.end_lineno
             break
-    lines = source.splitlines()[:kept]
+    lines = source.replace(", *, frozen=False", "").splitlines()[:kept]  # what an exercise does not ask for
     return "\n".join([*lines, f'    raise NotImplementedError("{function.__name__} is yours to write")'])

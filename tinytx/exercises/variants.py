@@ -7,7 +7,6 @@ from tinytx.derivations.tree import (
     Call,
     Name,
     Node,
-    NotationError,
     Number,
     Partial,
     Power,
@@ -38,14 +37,23 @@ def variants(result, chains, names):
         if not isinstance(first, Name) or not first.base.startswith("d") or first.base[1:] not in environment.values:
             continue
         for side, text in zip(chain.sides[1:], chain.texts[1:], strict=True):
-            for words, tree in mistakes(side):
+            for words, tree in [*mistakes(side), *_alone(first, side)]:
                 try:
                     changed = environment.supposed(chain, tree)
                     arrays = environment.following({first.base: changed}, names)
-                except (NotationError, ArithmeticError):
+                except (ValueError, ArithmeticError):
                     continue  # what is left is no equation
                 number = f"({chain.number})" if chain.number else f"the equation in line {chain.line}"
                 yield f"{number} {words}, in {chain.texts[0]} = {text}", arrays
+
+
+def _alone(first, side):
+    """Yield (words, tree) for a sum of which one entry of the diagonal is taken for all: y_j of x_j instead of every y_i."""
+    if isinstance(side, Reduce) and side.kind == "sum" and side.index and side.condition is None:
+        for index in first.indices or ():
+            if isinstance(index, Name) and index.base != side.index:
+                alone = Relation((Name(side.index, token=side.token), index), ("=",), token=side.token)
+                yield f"with {side.index} = {index.base} alone in the sum", dataclasses.replace(side, condition=alone)
 
 
 def mistakes(node):
