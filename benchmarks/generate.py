@@ -35,9 +35,10 @@ def make(name):
     return model
 
 
-def weight_bytes(model):
-    """Return the bytes of the weights that one token reads: all but the table of positions."""
-    return sum(array.nbytes for path, array in model.state_dict().items() if "position" not in path)
+def weight_bytes(model, is_rounded):
+    """Return the bytes of the weights that one token reads: all but the table of positions; matrices in 8 bits if rounded."""
+    arrays = [array for path, array in model.state_dict().items() if "position" not in path]
+    return sum(array.size if is_rounded and array.ndim == 2 else array.nbytes for array in arrays)
 
 
 def bandwidth(array, pool):
@@ -56,7 +57,7 @@ def child(side, arguments):
     name, batch, n_tokens = arguments.models[0], arguments.batches[0], arguments.tokens
     model = make(name)
     prompt = np.random.default_rng(0).integers(0, model.config.vocab_size, (batch, PROMPT))
-    generate, read = SIDES[side](model, prompt, n_tokens, arguments.threads), weight_bytes(model)
+    generate, read = SIDES[side](model, prompt, n_tokens, arguments.threads), weight_bytes(model, side in ROUNDED)
     is_ours = side.startswith("ours")
     array = np.ones(READ // 4, np.int32) if is_ours else None
     del model
@@ -94,8 +95,8 @@ def compare(name, batch, sides, arguments, env):
         turns.take_turns(running.values(), arguments.turns)
     equal = check_first(f"{name} batch {batch}", running)
     row = {f"{side}_tokens_per_second": child.median("rate") for side, child in running.items()}
-    row["ours_share_of_bandwidth"] = running["ours"].median("share")
     for mine in (side for side in sides if side.startswith("ours")):
+        row[f"{mine}_share_of_bandwidth"] = running[mine].median("share")
         rivals = [side for side in sides if not side.startswith("ours")]
         row |= {f"{mine}_to_{side}_ratio": turns.ratio(running[mine], running[side], "rate") for side in rivals}
     return row | {f"{side}_equal_tokens": equal[side] for side in sides if side in ROUNDED}
@@ -105,12 +106,11 @@ def described(row):
     """Return a row's figures as lines of text."""
     rates = {key.split("_tokens")[0]: value for key, value in row.items() if key.endswith("second")}
     yield "tokens/s " + ", ".join(f"{side} {rate:.1f}" for side, rate in rates.items())
-    yield f"ours reads its weights at {row['ours_share_of_bandwidth']:.0%} of the speed at which all threads read memory"
-    ratios = [
-        f"{key.removesuffix('_ratio').replace('_to_', ' / ')} {value:.2f}" for key, value in row.items() if key.endswith("_ratio")
-    ]
+    shares = [f"{key.split('_share')[0]} {value:.0%}" for key, value in row.items() if key.endswith("bandwidth")]
+    yield "weights are read at this share of the speed at which all threads read memory: " + ", ".join(shares)
+    ratios = {key.removesuffix("_ratio").replace("_to_", " / "): value for key, value in row.items() if key.endswith("_ratio")}
     if ratios:
-        yield "ratios " + ", ".join(ratios)
+        yield "ratios " + ", ".join(f"{sides} {value:.2f}" for sides, value in ratios.items())
     equal = [f"{key.removesuffix('_equal_tokens')} {value:.0%}" for key, value in row.items() if key.endswith("equal_tokens")]
     if equal:
         yield f"of the first {FIRST} tokens equal to those in float32: " + ", ".join(equal)

@@ -19,6 +19,11 @@ def ours(model, prompt, n_tokens, threads):
     return lambda: np.stack(list(generate(model, prompt, n_tokens, temperature=0)), axis=1)
 
 
+def ours_int8(model, prompt, n_tokens, threads):
+    """Return the same with weights in 8 bits; inputs stay float32."""
+    return ours(model.quantized(), prompt, n_tokens, threads)
+
+
 def hugging_face(model, prompt, n_tokens, threads, change=lambda rival: rival):
     """Return the same of transformers; ``change`` is given the model before it is used."""
     import torch
@@ -55,6 +60,7 @@ def ctranslate2_int8(model, prompt, n_tokens, threads):
 
 SIDES = {
     "ours": ours,
+    "ours_int8": ours_int8,
     "hugging_face": hugging_face,
     "ctranslate2_float32": ctranslate2_float32,
     "torch_int8": torch_int8,

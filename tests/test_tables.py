@@ -13,7 +13,7 @@ from tinytx import ops
 from tinytx.core import Layer
 from tinytx.ops import plain
 
-NO_GRADIENT = {"affinities", "alibi", "attention_weights", "by_expert", "count_targets", "global_window_weights", "linear_attention_weights", "lsh_buckets", "lsh_weights", "rotary_frequencies", "sinusoidal_grid", "sinusoidal_positions"}  # tests of their own
+NO_GRADIENT = {"affinities", "alibi", "attention_weights", "by_expert", "count_targets", "global_window_weights", "linear_attention_weights", "lsh_buckets", "lsh_weights", "quantize_rows", "quantized_embedding", "quantized_linear", "rotary_frequencies", "sinusoidal_grid", "sinusoidal_positions"}  # tests of their own
 NO_LAYERS = {"causal_mask", "padding_mask", "permutation_masks"}  # tests of their own
 CONSTANT = {"Alibi"}  # a layer without anything to differentiate by: tests of its own, and a case beside attention
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from tinytx import kernel
 
@@ -144,3 +146,22 @@ def _hash_element_for(row_bits, column):
 
 _hash_row_compiled = numba.njit(error_model="numpy")(kernel.hash_row)
 _hash_element_compiled = numba.njit(error_model="numpy")(kernel.hash_element)
+
+
+@overload(kernel.prefetch)
+def _prefetch_for(array, byte):
+    return lambda array, byte: _prefetch_compiled(array, byte)
+
+
+@intrinsic
+def _prefetch_compiled(typing, array, byte):
+    def instruction(context, builder, signature, arguments):
+        start, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        data = builder.bitcast(context.make_array(signature.args[0])(context, builder, arguments[0]).data, start)
+        kind = ir.FunctionType(ir.VoidType(), [start, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        options = [number(0), number(3), number(1)]  # to read, into all caches, data
+        builder.call(function, [builder.gep(data, [arguments[1]]), *options])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), instruction

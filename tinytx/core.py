@@ -263,6 +263,9 @@ class Layer:
     def _named(self, kind):
         return (pair for pair in members(self, Layer, Parameter) if isinstance(pair[1], kind))
 
+    def check_saved(self, path):
+        """Raise ValueError if the layer, whose path in a model is ``path``, is more than its parameters and settings."""
+
     def parameters(self):
         """Return the parameters as a list, each object once."""
         return [parameter for _, parameter in self.named_parameters()]
@@ -273,7 +276,15 @@ class Layer:
             parameter.zero_grad()
 
     def state_dict(self):
-        """Return {path: array}: the parameters' own arrays, not copies."""
+        """Return {path: array}: the parameters' own arrays, not copies.
+
+        Raises
+        ------
+        ValueError
+            If a layer has weights that are no parameters (`check_saved`).
+        """
+        for path, layer in self.named_layers():
+            layer.check_saved(path)
         return {path: parameter.data for path, parameter in self.named_parameters()}
 
     def load_state_dict(self, arrays):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinytx.data import CharTokenizer
+from tinytx.layers.quantized import quantized
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
 from tinytx.training import save_checkpoint
@@ -45,6 +46,16 @@ def test_seed_and_temperature_0_repeat_themselves(tinytx, folder):
     assert [len(texts) for texts in text.values()] == [2, 1, 1, 1, 1]
     assert text["--seed 1"] != text["--seed 2"]
     assert text["--temperature 0"] == text["--top-k 1"]
+
+
+def test_8_bits_write_what_the_rounded_model_writes(tinytx, folder, monkeypatch):
+    """Catches a flag that is read and not used, and one that is used where it is not given."""
+    made = []
+    monkeypatch.setattr(NextToken, "quantized", lambda self: made.append(self) or quantized(self))
+    assert tinytx("sample", folder, "--prompt a --tokens 5").code == 0
+    assert not made
+    code, out, _ = tinytx("sample", folder, "--prompt a --tokens 5 --temperature 0 --int8")
+    assert (code, len(out), len(made)) == (0, 7, 1)
 
 
 def test_stop_and_top_p(tinytx, folder):

@@ -45,6 +45,12 @@ def test_sentences_are_translated_in_their_order(tinytx, folder, run):
     assert tinytx("translate", folder, texts, "--greedy").out == out
 
 
+def test_8_bits(tinytx, folder, run):
+    """They say what the rounded model says."""
+    code, out, _ = tinytx("translate", folder, ["one two three"], "--int8")
+    assert (code, out.splitlines()) == (0, [greedily(run._replace(model=run.model.quantized()), "one two three")])
+
+
 def test_standard_input_line_by_line(tinytx, folder, run, typed):
     """Catches an empty line that shifts all after it, and a last line without its end that is lost."""
     typed("one\n\n two one\nthree")

@@ -1,6 +1,20 @@
 """Mistakes in operations and in what kernels are made of."""
 
 TABLE = {
+    "ops/quantized_linear.py": [
+        ("the largest weight becomes 128", "(largest / 127)", "(largest / 128)"),
+        ("weights are cut down, not rounded", "np.rint(weight[row] / divisors[row])", "np.trunc(weight[row] / divisors[row])"),
+        ("what is too large wraps around", "np.clip(np.rint(weight[row] / divisors[row]), -127, 127)", "np.rint(weight[row] / divisors[row])"),
+        ("a row of zeros is divided by 0", "np.where(steps > 0, steps, 1)", "np.where(steps >= 0, steps, 1)"),
+        ("one step for all", "np.abs(weight).max(axis=1, initial=0)", "np.full(len(weight), np.abs(weight).max(initial=0))"),
+        ("NaN is rounded", "if not np.isfinite(largest).all()", "if np.isinf(largest).any()"),
+        ("the second of two rows is the first", "b += w * x[n + 1, i]\n        y[j, n],", "b += w * x[n, i]\n        y[j, n],"),
+        ("the last of eight rows is lost", "h += w * x[n + 7, i]", "h += w * x[n + 6, i]"),
+        ("the sum of one row without its step", "y[j, n] = total * steps[j]", "y[j, n] = total"),
+        ("threads leave a row to nobody", "edges = [len(weight) * i // n for i in range(n + 1)]\n    workers", "edges = [len(weight) // n * i for i in range(n + 1)]\n    workers"),
+        ("many rows without the last part", "range(0, len(weight), size))", "range(0, len(weight) - size, size))"),
+        ("a table's rows without their steps", "weight[ids] * steps[ids][..., None]", "weight[ids] * steps[0]"),
+    ],
     "ops/maxout.py": [
         ("of two equal ones the second gets the gradient", "not first >= other", "not first > other"),
         ("a first NaN goes under", "first == first and not first >= other", "not first >= other"),

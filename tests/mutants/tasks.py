@@ -1,6 +1,23 @@
 """Mistakes in tasks."""
 
 TABLE = {
+    "cli/options.py": [
+        ("8 bits are read where nobody asks for them", "if int8 else loaded", "if True else loaded"),
+        ("8 bits are not read", "if int8 else loaded", "if False else loaded"),
+    ],
+    "layers/quantized.py": [
+        ("a linear map is rounded by inputs, not by outputs", "return layer.weight.data.T if type(layer) is Linear", "return layer.weight.data.T if False"),
+        ("the table is rounded once for each layer that uses it", "{id(layer.weight): _rows(layer) for layer in layers}", "{id(layer): _rows(layer) for layer in layers}"),
+        ("matrices are written over each other", "        start += rows.size\n", "        start += rows.size // 2\n"),
+        ("biases are lost", "Linear: lambda layer, matrix: QuantizedLinear(matrix, layer.bias),\n    T", "Linear: lambda layer, matrix: QuantizedLinear(matrix),\n    T"),
+        ("the bias of a tied head is lost", "TiedLinear: lambda layer, matrix: QuantizedLinear(matrix, layer.bias)", "TiedLinear: lambda layer, matrix: QuantizedLinear(matrix)"),
+        ("embeddings lose their factor", "QuantizedEmbedding(matrix, layer.scale)", "QuantizedEmbedding(matrix)"),
+        ("the model itself is changed", "copied = model.replicate()", "copied = model"),
+        ("layers in dicts stay", "return {key: _with_parts(part, new, made) for key, part in thing.items()}", "return thing"),
+        ("layers in tuples stay", "if type(thing) in (list, tuple)", "if type(thing) is list"),
+        ("it is saved without its weights", "def check_saved(self, path)", "def check_nothing(self, path)"),
+        ("a head's gradient is dropped", "self.backward(dmatrix, None)", "pass"),
+    ],
     "tasks/nearby_words.py": [
         ("the second table gets no gradient", "        self.output.add_grad(doutput, fresh=True)\n", ""),
         ("a tree has a node for each word", "self.vocab_size - self.tree)", "self.vocab_size)"),

@@ -20,6 +20,9 @@ M = np.linspace(-1, 1, 32).reshape(2, 16)  # two multivectors
 # name -> what it is called with; every argument that is not given has its default
 CALLS = {
     "linear": dict(x=X, weight=W, bias=W[0]),
+    "quantize_rows": dict(weight=W, out=np.zeros((3, 4), np.int8)),
+    "quantized_linear": dict(x=X, weight=np.ones((4, 3), np.int8), steps=W[0], bias=W[0]),
+    "quantized_embedding": dict(ids=[[0, 2]], weight=np.ones((4, 3), np.int8), steps=W[0]),
     "layer_norm": dict(x=X, weight=W[:, 0], bias=W[:, 1], eps=1e-5),
     "rms_norm": dict(x=X, weight=W[:, 0], eps=1e-5),
     "batch_norm": dict(x=X, weight=W[:, 0], bias=W[:, 1], mean=W[:, 2], variance=np.ones(3), mask=np.ones(2, bool), eps=1e-5),
@@ -165,7 +168,7 @@ KINDS["of_keys"] = KINDS["log_sum_exp"] = KINDS["halves"] = KINDS["reverse"] = K
 KINDS |= {"words": IDS, "contexts": IDS, "x_max": NUMBERS, "alpha": NUMBERS, "bias_w": FLOATS, "bias_c": FLOATS}
 KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name": "mean", "None": None}
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "ahead": WHOLE, "first": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
-KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE}
+KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE, "steps": FLOATS, "out": FLOATS | {"None": np.ones(3)}}
 KINDS |= {"is_global": MASKS | {"None": None}, "dilation": WHOLE, **dict.fromkeys(("q_global", "k_global", "v_global"), FLOATS)}
 KINDS |= {"rotations": FLOATS, "buckets": IDS, "causal": KINDS["doubled"], "frequencies": FLOATS, "kind": NUMBERS | {"None": None}, "stride": WHOLE, "n_ends": WHOLE}
 
@@ -192,6 +195,8 @@ RANGES = [
     ("gate", "activation", ("swish", "", None, 3)),
     ("rotate", "start", (2**70,)),
     ("rotate", "frequencies", (np.ones(2), np.ones((1, 1)))),
+    ("quantize_rows", "weight", (np.full((3, 4), np.nan), np.full((3, 4), np.inf), W[0])),
+    ("quantized_linear", "steps", (W[0, :3], X)),
     ("rotary_frequencies", "width", (3, -2, 2**70)),
     ("rotary_frequencies", "base", (0.5, 0, -1, np.nan, np.inf)),
     ("rotate", "scale", (0, -1.0, np.nan, np.inf)),

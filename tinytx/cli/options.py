@@ -39,9 +39,13 @@ def own_of(arguments):
     return None if arguments.recipe is None else load_recipe(arguments.recipe).own
 
 
-def load(arguments, *pipelines):
-    """Return the run that a command names, as one of the pipelines: see `tinytx.pipelines.load_run`."""
-    return load_run(arguments.dir, *pipelines, own=own_of(arguments))
+INT8 = "read matrices as 8-bit numbers: a quarter of the memory, faster word by word, and nearly the same model"
+
+
+def load(arguments, *pipelines, int8=False):
+    """Return the run that a command names, as one of the pipelines: see `tinytx.pipelines.load_run`; with ``int8`` in 8 bits."""
+    loaded = load_run(arguments.dir, *pipelines, own=own_of(arguments))
+    return loaded._replace(model=loaded.model.quantized()) if int8 else loaded
 
 
 def given(arguments, cls):

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from tinytx.arguments import INT64
-from tinytx.cli.options import add_options, add_run, given, load
+from tinytx.cli.options import INT8, add_options, add_run, given, load
 from tinytx.pipelines import Writer
 from tinytx.settings import Flags, setting
 
@@ -24,6 +24,7 @@ class SampleFlags(Flags):
         None, "sample among the likeliest that hold this much probability only", above=0, maximum=1
     )
     stop: str | None = setting(None, "end after the first of these characters", empty=False, metavar="CHARACTERS")
+    int8: bool = setting(False, INT8)
     seed: int | None = setting(None, "for the same text every time", minimum=0, maximum=INT64[1])
 
 
@@ -39,7 +40,7 @@ def run(arguments):
     """Print the prompt and its continuation."""
     flags = SampleFlags(**given(arguments, SampleFlags))
     options = {name: getattr(flags, name) for name in ("temperature", "top_k", "top_p", "stop")}
-    writer = load(arguments, Writer)
+    writer = load(arguments, Writer, int8=flags.int8)
     for text in writer.write(flags.prompt, flags.tokens, rng=np.random.default_rng(flags.seed), **options):
         sys.stdout.write(text)
         sys.stdout.flush()

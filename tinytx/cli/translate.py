@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from tinytx.cli.options import add_options, add_run, given, load
+from tinytx.cli.options import INT8, add_options, add_run, given, load
 from tinytx.cli.texts import given_texts
 from tinytx.extras import require
 from tinytx.paths import check_file
@@ -30,6 +30,7 @@ class TranslateFlags(Flags):
     max_tokens: int | None = setting(
         None, "tokens of a translation; the model's max_len if not given", minimum=1, metavar="N"
     )
+    int8: bool = setting(False, INT8)
     picture: str | None = setting(None, "draw where the translation of one sentence looked", metavar="FILE.png")
 
 
@@ -51,7 +52,7 @@ def run(arguments):
     check_file("--picture", flags.picture, ".png")
     if flags.picture is not None:
         require("matplotlib", "train", "drawing where the translation looked")
-    translator = load(arguments, Translator)
+    translator = load(arguments, Translator, int8=flags.int8)
     tokenizer, most = translator.source_tokenizer, translator.model.config.max_len
     if flags.max_tokens is not None and flags.max_tokens > most:
         raise ValueError(f"--max-tokens is {flags.max_tokens}, expected 1 to the model's max_len, {most}")

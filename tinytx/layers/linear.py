@@ -37,6 +37,11 @@ class Linear(Layer):
         self.bias = Parameter(np.zeros(d_out, dtype)) if bias else None
 
     @property
+    def d_in(self):
+        """The width of the input."""
+        return len(self.weight.data)
+
+    @property
     def matrix(self):
         """W of y = x W (d_in, d_out), for an operation that contains the product: `tinytx.ops.linear_cross_entropy`."""
         return self.weight.data

@@ -60,6 +60,7 @@ from tinytx.ops.pool import pool, pool_backward
 from tinytx.ops.positions import add_positions, add_positions_backward, sinusoidal_grid, sinusoidal_positions
 from tinytx.ops.prepend import prepend, prepend_backward
 from tinytx.ops.product_scores import product_scores, product_scores_backward
+from tinytx.ops.quantized_linear import quantize_rows, quantized_embedding, quantized_linear
 from tinytx.ops.relative_scores import relative_scores, relative_scores_backward
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.rms_norm import rms_norm, rms_norm_backward
@@ -179,6 +180,9 @@ __all__ = [
     "prepend_backward",
     "product_scores",
     "product_scores_backward",
+    "quantize_rows",
+    "quantized_embedding",
+    "quantized_linear",
     "read_memory",
     "read_memory_backward",
     "relative_scores",

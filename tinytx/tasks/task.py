@@ -7,6 +7,7 @@ from tinytx.core import Layer, Tape
 from tinytx.layers import Linear, TiedLinear
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import draw_biases
+from tinytx.layers.quantized import quantized
 from tinytx.metrics import perplexity
 from tinytx.pretrained import Pretrained
 from tinytx.shapes import check_ids, check_shape
@@ -94,6 +95,10 @@ class Task(Pretrained, Layer):
     def vocab_size(self):
         """The number V of words of the vocabulary."""
         return self.config.vocab_size
+
+    def quantized(self):
+        """Return a copy with weights in 8 bits, for use without training: `tinytx.layers.quantized`."""
+        return quantized(self)
 
     def n_tokens(self, inputs):
         """Return how many tokens the body reads in a batch's first array: its size, where that holds ids."""

@@ -104,7 +104,7 @@ class Relative(Layer):
         at_places = _in_rows(q + self.position_bias.data[:, None], streams)
         (_, h, t, width), s, right = at_places.shape, k.shape[2], self.attend.pattern.right
         ahead = max(0, t - 1) if right is None else min(max(0, t - 1), right)
-        table = ops.sinusoidal_positions(ahead + s, self.position.weight.data.shape[0], q.dtype, halves=True, first=-ahead)
+        table = ops.sinusoidal_positions(ahead + s, self.position.d_in, q.dtype, halves=True, first=-ahead)
         r = self.position(table, tape).reshape(-1, h, width).swapaxes(0, 1)
         scores, saved = ops.relative_scores(at_places, r, ahead=ahead)
         if tape is not None:
