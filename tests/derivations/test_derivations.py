@@ -20,7 +20,6 @@ TO_BE_MOVED = set("""
     distance_features
     equivariant_linear
     equivariant_norm
-    gated_gelu
     geometric_product
     global_window_attention
     gru
@@ -28,13 +27,9 @@ TO_BE_MOVED = set("""
     linear_cross_entropy
     lsh_attention
     lstm
-    maxout
     mlstm
     original_gru
-    patches
-    pool
     positions
-    prepend
     recurrent
     relative_scores
     rnn

@@ -101,7 +101,7 @@ TABLE = {
         ("padding gets its share of the mean", "missing term", "pool",
          "            if real[b, t]:\n                for d in range(dx", "            if True:\n                for d in range(dx"),
         ("one position is picked for all columns", "index", "pool", "dx[b, picked[b, d], d] +=", "dx[b, picked[b, 0], d] +="),
-        ("the last kind is the only one", "= for +=", "pool", "d] += dy[b, start + d]  # (5)", "d] = dy[b, start + d]  # (5)"),
+        ("the last kind is the only one", "= for +=", "pool", "d] += dy[b, start + d]  # (6)", "d] = dy[b, start + d]  # (6)"),
         ("every kind gets the first one's gradient", "wrong operand", "pool", "real, kind, i * width)\n    return dx", "real, kind, 0)\n    return dx"),
     ],
     "ops/silu.py": [

@@ -133,14 +133,16 @@ def _state(result, line, chain):
     errors = environment.state(chain)
     result.equalities += len(errors) - is_new
     result.error = max(result.error, *errors)
+    shown = result.shown.setdefault(line, [])
     if not (isinstance(first, Call) and first.function in environment.definitions):
         value = environment.value(chain.sides[1] if environment.is_unfinished(first) else first)
-        result.shown.setdefault(line, []).append((chain.texts[0], *_in_order(value, first)))
+        shown.append((chain.texts[0], *_in_order(value, first)))
 
 
 def _in_order(value, node):
     """Return (array, axes): first those that equations leave out, then letters in the order in which they are written."""
-    written = [part.base for name in walk(node) if isinstance(name, Name) for part in name.indices or () if isinstance(part, Name)]
+    indices = [index for name in walk(node) if isinstance(name, Name) for index in name.indices or ()]
+    written = [part.base for index in indices for part in walk(index) if isinstance(part, Name)]
     axes = [axis for axis in value.axes if len(axis) > 2]
     axes += sorted((axis for axis in value.axes if len(axis) == 1), key=lambda axis: (axis not in written, written.index(axis)))
     axes += value.bare

@@ -267,6 +267,7 @@ class Environment(Values):
             raise node.token.error(f"the derivative goes from one of the {axis} to another: give them an index")
         return Named(np.einsum("...ii->...i", data), (*axes, axis))
 
+    @np.errstate(all="ignore")
     def _loss(self):
         total = Named(np.asarray(0.0))
         for name, gradient in self.outputs.items():

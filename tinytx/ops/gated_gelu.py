@@ -3,14 +3,23 @@ r"""Gated GELU: each multivector times a function of its own scalar part (Brehme
 Derivation
 ----------
 A function of each of the 16 numbers would not commute with rotations. But no motion changes the scalar part x_0, nor any
-function of it, so it may multiply the whole:
+function of it, so it may multiply the whole. That function is the tanh form of GELU, equations (3) and (4) of ``gelu.py``,
 
-    y_i = g(x_0) x_i,   i = 0..15,                                       (1)
+    s(v) = 1 / (1 + e^(-2 sqrt(2/pi) (v + 0.044715 v^3))),   g(v) = v s(v)
 
-with the tanh form of GELU, g(v) = v s(v), equations (3) and (4) of ``gelu.py``. All 16 numbers are multiplied by g, and x_0
-has one more effect, through it:
+and each of the 16 numbers is multiplied by it:
+
+    y_j = g(x_0) x_j.                                                    (1)
+
+A number x_i moves its own product. x_0 has one more effect, on all of them, through g:
+
+    ∂y_j/∂x_i = g(x_0) [i = j] + [i = 0] g'(x_0) x_j,   with g'(x_0) = s(x_0) + x_0 s'(x_0).
+
+Times dy_j, and summed over j:
 
     dx_i = g(x_0) dy_i + [i = 0] g'(x_0) sum_j dy_j x_j.                 (2)
+
+What is kept: x and g, one number for each multivector. g' is computed from x.
 
 With numbers
 ------------

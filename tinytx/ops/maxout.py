@@ -2,16 +2,16 @@ r"""Maxout: of each two neighbours the larger one (Goodfellow et al. 2013, arXiv
 
 Derivation
 ----------
-A row of 2 L numbers becomes one of L:
+A row of 2 L numbers becomes one of L, the larger of each two neighbours. With s_j for whether that is the second one,
 
-    y_j = max(x_(2j), x_(2j+1)),   j = 0, ..., L - 1.                    (1)
+    s_j = [x_{2j} < x_{2j+1}],   y_j = max(x_{2j}, x_{2j+1}) = (1 - s_j) x_{2j} + s_j x_{2j+1}.         (1)
 
 After a linear map, y_j is the larger of two linear functions: convex, with a slope that the data choose, where a ReLU has
 one of the two fixed at 0. Bahdanau et al. (2014, arXiv:1409.0473, appendix A.2.2) make each word's vector so.
 
-A small change of x moves y_j as it moves the larger number. With s_j for whether that is the second one,
+A small change of x does not change s_j, so y_j moves as the larger number does, and that one gets the gradient:
 
-    dx_(2j) = dy_j [not s_j],   dx_(2j+1) = dy_j [s_j].                  (2)
+    dx_{2j} = (1 - s_j) dy_j,   dx_{2j+1} = s_j dy_j.                    (2)
 
 Where both are equal, there is a kink, and any way to share dy_j out between them is a subgradient. The first one gets all of
 it. So that backward decides as forward did, s is kept, one byte for each y_j, and x is not.

@@ -2,16 +2,21 @@ r"""Patches: an image cut into squares, each written as one row (Dosovitskiy et 
 
 Derivation
 ----------
-An image x, (H, W, C), is cut into squares of P x P pixels, (H/P) (W/P) = N of them, row by row. Patch n is the square at
-row i and column j of squares, n = i W/P + j. Its row has channel c first, then the pixel's row p and column q inside:
+An image x, (H, W, C), is cut into squares of P x P pixels, H/P rows of w = W/P squares, one row after the other. So the
+square at row i and column j is patch i w + j. A patch is written with channel c first, then row p and column q inside it:
 
-    y_{n, c P P + p P + q} = x_{i P + p, j P + q, c}.                    (1)
+    y_{i w + j, c P P + p P + q} = x_{i P + p, j P + q, c}.              (1)
 
-Each element of x stands at one place of y, and at no other: y is x in another order, y = Π x with a permutation Π. So
+Each element of x stands at one place of y, and at no other:
 
-    dx = Π^T dy = Π^{-1} dy: dx_{i P + p, j P + q, c} = dy_{n, c P P + p P + q},     (2)
+    y . y = sum_a sum_b sum_c x_abc^2
 
-the same places read in the other direction. Nothing of x is needed, only its shape.
+So y is x in another order, y = Π x with a permutation Π, whose transpose is its inverse. Backward multiplies dy by the
+transpose: it reads the same places in the other direction,
+
+    dx_{i P + p, j P + q, c} = dy_{i w + j, c P P + p P + q}.            (2)
+
+What is kept: the shape of x and P. No number of x is needed.
 
 A linear map of the patches is a convolution whose squares do not overlap. In the order of (1) its matrix (C P P, D),
 transposed, is that convolution's kernel (D, C, P, P), element by element, as files of published models hold it.

@@ -36,13 +36,13 @@ def pool(x, kinds, *, mask=None):
     """Return one vector for each sequence; x is (B, T, D)."""
     real = np.broadcast_to(True if mask is None else mask, x.shape[:2])
     weights = [_pool_weights(x, real, kind).astype(x.dtype) for kind in kinds]
-    return np.concatenate([np.sum(w * x, axis=1) for w in weights], axis=-1), weights  # (1), (2), (3)
+    return np.concatenate([np.sum(w * x, axis=1) for w in weights], axis=-1), weights  # (1), (2), (3), (4)
 
 
 def pool_backward(dy, saved):
     """Return dx."""
     parts = np.split(dy[:, None], len(saved), axis=-1)
-    return sum(w * part for w, part in zip(saved, parts, strict=True))  # (4), (5)
+    return sum(w * part for w, part in zip(saved, parts, strict=True))  # (5), (6)
 
 
 def _pool_weights(x, real, kind):
@@ -75,7 +75,7 @@ def prepend(x, weight):
 
 def prepend_backward(dy, saved):
     """Return (dx, dweight)."""
-    return dy[:, saved:], dy[:, :saved].sum(axis=0)  # (2)
+    return dy[:, saved:], dy[:, :saved].sum(axis=0)  # (2), (3)
 
 
 def patches(images, size):

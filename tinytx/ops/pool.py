@@ -2,35 +2,41 @@ r"""Pool: one vector for a whole sequence, from the vectors of its words (Howard
 
 Derivation
 ----------
-Of a sequence x, (T, D), let R be its real positions: those that ``mask`` allows, n of them. Padding is none of them. Each
-kind of pooling makes a vector (D,), and the result has one behind the other:
+Of a sequence x, (T, D), some positions are real, m_t = 1, as ``mask`` says; the others are padding, m_t = 0. n are real:
 
-    mean:   y_d = (1/n) sum_{t in R} x_td,                               (1)
-    max:    y_d = max_{t in R} x_td,                                     (2)
-    first:  y_d = x_td at the smallest t in R, last: at the largest.     (3)
+    n = sum_t m_t,   first = min_{t : m_t = 1} t,   last = max_{t : m_t = 1} t
+
+Each kind of pooling makes a vector (D,), and the result has one behind the other. All but the mean pick one element of each
+column, at a position p_d:
+
+    mean:   y_d = (1/n) sum_t m_t x_td                                   (1)
+    max:    y_d = max_{t : m_t = 1} x_td,   p_d = min_{t : m_t [x_td = y_d] = 1} t       (2)
+    first:  y_d = x_{first, d},   p_d = first                            (3)
+    last:   y_d = x_{last, d},    p_d = last                             (4)
 
 (1) is linear, so every real position gets the same share, and padding gets none:
 
-    dx_td = dy_d / n for t in R, and 0 elsewhere.                        (4)
+    ∂y_d/∂x_td = m_t / n,
+    dx_td = m_t dy_d / n.                                                (5)
 
-To divide by T in the place of n, or to spread (4) over padding, is a mistake that a batch without padding does not show.
+To divide by T in the place of n, or to spread (5) over padding, is a mistake that a batch without padding does not show.
 
-(2) and (3) pick one element each. Let t*_d be the position picked in column d; it is the same for all d in (3), but not in
-(2). As long as no two elements of R tie for the maximum, t*_d does not change with x in a small neighbourhood, and
-y_d = x_{t*_d, d} is linear there:
+As long as no two real elements tie for the maximum, p_d does not change with x in a small neighbourhood, and y_d is the
+element at p_d there. So in (2) to (4)
 
-    dx_td = dy_d for t = t*_d, and 0 elsewhere.                          (5)
+    ∂y_d/∂x_td = [t = p_d],
+    dx_td = [t = p_d] dy_d.                                              (6)
 
 At a tie (2) has a kink: along a direction v it rises by the largest v_td of the tied positions, which is not linear in v.
 Every way to divide dy_d among them, with shares from 0 to 1 that add up to 1, is a subgradient: the maximum lies
-nowhere below the plane that it describes. Here t*_d is the first of them, as in PyTorch: (5) with no new rule.
+nowhere below the plane that it describes. Here p_d is the first of them, as in PyTorch: (6) with no new rule.
 
 Example: a column 4, 1, 4, 9, the last position padding. The mean is 3, the maximum 4, the first 4 and the last 4. With
-dy = 6 for each, (4) gives 2, 2, 2, 0; the maximum, picked at the first of two, gives 6, 0, 0, 0; first gives the same; and
+dy = 6 for each, (5) gives 2, 2, 2, 0; the maximum, picked at the first of two, gives 6, 0, 0, 0; first gives the same; and
 last gives 0, 0, 6, 0.
 
-A sequence without a real position gives 0, and gets 0. NaN at a real position is the maximum, and what padding holds is
-never read.
+What is kept: m, and p of each kind. A sequence without a real position gives 0, and gets 0. NaN at a real position is the
+maximum, and what padding holds is never read.
 
 The same in plain NumPy: ``pool`` in ``plain.py``.
 """
@@ -48,7 +54,7 @@ LAST, MAX, MEAN = 1, 2, 3  # places in `KINDS`
 
 class Saved(NamedTuple):
     real: np.ndarray  # (B, T), bool
-    picked: np.ndarray  # (n, B, D), t* of each kind; -1 where there is none
+    picked: np.ndarray  # (n, B, D), p of each kind; -1 where there is none
     kinds: tuple  # of places in `KINDS`
     dtype: np.dtype
 
@@ -67,7 +73,7 @@ def _forward(y, picked, x, real, kind, start):
                 if kind == MEAN:
                     y[b, start + d] = so_far + value
                 elif n == 1 or kind == LAST or (kind == MAX and not value <= so_far and so_far == so_far):
-                    y[b, start + d], picked[b, d] = value, t  # (2), (3)
+                    y[b, start + d], picked[b, d] = value, t  # (2), (3), (4)
         if kind == MEAN and n > 0:
             for d in range(x.shape[2]):
                 y[b, start + d] /= x.dtype.type(n)  # (1)
@@ -80,13 +86,13 @@ def _backward(dx, dy, picked, real, kind, start):
         if kind != MEAN:
             for d in range(dx.shape[2]):
                 if picked[b, d] >= 0:
-                    dx[b, picked[b, d], d] += dy[b, start + d]  # (5)
+                    dx[b, picked[b, d], d] += dy[b, start + d]  # (6)
             continue
         n = dx.dtype.type(real[b].sum())
         for t in range(dx.shape[1]):
             if real[b, t]:
                 for d in range(dx.shape[2]):
-                    dx[b, t, d] += dy[b, start + d] / n  # (4)
+                    dx[b, t, d] += dy[b, start + d] / n  # (5)
 
 
 def pool(x, kinds, *, mask=None):

@@ -2,14 +2,19 @@ r"""Prepend: the same learned rows in front of every sequence (the class token o
 
 Derivation
 ----------
-Let W be n rows, (n, D). Every sequence x_b, (T, D), becomes one of n + T positions:
+Let W be n rows, (n, D). A sequence x, (T, D), becomes one of n + T positions, the rows of W and then its own:
 
-    y_btd = W_td for t < n,   y_{b, n + t, d} = x_btd.                   (1)
+    y_id = W_id,   y_{n+t, d} = x_td.                                    (1)
 
-A row of x stands at one place, so its gradient is that place's. A row of W stands in every sequence, so its gradient is a
-sum over them:
+A row of x stands at one place, so its gradient is that place's:
 
-    dx_btd = dy_{b, n + t, d},   dW_td = sum_b dy_btd for t < n.         (2)
+    dx_td = ∂loss/∂x_td = dy_{n+t, d}                                    (2)
+
+A row of W stands in every sequence, so its gradient is the sum over the batch of what stands at its place j = i:
+
+    dW_id = sum_batch sum_j [i = j] dy_jd.                               (3)
+
+What is kept: shapes alone, since (2) and (3) hold no number of x or W.
 
 Example: W = 5, and the sequences 1 2 and 3 4 become 5 1 2 and 5 3 4. With dy = 10 20 30 and 40 50 60, dx is 20 30 and
 50 60, and dW is 10 + 40 = 50.
@@ -68,4 +73,4 @@ def prepend_backward(dy, saved):
     """
     shape, n, dtype = saved
     check_gradient("prepend_backward", dy, shape, dtype, "x and weight")
-    return dy[:, n:], dy[:, :n].sum(axis=0)  # (2)
+    return dy[:, n:], dy[:, :n].sum(axis=0)  # (2), (3)

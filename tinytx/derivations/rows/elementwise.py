@@ -63,6 +63,11 @@ TABLE = {
             {"n": 3, "features": 2, "v": 4}, given={"p": 0.3}, draw=_draw_words, run=_run_word_dropout,
         ),
     ]),
+    "maxout": Row([
+        Scene(
+            {"x": "x rows n"}, {"y": "rows j"}, {"rows": 3, "n": 10, "j": 5}, {"rows": 1, "n": 6, "j": 3}, "x", ranges={"j": "j"},
+        ),
+    ]),
     "gelu": Row([
         _scene(without=frozenset({3, 4}), title="exact"),
         _scene(without=frozenset({1, 2}), title="with tanh", function="gelu_tanh"),

@@ -15,6 +15,7 @@ def _run_displacement(values, forward, backward):
 
 
 TABLE = {
+    "gated_gelu": Row([Scene({"x": "x rows i"}, {"y": "rows i"}, {"rows": 3, "i": 16}, {"rows": 1, "i": 16}, "x")]),
     "displacement": Row([
         Scene(
             {"t": "t points i", "w": "w points", "p": "origin points i"}, {"y": "points i"}, {"points": 4, "i": 3},
