@@ -12,11 +12,8 @@ from tinytx.derivations.show import derivation, operations
 
 # Pages that are not written in the notation yet. This list may only become shorter.
 TO_BE_MOVED = set("""
-    activation_penalty
-    additive_scores
     addressing
     affinities
-    conv1d
     distance_features
     equivariant_linear
     equivariant_norm
@@ -29,11 +26,8 @@ TO_BE_MOVED = set("""
     lstm
     mlstm
     original_gru
-    positions
     recurrent
-    relative_scores
     rnn
-    rotate
     route
     sparse_attention
     tsne

@@ -84,7 +84,7 @@ class Environment(Values):
         if isinstance(first, Name) and first.base not in self.values:
             for index, size in zip(first.indices or (), self._shape(first.base) or ()):
                 if isinstance(index, Name) and self._is_index(index):
-                    known.setdefault(index.base, size)
+                    known.setdefault(index.base, self.ranges.get(index.base, size))
             self.letters = known.keys() | {index.base for index in first.indices or () if isinstance(index, Name)}
         else:
             self.letters = set(known)

@@ -175,10 +175,10 @@ def _equations(found, block, whole):
 
 def _numbers(block):
     """Return {line: number}; a line that ends in a comma belongs to the number of the next."""
-    numbers = {}
-    for line, after in zip(block, [*block[1:], None], strict=True):
-        belongs = line.number is None and after is not None and line.text.rstrip().endswith(",")
-        numbers[line.line] = after.number if belongs else line.number
+    numbers, following = {}, None
+    for line in reversed(block):
+        belongs = line.number is None and line.text.rstrip().endswith(",")
+        following = numbers[line.line] = following if belongs else line.number
     return numbers
 
 

@@ -84,7 +84,7 @@ def inputs(scene, result):
     lines = ["A small example", "---------------"]
     for name, value in result.inputs.items():
         lines += _array(name, np.asarray(value), scene.all_axes(name), "")
-    sizes = ", ".join(f"{axis} 1..{size}" for axis, size in scene.example.items() if size > 1)
+    sizes = ", ".join(f"{axis} 0..{size - 1}" for axis, size in scene.example.items() if size > 1)
     return [*lines, f"Indices: {sizes}. Below, | shows what an equation gives for these numbers."]
 
 

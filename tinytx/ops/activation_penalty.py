@@ -3,24 +3,31 @@ Socher 2017, "Revisiting activation regularization for language RNNs", arXiv:170
 
 Derivation
 ----------
-Let x, (T, D), be what the last layer of a recurrent net puts out for a sequence, and y the same after dropout. The penalty
-has two parts, the activation regularisation (AR) and the temporal one (TAR):
+Let x, (T, D), be what the last layer of a recurrent net puts out for a sequence, and y the same after dropout. s_t is the step
+from the position before to t; at the first position there is none, and s_0 is 0:
 
-    r = (alpha / (T D)) sum_td y_td^2 + (beta / ((T-1) D)) sum_{t>1,d} s_td^2,    s_t = x_t - x_{t-1}.        (1)
+    s_td = [t > 0] (x_td - x_{t-1, d})
+
+The penalty has two parts, the activation regularisation (AR) and the temporal one (TAR):
+
+    r = (alpha / (T D)) sum_t sum_d y_td^2 + (beta / ((T - 1) D)) sum_t sum_d s_td^2                        (1)
 
 The paper writes norms; its code, and (1), have means of squares. Of one position there is no step: the second part is 0.
 
 The first part is a sum of squares, so
 
-    dy = dr (2 alpha / (T D)) y.                                         (2)
+    dy_td = dr (2 alpha / (T D)) y_td                                    (2)
 
-x_t is in two steps: with the sign + in s_t, and with the sign - in s_{t+1}. So with ds = dr (2 beta / ((T-1) D)) s
+x_t is in two steps: with the sign + in s_t, and with the sign - in s_{t+1}, which does not exist at the last position:
 
-    dx_t = ds_t - ds_{t+1},                                              (3)
+    ds_td = dr (2 beta / ((T - 1) D)) s_td,
+    dx_td = ds_td - [t < T - 1] ds_{t+1, d}                              (3)
 
-where a step that does not exist counts as 0. Summed over t, (3) is 0: all positions together may move.
+Summed over t, the terms of (3) cancel: sum_t dx_t = 0, since all positions together may move at no cost,
 
-Each row of a batch has its own r, and its own dr: for the mean over B rows it is 1/B.
+    sum_t dx_td = 0
+
+Each row of a batch has its own r, and its own dr: for the mean over B rows it is 1/B. What is kept: s and y.
 
 With numbers
 ------------

@@ -4,27 +4,30 @@ Derivation
 ----------
 A net with one hidden layer compares query q_t with key k_s, both of width A. Its weights w are the same for all pairs:
 
-    u_ts = tanh(q_t + k_s),                                              (1)
-    e_ts = sum_a w_a u_tsa.                                              (2)
+    u_tsa = tanh(q_ta + k_sa)                                            (1)
+    e_ts = sum_a w_a u_tsa                                               (2)
 
 In the paper q_t is W s_(t-1), k_s is U h_s, and w is called v. These products are not part of the operation: there is one
 for each query and one for each key, whereas (1) is computed for each pair. Luong's "concat" score, v . tanh(W [q; k]), is
 the same, with W cut in two (Luong et al. 2015, arXiv:1508.04025).
 
-Backward: tanh has the slope (1 - u) (1 + u), by (2) of ``tanh.py``. So with de_ts = ∂loss/∂e_ts, what reaches a sum
-q_t + k_s is
+By (2) of ``tanh.py`` the slope of tanh is 1 - u^2, and so
 
-    g_tsa = de_ts w_a (1 - u_tsa) (1 + u_tsa).                           (3)
+    ∂u_tsa/∂q_ta = ∂u_tsa/∂k_sa = (1 - u_tsa) (1 + u_tsa)
 
-A query is part of the sums with all keys, a key of those with all queries, and w of all scores:
+With g for what reaches a sum q_ta + k_sa,
 
-    dq_ta = sum_s g_tsa,   dk_sa = sum_t g_tsa,   dw_a = sum_ts de_ts u_tsa.      (4)
+    g_tsa = de_ts w_a (1 - u_tsa) (1 + u_tsa)                            (3)
 
-u has A elements for each pair, so it is not kept: backward computes it again from q and k. Where de_ts is 0, as at
-padding, nothing is computed or read.
+A query is part of the sums with all keys, a key of those with all queries, and w of all scores of a batch:
 
-With H heads each has its own w. Where they share the keys of G groups, head h reads group h // (H/G), as in
-``attention.py``, and dk is also summed over the heads of a group.
+    dq_ta = sum_s g_tsa,   dk_sa = sum_heads sum_t g_tsa,   dw_a = sum_batch sum_t sum_s de_ts u_tsa      (4)
+
+Each head has its own queries and its own w. H heads may share the keys of G groups: head h reads group h // (H/G), as in
+``attention.py``. A key hears of all heads that read it: sum_heads is the sum over those of its group.
+
+What is kept: q, k and w. u has A elements for each pair, so backward computes it again. Where de_ts is 0, as at padding,
+nothing is computed or read.
 
 With numbers
 ------------

@@ -2,23 +2,30 @@ r"""Convolution along a sequence: the same linear map of K neighbouring position
 
 Derivation
 ----------
-x is (B, T, I), the weight W is K matrices W_0, .., W_{K-1} of (I, O), the bias b is (O,). The sequence gets ``left`` and
-``right`` rows of zeros at its ends and is called x~ then. With a step s from output to output and a distance d between the
-positions that are read,
+x is (T, I), the weight W is K matrices (I, O), the bias b is (O,). z is x with ``left`` rows of zeros in front of it and
+``right`` rows behind it. With a step s from output to output and a distance d between the positions that are read, output t
+reads z at the places s t, s t + d, s t + 2 d, .., each through a matrix of its own:
 
-    y_t = b + sum_k x~_{s t + d k} W_k,    t = 0 .. T'-1,                (1)
-    T' = floor((T + left + right - d (K-1) - 1) / s) + 1.
+    z_ui = sum_{v : left + v = u} x_vi,
+    y_to = b_o + sum_k sum_i z_{s t + d k, i} W_kio                      (1)
 
-For each k this is a product of matrices: rows s t + d k of x~, (T', I), with W_k. So its gradients are those of
-``linear.py``, (2) and (3) there, added up over k for x~ and kept apart for the matrices:
+The last place that is read is s (T' - 1) + d (K - 1), which is below T + left + right. So the number of outputs is
 
-    dx~_{s t + d k} gets dy_t W_k^T,                                     (2)
-    dW_k = sum_t x~_{s t + d k}^T dy_t,   db = sum_t dy_t,               (3)
+    T' = floor((T + left + right - d (K - 1) - 1) / s) + 1
 
-and the batch's rows are summed too. dx is dx~ without the rows at the ends: zeros that are added have no gradient.
+For each k, (1) is a product of matrices: rows s t + d k of z, (T', I), with W_k. So its gradients are those of ``linear.py``,
+(2) and (3) there: place u of z hears of all outputs t that read it through some k; a matrix W_k hears of all outputs
+of all rows of the batch, and so does b:
+
+    dz_ui = sum_k sum_{t : s t + d k = u} sum_o dy_to W_kio              (2)
+    dW_kio = sum_batch sum_t z_{s t + d k, i} dy_to,   db_o = sum_batch sum_t dy_to      (3)
+
+dx is dz without the rows at its ends: zeros that are added have no gradient.
+
+    dx_vi = dz_{left + v, i}                                             (4)
 
 (1) turns nothing around: it is what signal processing calls cross-correlation, and deep learning convolution. K is 3 to
-7 in practice; K products of slices need no array of K copies of x.
+7 in practice; K products of slices need no array of K copies of x. What is kept: z and W.
 
 With numbers
 ------------
@@ -43,7 +50,7 @@ from tinytx.shapes import check_axes, check_float, check_gradient, check_shape, 
 
 
 class Saved(NamedTuple):
-    padded: np.ndarray  # x~
+    padded: np.ndarray  # z
     weight: np.ndarray
     has_bias: bool
     left: int
@@ -53,11 +60,11 @@ class Saved(NamedTuple):
 
     @property
     def n_out(self):
-        """T' of (1)."""
+        """T', the number of outputs."""
         return (self.padded.shape[1] - self.distance * (len(self.weight) - 1) - 1) // self.step + 1
 
     def read(self, padded, k):
-        """Return the rows of x~, or of its gradient, that W_k meets: (B, T', I), a view."""
+        """Return the rows of z, or of its gradient, that W_k meets: (B, T', I), a view."""
         first = self.distance * k
         return padded[:, first : first + self.step * (self.n_out - 1) + 1 : self.step]
 
@@ -122,4 +129,4 @@ def conv1d_backward(dy, saved):
     for k, matrix in enumerate(weight):
         saved.read(dpadded, k)[...] += product(dy_rows, matrix.T).reshape(*shape[:2], len(matrix))  # (2)
         dweight[k] = product(rows(saved.read(padded, k)).T, dy_rows)  # (3)
-    return dpadded[:, left : left + n], dweight, dy_rows.sum(axis=0) if has_bias else None
+    return dpadded[:, left : left + n], dweight, dy_rows.sum(axis=0) if has_bias else None  # (4), (3)

@@ -218,7 +218,7 @@ def relative_scores(q, r, *, ahead=0, scale=None):
     c = q.dtype.type(q.shape[-1] ** -0.5 if scale is None else scale)
     row = ahead + n_keys - n_queries + np.arange(n_queries)[:, None] - np.arange(n_keys)  # of r, for each pair
     vectors = np.where(row[..., None] >= 0, r[:, np.maximum(row, 0)], 0)  # (H, T, S, K)
-    return c * np.einsum("bhtk,htsk->bhts", q, vectors), (q, r.shape, row, vectors, c)  # (1)
+    return c * np.einsum("bhtk,htsk->bhts", q, vectors), (q, r.shape, row, vectors, c)  # (2)
 
 
 def relative_scores_backward(dy, saved):
@@ -226,8 +226,8 @@ def relative_scores_backward(dy, saved):
     q, shape, row, vectors, c = saved
     dr = np.zeros(shape, q.dtype)
     for t, s in np.argwhere(row >= 0):
-        dr[:, row[t, s]] += c * np.einsum("bh,bhk->hk", dy[:, :, t, s], q[:, :, t])  # (5)
-    return c * np.einsum("bhts,htsk->bhtk", dy, vectors), dr  # (5)
+        dr[:, row[t, s]] += c * np.einsum("bh,bhk->hk", dy[:, :, t, s], q[:, :, t])  # (4)
+    return c * np.einsum("bhts,htsk->bhtk", dy, vectors), dr  # (4)
 
 
 def segment_scores(q, u, kinds, *, scale=None):

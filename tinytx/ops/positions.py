@@ -2,38 +2,42 @@ r"""Positions: rows of a table, added to the rows of every sequence.
 
 Derivation
 ----------
-Position t of every sequence b gets the same row of the table W, from row ``start`` on:
+Position t of every sequence gets the same row of the table W, from row ``start`` on:
 
-    y_btd = x_btd + W_{start + t, d}.                                    (1)
+    y_td = x_td + W_{start + t, d}                                       (1)
 
-∂y_btd/∂x_btd = 1, so x's gradient passes unchanged. A row of W was added in every sequence b, so its gradient is a sum
-over the sequences; rows that no position used get 0:
+∂y_td/∂x_td = 1, so x's gradient passes unchanged. A row of W was added in every sequence, so its gradient is a sum over the
+batch; rows that no position used get 0:
 
-    dx = dy,   dW_{start + t, d} = sum_b dy_btd.                         (2)
+    dx_td = dy_td,   dW_vd = sum_batch sum_{t : start + t = v} dy_td     (2)
+
+What is kept: shapes and ``start``, since (2) holds no number of x or W.
 
 The table is learned (GPT, BERT), or it is the sinusoids of Vaswani et al. 2017 (arXiv:1706.03762, section 3.5), whose
-wave lengths grow geometrically from 2 pi to 10000 * 2 pi:
+wave lengths grow geometrically from 2 pi to 10000 * 2 pi. Row p is that of position p:
 
-    W(pos, 2i)     = sin(pos / 10000^(2i / D))                           (3)
-    W(pos, 2i + 1) = cos(pos / 10000^(2i / D))                           (4)
+    S_{p, 2i} = sin(p / 10000^(2i / D))                                  (3)
+    S_{p, 2i+1} = cos(p / 10000^(2i / D))                                (4)
 
-A much copied program takes 2i for i and so doubles the exponent: its column j, even or odd, has the angle
+A much copied program takes 2i for i and so doubles the exponent: its column j, even or odd, has the angle p / 10000^(2j / D),
 
-    pos / 10000^(2j / D).                                                (5)
+    S_pj = [mod(j, 2) = 0] sin(p / 10000^(2j / D)) + [mod(j, 2) = 1] cos(p / 10000^(2j / D))                (5)
 
 Sine and cosine of a pair then have different wave lengths, and the longest is 10000^2 * 2 pi. Both are here, because a
 model that was trained with one does not work with the other. Only the comparison with that program needs (5).
 
 Marian and its translators have the columns of (3) and (4) in another order, all sines first and then all cosines:
 
-    W(pos, i) = sin(pos / 10000^(2i / D)) for i < D/2, and W(pos, D/2 + i) the cosine of the same angle.     (6)
+    S_pi = sin(p / 10000^(2i / D)),   S_{p, D/2 + i} = cos(p / 10000^(2i / D))                              (6)
 
-Of an image's patches, at row i and column j of a grid, half of the columns say j and half of them i (Beyer et al. 2022,
-arXiv:2205.01580, the code in its appendix). With n = D/4 wave lengths from 2 pi to 10000 * 2 pi, for k = 0 .. n - 1,
+Of an image's patches, at row r and column c of a grid of w columns, half of the numbers say c and half of them r (Beyer et al.
+2022, arXiv:2205.01580, the code in its appendix). With n = D/4 wave lengths from 2 pi to 10000 * 2 pi,
 
-    f_k = 10000^(-k / (n - 1)),   W((i, j)) = [sin j f, cos j f, sin i f, cos i f].                         (7)
+    f_k = 10000^(-k / (n - 1)),
+    S_{r w + c, k} = sin(c f_k),   S_{r w + c, n + k} = cos(c f_k),
+    S_{r w + c, 2n + k} = sin(r f_k),   S_{r w + c, 3n + k} = cos(r f_k)                                    (7)
 
-Each of the four parts has n columns. n = 1 would be 0/0, so D is a multiple of 4 and at least 8.
+n = 1 would be 0/0, so D is a multiple of 4 and at least 8.
 
 The same in plain NumPy: ``add_positions`` in ``plain.py``.
 """

@@ -2,31 +2,34 @@ r"""Scores of queries and distances: attention tells places apart by their dista
 
 Derivation
 ----------
-T queries stand at the last T of S places, so that query t stands at place p_t = S - T + t, and key s at place s. Each
-distance d has a vector r_d, the same for all pairs of places, and distances may be below 0: then the key stands after
-the query. The score of a pair is the scaled product of the query with the vector of their distance,
+T queries stand at the last T of S places, so that query t stands at place p_t, and key s at place s:
 
-    e_ts = c q_t . r_d,   d = p_t - s,   c = 1 / sqrt(K) if not given,   (1)
+    p_t = S - T + t
 
-with K the width of both. A pair whose distance has no vector gets the score 0. Computed as (1) stands, each pair has a
-product of its own. But there are only T times as many products as distances:
+Each distance p_t - s has a vector, the same for all pairs of places. Distances may be below 0: then the key stands after the
+query. Row r_j is the vector of the distance j - a, where a is how many distances below 0 have one (``ahead``). The score of a
+pair is the scaled product of the query with the vector of their distance; the factor is c = 1 / sqrt(K) if it is not given, with
+K the width of both. A pair whose distance has no vector gets the score 0.
 
-    G_td = c q_t . r_d,                                                  (2)
-    e_ts = G_{t, p_t - s}.                                               (3)
+Computed so, each pair has a product of its own. But there are only T times as many products as distances:
 
-(2) is a product of two matrices. (3) reads row t of G backwards, from another column on for each t, and computes
+    G_tj = c sum_i q_ti r_ji                                             (1)
+    e_ts = [p_t - s + a >= 0] G_{t, p_t - s + a}
+         = c sum_j [j - a = p_t - s] sum_i q_ti r_ji                     (2)
+
+(1) is a product of two matrices. (2) reads row t of G backwards, from another column on for each t, and computes
 nothing. The paper's program moves whole rows of an array by a trick of padding and reshaping ("relative shift"). Where
 no distance belongs to a pair, the trick leaves numbers of another row, which a mask must hide; an index does not.
 
-Backward: in row t, (3) takes each element of G at most once. So with de_ts = ∂loss/∂e_ts
+Backward: in row t, (2) takes each element of G at most once, G_tj for the key s = p_t + a - j, if there is such a key:
 
-    dG_td = de_{t, p_t - d}   where 0 <= p_t - d < S, and otherwise 0.   (4)
+    dG_tj = [0 <= p_t + a - j < S] de_{t, p_t + a - j}                   (3)
 
-In (2) q_t occurs once for each distance, and r_d once for each query:
+In (1) q_t occurs once for each distance, and r_j once for each query, and it serves all rows of a batch:
 
-    dq_t = c sum_d dG_td r_d,   dr_d = c sum_t dG_td q_t.                (5)
+    dq_ti = c sum_j dG_tj r_ji,   dr_ji = c sum_batch sum_t dG_tj q_ti   (4)
 
-r_d serves all rows of a batch, so dr_d is also summed over them.
+What is kept: q and r. G is as large as the scores, and to compute (3) and (4) it is not needed.
 
 With numbers
 ------------
@@ -71,7 +74,7 @@ def _by_key(scores, g, h, c, ahead):
             row, products, column = scores[b, h, t], g[b, t], n_keys - n_queries + t + ahead  # of key 0
             n = max(0, min(n_keys, column + 1))
             for s in range(n):
-                row[s] = c * products[column - s]  # (3)
+                row[s] = c * products[column - s]  # (2)
             row[n:] = 0
 
 
@@ -84,7 +87,7 @@ def _by_distance(dg, dscores, h, c, ahead):
             row, products, column = dscores[b, h, t], dg[b, t], n_keys - n_queries + t + ahead  # of key 0
             products[:] = 0
             for s in range(max(0, min(n_keys, column + 1))):
-                products[column - s] = c * row[s]  # (4)
+                products[column - s] = c * row[s]  # (3), c of (4)
 
 
 def relative_scores(q, r, *, ahead=0, scale=None):
@@ -98,7 +101,7 @@ def relative_scores(q, r, *, ahead=0, scale=None):
     ahead : int
         How many distances below 0 have a vector. It is 0 in a causal model, and T - 1 at most.
     scale : float, optional
-        c in (1), above 0.
+        c of (1), above 0.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def relative_scores(q, r, *, ahead=0, scale=None):
     scores = np.empty((b, h, t, n - ahead), q.dtype)
 
     def of_head(head):
-        _by_key(scores, np.matmul(q[:, head], r[head].T, order="C"), head, c, ahead)  # (2)
+        _by_key(scores, np.matmul(q[:, head], r[head].T, order="C"), head, c, ahead)  # (1)
 
     workers.map(of_head, range(h))
     return scores, Saved(q, r, ahead, c)
@@ -145,7 +148,7 @@ def relative_scores_backward(dy, saved):
     def of_head(head):
         dg = np.empty((len(q), q.shape[2], r.shape[1]), q.dtype)
         _by_distance(dg, dy, head, c, ahead)
-        dq[:, head] = dg @ r[head]  # (5)
+        dq[:, head] = dg @ r[head]  # (4)
         dr[head] = dg.reshape(-1, r.shape[1]).T @ q[:, head].reshape(-1, q.shape[3])
 
     workers.map(of_head, range(q.shape[1]))

@@ -3,59 +3,64 @@ r"""Rotary positions: each pair of a query's or key's numbers is turned by an an
 
 Derivation
 ----------
-A vector of width K at position p has pairs (a_i, b_i), i = 0 .. n - 1, each with a frequency f_i in radians for each
-position. Every pair is turned by its own angle p f_i:
+A vector of width K has pairs (a_i, b_i), i from 0 to n - 1. Row t of a sequence stands at position p_t, and there pair i is
+turned by the angle p_t f_i, with a frequency f_i in radians for each position, and multiplied by ``scale``, which is 1 in
+most models:
 
-    y_a = a cos(p f_i) - b sin(p f_i)                                    (1)
-    y_b = b cos(p f_i) + a sin(p f_i).                                   (2)
+    p_t = start + t,   c_ti = scale cos(p_t f_i),   s_ti = scale sin(p_t f_i)
+    y_ti = a_ti c_ti - b_ti s_ti                                         (1)
+    z_ti = b_ti c_ti + a_ti s_ti                                         (2)
 
-For fixed angles this is linear in a and b, so the gradients read off the coefficients:
+Positions and frequencies are constants, so y and z are linear in a and b, and the gradients read off the coefficients:
 
-    da = dy_a cos(p f_i) + dy_b sin(p f_i)                               (3)
-    db = dy_b cos(p f_i) - dy_a sin(p f_i).                              (4)
+    da_ti = dy_ti c_ti + dz_ti s_ti                                      (3)
+    db_ti = dz_ti c_ti - dy_ti s_ti                                      (4)
 
-(3) and (4) are (1) and (2) with -sin in the place of sin: backward turns by the opposite angle. The matrix of a rotation
-is orthogonal, so its transpose is its inverse. Positions and frequencies are constants.
+(3) and (4) are (1) and (2) with -s in the place of s: backward turns by the opposite angle. The matrix of a rotation
+is orthogonal, so its transpose is its inverse.
 
-Why turn at all? In attention a query at position p meets a key at position r. Their turned pairs have the scalar product
-of the one with the other turned by (r - p) f_i alone, because turning both by the same angle changes no scalar product:
+Why turn at all? In attention a query at position p_t meets a key at position p_u. To turn both by the same angle changes no
+scalar product, so that of their turned pairs is the one in which the key alone is turned, by (p_u - p_t) f_i:
 
-    y(q, p) . y(k, r) = q . y(k, r - p).                                 (5)
+    y_ti y_ui + z_ti z_ui = scale^2 (a_ti (a_ui cos((p_u - p_t) f_i) - b_ui sin((p_u - p_t) f_i))
+                                    + b_ti (b_ui cos((p_u - p_t) f_i) + a_ui sin((p_u - p_t) f_i)))
 
-So a score depends on the distance of the two words and not on where they stand. Keys are turned once, at their own
-position, before they are remembered.
+(Here two rows of one array stand for query and key.) So a score depends on the distance of the two words and not on where they
+stand. Keys are turned once, at their own position, before they are remembered.
 
 Which numbers are a pair? In the paper and in Meta's files neighbours, (x_2i, x_2i+1). In Hugging Face's files the i-th
 numbers of both halves, (x_i, x_{n+i}). A permutation of the columns of the query's and key's matrices takes one to the other; a
 model trained with one does not work with the other. Numbers behind the 2n first ones are not turned.
 
-The paper's frequencies fall from 1 in equal ratios: the first pair turns once in 2 pi positions, the last in
-2 pi 10000^(1 - 2/K):
+The paper's frequencies h_i fall from 1 in equal ratios: the first pair turns once in 2 pi positions, the last in
+2 pi 10000^(1 - 2/K), with a base of 10000:
 
-    f_i = base^(-2i / K),   base = 10000.                                (6)
+    h_i = base^(-2i / K)                                                 (5)
 
 For texts longer than those in training the frequencies are lowered. "linear" lowers all of them, which is the same as a
-step of 1 / factor from each position to the next (Chen et al. 2023, arXiv:2306.15595):
+step of 1 / factor from each position to the next (Chen et al. 2023, arXiv:2306.15595); a factor of 1 leaves them as they are:
 
-    f' = f / factor.                                                     (7)
+    f_i = h_i / factor                                                   (6)
 
 "llama3" and "yarn" do this to slow pairs only, which never turned full circle in training, and leave the fast ones, which
-tell neighbours apart. A pair turns r = L f / 2 pi times in a training text of length L. With a share m that goes from 0
-for slow pairs to 1 for fast ones,
+tell neighbours apart. With a share m_i that goes from 0 for slow pairs to 1 for fast ones,
 
-    f' = ((1 - m) / factor + m) f.                                       (8)
+    f_i = ((1 - m_i) / factor + m_i) h_i                                 (7)
 
-In Llama 3.1 (arXiv:2407.21783) m is a line in r; in YaRN (Peng et al. 2023, arXiv:2309.00071) in the pair's number i. By
-(6) a pair turns r times where i = I(r) = K ln(L / 2 pi r) / (2 ln base), and its borders are rounded outwards:
+A pair turns L h_i / 2 pi times in a training text of length L. In Llama 3.1 (arXiv:2407.21783) m is a line in these turns, cut
+off at 0 and 1:
 
-    llama3:  m = (r - low) / (high - low),                  clipped to 0 .. 1,   (9)
-    yarn:    m = (last - i) / (last - first),               clipped to 0 .. 1,   (10)
-             first = max(0, floor I(high)),  last = min(K - 1, ceil I(low)).
+    m_i = max(0, min(1, (L h_i / (2 pi) - low) / (high - low)))          (8)
 
-YaRN also multiplies queries and keys by a ``scale`` of 0.1 ln(factor) + 1, since more keys share each softmax. Of the pairs
-in (1) and (2) this is a factor, so of the gradients (3) and (4), too.
+In YaRN (Peng et al. 2023, arXiv:2309.00071) it is a line in the pair's number i. By (5) a pair turns r times where i = I(r),
+and the borders are rounded outwards:
 
-What is kept: the cosines and sines, (T, n) each, with the scale in them.
+    I(r) = K ln(L / (2 pi r)) / (2 ln(base)),   first = max(0, floor(I(high))),   last = min(K - 1, ceil(I(low))),
+    m_i = max(0, min(1, (last - i) / (last - first)))                    (9)
+
+YaRN also has a ``scale`` of 0.1 ln(factor) + 1, since more keys share each softmax.
+
+What is kept: c and s, (T, n) each.
 
 With numbers
 ------------
@@ -176,7 +181,7 @@ def rotate_backward(dy, saved):
 
 
 def rotary_frequencies(width, base=10000.0, *, scaling=None):
-    """Return the frequencies (6) of a vector's pairs, lowered if ``scaling`` is given.
+    """Return the frequencies (5) of a vector's pairs, lowered if ``scaling`` is given.
 
     Parameters
     ----------
@@ -185,8 +190,8 @@ def rotary_frequencies(width, base=10000.0, *, scaling=None):
     base : float
         At least 1. Llama 3 has 500,000.
     scaling : tuple, optional
-        ("linear", factor) as in (7), or ("llama3", factor, low, high, length) and ("yarn", factor, low, high, length) as
-        in (8). Llama 3.1 has ("llama3", 8, 1, 4, 8192), long texts in Qwen2.5 ("yarn", 4, 1, 32, 32768).
+        ("linear", factor) as in (6), or ("llama3", factor, low, high, length) and ("yarn", factor, low, high, length) as
+        in (7). Llama 3.1 has ("llama3", 8, 1, 4, 8192), long texts in Qwen2.5 ("yarn", 4, 1, 32, 32768).
 
     Returns
     -------
@@ -201,21 +206,21 @@ def rotary_frequencies(width, base=10000.0, *, scaling=None):
     if check_whole(place, "width", width, 0, INT64[1]) % 2:
         raise ValueError(f"{place}: width is {width}, expected an even number: a pair has two numbers")
     base = check_number(place, "base", base, "a number of at least 1", lambda b: 1 <= b < np.inf)
-    f = base ** (-np.arange(0, width, 2) / max(1, width))  # (6)
+    f = base ** (-np.arange(0, width, 2) / max(1, width))  # (5)
     if scaling is None:
         return f
     kind, factor, *others = _checked(place, scaling)
     share = 0.0 if kind == "linear" else SHARES[kind](f, base, *others)
-    return ((1 - share) / factor + share) * f  # (7), (8)
+    return ((1 - share) / factor + share) * f  # (6), (7)
 
 
 def _llama3_share(f, base, low, high, length):
-    """Return m of each pair by (9)."""
+    """Return m of each pair by (8)."""
     return np.clip((length * f / (2 * np.pi) - low) / (high - low), 0, 1)
 
 
 def _yarn_share(f, base, low, high, length):
-    """Return m of each pair by (10)."""
+    """Return m of each pair by (9)."""
     if base == 1:
         raise ValueError("rotary_frequencies: base is 1, expected more with a scaling of yarn: all pairs turn alike")
 
