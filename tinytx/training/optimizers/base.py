@@ -159,7 +159,8 @@ class Optimizer:
         """
         rates = self.ready(scale)
         self.t += 1
-        workers.map(lambda name: self._update(name, self.named[name], scale, rates[name]), rates)
+        named = self.named
+        workers.map_grouped(lambda n: self._update(n, named[n], scale, rates[n]), rates, lambda n: named[n].data.size)
 
     def ready(self, scale=1.0):
         """Check everything that the next step needs, and return its learning rates; errors as for `step`."""
