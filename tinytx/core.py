@@ -25,7 +25,7 @@ import numpy as np
 from tinytx.members import members
 from tinytx.parameter import Parameter, gradients_for
 
-__all__ = ["Layer", "Parameter", "Tape", "TapeError", "check_arrays", "gradients_for"]
+__all__ = ["Layer", "Parameter", "Tape", "TapeError", "arrays_in", "check_arrays", "gradients_for", "owner_of"]
 
 
 class TapeError(RuntimeError):
@@ -169,19 +169,19 @@ class Tape:
         Parameters do not count, because they exist anyway; an array of two layers counts for the first of them.
         """
         weights = self.root.parameters() if self.root is not None else []
-        counted = {id(_owner(weight.data)) for weight in weights}
+        counted = {id(owner_of(weight.data)) for weight in weights}
         for layer, saved in self._stack:
-            arrays = [(name, array) for name, array in _arrays(saved) if id(_owner(array)) not in counted]
-            counted |= {id(_owner(array)) for _, array in arrays}
-            yield layer, arrays, sum({id(_owner(array)): array.nbytes for _, array in arrays}.values())
+            arrays = [(name, array) for name, array in arrays_in(saved) if id(owner_of(array)) not in counted]
+            counted |= {id(owner_of(array)) for _, array in arrays}
+            yield layer, arrays, sum({id(owner_of(array)): array.nbytes for _, array in arrays}.values())
 
     def __str__(self):
         rows, total, first = [("layer", "saved", "bytes")], 0, {}  # first: {array: the first layer that saved it}
         for (layer, saved), (_, arrays, size) in zip(self._stack, self.kept(), strict=True):
             path = self._name(layer)
             shown = [f"{name} {array.shape}" for name, array in arrays]
-            shown += [f"{n} shared with {first[id(_owner(a))]}" for n, a in _arrays(saved) if id(_owner(a)) in first]
-            first |= {id(_owner(array)): path for _, array in arrays}
+            shown += [f"{n} shared with {first[id(owner_of(a))]}" for n, a in arrays_in(saved) if id(owner_of(a)) in first]
+            first |= {id(owner_of(array)): path for _, array in arrays}
             rows.append((path, ", ".join(shown) or "-", f"{size:,}"))
             total += size
         rows.append(("total", f"{len(self._stack)} entries", f"{total:,}"))
@@ -189,16 +189,16 @@ class Tape:
         return "\n".join(f"{a:<{width[0]}}  {b:<{width[1]}}  {c:>{width[2]}}".rstrip() for a, b, c in rows)
 
 
-def _arrays(saved, name="saved"):
+def arrays_in(saved, name="saved"):
     """Yield (name, array) of the arrays in what a layer saved."""
     if isinstance(saved, np.ndarray):
         yield name, saved
     elif hasattr(saved, "_asdict") or isinstance(saved, dict):
         for field, value in (saved if isinstance(saved, dict) else saved._asdict()).items():
-            yield from _arrays(value, str(field))
+            yield from arrays_in(value, str(field))
     elif isinstance(saved, (tuple, list)):
         for value in saved:
-            yield from _arrays(value, name)
+            yield from arrays_in(value, name)
 
 
 def _replaced(saved, old, new):
@@ -213,7 +213,7 @@ def _replaced(saved, old, new):
     return saved
 
 
-def _owner(array):
+def owner_of(array):
     """Return the array whose memory this one shows."""
     return array if array.base is None else array.base
 

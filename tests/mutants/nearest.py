@@ -144,6 +144,8 @@ NEAREST = {
     "decoding/sessions.py": ["decoding"],
     "decoding/beam.py": ["decoding/test_beam.py", "decoding/test_rules.py", "oracle/test_oracle_hub_generate.py"],
     "decoding/generate.py": ["decoding/test_generate.py", "decoding/test_rules.py"],
+    **dict.fromkeys(("viz/following.py", "viz/tensor_seen.py"), ["viz/test_trace.py"]),
+    "pipelines/gradients.py": ["cli/test_gradients_command.py"],
     "pipelines/attention.py": ["cli/test_attention_command.py"],
     "pipelines/asked.py": ["pipelines/test_published.py", "pipelines/test_pipeline.py"],
     "viz/attention_parts.py": ["viz/test_attention_page.py"],

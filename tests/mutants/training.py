@@ -62,7 +62,7 @@ TABLE = {
         ("every step draws the same dropout masks",
          "{self.seed} {self.step} {self.sites}", "{self.seed} {self.sites}"),
         ("an array that two layers keep is counted twice",
-         "counted |= {id(_owner(array)) for _, array in arrays}", "pass"),
+         "counted |= {id(owner_of(array)) for _, array in arrays}", "pass"),
         ("a transposed weight is found out half-way through loading",
          "if np.shape(arrays[path]) != shapes[path]", "if np.size(arrays[path]) != np.prod(shapes[path])"),
         ("a thread's copy has weights of its own", "parameter(shared.data, frozen", "parameter(shared.data.copy(), frozen"),

@@ -24,6 +24,7 @@ COMMANDS = {
     "embeddings": "a trained model's words: files for a projector, nearest words, a map",
     "explain": "one example's way through a trained model: ids, masks, loss, decoding",
     "attention": "where a model looks, as a page to explore: weights, lines, queries and keys",
+    "gradients": "one example forward and backward, as a page: values, gradients, what is kept",
     "convert": "a run to a folder that transformers loads, or such a folder to a run",
     "inspect": "what a folder's model is: architecture, tensors, memory, seconds",
     "plot": "draw the losses of a run, or of several to compare them",

@@ -31,20 +31,24 @@ class BothWays(NamedTuple):
         config = model.config
         return cls(model, read_tokenizer(place, meta.get("tokenizer"), config.vocab_size, config, "pad_id"))
 
+    def read(self, text):
+        """Return (ids (1, T), (letters,) or (), the T words, notes) of a sentence; raise ValueError if it has less than 2 tokens."""
+        text = known_form(self.tokenizer, text)
+        ids = encode_framed(self.tokenizer, text)[0][None]
+        letters = tuple(array[None] for array in self.model.config.beside(_spelling(self.tokenizer, ids[0], text)))
+        if ids.size < 2:
+            raise ValueError(f"the text has {counted(ids.size, 'token')}, expected at least 2")
+        return ids, letters, self.tokenizer.tokens(ids[0]), unknown_note(self.tokenizer, text)
+
 
 def explain_both_ways(trained, text, target=None, tokens=None):
     """Return the page of a sentence's next and previous words."""
     model, tokenizer = trained
     refuse(model, target=target, tokens=tokens)
-    text = known_form(tokenizer, text)
-    ids = encode_framed(tokenizer, text)[0][None]  # (1, T)
-    names = tokenizer.tokens(ids[0])
-    letters = tuple(array[None] for array in model.config.beside(_spelling(tokenizer, ids[0], text)))
+    ids, letters, names, notes = trained.read(text)
     read = (ids, *letters)[-1]
-    if ids.size < 2:
-        raise ValueError(f"the text has {counted(ids.size, 'token')}, expected at least 2")
     page = "\n".join(_page(model, tokenizer, ids, names, read))
-    return Explanation(page, unknown_note(tokenizer, text), model, (read,), (names,), "")
+    return Explanation(page, notes, model, (read,), (names,), "")
 
 
 def _spelling(tokenizer, ids, text):
