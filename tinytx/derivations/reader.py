@@ -12,6 +12,7 @@ import io
 import re
 import tokenize
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import tinytx.ops as ops
@@ -92,7 +93,7 @@ def read(name, source=None, whole=frozenset(), *, parsed=True):
         If something that looks like an equation cannot be read: the message shows line and column.
     """
     source = source_of(name) if source is None else source
-    docstring = ast.parse(source).body[0].value
+    docstring = ast.parse(source[: source.index('"""', source.index('"""') + 3) + 3]).body[0].value
     texts = docstring.value.split("\n")
     kinds = _kinds(texts)
     lines, block = [], []
@@ -107,7 +108,7 @@ def read(name, source=None, whole=frozenset(), *, parsed=True):
             for chain, last in read_block(block, whole):
                 at = last - docstring.lineno
                 lines[at] = Line(**vars(lines[at]) | {"chains": (*lines[at].chains, chain)})
-    return Page(name, tuple(lines), _cited(source, docstring.end_lineno))
+    return Page(name, tuple(lines), _cited("\n".join(source.split("\n")[docstring.end_lineno :]), docstring.end_lineno))
 
 
 def _kinds(texts):
@@ -237,16 +238,17 @@ def _prose(block, whole):
         at += max(1, parser.at)
 
 
-def _cited(source, end):
-    """Return {number: [(line, text), ...]} of comments and docstrings behind the module's own docstring."""
-    cited, texts = {}, source.split("\n")
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+@lru_cache
+def _cited(code, end):
+    """Return {number: [(line, text), ...]} of comments and docstrings in the code behind line ``end``, where the docstring ends."""
+    cited, texts = {}, code.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
         is_text = token.type == tokenize.COMMENT or token.type == tokenize.STRING and token.string.lstrip("rf").startswith('"""')
-        if is_text and token.start[0] > end:
+        if is_text:
             for offset, text in enumerate(token.string.split("\n")):
                 place = token.start[0] + offset
                 for number in _CITED.findall(text):
-                    entry = place, texts[place - 1].strip()
+                    entry = end + place, texts[place - 1].strip()
                     if entry not in cited.setdefault(int(number), []):
                         cited[int(number)].append(entry)
     return cited
