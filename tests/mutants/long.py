@@ -3,10 +3,10 @@
 GRADIENTS = {
     "ops/linear_attention.py": [
         ("the quotient's second term", "missing term", "linear_attention", "-(dy * y).sum(axis=3, keepdims=True)", "0 * (dy * y).sum(axis=3, keepdims=True)"),
-        ("dy is not divided", "factor", "linear_attention", "dm = np.divide(dm, d, out=np.zeros_like(dm), where=d > 0)  # (5)", "pass"),
+        ("dy is not divided", "factor", "linear_attention", "dm = np.divide(dm, d, out=np.zeros_like(dm), where=d > 0)  # (4)", "pass"),
         ("a feature's derivative is the feature", "wrong operand", "linear_attention", "da * np.minimum(a, 1), db", "da * a, db"),
         ("a feature's derivative is 1", "missing term", "linear_attention", "db * np.minimum(b, 1)", "db"),
-        ("a query's own chunk is left out", "missing term", "linear_attention", " + of_values @ b[:, :, keys]  # (6)", " + 0 * of_values @ b[:, :, keys]"),
+        ("a query's own chunk is left out", "missing term", "linear_attention", " + of_values @ b[:, :, keys]  # (5)", " + 0 * of_values @ b[:, :, keys]"),
         ("queries before a key", "transposed", "linear_attention", "_upper(theirs, dm[:, :, queries])", "_lower(theirs, dm[:, :, queries])"),
         ("dv without later chunks", "missing term", "linear_attention chunks", "ours @ matrix + _upper", "0 * ours @ matrix + _upper"),
         ("R of the last chunk alone", "= for +=", "linear_attention chunks", "matrix = matrix + a[:, :, queries]", "matrix = a[:, :, queries]"),

@@ -117,7 +117,7 @@ def _smaller(a, b):
 
 ELEMENTWISE = {
     "ln": np.log, "log": np.log, "exp": np.exp, "sqrt": np.sqrt, "tanh": np.tanh, "sinh": np.sinh, "cosh": np.cosh,
-    "sin": np.sin, "cos": np.cos, "erf": _erf, "floor": lambda x: np.floor(x.real), "ceil": lambda x: np.ceil(x.real),
+    "sin": np.sin, "cos": np.cos, "erf": _erf, "floor": lambda x: np.floor(x.real), "ceil": lambda x: np.ceil(x.real), "round": lambda x: np.rint(x.real),
     "mod": lambda a, b: np.mod(a.real, b.real), "max": _larger, "min": _smaller,
     "abs": lambda x: np.where(x.real < 0, -x, x),
 }  # fmt: skip

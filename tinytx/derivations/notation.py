@@ -33,7 +33,7 @@ from tinytx.derivations.tree import (
     tokens,
 )
 
-FUNCTIONS = {"ln", "log", "exp", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "erf", "floor", "ceil", "mod", "max", "min", "softmax"}
+FUNCTIONS = {"ln", "log", "exp", "sqrt", "tanh", "sinh", "cosh", "sin", "cos", "erf", "floor", "ceil", "round", "mod", "max", "min", "softmax"}
 REDUCERS = {"sum", "mean", "max", "min", "prod"}
 RELATIONS = {"=", "!=", "<", ">", "<=", ">="}
 WORDS = {"because", "or", "and", "with", "where", "so", "for", "since", "if", "when", "but", "as", "in", "by", "which", "is"}

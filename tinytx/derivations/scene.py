@@ -86,11 +86,14 @@ class Row:
         Names with an underscore that is no index.
     twins : dict of int to callable
         For equations that the notation cannot say: ``twin()`` executes them, and raises an error if they do not hold.
+    no_gradient : str
+        Why the operation has no backward, if it has none: its forward alone is derived.
     """
 
     scenes: list
     whole: frozenset = frozenset()
     twins: dict = field(default_factory=dict)
+    no_gradient: str = ""
 
 
 def functions(name, function=""):

@@ -155,6 +155,12 @@ def checked(name, results):
     """Return a sentence that says what was executed, and how far the numbers were apart at most."""
     equalities, gradients, compared = (sum(getattr(r, key) for r in results) for key in ("equalities", "gradients", "compared"))
     error = max(r.error for r in results)
+    no_gradient = TABLE[name].no_gradient
+    if no_gradient:
+        return (
+            f"Executed on these numbers: {equalities} equalities between sides of equations, {compared} results compared with those "
+            f"of {name}, which has no backward: {no_gradient}. Largest relative difference: {error:.0e}."
+        )
     return (
         f"Executed on these numbers: {equalities} equalities between sides of equations, {gradients} gradients compared with "
         f"complex steps through the definitions, {compared} results compared with those of {name} and {name}_backward. "

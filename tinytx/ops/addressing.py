@@ -5,52 +5,62 @@ Derivation
 A memory M has N rows of W numbers. A head says in each step how much each row counts for it: weights w that add up to 1.
 It finds rows by their content, or starts from its weights w' of the step before and moves on to neighbouring rows. This
 page makes w in four parts, of numbers that a net puts out: a key k of W numbers, and four others that may be any real
-numbers, since they are squashed here. s(a) = 1 / (1 + e^-a), and softplus(a) = ln(1 + e^a) has the slope s(a).
+numbers, since they are squashed here, by
 
-By content: the softmax over rows of the cosine of key and row, times a strength,
+    s(a) = 1 / (1 + e^(-a)),   softplus(a) = ln(1 + e^a)
 
-    K_n = k . M_n / D_n,   D_n = |k| |M_n| + eps,                        (1)
-    c_n = softmax over n of beta K_n,   beta = softplus(strength).       (2)
+softplus has the slope s. By content: the softmax over rows of the cosine K_n of key and row, times a strength. With the lengths
+l of the key and L_n of row n,
+
+    l = sqrt(sum_m k_m^2),   L_n = sqrt(sum_m M_nm^2),   D_n = l L_n + eps,
+    K_n = sum_m k_m M_nm / D_n                                           (1)
+    beta = softplus(strength),   c_n = e^(beta K_n) / sum_i e^(beta K_i)         (2)
 
 Gate: these weights, or those of the step before,
 
-    v_n = g c_n + (1 - g) w'_n,   g = s(gate).                           (3)
+    g = s(gate),   v_n = g c_n + (1 - g) w'_n                            (3)
 
-Shift: on a ring, where row 0 follows row N - 1, each weight is spread over the rows at distances j = -1, 0, 1 (or further
-ones, if ``shift`` has more numbers),
+Shift: on a ring, where row 0 follows row N - 1, each weight is spread over the rows at distances -1, 0, 1, or further ones, if
+``shift`` has more numbers. p_j is the share of the distance j - h, with h = (J - 1) / 2:
 
-    u_n = sum_j p_j v_(n-j),   p = softmax(shift).                       (4)
+    h = (J - 1) / 2,   p_j = e^(shift_j) / sum_i e^(shift_i),   sum_j p_j = 1,
+    u_n = sum_j p_j v_{mod(n + h - j, N)}                                (4)
 
 Sharpening: spread weights are drawn together,
 
-    w_n = u_n^gamma / sum_i u_i^gamma,   gamma = 1 + softplus(sharpness).      (5)
+    gamma = 1 + softplus(sharpness),   w_n = u_n^gamma / sum_i u_i^gamma         (5)
 
 Backward goes from (5) to (1). w is the softmax of gamma ln u_n, so by (3) of ``softmax.py`` these logits have the gradient
 
-    a_n = w_n (dw_n - sum_i w_i dw_i),                                   (6)
-    du_n = gamma a_n / u_n,   dgamma = sum_n a_n ln u_n,   dsharpness = dgamma s(sharpness).      (7)
+    a_n = w_n (dw_n - sum_i w_i dw_i)                                    (6)
+    du_n = gamma a_n / u_n,   dgamma = sum_n a_n ln(u_n),   dsharpness = dgamma s(sharpness)     (7)
 
-Where u_n is 0, w_n is 0 too, and stays 0 in first order as gamma > 1: nothing is divided there. v_n reaches u_(n+j) with
-the factor p_j, so the shift of the gradient goes the other way:
+Where u_n is 0, w_n is 0 too, and stays 0 in first order as gamma > 1: nothing is divided there. v_n reaches the row at the
+distance j - h with the factor p_j, so the shift of the gradient goes the other way:
 
-    dv_n = sum_j p_j du_(n+j),                                           (8)
-    dp_j = sum_n du_n v_(n-j),   dshift_j = p_j (dp_j - sum_i p_i dp_i).      (9)
+    dv_n = sum_j p_j du_{mod(n - h + j, N)}                              (8)
+    dp_j = sum_n du_n v_{mod(n + h - j, N)},   dshift_j = p_j (dp_j - sum_i p_i dp_i)            (9)
 
-By (3), with ∂s/∂a = s (1 - s),
+By (3), with s'(a) = s(a) (1 - s(a)),
 
-    dc_n = g dv_n,   dw'_n = (1 - g) dv_n,   dgate = g (1 - g) sum_n dv_n (c_n - w'_n).      (10)
+    dc_n = g dv_n,   dw'_n = (1 - g) dv_n,
+    dg = sum_n dv_n (c_n - w'_n),   dgate = s'(gate) dg = g (1 - g) dg   (10)
 
 By (2), with e_n the gradient of the logits beta K_n,
 
-    e_n = c_n (dc_n - sum_i c_i dc_i),                                   (11)
-    dstrength = s(strength) sum_n e_n K_n,   dK_n = beta e_n.            (12)
+    e_n = c_n (dc_n - sum_i c_i dc_i)                                    (11)
+    dbeta = sum_n e_n K_n,   dstrength = dbeta softplus'(strength) = dbeta s(strength),   dK_n = beta e_n        (12)
 
-K_n is a quotient whose numerator has the slope M_n by k, and whose denominator D_n has the slope |M_n| k / |k|:
+K_n is a quotient whose numerator has the slope M_n by k, and whose denominator D_n has the slope L_n k / l, since a length
+grows along its vector, ∂l/∂k_m = k_m / l. So
 
-    dk = sum_n dK_n (M_n - K_n |M_n| k / |k|) / D_n,                     (13)
-    dM_n = dK_n (k - K_n |k| M_n / |M_n|) / D_n, summed over heads.      (14)
+    ∂K_n/∂k_m = (M_nm - K_n L_n k_m / l) / D_n,
+    dk_m = sum_n dK_n (M_nm - K_n L_n k_m / l) / D_n                     (13)
+    dM_nm = sum_heads dK_n (k_m - K_n l M_nm / L_n) / D_n                (14)
 
 At a row of zeros, or a key of zeros, K_n is 0 and so is the second term.
+
+What is kept: the arguments, K, c, p, u and w. v is one multiplication and is computed again.
 
 Memory is known to give NaN at three places: at the cosine of a row of zeros, where eps keeps D_n above 0; at a gamma
 below 1, which (5) rules out; and at the logarithm of a weight of 0, see (7).

@@ -2,27 +2,39 @@ r"""How near points are to one another, relative to the local density of points:
 
 Derivation
 ----------
-Each point i has a Gaussian around x_i with a width of its own, b_i = 1 / (2 sigma_i^2), which weights the other points:
+Each point i has a Gaussian around x_i with a width of its own, b_i = 1 / (2 sigma_i^2), which weights the other points. With D_ij
+for the squared distances, point i's shares of all others are
 
-    p_j|i = e^(-b_i d_ij) / sum_{k != i} e^(-b_i d_ik),   d_ij = |x_i - x_j|^2,   p_i|i = 0.   (1)
+    D_ij = sum_c (x_ic - x_jc)^2,   Z_i = sum_{j : j != i} e^(-b_i D_ij),
+    q_ij = [i != j] e^(-b_i D_ij) / Z_i                                  (1)
 
-Only differences of the d_ij matter, so the distance of the nearest neighbour is subtracted from all of them. Then the
-largest exponent is 0 and the sum is 1 or more, even if point i is far away from all others. Let Z be that sum. The
-entropy of (1), in nats, is
+(the paper's p_j|i). Only differences of the D_ij matter, so the distance of the nearest neighbour is subtracted from all of them.
+Then the largest exponent is 0 and Z_i is 1 or more, even if point i is far away from all others. The entropy of (1), in nats, is
 
-    H_i = ln Z + b_i sum_j p_j|i d_ij,                                   (2)
-    ∂H_i/∂b_i = -b_i Var(d_i),   the variance of d_ij under p_j|i,       (3)
+    E_i = sum_j q_ij D_ij,   H_i = -sum_{j : j != i} q_ij ln(q_ij) = ln(Z_i) + b_i E_i           (2)
+
+with E_i for the mean of the D_ij. Its slope by b_i is -b_i times their variance:
+
+    ∂H_i/∂b_i = -b_i sum_j q_ij (D_ij - E_i)^2                           (3)
 
 so H_i never rises with b_i: it falls from ln(N - 1) at b_i = 0, where all others are equally near, to ln(number of
 nearest neighbours). e^H_i is called the ``perplexity``: the effective number of i's neighbours. The user chooses it,
-and a bisection finds the b_i that gives it. Then the nearness of both directions is averaged,
+and a bisection finds the b_i that gives it,
 
-    p_ij = (p_j|i + p_i|j) / 2N,                                         (4)
+    H_i = ln(perplexity)
+
+Then the nearness of both directions is averaged,
+
+    p_ij = (q_ij + q_ji) / (2 N)                                         (4)
 
 which adds up to 1. A point that is far from all others still has a share of at least 1/2N.
 
-If more points than the perplexity stand at the same place, H_i cannot be as small as asked: their p_j|i is the limit of
+    sum_i sum_j p_ij = 1
+
+If more points than the perplexity stand at the same place, H_i cannot be as small as asked: their q_ij are the limit of
 (1), the same for each of them. (An inverse width above 1e300 counts as infinite.)
+
+There is no backward: the points x are data, and p is made once.
 """
 
 import math
@@ -95,7 +107,7 @@ def _conditional(d, target, first, last):
             excess = _entropy(row, i, b) - target
             if abs(excess) < TOLERANCE:
                 break
-            if excess > 0:  # too many neighbours: a narrower Gaussian
+            if excess > 0:  # too many neighbours: a narrower Gaussian, by (3)
                 low = b
                 b = 2 * b if high == np.inf else (low + high) / 2
             else:

@@ -47,7 +47,7 @@ import numpy as np
 from tinytx import workers
 from tinytx.shapes import check_float, check_gradient, check_shape, rows
 
-LARGE = 1 << 25  # multiplications of a product, 0.4 to 0.8 ms; smaller ones are done before another thread has woken up
+LARGE = 1 << 24  # multiplications of a product, about 0.2 ms; larger products use several threads
 
 
 class Saved(NamedTuple):

@@ -2,34 +2,44 @@ r"""Attention without a softmax, in time linear in the length (Katharopoulos et 
 
 Derivation
 ----------
-The weight of key s for query t is a product of features, which are above 0, in place of the exponential of a score:
+The weight of key s for query t is a product of features, which are above 0, in place of the exponential of a score. Element by
+element,
 
-    a_t = phi(q_t),  b_s = phi(k_s),  phi(x) = x + 1 if x > 0, else e^x, element by element               (1)
-    y_t = sum_s (a_t . b_s) v_s / sum_s (a_t . b_s)                                                       (2)
+    phi(x) = [x > 0] (x + 1) + [x <= 0] e^x,
+    a_ti = phi(q_ti),   b_si = phi(k_si)                                 (1)
 
-with the sums over s <= t in a causal model, and over all s otherwise. The query leaves both sums: with a 1 behind each value,
-u_s = (v_s, 1), they are one matrix times a_t, and the matrix grows by one key at a time:
+Let m_ts be 1 where query t sees key s, and otherwise 0: in a causal model it sees the keys up to its own place, s <= S - T + t,
+and otherwise all of them. The result is the mean of the values with these weights. The query leaves both of its sums, which
+become a matrix M_t and a vector z_t of the keys alone. In a causal model they grow by one key at a time:
 
-    M_t = sum_{s <= t} b_s u_s^T  (K, W + 1)                                                              (3)
-    (n_t, d_t) = M_t^T a_t,  y_t = n_t / d_t                                                              (4)
+    M_tiw = sum_s m_ts b_si v_sw,   z_ti = sum_s m_ts b_si               (2)
+    n_tw = sum_i a_ti M_tiw,   d_t = sum_i a_ti z_ti,
+    y_tw = n_tw / d_t = (sum_s m_ts sum_i a_ti b_si v_sw) / (sum_s m_ts sum_i a_ti b_si)       (3)
 
-So nothing of size T x T is computed. Backward begins with the quotient. Of dm_t = (dn_t, dd_t):
+So nothing of size T x S is computed. The code has M_t and z_t in one matrix, with a 1 behind each value, u_s = (v_s, 1).
 
-    dn_t = dy_t / d_t,  dd_t = -(dy_t . n_t) / d_t^2 = -(dy_t . y_t) / d_t                                (5)
+Backward begins with the quotient:
 
-(4) is linear in a_t and in M_t, which holds b_s for each s <= t; so key s hears of the queries t >= s, whose sum runs from the
-end:
+    dn_tw = dy_tw / d_t,   dd_t = -sum_w dy_tw n_tw / d_t^2 = -sum_w dn_tw y_tw                (4)
 
-    da_t = M_t dm_t                                                                                       (6)
-    R_s = sum_{t >= s} a_t dm_t^T,   db_s = R_s u_s,   du_s = R_s^T b_s                                   (7)
+n and d are linear in a_t,
 
-and dv_s is du_s without its last number. In (1), phi'(x) is 1 above 0, and e^x = phi(x) below, which is at most 1 there:
+    da_ti = sum_w M_tiw dn_tw + z_ti dd_t                                (5)
 
-    dq_t = da_t min(a_t, 1),   dk_s = db_s min(b_s, 1).                                                   (8)
+and in M_t and z_t, which hold b_s for each key that t sees. So key s hears of the queries that see it, in sums that run from the
+end in a causal model:
 
-Places are taken in chunks: a chunk's queries meet the keys of earlier chunks in (4) and (6) through M alone, and those of their
-own by a small product under a triangle; (7) likewise, from the end. What is kept: q, k, v, d and y. Features and sums are
-computed again, the sums in the order in which (6) and (7) want them.
+    R_siw = sum_t m_ts a_ti dn_tw,   r_si = sum_t m_ts a_ti dd_t         (6)
+    db_si = sum_w R_siw v_sw + r_si,   dv_sw = sum_i R_siw b_si          (7)
+
+The slope of phi is 1 above 0, and below e^x = phi(x), which is at most 1 there: phi'(x) = min(phi(x), 1), and
+
+    dq_ti = da_ti phi'(q_ti) = da_ti min(a_ti, 1),
+    dk_si = db_si phi'(k_si) = db_si min(b_si, 1)                        (8)
+
+Places are taken in chunks: a chunk's queries meet the keys of earlier chunks in (3) and (5) through M and z alone, and those of
+their own by a small product under a triangle; (7) likewise, from the end. What is kept: q, k, v, d and y. Features and sums are
+computed again, the sums in the order in which (5) and (7) want them.
 
 With numbers
 ------------
@@ -108,9 +118,9 @@ def linear_attention(q, k, v, *, causal=True):
     sums = np.empty((*q.shape[:3], u.shape[3]), q.dtype)
     for queries, keys, matrix in _from_the_start(b, u, q.shape[2], causal):
         here = a[:, :, queries]
-        sums[:, :, queries] = here @ matrix + _lower(here, b[:, :, keys]) @ u[:, :, keys]  # (4)
+        sums[:, :, queries] = here @ matrix + _lower(here, b[:, :, keys]) @ u[:, :, keys]  # (3)
     n, d = sums[..., :-1], sums[..., -1:]
-    y = np.divide(n, d, out=np.zeros_like(n), where=d > 0)  # (4)
+    y = np.divide(n, d, out=np.zeros_like(n), where=d > 0)  # (3)
     return y, Saved(q, k, v, d, y, causal)
 
 
@@ -126,11 +136,11 @@ def linear_attention_backward(dy, saved):
     check_gradient("linear_attention_backward", dy, y.shape, q.dtype, "y of shape", y.shape)
     a, b, u = features(q), features(k), _with_ones(v)
     dm = np.concatenate([dy, -(dy * y).sum(axis=3, keepdims=True)], axis=3)
-    dm = np.divide(dm, d, out=np.zeros_like(dm), where=d > 0)  # (5)
+    dm = np.divide(dm, d, out=np.zeros_like(dm), where=d > 0)  # (4)
     da, db, du = map(np.empty_like, (a, b, u))
     for queries, keys, matrix in _from_the_start(b, u, q.shape[2], causal):
         of_values = _lower(dm[:, :, queries], u[:, :, keys])
-        da[:, :, queries] = dm[:, :, queries] @ matrix.swapaxes(2, 3) + of_values @ b[:, :, keys]  # (6)
+        da[:, :, queries] = dm[:, :, queries] @ matrix.swapaxes(2, 3) + of_values @ b[:, :, keys]  # (5)
     for queries, keys, matrix in _from_the_end(a, dm, k.shape[2], causal):
         ours, theirs = b[:, :, keys], u[:, :, keys]
         db[:, :, keys] = theirs @ matrix.swapaxes(2, 3) + _upper(theirs, dm[:, :, queries]) @ a[:, :, queries]  # (7)
@@ -168,26 +178,26 @@ def _with_ones(v):
 
 
 def _from_the_start(b, u, n_queries, causal):
-    """Yield chunks of queries, their own chunk of keys, and M of all keys that each of them sees besides."""
+    """Yield chunks of queries, their own chunk of keys, and (M, z) of all keys that each of them sees besides."""
     first = b.shape[2] - n_queries if causal else b.shape[2]  # the keys that all queries see
-    matrix = b[:, :, :first].swapaxes(2, 3) @ u[:, :, :first]  # (3)
+    matrix = b[:, :, :first].swapaxes(2, 3) @ u[:, :, :first]  # (2)
     for queries in _chunks(n_queries):
         keys = slice(first + queries.start, first + queries.stop) if causal else slice(0, 0)
         yield queries, keys, matrix
         if causal:
-            matrix = matrix + b[:, :, keys].swapaxes(2, 3) @ u[:, :, keys]  # (3)
+            matrix = matrix + b[:, :, keys].swapaxes(2, 3) @ u[:, :, keys]  # (2)
 
 
 def _from_the_end(a, dm, n_keys, causal):
-    """Yield chunks of queries, their own chunk of keys, and R of all queries that see each of these keys besides."""
+    """Yield chunks of queries, their own chunk of keys, and (R, r) of all queries that see each of these keys besides."""
     n_queries = a.shape[2]
     if not causal:
-        yield slice(0, 0), slice(0, n_keys), a.swapaxes(2, 3) @ dm  # (7)
+        yield slice(0, 0), slice(0, n_keys), a.swapaxes(2, 3) @ dm  # (6)
         return
     matrix, first = np.zeros((*a.shape[:2], a.shape[3], dm.shape[3]), a.dtype), n_keys - n_queries
     for queries in reversed(_chunks(n_queries)):
         yield queries, slice(first + queries.start, first + queries.stop), matrix
-        matrix = matrix + a[:, :, queries].swapaxes(2, 3) @ dm[:, :, queries]  # (7)
+        matrix = matrix + a[:, :, queries].swapaxes(2, 3) @ dm[:, :, queries]  # (6)
     yield slice(0, 0), slice(0, first), matrix
 
 

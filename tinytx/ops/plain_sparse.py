@@ -184,8 +184,8 @@ def linear_attention(q, k, v, *, causal=True):
 def linear_attention_backward(dy, saved):
     """Return (dq, dk, dv)."""
     a, b, v, seen, scores, d, y = saved
-    dscores = seen * (dy @ v.swapaxes(2, 3) - (dy * y).sum(axis=3, keepdims=True)) / d  # (5)
-    da, db, dv = dscores @ b, dscores.swapaxes(2, 3) @ a, (scores / d).swapaxes(2, 3) @ dy  # (6), (7)
+    dscores = seen * (dy @ v.swapaxes(2, 3) - (dy * y).sum(axis=3, keepdims=True)) / d  # (4)
+    da, db, dv = dscores @ b, dscores.swapaxes(2, 3) @ a, (scores / d).swapaxes(2, 3) @ dy  # (5), (7)
     return da * np.minimum(a, 1), db * np.minimum(b, 1), dv  # (8)
 
 

@@ -9,33 +9,33 @@ Write w_j for the weights of output j, the j-th column of W in ``linear.py``: y_
 in memory side by side, as a row. Each row is rounded to multiples of its own step s_j, which is chosen so that the largest
 weight of the row becomes 127:
 
-    s_j = max_i |w_ji| / 127,   q_ji = round(w_ji / s_j),                (1)
-    y_j = s_j sum_i q_ji x_i + b_j.                                      (2)
+    s_j = max_i |w_ji| / 127,   q_ji = round(w_ji / s_j)                 (1)
+    y_j = sum_i (s_j q_ji) x_i + b_j = s_j sum_i q_ji x_i + b_j          (2)
 
 |w_ji / s_j| is at most 127, so that q_ji fits into 8 bits, signed. The step stands in front of the sum: a loop over a row
 turns each q into a float in a register, multiplies and adds, and multiplies by s_j once. A row of zeros has s_j = 0.
 
-What rounding costs. A number is at most 1/2 away from the nearest whole number, so a weight is changed by at most half a step,
+What rounding costs. A number is at most 1/2 away from the nearest whole number, so what is left of a weight, r_ji, is at most
+half a step. A statement in brackets is 1 where it holds, which is everywhere:
 
-    |w_ji - s_j q_ji| <= s_j / 2,                                        (3)
+    r_ji = w_ji - s_j q_ji,   [|r_ji| <= s_j / 2] = 1                    (3)
 
-and by (3) and the triangle inequality an output by at most
+E_j is what this takes from an output; by (3) and the triangle inequality it is at most
 
-    |dy_j| = |sum_i (w_ji - s_j q_ji) x_i| <= (s_j / 2) sum_i |x_i|.     (4)
+    E_j = sum_i r_ji x_i = sum_i w_ji x_i + b_j - y_j,   [|E_j| <= (s_j / 2) sum_i |x_i|] = 1            (4)
 
 The bound is met where every weight lies halfway between two multiples, and errors have the signs of x. Nothing makes them
-so. If the n errors of a row are independent and uniform in ±s_j/2, each has the variance s_j^2 / 12, and
+so. If the n errors of a row are independent and uniform in ±s_j/2, each has the variance s_j^2 / 12, and E_j the standard
+deviation s_j |x| / sqrt(12), with |x| the length of x.
 
-    std(dy_j) = s_j |x| / sqrt(12),   |x|^2 = sum_i x_i^2.               (5)
-
-For normal weights of deviation σ and n = 768 the largest of a row is about 3.2 σ, s_j = σ / 40, and (5) is a share of
+For normal weights of deviation σ and n = 768 the largest of a row is about 3.2 σ, s_j = σ / 40, and this is a share of
 1 / (40 sqrt(12)) = 0.7 % of y_j's own deviation σ |x|. The sum itself is rounded too, as every sum of n floats: by at most
 n ε s_j sum_i |q_ji| |x_i|, ε = 6e-8, which is small beside (4) as long as n is below a few ten thousand.
 
 (1) is computed in float64, and s_j rounded to the dtype of the weights. (3) holds for that s_j, unless it is so small that its
 dtype has lost digits (below 1e-38 in float32).
 
-There is no backward: round() is constant almost everywhere, so that by (1) the gradient of q is 0 or does not exist. Train the
+There is no backward: round is constant almost everywhere, so that by (1) the gradient of q is 0 or does not exist. Train the
 floats, and round them then.
 
 With numbers
@@ -158,7 +158,7 @@ def quantize_rows(weight, *, out=None):
     Returns
     -------
     q : int8 array (M, K)
-        Of (1), in -127..127.
+        Of (1), in -127..127; the error of each weight is within (3).
     steps : array (M,), the dtype of ``weight``
         s of (1).
 
@@ -197,6 +197,7 @@ def quantized_linear(x, weight, steps, bias=None):
     Returns
     -------
     array (..., d_out)
+        Beside the product with the floats, off by at most (4), and by what the sum itself is rounded.
 
     Raises
     ------

@@ -3,26 +3,35 @@ r"""t-SNE: how much nearness in the plane differs from nearness in many dimensio
 Derivation
 ----------
 p_ij says how near points i and j are in the original space (``affinities.py``): it is symmetric, p_ii is 0, and the sum
-over all pairs is 1. Nearness of the points y_1 .. y_N in the plane is measured by Student's t distribution,
+over all pairs is 1. Nearness of the points y_1 .. y_N in the plane is measured by Student's t distribution, of the squared
+distance D_ij:
 
-    w_ij = 1 / (1 + |y_i - y_j|^2),   w_ii = 0,                          (1)
-    Z = sum_{k != l} w_kl,   q_ij = w_ij / Z.                            (2)
+    D_ij = sum_c (y_ic - y_jc)^2,   w_ij = [i != j] / (1 + D_ij)         (1)
+    Z = sum_k sum_l w_kl,   q_ij = w_ij / Z                              (2)
 
-The loss is the Kullback-Leibler divergence of q from p. As ln q_ij = ln w_ij - ln Z, and the p_ij add up to 1,
+The loss is the Kullback-Leibler divergence of q from p. As ln q_ij = -ln(1 + D_ij) - ln Z, and the p_ij add up to 1, it is
 
-    L = sum_{i != j} p_ij ln(p_ij / q_ij)
-      = sum_{i != j} p_ij (ln p_ij + a ln(1 + |y_i - y_j|^2)) + ln Z     (3)
+    sum_i sum_{j : j != i} p_ij ln(p_ij / q_ij) = sum_i sum_{j : j != i} p_ij (ln(p_ij) + ln(1 + D_ij)) + ln(Z)
 
-where a = 1. The sum pulls points together that are near by p, and ln Z pushes all points apart. A larger a in the first
-steps, about 12, is the paper's "early exaggeration": clusters form while there is still room between them.
+The sum pulls points together that are near by p, and ln Z pushes all points apart. A factor a above 1, about 12 in the first
+steps, is the paper's "early exaggeration": clusters form while there is still room between them. Otherwise it is 1.
 
-From (1), ∂w_ij/∂y_i = -2 w_ij^2 (y_i - y_j), and ∂ ln(1 + |y_i - y_j|^2)/∂y_i = 2 w_ij (y_i - y_j). By the chain rule
-∂ ln Z/∂y_i = (1/Z) ∂Z/∂y_i. Each pair stands in (3) and in Z twice, as ij and as ji, and p and w are symmetric, so
+    L = sum_i sum_{j : j != i} p_ij (ln(p_ij) + a ln(1 + D_ij)) + ln(Z)  (3)
 
-    ∂L/∂y_i = 4 a sum_j p_ij w_ij (y_i - y_j) - (4/Z) sum_j w_ij^2 (y_i - y_j)   (4)
+A point's place is in each distance from it, ∂D_kj/∂y_ic = 2 ([i = k] - [i = j]) (y_kc - y_jc), and so
 
-which for a = 1 is the paper's 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j). A pair's two terms in (4) are opposite: the
-gradients of all points add up to 0, and the map's centre stays where it is.
+    ∂w_kj/∂y_ic = -2 w_kj^2 ([i = k] - [i = j]) (y_kc - y_jc)
+
+Each pair stands in the sum and in Z twice, as ij and as ji, and p and w are symmetric, so a sum over k and j becomes twice
+a sum over j alone, with i in the place of k. Another factor of 2 is that of the squares:
+
+    ∂Z/∂y_ic = -4 sum_j w_ij^2 (y_ic - y_jc)
+    dy_ic = dL (4 a sum_j p_ij w_ij (y_ic - y_jc) - (4/Z) sum_j w_ij^2 (y_ic - y_jc))      (4)
+
+which for a = 1 is the paper's 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j). A pair's two terms in (4) are opposite, so the gradients
+of all points add up to 0, and the map's centre stays where it is:
+
+    sum_i dy_ic = 0
 
 What is kept: the arguments. To compute the N^2 numbers w again takes less time than to read them from memory. One pass
 over the pairs gives both sums of (4) and Z, so that backward needs no result of the forward.

@@ -227,10 +227,9 @@ class Trainer:
                 done = [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
             else:
                 done = self._side_by_side(shards, count)
-            left = [] if whole.state is None else [shard.state.state_dict() for shard in shards]
-            for own, arrays in self._ranks.gather((done, left)):
+            for own, left in self._ranks.gather((done, [shard.state for shard in shards])):
                 losses += own
-                states += map(State.of, arrays)
+                states += left
         return math.fsum(losses), states
 
     def _exchanged(self, shards, count):
@@ -269,8 +268,10 @@ class Trainer:
 
     def _norm(self):
         """Return the global norm of the gradient: parameters in their own order, whatever thread did which."""
-        trained = [p for p in self.optimizer.named.values() if not p.frozen]
-        return math.sqrt(math.fsum(workers.map_grouped(lambda p: squares(p.grad), trained, lambda p: p.data.size)))
+
+        named = self.optimizer.named
+        trained = [p for p in named.values() if not p.frozen]
+        return math.sqrt(math.fsum(workers.map(lambda p: squares(p.grad), trained)))
 
 
 def _split(shard, parts):

@@ -3,6 +3,7 @@ r"""Scores of queries and keys, softmaxes over several sets of keys, and the mem
 import numpy as np
 
 from tinytx.derivations.scene import Row, Scene
+from tinytx.ops.addressing import EPS
 
 
 def _draw_kinds(values, rng):
@@ -26,7 +27,53 @@ def _run_additive_scores(values, forward, backward):
     return {"e": scores[..., real], "dq": dq, "dk": dk[:, 0, real], "dw": dw, "saved": saved}
 
 
+def _linear_attention(title, causal):
+    """Return the scene in which a query sees all keys, or those up to its own place: the queries are the last places."""
+
+    def draw(values, rng):
+        t, s = values["m"].shape
+        values["m"] = np.tri(t, s, s - t) if causal else np.ones((t, s))
+
+    def run(values, forward, backward):
+        y, saved = forward(*(values[name][None] for name in "qkv"), causal=causal)
+        dq, dk, dv = backward(values["dy"][None], saved)
+        return {"y": y[0], "dq": dq[0], "dk": dk[0], "dv": dv[0], "saved": saved}
+
+    return Scene(
+        {"q": "q heads t i", "k": "k heads s i", "v": "v heads s w", "m": "m t s"}, {"y": "heads t w"},
+        {"heads": 2, "t": 3, "s": 5, "i": 4, "w": 6}, {"heads": 1, "t": 2, "s": 3, "i": 2, "w": 1}, draw=draw, run=run, title=title,
+    )  # fmt: skip
+
+
+def _draw_head(values, rng):
+    """Weights of the step before add up to 1; key and memory are so small that eps counts."""
+    values["w'"] = np.abs(values["w'"]) / np.abs(values["w'"]).sum(axis=1, keepdims=True)
+    values["k"], values["M"] = values["k"] / 30, values["M"] / 30
+
+
+def _run_address(values, forward, backward):
+    """One memory, with several heads."""
+    arguments = [values[name][None] for name in ("k", "strength", "gate", "shift", "sharpness", "w'", "M")]
+    w, saved = forward(*arguments)
+    names = ("dk", "dstrength", "dgate", "dshift", "dsharpness", "dw'", "dM")
+    gradients = {name: gradient[0] for name, gradient in zip(names, backward(values["dw"][None], saved), strict=True)}
+    return {"w": w[0], "saved": saved} | gradients
+
+
 TABLE = {
+    "linear_attention": Row([_linear_attention("causal", True), _linear_attention("all keys", False)]),
+    "addressing": Row([
+        Scene(
+            {
+                "k": "k heads m", "strength": "strength heads", "gate": "gate heads", "shift": "shift heads j",
+                "sharpness": "sharpness heads", "w'": "before heads n", "M": "memory n m",
+                "eps": "eps",
+            },
+            {"w": "heads n"}, {"heads": 2, "m": 3, "j": 5, "n": 7}, {"heads": 1, "m": 2, "j": 3, "n": 4},
+            counts={"J": "j", "N": "n"}, ranges={"n": "n"}, given={"eps": EPS}, draw=_draw_head, run=_run_address,
+            function="address",
+        ),
+    ]),
     "additive_scores": Row([
         Scene(
             {"q": "q batch heads t a", "k": "k batch s a", "w": "weight heads a"}, {"e": "batch heads t s"},

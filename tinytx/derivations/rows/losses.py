@@ -65,7 +65,44 @@ def _run_glove_loss(values, forward, backward):
     return {"L": loss, "saved": saved} | dict(zip(("dW", "dC", "db", "db'"), backward(values["dL"], saved), strict=True))
 
 
+def _draw_affinities(values, rng):
+    """Symmetric, 0 on the diagonal, adding up to 1."""
+    p = np.abs(values["p"])
+    p = (p + p.T) * (1 - np.eye(len(p)))
+    values["p"] = p / p.sum()
+
+
+def _draw_widths(values, rng):
+    """The b of each point that gives the perplexity, by bisection."""
+    d = ((values["x"][:, None] - values["x"]) ** 2).sum(axis=2)
+    others = d[~np.eye(len(d), dtype=bool)].reshape(len(d), -1)
+    low, high = np.zeros(len(d)), np.full(len(d), 1e3)
+    for _ in range(100):
+        b = (low + high) / 2
+        weights = np.exp(-b[:, None] * (others - others.min(axis=1, keepdims=True)))
+        q = weights / weights.sum(axis=1, keepdims=True)
+        is_wide = -(q * np.log(np.maximum(q, 1e-300))).sum(axis=1) > np.log(values["perplexity"])
+        low, high = np.where(is_wide, b, low), np.where(is_wide, high, b)
+    values["b"] = b
+
+
+def _run_affinities(values, forward, backward):
+    return {"p": forward(values["x"], values["perplexity"])}
+
+
 TABLE = {
+    "affinities": Row([
+        Scene(
+            {"x": "x i c", "b": "b i", "perplexity": "perplexity"}, {"p": "i i"}, {"i": 6, "c": 3}, {"i": 4, "c": 2},
+            counts={"N": "i"}, given={"perplexity": 2.5}, draw=_draw_widths, run=_run_affinities,
+        ),
+    ], no_gradient="the points are data, and their nearness is made once"),
+    "tsne": Row([
+        Scene(
+            {"y": "y i c", "p": "p i i", "a": "exaggeration"}, {"L": ""}, {"i": 5, "c": 2}, {"i": 3, "c": 2}, "y",
+            given={"a": 1.7}, draw=_draw_affinities,
+        ),
+    ]),
     "squared_error": Row([
         Scene(
             {"y": "y n i", "t": "targets n i"}, {"L": ""}, {"n": 4, "i": 3}, {"n": 2, "i": 3}, "y", counts={"N": "n"},

@@ -159,8 +159,7 @@ class Optimizer:
         """
         rates = self.ready(scale)
         self.t += 1
-        named = self.named
-        workers.map_grouped(lambda n: self._update(n, named[n], scale, rates[n]), rates, lambda n: named[n].data.size)
+        workers.map(lambda name: self._update(name, self.named[name], scale, rates[name]), rates)
 
     def ready(self, scale=1.0):
         """Check everything that the next step needs, and return its learning rates; errors as for `step`."""
