@@ -12,7 +12,8 @@ import pytest
 import tinytx
 from tinytx.vectors import nearest
 from tinytx.viz import word_page
-from tinytx.viz.word_page import GRID, as_script, fill
+from tinytx.viz.page import as_script, fill
+from tinytx.viz.word_page import GRID
 
 WORDS = [
     "le",

@@ -13,7 +13,7 @@ from tinytx.files import atomic_write
 from tinytx.models import MODELS
 from tinytx.progress import tracked
 from tinytx.recipes import RECIPES
-from tinytx.viz.word_page import as_script, fill
+from tinytx.viz.page import page_of
 
 
 def write(folder):
@@ -75,7 +75,7 @@ def _template():
 
 
 def _write(path, title, body, entries):
-    text = fill(_template(), {"TITLE": html.escape(title), "BODY": body, "DATA": as_script(entries)})
+    text = page_of(_template(), title, entries, BODY=body)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write(text.encode("utf-8"))

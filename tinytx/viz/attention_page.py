@@ -5,20 +5,15 @@ too: a weight w is within sqrt(m w) / 255 of what is shown. Elements of queries 
 and the page unpacks a layer when it is chosen: a text of 512 tokens with 12 layers of 12 heads opens in less than a second.
 """
 
-import base64
-import html
 import re
-import zlib
-from importlib import resources
 
 import numpy as np
 
-from tinytx.files import atomic_write
 from tinytx.terminal import visible
 from tinytx.viz import style
 from tinytx.viz.attention import attention_maps, texts_of, title_of, watched
 from tinytx.viz.attention_parts import Part, checked_layer, checked_tokens, image_of, plain_part
-from tinytx.viz.word_page import as_script, fill
+from tinytx.viz.page import blob, elements, write_html
 
 THUMB = 48  # numbers along each side of the small picture of a head, at most
 MARKS = {" ": "␣", "\n": "↵", "\t": "⇥"}
@@ -163,12 +158,7 @@ def write_page(path, parts, title, note):
     """Write the page of a list of `Part`."""
     blobs = []
     data = {"views": [_packed(part, blobs) for part in parts], "palette": style.SERIES, "start": _start(parts[0])}
-    packed = "\n".join(f'<script type="text/plain" id="b{i}">{text}</script>' for i, text in enumerate(blobs))
-    template = resources.files("tinytx.viz").joinpath("attention_page.html").read_text(encoding="utf-8")
-    texts = {"TITLE": html.escape(title), "NOTE": html.escape(note), "DATA": as_script(data), "BLOBS": packed}
-    page = fill(template, texts)
-    with atomic_write(path) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))
+    write_html(path, "attention_page.html", title, data, note=note, BLOBS=elements(blobs))
 
 
 def shown(token):
@@ -201,19 +191,13 @@ def _packed(part, blobs):
         thumbs.append(_bytes(small))
         layers.append({
             "name": visible(layer.name), "heads": [visible(head) for head in layer.heads], "darkest": darkest,
-            "weights": _blob(largest.tobytes() + _bytes(shares), blobs), "vectors": layer.compared and _vectors(layer.compared, blobs),
+            "weights": blob(largest.tobytes() + _bytes(shares), blobs), "vectors": layer.compared and _vectors(layer.compared, blobs),
         })  # fmt: skip
     return {
         "name": part.name, "tokens": [shown(token) for token in part.tokens], "keys": [shown(token) for token in part.key_tokens],
         "writes": part.writes and [token and shown(token) for token in part.writes], "layers": layers,
-        "thumb": small.shape[1:], "thumbs": _blob(b"".join(thumbs), blobs), "image": part.image and _image(*part.image, blobs),
+        "thumb": small.shape[1:], "thumbs": blob(b"".join(thumbs), blobs), "image": part.image and _image(*part.image, blobs),
     }  # fmt: skip
-
-
-def _blob(data, blobs):
-    """Append compressed bytes as text, and return the id of its element."""
-    blobs.append(base64.b64encode(zlib.compress(data, 6)).decode("ascii"))
-    return f"b{len(blobs) - 1}"
 
 
 def _bytes(shares):
@@ -248,7 +232,7 @@ def _vectors(compared, blobs):
         packed.append(np.round(vectors / scale[:, None, None]).astype("<i2").tobytes())
         scales.append(scale.tolist())
     return {
-        "id": _blob(b"".join(packed), blobs), "width": compared.queries.shape[3], "groups": compared.keys.shape[1],
+        "id": blob(b"".join(packed), blobs), "width": compared.queries.shape[3], "groups": compared.keys.shape[1],
         "qScales": scales[0], "kScales": scales[1], "factors": compared.factors.tolist(), "additive": bool(compared.additive),
         "besides": compared.besides,
     }  # fmt: skip
@@ -258,4 +242,4 @@ def _image(pixels, grid, blobs):
     """Return what is told of an image."""
     height, width, _ = pixels.shape
     opaque = np.concatenate([pixels, np.full((height, width, 1), 255, np.uint8)], axis=2)
-    return {"id": _blob(opaque.tobytes(), blobs), "height": height, "width": width, "rows": grid[0], "columns": grid[1]}
+    return {"id": blob(opaque.tobytes(), blobs), "height": height, "width": width, "rows": grid[0], "columns": grid[1]}

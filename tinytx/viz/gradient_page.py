@@ -6,7 +6,7 @@ from tinytx.arguments import check_list
 from tinytx.viz.attention_page import shown
 from tinytx.viz.attention_parts import checked_tokens
 from tinytx.viz.calls import AGAIN, BACKWARD, FORWARD
-from tinytx.viz.page import blob, elements, write_page
+from tinytx.viz.page import blob, elements, write_html
 from tinytx.viz.tensor_seen import COLUMNS, ROWS, smaller
 from tinytx.viz.trace import traced
 
@@ -69,7 +69,7 @@ def gradient_page(model, *batch, path, tokens=(), dy=None, settings=None, seed=N
         "loss": _number(trace.loss), "peak": trace.peak, "texts": [[shown(token) for token in text] for text in texts],
         "drawn": dy is None, "cells": shapes,
     }  # fmt: skip
-    write_page(path, "gradient_page.html", title, data, note=note, BLOBS=elements(blobs))
+    write_html(path, "gradient_page.html", title, data, note=note, BLOBS=elements(blobs))
 
 
 def _cells_of(trace):

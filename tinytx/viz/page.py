@@ -28,7 +28,7 @@ def page_of(template, title, data, **texts):
     return fill(template, parts | {"HEAD": fill(head, parts)})
 
 
-def write_page(path, name, title, data, *, note="", **texts):
+def write_html(path, name, title, data, *, note="", **texts):
     """Write the page with the template ``name`` of this folder, atomically; for what is in it see `page_of`."""
     template = resources.files("tinytx.viz").joinpath(name).read_text(encoding="utf-8")
     page = page_of(template, title, data, NOTE=html.escape(harmless(note)), **texts)

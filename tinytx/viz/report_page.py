@@ -1,20 +1,17 @@
 """Runs as one HTML page: configuration, curves, layer by layer, what they say, what they took. The page loads no other file."""
 
 import base64
-import html
 import json
 import math
-from importlib import resources
 from itertools import cycle
 from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.files import atomic_write
 from tinytx.terminal import harmless
 from tinytx.viz import style
 from tinytx.viz.loss_curve import WIDE
-from tinytx.viz.word_page import as_script, fill
+from tinytx.viz.page import write_html
 
 COLUMNS = ("step", "tokens", "seconds", "train_loss", "val_loss", "learning_rate", "grad_norm", "tokens_per_second")
 BY_LAYER = ("grad_norms", "update_ratios")
@@ -106,11 +103,7 @@ def report_page(runs, path, *, title="Training", note="", quantity="nats per tok
         "log": _is_wide(runs),
         "whyNoAttention": why_no_attention,
     }
-    template = resources.files("tinytx.viz").joinpath("report_page.html").read_text(encoding="utf-8")
-    texts = {"TITLE": html.escape(harmless(title)), "NOTE": html.escape(harmless(note))}
-    page = fill(template, texts | {"DATA": as_script(data)})
-    with atomic_write(path) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))
+    write_html(path, "report_page.html", title, data, note=note)
 
 
 def _run(run, color):

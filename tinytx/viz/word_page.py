@@ -1,15 +1,11 @@
 """A map of words as one HTML page with zoom, search and nearest neighbours. The page loads no other file."""
 
-import html
-import json
-from importlib import resources
-
 import numpy as np
 
-from tinytx.files import atomic_write
 from tinytx.terminal import visible
 from tinytx.vectors import neighbours, unit_rows
 from tinytx.vectors.word_vectors import check_words
+from tinytx.viz.page import write_html
 from tinytx.viz.word_map import COLORS, RANK, STOPS, check_color, groups_of
 
 GRID = 100_000  # steps across the map: more than the pixels of a screen at a zoom of 50
@@ -52,34 +48,7 @@ def word_page(words, y, vectors, path, *, title="Words", note="", color=None, co
     color = check_color("word_page", np.arange(len(words)) if color is None else color, len(words))
     data = _positions(y) | _colors(color) | _near(vectors, n)
     data |= {"words": [visible(word) for word in words], "colorName": color_name}
-    template = resources.files("tinytx.viz").joinpath("word_page.html").read_text(encoding="utf-8")
-    page = fill(template, {"TITLE": html.escape(title), "NOTE": html.escape(note), "DATA": as_script(data)})
-    with atomic_write(path) as file:
-        file.write(page.encode("utf-8", "backslashreplace"))
-
-
-def as_script(data):
-    r"""Return data as JSON that is safe inside ``<script>``: no text in it can begin or end an HTML element.
-
-    >>> as_script(["</script>"])
-    '["\\u003c/script\\u003e"]'
-    """
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
-
-
-def fill(template, parts):
-    """Return the template with each ``{{NAME}}`` replaced once; braces inside the values are not replaced.
-
-    >>> fill("{{A}} {{B}}", {"A": "{{B}}", "B": "b"})
-    '{{B}} b'
-    """
-    before, *rest = template.split("{{")
-    filled = [before]
-    for part in rest:
-        name, _, after = part.partition("}}")
-        filled += parts[name], after
-    return "".join(filled)
+    write_html(path, "word_page.html", title, data, note=note)
 
 
 def _positions(y):
