@@ -4,8 +4,10 @@
     python benchmarks/train_step.py --shapes nano gpt2 --dtype float64 --turns 2
 
 Every side is a process of its own with the same weights, batch, optimiser and number of threads, and they take turns
-(turns.py). Figures are medians over the turns; a ratio is taken pair by pair. Rounding grows from step to step, most of
-all where a small batch is learned by heart: --dtype float64 shows that the losses differ by nothing else.
+(turns.py). Figures are medians over the turns; a ratio is taken pair by pair. A side "products" makes the step's matrix
+products and nothing else, with the same threads, where there are as many sequences as threads: the ratio to it says what
+is lost between products. Rounding grows from step to step, most of all where a small batch is learned by heart: --dtype
+float64 shows that the losses differ by nothing else.
 """
 
 import time
@@ -18,9 +20,13 @@ def child(side, shape, arguments):
     """Answer a number of steps with milliseconds for one, loss and peak memory; "product" with NumPy's rate."""
     if side == "product":
         return turns.serve(lambda _: {"gflops": product_peak(arguments.dtype)})
-    model, batch = make_model(shape, arguments.dtype, arguments.dropout), make_batch(shape)
-    step = SIDES[side](model, arguments.threads).step
-    del model  # the rival has copied its weights: they shall not count as its memory
+    batch = make_batch(shape)
+    if side == "products":
+        from products import Products
+
+        step = Products(shape, arguments.threads, arguments.dtype).step
+    else:
+        step = SIDES[side](make_model(shape, arguments.dtype, arguments.dropout), arguments.threads).step
     for _ in range(2):
         step(*batch)
 
@@ -38,11 +44,15 @@ def compare(shape, sides, arguments, env):
     options = [f"--{name}={getattr(arguments, name)}" for name in ("threads", "dtype", "dropout")]
     options += ["--shapes", shape]
     gflops = turns.ask_once(__file__, "product", None, *options, env=env)["gflops"]
+    if SHAPES[shape].batch >= arguments.threads:
+        sides = [*sides, "products"]
     with turns.running(__file__, sides, *options, env=env) as running:
         ours = running["ours"]
         turns.take_turns(running.values(), 1, 1)
         turns.take_turns(running.values(), arguments.turns, turns.steps(ours, arguments.seconds))
     row = {f"{name}_ms": side.median("ms") for name, side in running.items()}
+    if "products" in running:
+        row["products_ratio"] = turns.ratio(ours, running.pop("products"), "ms")
     rivals = [side for name, side in running.items() if name != "ours"]
     if rivals:
         row["ratio"] = turns.ratio(min(rivals, key=lambda side: side.median("ms")), ours, "ms")
@@ -73,6 +83,7 @@ def main():
         row = figures[shape] = compare(shape, sides, arguments, env)
         times = ", ".join(f"{key[:-3]} {row[key]:.1f} ms" for key in row if key.endswith("_ms"))
         ratio = f", PyTorch / ours {row['ratio']:.2f}" if "ratio" in row else ""
+        ratio += f", ours / products {row['products_ratio']:.2f}" if "products_ratio" in row else ""
         peak = f"{row['sgemm_share']:.0%} of {row['gflops']:.0f} GFLOP/s"
         memory = f", memory ours / eager {row['memory_ratio']:.2f}" if "memory_ratio" in row else ""
         print(f"{shape:>5}: {times}{ratio}, {peak}{memory}", flush=True)

@@ -56,6 +56,17 @@ def test_shards_are_the_whole(problem):
     assert not np.ndim(case.dy) or sum(len(shard.dy) for shard in shards) == 2
 
 
+def test_the_products_of_a_step_are_all_there():
+    """Catches a product left out, which would make every step look slow. One tile has all scores, and backward makes them again."""
+    products, sides = (importlib.import_module(name) for name in ("products", "sides"))
+    made = products.Products(SHAPE, 2)
+    made.step()
+    shards = [sum(2 * a.shape[-1] * out.size for a, _, out in shard) for shard in made._shards]
+    scores = 7 * 2 * SHAPE.batch * SHAPE.max_len**2 * SHAPE.d_model
+    half = 6 * SHAPE.batch * SHAPE.max_len**2 * SHAPE.d_model
+    assert sum(shards) == sides.flops(SHAPE) - half + scores and shards[0] == shards[1]
+
+
 calibrate_gradcheck = importlib.import_module("calibrate_gradcheck")
 
 

@@ -1,0 +1,82 @@
+"""The products of a GPT's training step and nothing else: no step with NumPy's products can take less time.
+
+Shapes, threads and order are those of the library's step: a shard of the batch for each thread, BLAS with one thread in
+each, forward and then backward. The numbers are arbitrary.
+"""
+
+import importlib
+
+import numpy as np
+
+from tinytx import workers
+from tinytx.ops.attention_patterns import CAUSAL
+from tinytx.ops.attention_tiles import lists_of_rows
+
+attention = importlib.import_module("tinytx.ops.attention")  # the name in the package is the function's
+
+
+class Products:
+    """The products of a step.
+
+    Parameters
+    ----------
+    shape : Shape
+    threads : int
+    dtype : str
+    """
+
+    def __init__(self, shape, threads, dtype="float32"):
+        self._dtype, self._pool = dtype, workers.Pool(threads)
+        d, layers = shape.d_model, shape.n_layers
+        sizes = [size for _ in range(layers) for size in [(d, d)] * 4 + [(d, 4 * d), (4 * d, d)]]
+        weights = [self._array(size) for size in sizes] + [self._array((shape.vocab_size, d)).T]
+        edges = [shape.batch * i // threads for i in range(threads + 1)]
+        self._shards = [self._products(shape, b - a, weights) for a, b in zip(edges, edges[1:]) if a < b]
+
+    def step(self, *batch):
+        """Make them; the batch is not used, but for its shape, which is the model's."""
+        with workers.use(self._pool):
+            workers.map(_multiply, self._shards)
+
+    def _array(self, shape):
+        return np.ones(shape, self._dtype)
+
+    def _products(self, shape, n, weights):
+        """Return [(a, b, out), ...] of a shard of n rows, in the order in which they are made."""
+        forward, backward, gradients = [], [], {}
+        for number, weight in enumerate(weights):
+            if number % 6 == 3:  # between the maps to queries, keys and values and the map of their output
+                ahead, back = self._attention(shape, n)
+                forward += ahead
+                backward += back[::-1]
+            x, y = (self._array((n * shape.max_len, width)) for width in weight.shape)
+            a, b = (x, y) if weight.flags.c_contiguous else (y, x)  # a table's gradient is laid out as the table is
+            size = a.shape[1], b.shape[1]
+            if size not in gradients:  # one array for all layers, as in a step a shard keeps none
+                gradients[size] = self._array(size)
+            forward.append((x, weight, y))
+            backward += [(a.T, b, gradients[size]), (y, weight.T, np.empty_like(x))]
+        return forward + backward[::-1]
+
+    def _attention(self, shape, n):
+        """Return the products of attention's forward and backward, in tiles."""
+        t, heads = shape.max_len, shape.n_heads
+        q, k, v, y, dq, dk, dv, dy = (
+            self._array((n, t, heads, shape.d_model // heads)).swapaxes(1, 2) for _ in range(8)
+        )
+        forward, backward = [], []
+        sizes = attention.BLOCK, attention.LONG_BLOCK, attention.KEYS, attention.TILE
+        lists = lists_of_rows((n, heads, 1, t), t, CAUSAL, 1, sizes)
+        for tile in [tile for rows in lists for row in rows for tile in row.tiles]:
+            at, keys = (*tile.q[:2], tile.queries), tile.k
+            p = self._array((*q[at].shape[:3], k[keys].shape[2]))
+            score = q[at], k[keys].swapaxes(2, 3), p
+            forward += [score, (p, v[keys], y[at])]
+            backward += [score, (dy[at], v[keys].swapaxes(2, 3), p), (p.swapaxes(2, 3), dy[at], dv[keys])]
+            backward += [(p, k[keys], dq[at]), (p.swapaxes(2, 3), q[at], dk[keys])]
+        return forward, backward
+
+
+def _multiply(products):
+    for a, b, out in products:
+        np.matmul(a, b, out=out)
