@@ -3,7 +3,7 @@
 import pytest
 
 from tinytx.derivations import TABLE, read
-from tinytx.exercises import grade, hints, operations, sheet
+from tinytx.exercises import function, grade, hints, operations, sheet
 from tinytx.exercises.variants import mistakes, written
 from tinytx.ops import plain
 
@@ -24,9 +24,13 @@ def test_a_sheet_computes_what_the_operation_does_and_solutions_are_right(name):
     """The forward of the sheet with the twin's backward gets full marks."""
     namespace = {}
     exec(compile(sheet(name, "x.py", 3), name, "exec"), namespace)
-    result = grade(name, namespace[name], getattr(plain, f"{name}_backward"))
+    result = grade(name, namespace[function(name)], getattr(plain, f"{function(name)}_backward"))
     assert result, str(result)
-    assert str(result).endswith(f"{name}_backward is right")
+    assert str(result).endswith(f"{function(name)}_backward is right")
+
+
+def test_every_derivation_with_a_backward_has_an_exercise():
+    assert set(operations()) == {name for name, row in TABLE.items() if not row.no_gradient}
 
 
 @pytest.mark.parametrize("name", operations())

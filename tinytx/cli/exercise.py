@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tinytx.cli.parser import nearest
 from tinytx.derivations.show import FIRST, subject
-from tinytx.exercises import grade, hints, operations, sheet
+from tinytx.exercises import function, grade, hints, operations, sheet
 from tinytx.extras import import_file
 from tinytx.files import atomic_write
 from tinytx.terminal import visible
@@ -61,10 +61,11 @@ def _contents():
 def _graded(name, path):
     """Print the grade of a file's backward; return the exit code."""
     module = import_file(path)
-    for wanted in (name, f"{name}_backward"):
+    forward, backward = function(name), f"{function(name)}_backward"
+    for wanted in (forward, backward):
         if not callable(getattr(module, wanted, None)):
             raise ValueError(f"exercise: {path} has no function {wanted}: write the file anew with python -m tinytx exercise {name}")
-    result = grade(name, getattr(module, name), getattr(module, f"{name}_backward"))
+    result = grade(name, getattr(module, forward), getattr(module, backward))
     print(result)
     names = operations()
     following = names[names.index(name) + 1 :]
@@ -90,4 +91,4 @@ def _write(name, path):
     with atomic_write(path) as file:
         file.write(sheet(name, path, len(hints(name))).encode())
     print(f"Wrote {path}")
-    print(f"Try next: write {name}_backward in it, then python -m tinytx exercise {name} --check {path}")
+    print(f"Try next: write {function(name)}_backward in it, then python -m tinytx exercise {name} --check {path}")

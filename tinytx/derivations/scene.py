@@ -95,6 +95,11 @@ class Row:
     twins: dict = field(default_factory=dict)
     no_gradient: str = ""
 
+    @property
+    def function(self):
+        """The forward of the first scene, if its name is not the file's, else ""."""
+        return self.scenes[0].function
+
 
 def functions(name, function=""):
     """Return (forward, backward) of an operation: those of its file's name, or those called ``function``."""

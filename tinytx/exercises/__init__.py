@@ -9,6 +9,6 @@
 
 from tinytx.exercises.grade import grade
 from tinytx.exercises.hints import hints
-from tinytx.exercises.sheet import operations, sheet
+from tinytx.exercises.sheet import function, operations, sheet
 
-__all__ = ["grade", "hints", "operations", "sheet"]
+__all__ = ["function", "grade", "hints", "operations", "sheet"]

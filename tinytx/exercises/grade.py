@@ -9,6 +9,7 @@ from tinytx.derivations.check import computed, drawn, run
 from tinytx.derivations.scene import functions
 from tinytx.exercises.called import Called, CountError
 from tinytx.exercises.hints import hints
+from tinytx.exercises.sheet import function
 from tinytx.exercises.variants import variants
 from tinytx.testing import gradcheck
 
@@ -72,12 +73,12 @@ def grade(name, forward, backward, *, seed=0):
     -------
     Grade
     """
-    row, found = TABLE[name], Grade(name)
+    row, found = TABLE[name], Grade(function(name))
     page = read(name, whole=row.whole)
-    for scene in (scene for scene in row.scenes if not scene.function):
+    for scene in (scene for scene in row.scenes if scene.function == row.function):
         values = drawn(scene, np.random.default_rng(seed), scene.sizes)
         whole = f"{scene.title}: " if scene.title else ""
-        theirs = Called(*functions(name))
+        theirs = Called(*functions(name, row.function))
         right = computed(name, scene, values, theirs.forward, theirs.backward)
         called = Called(forward, backward, theirs.counts)
         try:

@@ -1,8 +1,9 @@
 """The hints of an exercise: the derivation in the operation's file, cut behind each block of equations."""
 
 from tinytx.derivations import TABLE, read
+from tinytx.exercises.sheet import function
 
-END = "The solution is {name}_backward in tinytx/ops/plain.py and the files it imports; the fast one is in tinytx/ops/{name}.py."
+END = "The solution is {function}_backward in tinytx/ops/plain.py and the files it imports; the fast one is in tinytx/ops/{name}.py."
 
 
 def hints(name):
@@ -28,4 +29,4 @@ def hints(name):
         if line.kind == "equation" and after.kind == "":
             parts.append(part)
             part = []
-    return [*("\n".join(part).strip("\n") for part in parts), "\n".join([*part, END.format(name=name)]).strip("\n")]
+    return [*("\n".join(part).strip("\n") for part in parts), "\n".join([*part, END.format(function=function(name), name=name)]).strip("\n")]

@@ -10,9 +10,9 @@ import textwrap
 from tinytx.derivations import TABLE
 from tinytx.ops import plain
 
-TEXT = '''"""Exercise: the backward of {name}.
+TEXT = '''"""Exercise: the backward of {function}.
 
-The forward is given, in plain NumPy. Write {name}_backward: it gets {gradient},
+The forward is given, in plain NumPy. Write {function}_backward: it gets {gradient},
 and what the forward saved (its second result); it returns the gradients of the inputs, as its docstring says. A gradient has the
 shape of what it is the gradient of. What is passed in may not be written to. Then, at any time:
 
@@ -38,7 +38,12 @@ def operations():
     -------
     list of str
     """
-    return [name for name in TABLE if hasattr(plain, f"{name}_backward")]
+    return [name for name in TABLE if hasattr(plain, f"{function(name)}_backward")]
+
+
+def function(name):
+    """Return the forward that an operation's exercise is about: ``address`` for addressing, mostly the operation's name."""
+    return TABLE[name].function or name if name in TABLE else name
 
 
 def sheet(name, file, hints):
@@ -57,7 +62,7 @@ def sheet(name, file, hints):
     -------
     str
     """
-    forward, backward = getattr(plain, name), getattr(plain, f"{name}_backward")
+    forward, backward = getattr(plain, function(name)), getattr(plain, f"{function(name)}_backward")
     sources, imports = {}, {"import numpy as np"}
     _collect(forward, sources, imports)
     code = [*sources.values(), _blank(backward)]
@@ -67,12 +72,12 @@ def sheet(name, file, hints):
     head = "\n\n".join("\n".join(group) for group in groups if group)
     gradient = next(iter(inspect.signature(backward).parameters))
     parts = {"gradient": GRADIENTS.get(gradient, GRADIENTS["dy"].replace("dy", gradient, 1)), "ways": _ways(name)}
-    return TEXT.format(name=name, file=file, hints=hints, **parts, code=head + "\n\n\n" + "\n\n\n".join(code) + "\n")
+    return TEXT.format(name=name, function=function(name), file=file, hints=hints, **parts, code=head + "\n\n\n" + "\n\n\n".join(code) + "\n")
 
 
 def _ways(name):
     """Return a sentence that says in which ways an operation is called, if they are several."""
-    titles = [scene.title for scene in TABLE[name].scenes if not scene.function and scene.title] if name in TABLE else []
+    titles = [scene.title for scene in TABLE[name].scenes if scene.function == TABLE[name].function and scene.title] if name in TABLE else []
     return f"It is graded in this order: {'; '.join(titles)}. So the first may be right before the others are written.\n" * (len(titles) > 1)
 
 
