@@ -129,12 +129,14 @@ class Child:
         Further arguments of the child.
     env : dict
         Its environment.
+    start : list of str, optional
+        What starts a script, in place of this Python.
     """
 
-    def __init__(self, script, name, *options, env):
+    def __init__(self, script, name, *options, env, start=(sys.executable,)):
         self.name, self.turns = name, []
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads would fill up
-        command = [sys.executable, script, "--child", name, *map(str, options)]
+        command = [*start, script, "--child", name, *map(str, options)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
         self._process = subprocess.Popen(command, env=env, text=True, **pipes)
         self.alive = self._process.stdout.readline().strip() == "ready"

@@ -80,31 +80,40 @@ CASES = {
 }
 
 
-def result(case, threads=1, accumulate=1, steps=4):
-    """Return what four steps of a case come to: losses, norms and a digest of weights and moments."""
+def result(case, threads=1, accumulate=1, divide=False, steps=4):
+    """Return what four steps of a case come to: losses, norms, a digest of weights, and one of moments, of the first rank."""
     model, batch, state = CASES[case]()
     optimizer = AdamW(model, 1e-2)
+    if divide:
+        optimizer.divide()
     trainer = Trainer(model, optimizer, clip=0.1, threads=threads, accumulate=accumulate, seed=5)
     numbers = []
     for step in range(steps):
         trainer.watches = step == 1
         numbers += [trainer.step(*batch(step), state=state), trainer.grad_norm]
     numbers += [trainer.evaluate([batch(step) for step in range(3)])] if state is None else []
+    if optimizer.owners:
+        rank, moments = ranks.current().rank, optimizer.state["v"]
+        assert all(moments[name].any() == (owner == rank) for name, owner in optimizer.owners.items())
+    weights = model.state_dict() | (state.state_dict() if state else {})
+    return [*map(float.hex, map(float, numbers)), _digest(weights), _digest(optimizer.state_dict())]
+
+
+def _digest(arrays):
     digest = hashlib.sha256()
-    for arrays in (model.state_dict(), optimizer.state_dict(), state.state_dict() if state else {}):
-        for name in sorted(arrays):
-            digest.update(np.ascontiguousarray(arrays[name]))
-    return [*map(float.hex, map(float, numbers)), digest.hexdigest()]
+    for name in sorted(arrays):
+        digest.update(np.ascontiguousarray(arrays[name]))
+    return digest.hexdigest()
 
 
 def main():
-    """Print {case: result} of the first rank; all ranks must have it."""
+    """Print {case: result} of the first rank; all ranks must have it, but for moments that are divided."""
     from mpi4py import MPI
 
-    threads, accumulate, *cases = sys.argv[1:]
+    threads, accumulate, divide = map(int, sys.argv[1:])
     with ranks.use(ranks.Ranks(MPI.COMM_WORLD)) as world:
-        results = {case: result(case, int(threads), int(accumulate)) for case in cases or CASES}
-        world.check_same("results", results)
+        results = {case: result(case, threads, accumulate, divide) for case in CASES}
+        world.check_same("results", [numbers[: -1 if divide else None] for numbers in results.values()])
         if world.is_first:
             print(json.dumps(results))
 

@@ -34,6 +34,17 @@ def test_two_ranks_train_what_two_threads_train(tmp_path):
     assert losses[0] == losses[1]
 
 
+def test_divided_moments_are_whole_in_the_checkpoint(tmp_path):
+    """Catches a checkpoint with the first rank's moments alone, and one whose moments other ranks do not find again."""
+    flags = [*SMALL, "--schedule", "constant", "--threads"]
+    for n, more in ((2, ["--steps", "22", "--out"]), (3, ["--steps", "30", "--resume"])):
+        done = mpirun(n, "-m", "tinytx", "train", "gpt", *flags, "1", "--divide", *more, tmp_path / "ranks")
+        assert done.returncode == 0, done.stderr
+    for n, more in ((2, ["--steps", "22", "--out"]), (3, ["--steps", "30", "--resume"])):
+        assert main(["train", "gpt", *flags, str(n), *more, str(tmp_path / "threads")]) == 0
+    assert arrays_of(tmp_path / "ranks") == arrays_of(tmp_path / "threads")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_and_any_number_goes_on(tmp_path, number):
     """Catches ranks that stop after different steps, and a first rank that is ended while it still writes."""

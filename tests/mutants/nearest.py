@@ -133,7 +133,7 @@ NEAREST = {
     "training/checkpoint.py": ["training/test_checkpoint.py", "training/test_freezing.py", "layers/test_low_rank.py", "hub/test_families.py"],
     "training/old_checkpoint.py": ["training/test_old_checkpoint.py", "cli/test_old_checkpoints.py"],
     **{f"training/optimizers/{name}.py": ["training/test_optimizers.py"] for name in ("adagrad", "adam", "lamb", "radam", "sgd")},
-    "training/optimizers/base.py": ["training/test_freezing.py", "training/test_optimizers.py", "training/test_groups.py"],
+    "training/optimizers/base.py": ["training/test_freezing.py", "training/test_optimizers.py", "training/test_groups.py", "training/test_ranks.py", "cli/test_together.py"],
     "training/optimizers/groups.py": ["training/test_groups.py", "training/test_freezing.py"],
     "training/trainer.py": ["training/test_trainer.py", "training/test_by_layer.py", "training/test_state_in_training.py", "training/test_ranks.py", "cli/test_together.py"],
     **{f"{n}.py": [f"{n.replace('/', '/test_')}.py"] for n in "training/by_layer training/loop viz/report_page viz/braille cli/watch".split()},

@@ -18,7 +18,7 @@ LEAST_EPS = 1e-30  # smaller ones are 0 in float32, or nearly, and 0 / 0 is NaN
 class RateSettings(Settings):
     """The learning rates of a run, which are all that descent example after example has."""
 
-    optimizer, average, weight_decay, decay_all = "sgd", 0, 0.0, False  # no settings: `OptimizerSettings` makes them such
+    optimizer, average, weight_decay, decay_all, divide = "sgd", 0, 0.0, False, False  # no settings: `OptimizerSettings` makes them such
     lr: float = setting(1e-3, "largest learning rate", minimum=0)
     schedule: str = setting(
         "cosine", "what follows the warm-up; slanted-triangular has its own, a tenth of the steps",
@@ -46,6 +46,7 @@ class OptimizerSettings(RateSettings):
     adam_eps: float = setting(1e-8, "Adam's epsilon", minimum=LEAST_EPS, only=ADAM)
     weight_decay: float = setting(0.01, "decay of matrices", minimum=0)
     decay_all: bool = setting(False, "decay gains and biases, too")
+    divide: bool = setting(False, "divide the optimiser's memory among the ranks of MPI, which then send each other the weights")
 
 
 def schedule_of(settings, peak, last):
@@ -85,7 +86,10 @@ def make_optimizer(model, settings, *, peak=None, scale=None, schedule=None, gro
     if settings.optimizer in ADAM["optimizer"]:
         options |= {"betas": (settings.beta1, settings.beta2), "eps": settings.adam_eps}
     optimizer = OPTIMIZERS[settings.optimizer](model, rate, **options)
-    return Averaged(optimizer, patience=settings.average) if settings.average else optimizer
+    optimizer = Averaged(optimizer, patience=settings.average) if settings.average else optimizer
+    if settings.divide:
+        optimizer.divide()
+    return optimizer
 
 
 def check_rates(rate, settings, t):

@@ -108,9 +108,11 @@ class Run:
 
         Of several ranks the first writes it, as it does all files.
         """
-        if not self._ranks.is_first:
-            return
         optimizer = self.trainer.optimizer
+        if not self._ranks.is_first:
+            if optimizer.owners is not None:
+                optimizer.state_dict()  # sends what this rank has of it
+            return
         with optimizer.averaged():
             save_checkpoint(
                 folder or self.folder,

@@ -77,7 +77,7 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
         log = _Log(path, bar, _so_far(kept) if kept or optimizer.t else (0, 0.0))
         while not is_over() and not is_interrupted():
             rate, step = optimizer.learning_rate, optimizer.t
-            with _saving(save):
+            with _saving(save, trainer):
                 arrays = batch(step)
             trainer.watches = (step + 1) % eval_every == 0 or step + 1 == steps
             loss = trainer.step(*arrays, **remembered)  # not inside _saving: after an error the weights may be half updated
@@ -85,7 +85,7 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
             record = {"step": t, "train_loss": loss, "learning_rate": rate, "grad_norm": trainer.grad_norm}
             log.measure(record, n_tokens(arrays[0]))
             is_due = t % eval_every == 0 and t < steps and not is_interrupted()
-            with _saving(save):
+            with _saving(save, trainer):
                 try:
                     if is_due and evaluate is not None:
                         record["val_loss"] = evaluate()
@@ -103,14 +103,18 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
 
 
 @contextmanager
-def _saving(save):
-    """Write a checkpoint before an error leaves the block; the block does not change weights."""
+def _saving(save, trainer):
+    """Write a checkpoint before an error leaves the block; the block does not change weights.
+
+    It cannot be written where other ranks, which know of no error, have a part of the optimiser's arrays.
+    """
     try:
         yield
     except NotFiniteError:
         raise
     except Exception:
-        save()
+        if getattr(trainer.optimizer, "owners", None) is None:
+            save()
         raise
 
 

@@ -12,9 +12,11 @@ import os
 import pickle
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 
+TAGS = 2**14  # of messages under way
 LOOKS, SHORTEST, LONGEST = 50, 2e-5, 2e-3  # looks before the first sleep; seconds of the first sleep, and of the last
 
 
@@ -50,6 +52,13 @@ class Alone:
     def wait(self):
         """Wait until all ranks are here."""
         self.gather(None)
+
+    def spread(self, owned):
+        """Give all ranks the arrays of those that own them: [(rank of the owner, array)], which the others write to."""
+
+    def collect(self, owned):
+        """Return the arrays that their owners have, on the first rank; there is one rank here."""
+        return [array for _, array in owned]
 
     def threads(self, processors):
         """Return how many threads each rank should use, of so many processors that it may run on."""
@@ -98,6 +107,29 @@ class Ranks(Alone):
         here = self.gather((os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME"), own))
         return self.least(max(1, processors // here.count(here[self.rank])))  # equal ones share the same processors
 
+    def spread(self, owned):
+        messages, others = self._messages, [rank for rank in range(self.size) if rank != self.rank]
+        requests = []
+        for number, (owner, array) in enumerate(owned):
+            tag = number % TAGS
+            if owner == self.rank:
+                requests += [messages.Isend(array, rank, tag) for rank in others]
+            else:
+                requests.append(messages.Irecv(array, owner, tag))
+        _wait_for_all(requests)
+
+    def collect(self, owned):
+        """Return the arrays that their owners have, on the first rank: copies of those of others. Elsewhere only own ones count."""
+        arrays, requests = [array for _, array in owned], []
+        for number, (owner, array) in enumerate(owned):
+            if owner != 0 and self.rank == owner:
+                requests.append(self._messages.Isend(array, 0, number % TAGS))
+            elif owner != 0 and self.is_first:
+                arrays[number] = np.empty_like(array)
+                requests.append(self._messages.Irecv(arrays[number], owner, number % TAGS))
+        _wait_for_all(requests)
+        return arrays
+
     def exchange(self, tag, send, receive):
         """Begin to send an array to each other rank and to receive one from each; return a function that says if it is done.
 
@@ -117,6 +149,12 @@ class Ranks(Alone):
         self.sent += sum(send[rank].nbytes for rank in others)
         kind = type(requests[0])
         return lambda: kind.Testall(requests)
+
+
+def _wait_for_all(requests):
+    """Wait for requests of MPI."""
+    if requests:
+        _wait(SimpleNamespace(Test=lambda: type(requests[0]).Testall(requests)))
 
 
 def _wait(request):

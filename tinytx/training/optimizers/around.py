@@ -35,6 +35,11 @@ class Around(Optimizer):
         self.optimizer, self.named, self.settings = optimizer, optimizer.named, optimizer.settings
         self.state = {slot: self._zeros() for slot in self.slots}
 
+    def divide(self):
+        """Raise ValueError: the arrays of the two are not divided."""
+        place = type(self).__name__
+        raise ValueError(f"{place}: the arrays of {place} around {type(self.optimizer).__name__} are not divided: leave divide out")
+
     def decay_of(self, name):
         """Return the weight decay of a parameter, which is the inner optimiser's."""
         return self.optimizer.decay_of(name)

@@ -10,6 +10,7 @@ from tinytx.arguments import check_number
 from tinytx.core import Layer
 from tinytx.shapes import contiguous
 from tinytx.training.optimizers.groups import settings_of, some
+from tinytx.workers import ranks
 
 # Allowed values of a setting: in words, and as a function
 FROM_0 = ("a finite number of at least 0", lambda x: 0 <= x < math.inf)
@@ -43,6 +44,7 @@ class Optimizer:
     """
 
     slots = ()  # names of the arrays kept for each parameter
+    owners = None  # {path: rank that keeps the arrays and updates the parameter}, where they are divided
 
     def __init__(self, model, lr, *, weight_decay=0.0, groups=()):
         place = type(self).__name__
@@ -159,7 +161,29 @@ class Optimizer:
         """
         rates = self.ready(scale)
         self.t += 1
-        workers.map(lambda name: self._update(name, self.named[name], scale, rates[name]), rates)
+        own = rates if self.owners is None else [name for name in rates if self.owners[name] == self._ranks.rank]
+        workers.map(lambda name: self._update(name, self.named[name], scale, rates[name]), own)
+        if self.owners is not None:
+            self._ranks.spread([(self.owners[name], self.named[name].data) for name in rates])
+
+    def divide(self):
+        """From now on keep a part of the arrays on each of the ranks in use (`tinytx.workers.ranks`).
+
+        Each updates the parameters whose arrays it keeps, and sends them to the others: the same bits, with less memory, as
+        arrays that nobody writes to cost none. A parameter's arrays stay together, so that the largest one sets a limit. From now on
+        all ranks call `step` and `state_dict` at the same time; the first has the whole state, for as long as that is in use.
+
+        Raises
+        ------
+        ValueError
+            If the optimiser stands around another one, whose arrays are not divided.
+        """
+        self._ranks = ranks.current()
+        if self._ranks.size > 1:
+            loads, self.owners = [0] * self._ranks.size, {}
+            for name in sorted(self.named, key=lambda name: -self.named[name].data.size):
+                self.owners[name] = loads.index(min(loads))
+                loads[self.owners[name]] += self.named[name].data.size
 
     def ready(self, scale=1.0):
         """Check everything that the next step needs, and return its learning rates; errors as for `step`."""
@@ -198,15 +222,22 @@ class Optimizer:
 
     def state_dict(self):
         """Return {name: array}, with the step counter as "t"."""
-        arrays = {f"{slot}.{n}": array for slot, own in self.state.items() for n, array in own.items()}
+        arrays = self._arrays()
+        if self.owners is not None:
+            owners = [self.owners[n] for own in self.state.values() for n in own]
+            arrays = dict(zip(arrays, self._ranks.collect([*zip(owners, arrays.values())])))
         return {"t": np.array(self.t), **arrays}
+
+    def _arrays(self):
+        """Return {name: array} of this rank's slots."""
+        return {f"{slot}.{n}": array for slot, own in self.state.items() for n, array in own.items()}
 
     def load_state_dict(self, arrays):
         """Copy the arrays of `state_dict`. If some do not fit, raise ValueError with their names and change nothing.
 
         NaN and infinity, or a step counter below 0, do not fit either.
         """
-        own = self.state_dict()
+        own = self.state_dict() if self.owners is None else {"t": np.array(self.t), **self._arrays()}
         faults = [n for n in {**own, **arrays} if n not in own or n not in arrays or not _alike(own[n], arrays[n])]
         if faults:
             raise ValueError(f"{type(self).__name__}: state does not fit the model: {some(sorted(faults))}")
@@ -214,7 +245,8 @@ class Optimizer:
         if faults:
             raise ValueError(f"{type(self).__name__}: state that is not finite, or a step below 0: {some(sorted(faults))}")
         for name, array in own.items():
-            array[...] = arrays[name]
+            if self.owners is None or self.owners.get(name.partition(".")[2], self._ranks.rank) == self._ranks.rank:
+                array[...] = arrays[name]
         self.t = int(arrays["t"])
 
     def _update(self, name, parameter, scale, lr):
