@@ -18,14 +18,8 @@ TO_BE_MOVED = set("""
     equivariant_norm
     geometric_product
     global_window_attention
-    gru
     linear_cross_entropy
     lsh_attention
-    lstm
-    mlstm
-    original_gru
-    recurrent
-    rnn
     route
     sparse_attention
 """.split())
@@ -157,6 +151,13 @@ def test_citations():
 def test_remarks_and_words():
     derived = read("page", PAGE.format("    a = b,   shares, (T, S)        (1)\n    c = d\n      + e,   because f = g.   (2)"))
     assert [(chain.text, chain.number) for chain in derived.chains] == [("a = b", 1), ("c = d + e", 2), ("f = g", 2)]
+
+
+def test_lines_that_end_in_commas_belong_to_the_number_below():
+    derived = read("page", PAGE.format("    z = y\n    a = b,   f = g,\n    c = d,\n    e = a.   (1)\n    h = a,\n    k = a"))
+    assert [(chain.texts[0], chain.number) for chain in derived.chains] == [
+        ("z", None), ("a", 1), ("f", 1), ("c", 1), ("e", 1), ("h", None), ("k", None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", operations())

@@ -14,6 +14,7 @@ RNG = np.random.default_rng(0)
 X, W, V = RNG.normal(size=(2, 3)), RNG.normal(size=(3, 4)), RNG.normal(size=4)
 R = RNG.normal(size=(2, 3))
 IDS = np.array([2, 0])
+H, K = RNG.normal(size=(2, 3, 4)), RNG.normal(size=(2, 4))  # at each time, and before
 
 
 def environment():
@@ -22,6 +23,7 @@ def environment():
         "X": Named(X, ("0", "1")), "W": Named(W, ("0", "1")), "v": Named(V, ("0",)), "ids": Named(IDS, ("0",)),
         "r": Named(R, ("rows", "0")), "a": Named(np.asarray(0.3)), "t": Named(IDS, ("rows",)),
         "dq": Named(np.ones(5), ("0",)), "dQ": Named(np.ones((2, 3)), ("0", "1")),
+        "h": Named(H, ("rows", "time", "0")), "f": Named(K, ("rows", "0")),
     }  # fmt: skip
     return Environment(values, {"q": "dq", "Q": "dQ"}, {"k": 2})
 
@@ -66,6 +68,14 @@ def value(text):
         ("z_i = max_{j : j != 1} X_ij", X[:, [0, 2]].max(1)),
         ("z_i = min_{j : X_ij > 0} j + 0 X_i0", (X > 0).argmax(1)),
         ("z_ij = v_{mod(i - j, 3)} + 0 X_ij", V[np.subtract.outer(np.arange(2), np.arange(3)) % 3]),
+        ("z = (v, a v)", np.r_[V, 0.3 * V]),
+        ("z = (f, v, f)", np.stack([np.r_[row, V, row] for row in K])),
+        ("z = tanh'(v) + abs'(v)", 1 - np.tanh(V) ** 2 + np.sign(V)),
+        ("z = before(h, f)", np.concatenate([K[:, None], H[:, :-1]], 1)),
+        ("z = after(2h, f)", np.concatenate([2 * H[:, 1:], K[:, None]], 1)),
+        ("z = first(h) - last(h)", H[:, 0] - H[:, -1]),
+        ("z_i = before(h_i, f_i)", np.concatenate([K[:, None], H[:, :-1]], 1)),
+        ("z = before(before(h, f), 0)", np.concatenate([0 * K[:, None], K[:, None], H[:, :1]], 1)),
     ],
 )
 def test_values(text, expected):
@@ -79,6 +89,10 @@ def test_values(text, expected):
         (["y_j = e^(v_j) / sum_k e^(v_k)", "∂y_i/∂v_j = y_i ([i = j] - y_j)"], (4, 4)),
         (["m = mean(r)", "q = m^2", "∂q/∂r_i = 2 m / 3", "∂q/∂m = 2 m"], ()),
         (["∂/∂v_j ln sum_k e^(v_k) = e^(v_j) / sum_k e^(v_k)"], (4,)),
+        (["(b, c) = v", "(b, c) = v", "∂b_i/∂v_j = [i = j]", "∂c_i/∂v_j = [i + 2 = j]"], (2, 4)),
+        (["y = before(z, f)", "z = y * h", "z = before(z, f) * h", "last(z) = f * first(h) * last(h) * last(before(h, f))"], ()),
+        (["y = after(z, f)", "x = y + h", "z = 2 x", "first(z) = 2 first(h) + 4 first(after(h, f)) + 8 last(h) + 8 f"], ()),
+        (["z = before(x, f)", "x = before(w, f)", "w = h^2", "last(z) = first(h)^2"], ()),
         (["y_i = |r_i|^3", "∂y_i/∂r_j = 3 r_i |r_i| [i = j]"], ()),
         (["q_i = i + a", "q_0 = a"], ()),  # the length of i is that of dq
         (["q_j = v_j + a", "q_4 = 7", "∂q_i/∂a = [i < 4]"], ()),  # in parts
@@ -122,6 +136,21 @@ def test_statements_that_hold(statements, shape):
         (["q_{5k} = a"], "an index from 5 to 5 of 5"),
         (["q_{2k} = v_j"], "index j of the right side does not stand at q"),
         (["q_{2k} = a = 2a"], "does not hold"),
+        (["y = (v, W)"], "puts vectors without indices behind each other"),
+        (["y = (v, a)"], "puts vectors without indices behind each other"),
+        (["(b, c, d) = v"], "3 equal parts: right of = stands no vector"),
+        (["(b, c) = W"], "2 equal parts: right of = stands no vector"),
+        (["(b, c) = v", "(c, b) = v"], "does not hold"),
+        (["(b, c_i) = v"], "index -1 of the right side does not stand at c"),
+        (["y = before(h)"], r"expected before\(h, h_0\), after"),
+        (["y = last(h, f)"], r"expected before\(h, h_0\), after"),
+        (["y = before(h, h)"], "has an axis time, and what stands at an end has none"),
+        (["y = before(f, f)"], "has an axis time, and what stands at an end has none"),
+        (["y = first(z)"], "z is not known"),
+        (["y = before(z, f)", "x = 2 y"], "uses z, which no equation defines"),
+        (["y = before(z, f)", "x = 2 y = 3 y", "z = x * h"], "x = 3 y does not hold"),
+        (["y = before(z, f)", "z = y * h", "z = after(z, f) * h"], "does not hold"),
+        (["y = before(z, f)", "x = after(z, f)", "z = x + y"], "z: the recurrence comes to no end"),
     ],
 )
 def test_statements_that_do_not_hold(statements, message):
@@ -130,3 +159,21 @@ def test_statements_that_do_not_hold(statements, message):
         for text in statements:
             env.state(parse(text))
         env.finished()
+
+
+def test_a_step_goes_on_through_a_recurrence():
+    """Gradients of each position's y, z and h, by hand; catches a step that stays at its own position."""
+    env = environment()
+    env.values["dz"] = env.values["h"]
+    env.outputs = {"z": "dz"}
+    env.state(parse("y = before(z, f)"))
+    env.state(parse("z = y * h"))
+    axes = "rows", "time", "0"
+    z, dz, y = env.values["z"].ordered(axes), H.copy(), env.values["y"].ordered(axes)
+    for t in (1, 0):
+        dz[:, t] += dz[:, t + 1] * H[:, t + 1]
+    np.testing.assert_allclose(y, np.concatenate([K[:, None], z[:, :-1]], 1))
+    np.testing.assert_allclose(env.gradient("z").ordered(axes), dz)
+    np.testing.assert_allclose(env.gradient("y").ordered(axes), dz * H)
+    np.testing.assert_allclose(env.gradient("h").data, dz * y)
+    np.testing.assert_allclose(env.gradient("f").data, (dz * H)[:, 0])

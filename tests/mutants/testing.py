@@ -83,7 +83,7 @@ TABLE = {
     "derivations/latex.py": [
         ("a sum needs no parentheses in a product", "return _parenthesised(node) if isinstance(node, Add) or reaches and not last", "return _parenthesised(node) if reaches and not last"),
         ("a sum over i reaches over the next factor", "or reaches and not last else", "else"),
-        ("a base of a power needs none", "isinstance(node, Name | Number | Relation) else _parenthesised(node)", "True else _parenthesised(node)"),
+        ("a base of a power needs none", "isinstance(node, Name | Number | Relation | Join) else _parenthesised(node)", "True else _parenthesised(node)"),
     ],
     "book/pages.py": [
         ("code does not say which equation it computes", 'if marks else ""\n        found', 'if False else ""\n        found'),
@@ -116,16 +116,23 @@ TABLE = {
     ],
     "exercises/hints.py": [("the first hint is all", "parts.append(part)\n            part = []", "pass")],
     "derivations/values.py": [
+        ("a vector is cut into parts that leave some out", "if len(value.bare) != 1 or value.size(\"-1\") % node.count:", "if len(value.bare) != 1:"),
         ("what a condition excludes is multiplied by 0", "np.where(holds > 0, a, nothing)", "a * holds"),
         ("a condition excludes indices of the whole equation", "            self.allowed.pop()", "            pass"),
         ("an index outside of an array is the first", "if outside.data.any():", "if False:"),
     ],
-    "derivations/evaluate.py": [
-        ("a slope on the left defines a function", "node.function.rstrip(\"'\") in self.definitions or node", "node.function in self.definitions or node"),
-        ("further sides of a function's definition are not tried", "if len(rest) == 1:", "if True:"),
+    "derivations/definitions.py": [
         ("a place may be written twice", "if written.max(initial=0) > 1:", "if False:"),
         ("what is defined in part may be used", "if not written.all():", "if False:"),
         ("what is defined in part at the end is no error", "in self.unfinished.items():", "in ():"),
+        ("a step in a recurrence stays at its position", "if not (self.in_order or _is_equal(value, self.values[definition.name])):", "if False:"),
+        ("a recurrence without end is none", "if any(np.isnan(self.values[name].data).any() for name in self.recurrent):", "if False:"),
+        ("what a recurrence waits for need not come", "        if self.waiting:\n            names", "        if False:\n            names"),
+    ],
+    "derivations/evaluate.py": [
+        ("sides within a recurrence are not compared", "errors += [error for chain, start in untried for error in self._tried(chain, start)]", "errors += self._tried(chain, 1 + len(errors)) if len(untried) == 1 else []"),
+        ("a slope on the left defines a function", "node.function.rstrip(\"'\") in self.definitions or node", "node.function in self.definitions or node"),
+        ("further sides of a function's definition are not tried", "if len(rest) == 1:", "if True:"),
         ("an equality need hold to three digits only", "TOLERANCE = 1e-9", "TOLERANCE = 1e-3"),
         ("one row may depend on another", "if np.abs(data * (1 - np.eye(n))).max(initial=0.0) > 0:", "if False:"),
         ("definitions between two names do not follow the first one", "and definition.uses & changed:", "and False:"),

@@ -9,7 +9,7 @@ from tinytx.derivations.evaluate import TOLERANCE, Environment
 from tinytx.derivations.named import Named
 from tinytx.derivations.scene import functions
 from tinytx.derivations.table import TABLE
-from tinytx.derivations.tree import Call, Name, NotationError, UnknownName, walk
+from tinytx.derivations.tree import Call, Join, Name, NotationError, UnknownName, walk
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Result:
     compared: int = 0
     error: float = 0.0
     saved: object = None
+    waiting: list = field(default_factory=list, repr=False)  # equations within a recurrence whose last one is still to come
 
 
 def check(name, *, page=None, seed=0):
@@ -129,14 +130,20 @@ def run(name, page, scene, rng, *, sizes=None, digits=None):
 def _state(result, line, chain):
     """Execute an equation, and note what it did."""
     environment, first = result.environment, chain.sides[0]
-    is_new = isinstance(first, Name) and first.base not in environment.values
+    parts = first.parts if isinstance(first, Join) else (first,)
+    is_new = all(isinstance(part, Name) and part.base not in environment.values for part in parts)
     errors = environment.state(chain)
     result.equalities += len(errors) - is_new
-    result.error = max(result.error, *errors)
+    result.error = max([result.error, *errors])
     shown = result.shown.setdefault(line, [])
     if not (isinstance(first, Call) and first.function in environment.definitions):
-        value = environment.value(chain.sides[1] if environment.is_unfinished(first) else first)
-        shown.append((chain.texts[0], *_in_order(value, first)))
+        result.waiting.append((shown, chain))
+    if not environment.waiting:
+        for shown, chain in result.waiting:
+            first = chain.sides[0]
+            value = environment.value(chain.sides[1] if environment.is_unfinished(first) else first)
+            shown.append((chain.texts[0], *_in_order(value, first)))
+        result.waiting.clear()
 
 
 def _in_order(value, node):

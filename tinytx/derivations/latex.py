@@ -9,6 +9,7 @@ from tinytx.derivations.tree import (
     Add,
     Call,
     Chain,
+    Join,
     Name,
     Number,
     Partial,
@@ -58,6 +59,8 @@ def latex(node):
             return rf"{_atom(base)}^{{\top}}"
         case Call(function=function, arguments=arguments):
             return _call(function, arguments)
+        case Join(parts=parts):
+            return rf"\left({', '.join(map(latex, parts))}\right)"
         case Reduce():
             return _reduce(node)
         case Relation(sides=sides, relations=relations):
@@ -101,7 +104,7 @@ def _inside_sum(node):
 
 def _atom(node):
     """Return a tree as one thing, to which an exponent can be put."""
-    return latex(node) if isinstance(node, Name | Number | Relation) else _parenthesised(node)
+    return latex(node) if isinstance(node, Name | Number | Relation | Join) else _parenthesised(node)
 
 
 def _factor(node, last):

@@ -14,6 +14,7 @@ import numpy as np
 
 STEP = 1e-30  # of complex steps: (x + ih)'s imaginary part is h times the derivative, and nothing is subtracted
 BARE = ("-2", "-1")
+TIME = "time"  # the axis along which a recurrence goes
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,29 @@ def reduced(kind, value, axis):
         best = (np.argmax if kind == "max" else np.argmin)(value.data.real, axis=at)
         return Named(np.take_along_axis(value.data, np.expand_dims(best, at), at).squeeze(at), rest)
     return Named({"sum": np.sum, "mean": np.mean, "prod": np.prod}[kind](value.data, axis=at), rest)
+
+
+def shifted(value, edge, ahead):
+    """Return the value of the position before, along the axis "time", and the edge at the first one; ``ahead``: of the next one."""
+    (a, b), axes = aligned(value, edge)
+    at = axes.index(TIME)
+    wide = np.broadcast_shapes(a.shape, b.shape)
+    a, b = np.broadcast_to(a, wide), np.broadcast_to(b, (*wide[:at], 1, *wide[at + 1 :]))
+    a = np.take(a, np.arange(1, wide[at]) if ahead else np.arange(wide[at] - 1), axis=at)
+    return Named(np.concatenate([a, b] if ahead else [b, a], axis=at), axes)
+
+
+def joined(values):
+    """Return vectors behind each other."""
+    arrays, axes = aligned(*values)
+    rest = np.broadcast_shapes(*(array.shape[:-1] for array in arrays))
+    return Named(np.concatenate([np.broadcast_to(array, (*rest, array.shape[-1])) for array in arrays], axis=-1), axes)
+
+
+def at_end(value, last):
+    """Return the value of the first position of the axis "time", or of the last."""
+    at = value.axes.index(TIME)
+    return Named(np.take(value.data, -1 if last else 0, axis=at), value.axes[:at] + value.axes[at + 1 :])
 
 
 def power(base, exponent):

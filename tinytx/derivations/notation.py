@@ -8,10 +8,15 @@ An equation is a chain of sides, ``a = b = c``. A side is made of
   product: ``sum_i a_i b_i - c`` is (sum_i a_i b_i) - c. So do ``mean_i`` and ``max_i``; ``sum_{n : ids_n = v}`` has a condition, as
   ``max_{n : m_n = 1}`` may have;
 - functions: ``ln x_i``, ``exp(-x)``, ``e^(x_i)``, ``|x|``, ``max(x, 0)``, and those that the text defines, as ``s(a) = 1 / (1 + e^(-a))``;
-  a name directly before a parenthesis is such a function, so a product needs a space: ``r (x - mu)``;
+  ``s'(a)`` and ``tanh'(a)`` are their slopes; a name directly before a parenthesis is such a function, so a product needs a space:
+  ``r (x - mu)``;
+- ``(a, b)``, vectors behind each other; left of =, as in ``(a, b) = x W``, it cuts a vector into equal parts;
 - ``[i = j]``, which is 1 where the relation holds and 0 elsewhere; first in a product, it may exclude indices that an array does not
   have: ``[t > 0] x_{t-1}``;
-- derivatives: ``∂y_i/∂x_j``, or ``∂/∂x_j`` before a product.
+- derivatives: ``∂y_i/∂x_j``, or ``∂/∂x_j`` before a product;
+- in recurrences, which are about each position of an axis "time": ``before(h, h_0)`` is the h of the position before, and h_0 at the
+  first one; ``after(h, h_T)`` is that of the next, and h_T at the last one; ``first(h)`` and ``last(h)`` are those of the ends. h may
+  be defined further down, by what this gives.
 
 What the parts mean is said in ``evaluate.py``.
 """
@@ -22,6 +27,7 @@ from tinytx.derivations.tree import (
     Add,
     Call,
     Chain,
+    Join,
     Name,
     Number,
     Partial,
@@ -158,10 +164,15 @@ class Parser:
             return Number(float(token.text), token=token)
         if token.text in ("(", "|"):
             outside, self._bars = self._bars, self._bars + 1 if token.text == "|" else 0
-            inner = self.expression()
+            parts = [self.expression()]
+            while token.text == "(" and self.peek() == ",":
+                self.take()
+                parts.append(self.expression())
             self.take(")" if token.text == "(" else "|")
             self._bars = outside
-            return inner if token.text == "(" else Call("abs", (inner,), token=token)
+            if len(parts) > 1:
+                return Join(tuple(parts), token=token)
+            return parts[0] if token.text == "(" else Call("abs", (parts[0],), token=token)
         if token.text == "[":
             relation = self.relation(token)
             self.take("]")

@@ -103,6 +103,22 @@ class Call(Node):
 
 
 @dataclass(frozen=True)
+class Join(Node):
+    """``(a, b)``: vectors behind each other."""
+
+    parts: tuple
+
+
+@dataclass(frozen=True)
+class Cut(Node):
+    """The part with this number of a vector that is cut into ``count`` equal parts: what ``(a, b) = body`` makes a and b of."""
+
+    body: Node
+    number: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Reduce(Node):
     """``sum_i body``: ``kind`` is one of REDUCERS, ``index`` is None for ``mean(x)``, ``condition`` a Relation or None."""
 

@@ -8,10 +8,11 @@ from tinytx.derivations.tree import Name, NotationError, Relation, UnknownName, 
 
 CONSTANTS = {"pi": np.pi}
 EXCLUDED = {"sum": 0.0, "max": -np.inf, "min": np.inf}  # what a condition leaves in the place of what it excludes
+ALONG_TIME = {"before", "after", "first", "last"}
 
 
 class Values:
-    """Arrays by name, and the values of trees. `Environment` adds statements and derivatives."""
+    """Arrays by name, and the values of trees. `Definitions` adds how they follow from each other."""
 
     def __init__(self, values, outputs, ranges=None):
         self.values = {name: Named(np.asarray(value), ()) for name, value in CONSTANTS.items()} | values
@@ -19,6 +20,7 @@ class Values:
         self.definitions, self.unfinished = {}, {}  # names defined in part stand in the second
         self.letters = set()  # the indices of the equation at hand
         self.allowed = []  # conditions under which the part at hand counts
+        self.waiting = set()  # names that before(...) and after(...) use, and that are not defined yet
         self.sizes = {axis: value.size(axis) for value in values.values() for axis in value.axes if len(axis) > 1}
 
     def _sizes(self, sides):
@@ -168,13 +170,51 @@ class Values:
             body = named.reduced(node.kind, body, axis)
         return body
 
+    def _join(self, node):
+        parts = [self.value(part) for part in node.parts]
+        for part, value in zip(node.parts, parts, strict=True):
+            if len(value.bare) != 1:
+                raise part.token.error("(a, b) puts vectors without indices behind each other, and this is none")
+        return named.joined(parts)
+
+    def _cut(self, node):
+        value = self.value(node.body)
+        if len(value.bare) != 1 or value.size("-1") % node.count:
+            raise node.token.error(f"{node.count} equal parts: right of = stands no vector that can be cut so")
+        size = value.size("-1") // node.count
+        at = value.axes.index("-1")
+        return Named(np.take(value.data, np.arange(node.number * size, (node.number + 1) * size), axis=at), value.axes)
+
+    def _along_time(self, node):
+        """Return what before, after, first or last is worth; a name that is not defined yet is not a number."""
+        argument, *edge = node.arguments
+        if len(edge) != (node.function in ("before", "after")):
+            raise node.token.error("expected before(h, h_0), after(h, h_T), first(h) or last(h)")
+        edge = [self.value(part) for part in edge]
+        if edge and isinstance(argument, Name) and argument.indices is None and argument.base not in self.values:
+            if named.TIME not in self.sizes:
+                raise node.token.error(f"no input has an axis {named.TIME}")
+            self.waiting.add(argument.base)
+            value = Named(np.full(self.sizes[named.TIME], np.nan), (named.TIME,))
+        else:
+            value = self.value(argument)
+        if named.TIME not in value.axes or any(named.TIME in part.axes for part in edge):
+            raise node.token.error(f"the first of the parentheses has an axis {named.TIME}, and what stands at an end has none")
+        if edge:
+            return named.shifted(value, edge[0], node.function == "after")
+        return named.at_end(value, node.function == "last")
+
     def _call(self, node):
+        if node.function in ALONG_TIME:
+            return self._along_time(node)
         arguments = [self.value(argument) for argument in node.arguments]
         if node.function in self.definitions:
             return self._applied(self.definitions[node.function], arguments[0])
-        if node.function.endswith("'") and node.function[:-1] in self.definitions:
-            (x,) = arguments
-            result = self._applied(self.definitions[node.function[:-1]], Named(x.data + 1j * named.STEP, x.axes))
+        plain = node.function[:-1] if node.function.endswith("'") else ""
+        if len(arguments) == 1 and (plain in self.definitions or plain in named.ELEMENTWISE):
+            x = Named(arguments[0].data + 1j * named.STEP, arguments[0].axes)
+            function = self.definitions.get(plain)
+            result = elementwise(named.ELEMENTWISE[plain], x) if function is None else self._applied(function, x)
             return Named(result.data.imag / named.STEP, result.axes)
         if node.function in ("max", "min") and len(arguments) == 1:
             return named.reduced(node.function, arguments[0], "-1")

@@ -5,6 +5,7 @@ import dataclasses
 from tinytx.derivations.tree import (
     Add,
     Call,
+    Join,
     Name,
     Node,
     Number,
@@ -39,8 +40,7 @@ def variants(result, chains, names):
         for side, text in zip(chain.sides[1:], chain.texts[1:], strict=True):
             for words, tree in [*mistakes(side), *_alone(first, side)]:
                 try:
-                    changed = environment.supposed(chain, tree)
-                    arrays = environment.following({first.base: changed}, names)
+                    arrays = environment.supposed(chain, tree, names)
                 except (ValueError, ArithmeticError):
                     continue  # what is left is no equation
                 number = f"({chain.number})" if chain.number else f"the equation in line {chain.line}"
@@ -114,6 +114,8 @@ def written(node):
             return f"{written(base)}^T"
         case Call(function=function, arguments=arguments):
             return f"{function}({', '.join(map(written, arguments))})"
+        case Join(parts=parts):
+            return f"({', '.join(map(written, parts))})"
         case Reduce(kind=kind, index=index, body=body):
             return f"{kind}({written(body)})" if index is None else f"{kind}_{index} {written(body)}"
         case Relation(sides=sides, relations=relations):

@@ -3,22 +3,30 @@ r"""Gated recurrent unit, a whole sequence of it (Cho et al. 2014, 1406.1078).
 Derivation
 ----------
 How a recurrent layer goes along a sequence is in ``recurrent.py``; this page is about one position. The state is a
-vector h of R numbers, which is also put out. With h' for that of the position before, * for products of elements and
-s(a) = 1 / (1 + e^-a),
+vector h of R numbers, which is also put out, as y. h' is that of the position before, and h_0 at the first one. With * for
+products of elements,
 
-    p = x Wx + bx,   q = h' Wh + bh,   each cut into three parts         (1)
-    r = s(p_r + q_r),   z = s(p_z + q_z)                                 (2)
-    n = tanh(p_n + r * q_n)                                              (3)
-    h = (1 - z) * n + z * h'.                                            (4)
+    s(a) = 1 / (1 + e^(-a)),   h' = before(h, h_0)
+    p = x Wx + bx,   q = h' Wh + bh,
+    each cut into three parts: (p_r, p_z, p_n) = p,   (q_r, q_z, q_n) = q                  (1)
+    a_r = p_r + q_r,   a_z = p_z + q_z,   r = s(a_r),   z = s(a_z)       (2)
+    a_n = p_n + r * q_n,   n = tanh(a_n)                                 (3)
+    h = (1 - z) * n + z * h'                                             (4)
+    y = h,   h_T = last(h).
 
 The gate z says how much of h' stays, and r how much of h' the new n sees. As in PyTorch, r multiplies the product h' Wh
 and not, as in the paper (``original_gru.py``), h' before the product; so bx and bh are two parameters: only bh is multiplied by r.
 
-Backward, with a_r, a_z and a_n for the arguments of s, s and tanh in (2) and (3):
+Backward goes from the last position to the first. h moves the loss as y, and as the h' of the next position; at the last one
+the gradient of the final state stands in the place of dh', which is made further down:
 
-    da_n = dh * (1 - z) * (1 - n) * (1 + n)                              (5)
-    da_z = dh * (h' - n) * z * (1 - z)                                   (6)
-    da_r = da_n * q_n * r * (1 - r).                                     (7)
+    dh = dy + after(dh', dh_T).
+
+The slope of tanh is (1 - tanh) (1 + tanh), and that of s is s (1 - s), so by (4) and (3)
+
+    da_n = dh * (1 - z) * tanh'(a_n) = dh * (1 - z) * (1 - n) * (1 + n)                    (5)
+    da_z = dh * (h' - n) * s'(a_z) = dh * (h' - n) * z * (1 - z)         (6)
+    da_r = da_n * q_n * s'(a_r) = da_n * q_n * r * (1 - r).              (7)
 
 p and q have the same gradients but for the last part, where r stands between a_n and q_n:
 
@@ -26,7 +34,13 @@ p and q have the same gradients but for the last part, where r stands between a_
 
 By (4), h' also reaches h past (1):
 
-    dh' = dh * z + dq Wh^T.                                              (9)
+    dh' = dh * z + dq Wh^T,   dh_0 = first(dh').                         (9)
+
+The others are those of linear maps; all positions of all rows have the same weights, so what they get is a sum:
+
+    dx = dp Wx^T
+    dWx_kj = sum_rows sum_time x_k dp_j,   dbx_j = sum_rows sum_time dp_j
+    dWh_kj = sum_rows sum_time h'_k dq_j,   dbh_j = sum_rows sum_time dq_j.
 
 What is kept: r, z and n, q_n, and h of all positions.
 

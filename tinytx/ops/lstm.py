@@ -3,26 +3,45 @@ r"""Long short-term memory, a whole sequence of it (Hochreiter and Schmidhuber 1
 Derivation
 ----------
 How a recurrent layer goes along a sequence is in ``recurrent.py``; this page is about one position. The state is two
-vectors of R numbers: h, which is also put out, and the cell c. With h' and c' for those of the position before, * for
-products of elements and s(a) = 1 / (1 + e^-a), it computes
+vectors of R numbers: h, which is also put out, as y, and the cell c. h' and c' are those of the position before, and h_0
+and c_0 at the first one. With * for products of elements,
 
-    z = x Wx + h' Wh + b,     cut into four parts z_i, z_f, z_g, z_o     (1)
-    i = s(z_i),  f = s(z_f),  g = tanh(z_g),  o = s(z_o)                 (2)
+    s(a) = 1 / (1 + e^(-a)),   h' = before(h, h_0),   c' = before(c, c_0)
+    z = x Wx + h' Wh + b,   cut into four parts: (z_i, z_f, z_g, z_o) = z                 (1)
+    i = s(z_i),   f = s(z_f),   g = tanh(z_g),   o = s(z_o)              (2)
     c = f * c' + i * g                                                   (3)
-    h = o * u,   u = tanh(c).                                            (4)
+    u = tanh(c),   h = o * u                                             (4)
+    y = h,   h_T = last(h),   c_T = last(c).
 
 The gates i, f and o say how much of g goes into the cell, how much of the cell stays, and how much of it shows.
 
-Backward knows dh, and what the next position sends to c by (9). By (4) and (3), and the slopes ∂s/∂a = s (1 - s) and
-∂tanh/∂a = (1 - tanh) (1 + tanh),
+Backward goes from the last position to the first. h moves the loss as y, and as the h' of the next position; c moves it by
+(4), and as the c' of the next position. At the last position the gradients of the final states stand in the place of dh'
+and dc', which are made further down:
 
-    dc += dh * o * (1 - u) * (1 + u)                                     (5)
-    dz_o = dh * u * o * (1 - o)                                          (6)
-    dz_i = dc * g * i * (1 - i)                                          (7)
+    dh = dy + after(dh', dh_T)
+    dc = dh * o * tanh'(c) + after(dc', dc_T)
+       = dh * o * (1 - u) * (1 + u) + after(dc', dc_T),                  (5)
+
+because the slope of tanh is (1 - tanh) (1 + tanh). That of s is s (1 - s), so by (4) and (3)
+
+    dz_o = dh * u * s'(z_o) = dh * u * o * (1 - o)                       (6)
+    dz_i = dc * g * s'(z_i) = dc * g * i * (1 - i)                       (7)
     dz_f = dc * c' * f * (1 - f),   dz_g = dc * i * (1 - g) * (1 + g)    (8)
-    dc' = dc * f.                                                        (9)
+    dc' = dc * f,   dc_0 = first(dc').                                   (9)
 
-z is the sum of x Wx and h' Wh, so dz is the gradient of both. h' reaches h through (1) only.
+So where f is near 1 the gradient of the cell goes back over many positions as it is. z is the sum of x Wx and h' Wh, so dz
+is the gradient of both. h' reaches h through (1) only:
+
+    dz = (dz_i, dz_f, dz_g, dz_o)
+    dh' = dz Wh^T,   dh_0 = first(dh').
+
+The others are those of linear maps; all positions of all rows have the same weights, so what they get is a sum:
+
+    dx = dz Wx^T
+    dWx_kj = sum_rows sum_time x_k dz_j
+    dWh_kj = sum_rows sum_time h'_k dz_j
+    db_j = sum_rows sum_time dz_j.
 
 What is kept: the gates of (2), and h and c of all positions. u is computed again.
 

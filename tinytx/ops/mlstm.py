@@ -5,18 +5,43 @@ Derivation
 How a recurrent layer goes along a sequence is in ``recurrent.py``; this page is about one position. The difference from
 ``lstm.py``: the gates do not read h' but m, which is a product of h' and of the input. So each input has a transition of
 its own from h' to the gates, where an LSTM adds the same h' Wh for all inputs. Wx is cut into the columns (Wmx, Wz), Wh
-into (Wmh, Um); * is the product of elements:
+into (Wmh, Um). h' and c' are the states of the position before, h_0 and c_0 at the first one; * is the product of elements:
 
+    h' = before(h, h_0),   c' = before(c, c_0)
     a = x Wmx,   u = h' Wmh,   m = a * u                                 (1)
     z = x Wz + m Um + b                                                  (2)
-    i, f, g, o, c and h of z as (2) to (4) of ``lstm.py``.               (3)
 
-Backward: (5) to (9) of ``lstm.py`` give dz, which is the gradient of x Wz and of m Um, and dc'. Then dm = dz Um^T, which
-is (6) of ``recurrent.py``, and by (1)
+and the rest is (1) to (4) of ``lstm.py``, with v for its tanh(c):
 
-    da = dm * u,   du = dm * a.                                          (4)
+    s(a) = 1 / (1 + e^(-a)),   (z_i, z_f, z_g, z_o) = z
+    i = s(z_i),   f = s(z_f),   g = tanh(z_g),   o = s(z_o),
+    c = f * c' + i * g,   v = tanh(c),   h = o * v                       (3)
+    y = h,   h_T = last(h),   c_T = last(c).
 
-So p = x Wx has the gradient (da, dz), and what the products with Wh give has (du, dz). h' reaches h through u only.
+Backward: (5) to (9) of ``lstm.py`` give dz, which is the gradient of x Wz and of m Um, and dc':
+
+    dh = dy + after(dh', dh_T)
+    dc = dh * o * (1 - v) * (1 + v) + after(dc', dc_T)
+    dz_i = dc * g * i * (1 - i),   dz_f = dc * c' * f * (1 - f)
+    dz_g = dc * i * (1 - g) * (1 + g),   dz_o = dh * v * o * (1 - o)
+    dz = (dz_i, dz_f, dz_g, dz_o),   dc' = dc * f,   dc_0 = first(dc').
+
+Then comes dm, which is (6) of ``recurrent.py``, and of it
+
+    dm = dz Um^T
+    da = dm * u,   du = dm * a                                           (4)
+
+by (1). h' reaches h through u only:
+
+    dh' = du Wmh^T,   dh_0 = first(dh').
+
+The others are those of linear maps; all positions of all rows have the same weights, so what they get is a sum. p = x Wx has
+the gradient (da, dz), and what the products with Wh give has (du, dz):
+
+    dx = da Wmx^T + dz Wz^T
+    dWmx_kj = sum_rows sum_time x_k da_j,   dWz_kj = sum_rows sum_time x_k dz_j
+    dWmh_kj = sum_rows sum_time h'_k du_j,   dUm_kj = sum_rows sum_time m_k dz_j
+    db_j = sum_rows sum_time dz_j.
 
 What is kept: a and the gates, m and u, and h and c of all positions.
 

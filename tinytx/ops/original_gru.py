@@ -4,29 +4,44 @@ Derivation
 ----------
 How a recurrent layer goes along a sequence is in ``recurrent.py``; this page is about one position. The difference from
 ``gru.py``, which is PyTorch's: the gate r multiplies h' before the product and not the product. So there are two
-products, one after the other, and a second bias would change nothing. With * for products of elements and
-s(a) = 1 / (1 + e^-a),
+products, one after the other, and a second bias would change nothing. Wh is cut into (Uh, Un); h' is the h of the position
+before, and h_0 at the first one. With * for products of elements,
 
-    p = x Wx + b,   cut into three parts;   Wh is cut into (Uh, Un)      (1)
-    r = s(p_r + q_r),   z = s(p_z + q_z),   (q_r, q_z) = h' Uh           (2)
+    s(a) = 1 / (1 + e^(-a)),   h' = before(h, h_0)
+    p = x Wx + b,   cut into three parts: (p_r, p_z, p_n) = p            (1)
+    (q_r, q_z) = h' Uh,
+    a_r = p_r + q_r,   a_z = p_z + q_z,   r = s(a_r),   z = s(a_z)       (2)
     v = r * h'                                                           (3)
-    n = tanh(p_n + v Un)                                                 (4)
-    h = (1 - z) * n + z * h'.                                            (5)
+    a = p_n + v Un,   n = tanh(a)                                        (4)
+    h = (1 - z) * n + z * h'                                             (5)
+    y = h,   h_T = last(h).
 
-Backward, with a_r, a_z and a_n for the arguments of s, s and tanh in (2) and (4). By (5)
+Backward goes from the last position to the first. h moves the loss as y, and as the h' of the next position; at the last one
+the gradient of the final state stands in the place of dh', which is made further down:
 
-    da_n = dh * (1 - z) * (1 - n) * (1 + n)                              (6)
-    da_z = dh * (h' - n) * z * (1 - z).                                  (7)
+    dh = dy + after(dh', dh_T).
 
-By (4), dv = da_n Un^T, which is (6) of ``recurrent.py``; and by (3)
+The slope of tanh is (1 - tanh) (1 + tanh), and that of s is s (1 - s), so by (5)
 
-    da_r = dv * h' * r * (1 - r).                                        (8)
+    da = dh * (1 - z) * tanh'(a) = dh * (1 - z) * (1 - n) * (1 + n)                    (6)
+    da_z = dh * (h' - n) * s'(a_z) = dh * (h' - n) * z * (1 - z).        (7)
+
+By (4), v gets what (6) of ``recurrent.py`` says, and by (3) it sends on to r
+
+    dv = da Un^T
+    da_r = dv * h' * s'(a_r) = dv * h' * r * (1 - r).                    (8)
 
 h' is in (5), in (3) and in the product of (2):
 
-    dh' = dh * z + dv * r + (da_r, da_z) Uh^T.                           (9)
+    dq = (da_r, da_z)
+    dh' = dh * z + dv * r + dq Uh^T,   dh_0 = first(dh').                (9)
 
-All three are gradients of p and of what the products give: dp = dq = (da_r, da_z, da_n).
+The others are those of linear maps; all positions of all rows have the same weights, so what they get is a sum:
+
+    dp = (da_r, da_z, da)
+    dx = dp Wx^T
+    dWx_kj = sum_rows sum_time x_k dp_j,   db_j = sum_rows sum_time dp_j
+    dUh_kj = sum_rows sum_time h'_k dq_j,   dUn_kj = sum_rows sum_time v_k da_j.
 
 What is kept: r, z and n, v, and h of all positions.
 
@@ -58,7 +73,7 @@ def _squash(gates, q, bias, scale):
     """Turn parts of a row's x Wx into gates: s(a) with scale 1, tanh a = 2 s(2 a) - 1 with scale 2."""
     one = gates.dtype.type(1)
     for k in range(gates.size):
-        gates[k] = scale / (one + exp(-scale * (gates[k] + bias[k] + q[k]))) - (scale - one)  # (2), (4)
+        gates[k] = scale / (one + exp(-scale * (gates[k] + bias[k] + q[k]))) - (scale - one)  # (1), (2), (4)
 
 
 @kernel
@@ -84,7 +99,7 @@ def original_gru_step(h, gates, n, v, q, bias, h_before):
 
 @kernel
 def original_gru_step_backward(dgates, dn, dh, gates, n, v, h, h_before):
-    """Write da_n (B, R) and the second part of dgates, da_z; ``dh`` becomes dh * z, the first part of (9)."""
+    """Write da (B, R) and the second part of dgates, da_z; ``dh`` becomes dh * z, the first part of (9)."""
     units, one = dh.shape[1], dh.dtype.type(1)
     for row in range(dh.shape[0]):
         for k in range(units):

@@ -4,48 +4,64 @@ r"""What recurrent nets share: the way along a sequence, with any cell. The cell
 Derivation
 ----------
 A recurrent layer reads a sequence one position after the other, and carries a state along: R numbers h, which it also
-puts out, and those of c if the cell is an LSTM. With h' for that of the position before, a position computes
+puts out, and those of c if the cell is an LSTM. With h' for that of the position before, and h_0 at the first one, a
+position computes two products, and its cell makes the new state n of p, q, biases and the old state. Here the cell
+of ``rnn.py`` stands for any:
 
-    p = x Wx,   q = h' Wh                                                (1)
+    h' = before(h, h_0)
+    p = x Wx,   q = h' Wh,
+    n = tanh(p + q + b).                                                 (1)
 
-and its cell makes the new state of p, q, biases and the old state.
+At padding, where the mask m is 0 and not 1, nothing happens: the state stays as it is, and y is 0.
+
+    h = m n + (1 - m) h'
+    y = m h,   h_T = last(h)
 
 Backward goes from the last position to the first. h of a position moves the loss in two ways: as the output y of this
-position, and through the next one. So
+position, and as the h' of the next one. What the last position gets is the gradient of the final state, h_T:
 
-    dh = dy + what the next position sends by (3);                       (2)
+    dh = m dy + after(dh', dh_T)                                         (2)
+    dn = m dh.
 
-after the last position, what is sent is the gradient of the final h. Of dh (and dc) the cell makes dp and dq. It also
-says which part of dh reaches h' past (1), such as a gate that lets h' through. All that h' gets is
+Of this the cell makes dp and dq. It also says which part of dh reaches h' past (1), such as a gate that lets h' through; here
+there is none. At padding dp and dq are 0, and the gradient of the state goes through unchanged:
 
-    dh' = this part + dq Wh^T.                                           (3)
+    dp = dn * tanh'(p + q + b) = dn * (1 - n) * (1 + n),   dq = dp,
+    dh' = (1 - m) dh + dq Wh^T.                                          (3)
 
-All positions use the same weights, so their gradients are sums over positions and rows. With the rows of all positions
-below each other, they are those of a linear map, (2) to (4) of ``linear.py``, and need no loop:
+All positions use the same weights, so their gradients are sums over positions and rows, those of linear maps, (2) to (4) of
+``linear.py``. They need no loop: with the rows of all positions below each other, dWx = X^T dP and dWh = H'^T dQ. No
+mask either, because dp and dq are 0 at padding:
 
-    dX = dP Wx^T,   dWx = X^T dP,   dWh = H'^T dQ,   dbx = sum dP,   dbh = sum dQ.      (4)
+    dx = dp Wx^T,
+    dWx_kj = sum_rows sum_time x_k dp_j,
+    dWh_kj = sum_rows sum_time h'_k dq_j,
+    db_j = sum_rows sum_time dp_j.                                       (4)
 
 The state before the first position has a gradient too: what (3) sends there. Backpropagation through time is truncated
 by not using it: the next part of a long text begins with the last state of this one as a constant.
 
-At padding (the mask is False) nothing happens: the state stays as it is, and y is 0. Backward sends the state's gradient
-through unchanged, and dp and dq are 0, so that (4) needs no mask.
+    dh_0 = first(dh')
 
-Some cells have a second product in their loop. Wx and Wh are then cut into the columns (Wx1, Wx2) and (Wh1, Wh2). Of the
-first p and q a cell makes a vector v of R numbers, which stands in the place of h' in the other product, and only then
-the new state:
+Some cells have a second product in their loop. Of p and q such a cell makes a vector v of R numbers, which stands in the
+place of h' in the other product, and only then the new state. With the products of ``mlstm.py``, instead of (1):
 
-    p1 = x Wx1,   q1 = h' Wh1,   v of p1, q1 and h';   p2 = x Wx2,   q2 = v Wh2.        (5)
+    p = x Wx,   q = h' Wh,   v = p * q,
+    e = x Ux,   f = v Uh,   n = tanh(e + f + b).                         (5)
 
-Backward goes back through both: of dh the cell makes dp2 and dq2, then
+(In the code Wx and Ux are columns of one matrix, Wh and Uh of another.) Backward goes back through both products: of dn the
+cell makes de and df, then
 
-    dv = dq2 Wh2^T,                                                      (6)
+    de = dn * tanh'(e + f + b) = dn * (1 - n) * (1 + n),   df = de,
+    dv = df Uh^T,                                                        (6)
 
-and of dv it makes dp1, dq1, and one more part of dh'. In (3) and (4) dq1 and Wh1 stand for dq and Wh, and there is
+and of dv it makes dp and dq, and one more part of dh', if it has one. The rest is (3) and (4) again, with the weights of
+the second product beside those of the first; v is kept, with zeros at padding:
 
-    dWh2 = V^T dQ2.                                                      (7)
-
-v is kept, with zeros at padding.
+    dp = dv * q,   dq = dv * p,   dh' = (1 - m) dh + dq Wh^T,
+    dx = dp Wx^T + de Ux^T,   db_j = sum_rows sum_time de_j,
+    dWx_kj = sum_rows sum_time x_k dp_j,   dWh_kj = sum_rows sum_time h'_k dq_j,
+    dUx_kj = sum_rows sum_time x_k de_j,   dUh_kj = sum_rows sum_time v_k df_j.            (7)
 
 From right to left (``reverse``) only the order changes: "before" is then the position on the right. Padding at the end
 comes first, and the state stays what it was at the start until the text begins.

@@ -3,17 +3,33 @@ r"""The simple recurrent net, a whole sequence of it (Elman 1990).
 Derivation
 ----------
 How a recurrent layer goes along a sequence is in ``recurrent.py``; this page is about one position. The state is a
-vector h of R numbers, which is also put out. With h' for that of the position before,
+vector h of R numbers, which is also put out, as y. h' is that of the position before, and h_0 at the first one:
 
-    h = tanh(a),   a = x Wx + h' Wh + b.                                 (1)
+    h' = before(h, h_0)
+    a = x Wx + h' Wh + b,   h = tanh(a)                                  (1)
+    y = h,   h_T = last(h).
 
-The slope of tanh is (1 - tanh) (1 + tanh), so
+Backward goes from the last position to the first. h of a position moves the loss as y, and as the h' of the next position;
+dh' is made further down, and what the last position gets is the gradient of h_T, the final state:
 
-    da = dh * (1 - h) * (1 + h),                                         (2)
+    dh = dy + after(dh', dh_T).
 
-which is the gradient of x Wx and of h' Wh. h' reaches h through (1) only. So over a distance of n positions a gradient is
-multiplied n times by Wh^T and by slopes of at most 1: it vanishes, or it explodes. ``lstm.py`` and ``gru.py`` are two
-ways to let it pass.
+The slope of tanh is tanh'(a) = (1 - tanh a) (1 + tanh a), so
+
+    da = dh * tanh'(a) = dh * (1 - h) * (1 + h),                                       (2)
+
+which is the gradient of x Wx and of h' Wh. h' reaches h through (1) only:
+
+    dh' = da Wh^T,   dh_0 = first(dh').
+
+So over a distance of n positions a gradient is multiplied n times by Wh^T and by slopes of at most 1: it vanishes, or it
+explodes. ``lstm.py`` and ``gru.py`` are two ways to let it pass. The others are those of linear maps; all positions of all
+rows have the same weights, so what they get is a sum:
+
+    dx = da Wx^T
+    dWx_ij = sum_rows sum_time x_i da_j
+    dWh_kj = sum_rows sum_time h'_k da_j
+    db_j = sum_rows sum_time da_j.
 
 With numbers
 ------------
