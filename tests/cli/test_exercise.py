@@ -25,7 +25,7 @@ def test_write_check_solve(tinytx, at):
     place = '    raise NotImplementedError("softmax_backward is yours to write")'
     (at / "softmax_exercise.py").write_text(sheet.replace(place, "    return saved * dy"))
     wrong = tinytx(command)
-    assert wrong.code == 1 and "the same comes of (3) without the term" in wrong.out and "exercise softmax --hint 1" in wrong.out
+    assert wrong.code == 1 and "the same comes of (3) without the term" in wrong.out and "exercise softmax --hint 4" in wrong.out
     (at / "softmax_exercise.py").write_text(sheet.replace(place, "    return saved * (dy - (dy * saved).sum(-1, keepdims=True))"))
     right = tinytx(command)
     assert right.code == 0 and "softmax_backward is right\nNext: python -m tinytx exercise layer_norm" in right.out
