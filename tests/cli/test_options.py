@@ -1,9 +1,12 @@
 """Flags from a dataclass."""
 
 import argparse
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
+from tinytx.cli import options
 from tinytx.cli.options import add_options, given
 from tinytx.recipes.settings import without_effect
 from tinytx.settings import Settings, setting
@@ -72,3 +75,14 @@ def test_what_is_inherited_stands_behind():
 def test_settings_that_have_no_effect_beside_others(values, lines):
     """Catches a flag that is taken, changes nothing, and is not mentioned; and notes about mere defaults."""
     assert without_effect(Flags(**values)) == lines
+
+
+def test_8_bits_are_read_where_they_are_asked_for(monkeypatch):
+    class Run(NamedTuple):
+        model: object
+
+    model = SimpleNamespace(quantized=lambda: "in 8 bits")
+    monkeypatch.setattr(options, "load_run", lambda *arguments, own: Run(model))
+    arguments = argparse.Namespace(dir="run", recipe=None)
+    assert options.load(arguments) == Run(model)
+    assert options.load(arguments, int8=True) == Run("in 8 bits")
