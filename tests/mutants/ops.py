@@ -11,7 +11,7 @@ TABLE = {
         ("the second of two rows is the first", "b += w * x[n + 1, i]\n        y[j, n],", "b += w * x[n, i]\n        y[j, n],"),
         ("the last of eight rows is lost", "h += w * x[n + 7, i]", "h += w * x[n + 6, i]"),
         ("the sum of one row without its step", "y[j, n] = total * steps[j]", "y[j, n] = total"),
-        ("threads leave a row to nobody", "edges = [len(weight) * i // n for i in range(n + 1)]\n    workers", "edges = [len(weight) // n * i for i in range(n + 1)]\n    workers"),
+        ("threads leave a row to nobody", "len(weight) * i // n for i", "len(weight) // n * i for i"),
         ("many rows without the last part", "range(0, len(weight), size))", "range(0, len(weight) - size, size))"),
         ("a table's rows without their steps", "weight[ids] * steps[ids][..., None]", "weight[ids] * steps[0]"),
     ],
@@ -156,7 +156,9 @@ TABLE = {
         ("the mean divides by D - 1", "mu = total / x.dtype.type(d)", "mu = total / x.dtype.type(max(d - 1, 1))"),
     ],
     "ops/linear.py": [
-        ("a product in pieces forgets the last rows", "len(a) * i // n for i", "len(a) // n * i for i"),
+        ("a product in pieces forgets the last rows", "size * i // n for i", "size // n * i for i"),
+        ("a matrix is cut for one row as for several", "min(len(a), 3)", "3"),
+        ("small matrices are cut for a few rows", "min(len(a), 3) >= LARGE_MATRIX", "min(len(a), 3) >= 0"),
     ],
     "ops/linear_cross_entropy.py": [
         ("each chunk divides by its own targets", "targets[at], **options)", 'targets[at], **options | {"count": None})'),

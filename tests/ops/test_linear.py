@@ -22,9 +22,11 @@ def test_gradient_of_a_transposed_weight_is_laid_out_like_it():
 
 @pytest.mark.parametrize("parts", [2, 3, 8])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_pieces_in_any_order_make_the_whole(monkeypatch, parts, transposed):
-    """Catches a piece left out or made twice: 5 and 7 rows in 8 pieces, the last of them first."""
-    monkeypatch.setattr(MODULE, "LARGE", 0)
+@pytest.mark.parametrize("few", [0, MODULE.FEW])
+def test_pieces_in_any_order_make_the_whole(monkeypatch, parts, transposed, few):
+    """Catches a piece left out or made twice: 5, 6 and 7 rows or columns in 8 pieces, the last of them first."""
+    for name, value in {"LARGE": 0, "LARGE_MATRIX": 0, "FEW": few}.items():
+        monkeypatch.setattr(MODULE, name, value)
     pool = Backwards(parts)
     rng = np.random.default_rng(0)
     x, weight, bias, dy = (rng.normal(size=size) for size in ((5, 7), (7, 6), (6,), (5, 6)))
@@ -44,6 +46,17 @@ def test_small_products_are_made_in_one_piece():
     with workers.use(pool):
         linear(np.ones((2, 3)), np.ones((3, 4)))
     assert not pool.calls
+
+
+@pytest.mark.parametrize(("n", "calls"), [(1, []), (2, [2]), (16, [2]), (17, [2])])
+def test_a_matrix_is_cut_where_rows_are_few(monkeypatch, n, calls):
+    """Each thread reads its own columns; one row is read so fast that its matrix must be three times as large."""
+    monkeypatch.setattr(MODULE, "LARGE_MATRIX", 21)
+    monkeypatch.setattr(MODULE, "LARGE", 12 * 17)
+    pool, x, weight = Backwards(2), np.arange(3.0 * n).reshape(n, 3), np.arange(12.0).reshape(3, 4)
+    with workers.use(pool):
+        np.testing.assert_array_equal(linear(x, weight)[0], x @ weight)
+    assert pool.calls == calls
 
 
 def test_any_number_of_leading_axes():

@@ -48,6 +48,8 @@ from tinytx import workers
 from tinytx.shapes import check_float, check_gradient, check_shape, rows
 
 LARGE = 1 << 24  # multiplications of a product, about 0.2 ms; larger products use several threads
+FEW = 16  # rows, of which a product takes as long as its matrix takes to be read; BLAS reads a third as fast for several as for one
+LARGE_MATRIX = 1 << 22  # numbers of a matrix, counted three times for several rows, from which on so few rows use several threads
 
 
 class Saved(NamedTuple):
@@ -59,7 +61,10 @@ class Saved(NamedTuple):
 
 
 def product(a, b):
-    """Return a @ b; `tinytx.workers` share the rows of a large product.
+    """Return a @ b; `tinytx.workers` share a large product: its rows, or, of a few rows, its columns.
+
+    A few rows take as long as b takes to be read from memory. With a part of the columns each thread reads its part of b; with
+    a part of the rows each would read all of it.
 
     Parameters
     ----------
@@ -70,12 +75,21 @@ def product(a, b):
     -------
     array (M, N)
     """
-    n = workers.count() if len(a) * b.size >= LARGE else 1
+    is_few = len(a) <= FEW
+    is_large = b.size * min(len(a), 3) >= LARGE_MATRIX if is_few else b.size * len(a) >= LARGE
+    n = workers.count() if is_large else 1
     if n == 1:
         return a @ b
-    y = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    edges = [len(a) * i // n for i in range(n + 1)]
-    workers.map(lambda start, stop: np.matmul(a[start:stop], b, out=y[start:stop]), edges[:-1], edges[1:])
+    y, size = np.empty((len(a), b.shape[1]), np.result_type(a, b)), b.shape[1] if is_few else len(a)
+
+    def part(start, stop):
+        if is_few:
+            np.matmul(a, b[:, start:stop], out=y[:, start:stop])
+        else:
+            np.matmul(a[start:stop], b, out=y[start:stop])
+
+    edges = [size * i // n for i in range(n + 1)]
+    workers.map(part, edges[:-1], edges[1:])
     return y
 
 

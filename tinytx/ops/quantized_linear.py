@@ -117,20 +117,28 @@ def _eight_rows(y, x, weight, steps, n):
 
 
 def _few(x, weight, steps):
-    """Return (2) without b (N, M) for few rows x (N, K): eight rows at a time, then two, then one."""
+    """Return (2) without b (N, M) for few rows x (N, K)."""
     y = np.empty((len(weight), len(x)), x.dtype)
-
-    def outputs(start, stop):
-        part, n = (y[start:stop], x, weight[start:stop], steps[start:stop]), 0
-        for size, compute in ((8, _eight_rows), (2, _two_rows), (1, _one_row)):
-            while n + size <= len(x):
-                compute(*part, n)
-                n += size
-
     n = workers.count() if y.size * x.shape[1] >= LARGE else 1
-    edges = [len(weight) * i // n for i in range(n + 1)]
-    workers.map(outputs, edges[:-1], edges[1:])
-    return np.ascontiguousarray(y.T)
+    if n == 1:
+        _outputs(y, x, weight, steps)
+    else:
+        edges = [len(weight) * i // n for i in range(n + 1)]
+        workers.map(lambda a, b: _outputs(y[a:b], x, weight[a:b], steps[a:b]), edges[:-1], edges[1:])
+    return y.reshape(1, -1) if len(x) == 1 else np.ascontiguousarray(y.T)
+
+
+def _outputs(y, x, weight, steps):
+    """Write (2) without b into y (M, N): eight rows at a time, then two, then one."""
+    n = 0
+    while n + 8 <= len(x):
+        _eight_rows(y, x, weight, steps, n)
+        n += 8
+    while n + 2 <= len(x):
+        _two_rows(y, x, weight, steps, n)
+        n += 2
+    if n < len(x):
+        _one_row(y, x, weight, steps, n)
 
 
 def _many(x, weight, steps):
