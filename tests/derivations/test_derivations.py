@@ -18,7 +18,6 @@ TO_BE_MOVED = set("""
     equivariant_norm
     geometric_product
     global_window_attention
-    linear_cross_entropy
     lsh_attention
     route
     sparse_attention

@@ -3,15 +3,26 @@ r"""The output layer of a language model and its loss in one, without ever holdi
 Derivation
 ----------
 The logits X W are N x V numbers: 50,000 words for each of 4,096 positions are 800 MB, and their gradient as much again.
-But the loss of ``cross_entropy.py`` is a sum over rows, and a row of logits depends on its own row of X alone:
+But the loss of ``cross_entropy.py`` is a sum over rows, and a row of logits depends on its own row of X alone. So X is cut
+into chunks of rows: X_crd is the number d of row r of chunk c, and t_cr is the row's target. Of each chunk, without smoothing,
 
-    loss = sum_c loss_c,   loss_c = cross_entropy(X_c W),                (1)
+    x_crv = sum_d X_crd W_dv
+    p_crv = e^(x_crv) / sum_u e^(x_cru)
+    l_c = -(1/N) sum_r ln p_{c, r, t_cr}
+        = (1/N) sum_r ((ln sum_u e^(x_cru)) - x_{c, r, t_cr})
+    loss = sum_c l_c.                                                    (1)
 
-where the X_c are chunks of X's rows, and every chunk divides by the N of the whole. So the gradients are those of
-``linear.py`` for each chunk. The dX_c are the rows of dX. Every chunk uses W, so its gradient is the sum over chunks:
+Every chunk divides by the N of the whole, so its logits get the gradient that they get in ``cross_entropy.py``:
 
-    dX_c = dlogits_c W^T,                                                (2)
-    dW = sum_c X_c^T dlogits_c.                                          (3)
+    dx_crv = (dloss/N) (p_crv - [v = t_cr])
+
+The others are those of ``linear.py`` for each chunk. The dX_c are the rows of dX; every chunk uses W, so its gradient is the
+sum over chunks:
+
+    dX_crd = sum_v dx_crv W_dv                                           (2)
+    dW_dv = sum_c sum_r X_crd dx_crv                                     (3)
+
+In matrices, with x_c for a chunk's logits: dX_c = dx_c W^T, and dW is the sum of all X_c^T dx_c.
 
 What is kept: X and W, which exist already. A chunk's logits are made again in backward, which is one product more of the
 layer's three.

@@ -90,7 +90,26 @@ def _run_affinities(values, forward, backward):
     return {"p": forward(values["x"], values["perplexity"])}
 
 
+def _draw_chunks(values, rng):
+    values["t"] = rng.integers(0, values["W"].shape[1], values["t"].shape)
+
+
+def _run_chunks(values, forward, backward):
+    """The code gets all rows below each other, and as many logits at a time as a chunk has."""
+    x, weight, t = values["X"], values["W"], values["t"]
+    chunk = x.shape[1] * weight.shape[1]
+    loss, saved = forward(x.reshape(-1, x.shape[2]), weight, t.ravel(), count=values["N"], chunk=chunk)
+    dx, dweight = backward(values["dloss"], saved)
+    return {"loss": loss, "dX": dx.reshape(x.shape), "dW": dweight, "saved": saved}
+
+
 TABLE = {
+    "linear_cross_entropy": Row([
+        Scene(
+            {"X": "x c r d", "W": "weight d v", "t": "targets c r", "N": "count"}, {"loss": ""}, {"c": 2, "r": 3, "d": 4, "v": 5},
+            {"c": 2, "r": 2, "d": 1, "v": 3}, given={"N": 7}, draw=_draw_chunks, run=_run_chunks,
+        ),
+    ]),
     "affinities": Row([
         Scene(
             {"x": "x i c", "b": "b i", "perplexity": "perplexity"}, {"p": "i i"}, {"i": 6, "c": 3}, {"i": 4, "c": 2},
