@@ -79,6 +79,9 @@ def test_what_cannot_be_followed(refused, trained):
     assert "--out is 'a.png', and the file will be HTML: name it a.html" in refused("gradients", gpt, ["1 t"], "--out a.png")
     assert "hides no word" in refused("gradients", trained("bert")[0], ["the"])
     assert "with a word for each hidden one" in refused("gradients", trained("bert")[0], ["the [MASK]"], "--target the")
+    names = load_run(trained("bert")[0], Filler).tokenizer.names
+    other = next(name for name in names if name.isalpha() and name != "the")  # in the place of a word that is not hidden
+    assert "with a word for each hidden one" in refused("gradients", trained("bert")[0], ["the [MASK]"], "--target", [f"{other} the"])
     assert "expected one of the classes" in refused("gradients", trained("reviews")[0], ["the cat"], "--target bad-class")
     assert "Unilm is one stack" in refused("gradients", trained("unilm")[0], ["one two"])
     with pytest.raises(TypeError, match="gradients: trained is a NextToken, expected one of Classifier, Writer"):
