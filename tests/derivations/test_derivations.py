@@ -15,7 +15,6 @@ from tinytx.derivations.show import derivation, operations
 TO_BE_MOVED = set("""
     distance_features
     equivariant_linear
-    equivariant_norm
     geometric_product
     global_window_attention
     lsh_attention

@@ -2,18 +2,22 @@ r"""Equivariant normalisation: a vector of multivectors is divided by its length
 
 Derivation
 ----------
-The length that no motion changes knows the 8 blades without e0 only, E: a translation changes the other 8. For C channels,
+The length that no motion changes knows the 8 blades without e0 only: a translation changes the other 8. Let E_i be 1 for
+those 8, and 0 for the others. For C channels of 16 numbers,
 
-    s = (1/C) sum_c sum_(i in E) x_ci^2,   r = 1 / sqrt(s + eps),        (1)
-    y_ci = x_ci r      for all 16 numbers.                               (2)
+    s = (1/C) sum_c sum_i E_i x_ci^2,   r = 1 / sqrt(s + eps)            (1)
+    y_ci = x_ci r.                                                       (2)
 
 r is one number for all channels, so it takes nothing from the geometry but the scale. There is no gain: the linear map that
 follows has one. Entries of E act on y in two ways, directly and through r, and the others directly. As in (4) of
-``rms_norm.py``, ∂r/∂x_cj = -r^3 x_cj / C for j in E, and 0 for others, so that
+``rms_norm.py``,
 
-    dx_cj = r (dy_cj - [j in E] y_cj (1/C) sum_bi dy_bi y_bi),           (3)
+    ∂r/∂x_cj = -r^3 E_j x_cj / C
+    ∂y_bi/∂x_cj = [b = c] [i = j] r - x_bi r^3 E_j x_cj / C.
 
-where the sum goes over all channels b and all 16 numbers i, because r multiplies them all.
+Times dy_bi, summed over all channels b and all 16 numbers i, because r multiplies them all, with x r = y:
+
+    dx_cj = r (dy_cj - E_j y_cj (1/C) sum_b sum_i dy_bi y_bi)            (3)
 
 eps is 0.01 in the paper: inputs whose numbers all have e0 have no length.
 
