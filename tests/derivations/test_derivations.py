@@ -13,7 +13,6 @@ from tinytx.derivations.show import derivation, operations
 
 # Pages that are not written in the notation yet. This list may only become shorter.
 TO_BE_MOVED = set("""
-    distance_features
     equivariant_linear
     geometric_product
     global_window_attention

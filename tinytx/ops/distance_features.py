@@ -4,27 +4,29 @@ Derivation
 ----------
 Attention compares queries and keys by scalar products of vectors. What no motion changes are the products of the 8 numbers
 without e0. They do not know where points are: that is in t = (e012, e013, e023), and t alone is not invariant. The distance is.
-With w = e123, a multivector stands for the point t/w; and u = w/(w^2 + eps), which is 1/w where w is not near 0, makes of both
-numbers that are never divided by 0:
+With w = e123, a multivector stands for the point t/w; and u, which is 1/w where w is not near 0, makes of both
+numbers that are never divided by 0. For multivector n,
 
-    p = u t,   v = u w.                                                  (1)
+    u_n = w_n / (w_n^2 + eps),   p_ni = u_n t_ni,   v_n = u_n w_n        (1)
+    l_n = sum_i p_ni^2,   s_n = v_n^2,   z_ni = v_n p_ni.
 
-The square of the distance is no product of a query's and a key's numbers, but it is a sum of five of them:
+The square of the distance of n and m is no product of their numbers, but it is a sum of five of them:
 
-    -|v_k p_q - v_q p_k|^2 = - v_k^2 |p_q|^2 - v_q^2 |p_k|^2 + 2 v_q v_k p_q.p_k
-                           = f(q) . g(k),
-    f = (|p|^2, v^2, v p),   g = (-v^2, -|p|^2, 2 v p).                  (2)
+    -sum_i (v_m p_ni - v_n p_mi)^2 = -s_m l_n - s_n l_m + 2 sum_i z_ni z_mi                (2)
 
-So a query has 8 + 5 features for each channel, its numbers without e0 and f, and a key its numbers and g.
+which is f(n) . g(m) with f = (l, s, z) and g = (-s, -l, 2 z). So a query has 8 + 5 features for each channel, its numbers
+without e0 and f, and a key its numbers and g.
 
-Let a, b and c be the gradients of |p|^2, of v^2 and of v p: for queries, those of the three parts of f; for keys minus the
-second, minus the first, and twice the third part of g's. Then
+The gradients dl, ds and dz are, for queries, those of the three parts of f; for keys minus the second, minus the first, and
+twice the third part of g's. Then
 
-    dp = 2 a p + v c,   dv = 2 b v + c.p;                                (3)
+    dp_ni = 2 dl_n p_ni + dz_ni v_n,   dv_n = 2 ds_n v_n + sum_i dz_ni p_ni                (3)
+    ∂u_n/∂w_m = [n = m] (eps - w_n^2) / (w_n^2 + eps)^2
 
-and from (1), with u' = (eps - w^2) / (w^2 + eps)^2,
+and from (1)
 
-    dt = u dp,   dw = u dv + u' (w dv + t.dp),                           (4)
+    du_n = w_n dv_n + sum_i t_ni dp_ni
+    dt_ni = u_n dp_ni,   dw_n = u_n dv_n + du_n (eps - w_n^2) / (w_n^2 + eps)^2            (4)
 
 to which the 8 numbers' own gradients are added: w is one of them.
 

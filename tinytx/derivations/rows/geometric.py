@@ -26,7 +26,30 @@ def _run_equivariant_norm(values, forward, backward):
     return {"y": y.reshape(x.shape), "dx": dx.reshape(x.shape), "saved": saved}
 
 
+def _run_distance(of_keys):
+    """Return what calls the operation for points, of queries or keys: (l, s, z) of the page from its features, and back."""
+
+    def run(values, forward, backward):
+        x = np.zeros((len(values["t"]), 16))
+        x[:, 11:14], x[:, 14] = values["t"], values["w"]
+        y, saved = forward(x, of_keys=of_keys, eps=values["eps"])
+        f, df = y[:, 8:], np.column_stack([values["dl"], values["ds"], values["dz"]])
+        if of_keys:
+            f, df = f[:, [1, 0, 2, 3, 4]] / [-1, -1, 2, 2, 2], df[:, [1, 0, 2, 3, 4]] / [-1, -1, 2, 2, 2]
+        dx = backward(np.pad(df, ((0, 0), (8, 0))), saved)
+        return {"l": f[:, 0], "s": f[:, 1], "z": f[:, 2:], "dt": dx[:, 11:14], "dw": dx[:, 14], "saved": saved}
+
+    return run
+
+
 TABLE = {
+    "distance_features": Row([
+        Scene(
+            {"t": "x n i", "w": "x n", "eps": "eps"}, {"l": "n", "s": "n", "z": "n i"}, {"n": 4, "i": 3}, {"n": 2, "i": 3},
+            given={"eps": 0.1}, run=_run_distance(of_keys), title=title,
+        )
+        for of_keys, title in ((False, "queries"), (True, "keys"))
+    ]),
     "equivariant_norm": Row([
         Scene(
             {"x": "x rows c i", "E": "E i", "eps": "eps"}, {"y": "rows c i"}, {"rows": 2, "c": 3, "i": 16},
