@@ -19,3 +19,9 @@ def test_derivation(tinytx):
 def test_unknown_operations(refused):
     assert "layernorm is no operation with a derivation; did you mean layer_norm?" in refused("derive layernorm")
     assert "derive lists them" in refused("derive plain")
+
+
+def test_introduction(tinytx):
+    result = tinytx("derive introduction")
+    assert result.code == 0 and result.out.startswith("How to read these pages") and "da = du (∂u/∂a) = 3 du." in result.out
+    assert tinytx("derive").out.startswith("New to gradients? First: python -m tinytx derive introduction")

@@ -85,6 +85,10 @@ TABLE = {
         ("a sum over i reaches over the next factor", "or reaches and not last else", "else"),
         ("a base of a power needs none", "isinstance(node, Name | Number | Relation | Join) else _parenthesised(node)", "True else _parenthesised(node)"),
     ],
+    "book/prose.py": [
+        ("formulas between words have one side", "sides if whole else sides[:1]", "sides[:1]"),
+        ("what cannot be read is an error", "except NotationError:", "except ZeroDivisionError:"),
+    ],
     "book/pages.py": [
         ("code does not say which equation it computes", 'if marks else ""\n        found', 'if False else ""\n        found'),
         ("a chain's last sides are lost", 'sides = [f"{first} = {second}", *(f"= {side}" for side in others)]', 'sides = [f"{first} = {second}"]'),

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 import tinytx.models
-from tinytx.book.prose import inline, number, paragraphs
-from tinytx.derivations import TABLE, reader
+from tinytx.book.prose import formula, inline, number, paragraphs
+from tinytx.derivations import TABLE, introduction, reader
 from tinytx.derivations.check import run
 from tinytx.derivations.latex import latex
+from tinytx.derivations.scene import Row
 from tinytx.derivations.show import DIGITS, checked, inputs, kept, numbers, operations, subject
-from tinytx.extras import require
 from tinytx.models import MODELS
 from tinytx.recipes import RECIPES, load_recipe
 
@@ -28,6 +28,14 @@ class Page:
     subject: str
     body: str
     words: str = ""  # for the search
+
+
+def introduction_page():
+    """Return the page to read first: what a gradient is, and how derivations are written."""
+    page = introduction.page()
+    title, _, _ = page.lines[0].text.partition(":")
+    body = f'<div class="intro"><article>{_derivation(page.name, page, Row([]), [])}</article></div>'
+    return Page("introduction.html", title, "what a gradient is, what dy means, the chain rule, indices", body)
 
 
 def operation_pages():
@@ -44,11 +52,14 @@ def operation_pages():
 
 def _derivation(name, page, row, results):
     """Return the docstring with equations as formulas, each with its numbers of the example."""
-    parts, prose, waiting, seen = [], [], [], set()
+    parts, prose, code, waiting, seen = [], [], [], [], set()
 
     def flush():
+        if code:
+            parts.append(f"<pre>{html.escape(chr(10).join(code))}</pre>")
+            code.clear()
         if prose:
-            parts.append(f"<p>{inline(' '.join(prose), page.cited)}</p>")
+            parts.append(f"<p>{inline(' '.join(prose), page.cited, formulas=True)}</p>")
             prose.clear()
         if waiting:
             parts.append(_details("with numbers", waiting))
@@ -68,8 +79,10 @@ def _derivation(name, page, row, results):
                 flush()
             if line.kind == "equation":
                 parts.append(_plain_equation(line))
-            elif line.kind == "example":
-                parts.append(f"<pre>{html.escape(line.text)}</pre>" if line.text.startswith((">>>", " ", "[", "(")) else f"<p>{inline(line.text)}</p>")
+            elif line.kind == "example" and (code or line.text.startswith((">>>", " "))):
+                if prose:
+                    flush()
+                code.append(line.text)
             else:
                 prose.append(line.text)
         else:
@@ -88,12 +101,11 @@ def _formula(line, page):
     if not line.chains:
         remark = re.sub(r"\s*\(\d+\)\s*$", "", line.text).strip()
         return f'<p class="remark">{inline(remark)}</p>' if re.match(r"[A-Za-z]{4,}", remark) else ""
-    convert = require("latex2mathml.converter", "book", "writing formulas").convert
     formulas = ""
     for chain in line.chains:  # a formula for each side, so that a long chain can break before an =
         first, second, *others = map(latex, chain.sides)
         sides = [f"{first} = {second}", *(f"= {side}" for side in others)]
-        formulas += f'<span title="{html.escape(chain.text)}">{" ".join(map(convert, sides))}</span>'
+        formulas += f'<span title="{html.escape(chain.text)}">{" ".join(map(formula, sides))}</span>'
     mark = f' data-n="{line.number}"' if line.number is not None else ""
     return f'<div class="equation"{mark}>{formulas}{number(line.number) if mark else ""}</div>'
 

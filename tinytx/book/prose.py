@@ -1,17 +1,48 @@
-"""Docstrings as HTML: paragraphs, code in backticks, indented lines, titles, numbers of equations."""
+"""Docstrings as HTML: paragraphs, code in backticks, indented lines, titles, numbers of equations, formulas between words."""
 
 import html
 import re
 
+from tinytx.derivations.latex import latex
+from tinytx.derivations.notation import parse
+from tinytx.derivations.tree import NotationError
+from tinytx.extras import require
+
 _CODE = re.compile(r"``(.+?)``|`([^`]+)`")
+_INDEXED = r"∂?[A-Za-z]{1,4}'?_(?:\{[^{}]*\}|[A-Za-z0-9]{1,3}(?![A-Za-z0-9_]))"
+_PART = rf"(?:{_INDEXED}|∂?[A-Zb-zαβμσ](?![\w'])|\[\w+ = \w+\]|\d+(?:\.\d+)?(?!\w))"
+_FORMULA = re.compile(rf"(?<![\w'∂/.^-])(?:∂\w+/{_INDEXED}|{_INDEXED})(?:(?: = | - | \+ |/| (?=\[|[A-Za-z]{{1,4}}_))(?:∂\w+/)?{_PART})*")
 _NUMBER = re.compile(r"\((\d{1,2})\)")
 
 
-def inline(text, linked=()):
-    """Return a line as HTML; numbers of equations that are ``linked`` light up with their equation."""
+def inline(text, linked=(), formulas=False):
+    """Return a line as HTML; numbers of equations that are ``linked`` light up with their equation.
+
+    With ``formulas`` what has indices, such as x_i, is written as mathematics where it can be read.
+    """
     parts, end = [], 0
+    plain = _formulas if formulas else _numbered
     for match in _CODE.finditer(text):
-        parts += [_numbered(text[end : match.start()], linked), f"<code>{html.escape(match.group(1) or match.group(2))}</code>"]
+        parts += [plain(text[end : match.start()], linked), f"<code>{html.escape(match.group(1) or match.group(2))}</code>"]
+        end = match.end()
+    return "".join([*parts, plain(text[end:], linked)])
+
+
+def formula(text):
+    """Return LaTeX as MathML."""
+    return require("latex2mathml.converter", "book", "writing formulas").convert(text)
+
+
+def _formulas(text, linked):
+    parts, end = [], 0
+    for match in _FORMULA.finditer(text):
+        whole = "=" in re.sub(r"\[.*?\]", "", match.group())
+        try:
+            sides = parse(match.group() if whole else f"{match.group()} = 0").sides
+        except NotationError:
+            continue  # no formula, but a name with an underscore
+        mathematics = formula(" = ".join(map(latex, sides if whole else sides[:1])))
+        parts += [_numbered(text[end : match.start()], linked), f'<span class="said">{mathematics}</span>']
         end = match.end()
     return "".join([*parts, _numbered(text[end:], linked)])
 

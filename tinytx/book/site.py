@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from tinytx.book.pages import model_pages, operation_pages, recipe_pages
+from tinytx.book.pages import introduction_page, model_pages, operation_pages, recipe_pages
 from tinytx.book.prose import inline
 from tinytx.derivations import TABLE
 from tinytx.derivations.show import FIRST, operations
@@ -34,6 +34,9 @@ def write(folder):
     makers = {"Operations": (operation_pages, operations()), "Models": (model_pages, MODELS), "Recipes": (recipe_pages, RECIPES)}
     parts = {part: list(tracked(make(), f"{part.lower()}: page", len(names))) for part, (make, names) in makers.items()}
     written = [_write(folder / "index.html", "tinytx: the book", _index(parts), {part: _entries(pages) for part, pages in parts.items()})]
+    first, start = introduction_page(), parts["Operations"][0]
+    turn = f'<nav class="turn"><a href="index.html">contents</a><a rel="next" href="{start.path}">{start.title} &rarr;</a></nav>'
+    written.append(_write(folder / first.path, first.title, f"<h1>{first.title}</h1>{turn}{first.body}", {}))
     for pages in parts.values():
         for before, page, after in zip([None, *pages], pages, [*pages[1:], None]):
             head = f"<h1>{html.escape(page.title)}</h1><p>{inline(page.subject)}</p>" + _turn(before, after)
@@ -57,7 +60,8 @@ def _index(parts):
             f'<li data-page="{i}"><a href="{page.path}">{html.escape(page.title)}</a> <span>{inline(page.subject)}</span></li>'
             for i, page in enumerate(pages)
         )
-        note = f"<p>Start here: the first {FIRST} in this order, each with its exercise (<code>python -m tinytx exercise linear</code>).</p>"
+        note = '<p>New to gradients? <a href="introduction.html">How to read these pages</a> comes before all others.</p>'
+        note += f"<p>Start here: the first {FIRST} in this order, each with its exercise (<code>python -m tinytx exercise linear</code>).</p>"
         lists.append(f'<section id="{part}"><h2>{part}</h2>{note if part == "Operations" else ""}<ol>{items}</ol></section>')
     search = '<label>Search <input type="search" id="search" autocomplete="off" spellcheck="false" placeholder="softmax, mean, Vaswani"></label>'
     head = "<h1>tinytx: the book</h1><p>Every backward, derived beside the code that computes it; the tests execute the equations "

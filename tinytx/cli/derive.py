@@ -3,7 +3,7 @@
 import argparse
 
 from tinytx.cli.parser import nearest
-from tinytx.derivations import TABLE
+from tinytx.derivations import TABLE, introduction
 from tinytx.derivations.show import FIRST, derivation, operations, subject
 from tinytx.terminal import visible
 
@@ -32,6 +32,9 @@ def run(arguments):
         print(_contents())
         return
     known = operations()
+    if arguments.operation == introduction.NAME:
+        print(introduction.text())
+        return
     if arguments.operation not in known:
         wrong = f"{visible(arguments.operation)} is no operation with a derivation{nearest(arguments.operation, known)}"
         raise ValueError(f"derive: {wrong} (python -m tinytx derive lists them)")
@@ -41,7 +44,8 @@ def run(arguments):
 def _contents():
     names = operations()
     width = max(map(len, names))
-    lines = [f"Start here, and read the first {FIRST} in this order:"]
+    lines = ["New to gradients? First: python -m tinytx derive introduction", ""]
+    lines += [f"Start here, and read the first {FIRST} in this order:"]
     for i, name in enumerate(names):
         if i == FIRST:
             lines += ["", "The others, in any order:"]

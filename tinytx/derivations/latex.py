@@ -42,8 +42,8 @@ def latex(node):
     match node:
         case Chain(sides=sides):
             return " = ".join(map(latex, sides))
-        case Number():
-            return node.token.text
+        case Number(value=value):  # that of x_1 is a part of a token
+            return node.token.text if node.token.kind == "number" else f"{value:g}"
         case Name(base=base, indices=indices):
             return _name(base) + (f"_{{{_indices(indices)}}}" if indices else "")
         case Add(terms=terms):

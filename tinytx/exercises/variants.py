@@ -99,7 +99,9 @@ def _inside(node):
 def written(node):
     """Return a tree as the docstrings write it."""
     match node:
-        case Number() | Name():
+        case Number(value=value):
+            return node.token.text if node.token.kind == "number" else f"{value:g}"
+        case Name():
             return node.token.text
         case Add(terms=terms):
             text = "".join(f" {'+' if sign > 0 else '-'} {written(term)}" for sign, term in terms)
