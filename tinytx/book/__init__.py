@@ -1,6 +1,7 @@
 """The book: derivations beside the code, models, and recipes, as a small site that needs no network.
 
 ``pages``  the pages' contents, as HTML
+``live``   an example's equations for the browser, which computes them from numbers that a reader changes
 ``prose``  docstrings as HTML
 ``site``   writes the files
 """

@@ -4,11 +4,13 @@ import ast
 import html
 import re
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
 import tinytx.models
+from tinytx.book.live import Fixed, live
 from tinytx.book.prose import formula, inline, number, paragraphs
 from tinytx.derivations import TABLE, introduction, reader
 from tinytx.derivations.check import run
@@ -17,6 +19,7 @@ from tinytx.derivations.scene import Row
 from tinytx.derivations.show import DIGITS, checked, inputs, kept, numbers, operations, subject
 from tinytx.models import MODELS
 from tinytx.recipes import RECIPES, load_recipe
+from tinytx.viz.word_page import as_script
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def operation_pages():
 
 def _derivation(name, page, row, results):
     """Return the docstring with equations as formulas, each with its numbers of the example."""
-    parts, prose, code, waiting, seen = [], [], [], [], set()
+    parts, prose, code, waiting, places, seen = [], [], [], [], [], set()
+    equations, why = _live(row, page, results)
 
     def flush():
         if code:
@@ -62,11 +66,12 @@ def _derivation(name, page, row, results):
             parts.append(f"<p>{inline(' '.join(prose), page.cited, formulas=True)}</p>")
             prose.clear()
         if waiting:
-            parts.append(_details("with numbers", waiting))
+            parts.append(_details("with numbers", waiting, places if equations and set(places) <= equations["shown"].keys() else ()))
             waiting.clear()
+        places.clear()
 
     if results:
-        parts += [_example(inputs(row.scenes[0], results[0]))]
+        parts += [_example(inputs(row.scenes[0], results[0])), _fields(equations) if equations else f'<p class="note">{html.escape(why)}</p>']
     for line, before in zip(page.lines, [None, *page.lines]):
         if line.kind == "title":
             if not re.fullmatch(r"-{4,}", line.text):
@@ -88,12 +93,51 @@ def _derivation(name, page, row, results):
         else:
             flush()
             parts.append(_formula(line, page))
-        waiting += [text.removeprefix("      | ") for text in numbers(line.line, row, results, seen)]
+        texts = [text.removeprefix("      | ") for text in numbers(line.line, row, results, seen)]
+        waiting += texts
+        places += [line.line] if texts else []
         if line.kind == "equation":
             flush()
     flush()
     parts += [_example(kept(results))] if kept(results) else []
-    return "\n".join([*parts, f"<p class=note>{html.escape(checked(name, results))}</p>" if results else ""])
+    parts += [f'<p class="note">{html.escape(checked(name, results))}</p>'] if results else []
+    return "\n".join([*parts, _script(equations)] if equations else parts)
+
+
+def _live(row, page, results):
+    """Return (what the page computes numbers from, None), or (None, why its numbers are fixed)."""
+    if not results:
+        return None, ""
+    try:
+        return live(row, page, results[0]), None
+    except Fixed as error:
+        return None, f"These numbers cannot be changed in the page: {error}."
+
+
+def _fields(equations):
+    """Return the inputs of an example as fields, which may be changed."""
+    rows = []
+    for name, entry in equations["inputs"].items():
+        if entry["free"]:
+            width = entry["shape"][-1] if entry["shape"] else 1
+            fields = [
+                f'<input data-input="{name}" data-place="{n}" value="{value:g}" inputmode="decimal" aria-label="{name}, entry {n + 1}">'
+                for n, value in enumerate(entry["data"])
+            ]
+            lines = [" ".join(fields[n : n + width]) for n in range(0, len(fields), width)]
+            rows.append(f"<tr><th>{html.escape(name)}</th><td>{'<br>'.join(lines)}</td></tr>")
+    note = "Change a number: every equation of this page is computed again, by its own text, and so is what stands under “with numbers”."
+    return (
+        f'<details class="live"><summary>Change the numbers</summary><p>{note} <button id="back">the first numbers</button></p>'
+        f"<table>{''.join(rows)}</table></details>"
+        '<p class="changed note" hidden>The numbers below follow from what you typed.</p>'
+    )
+
+
+def _script(equations):
+    """Return the equations, and the program that computes them."""
+    program = resources.files("tinytx.book").joinpath("live.js").read_text(encoding="utf-8")
+    return f'<script type="application/json" id="equations">{as_script(equations)}</script>\n<script>\n{program}</script>'
 
 
 def _formula(line, page):
@@ -116,8 +160,9 @@ def _plain_equation(line):
     return f'<div class="equation"{mark}><pre>{html.escape(line.text)}</pre></div>'
 
 
-def _details(title, lines):
-    return f"<details><summary>{title}</summary><pre>{html.escape(chr(10).join(lines))}</pre></details>"
+def _details(title, lines, places=()):
+    mark = f' data-lines="{" ".join(map(str, places))}"' if places else ""
+    return f"<details><summary>{title}</summary><pre{mark}>{html.escape(chr(10).join(lines))}</pre></details>"
 
 
 def _example(lines):
