@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinytx.derivations.check import drawn
+from tinytx.derivations.check import drawn, run
 from tinytx.derivations.named import ELEMENTWISE
 from tinytx.derivations.show import DIGITS
 from tinytx.derivations.tree import Add, Call, Name, NotationError, Number, Partial, Power, Product, Reduce, Relation
@@ -38,9 +38,31 @@ def live(row, page, result):
         If an equation defines a name by what the page cannot compute.
     """
     try:
-        return _Compiler(row.scenes[0], page, result).compiled()
+        equations = _Compiler(row.scenes[0], page, result).compiled()
     except NotationError as error:
         raise Fixed("indices are computed") from error
+    _try(row.scenes[0], page, equations)
+    return equations
+
+
+def _try(scene, page, equations):
+    """Execute the derivation on other numbers: an input that has to fit to others can not be changed alone."""
+    changed = {}
+    for name, entry in equations["inputs"].items():
+        if entry["free"]:
+            value = np.asarray(entry["data"]) * 1.2 + 0.1 * np.arange(1, 1 + len(entry["data"]))
+            changed[name] = value
+
+    def draw(values, rng):
+        if scene.draw is not None:
+            scene.draw(values, rng)
+        for name, value in changed.items():
+            values[name] = value.reshape(np.shape(values[name]))[()]
+
+    try:
+        run(page.name, page, replace(scene, draw=draw), np.random.default_rng(0), sizes=scene.example, digits=DIGITS)
+    except ValueError as error:
+        raise Fixed("they have to fit to each other") from error
 
 
 class _Compiler:

@@ -71,7 +71,7 @@ def _derivation(name, page, row, results):
         places.clear()
 
     if results:
-        parts += [_example(inputs(row.scenes[0], results[0])), _fields(equations) if equations else f'<p class="note">{html.escape(why)}</p>']
+        parts += [_example(inputs(row.scenes[0], results[0])), _fields(equations, row.scenes) if equations else f'<p class="note">{html.escape(why)}</p>']
     for line, before in zip(page.lines, [None, *page.lines]):
         if line.kind == "title":
             if not re.fullmatch(r"-{4,}", line.text):
@@ -114,7 +114,7 @@ def _live(row, page, results):
         return None, f"These numbers cannot be changed in the page: {error}."
 
 
-def _fields(equations):
+def _fields(equations, scenes):
     """Return the inputs of an example as fields, which may be changed."""
     rows = []
     for name, entry in equations["inputs"].items():
@@ -127,8 +127,10 @@ def _fields(equations):
             lines = [" ".join(fields[n : n + width]) for n in range(0, len(fields), width)]
             rows.append(f"<tr><th>{html.escape(name)}</th><td>{'<br>'.join(lines)}</td></tr>")
     note = "Change a number: every equation of this page is computed again, by its own text, and so is what stands under “with numbers”."
+    if len(scenes) > 1:
+        note += f" What begins with “{html.escape(scenes[1].title)}:” or another title keeps its first numbers."
     return (
-        f'<details class="live"><summary>Change the numbers</summary><p>{note} <button id="back">the first numbers</button></p>'
+        f'<details class="live"><summary>Change the numbers</summary><p>{note} <button id="back">Back to the first numbers</button></p>'
         f"<table>{''.join(rows)}</table></details>"
         '<p class="changed note" hidden>The numbers below follow from what you typed.</p>'
     )
