@@ -19,7 +19,7 @@ from tinytx.derivations.scene import Row
 from tinytx.derivations.show import DIGITS, checked, inputs, kept, numbers, operations, subject
 from tinytx.models import MODELS
 from tinytx.recipes import RECIPES, load_recipe
-from tinytx.viz.word_page import as_script
+from tinytx.viz.page import as_script
 
 
 @dataclass(frozen=True)
