@@ -37,7 +37,7 @@ def test_formulas_are_typeset(opened, book):
     page = opened(book / "ops" / "softmax.html", ".equation math")
     heights = page.evaluate("[...document.querySelectorAll('mfrac')].map(e => e.getBoundingClientRect().height)")
     assert len(heights) > 3 and min(heights) > 15
-    page.click("details summary >> nth=1")
+    page.click("details:has(pre) summary >> nth=1")
     assert page.locator("details[open] pre").first.is_visible()
 
 
