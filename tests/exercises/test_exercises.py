@@ -30,7 +30,8 @@ def test_a_sheet_computes_what_the_operation_does_and_solutions_are_right(name):
 
 
 def test_every_derivation_with_a_backward_has_an_exercise():
-    assert set(operations()) == {name for name, row in TABLE.items() if not row.no_gradient}
+    """But for the way along a sequence that rnn, lstm and others share: theirs are the exercises."""
+    assert {name for name, row in TABLE.items() if not row.no_gradient} - set(operations()) == {"recurrent"}
 
 
 @pytest.mark.parametrize("name", operations())
