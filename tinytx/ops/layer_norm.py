@@ -20,7 +20,7 @@ x_j reaches n_i = (x_i - mu) r in three ways: directly, if i = j; through mu; an
     ∂v/∂x_j = (2/D) sum_i (x_i - mu) ([i = j] - 1/D) = 2 (x_j - mu)/D    because sum_i (x_i - mu) = 0
     ∂r/∂v = -(1/2) (v + eps)^(-3/2) = -r^3/2
 
-([i = j] is 1 if i = j and 0 otherwise.) The product rule puts them together:
+([i = j] is 1 if i = j and 0 otherwise.) The product rule puts them together, and (2) writes n for (x - mu) r at the end:
 
     ∂n_i/∂x_j = r ([i = j] - 1/D) + (x_i - mu) (∂r/∂v) (∂v/∂x_j)
               = r ([i = j] - 1/D) - (x_i - mu) r^3 (x_j - mu)/D

@@ -12,7 +12,7 @@ def _run_softmax(values, forward, backward):
     x, dy = (np.insert(values[name], [0, 2], other, axis=-1) for name, other in (("x", np.nan), ("dy", 3.0)))
     y, saved = forward(x, np.isfinite(x))
     dx = backward(dy, saved)
-    return {"y": np.delete(y, [0, 3], axis=-1), "dx": np.delete(dx, [0, 3], axis=-1), "saved": saved}
+    return {"y": np.delete(y, [0, 3], axis=-1), "dx": np.delete(dx, [0, 3], axis=-1), "saved": np.delete(saved, [0, 3], axis=-1)}
 
 
 def _draw_targets(values, rng):
@@ -77,7 +77,7 @@ TABLE = {
         ),
     ]),
     "softmax": Row([
-        Scene({"x": "x rows i", "m": "m rows"}, {"y": "rows i"}, {"rows": 3, "i": 5}, {"rows": 2, "i": 3}, run=_run_softmax),
+        Scene({"x": "x rows i", "m": "m rows"}, {"y": "rows i"}, {"rows": 3, "i": 5}, {"rows": 2, "i": 3}, run=_run_softmax, title="any m"),
     ]),
     "layer_norm": Row([
         Scene(
