@@ -18,6 +18,7 @@ import turns
 HERE = Path(__file__).resolve().parents[1]
 CASES = {  # name -> (benchmark, its options, the figure)
     **{f"{shape} step": ("train_step.py", ["--shapes", shape], "ms") for shape in ("nano", "baby", "gpt2", "long")},
+    **{f"T {t} step": ("scaling.py", ["--axes", "length", "--point", t], "ms") for t in (128, 256, 512)},
     "nano generation": ("generate.py", ["--models", "nano", "--batches", 1, "--tokens", 64], "rate"),
     "gpt2 generation": ("generate.py", ["--models", "gpt2", "--batches", 1, "--tokens", 32], "rate"),
 }

@@ -157,6 +157,7 @@ NEAREST = {
     "hub/longformer.py": ["hub/test_encoder_folders.py", "hub/test_families.py", "oracle/test_oracle_hub.py"],
     "hub/xlnet.py": ["hub/test_encoder_folders.py", "oracle/test_oracle_hub.py"],
     "hub/__init__.py": ["hub/test_families.py", "hub/test_configs.py", "pipelines/test_pictures.py", "oracle/test_oracle_hub.py"],
+    "workers/pool.py": ["workers"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],
     "recipes/settings.py": ["cli/test_digests_and_codes.py", "cli/test_run_settings.py", "recipes/test_train_transformer.py"],
     "recipes/recipe.py": ["recipes/test_reproduce.py"],

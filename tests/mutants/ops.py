@@ -51,6 +51,7 @@ TABLE = {
         ("a pixel's channels lie beside each other", "squares.transpose(0, 1, 3, 5, 2, 4)", "squares.transpose(0, 1, 3, 2, 4, 5)"),
     ],
     "ops/attention.py": [
+        ("threads are woken for a small attention", "saved.q.size * s >= LARGE", "saved.q.size * s >= 0"),
         ("old sums shrink by the wrong factor when a later tile of keys has a larger score",
          "exp((before - m) * scale)", "exp(before - m)"),
         ("the running largest score begins at 0: a query that sees nothing divides 0 by 0",

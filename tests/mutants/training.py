@@ -124,6 +124,7 @@ TABLE = {
     ],
     "workers/pool.py": [
         ("an error in a thread is lost", "other.result()", "pass"),
+        ("a group is closed before it is full", "room -= size(item)", "room = 0"),
         ("a worker shares out its own work again", "_in_use.set(_SERIAL)", "_in_use.set(self)"),
     ],
     "training/schedules.py": [

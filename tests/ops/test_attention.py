@@ -99,6 +99,7 @@ def test_does_not_depend_on_its_tiles(kind, t, s, block, keys, tile, p, monkeypa
 def test_heads_are_shared_out(b, h, parts, monkeypatch):
     """Catches threads that find too few groups, or one over; and heads that are in two groups or in none."""
     monkeypatch.setattr(module, "TILE", 1000)  # less than all heads' 14 x 15 scores
+    monkeypatch.setattr(module, "LARGE", 1)
     rng, pool = np.random.default_rng(2), Backwards(parts)
     q, k, v = qkv(b, h, 14, 15, 4)
     dy = rng.normal(size=q.shape)
@@ -107,6 +108,17 @@ def test_heads_are_shared_out(b, h, parts, monkeypatch):
         dq, dk, dv = attention_backward(dy, saved)
     assert_same(dict(y=y, dq=dq, dk=dk, dv=dv), results(q, k, v, dy, pattern=CAUSAL), "in parts", 1e-13)
     assert pool.calls == [b * min(h, parts * math.ceil(math.ceil(h / 4) / parts))] * 2  # a tile has room for 4 heads
+
+
+@pytest.mark.parametrize("large", [2, 3])
+def test_small_heads_stay_in_one_thread(large, monkeypatch):
+    """Catches threads woken for tiles that take less time than waking them: 3 x 8 x 16 x 16 multiplications are few."""
+    monkeypatch.setattr(module, "TILE", 100)
+    monkeypatch.setattr(module, "LARGE", large * 3 * 8 * 16 * 16 // 2)
+    pool = Backwards(2)
+    with workers.use(pool):
+        attention(*qkv(1, 3, 16, 16, 8))
+    assert pool.calls == ([3] if large == 2 else [])
 
 
 @pytest.mark.parametrize("sizes", [(0, 2, 3, 3), (2, 0, 3, 3), (2, 2, 0, 3), (2, 2, 3, 0)])

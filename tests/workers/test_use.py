@@ -38,6 +38,16 @@ def test_a_single_call_keeps_the_workers():
         assert workers.map(lambda _: workers.count(), [0]) == [3]
 
 
+def test_small_items_are_grouped():
+    """Catches an item that is left out between two groups, and a group for each."""
+    pool, half = Backwards(2), workers.pool.GROUP // 2
+    with workers.use(pool):
+        assert workers.map_grouped(str, range(7), lambda _: half) == list("0123456")
+        assert workers.map_grouped(str, range(7), lambda _: 1) == list("0123456")
+        assert workers.map_grouped(str, [], lambda _: 1) == []
+    assert pool.calls == [4]
+
+
 def test_default_is_the_pool_in_use_and_then_one_of_all_processors():
     with workers.use(workers.Pool(5)):
         with workers.use():
@@ -75,7 +85,7 @@ def gradients_of(name):
 def test_results_do_not_depend_on_workers(name, monkeypatch):
     """Catches parts that overlap, are left out, or depend on each other: the last of them is made first."""
     expected = gradients_of(name)
-    for module, limit in (("linear", "LARGE"), ("attention", "TILE"), ("tsne", "BLOCK")):
+    for module, limit in (("linear", "LARGE"), ("attention", "TILE"), ("attention", "LARGE"), ("tsne", "BLOCK")):
         monkeypatch.setattr(sys.modules[f"tinytx.ops.{module}"], limit, 1)
     with workers.use(Backwards(3)):
         results = gradients_of(name)

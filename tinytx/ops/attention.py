@@ -100,7 +100,7 @@ from tinytx.shapes import check_gradient
 BLOCK, LONG_BLOCK = 64, 384  # queries in a tile: an eighth of the sequence, within these bounds
 KEYS = 768  # keys in a tile, at most
 TILE = 1 << 17  # elements of a tile of several heads, at most: half a megabyte of float32
-
+LARGE = 1 << 26  # multiplications of Q K^T, of which CAUSAL leaves out half; larger ones use several threads
 _QUIET = {"invalid": "ignore", "over": "ignore"}  # NaN may stand in masked positions
 
 
@@ -187,12 +187,12 @@ def _product(p, x, *, out, add=False):
 
 
 def _lists(saved):
-    """Return lists of rows of tiles; no two lists write to the same memory."""
-    b, g = saved.k.shape[:2]
-    shape = b, g, saved.q.shape[1] // max(1, g), saved.q.shape[2]
-    shared = saved.bias is not None and saved.bias.shape[0] < b
-    sizes = BLOCK, LONG_BLOCK, KEYS, TILE
-    return lists_of_rows(shape, saved.k.shape[2], saved.pattern, workers.count(), sizes, shared)
+    """Return lists of rows of tiles, one list for each call of `workers.map`; no two lists write to the same memory."""
+    (b, g, s), (h, t) = saved.k.shape[:3], saved.q.shape[1:3]
+    parts = workers.count() if saved.q.size * s >= LARGE else 1
+    together = saved.bias is not None and saved.bias.shape[0] < b
+    lists = lists_of_rows((b, g, h // max(1, g), t), s, saved.pattern, parts, (BLOCK, LONG_BLOCK, KEYS, TILE), together)
+    return lists if parts > 1 else [[row for rows in lists for row in rows]]
 
 
 def _scores(saved, tile):

@@ -47,7 +47,7 @@ import numpy as np
 from tinytx import workers
 from tinytx.shapes import check_float, check_gradient, check_shape, rows
 
-LARGE = 1 << 24  # multiplications of a product, about 0.2 ms; larger products use several threads
+LARGE = 1 << 25  # multiplications of a product, 0.4 to 0.8 ms; smaller ones are done before another thread has woken up
 FEW = 16  # rows, of which a product takes as long as its matrix takes to be read; BLAS reads a third as fast for several as for one
 LARGE_MATRIX = 1 << 22  # numbers of a matrix, counted three times for several rows, from which on so few rows use several threads
 

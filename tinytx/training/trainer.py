@@ -268,10 +268,8 @@ class Trainer:
 
     def _norm(self):
         """Return the global norm of the gradient: parameters in their own order, whatever thread did which."""
-
-        named = self.optimizer.named
-        trained = [p for p in named.values() if not p.frozen]
-        return math.sqrt(math.fsum(workers.map(lambda p: squares(p.grad), trained)))
+        trained = [p for p in self.optimizer.named.values() if not p.frozen]
+        return math.sqrt(math.fsum(workers.map_grouped(lambda p: squares(p.grad), trained, lambda p: p.data.size)))
 
 
 def _split(shard, parts):

@@ -6,6 +6,6 @@ matrix product.
 """
 
 from tinytx.workers.machine import processors
-from tinytx.workers.pool import Pool, count, map, use
+from tinytx.workers.pool import Pool, count, map, map_grouped, use
 
-__all__ = ["Pool", "count", "map", "processors", "use"]
+__all__ = ["Pool", "count", "map", "map_grouped", "processors", "use"]

@@ -11,6 +11,8 @@ from tinytx.workers.blas import one_thread
 from tinytx.workers.interruption import held_back
 from tinytx.workers.machine import processors
 
+GROUP = 1 << 20  # numbers of a group of `map_grouped`, at least: an optimiser goes through them in a millisecond
+
 _in_use = contextvars.ContextVar("workers", default=None)  # the `Pool` that `map` uses, or None
 
 
@@ -44,6 +46,25 @@ def map(f, *arguments):  # noqa: A001
     if pool is None or len(calls) < 2:
         return [f(*call) for call in calls]
     return pool.map(f, *zip(*calls))
+
+
+def map_grouped(f, items, size):
+    """Return [f(item), ...] like `map`, with small items together in one call: to hand work over takes 0.1 ms.
+
+    Parameters
+    ----------
+    f : function (item) -> result
+    items : iterable
+    size : function (item) -> int
+        Numbers that f goes through.
+    """
+    groups, room = [], 0
+    for item in items:
+        if room <= 0:
+            groups, room = [*groups, []], GROUP
+        groups[-1].append(item)
+        room -= size(item)
+    return [result for results in map(lambda group: [f(item) for item in group], groups) for result in results]
 
 
 def count():

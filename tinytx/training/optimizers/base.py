@@ -162,7 +162,8 @@ class Optimizer:
         rates = self.ready(scale)
         self.t += 1
         own = rates if self.owners is None else [name for name in rates if self.owners[name] == self._ranks.rank]
-        workers.map(lambda name: self._update(name, self.named[name], scale, rates[name]), own)
+        named = self.named
+        workers.map_grouped(lambda n: self._update(n, named[n], scale, rates[n]), own, lambda n: named[n].data.size)
         if self.owners is not None:
             self._ranks.spread([(self.owners[name], self.named[name].data) for name in rates])
 
