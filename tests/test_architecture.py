@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import numba
@@ -50,6 +51,7 @@ STANDS_APART = {
     name: set()
     for name in ("arguments", "shapes", "extras", "members", "terminal", "lock", "wording", "paths")
 }
+UNPICKLES = re.compile(r"^\s*import (pickle|marshal|shelve)|from (pickle|marshal|shelve) import (?!UnpicklingError$)|allow_pickle=True", re.MULTILINE)
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis", "rich", "latex2mathml"}
 LINES = 350
 
@@ -156,6 +158,18 @@ def test_dependencies_stay_where_they_belong(path):
     assert name_of(path) == "compiler.py" or "numba" not in everywhere
     at_top = {module.split(".")[0] for module, _ in imports_of(ast.Module(_at_top(tree), []))}
     assert not at_top & EXTRAS, f"{at_top & EXTRAS} at the top of {name_of(path)}: an extra may be missing"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nothing_is_unpickled(path):
+    """What is unpickled can run any program: files are arrays and JSON, and so are messages between machines."""
+    assert not UNPICKLES.search(path.read_text())
+
+
+@pytest.mark.parametrize("line", ["import pickle", "from pickle import loads", "    import shelve", "np.load(f, allow_pickle=True)"])
+def test_unpickling_is_found(line):
+    """The test of the test."""
+    assert UNPICKLES.search(f"x = 1\n{line}\n")
 
 
 def _at_top(tree):

@@ -175,6 +175,13 @@ class State:
         arrays = {f"{n}.{i}": array for n, slot in enumerate(self._slots) for i, array in enumerate(slot.held())}
         return {"lengths": np.array([slot.length for slot in self._slots], np.int64), **arrays}
 
+    @classmethod
+    def of(cls, arrays):
+        """Return the state with the arrays that `state_dict` returned; errors as those of `load_state_dict`."""
+        state = cls()
+        state.load_state_dict(arrays)
+        return state
+
     def load_state_dict(self, arrays):
         """Take over what `state_dict` returned.
 

@@ -101,8 +101,8 @@ TABLE = {
         ("ranks begin with the same rows", "shard.number // self.threads == self._ranks.rank", "shard.number < self.threads"),
         ("a rank has no row", "if n > 1 and n_rows // parts < n:", "if False:"),
         ("each rank has the mean loss of its own batches", "for own in self._ranks.gather(losses)", "for own in [losses]"),
-        ("each rank has the loss of its own rows", "for own, left in self._ranks.gather((done, [shard.state for shard in shards])):",
-         "for own, left in [(done, self._ranks.gather([shard.state for shard in shards])[0])]:"),
+        ("each rank has the loss of its own rows", "for own, arrays in self._ranks.gather((done, left)):",
+         "for own, arrays in [(done, self._ranks.gather(left)[0])]:"),
     ],
     "training/shards.py": [
         ("what a layer writes into grad by itself is lost in threads",
@@ -119,8 +119,13 @@ TABLE = {
         ("the end of an array is not added up", "flat.size * i // n", "flat.size // n * i"),
         ("what was not there in the step before is lost", "            self._send(self._grouped([key for key in keys if key not in known]))\n", ""),
         ("small arrays that travel together change places", "start += array.size", "start = array.size"),
-        ("rows of the last rank are added first", "for text in texts for row", "for text in texts[::-1] for row"),
-        ("rows of the first rank are all there are", "for text in texts for row", "for text in texts[:1] for row"),
+        ("rows of the last rank are added first", "for text in texts for name", "for text in texts[::-1] for name"),
+        ("rows of the first rank are all there are", "for text in texts for name", "for text in texts[:1] for name"),
+    ],
+    "workers/messages.py": [
+        ("every array has the elements of the first one", "math.prod(shape), start)", "math.prod(shape), 0)"),
+        ("a tuple comes back as a list", 'return {"tuple": [_described(item, arrays) for item in value]}', "return [_described(item, arrays) for item in value]"),
+        ("an array comes back as it lies in memory", "*(array.tobytes() for", "*(array.tobytes('A') for"),
     ],
     "workers/pool.py": [
         ("an error in a thread is lost", "other.result()", "pass"),

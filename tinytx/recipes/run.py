@@ -74,7 +74,7 @@ class Run:
             since = f"no validation of the last {self.best.waited} was better than that of step {self.best.step}"
             raise ValueError(f"{since}: give a larger --patience than {settings.patience}, or 0, to train on")
         make = not before and self._ranks.is_first
-        self.folder = self._ranks.share(_new_folder(out, Path(name).stem, held) if make else before and before.folder)
+        self.folder = Path(self._ranks.share(str(_new_folder(out, Path(name).stem, held) if make else before and before.folder)))
         for folder in (self.folder, self.folder / FOLDER):
             if folder.is_dir() and self._ranks.is_first:
                 sweep(folder)

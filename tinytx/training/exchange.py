@@ -10,13 +10,15 @@ as soon as it is there; at the end, ranks tell each other where they had others,
 together. Rows of a large table (`tinytx.training.shards`) are not added up, but sent to all ranks as they are.
 """
 
-import pickle
 import threading
 import time
+from functools import partial
 
 import numpy as np
 
-from tinytx.training.shards import ROWS, PairwiseSum
+from tinytx import ops
+from tinytx.training.shards import ROWS, Key, PairwiseSum
+from tinytx.workers.messages import packed, unpacked
 
 LEAST = 2**16  # bytes that an array has for each rank to travel alone
 PAUSE = 2e-4  # seconds between looks at what is under way
@@ -68,7 +70,7 @@ class Exchange:
             raise self._error
         orders = self._ranks.gather(None if set(self._order) == set(self._keys) else self._order)
         if any(order is not None for order in orders):
-            keys = list(dict.fromkeys(key for order in self._ranks.gather(self._order) for key in order))
+            keys = list(dict.fromkeys(Key(*key) for order in self._ranks.gather(self._order) for key in order))
             known = set(self._keys)
             self._send(self._grouped([key for key in keys if key not in known]))
             self._keys, self._groups = keys, self._grouped(keys)
@@ -113,8 +115,9 @@ class Exchange:
         tag = 2 * (number % TAGS)
         if keys[0].kind == ROWS:
             (key,) = keys
-            texts = yield from self._all(tag, pickle.dumps(self._offered.get(key, [])))
-            self._sums[key] = [row for text in texts for row in pickle.loads(text)]
+            own = [(add.func.__name__, add.args) for add in self._offered.get(key, [])]
+            texts = yield from self._all(tag, packed(own))
+            self._sums[key] = [partial(getattr(ops, name), *arguments) for text in texts for name, arguments in unpacked(text)]
             return
         arrays = [self._offered.get(key) for key in keys]
         arrays = [np.zeros_like(self._named[key.name].data) if a is None else a for key, a in zip(keys, arrays)]

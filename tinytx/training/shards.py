@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import ops
 from tinytx.core import Parameter
 
 DENSE, ROWS = "dense", "rows"  # kinds of what one round comes to
@@ -169,7 +170,7 @@ class GradientSum:
 
     def add_rows(self, shard, add):
         """Add a contribution that ``add(grad)`` adds: as rows, if these are shorter than the parameter, over all shards."""
-        if isinstance(add, partial) and _size(add.args) * self._n_shards < self._parameter.data.size:
+        if _can_be_sent(add) and _size(add.args) * self._n_shards < self._parameter.data.size:
             self.add(shard, None, rows=add)
         else:
             dense = np.zeros_like(self._parameter.data)
@@ -242,6 +243,11 @@ def share_gradients(named, shards, *, size=None, n_shards=None, offer=None):
         GradientSum(name, parameter, {n: shard[name] for n, shard in shards.items()}, size, n_shards or size, offer)
         for name, parameter in named.items()
     ]
+
+
+def _can_be_sent(add):
+    """Return whether a function is an operation with its arguments, so that its name says to another machine what to do."""
+    return isinstance(add, partial) and not add.keywords and getattr(ops, add.func.__name__, None) is add.func
 
 
 def _size(arguments):

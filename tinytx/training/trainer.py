@@ -227,9 +227,10 @@ class Trainer:
                 done = [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
             else:
                 done = self._side_by_side(shards, count)
-            for own, left in self._ranks.gather((done, [shard.state for shard in shards])):
+            left = [] if whole.state is None else [shard.state.state_dict() for shard in shards]
+            for own, arrays in self._ranks.gather((done, left)):
                 losses += own
-                states += left
+                states += map(State.of, arrays)
         return math.fsum(losses), states
 
     def _exchanged(self, shards, count):

@@ -9,12 +9,13 @@ Whoever waits here sleeps between looks: MPI's own waiting keeps a processor bus
 import contextlib
 import contextvars
 import os
-import pickle
 import sys
 import time
 from types import SimpleNamespace
 
 import numpy as np
+
+from tinytx.workers.messages import packed, unpacked
 
 TAGS = 2**14  # of messages under way
 LOOKS, SHORTEST, LONGEST = 50, 2e-5, 2e-3  # looks before the first sleep; seconds of the first sleep, and of the last
@@ -34,7 +35,7 @@ class Alone:
     rank, size, is_first = 0, 1, True
 
     def gather(self, value):
-        """Return the values that all ranks gave, in the order of ranks: a list."""
+        """Return the values that all ranks gave, such as `packed` takes, in the order of ranks: a list."""
         return [value]
 
     def share(self, value):
@@ -94,13 +95,13 @@ class Ranks(Alone):
         self.sent = self.received = 0
 
     def gather(self, value):
-        text = np.frombuffer(pickle.dumps(value), np.uint8)
+        text = np.frombuffer(packed(value), np.uint8)
         sizes = np.empty(self.size, np.int64)
         _wait(self._comm.Iallgather(np.array([len(text)]), sizes))
         texts = np.empty(sizes.sum(), np.uint8)
         _wait(self._comm.Iallgatherv(text, [texts, sizes]))
         ends = sizes.cumsum()
-        return [pickle.loads(texts[end - size : end]) for size, end in zip(sizes, ends)]
+        return [unpacked(texts[end - size : end]) for size, end in zip(sizes, ends)]
 
     def threads(self, processors):
         own = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
