@@ -17,7 +17,6 @@ TO_BE_MOVED = set("""
     geometric_product
     global_window_attention
     lsh_attention
-    route
     sparse_attention
 """.split())
 

@@ -2,31 +2,50 @@ r"""Route: which few of many experts a token is sent to, with which weights; and
 
 Derivation
 ----------
-A token has a logit a_i for each of X experts (Shazeer et al. 2017, arXiv:1701.06538). With p = softmax(a), it is sent to the k
-experts E of the largest p, and expert e in E counts with the weight
+A token has a logit a_i for each of X experts (Shazeer et al. 2017, arXiv:1701.06538). It is sent to the k experts of the largest
+logits, E_1 to E_k in their order: E_n is the number of an expert. With
 
-    w_e = p_e,                                                           (1)
-    or, renormalised (Mixtral, arXiv:2401.04088),   w_e = p_e / sum_{l in E} p_l.     (2)
+    p_i = e^(a_i) / sum_l e^(a_l),
 
-The denominator of p cancels in (2), so w is the softmax of the chosen logits alone. E does not change in a small neighbourhood
-of a, unless two logits tie for the last place in it; there w has a jump, and no gradient. (1) and (2) are therefore softmaxes
-of what stays the same, and their backward is (3) of ``softmax.py``. With dp_e = dw_e for e in E and 0 elsewhere,
+which is the softmax of all logits, expert E_n counts with the weight
 
-    of (1):  da_i = p_i (dp_i - sum_l dp_l p_l) for all i,               (3)
-    of (2):  da_e = w_e (dw_e - sum_{l in E} dw_l w_l) for e in E, and 0 elsewhere.   (4)
+    w_n = p_{E_n},                                                       (1)
+
+or, renormalised (Mixtral, arXiv:2401.04088), with the softmax c of the chosen logits alone. That is the same as p over its sum,
+because the denominator of p cancels:
+
+    c_n = a_{E_n},
+    w_n = e^(c_n) / sum_m e^(c_m) = p_{E_n} / sum_m p_{E_m}.             (2)
+
+E does not change in a small neighbourhood of a, unless two logits tie for the last place in it; there w has a jump, and no
+gradient. (1) and (2) are therefore softmaxes of what stays the same, and their backward is (3) of ``softmax.py``, which comes of
+
+    ∂p_i/∂a_l = p_i ([i = l] - p_l).
+
+In (1), p of an expert that is not chosen has no effect on w, but its logit has, through the sum:
+
+    dp_i = sum_n [i = E_n] dw_n,
+    da_i = p_i (dp_i - sum_l dp_l p_l).                                  (3)
+
+In (2) its logit has none:
+
+    dc_n = w_n (dw_n - sum_m dw_m w_m),
+    da_i = sum_n [i = E_n] dc_n.                                         (4)
 
 With k = 1, (2) is the constant 1 and (4) is 0: a router learns nothing from the loss. (1) is for that case.
 
 Nothing in (1) or (2) keeps a router from sending all tokens to one expert. The *balance* of a text of T tokens does (Fedus et
-al. 2021, arXiv:2101.03961, equation (4)): with f_i, the number of its tokens that are sent to expert i, over T, and P_i, the
+al. 2021, arXiv:2101.03961, equation (4) there): with f_i, the number of its tokens that are sent to expert i, over T, and P_i, the
 mean of their p_i,
 
+    f_i = (1/T) sum_tokens sum_n [i = E_n],   P_i = (1/T) sum_tokens p_i,
     b = X sum_i f_i P_i.                                                 (5)
 
 sum_i f_i = k and sum_i P_i = 1. Where both are even, b = k; where all tokens choose the same k experts with certainty, b = X.
-f counts, so it is constant in a small neighbourhood, and the gradient goes through P alone:
+f counts, so it is constant in a small neighbourhood, and the gradient goes through P alone, to all tokens alike:
 
-    dp_ti = db X f_i / T,   da_ti = p_ti (dp_ti - sum_l dp_tl p_tl).     (6)
+    dP_i = db X f_i,
+    da_i = p_i (dP_i - sum_l dP_l p_l) / T.                              (6)
 
 To differentiate f, or to count p in the place of choices, is another loss. (5) is of one text, not of a batch: a product of two
 means over a batch is not the sum of those of its parts, so a batch that threads share would have another loss.
