@@ -13,11 +13,7 @@ from tinytx.derivations.show import derivation, operations
 
 # Pages that are not written in the notation yet. This list may only become shorter.
 TO_BE_MOVED = set("""
-    equivariant_linear
-    geometric_product
     global_window_attention
-    lsh_attention
-    sparse_attention
 """.split())
 
 # Equations, by their beginnings, in which another sign or factor gives an equation that is true as well.

@@ -4,20 +4,24 @@ Derivation
 ----------
 A linear map commutes with all rotations, translations and reflections only if it is a sum of nine: <x>_k, which keeps the
 numbers of grade k and no others, for k = 0..4, and e0 <x>_k for k = 0..3. So a map from I channels to O channels has 9 numbers
-for each pair of channels, in place of 256:
+for each pair of channels, in place of 256. e0 <x>_k is 0 for blades that have e0 already, and turns 1 into e0, e1 into e01, e12
+into e012, e123 into e0123, without a change of sign. So 24 pairs (a, b) of an entry of x_i and one of y_o are connected, each by
+one map. Let T_mab be 1 where map m connects them, and 0 elsewhere, and B_o a bias, which no motion may change: it is added to
+the scalars alone, entries 0.
 
-    y_o = sum_i ( sum_k w_kio <x_i>_k + sum_k w_(5+k)io e0 <x_i>_k ),    (1)
+    g_mib = sum_a T_mab x_ia,
+    y_ob = sum_m sum_i w_mio g_mib + [b = 0] B_o                         (1)
 
-and a bias, which no motion may change, is added to the scalars alone. e0 <x>_k is 0 for blades that have e0 already, and turns
-1 into e0, e1 into e01, e12 into e012, e123 into e0123, without a change of sign. So 24 pairs (a, b) of an entry of x_i and one of
-y_o are connected, each by the one map m(a, b). One matrix says it all,
+One matrix says it all,
 
-    M_(ia)(ob) = w_m(a,b)io,  0 for the other pairs;   y = x M,          (2)
+    M_iaob = sum_m w_mio T_mab,
+    y_ob = sum_i sum_a x_ia M_iaob + [b = 0] B_o,                        (2)
 
-and one product computes it, which takes ten times the multiplications needed, and is faster than 24 small ones. ``linear.py``
-gives dx and dM; a weight stands in M as often as its map has pairs:
+and one product computes it, which takes ten times the multiplications needed, and is faster than 24 small ones. So x gets its
+gradient as in ``linear.py``, and M would get x_ia dy_ob, summed over all rows; a weight stands in M as often as its map has pairs:
 
-    dw_mio = sum over (a, b) of map m of dM_(ia)(ob).                    (3)
+    dx_ia = sum_o sum_b dy_ob M_iaob,
+    dw_mio = sum_rows sum_a sum_b T_mab x_ia dy_ob,   dB_o = sum_rows dy_o0                 (3)
 
 With numbers
 ------------
@@ -85,7 +89,7 @@ def equivariant_linear(x, weight, bias=None):
     y, product = linear(x, matrix.reshape(n_in * n, n_out * n))
     if bias is not None:
         check_shape(place, "bias", bias, (n_out,), "weight of shape", weight.shape)
-        y[..., SCALAR::n] += bias
+        y[..., SCALAR::n] += bias  # (1)
     return y, Saved(product, weight.shape, bias is not None)
 
 

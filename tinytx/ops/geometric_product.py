@@ -4,25 +4,31 @@ Derivation
 ----------
 Both are sums over a table of signs G (``multivector.py``), 192 of the 4096 combinations for the product and 81 for the join:
 
-    z_k = sum_ij G_ijk x_i y_j.                                          (1)
+    z_k = sum_i sum_j G_ijk x_i y_j                                      (1)
 
 The product composes motions, and measures: the product of two points contains the translation from one to the other. The join
 of two points is the line through them, that of three the plane; no sum of products makes it. Both are *equivariant*: moving x
 and y moves z in the same way. But a reflection also changes the sign of the join. So it is multiplied by a number that
-changes its sign, too, a reference r for each row of the batch (the mean of the e123 of the inputs, say):
+changes its sign, too, a reference r for each row of the batch (the mean of the e123 of the inputs, say). With G for its table,
 
-    z_k = r sum_ij J_ijk x_i y_j.                                        (2)
+    z_k = r sum_i sum_j G_ijk x_i y_j                                    (2)
 
 z is linear in x and in y, so their gradients are sums over the same table:
 
-    dx_i = sum_jk G_ijk dz_k y_j,   dy_j = sum_ik G_ijk dz_k x_i;        (3)
+    a_i = sum_j sum_k G_ijk dz_k y_j
+    b_j = sum_i sum_k G_ijk dz_k x_i
 
-for the join, r J takes the place of G. (Where the metric has no zero, dx would be dz times the reverse of y. Here e0 e0 = 0,
-and it is not.) r multiplies all numbers of its row:
+(Where the metric has no zero, dx of the product would be dz times the reverse of y. Here e0 e0 = 0, and it is not.) Of the product,
 
-    dr = sum_k dz_k sum_ij J_ijk x_i y_j = sum_i x_i a_i,   a_i = sum_jk J_ijk dz_k y_j,    (4)
+    ∂z_k/∂x_i = sum_j G_ijk y_j,   ∂z_k/∂y_j = sum_i G_ijk x_i,
+    dx_i = a_i,   dy_j = b_j                                             (3)
 
-where a is dx without its factor r, so that nothing need be kept but x, y and r.
+In the join, r multiplies all numbers of its row, so that
+
+    dx_i = r a_i,   dy_j = r b_j,
+    dr = sum_k dz_k sum_i sum_j G_ijk x_i y_j = sum_i x_i a_i            (4)
+
+and nothing need be kept but x, y and r.
 
 With numbers
 ------------

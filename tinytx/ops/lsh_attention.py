@@ -2,27 +2,42 @@ r"""Attention among neighbours that a hash finds (Kitaev, Kaiser, Levskaya 2020,
 
 Derivation
 ----------
-A softmax is nearly all in its largest scores, and those belong to keys that point where the query points. A rotation R with n/2
-columns sorts vectors by direction: the bucket of x is the largest of n products,
+A softmax is nearly all in its largest scores, and those belong to keys that point where the query points. A rotation of
+n/2 columns sorts vectors by direction. Put the same columns times -1 behind them, and call all of them R, one R for each round r
+of which below: the bucket b_rt of q_t is the number of the largest of n products,
 
-    bucket(x) = argmax [x R; -x R],                                      (1)
+    u_rtl = sum_i q_ti R_ril,
+    u_{r, t, b_rt} = max_l u_rtl,                                        (1)
 
 and vectors that are close mostly fall into one bucket. Sort the places by (bucket, t), cut them into chunks of m, and let each
 chunk attend to itself and to the chunk before: T 2m scores where all pairs are T^2. A neighbour that one rotation misses, another
-finds. With several rotations, the *rounds*, let n_ts be in how many rounds t meets s. The output is one softmax,
+finds. With several rotations, the *rounds*, let N_rts be how often t meets s in round r, which is 0 for a place and itself, and in
+a causal model for later places. The output is one softmax over all meetings, with the scale c:
 
-    y_t = sum_s n_ts e^(A_ts) v_s / sum_s n_ts e^(A_ts),   A = c q k^T,  (2)
+    n_ts = sum_r N_rts,   A_ts = c sum_i q_ti k_si,   o_t = [sum_s n_ts = 0],
+    Z_t = o_t + sum_s n_ts e^(A_ts),
+    W_rts = N_rts e^(A_ts) / Z_t                                         (2)
 
-because each round gives its own softmax and the logarithm of its sum, and ``merge.py`` weighs the rounds by these sums. So the
-gradients of a round are those of ``attention.py`` for its rows in the order of its chunks, with dY and dL from ``merge.py``, and
+because each round gives its own softmax and the logarithm of its sum, and ``merge.py`` weighs the rounds by these sums. o_t is 1
+where t meets nobody. A query is its own key (up to the length) in this model, and would mostly look at itself. So a place sees
+itself only where it sees nothing else in any round, and there y_t = v_t:
 
-    dq_t = sum over rounds of the gradient where t stood as a query,     (3)
-    dk_s, dv_s = sum over rounds, and both chunks in which s was a key.  (4)
+    y_tj = sum_r sum_s W_rts v_sj + o_t v_tj
+         = (sum_s n_ts e^(A_ts) v_sj) / Z_t + o_t v_tj                   (5)
+
+The gradients of a round are those of ``attention.py`` for its rows in the order of its chunks, with dY and dL from ``merge.py``,
+so that the rounds share the sum over all meetings:
+
+    G_ts = sum_j dy_tj v_sj - sum_r sum_m W_rtm sum_j dy_tj v_mj
+    dA_ts = sum_r W_rts G_ts
+
+A place stands as a query once in each round, and as a key in two chunks of each, its own and the next:
+
+    dq_ti = c sum_r sum_s W_rts G_ts k_si                                (3)
+    dk_si = c sum_r sum_t W_rts G_ts q_ti,
+    dv_sj = sum_r sum_t W_rts dy_tj + o_s dy_sj                          (4)
 
 (1) and the order are piecewise constant: they have no gradient.
-
-A query is its own key (up to the length) in this model, and would mostly look at itself. So a place sees itself only where it sees
-nothing else in any round: there y_t = v_t, and dv_t gets dY_t.                                                             (5)
 
 The chunk before the first one is the last of the last round, as in the authors' program. Causality is a mask by place, so no value
 of a later word reaches an earlier one; but later words take part in the sort, and so in the choice of who meets whom.

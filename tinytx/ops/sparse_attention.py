@@ -4,24 +4,48 @@ Derivation
 ----------
 A sparse pattern is a union of sets: under `strided`, query t sees the last l places, and the places t - l, t - 2l, ..; under
 `fixed`, the sequence is cut into blocks of l, and t sees what is before it in its own block, and the last a places of each
-earlier block. The sets of one query do not overlap. `tinytx.ops.attention` gives the output Y_i and the log-sum-exp L_i over
-each set i, and ``merge.py`` makes of them one softmax over the union,
+earlier block. The sets of one query do not overlap. Let N_ts be 1 where s is in the first set of query t, F_ts the same of the
+second, and c the scale of the scores. The attention of a head is one softmax over the union,
 
-    Y = sum_i w_i Y_i,  w_i = e^(L_i - L),                               (1)
+    A_ts = c sum_i q_ti k_si
+    O_ts = N_ts + F_ts
+    h_tj = sum_s O_ts e^(A_ts) v_sj / sum_s O_ts e^(A_ts).
 
-with its gradients dY_i and dL_i. So what is left is to compute a set without the tiles that it does not have. It is attention
-among rows that were picked or put into another order: with indices a of queries and b of keys,
+`tinytx.ops.attention` gives the output and the log-sum-exp over one set, and ``merge.py`` makes of both one softmax again, with
+the gradients of each. So what is left is to compute a set without the tiles that it does not have. The first set is a band
+beside the diagonal. The second is attention among rows that were picked or put into another order: with indices a of queries
+and b of keys,
 
-    q'_t = q_{a_t},   k'_s = k_{b_s},   v'_s = v_{b_s},                  (2)
+    q'_ui = q_{a_u, i},   k'_ri = k_{b_r, i},   v'_rj = v_{b_r, j},
+    A'_ur = c sum_i q'_ui k'_ri                                          (2)
 
-    dq_{a_t} += dq'_t,   dk_{b_s} += dk'_s,   dv_{b_s} += dv'_s.         (3)
+Let F'_ur be F of query a_u and key b_r. Each set adds to the denominator, and the merged output is
+
+    x_t = sum_s N_ts e^(A_ts),   x'_u = sum_r F'_ur e^(A'_ur),
+    Z_t = x_t + sum_u [a_u = t] x'_u,
+    y_tj = (sum_s N_ts e^(A_ts) v_sj + sum_u [a_u = t] sum_r F'_ur e^(A'_ur) v'_rj) / Z_t = h_tj        (1)
+
+Backward is that of attention in each set, with weights of the union, P and P'; D_t is the sum of (9) of ``attention.py``, which
+the sets share:
+
+    P_ts = N_ts e^(A_ts) / Z_t,   P'_ur = F'_ur e^(A'_ur) / Z_{a_u}
+    D_t = sum_j dy_tj y_tj
+    E_ts = P_ts (sum_j dy_tj v_sj - D_t)
+    dA'_ur = P'_ur (sum_j dy_{a_u, j} v'_rj - D_{a_u})
+    dq'_ui = c sum_r dA'_ur k'_ri,   dk'_ri = c sum_u dA'_ur q'_ui,   dv'_rj = sum_u P'_ur dy_{a_u, j}
+
+A row that was picked hands its gradient to where it came from, and gets that of the first set there, too:
+
+    dq_ti = c sum_s E_ts k_si + sum_u [a_u = t] dq'_ui,
+    dk_si = c sum_t E_ts q_ti + sum_r [b_r = s] dk'_ri,
+    dv_sj = sum_t P_ts dy_tj + sum_r [b_r = s] dv'_rj                    (3)
 
 Places t - l, t - 2l, .. have the remainder of t by l. Put all places of one remainder behind each other, and the set of a query
 is what stands before it in its own part, of T / l places: tiles beside the diagonal are empty. The ends of blocks are T a / l
 rows, and a query sees the first (t // l) a of them. With l near sqrt(T) both sets, and the last l places, are near T sqrt(T)
 scores.
 
-Dropout of the weights leaves L_i as it is, so that (1) drops each weight of the union by itself; each set has its own mask.
+Dropout of the weights leaves Z as it is, so that (1) drops each weight of the union by itself; each set has its own mask.
 
 The same as one softmax under a mask: ``sparse_attention`` in ``plain.py``.
 """

@@ -3,7 +3,8 @@ r"""Operations on multivectors."""
 import numpy as np
 
 from tinytx.derivations.scene import Row, Scene
-from tinytx.ops.multivector import EUCLIDEAN
+from tinytx.ops.equivariant_linear import MAP, SOURCE, TARGET
+from tinytx.ops.multivector import EUCLIDEAN, join_table, product_table
 
 
 def _run_displacement(values, forward, backward):
@@ -42,7 +43,58 @@ def _run_distance(of_keys):
     return run
 
 
+def _draw_maps(values, rng):
+    values["T"] = np.zeros(values["T"].shape)
+    values["T"][MAP, SOURCE, TARGET] = 1
+
+
+def _run_equivariant_linear(values, forward, backward):
+    x, dy = values["x"], values["dy"]
+    y, saved = forward(x.reshape(len(x), -1), values["w"], values["B"])
+    dx, dw, db = backward(dy.reshape(len(dy), -1), saved)
+    return {"y": y.reshape(dy.shape), "dx": dx.reshape(x.shape), "dw": dw, "dB": db, "saved": saved}
+
+
+def _draw_signs(table):
+    def draw(values, rng):
+        rows = table()
+        values["G"] = np.zeros((16, 16, 16))
+        values["G"][rows[:, 1], rows[:, 2], rows[:, 0]] = rows[:, 3]
+
+    return draw
+
+
+PAIR = {"x": "x rows i", "y": "y rows i", "G": "G i i i"}
+
+
+def _run_pair(*names):
+    """Return what calls an operation of these inputs."""
+
+    def run(values, forward, backward):
+        z, saved = forward(*(values[name] for name in names))
+        return {"z": z, "saved": saved} | dict(zip((f"d{name}" for name in names), backward(values["dz"], saved)))
+
+    return run
+
+
 TABLE = {
+    "geometric_product": Row([
+        Scene(
+            PAIR, {"z": "rows i"}, {"rows": 2, "i": 16}, {"rows": 1, "i": 16}, draw=_draw_signs(product_table), run=_run_pair("x", "y"),
+            without=frozenset({2, 4}), title="product",
+        ),
+        Scene(
+            PAIR | {"r": "reference rows"}, {"z": "rows i"}, {"rows": 2, "i": 16}, {"rows": 1, "i": 16}, draw=_draw_signs(join_table),
+            run=_run_pair("x", "y", "r"), without=frozenset({1, 3}), title="join", function="join",
+        ),
+    ]),
+    "equivariant_linear": Row([
+        Scene(
+            {"x": "x rows i a", "w": "weight m i o", "B": "bias o", "T": "T m a a"}, {"y": "rows o a"},
+            {"rows": 4, "i": 2, "o": 3, "m": 9, "a": 16}, {"rows": 1, "i": 1, "o": 1, "m": 9, "a": 16}, draw=_draw_maps,
+            run=_run_equivariant_linear,
+        ),
+    ]),
     "distance_features": Row([
         Scene(
             {"t": "x n i", "w": "x n", "eps": "eps"}, {"l": "n", "s": "n", "z": "n i"}, {"n": 4, "i": 3}, {"n": 2, "i": 3},
