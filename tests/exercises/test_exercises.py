@@ -10,7 +10,7 @@ from tinytx.ops import plain
 
 @pytest.mark.parametrize("name", sorted(name for name in dir(plain) if hasattr(plain, f"{name}_backward")))
 def test_a_sheet_is_a_program_whose_backward_is_missing(name):
-    """Of every operation with a twin, moved into the notation or not."""
+    """Of every operation with a twin."""
     namespace = {}
     exec(compile(sheet(name, f"{name}_exercise.py", 3), name, "exec"), namespace)
     assert callable(namespace[name])

@@ -2,9 +2,8 @@ r"""What the names of each derivation are in the code: one row for each operatio
 
 The rows stand in the files of ``rows/``, each with a TABLE of some operations: those to begin with, then one file for each kind.
 A `Scene` is one way to call an operation. ``names`` gives for each input of the equations the argument that it is, and its axes: those
-of one letter, which equations write as indices, and longer ones such as "rows", which equations leave out. To move an operation
-here: write its docstring in the notation (``notation.py``), add a row to a file of ``rows/``, and take the name out of the list in
-tests/derivations.
+of one letter, which equations write as indices, and longer ones such as "rows", which equations leave out. A new operation
+has its docstring in the notation (``notation.py``), and a row in a file of ``rows/``.
 """
 
 from collections.abc import Callable

@@ -2,37 +2,53 @@ r"""Attention within a window, and to and from a few global places (Beltagy, Pet
 
 Derivation
 ----------
-A few places are *global*. Query t, which is not, sees its window W_t, places near its own, and all global keys, in one softmax.
-So that no key counts twice, W_t is without the global ones. A global query sees all keys; it has a query q', keys k' and
-values v' of its own. With c the scale of the scores, ``attention.py`` gives outputs and log-sum-exps
+A few places are *global*: g_t is 1 there and elsewhere 0, and p_u is the place of the global query number u. Query t, which is
+not global, sees its window, places near its own, and all global keys, in one softmax. So that no key counts twice, the window is
+without the global ones: N_ts is 1 where it has s, and elsewhere 0. A global query sees all keys; it has a query q', keys k' and
+values v' of its own. With c the scale of the scores, ``attention.py`` gives outputs and log-sum-exps over two sets of keys, those
+of the window and the global ones; the sums are
 
-    Y1_t, L1_t = attention of q_t to the keys of W_t                     (1)
-    Y2_t, L2_t = attention of q_t to the global keys                     (2)
+    A_ts = c sum_i q_ti k_si,
+    x_t = sum_s N_ts e^(A_ts)                                            (1)
+    B_tu = c sum_i q_ti k_{p_u, i},
+    z_t = sum_u e^(B_tu)                                                 (2)
 
-over two sets of keys, and ``merge.py`` makes of them one softmax over both. Global rows are put in the place of what (1) and (2)
-say there:
+and ``merge.py`` makes of them one softmax over both. Global rows are put in the place of what it says there:
 
-    y_t = w1 Y1_t + w2 Y2_t,  w_i = e^(L_i - L)      where t is local    (3)
-    y_t = softmax(c q'_t k'^T) v'                    where t is global   (4)
+    Z_t = x_t + z_t,
+    h_tj = (sum_s N_ts e^(A_ts) v_sj + sum_u e^(B_tu) v_{p_u, j}) / Z_t
+         = sum_s (N_ts + g_s) e^(A_ts) v_sj / Z_t                        (3)
+    A'_us = c sum_i q'_ui k'_si,
+    P'_us = e^(A'_us) / sum_r e^(A'_ur),
+    Y'_uj = sum_s P'_us v'_sj,
+    y_tj = [g_t = 0] h_tj + sum_u [p_u = t] Y'_uj                        (4)
 
-Global keys and queries are few, G for each text, and are gathered: (2) has T G scores and (4) has G T. (1) has T w for a window
-of w places, because tiles outside of it are skipped. No array has T T numbers.
+Global keys and queries are few, and are gathered: with G of them for each text, (2) has T G scores and (4) has G T. (1) has T w for
+a window of w places, because tiles outside of it are skipped. No array has T T numbers.
 
-Of a global row only (4) is read. So its dy goes to q', k' and v', and to (3) there goes 0 in its place:
+Of a global row only Y' is read. So its dy goes to q', k' and v', by (4) to (8) of ``attention.py``,
 
-    dq'_t, dk', dv'   by (4) to (8) of ``attention.py`` from the dy of global rows  (5)
-    dY_i, dL_i        by (4) and (5) of ``merge.py`` from dy with 0 in global rows  (6)
+    dA'_us = P'_us (sum_j dy_{p_u, j} v'_sj - sum_j dy_{p_u, j} Y'_uj),
+    dq'_ui = c sum_s dA'_us k'_si,   dk'_si = c sum_u dA'_us q'_ui,
+    dv'_sj = sum_u P'_us dy_{p_u, j}                                     (5)
+
+and to (3) there goes 0 in its place. D_t is the sum that both sets share, by (4) and (5) of ``merge.py``:
+
+    dh_tj = [g_t = 0] dy_tj,   D_t = sum_j dh_tj h_tj,
+    P_ts = (N_ts + g_s) e^(A_ts) / Z_t,
+    E_ts = P_ts (sum_j dh_tj v_sj - D_t),
+    dq_ti = c sum_s E_ts k_si                                            (6)
 
 By (6), q_t of a global place has gradient 0. Its k_t and v_t have not, because local queries see them by (2). As no window has
-a global key, each place has its gradient from one of the two:
+a global key, each place has its gradient from one of the two sets:
 
-    dk_s = from (2) where s is global, else from (1),   and dv_s likewise   (7)
+    dk_si = c sum_t E_ts q_ti,   dv_sj = sum_t P_ts dh_tj                (7)
 
 Dilation d takes every d-th place for the window: t - d, t - 2 d, .. and t + d, t + 2 d, ... All of these have the remainder of
 t by d. With the places of one remainder behind each other, the window is a band beside the diagonal again, as in
 ``sparse_attention.py``. Heads may have dilations of their own.
 
-Dropout of the weights leaves L_i as it is, so that (3) drops each weight by itself; each set of keys has its own mask.
+Dropout of the weights leaves Z as it is, so that (3) drops each weight by itself; each set of keys has its own mask.
 
 The same as one softmax under a mask: ``global_window_attention`` in ``plain.py``.
 """

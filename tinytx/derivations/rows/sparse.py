@@ -79,7 +79,32 @@ def _run_lsh_attention(values, forward, backward):
     return {"y": y[0], "saved": saved} | {f"d{name}": x[0] for name, x in zip("qkv", backward(values["dy"][None], saved))}
 
 
+def _draw_window(values, rng):
+    """A window of every second place, one on each side; the global places ascend."""
+    n, n_global = len(values["g"]), len(values["p"])
+    values["p"] = np.sort(rng.permutation(n)[:n_global])
+    values["g"] = np.isin(np.arange(n), values["p"]).astype(float)
+    values["N"] = np.isin(np.arange(n) - np.arange(n)[:, None], (-2, 0, 2)) * (1 - values["g"])
+
+
+def _run_window(values, forward, backward):
+    names = ("q", "k", "v", "q'", "k'", "v'")
+    arrays = [values[name][None] for name in names]
+    y, saved = forward(*arrays, values["g"][None] > 0, left=1, right=1, dilation=2, scale=values["c"])
+    return {"y": y[0], "saved": saved} | {f"d{name}": x[0] for name, x in zip(names, backward(values["dy"][None], saved))}
+
+
 TABLE = {
+    "global_window_attention": Row([
+        Scene(
+            {
+                "q": "q heads t i", "k": "k heads t i", "v": "v heads t j", "q'": "q_global heads u i", "k'": "k_global heads t i",
+                "v'": "v_global heads t j", "c": "scale", "g": "is_global t", "p": "places u", "N": "N t t",
+            },
+            {"y": "heads t j"}, {"heads": 2, "u": 3, "i": 4, "j": 5, "t": 7}, {"heads": 1, "u": 1, "i": 1, "j": 1, "t": 3},
+            given={"c": 0.7}, draw=_draw_window, run=_run_window,
+        ),
+    ]),
     "sparse_attention": Row([
         _sparse("strided", 2, "t", {"heads": 2, "t": 5, "i": 3, "j": 4}, {"heads": 1, "t": 3, "i": 1, "j": 1}),
         _sparse("fixed", 3, "r", {"heads": 3, "t": 7, "r": 2, "i": 4, "j": 5}, {"heads": 1, "t": 4, "r": 1, "i": 1, "j": 1}),
