@@ -8,7 +8,7 @@ def counted(n, noun, plural=None):
 
     Parameters
     ----------
-    n : int
+    n : int or float
     noun : str
         In the singular.
     plural : str, optional

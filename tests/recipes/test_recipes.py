@@ -59,5 +59,5 @@ def test_the_list_shows_what_readme_says(capsys):
         recipe = load_recipe(name)
         assert all(entry in line for entry in (recipe.system, recipe.paper, recipe.learns, str(recipe.expect)))
         (row,) = [row for row in README.splitlines() if row.startswith(f"| `python -m tinytx reproduce {name}` |")]
-        figure = f"{recipe.expect.step:,} steps, {recipe.expect.minutes:g} minutes | {recipe.expect} |"
+        figure = f"{recipe.expect.step:,} steps, {recipe.expect.took} | {recipe.expect} |"
         assert row.endswith(figure)

@@ -214,7 +214,7 @@ def recipe_pages():
         facts["model"], facts["paper"], facts["learns"] = recipe.system, recipe.paper, recipe.learns
         if recipe.expect:
             expect = recipe.expect
-            facts["to expect"] = f"{expect}, after {expect.step:,} steps: {expect.minutes:g} minutes on two processors"
+            facts["to expect"] = f"{expect}, after {expect.step:,} steps: {expect.took} on two processors"
         rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>" for key, value in facts.items())
         commands = f"python -m tinytx train {name}\npython -m tinytx reproduce {name}"
         settings = "".join(

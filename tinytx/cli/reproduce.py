@@ -7,7 +7,7 @@ from tinytx.recipes import DataFile, load_recipe
 from tinytx.recipes.data_files import FOLDER, located
 from tinytx.recipes.train import train
 from tinytx.training.loop import METRICS, read_metrics
-from tinytx.wording import command
+from tinytx.wording import command, counted
 
 LAST = 21  # lines of metrics over which the loss of training is averaged
 
@@ -44,8 +44,8 @@ def run(arguments):
     if expect.measure not in measured:
         raise ValueError(f"{name} expects {expect}, and measured only {', '.join(measured) or 'nothing'}")
     met = expect.is_met(measured)
-    print(f"\nExpected: {expect}, after {expect.step:,} steps in {expect.minutes:g} minutes on two cores")
-    print(f"Measured: {expect.measure} {measured[expect.measure]:.4g}, in {round(done.seconds / 60, 2):g} minutes")
+    print(f"\nExpected: {expect}, after {expect.step:,} steps in {expect.took} on two cores")
+    print(f"Measured: {expect.measure} {measured[expect.measure]:.4g}, in {counted(round(done.seconds / 60, 2), 'minute')}")
     print("The figure is met" if met else "The figure is missed")
     return 0 if met else 1
 

@@ -69,7 +69,7 @@ RECIPE = Recipe(
     prepare=prepare,
     measure=measure_restored,
     report=report_restored,
-    expect=Expect(bleu=(56, 1.5), step=3000, minutes=4.5),
+    expect=Expect(bleu=(56, 1.5), step=3000, minutes=2.5),
     about="Pre-train a BART: spans of a text are hidden behind one mask each, its sentences are permuted, and the model "
     "writes the text as it was. Without flags: whole words, a small model, on built-in text, in a few minutes.",
     usage="[--data FILE] [--valid FILE]",

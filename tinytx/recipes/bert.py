@@ -190,7 +190,7 @@ RECIPE = Recipe(
     settings=SETTINGS,
     prepare=prepare,
     report=report,
-    expect=Expect(accuracy=(0.26, 0.03), step=2000, minutes=4),
+    expect=Expect(accuracy=(0.26, 0.03), step=2000, minutes=2),
     about="Train BERT. Without flags: whole words, rows of 20, a small model, on built-in text, in a few minutes.",
     usage="[--data FILE] [--valid FILE]",
     example="--data europarl.fr --lines 2999 --steps 2000 --out runs/french",

@@ -53,7 +53,7 @@ RECIPE = Recipe(
     measure=measure,
     report=report,
     data={"data": SHAKESPEARE},
-    expect=Expect(val_loss=(1.4, 0.04), step=2000, minutes=1.5),
+    expect=Expect(val_loss=(1.4, 0.04), step=2000, minutes=1),
     about="Train a character-level GPT. Without flags: nanoGPT's laptop recipe on built-in text, a minute or two.",
     usage="[--data FILE] [--valid FILE]",
     example="--data book.txt --steps 5000 --dropout 0.1 --out runs/book",

@@ -42,7 +42,7 @@ RECIPE = replace(
     settings=SETTINGS,
     measure=measure,
     report=report,
-    expect=Expect(cross_entropy=(1.954, 0.03), step=500, minutes=1, settings={"data": SHAKESPEARE}),
+    expect=Expect(cross_entropy=(1.954, 0.03), step=500, minutes=0.5, settings={"data": SHAKESPEARE}),
     about="Train a character-level Mixtral: the recipe gpt_modern with eight experts in each block, of which each character "
     "uses two. Its loss holds the experts in balance (--balance).",
 )

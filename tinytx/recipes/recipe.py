@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tinytx.progress import tracked
+from tinytx.wording import counted
 
 
 class Expect:
@@ -35,6 +36,11 @@ class Expect:
 
     def __str__(self):
         return f"{self.measure} {self.value:g} within {self.tolerance:g}"
+
+    @property
+    def took(self):
+        """How long the run took, such as "1.5 minutes"."""
+        return counted(self.minutes, "minute")
 
     def is_met(self, measured):
         """Return whether a dict of measures has the expected one, within the tolerance."""

@@ -38,7 +38,7 @@ RECIPE = replace(
     config=T5Config,
     settings=SETTINGS,
     prepare=prepare,
-    expect=Expect(exact_match=(0.993, 0.006), step=1500, minutes=4),
+    expect=Expect(exact_match=(0.993, 0.006), step=1500, minutes=1.5),
     about="Train a T5: relative positions, RMS norms, no biases; --gated --no-tied-head --activation gelu_tanh make it "
     "version 1.1. Without flags it learns to write dates such as 'september 27, 1994' as 1994-09-27.",
     example="--pairs fra-eng.tsv --tokenizer subword --dropout 0.1 --out runs/t5",

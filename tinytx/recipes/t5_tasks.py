@@ -88,7 +88,7 @@ RECIPE = replace(
     prepare=prepare,
     measure=measure,
     report=report,
-    expect=Expect(exact_match=(0.987, 0.02), step=5000, minutes=3.5),
+    expect=Expect(exact_match=(0.987, 0.02), step=5000, minutes=1.5),
     about="Train one T5 on five tasks at once: dates, reversing, sorting, counting, and a little French. The prefix of a source, "
     "such as 'sort: ', says which task is asked for. --pairs takes tasks of your own.",
     example="--examples 5000 --steps 1000 --out runs/tasks",
