@@ -3,7 +3,7 @@
 
 def test_list_is_in_reading_order(tinytx):
     result = tinytx("derive")
-    names = [line.split()[1] for line in result.out.splitlines() if line.startswith(" * ")]
+    names = [line.split()[0] for line in result.out.splitlines() if line.startswith("  ")]
     assert (result.code, result.err) == (0, "")
     assert names[:5] == ["linear", "softmax", "layer_norm", "attention", "cross_entropy"]
 

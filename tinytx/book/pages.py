@@ -44,11 +44,9 @@ def introduction_page():
 def operation_pages():
     """Yield the page of each operation, in the order in which to read them."""
     for name in operations():
-        row = TABLE.get(name)
-        page = reader.read(name, whole=row.whole) if row else reader.read(name, parsed=False)
-        results = (
-            [run(name, page, scene, np.random.default_rng(0), sizes=scene.example, digits=DIGITS) for scene in row.scenes] if row else []
-        )
+        row = TABLE[name]
+        page = reader.read(name, whole=row.whole)
+        results = [run(name, page, scene, np.random.default_rng(0), sizes=scene.example, digits=DIGITS) for scene in row.scenes]
         body = f'<div class="both"><article>{_derivation(name, page, row, results)}</article>{_code(page)}</div>'
         yield Page(f"ops/{name}.html", name, subject(name), body, " ".join(line.text for line in page.lines))
 
@@ -79,12 +77,10 @@ def _derivation(name, page, row, results):
                 parts.append(f"<h2>{html.escape(line.text)}</h2>")
         elif line.kind == "":
             flush()
-        elif line.kind != "equation" or not row:
+        elif line.kind != "equation":
             if prose and line.kind != before.kind:
                 flush()
-            if line.kind == "equation":
-                parts.append(_plain_equation(line))
-            elif line.kind == "example" and (code or line.text.startswith((">>>", " "))):
+            if line.kind == "example" and (code or line.text.startswith((">>>", " "))):
                 if prose:
                     flush()
                 code.append(line.text)
@@ -154,12 +150,6 @@ def _formula(line, page):
         formulas += f'<span title="{html.escape(chain.text)}">{" ".join(map(formula, sides))}</span>'
     mark = f' data-n="{line.number}"' if line.number is not None else ""
     return f'<div class="equation"{mark}>{formulas}{number(line.number) if mark else ""}</div>'
-
-
-def _plain_equation(line):
-    """Return an equation that is not in the notation, as it stands in the docstring."""
-    mark = f' data-n="{line.number}"' if line.number is not None else ""
-    return f'<div class="equation"{mark}><pre>{html.escape(line.text)}</pre></div>'
 
 
 def _details(title, lines, places=()):

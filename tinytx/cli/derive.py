@@ -3,7 +3,7 @@
 import argparse
 
 from tinytx.cli.parser import nearest
-from tinytx.derivations import TABLE, introduction
+from tinytx.derivations import introduction
 from tinytx.derivations.show import FIRST, derivation, operations, subject
 from tinytx.terminal import visible
 
@@ -49,6 +49,5 @@ def _contents():
     for i, name in enumerate(names):
         if i == FIRST:
             lines += ["", "The others, in any order:"]
-        mark = "*" if name in TABLE else " "
-        lines.append(f" {mark} {name:<{width}}  {subject(name)}")
-    return "\n".join([*lines, "", "*: with the numbers of an example. Print one: python -m tinytx derive linear"])
+        lines.append(f"  {name:<{width}}  {subject(name)}")
+    return "\n".join([*lines, "", "Print one, with the numbers of an example: python -m tinytx derive linear"])

@@ -50,18 +50,12 @@ def derivation(name, *, plain=False, seed=0):
     -------
     str
     """
-    row = TABLE.get(name)
-    if row is None:
-        page = reader.read(name, parsed=False)
-        results = []
-    else:
-        page = reader.read(name, whole=row.whole)
-        results = [
-            run(name, page, scene, np.random.default_rng(seed), sizes=scene.example, digits=DIGITS) for scene in row.scenes
-        ]
+    row = TABLE[name]
+    page = reader.read(name, whole=row.whole)
+    results = [run(name, page, scene, np.random.default_rng(seed), sizes=scene.example, digits=DIGITS) for scene in row.scenes]
     lines, waiting, seen = [], [], set()
     for line in page.lines:
-        if line.text == "Derivation" and results and not plain:
+        if line.text == "Derivation" and not plain:
             lines += [*inputs(row.scenes[0], results[0]), ""]
         if line.kind != "prose" and waiting:  # the numbers of a paragraph stand behind it
             lines += waiting
@@ -72,10 +66,7 @@ def derivation(name, *, plain=False, seed=0):
     while not lines[-1]:
         lines.pop()
     lines += [*kept(results), "", "The equations in the code", "-------------------------", *_code(page)]
-    if results:
-        lines += ["", *textwrap.wrap(checked(name, results), 120)]
-    elif not plain:
-        lines += ["", "This derivation is not written in the notation that can be executed yet: there are no numbers."]
+    lines += ["", *textwrap.wrap(checked(name, results), 120)]
     return "\n".join(lines)
 
 
