@@ -140,4 +140,4 @@ def test_the_template_is_packed():
         pytest.skip("installed without its source")
     config = configparser.ConfigParser()
     config.read(root / "setup.cfg")
-    assert "*.html" in config["options.package_data"]["tinytx.viz"].split()
+    assert config["options.package_data"]["tinytx.viz"].split(", ") == ["*.html", "*.js"]

@@ -10,8 +10,6 @@ from tinytx.derivations.show import DIGITS
 from tinytx.derivations.tree import Add, Call, Name, NotationError, Number, Partial, Power, Product, Reduce, Relation
 from tinytx.derivations.values import explicit_axes
 
-RELATIONS = ("=", "!=", "<", ">", "<=", ">=")
-
 
 class Fixed(Exception):
     """The numbers of a derivation cannot follow from changed inputs in the page; the message says why."""
@@ -73,7 +71,7 @@ class _Compiler:
         self.bound = {name for name, value in result.inputs.items() if not np.array_equal(plain[name], value)}  # by a condition of the scene
 
     def compiled(self):
-        inputs = {name: self._input(name, value) for name, value in self.result.inputs.items()}
+        inputs = {name: self._input(name) for name in self.result.inputs}
         if not all(np.isfinite(value.data).all() for value in self.values.values()):
             raise Fixed("some are infinite, for what is masked")
         if not any(entry["free"] for entry in inputs.values()):
@@ -89,7 +87,9 @@ class _Compiler:
                 name = first.function if isinstance(first, Call) else getattr(first, "base", None)
                 definition = self.environment.definitions.get(name)
                 if definition and name not in definitions and name not in functions:
-                    ((indices, tree),) = definition.parts if len(definition.parts) == 1 else self._stop("a name is defined in parts")
+                    if len(definition.parts) > 1:
+                        raise Fixed("a name is defined in parts")
+                    ((indices, tree),) = definition.parts
                     if definition.parameter is not None:
                         self.parameter = definition.parameter
                         functions[name] = {"parameter": definition.parameter, "tree": self._tree(tree)}
@@ -106,10 +106,7 @@ class _Compiler:
 
     parameter = None
 
-    def _stop(self, why):
-        raise Fixed(why)
-
-    def _input(self, name, value):
+    def _input(self, name):
         stored = self.values[name]
         free = stored.data.dtype.kind == "f" and bool(np.isfinite(stored.data).all()) and name not in self.bound
         free = free and name not in self.scene.counts and not (self.bound and name in self.scene.given)

@@ -21,10 +21,8 @@ def operations():
     Returns
     -------
     list of str
-        Those of the table first, in its order.
     """
-    others = sorted(path.stem for path in reader.FOLDER.glob("*.py") if "\nDerivation\n---" in path.read_text("utf-8"))
-    return [*TABLE, *(name for name in others if name not in TABLE)]
+    return list(TABLE)
 
 
 def subject(name):

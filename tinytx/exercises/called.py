@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tinytx.wording import counted
+
 
 class CountError(ValueError):
     """A backward returned too many gradients, or too few."""
@@ -34,7 +36,7 @@ class Called:
         elif n != self.expected[0]:  # of an operation, each call returns as many
             name = self.functions[1].__name__
             what = f" {(self.functions[1].__doc__ or '').strip()}".rstrip()
-            raise CountError(f"{name} returned {_gradients(n)}, expected {self.expected[0]} as a tuple.{what}")
+            raise CountError(f"{name} returned {counted(n, 'gradient')}, expected {self.expected[0]} as a tuple.{what}")
         return gradients
 
     def described(self, error):
@@ -51,10 +53,6 @@ class Called:
         if "read-only" in str(error):
             return f"{text}. dy and what was saved may be in use elsewhere: write dy = dy * a, which makes a new array, for dy *= a"
         return f"{text}. Shapes there: {shapes}" if shapes and isinstance(error, ValueError | IndexError) else text
-
-
-def _gradients(n):
-    return f"{n} gradient{'s' * (n != 1)}"
 
 
 def _frozen(value):

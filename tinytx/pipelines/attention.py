@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.arguments import check_text
 from tinytx.core import Layer
 from tinytx.data import copies
 from tinytx.data.batches.three_masks import SEGMENTS
@@ -17,13 +16,19 @@ from tinytx.pipelines.images import ImageClassifier
 from tinytx.pipelines.pages.copying import Copying, explained_heads, steps_of
 from tinytx.pipelines.pages.pointing import START, Pointing, positions
 from tinytx.pipelines.tag import Tagger
-from tinytx.pipelines.texts import check_length, encode_framed, encode_known, known_form, unknown_note
+from tinytx.pipelines.texts import (
+    check_length,
+    encode_framed,
+    encode_known,
+    entry_for,
+    known_form,
+    title_of,
+    unknown_note,
+)
 from tinytx.pipelines.translate import Translator
 from tinytx.pipelines.write import Writer
 from tinytx.viz import model_attention_page
 from tinytx.viz.attention_page import model_parts
-
-TITLE = 80  # characters of a text in the page's title
 
 
 class Seen(NamedTuple):
@@ -73,9 +78,8 @@ def write_attention_page(path, trained, text, second=None):
         If the file cannot be written.
     """
     seen = seen_by(trained, text, second)
-    title = text if len(text) <= TITLE else f"{text[:TITLE]}…"
     body = getattr(seen.model, "body", seen.model)
-    said = {"title": title, "note": f"Attention of {type(body).__name__}"}
+    said = {"title": title_of(text), "note": f"Attention of {type(body).__name__}"}
     model_attention_page(path, seen.model, seen.inputs, seen.words, seen.target_words, **said | seen.options)
     return seen.notes
 
@@ -89,14 +93,7 @@ def parts_of(trained, text, second=None):
 
 def seen_by(trained, text, second=None):
     """Return what a trained model reads, a `Seen`; arguments and errors as those of `write_attention_page`."""
-    for name, value in (("text", text), ("second", second)):
-        if value is not None:
-            check_text("attention", name, value, empty=False)
-    read = next((read for kind, read in READ.items() if isinstance(trained, kind)), None)
-    if read is None:
-        kinds = ", ".join(kind.__name__ for kind in READ)
-        raise TypeError(f"attention: trained is a {type(trained).__name__}, expected one of {kinds}")
-    return read(trained, text, second)
+    return entry_for("attention", READ, trained, text=text, second=second)(trained, text, second)
 
 
 def _refuse(trained, second):

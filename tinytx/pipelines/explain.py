@@ -5,12 +5,12 @@ of, what does a recurrent layer carry along, where does attention look, where do
 page answers with the user's own example.
 """
 
-from tinytx.arguments import check_text
 from tinytx.pipelines.pages.both_ways import BothWays, explain_both_ways
 from tinytx.pipelines.pages.copying import Copying, explain_copying
 from tinytx.pipelines.pages.pairs import explain_pair
 from tinytx.pipelines.pages.pointing import Pointing, explain_pointing
 from tinytx.pipelines.pages.texts import explain_text
+from tinytx.pipelines.texts import entry_for
 from tinytx.pipelines.translate import Translator
 from tinytx.pipelines.write import Writer
 
@@ -46,11 +46,4 @@ def explain(trained, text, target=None, tokens=None):
         If a text is empty, unknown to the model or longer than it reads, ``tokens`` out of range, or an argument is given
         that the model has no use for.
     """
-    for name, value in (("text", text), ("target", target)):
-        if value is not None:
-            check_text("explain", name, value, empty=False)
-    page = next((page for kind, page in EXPLAINED.items() if isinstance(trained, kind)), None)
-    if page is None:
-        kinds = ", ".join(kind.__name__ for kind in EXPLAINED)
-        raise TypeError(f"explain: trained is a {type(trained).__name__}, expected one of {kinds}")
-    return page(trained, text, target, tokens)
+    return entry_for("explain", EXPLAINED, trained, text=text, target=target)(trained, text, target, tokens)

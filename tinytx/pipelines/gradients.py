@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.arguments import check_text
 from tinytx.core import Layer
 from tinytx.data import copies
-from tinytx.pipelines.attention import TITLE, seen_by
+from tinytx.pipelines.attention import seen_by
 from tinytx.pipelines.classify import Classifier
 from tinytx.pipelines.fill import Filler
 from tinytx.pipelines.images import ImageClassifier
@@ -15,7 +14,7 @@ from tinytx.pipelines.pages.both_ways import BothWays
 from tinytx.pipelines.pages.copying import Copying
 from tinytx.pipelines.pages.pointing import Pointing
 from tinytx.pipelines.tag import Tagger
-from tinytx.pipelines.texts import encode_known, known_form
+from tinytx.pipelines.texts import encode_known, entry_for, known_form, title_of
 from tinytx.pipelines.translate import Translator
 from tinytx.pipelines.write import Writer
 from tinytx.tasks import PermutedWords
@@ -68,17 +67,9 @@ def write_gradient_page(path, trained, text, target=None):
     OSError
         If the file cannot be written.
     """
-    for name, value in (("text", text), ("target", target)):
-        if value is not None:
-            check_text("gradients", name, value, empty=False)
-    learned = next((learned for kind, learned in LEARNED.items() if isinstance(trained, kind)), None)
-    if learned is None:
-        kinds = ", ".join(kind.__name__ for kind in LEARNED)
-        raise TypeError(f"gradients: trained is a {type(trained).__name__}, expected one of {kinds}")
-    example = learned(trained, text, target)
-    title = text if len(text) <= TITLE else f"{text[:TITLE]}…"
+    example = entry_for("gradients", LEARNED, trained, text=text, target=target)(trained, text, target)
     note = f"Gradients of a {type(example.model.body).__name__}; the loss is of {example.target}"
-    gradient_page(example.model, *example.batch, path=path, tokens=example.texts, title=title, note=note)
+    gradient_page(example.model, *example.batch, path=path, tokens=example.texts, title=title_of(text), note=note)
     return example.notes
 
 

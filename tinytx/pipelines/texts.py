@@ -5,11 +5,36 @@ import unicodedata
 
 import numpy as np
 
+from tinytx.arguments import check_text
 from tinytx.data import JsonTokenizer, framed
 from tinytx.data.tokenizers.tokenizer import ROLES
 from tinytx.wording import counted
 
+TITLE = 80  # characters of a text in the title of its page
 FRAMES = {name for role, names in ROLES.items() if role != "mask" for name in names}
+
+
+def entry_for(place, table, trained, **texts):
+    """Return the entry of a table, {class: entry}, for a trained model, after a look at the texts that it is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a text is none, or empty; None stands for one that is not given. If the table has no class of the model.
+    """
+    for name, value in texts.items():
+        if value is not None:
+            check_text(place, name, value, empty=False)
+    for kind, entry in table.items():
+        if isinstance(trained, kind):
+            return entry
+    kinds = ", ".join(kind.__name__ for kind in table)
+    raise TypeError(f"{place}: trained is a {type(trained).__name__}, expected one of {kinds}")
+
+
+def title_of(text):
+    """Return the beginning of a text, as the title of its page."""
+    return text if len(text) <= TITLE else f"{text[:TITLE]}…"
 
 
 def known_form(tokenizer, text):

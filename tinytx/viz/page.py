@@ -24,14 +24,19 @@ def page_of(template, title, data, **texts):
         As HTML.
     """
     parts = {"TITLE": html.escape(harmless(title)), "DATA": as_script(data)} | texts
-    head = resources.files("tinytx.viz").joinpath("head.html").read_text(encoding="utf-8")
-    return fill(template, parts | {"HEAD": fill(head, parts)})
+    return fill(template, parts | {"HEAD": fill(_file("head.html"), parts)})
+
+
+def _file(name):
+    return resources.files("tinytx.viz").joinpath(name).read_text(encoding="utf-8")
 
 
 def write_html(path, name, title, data, *, note="", **texts):
-    """Write the page with the template ``name`` of this folder, atomically; for what is in it see `page_of`."""
-    template = resources.files("tinytx.viz").joinpath(name).read_text(encoding="utf-8")
-    page = page_of(template, title, data, NOTE=html.escape(harmless(note)), **texts)
+    """Write the page with the template ``name`` of this folder, atomically; for what is in it see `page_of`.
+
+    Where the template has ``{{SHARED}}`` its script begins with that of shared.js.
+    """
+    page = page_of(_file(name), title, data, NOTE=html.escape(harmless(note)), SHARED=_file("shared.js"), **texts)
     with atomic_write(path) as file:
         file.write(page.encode("utf-8", "backslashreplace"))
 
