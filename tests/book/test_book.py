@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tinytx.book import write
+from tinytx.book.model_pages import recipes_of, relative_of
 from tinytx.book.prose import inline, paragraphs
 from tinytx.derivations import TABLE, read
 from tinytx.derivations.latex import latex
@@ -46,6 +47,45 @@ def test_links_lead_to_pages(book):
     for path in book.rglob("*.html"):
         for link in re.findall(r'href="([^"]+)"', path.read_text(encoding="utf-8")):
             assert (path.parent / link).is_file(), f"{path}: {link}"
+
+
+def test_every_page_is_reached_from_the_first(book):
+    """By links from the contents, and page after page in the order in which to read."""
+    links = {path: [(path.parent / link).resolve() for link in re.findall(r'href="([^"]+)"', path.read_text())] for path in book.resolve().rglob("*.html")}
+    seen, waiting = set(), [book.resolve() / "index.html"]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += links[path]
+    assert seen == links.keys()
+    path, order = "introduction.html", []
+    while path:
+        order.append(path)
+        text = page(book, path)
+        following = re.search(r'rel="next" href="(?:\.\./)?([^"]+)"', text)
+        before = re.search(r'rel="prev" href="(?:\.\./)?([^"]+)"', text)
+        assert (before and before.group(1)) == (order[-2] if len(order) > 1 else None)
+        path = following and following.group(1)
+    assert order[1] == "ops/linear.html" and len(order) == len(links) - 1 == len(set(order))
+    places = [order.index(f"models/{name}.html") for name in ("gpt", "transformer", "t5")]
+    assert places == [len(operations()) + 1 + i for i in range(3)], "from linear to T5"
+    start = re.findall(r"<p>Start here: .*?</p>", page(book, "index.html"))
+    assert [link for text in start for link in re.findall(r'href="models/(\w+)', text)] == ["gpt", "transformer", "t5"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_page_of_a_model_begins_with_what_differs(book, name):
+    article = page(book, f"models/{name}.html").partition("<article>")[2]
+    note, _, rest = article.partition("</p>")
+    relative = relative_of(name)
+    if relative is None:
+        assert "The first model" in note
+    else:
+        assert note.endswith(f'href="{relative}.html">{MODELS[relative][0].__name__}</a>. Below is what differs from the last of them.')
+        assert f"{relative}.html" in rest.partition("</p>")[0], "the first paragraph links to it"
+    assert all(f'href="../recipes/{recipe}.html"' in rest for recipe in recipes_of(name))
+    assert '<a href="../ops/' in rest
 
 
 def test_no_page_loads_anything(book):
@@ -147,6 +187,7 @@ def test_prose():
         ("the file log_softmax, and d_model", 0, "the file log_softmax, and d_model"),
         ("with [i = j] and (3)", 0, "with [i = j] and (3)"),
         ("`x_i` is code", 0, "<code>x_i</code> is code"),
+        ("an *order*, 2 * 3 * 4", 0, "an <em>order</em>, 2 * 3 * 4"),
     ],
 )
 def test_formulas_between_words(text, formulas, rest):

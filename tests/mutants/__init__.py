@@ -16,6 +16,7 @@ from pathlib import Path
 from mutants import (
     around,
     batches,
+    book,
     data,
     geometric,
     gradients,
@@ -86,7 +87,7 @@ GRADIENTS = [
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, geometric, long, pages, translators)
+    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, book, geometric, long, pages, translators)
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

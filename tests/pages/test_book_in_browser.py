@@ -47,5 +47,8 @@ def test_search(opened, book):
     page.fill("#search", "vaswani softmax")
     found = int(told(page, "#found", r"(\d+) pages").group(1))
     assert 0 < found < count and page.locator("li:visible").count() == found
+    for words, link in (("planets", "recipes/gatr.html"), ("elmo", "models/elmo.html"), ("tutorial whiax", "recipes/tutorial.html")):
+        page.fill("#search", words)
+        assert page.locator(f'li:visible a[href="{link}"]').count() == 1
     page.fill("#search", "")
     assert page.locator("li:visible").count() == count

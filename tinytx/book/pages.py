@@ -1,24 +1,20 @@
-"""The contents of the book's pages: operations, models and recipes."""
+"""The contents of the book's pages of operations, and of the one before them."""
 
 import ast
 import html
 import re
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 
-import tinytx.models
 from tinytx.book.live import Fixed, live
-from tinytx.book.prose import formula, inline, number, paragraphs
+from tinytx.book.prose import formula, inline, number
 from tinytx.derivations import TABLE, introduction, reader
 from tinytx.derivations.check import run
 from tinytx.derivations.latex import latex
 from tinytx.derivations.scene import Row
 from tinytx.derivations.show import DIGITS, checked, inputs, kept, numbers, operations, subject
-from tinytx.models import MODELS
-from tinytx.recipes import RECIPES, load_recipe
 from tinytx.viz.page import as_script
 
 
@@ -31,6 +27,7 @@ class Page:
     subject: str
     body: str
     words: str = ""  # for the search
+    lead: str = ""  # what stands below the title, where it is not the subject
 
 
 def introduction_page():
@@ -169,10 +166,11 @@ def _code(page):
     for n, lines in sorted(page.cited.items()):
         for line, _ in lines:
             cited.setdefault(line, []).append(n)
-    return _listing(reader.source_of(page.name), f"tinytx/ops/{page.name}.py", cited)
+    return listing(reader.source_of(page.name), f"tinytx/ops/{page.name}.py", cited)
 
 
-def _listing(source, path, cited=None):
+def listing(source, path, cited=None):
+    """Return a file's code without its docstring, as HTML; lines that are ``cited``, {line: numbers of equations}, light up with them."""
     start = ast.parse(source).body[0].end_lineno
     lines = source.split("\n")[start:]
     while lines and not lines[-1]:
@@ -185,35 +183,3 @@ def _listing(source, path, cited=None):
         attribute = f' data-n="{" ".join(map(str, marks))}" tabindex="0"' if marks else ""
         found.append(f'<span class="line"{attribute}><i>{place}</i>{html.escape(text)}\n</span>')
     return f'<aside><h2>{html.escape(path)}</h2><pre class="code">{"".join(found)}</pre></aside>'
-
-
-def model_pages():
-    """Yield a page for each model: how it differs from its nearest relative, and its code."""
-    folder = Path(tinytx.models.__file__).parent
-    for name, (model, _) in MODELS.items():
-        source = (folder / f"{name}.py").read_text(encoding="utf-8")
-        title, _, text = (ast.get_docstring(ast.parse(source), clean=False) or model.__name__).partition("\n")
-        body = f'<div class="both"><article><p>{inline(title)}</p>{paragraphs(text)}</article>{_listing(source, f"tinytx/models/{name}.py")}</div>'
-        yield Page(f"models/{name}.html", model.__name__, title.partition(" (")[0].rstrip("."), body, text)
-
-
-def recipe_pages():
-    """Yield a page for each recipe: what it learns, the figure to expect, and its settings."""
-    for name in RECIPES:
-        recipe, facts = load_recipe(name), {}
-        facts["model"], facts["paper"], facts["learns"] = recipe.system, recipe.paper, recipe.learns
-        if recipe.expect:
-            expect = recipe.expect
-            facts["to expect"] = f"{expect}, after {expect.step:,} steps: {expect.took} on two processors"
-        rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>" for key, value in facts.items())
-        commands = f"python -m tinytx train {name}\npython -m tinytx reproduce {name}"
-        settings = "".join(
-            f"<tr><td><code>{html.escape(field.name)}</code></td><td>{html.escape(str(field.default))}</td>"
-            f"<td>{inline(field.metadata.get('help', ''))}</td></tr>"
-            for field in recipe.settings.__dataclass_fields__.values()
-        )
-        model = next((key for key, (kind, _) in MODELS.items() if kind is recipe.model), None)
-        link = f'<p><a href="../models/{model}.html">{recipe.model.__name__}</a></p>' if model else ""
-        about = f"<p>{inline(' '.join(recipe.about.split()))}</p>" if recipe.about else ""
-        body = f"<article>{about}<table>{rows}</table>{link}<pre>{commands}</pre><h2>Settings</h2><table>{settings}</table></article>"
-        yield Page(f"recipes/{name}.html", name, RECIPES[name], body, f"{recipe.system} {recipe.learns}")

@@ -12,6 +12,8 @@ _CODE = re.compile(r"``(.+?)``|`([^`]+)`")
 _INDEXED = r"∂?[A-Za-z]{1,4}'?_(?:\{[^{}]*\}|[A-Za-z0-9]{1,3}(?![A-Za-z0-9_]))"
 _PART = rf"(?:{_INDEXED}|∂?[A-Zb-zαβμσ](?![\w'])|\[\w+ = \w+\]|\d+(?:\.\d+)?(?!\w))"
 _FORMULA = re.compile(rf"(?<![\w'∂/.^-])(?:∂\w+/{_INDEXED}|{_INDEXED})(?:(?: = | - | \+ |/| (?=\[|[A-Za-z]{{1,4}}_))(?:∂\w+/)?{_PART})*")
+_ITEM = re.compile(r"(?:\* |\d+\. )")
+_STRESSED = re.compile(r"(?<![\w*])\*(\w[\w -]*)\*(?![\w*])")
 _NUMBER = re.compile(r"\((\d{1,2})\)")
 
 
@@ -48,7 +50,7 @@ def _formulas(text, linked):
 
 
 def _numbered(text, linked):
-    escaped = html.escape(text)
+    escaped = _STRESSED.sub(r"<em>\1</em>", html.escape(text))
     return _NUMBER.sub(lambda m: number(int(m.group(1))) if int(m.group(1)) in linked else m.group(), escaped)
 
 
@@ -58,7 +60,7 @@ def number(n):
 
 
 def paragraphs(text):
-    """Return a docstring as HTML: blocks between empty lines; what is indented, and what has a table's rule, stays as it stands."""
+    """Return a docstring as HTML: blocks between empty lines; lists; what else is indented, or has a table's rule, stays as it stands."""
     blocks = []
     for block in re.split(r"\n\s*\n", text.strip("\n")):
         lines = block.split("\n")
@@ -67,6 +69,19 @@ def paragraphs(text):
             lines = lines[2:]
         if not lines:
             continue
+        if _ITEM.match(lines[0]) and all(_ITEM.match(line) or line.startswith("  ") for line in lines):
+            blocks.append(_list(lines))
+            continue
         kept = any(line.startswith((" ", ">>>", "===", "---", "|")) or re.search(r"\S {2,}\S", line) for line in lines)
         blocks.append(f"<pre>{html.escape(chr(10).join(lines))}</pre>" if kept else f"<p>{inline(' '.join(lines))}</p>")
     return "\n".join(blocks)
+
+
+def _list(lines):
+    """Return lines of which some begin an item, such as "* a" or "1. a", as a list."""
+    items = []
+    for line in lines:
+        items += [""] if _ITEM.match(line) else []
+        items[-1] += " " + _ITEM.sub("", line).strip()
+    kind = "ul" if lines[0].startswith("*") else "ol"
+    return f"<{kind}>{''.join(f'<li>{inline(item.strip())}</li>' for item in items)}</{kind}>"

@@ -5,8 +5,10 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from tinytx.book.pages import introduction_page, model_pages, operation_pages, recipe_pages
+from tinytx.book.model_pages import END, lineage, model_pages
+from tinytx.book.pages import introduction_page, operation_pages
 from tinytx.book.prose import inline
+from tinytx.book.recipe_pages import recipe_pages
 from tinytx.derivations import TABLE
 from tinytx.derivations.show import FIRST, operations
 from tinytx.files import atomic_write
@@ -34,35 +36,40 @@ def write(folder):
     makers = {"Operations": (operation_pages, operations()), "Models": (model_pages, MODELS), "Recipes": (recipe_pages, RECIPES)}
     parts = {part: list(tracked(make(), f"{part.lower()}: page", len(names))) for part, (make, names) in makers.items()}
     written = [_write(folder / "index.html", "tinytx: the book", _index(parts), {part: _entries(pages) for part, pages in parts.items()})]
-    first, start = introduction_page(), parts["Operations"][0]
-    turn = f'<nav class="turn"><a href="index.html">contents</a><a rel="next" href="{start.path}">{start.title} &rarr;</a></nav>'
-    written.append(_write(folder / first.path, first.title, f"<h1>{first.title}</h1>{turn}{first.body}", {}))
-    for pages in parts.values():
-        for before, page, after in zip([None, *pages], pages, [*pages[1:], None]):
-            head = f"<h1>{html.escape(page.title)}</h1><p>{inline(page.subject)}</p>" + _turn(before, after)
-            written.append(_write(folder / page.path, page.title, head + page.body, {}))
+    first = introduction_page()
+    pages = [page for part in parts.values() for page in part]
+    written.append(_write(folder / first.path, first.title, f"<h1>{first.title}</h1>{_turn(None, pages[0], '')}{first.body}", {}))
+    for before, page, after in zip([first, *pages], pages, [*pages[1:], None]):
+        lead = page.lead or inline(page.subject)
+        head = f"<h1>{html.escape(page.title)}</h1><p>{lead}</p>{_turn(before, after, '../')}"
+        written.append(_write(folder / page.path, page.title, head + page.body, {}))
     return written
 
 
-def _turn(before, after):
-    """Return the links to the neighbouring pages."""
-    links = [f'<a rel="{rel}" href="../{page.path}">{arrow}</a>' for rel, page, arrow in (
-        ("prev", before, f"&larr; {before.title if before else ''}"), ("next", after, f"{after.title if after else ''} &rarr;")
-    ) if page]  # fmt: skip
-    return f'<nav class="turn"><a href="../index.html">contents</a>{"".join(links)}</nav>'
+def _turn(before, after, up):
+    """Return the links to the pages before and after, where the folder of the book is ``up``."""
+    links = [("prev", before, f"&larr; {before.title if before else ''}"), ("next", after, f"{after.title if after else ''} &rarr;")]
+    links = [f'<a rel="{rel}" href="{up}{page.path}">{said}</a>' for rel, page, said in links if page]
+    return f'<nav class="turn"><a href="{up}index.html">contents</a>{"".join(links)}</nav>'
 
 
 def _index(parts):
     """Return the contents: what to read first, and lists with a search."""
+    way = [next(page for page in parts["Models"] if page.path == f"models/{name}.html") for name in lineage(END)]
+    links = " &rarr; ".join(f'<a href="{page.path}">{html.escape(page.title)}</a>' for page in way)
+    notes = {
+        "Operations": '<p>New to gradients? <a href="introduction.html">How to read these pages</a> comes before all others.</p>'
+        f"<p>Start here: the first {FIRST} in this order, each with its exercise (<code>python -m tinytx exercise linear</code>).</p>",
+        "Models": f"<p>Start here: {links}. Each page begins with what differs from the model's nearest relative, which comes before it.</p>",
+        "Recipes": "<p>What trains a model, on which data, with which settings, and what comes out.</p>",
+    }
     lists = []
     for part, pages in parts.items():
         items = "".join(
             f'<li data-page="{i}"><a href="{page.path}">{html.escape(page.title)}</a> <span>{inline(page.subject)}</span></li>'
             for i, page in enumerate(pages)
         )
-        note = '<p>New to gradients? <a href="introduction.html">How to read these pages</a> comes before all others.</p>'
-        note += f"<p>Start here: the first {FIRST} in this order, each with its exercise (<code>python -m tinytx exercise linear</code>).</p>"
-        lists.append(f'<section id="{part}"><h2>{part}</h2>{note if part == "Operations" else ""}<ol>{items}</ol></section>')
+        lists.append(f'<section id="{part}"><h2>{part}</h2>{notes.get(part, "")}<ol>{items}</ol></section>')
     search = '<label>Search <input type="search" id="search" autocomplete="off" spellcheck="false" placeholder="softmax, mean, Vaswani"></label>'
     head = "<h1>tinytx: the book</h1><p>Every backward, derived beside the code that computes it; the tests execute the equations "
     head += f"of {len(TABLE)} of {len(parts['Operations'])} operations, which have numbers of an example.</p>"

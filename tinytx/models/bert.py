@@ -1,8 +1,8 @@
 """BERT: an encoder that learns by filling in hidden words (Devlin et al. 2018, arXiv:1810.04805).
 
-It is the Transformer's encoder with five differences: positions are learned, embeddings are not multiplied by sqrt(D),
-a norm follows the sum of the embeddings, a vector for each segment says which part of a text a word belongs to, and the
-activation is a GELU. `tinytx.tasks.HiddenWords` trains it.
+It is the encoder of a `Transformer` with five differences: positions are learned, embeddings are not multiplied by
+sqrt(D), a norm follows the sum of the embeddings, a vector for each segment says which part of a text a word belongs to,
+and the activation is a GELU. `tinytx.tasks.HiddenWords` trains it.
 
 `BertConfig` is the paper's base model, and `BertConfig.tutorial` is a well known small one, made of the same parts.
 `BertConfig.roberta` is RoBERTa (Liu et al. 2019, arXiv:1907.11692): a BERT with one segment that was trained longer, on

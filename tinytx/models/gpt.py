@@ -1,5 +1,15 @@
 """GPT: causal blocks over token and position embeddings (Radford et al. 2019, written as in nanoGPT).
 
+A GPT reads words from left to right and, at each place, makes a vector that tells the next word. With w_t the words of a
+text, E the table of words (V, D), P that of positions (max_len, D), and n a layer norm, each with weights of its own,
+
+    x_0 = E[w] + P                                          (1)
+    a_l = x_{l-1} + attention(n(x_{l-1}))                   (2)
+    x_l = a_l + W2 gelu(W1 n(a_l) + b1) + b2,  l = 1 .. L   (3)
+
+and the body returns n(x_L). In (2) a word attends to itself and to the words before it. `tinytx.tasks.NextToken` multiplies
+the vectors by E^T, which are the logits of the next words, and takes their cross-entropy.
+
 By default the parts are those of GPT-2. `GPTConfig.gpt1` is the first GPT (Radford et al. 2018): a norm follows each
 part, there is none at the end, and all matrices start with the same standard deviation. If ``windows`` is "all,256",
 dense and banded blocks alternate, as in GPT-3 (Brown et al. 2020, arXiv:2005.14165) and GPT-Neo.

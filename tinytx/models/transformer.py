@@ -1,7 +1,10 @@
 """The Transformer of "Attention is all you need" (Vaswani et al. 2017, arXiv:1706.03762): encoder and decoder.
 
-A GPT's blocks are causal and read only their own text. Here the decoder's blocks also read a memory. This is the output
-of an encoder, whose blocks see the whole source. `tinytx.tasks.SequenceToSequence` trains it, and explains its inputs.
+The difference from `tinytx.models.gpt`, whose blocks are causal and read only their own text: the decoder's blocks also
+read a memory, the output of an encoder, whose blocks see the whole source. A norm follows each part, where GPT has it
+before each part, and none is at the end; the function inside the feed-forward layers is a ReLU; positions are sinusoids,
+which are not learned; and embeddings are multiplied by sqrt(D). `tinytx.tasks.SequenceToSequence` trains it, and explains
+its inputs.
 
 `TransformerConfig.bart` is the encoder-decoder of BART (Lewis et al. 2019, arXiv:1910.13461), and
 `TransformerConfig.marian` that of Marian's translators (Junczys-Dowmunt et al. 2018, arXiv:1804.00344). Both are made

@@ -1,6 +1,6 @@
 """ViT: an encoder of images (Dosovitskiy et al. 2020, arXiv:2010.11929), and SimpleViT (Beyer et al. 2022, arXiv:2205.01580).
 
-Its blocks are those of BERT with the norm before each part and one more norm at the end. It reads images, not words. An
+Its blocks are those of `Bert` with the norm before each part and one more norm at the end. It reads images, not words. An
 image is cut into square patches, and each patch is one position: a linear map turns its pixels into a vector. A learned
 vector, the class token, stands in front of them, and a classifier reads the output at its position. Vectors of
 positions are learned, including one for the class token.
