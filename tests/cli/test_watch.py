@@ -37,7 +37,7 @@ def test_without_a_terminal_it_prints_once(tinytx, finished, filler):
     code, out, err = tinytx("watch", finished[0], filler[0])
     assert (code, err) == (0, "") and "\x1b" not in out and "\\x" not in out
     assert out.count("20 of 20") == 4 and out.count("finished after step 20 of 20\n") == 2
-    assert "training loss" in out and "update-to-weight" not in out
+    assert "training loss" in out and "--follow" not in out and "update-to-weight" not in out
 
 
 def test_layers_at_the_ends(tinytx, folder):
@@ -56,6 +56,7 @@ def test_names_move_no_cursor(tinytx, tmp_path):
     (name / METRICS).write_text(step(1, train_loss=None, update_ratios={"\x1b[2J": 1.0}))
     code, out, _ = tinytx("watch", [str(name)])
     assert code == 0 and not {"\x1b", "\x07"} & set(out)
+    assert out.count("python -m tinytx report ") == 2 and out.endswith(" --follow\n")
     assert "not finite" in out and "no loss yet" in out and "[bold]run: running: step 1" in out
 
 

@@ -170,7 +170,8 @@ TABLE = {
     ],
     "recipes/run_folder.py": [
         ("a run that validates for long has ended", "is_running = is_held or self.age < FRESH", "is_running = self.age < FRESH"),
-        ("a run that has just ended goes on", " and not self.measures\n", "\n"),
+        ("a run that has just ended goes on", " and not self.measures and not self._was_held\n", " and not self._was_held\n"),
+        ("a run that was killed goes on", " and not self._was_held", ""),
         ("any record with a validation is the last one", '"val_loss" in last and not OF_STEPS & last.keys()', '"val_loss" in last'),
         ("what a step's last record says replaces the rest",
          'steps.get(record["step"], {}) | record', "record"),
@@ -188,6 +189,13 @@ TABLE = {
     "cli/watch.py": [
         ("it does not end with the run", "if not any(each.state == RUNNING for each in runs):", "if False:"),
         ("it is drawn once", "each.refresh()", "pass"),
+    ],
+    "cli/report.py": [
+        ("the last page loads itself for ever", "    page.write()\n", "    page.write(flags.every)\n"),
+        ("nothing is read after the first page", "            page.refresh()\n", ""),
+        ("Ctrl-C leaves a page that loads itself", "with suppress(KeyboardInterrupt):", "with suppress():"),
+        ("a model is loaded for every page", "if before != run.checkpoint:", "if True:"),
+        ("a model is loaded once", "if before != run.checkpoint:", "if before is None:"),
     ],
     "lock.py": [
         ("a question stops a run", "        if not is_taken:\n            time.sleep(PATIENCE)\n            is_taken = _take(handle)\n", ""),

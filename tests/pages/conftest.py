@@ -45,10 +45,12 @@ def opened(chromium):
         What the reader prefers.
     timed : bool
         Whether to return (page, seconds of processor time that the page took until it was ready).
+    reloads : bool
+        Whether the page may load itself once more.
     """
-    pages, complaints, requests = [], [], []
+    pages, complaints, requests, reloading = [], [], [], []
 
-    def open_page(path, ready="body", *, address="", width=1280, height=900, dark=False, timed=False):
+    def open_page(path, ready="body", *, address="", width=1280, height=900, dark=False, timed=False, reloads=False):
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", offline=True
         )
@@ -57,7 +59,7 @@ def opened(chromium):
         page.set_default_timeout(20_000)
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
+        page.on("request", lambda request: (reloading if reloads and requests else requests).append(request.url))
         meter = context.new_cdp_session(page)
         meter.send("Performance.enable", {"timeDomain": "threadTicks"})
         page.goto(path.as_uri() + address)
@@ -71,3 +73,4 @@ def opened(chromium):
         context.close()
     assert not complaints
     assert len(requests) == len(pages) and all(url.startswith("file://") for url in requests), requests
+    assert set(reloading) <= set(requests), reloading

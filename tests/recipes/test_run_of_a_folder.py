@@ -46,6 +46,18 @@ def test_whether_it_goes_on(folder):
     assert run.refresh() and run.state == FINISHED
 
 
+def test_a_run_that_is_killed(folder):
+    """Catches a run that is told to go on for a minute after its process was killed, and one without a line that is no run."""
+    path = folder(step(1), age=0)
+    with locked(path):
+        run = RunFolder(path)
+        assert run.state == RUNNING
+    assert run.refresh() and run.state == STOPPED
+    (path / METRICS).unlink()
+    with locked(path):
+        assert (RunFolder(path).state, RunFolder(path).step) == (RUNNING, 0)
+
+
 def test_it_is_read_while_it_is_written(folder):
     """Catches a last line that is half there and taken for an error, and records that are not read when they come."""
     run = RunFolder(folder(step(1)))

@@ -10,6 +10,7 @@ from tinytx.terminal import harmless
 from tinytx.training.by_layer import UPDATE_RATIOS
 from tinytx.viz.braille import braille_plot
 from tinytx.viz.loss_curve import WIDE
+from tinytx.wording import command
 
 LEAST, MOST = 6, 22  # lines of the picture
 EXTREMES = 3  # layers at each end
@@ -89,7 +90,14 @@ def _picture(runs, width, height):
     title = f"{'loss' if len(runs) == 1 else 'training loss'}{', logarithmic' * log}"
     if len(runs) == 1 and curves[1][0]:
         title += f": training [{colors[0]}]━[/], validation [{colors[1]}]━[/]"
-    return rich("panel").Panel(picture, title=title, title_align="left", border_style="dim", box=rich("box").ROUNDED)
+    browser = text_of(f"in a browser: {follow(runs)}") if any(run.state == RUNNING for run in runs) else None
+    return rich("panel").Panel(picture, title=title, title_align="left", subtitle=browser, subtitle_align="left",
+                               border_style="dim", box=rich("box").ROUNDED)  # fmt: skip
+
+
+def follow(runs):
+    """Return the command that makes a page of runs which follows them."""
+    return harmless(command("report", *(run.folder for run in runs), "--follow"))
 
 
 def _layers(run):

@@ -4,7 +4,7 @@ import sys
 import time
 
 from tinytx.cli.options import add_options, given
-from tinytx.cli.screen import rich, screen
+from tinytx.cli.screen import follow, rich, screen
 from tinytx.progress import silent
 from tinytx.recipes.run_facts import state_of
 from tinytx.recipes.run_folder import RUNNING, RunFolder
@@ -48,6 +48,8 @@ def run(arguments):
     terminal.print(screen(runs, terminal.width, PLAIN[1]))
     for each in runs:
         print(f"{harmless(str(each.folder))}: {state_of(each)}")
+    if any(each.state == RUNNING for each in runs):
+        print(f"In a browser: {follow(runs)}")
 
 
 def _show_until_they_end(runs, terminal, every):

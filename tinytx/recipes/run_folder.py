@@ -55,13 +55,13 @@ class RunFolder:
     Raises
     ------
     ValueError
-        If the folder holds no records and no checkpoint, or they cannot be read.
+        If the folder holds no records and no checkpoint and no run has locked it, or they cannot be read.
     """
 
     def __init__(self, folder):
         self.folder, self._read, self._checkpoint = Path(folder), None, (None, None)
-        self.records, self.measures = [], {}
-        if not (self.folder / METRICS).exists() and not (self.folder / NAME).exists():
+        self.records, self.measures, self._was_held = [], {}, False
+        if not any((self.folder / name).exists() for name in (METRICS, NAME)) and not is_locked(self.folder):
             raise ValueError(f"there is no {METRICS} in {folder}: name the folder of a run")
         self.refresh()
 
@@ -75,7 +75,8 @@ class RunFolder:
             is_concluded = "val_loss" in last and not OF_STEPS & last.keys()
             self.measures = {key: value for key, value in last.items() if key != "step"} if is_concluded else {}
             self.records = _by_step(records)
-        is_running = is_held or self.age < FRESH and not self.measures
+        self._was_held |= is_held
+        is_running = is_held or self.age < FRESH and not self.measures and not self._was_held
         state = RUNNING if is_running else FINISHED if self.measures else STOPPED
         before, self._read, self.state = (self._read, getattr(self, "state", None)), seen, state
         return before != (seen, state)

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import time
 from itertools import cycle
 from typing import NamedTuple
 
@@ -61,14 +62,18 @@ class AttentionShown(NamedTuple):
     layers: dict
 
 
-def report_page(runs, path, *, title="Training", note="", quantity="nats per token", why_no_attention="Not recorded."):
+def report_page(runs, path, *, title="Training", note="", quantity="nats per token", why_no_attention="Not recorded.",
+                every=None, follow=""):  # fmt: skip
     """Write runs, finished or not, as one HTML page.
 
     It shows what they are and took, a table for all of them; curves of loss, learning rate, gradient norm and speed, all runs in
     one picture; for each layer the norm of its gradient and how far a step moves its weights relative to their size; what
     the trained models say; where they look; and settings. Pointing at a curve shows step and values, a legend switches
     curves, scales are linear or logarithmic, and the keyboard does the same. The file contains everything, and its
-    content security policy forbids the browser to load anything else.
+    content security policy forbids the browser to load anything else. It says when it was written.
+
+    With ``every`` the page reloads itself, for the time in which somebody writes it again and again, and the reader keeps
+    the place, the curves, the scales and the point under study. The last one is to be written without.
 
     Parameters
     ----------
@@ -82,6 +87,11 @@ def report_page(runs, path, *, title="Training", note="", quantity="nats per tok
         What the loss is a number of.
     why_no_attention : str
         Written where no run has ``attention``.
+    every : float, optional
+        Seconds after which the page reloads itself. Where the file stays the same for long it does so less often, and says that
+        nobody writes it any more.
+    follow : str
+        The command that writes the page again and again; shown where nobody does.
 
     Raises
     ------
@@ -102,6 +112,9 @@ def report_page(runs, path, *, title="Training", note="", quantity="nats per tok
         "quantity": quantity,
         "log": _is_wide(runs),
         "whyNoAttention": why_no_attention,
+        "written": time.time(),
+        "every": every,
+        "follow": harmless(follow),
     }
     write_html(path, "report_page.html", title, data, note=note)
 
