@@ -200,7 +200,7 @@ def test_what_it_tracks_ends_where_the_reader_stops(terminal):
     """Catches a bar that stays where an error ends the work."""
     terminal()
     with pytest.raises(ValueError):
-        for _ in (items := tracked([1, 2, 3], "batch")):
+        for _ in (items := iter(tracked([1, 2, 3], "batch"))):
             items.throw(ValueError)
     assert module._displays == []
 

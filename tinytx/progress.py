@@ -31,7 +31,7 @@ def progress(total, start=0, unit="step", *, stays=True):
 
 
 def tracked(items, unit, total=None):
-    """Yield items, and show how many are done.
+    """Return items to go through once, with a length, and show how many are done.
 
     Parameters
     ----------
@@ -41,10 +41,23 @@ def tracked(items, unit, total=None):
     total : int, optional
         The number of items, if ``items`` has no len().
     """
-    with closing(progress(len(items) if total is None else total, unit=unit, stays=False)) as bar:
-        for item in items:
-            yield item
-            bar.update()
+    return _Tracked(items, unit, len(items) if total is None else total)
+
+
+class _Tracked:
+    """What `tracked` returns: the display begins with the first item, and ends with the last or with the reader."""
+
+    def __init__(self, items, unit, total):
+        self._items, self._unit, self._total = items, unit, total
+
+    def __len__(self):
+        return self._total
+
+    def __iter__(self):
+        with closing(progress(self._total, unit=self._unit, stays=False)) as bar:
+            for item in self._items:
+                yield item
+                bar.update()
 
 
 @contextmanager

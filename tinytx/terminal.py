@@ -177,3 +177,18 @@ def safe():
             replacement.filters = False  # a library that kept it may reset colours with it when Python ends
             if stream is None:
                 replacement.close()
+
+
+class Copied:
+    """A text stream that hands on what is written, and keeps it in ``texts``."""
+
+    def __init__(self, stream):
+        self._stream, self.texts = stream, []
+
+    def write(self, text):
+        """Write a text, keep it, and return its length."""
+        self.texts.append(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)

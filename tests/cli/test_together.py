@@ -89,3 +89,28 @@ def test_errors_are_said_once(tmp_path):
     done = mpirun(2, "-m", "tinytx", *train, under=None)
     assert done.returncode == 2 and "python -m mpi4py -m tinytx train gpt" in done.stderr
     assert not list(tmp_path.glob("run/metrics*"))
+
+
+def test_a_test_set_is_shared_out(tmp_path):
+    """Catches measures and translations that depend on who made them, ranks that wait for a report, and an error that none says."""
+    small = "--dates 4000 --d-model 16 --n-heads 2 --n-encoder-layers 1 --n-decoder-layers 1 --d-ff 16 --steps 2 --max-tokens 200".split()
+    flags, folders = ["train", "transformer", *small], {name: tmp_path / name for name in ("ranks", "threads", "failed")}
+    fails = "import sys; from mpi4py import MPI; from tinytx.cli import main; import tinytx.pipelines.translate as module\n"
+    fails += "if MPI.COMM_WORLD.rank: module.beam_search = module.greedy = lambda *_, **__: 1 / 0\n"
+    done = mpirun(3, "-m", "tinytx", *flags, "--threads", "1", "--out", folders["ranks"])
+    assert done.returncode == 0, done.stderr
+    assert main([*flags, "--threads", "3", "--out", str(folders["threads"])]) == 0
+    last, report = ({name: read(folders[name]) for name in ("ranks", "threads")} for read in (_measures, _report))
+    assert last["ranks"] == last["threads"] and "bleu" in last["ranks"] and report["ranks"] == report["threads"]
+    done = mpirun(2, "-c", fails + "sys.exit(main(sys.argv[1:]))", *flags, "--out", folders["failed"])
+    assert done.returncode == 0 and "Not measured: rank 1 of 2: ZeroDivisionError: division by zero" in done.stdout, done
+    assert "Try next:" in done.stdout
+
+
+def _measures(folder):
+    return read_json_lines(folder / "metrics.jsonl")[-1]
+
+
+def _report(folder):
+    """What a report says, without its first line, which has seconds, and its folder."""
+    return (folder / "report.txt").read_text().replace(str(folder), "DIR").splitlines()[1:]

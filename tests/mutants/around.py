@@ -124,7 +124,7 @@ TABLE = {
     "recipes/few_shot.py": [
         ("words are to be said too", "targets[:, 1::2] = NextToken.ignored", "pass"),
         ("rows that validate are learned from", "LEARNED, settings.seed, step)", "HELD_OUT, step)"),
-        ("what is said of labels counts", "model(ids)[:, ::2]", "model(ids)[:, 1::2]"),
+        ("what is said of labels counts", "model(batch[0])[:, ::2]", "model(batch[0])[:, 1::2]"),
         ("all positions are asked", "(weights, ids, targets != NextToken.ignored)", "(weights, ids)"),
     ],
     "recipes/settings.py": [

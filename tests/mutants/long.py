@@ -241,7 +241,6 @@ TABLE = {
         ("the first segment of a row counts", " & (places >= size), targets", ", targets"),
         ("nine characters are the first eight", "places % size < FIRST", "places % size <= FIRST"),
         ("without the memory is with it", "array.reshape(-1, size) for array", "array.reshape(len(array), -1) for array"),
-        ("the mean of means", "model.loss(*batch, count=count) for", "model.loss(*batch) / len(batches) for"),
     ],
     "state.py": [
         ("each part has slots of its own", "            self._next = first\n            yield part", "            yield part"),

@@ -158,6 +158,7 @@ NEAREST = {
     "hub/xlnet.py": ["hub/test_encoder_folders.py", "oracle/test_oracle_hub.py"],
     "hub/__init__.py": ["hub/test_families.py", "hub/test_configs.py", "pipelines/test_pictures.py", "oracle/test_oracle_hub.py"],
     "workers/pool.py": ["workers"],
+    "workers/sharing.py": ["workers/test_sharing.py"], "workers/ranks.py": ["workers/test_sharing.py", "training/test_ranks.py", "cli/test_together.py"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],
     "recipes/settings.py": ["cli/test_digests_and_codes.py", "cli/test_run_settings.py", "recipes/test_train_transformer.py"],
     "recipes/recipe.py": ["recipes/test_reproduce.py"],

@@ -256,8 +256,8 @@ TABLE = {
         ("by itself it reads its first element again and again", "x[np.arange(b), order[:, t], None]", "x[np.arange(b), order[:, 0], None]"),
     ],
     "tasks/bits.py": [
-        ("nats for bits", "nats / math.log(2) * self.n_bits / n", "nats * self.n_bits / n"),
-        ("a bit for an element", "nats / math.log(2) * self.n_bits / n", "nats / math.log(2) / n"),
+        ("nats for bits", "math.fsum(nats) / math.log(2) * self.n_bits / sum(n)", "math.fsum(nats) * self.n_bits / sum(n)"),
+        ("a bit for an element", "math.fsum(nats) / math.log(2) * self.n_bits / sum(n)", "math.fsum(nats) / math.log(2) / sum(n)"),
         ("positions that do not count are wrong", "bits)[asked].sum()", "bits).sum()"),
     ],
     "layers/memory.py": [
@@ -268,7 +268,7 @@ TABLE = {
     ],
     "tasks/pointers.py": [
         ("a position counts as a whole list", "part.all(axis=1)", "part.ravel()"),
-        ("it is measured with the right answers before it", "self.body.point(elements) == order", "self(elements, order).argmax(axis=2) == order"),
+        ("it is measured with the right answers before it", "self.body.point(batch[0]) == batch[1]", "self(*batch).argmax(axis=2) == batch[1]"),
     ],
     "recipes/pointer.py": [
         ("all steps have one length", "rng.integers(settings.shortest, settings.longest + 1)", "settings.longest"),

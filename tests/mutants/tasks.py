@@ -46,8 +46,8 @@ TABLE = {
         ("an image's dtype is not the model's", ".astype(self.head.classifier.weight.data.dtype)", ""),
     ],
     "tasks/classes.py": [
-        ("labels that count for nothing are measured", "self._logits(inputs, *others).argmax(axis=-1) == labels)[asked]",
-         "self._logits(inputs, *others).argmax(axis=-1) == labels)"),
+        ("labels that count for nothing are measured", "self._logits(inputs, *others).argmax(axis=-1) == labels)[np.asarray(labels) != self.ignored]",
+         "self._logits(inputs, *others).argmax(axis=-1) == labels).ravel()"),
     ],
     "tasks/heads.py": [
         ("the class token's vector goes through BERT's pooler", 'if pooling == "cls" else None', 'if pooling in ("cls", "first") else None'),
@@ -94,7 +94,7 @@ TABLE = {
         ("the plain cross-entropy learns to say padding", "ignore_index=pad_id, **options", "**options"),
     ],
     "tasks/task.py": [
-        ("batches count alike", "sum(self.loss(*batch, count=count) for batch in batches)", "np.mean([self.loss(*batch) for batch in batches])"),
+        ("batches count alike", "float(self.loss(*batch, count=count)), batches)", "float(self.loss(*batch)) / len(batches), batches)"),
         ("the balance counts once for each shard", "counted.sum() if count is None else count)", "counted.sum())"),
         ("rows without targets count like others", "factors = self.config.balance * counted", "factors = self.config.balance * counted.mean()"),
         ("a loss without a tape forgets the balance", "_Listener() if tape is None and", "_Listener() if False and"),

@@ -100,7 +100,7 @@ TABLE = {
         ("ranks take turns in the shards", "shard.number // self.threads == self._ranks.rank", "shard.number % self._ranks.size == self._ranks.rank"),
         ("ranks begin with the same rows", "shard.number // self.threads == self._ranks.rank", "shard.number < self.threads"),
         ("a rank has no row", "if n > 1 and n_rows // parts < n:", "if False:"),
-        ("each rank has the mean loss of its own batches", "for own in self._ranks.gather(losses)", "for own in [losses]"),
+        ("what is measured has the weights of the last step", "workers.use(self._pool), self.optimizer.averaged():", "workers.use(self._pool):"),
         ("each rank has the loss of its own rows", "for own, arrays in self._ranks.gather((done, left)):",
          "for own, arrays in [(done, self._ranks.gather(left)[0])]:"),
     ],
@@ -126,6 +126,19 @@ TABLE = {
         ("every array has the elements of the first one", "math.prod(shape), start)", "math.prod(shape), 0)"),
         ("a tuple comes back as a list", 'return {"tuple": [_described(item, arrays) for item in value]}', "return [_described(item, arrays) for item in value]"),
         ("an array comes back as it lies in memory", "*(array.tobytes() for", "*(array.tobytes('A') for"),
+    ],
+    "workers/sharing.py": [
+        ("every rank begins with the first items", "if turn[0] % world.size == world.rank", "if True"),
+        ("results come in the order of ranks", "parts[number % world.size][number // world.size] for number in range(len(items))", "result for part in parts for result in part"),
+        ("results come in the order in which calls end", "[results[number] for number in own]", "[*results.values()]"),
+        ("calls beside others share out their own work", "share = map if pool is None or len(items) == 1 else pool.map", "share = map"),
+        ("a single call has one worker", "pool is None or len(items) == 1", "pool is None"),
+        ("items are taken before the work begins", "enumerate(items), threading", "iter([*enumerate(items)]), threading"),
+    ],
+    "workers/ranks.py": [
+        ("an error of one rank is that of this rank alone", "cause, message = error, packed(", "raise\n            packed("),
+        ("the last error is told", "failed = next((rank for rank, outcome in enumerate(said)", "failed = next((rank for rank, outcome in [*enumerate(said)][::-1]"),
+        ("an error that all know is told once more", "        except RanksError:\n            raise\n", ""),
     ],
     "workers/pool.py": [
         ("an error in a thread is lost", "other.result()", "pass"),

@@ -5,7 +5,7 @@ import pytest
 from run_files import content, records
 
 from tinytx.data import stream_batch
-from tinytx.recipes.transformer_xl import by_segments, firsts, mean_loss
+from tinytx.recipes.transformer_xl import by_segments, firsts
 from tinytx.training import load_checkpoint, load_state
 
 MEASURES = {"step", "val_loss", "first_loss", "forgetful_loss", "forgetful_first_loss", "trigram_loss"}
@@ -75,4 +75,4 @@ def test_measures_are_of_the_right_characters(run):
     cut = by_segments((ids, targets), 10)
     np.testing.assert_array_equal(cut[0], np.concatenate([ids[:, :10], ids[:, 10:]], axis=1).reshape(4, 10))
     alone = [model.loss(row[None], target[None]) for row, target in zip(*cut)]
-    assert mean_loss(model, [tuple(array[:3] for array in cut), tuple(array[3:] for array in cut)]) == pytest.approx(np.mean(alone))
+    assert model.mean_loss([tuple(array[:3] for array in cut), tuple(array[3:] for array in cut)]) == pytest.approx(np.mean(alone))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.core import Layer
 from tinytx.data import Tokenizer
 from tinytx.decoding import beam_search, greedy
@@ -122,12 +123,17 @@ class Translator(NamedTuple):
         """
         order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
         found = [None] * len(sources)
+        parts = [order[start : start + AT_A_TIME] for start in range(0, len(order), AT_A_TIME)]
         with closing(progress(len(sources), unit="translation", stays=False)) as bar:
-            for start in range(0, len(order), AT_A_TIME):
-                rows = order[start : start + AT_A_TIME]
-                for row, (best,) in zip(rows, self.decode([sources[row] for row in rows]), strict=True):
-                    found[row] = best
+
+            def decoded(rows):
+                best = [tuple(found[0]) for found in self.decode([sources[row] for row in rows])]
                 bar.update(n=len(rows))
+                return best
+
+            for rows, best in zip(parts, workers.each(decoded, parts), strict=True):
+                for row, facts in zip(rows, best, strict=True):
+                    found[row] = Translation(*facts)
         return found
 
     def draw(self, path, source, translation):

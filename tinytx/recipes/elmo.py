@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.data import IGNORE_INDEX, LabelledBatches, Tokenizer, WordTokenizer, tokenizer_from_dict
 from tinytx.models import Elmo, ElmoConfig
 from tinytx.progress import tracked
@@ -185,11 +186,13 @@ def probed(read, kept):
 
 def _vectors(read, batches):
     """Return the vectors (n, N, D) of the words that have tags, their tags (n,) and their ids (n,)."""
-    parts = []
-    for ids, labels in batches:
+
+    def of_batch(batch):
+        ids, labels = batch
         asked = labels != IGNORE_INDEX
-        parts.append((read(ids)[asked], labels[asked], ids[asked]))
-    return tuple(map(np.concatenate, zip(*parts)))
+        return read(ids)[asked], labels[asked], ids[asked]
+
+    return tuple(map(np.concatenate, zip(*workers.each(of_batch, batches))))
 
 
 def layers_of(body, kept):

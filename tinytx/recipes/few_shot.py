@@ -7,6 +7,7 @@ hand has been before, and says what followed there. `tinytx.metrics.induction_sc
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.data import WordTokenizer, labelled_rows, words_of_rows
 from tinytx.data.texts.few_shot import LETTERS, TOPICS
 from tinytx.metrics import induction_scores
@@ -64,7 +65,7 @@ def prepare(settings, before):
 
 def curve(model, prepared):
     """Return the share of right labels after 0, 1, 2, ... examples, over the whole validation."""
-    right = [model(ids)[:, ::2].argmax(-1) == targets[:, ::2] for ids, targets in prepared.validation]
+    right = workers.each(lambda batch: model(batch[0])[:, ::2].argmax(-1) == batch[1][:, ::2], prepared.validation)
     return np.concatenate(right).mean(0)
 
 

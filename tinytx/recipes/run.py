@@ -19,7 +19,7 @@ from tinytx.progress import progress, say
 from tinytx.recipes.best import FOLDER, Best
 from tinytx.recipes.rates import goes_on_with, rates_in_words
 from tinytx.recipes.settings import without_effect
-from tinytx.terminal import one_line
+from tinytx.terminal import Copied, one_line
 from tinytx.training import fit, save_checkpoint
 from tinytx.training.checkpoint import NAME, fingerprint
 from tinytx.training.loop import METRICS, read_metrics
@@ -214,18 +214,31 @@ class Run:
         NotFiniteError
             If the trained model's loss is NaN or infinite.
         """
-        commands, examples = [], None
+        examples = None
         try:
             with self._harmless("Not measured"):
                 val_loss = self.evaluate(prepared.validation)
-                if not self._ranks.is_first:
-                    return
-                with self.trainer.optimizer.averaged():
-                    measures, examples = self.recipe.measure(self.trainer.model, prepared)
+                measures, examples = self._measures(prepared)
                 self.measured = {"val_loss": val_loss, **measures}
-                append_json(self.folder / METRICS, {"step": self.trainer.optimizer.t, **self.measured})
+                if self._ranks.is_first:
+                    append_json(self.folder / METRICS, {"step": self.trainer.optimizer.t, **self.measured})
         finally:
             drawn = self.draw()
+        if not self._ranks.is_first:
+            return
+        with ranks.use(ranks.Alone()):  # the others make no report
+            self._say_results(prepared, examples, drawn)
+
+    def _measures(self, prepared):
+        """Return what the recipe measures, on all ranks: an error of one of them is that of all."""
+        found = []
+        with self.trainer.measuring():
+            self._ranks.outcomes(lambda: found.append(self.recipe.measure(self.trainer.model, prepared)))
+        return found[0]
+
+    def _say_results(self, prepared, examples, drawn):
+        """Print the report, the files of the folder, and commands to try next."""
+        commands = []
         if self.measured is not None:
             with self._harmless("No report"):
                 with self._kept_report() as kept:
@@ -291,21 +304,6 @@ class Run:
         except Exception as error:
             with contextlib.suppress(OSError):  # of standard output itself
                 print(one_line(f"{failed}: {str(error) or type(error).__name__}"))
-
-
-class Copied:
-    """A text stream that hands on what is written, and keeps it in ``texts``."""
-
-    def __init__(self, stream):
-        self._stream, self.texts = stream, []
-
-    def write(self, text):
-        """Write a text, keep it, and return its length."""
-        self.texts.append(text)
-        return self._stream.write(text)
-
-    def __getattr__(self, name):
-        return getattr(self._stream, name)
 
 
 def _new_folder(asked, name, held):

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.data import Tokenizer, WordTokenizer, polar_texts, read_text, stream_batch, tokenizer_from_dict, windows
 from tinytx.metrics import Unit, best_unit, logistic_regression
 from tinytx.models import CharRNN, CharRNNConfig
@@ -114,14 +115,15 @@ def prepare(settings, before):
 
 def cells_after(body, rows):
     """Return the last layer's cell state (N, R) after each of some rows of ids."""
-    cells = []
-    for start in range(0, len(rows), AT_ONCE):
+
+    def cells(start):
         some = rows[start : start + AT_ONCE]
         mask = np.arange(max(map(len, some))) < np.array([[len(row)] for row in some])
         ids = np.array([np.pad(row, (0, mask.shape[1] - len(row))) for row in some])
         _, *states = body.recurrent(body.token(ids), mask=mask, final=True)
-        cells.append(states[-1])
-    return np.concatenate(cells)
+        return states[-1]
+
+    return np.concatenate(workers.each(cells, range(0, len(rows), AT_ONCE)))
 
 
 def cells_along(body, row):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.data import BERT_SPECIAL, IGNORE_INDEX, LabelledBatches, Tokenizer, WordTokenizer, framed
 from tinytx.data.texts.tagged import read_tagged, tagged_sentences
 from tinytx.models import Bert, BertConfig
@@ -131,13 +132,16 @@ def tagged_row(sentence, tokenizer, tags, max_len=None):
 
 def measure(model, prepared):
     """Return the accuracy, that of each word's most frequent tag, and both for words that had several tags in training."""
-    counts, right = prepared.kept.counts, []
+    counts = prepared.kept.counts
     usual = (counts + counts.sum(axis=0) / (counts.sum() + 1)).argmax(axis=1)  # (V,); of an unknown word the most frequent of all
-    for ids, labels in tracked(prepared.validation, "batch of the measures"):
-        asked = labels != IGNORE_INDEX
+
+    def told(batch):
+        ids, labels = batch
         several = (counts[ids] > 0).sum(axis=-1) > 1  # (B, T)
         found = np.stack([model(ids).argmax(axis=-1) == labels, usual[ids] == labels, several], axis=-1)
-        right.append(found[asked])
+        return found[labels != IGNORE_INDEX]
+
+    right = workers.each(told, tracked(prepared.validation, "batch of the measures"))
     model_right, usual_right, several = np.concatenate(right).T
     share = {"accuracy": model_right.mean(), "most_frequent": usual_right.mean()}
     if several.any():

@@ -51,12 +51,6 @@ def firsts(batch, size):
     return ids, np.where((places % size < FIRST) & (places >= size), targets, NextToken.ignored)
 
 
-def mean_loss(model, batches):
-    """Return the mean loss of some batches."""
-    count = sum(model.count(*batch) for batch in batches)
-    return float(sum(model.loss(*batch, count=count) for batch in batches))
-
-
 def measure(model, prepared):
     """Return (losses with and without the memory, and what counting triples of characters reaches; None).
 
@@ -66,9 +60,9 @@ def measure(model, prepared):
     text, size, whole = prepared.kept, model.config.segment, prepared.validation
     first = [firsts(batch, size) for batch in whole]
     return {
-        "first_loss": mean_loss(model, first),
-        "forgetful_loss": mean_loss(model, [by_segments(batch, size) for batch in whole]),
-        "forgetful_first_loss": mean_loss(model, [by_segments(batch, size) for batch in first]),
+        "first_loss": model.mean_loss(first),
+        "forgetful_loss": model.mean_loss([by_segments(batch, size) for batch in whole]),
+        "forgetful_first_loss": model.mean_loss([by_segments(batch, size) for batch in first]),
         "trigram_loss": ngram_loss(text.train, text.validation, text.tokenizer.vocab_size),
     }, None
 

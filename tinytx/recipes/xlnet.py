@@ -18,7 +18,6 @@ from tinytx.pipelines import Filler
 from tinytx.recipes import Expect, Recipe
 from tinytx.recipes.settings import RunSettings
 from tinytx.recipes.texts import ROWS, SHAKESPEARE, TextSettings, prepare_text
-from tinytx.recipes.transformer_xl import mean_loss
 from tinytx.settings import extended, setting
 from tinytx.tasks import PermutedWords
 from tinytx.tasks.permuted_words import PermutedWordsSettings
@@ -95,7 +94,7 @@ def measure(model, prepared):
     text, losses = prepared.kept, {}
     for side in SIDES:
         batches = [(ids, gaps(model, side, ids.shape)) for ids, _ in prepared.validation]
-        losses[f"{side}_loss"] = mean_loss(model, batches)
+        losses[f"{side}_loss"] = model.mean_loss(batches)
     return losses | {"trigram_loss": ngram_loss(text.train, text.validation, text.tokenizer.vocab_size)}, None
 
 

@@ -11,7 +11,7 @@ padding, in both losses.
 
 import numpy as np
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.metrics import alignment_error_rate
 from tinytx.settings import setting
 from tinytx.tasks.sequence_to_sequence import LossSettings, SequenceToSequence
@@ -112,7 +112,8 @@ class AlignedSequenceToSequence(SequenceToSequence):
         batches : iterable of (source, target, links)
         """
         batches = list(batches)
-        found = [links for source, target, _ in batches for links in self.align(source, target)]
+        parts = workers.each(lambda batch: [sorted(links) for links in self.align(*batch[:2])], batches)
+        found = [set(links) for part in parts for links in part]
         sure = [set(map(tuple, np.argwhere(row.T).tolist())) for *_, links in batches for row in links]
         return super().measure(batches) | {"alignment_error_rate": alignment_error_rate(found, sure)}
 

@@ -2,7 +2,7 @@
 
 import math
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.arguments import check_whole
 from tinytx.layers import Linear
 from tinytx.tasks.task import Task
@@ -88,13 +88,15 @@ class Bits(Task):
         dict
             ``bits_per_element``: the cross-entropy of all bits of a position, to base 2; n_bits for a coin. ``wrong_bits``.
         """
-        nats, n_wrong, n = 0.0, 0, 0
-        for x, bits in batches:
+
+        def told(batch):
+            x, bits = batch
             logits, asked = self(x), bits != self.ignored
-            nats += ops.binary_cross_entropy(logits, bits, count=1)[0]
-            n_wrong += int(((logits > 0) != bits)[asked].sum())
-            n += int(asked.sum())
-        return {"bits_per_element": nats / math.log(2) * self.n_bits / n, "wrong_bits": n_wrong / n}
+            nats = float(ops.binary_cross_entropy(logits, bits, count=1)[0])
+            return nats, int(((logits > 0) != bits)[asked].sum()), int(asked.sum())
+
+        nats, n_wrong, n = zip(*workers.each(told, batches))
+        return {"bits_per_element": math.fsum(nats) / math.log(2) * self.n_bits / sum(n), "wrong_bits": sum(n_wrong) / sum(n)}
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n rows of ``length`` positions."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.tasks.heads import PooledHead
 from tinytx.tasks.task import Task
 
@@ -73,8 +73,9 @@ class Classes(Task):
         ----------
         batches : iterable of tuples, as `loss` takes them
         """
-        right = []
-        for inputs, labels, *others in batches:
-            asked = np.asarray(labels) != self.ignored
-            right.extend((self._logits(inputs, *others).argmax(axis=-1) == labels)[asked])
-        return {"accuracy": float(np.mean(right))}
+
+        def right(batch):
+            inputs, labels, *others = batch
+            return (self._logits(inputs, *others).argmax(axis=-1) == labels)[np.asarray(labels) != self.ignored]
+
+        return {"accuracy": float(np.mean(np.concatenate(workers.each(right, batches))))}

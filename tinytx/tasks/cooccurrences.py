@@ -96,7 +96,7 @@ class Cooccurrences(Task):
 
     def measure(self, batches):
         """Return ``loss``, the mean over the pairs of batches (words, contexts, counts)."""
-        return {"loss": self._mean_loss(batches)}
+        return {"loss": self.mean_loss(batches)}
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n times ``length`` pairs, each of which occurs once."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.layers import TiedLinear
 from tinytx.settings import Settings, setting
 from tinytx.shapes import check_ids, check_shape
@@ -223,18 +223,17 @@ class HiddenWords(Task):
             ``perplexity`` of the hidden words; ``accuracy``, the share of them that is predicted correctly; and if
             there are pairs, ``pair_accuracy``, the share of pairs that is predicted correctly.
         """
-        told = []
 
-        def words():
-            for ids, targets, *pairs in batches:
-                hidden, asked = self._vectors(ids, tape=None, segments=pairs[0] if pairs else None), targets != IGNORE
-                if pairs:
-                    told.extend(self.text_logits(hidden).argmax(axis=-1) == pairs[1])
-                if asked.any():
-                    yield self._transformed(hidden[asked]), targets[asked]
+        def told(batch):
+            ids, targets, *pairs = batch
+            hidden, asked = self._vectors(ids, tape=None, segments=pairs[0] if pairs else None), targets != IGNORE
+            of_pairs = [self.text_logits(hidden).argmax(axis=-1) == pairs[1]] if pairs else []
+            return self._words_told(self._transformed(hidden[asked]), targets[asked]) if asked.any() else (0.0, 0, 0), of_pairs
 
-        measured = self._words_measured(words())
-        return measured | ({"pair_accuracy": float(np.mean(told))} if told else {})
+        both = workers.each(told, batches)
+        of_pairs = [right for _, parts in both for right in parts]
+        measured = self._words_in_all([of_words for of_words, _ in both])
+        return measured | ({"pair_accuracy": float(np.mean(np.concatenate(of_pairs)))} if of_pairs else {})
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n rows of ``length`` words; the first and 15 % of the rest are targets."""

@@ -107,7 +107,7 @@ class Motion(Task):
         ----------
         batches : iterable of (x, moved)
         """
-        return {"error": self._mean_loss(batches)}
+        return {"error": self.mean_loss(batches)}
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n rows of ``length`` bodies."""

@@ -95,7 +95,7 @@ class NearbyWords(Task):
 
     def measure(self, batches):
         """Return ``loss``, the mean over the examples of batches (contexts, rows, labels)."""
-        return {"loss": self._mean_loss(batches)}
+        return {"loss": self.mean_loss(batches)}
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n examples of ``length`` words, each asked of 6 rows, of which the first goes with it."""

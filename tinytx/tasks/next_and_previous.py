@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.layers import Linear
 from tinytx.ops.cross_entropy import divisor
 from tinytx.tasks.task import Task
@@ -105,9 +105,14 @@ class NextAndPrevious(Task):
         ----------
         batches : iterable of (ids,) or (ids, letters)
         """
-        parts, names = [(self._last(batch[-1]), self.targets(batch[0])) for batch in batches], ("next", "previous")
-        both = [self._words_measured((x[:, :, n], targets[:, :, n]) for x, targets in parts) for n in range(2)]
-        return {f"{name}_perplexity": measured["perplexity"] for name, measured in zip(names, both)}
+
+        def told(batch):
+            x, targets = self._last(batch[-1]), self.targets(batch[0])
+            return [self._words_told(x[:, :, n], targets[:, :, n]) for n in range(2)]
+
+        both = workers.each(told, batches)
+        names = ("next_perplexity", "previous_perplexity")
+        return {name: self._words_in_all([parts[n] for parts in both])["perplexity"] for n, name in enumerate(names)}
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n rows of ``length`` words, whose letters are the digits of their ids."""

@@ -80,7 +80,7 @@ class NextToken(Task):
         ----------
         batches : iterable of (ids, targets)
         """
-        return self._words_measured((self.body(ids), targets) for ids, targets in batches)
+        return self._words_measured(batches, lambda ids, targets: (self.body(ids), targets))
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n rows of ``length`` tokens."""

@@ -172,12 +172,11 @@ class PermutedWords(Task):
         batches : iterable of (ids, order), or (ids, order, segments)
         """
 
-        def predicted():
-            for ids, order, *segments in batches:
-                x, rows, targets = self._asked(ids, order, *segments)
-                yield x.reshape(-1, x.shape[2])[rows], targets
+        def predicted(*batch):
+            x, rows, targets = self._asked(*batch)
+            return x.reshape(-1, x.shape[2])[rows], targets
 
-        return self._words_measured(predicted())
+        return self._words_measured(batches, predicted)
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n rows of ``length`` words, in random orders."""

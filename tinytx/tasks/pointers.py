@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.tasks.task import Task
 
 
@@ -77,7 +77,7 @@ class Pointers(Task):
         batches : iterable of (elements, order (B, S))
             All elements are ordered, without knowing the right ones before.
         """
-        right = [self.body.point(elements) == order for elements, order in batches]
+        right = workers.each(lambda batch: self.body.point(batch[0]) == batch[1], batches)
         accuracy = np.concatenate([part.ravel() for part in right]).mean()
         return {"exact": float(np.concatenate([part.all(axis=1) for part in right]).mean()), "accuracy": float(accuracy)}
 

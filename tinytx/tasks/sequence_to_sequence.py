@@ -144,7 +144,7 @@ class SequenceToSequence(Task):
             the likeliest word is the target.
         """
         return self._words_measured(
-            (self.body(source, target[:, :-1]), target[:, 1:]) for source, target, *_ in batches
+            batches, lambda source, target, *_: (self.body(source, target[:, :-1]), target[:, 1:])
         )
 
     def random_batch(self, rng, n, length):

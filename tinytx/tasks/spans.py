@@ -8,7 +8,7 @@ positions, without those of padding. If the text does not answer the question, s
 
 import numpy as np
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.layers import Linear
 from tinytx.shapes import check_axes, check_ids, check_shape
 from tinytx.tasks.task import Task
@@ -132,14 +132,16 @@ class Spans(Task):
         ----------
         batches : iterable of (ids, starts, ends), or (ids, starts, ends, segments)
         """
-        exact, overlaps = [], []
-        for ids, starts, ends, *segments in batches:
+
+        def found(batch):
+            ids, starts, ends, *segments = batch
             asked = np.asarray(starts) != self.ignored
             said = self.answers(ids, segments=segments[0] if segments else None)
             s, e, start, end = (np.asarray(array)[asked] for array in (*said[:2], starts, ends))
-            exact.extend((s == start) & (e == end))
             both = np.maximum(0, np.minimum(e, end) - np.maximum(s, start) + 1)
-            overlaps.extend(2 * both / (e - s + end - start + 2))
+            return (s == start) & (e == end), 2 * both / (e - s + end - start + 2)
+
+        exact, overlaps = map(np.concatenate, zip(*workers.each(found, batches)))
         return {"exact": float(np.mean(exact)), "f1": float(np.mean(overlaps))}
 
     def random_batch(self, rng, n, length):

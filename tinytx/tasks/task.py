@@ -1,8 +1,10 @@
 """Task: what all tasks share, above all a loss over words that computes many logits in chunks, to save memory."""
 
+import math
+
 import numpy as np
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.core import Layer, Tape
 from tinytx.layers import Linear, TiedLinear
 from tinytx.layers.init import uniform_fan_in
@@ -149,11 +151,11 @@ class Task(Pretrained, Layer):
             for part in filter(None, parts):
                 draw_biases(part, rng)
 
-    def _mean_loss(self, batches):
+    def mean_loss(self, batches):
         """Return the mean of `loss` over what `count` counts in all batches: a float."""
         batches = list(batches)
         count = sum(self.count(*batch) for batch in batches)
-        return float(sum(self.loss(*batch, count=count) for batch in batches))
+        return math.fsum(workers.each(lambda batch: float(self.loss(*batch, count=count)), batches))
 
     def _listening(self, tape):
         """Return the tape to which layers report penalties: ``tape``, or a new one that keeps only penalties."""
@@ -199,19 +201,32 @@ class Task(Pretrained, Layer):
         self.head.add_matrix_grad(dmatrix)
         return dx
 
-    def _words_measured(self, batches):
-        """Return {"perplexity": ..., "accuracy": ...} of several batches (vectors (..., D), targets (...))."""
-        nats, n_right, n = 0.0, 0, 0
-        for x, targets in batches:
-            asked = targets != self.ignored
-            step = max(1, LOGITS // self.vocab_size)
-            x, targets = x[asked], targets[asked]  # (n, D), (n,)
-            for start in range(0, len(x), step):
-                logits, some = self.head(x[start : start + step]), targets[start : start + step]
-                nats += ops.cross_entropy(logits, some, count=1)[0]
-                n_right += int((logits.argmax(axis=-1) == some).sum())
-            n += len(targets)
-        return {"perplexity": perplexity(nats, n), "accuracy": n_right / n}
+    def _words_measured(self, batches, predicted):
+        """Return {"perplexity": ..., "accuracy": ...} of several batches.
+
+        Parameters
+        ----------
+        batches : iterable of batches
+        predicted : function (*batch) -> vectors (..., D), targets (...)
+        """
+        return self._words_in_all(workers.each(lambda batch: self._words_told(*predicted(*batch)), batches))
+
+    def _words_told(self, x, targets):
+        """Return what vectors x (..., D) tell of targets (...): the sum of their losses in nats, how many are right, how many there are."""
+        asked = targets != self.ignored
+        step, nats, n_right = max(1, LOGITS // self.vocab_size), 0.0, 0
+        x, targets = x[asked], targets[asked]  # (n, D), (n,)
+        for start in range(0, len(x), step):
+            logits, some = self.head(x[start : start + step]), targets[start : start + step]
+            nats += float(ops.cross_entropy(logits, some, count=1)[0])
+            n_right += int((logits.argmax(axis=-1) == some).sum())
+        return nats, n_right, len(targets)
+
+    @staticmethod
+    def _words_in_all(told):
+        """Return {"perplexity": ..., "accuracy": ...} of what `_words_told` says of each batch."""
+        nats, n_right, n = ([column[i] for column in told] for i in range(3))
+        return {"perplexity": perplexity(nats, n), "accuracy": sum(n_right) / sum(n)}
 
     def _last_logits(self, x):
         """Return the logits (B, V) of the last position of vectors x (B, T, D)."""

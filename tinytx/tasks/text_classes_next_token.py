@@ -10,7 +10,7 @@ from a language model to a classifier, as its batches do: ULMFiT (Howard and Rud
 
 import numpy as np
 
-from tinytx import ops
+from tinytx import ops, workers
 from tinytx.settings import extended, setting
 from tinytx.tasks.heads import ClassSettings, PooledHead
 from tinytx.tasks.next_token import NextToken
@@ -106,17 +106,15 @@ class TextClassesNextToken(NextToken):
         ----------
         batches : iterable of (ids, labels)
         """
-        right = []
 
-        def words():
-            for ids, labels in batches:
-                hidden, asked = self.body(ids), np.asarray(labels) != self.ignored
-                logits = self.texts(hidden, mask=self._words_mask(ids, self.asked.pad_id))
-                right.extend((logits.argmax(axis=-1) == labels)[asked])
-                yield hidden, self._targets(ids)
+        def told(batch):
+            ids, labels = batch
+            hidden, asked = self.body(ids), np.asarray(labels) != self.ignored
+            logits = self.texts(hidden, mask=self._words_mask(ids, self.asked.pad_id))
+            return (logits.argmax(axis=-1) == labels)[asked], self._words_told(hidden, self._targets(ids))
 
-        perplexity = self._words_measured(words())["perplexity"]
-        return {"accuracy": float(np.mean(right)), "perplexity": perplexity}
+        right, words = zip(*workers.each(told, batches))
+        return {"accuracy": float(np.mean(np.concatenate(right))), "perplexity": self._words_in_all(words)["perplexity"]}
 
     def random_batch(self, rng, n, length):
         """Return a random batch for `loss`: n rows of ``length`` words."""

@@ -97,12 +97,11 @@ class UnifiedWords(HiddenWords):
             rows = [segments[:, 0] == SEGMENTS[way, 0] for _, _, segments, _ in batches]
             parts = [[array[own] for array in batch] for batch, own in zip(batches, rows) if own.any()]
             if parts:
-                measured[name] = self._words_measured(map(self._asked, parts))["accuracy"]
-        return self._words_measured(map(self._asked, batches)) | measured
+                measured[name] = self._words_measured(parts, self._asked)["accuracy"]
+        return self._words_measured(batches, self._asked) | measured
 
-    def _asked(self, batch):
+    def _asked(self, ids, targets, segments, prefix):
         """Return (input of the output layer (n, D), targets (n,)) of the hidden words of a batch."""
-        ids, targets, segments, prefix = batch
         asked = targets >= 0
         return self._transformed(self.body(ids, segments=segments, prefix=prefix)[asked]), targets[asked]
 

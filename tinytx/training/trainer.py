@@ -6,6 +6,7 @@ Shards use the same weights; each has a tape of its own, and hands its gradients
 several machines train together (`tinytx.workers.ranks`), each takes its part of the shards.
 """
 
+import contextlib
 import math
 import zlib
 from typing import NamedTuple
@@ -187,13 +188,18 @@ class Trainer:
             return loss
 
         self._check_weights()
-        with workers.use(self._pool), self.optimizer.averaged():
-            losses = workers.map(loss_of, batches[self._ranks.rank :: self._ranks.size])
-        loss = math.fsum(loss for own in self._ranks.gather(losses) for loss in own)  # exact, whatever the order
+        with self.measuring():
+            loss = math.fsum(workers.each(loss_of, batches))  # exact, whatever the order
         if not math.isfinite(loss):
             facts = f"after step {self.optimizer.t} the validation loss is {loss}"
             raise NotFiniteError(f"Trainer: {facts}. {self._remedy()}")
         return loss
+
+    @contextlib.contextmanager
+    def measuring(self):
+        """Return a context for `tinytx.workers.each`: with this trainer's threads and ranks, and the weights that count at the end."""
+        with ranks.use(self._ranks), workers.use(self._pool), self.optimizer.averaged():
+            yield
 
     def _remedy(self):
         """Return what may help where a loss is not finite."""

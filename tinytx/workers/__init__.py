@@ -7,5 +7,6 @@ matrix product.
 
 from tinytx.workers.machine import processors
 from tinytx.workers.pool import Pool, count, map, map_grouped, use
+from tinytx.workers.sharing import each
 
-__all__ = ["Pool", "count", "map", "map_grouped", "processors", "use"]
+__all__ = ["Pool", "count", "each", "map", "map_grouped", "processors", "use"]

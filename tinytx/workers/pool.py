@@ -36,6 +36,11 @@ def use(pool=None):
         _in_use.reset(token)
 
 
+def in_use():
+    """Return the pool that `map` uses here; None outside of `use`."""
+    return _in_use.get()
+
+
 def map(f, *arguments):  # noqa: A001
     """Return [f(...), ...] like the built-in ``map``: the calls run in the workers in use, or here one after another.
 

@@ -21,6 +21,10 @@ TAGS = 2**14  # of messages under way
 LOOKS, SHORTEST, LONGEST = 50, 2e-5, 2e-3  # looks before the first sleep; seconds of the first sleep, and of the last
 
 
+class RanksError(RuntimeError):
+    """An error of one rank, which all ranks raise."""
+
+
 class Alone:
     """What is in use where there is a single process.
 
@@ -37,6 +41,17 @@ class Alone:
     def gather(self, value):
         """Return the values that all ranks gave, such as `packed` takes, in the order of ranks: a list."""
         return [value]
+
+    def outcomes(self, work):
+        """Return what a function returns on each rank, in the order of ranks: what `packed` takes.
+
+        Raises
+        ------
+        Exception
+            The function's error. Of several ranks all raise a `RanksError` that says what the first of those that failed said; one
+            that the function itself raises is known to all ranks already.
+        """
+        return [work()]
 
     def share(self, value):
         """Return the value that the first rank gave."""
@@ -95,7 +110,25 @@ class Ranks(Alone):
         self.sent = self.received = 0
 
     def gather(self, value):
-        text = np.frombuffer(packed(value), np.uint8)
+        return self._gathered(packed(value))
+
+    def outcomes(self, work):
+        cause = None
+        try:
+            message = packed([work()])
+        except RanksError:
+            raise
+        except Exception as error:
+            cause, message = error, packed(f"{type(error).__name__}: {error}")
+        said = self._gathered(message)
+        failed = next((rank for rank, outcome in enumerate(said) if isinstance(outcome, str)), None)
+        if failed is not None:
+            raise RanksError(f"rank {failed} of {self.size}: {said[failed]}") from cause
+        return [value for value, in said]
+
+    def _gathered(self, message):
+        """Return the values of the messages of all ranks."""
+        text = np.frombuffer(message, np.uint8)
         sizes = np.empty(self.size, np.int64)
         _wait(self._comm.Iallgather(np.array([len(text)]), sizes))
         texts = np.empty(sizes.sum(), np.uint8)
