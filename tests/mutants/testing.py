@@ -145,6 +145,9 @@ TABLE = {
     "derivations/check.py": [
         ("the end is not compared with the code", "for key, result_of_code in results.items():", "for key, result_of_code in ():"),
         ("gradients are not compared with complex steps", 'not gradient.startswith("d") or', 'gradient.startswith("d") or'),
+        ("a changed page is executed behind its change", "and self.steps[done][:2] == equations[done]:", "and self.steps[done][0] == equations[done][0]:"),
+        ("gradients of changed definitions are those of the first page", "if known != used:", "if known is None:"),
+        ("equations of a changed page change what is known before them", "return result.kept(), list(later), done", "return result, list(later), done"),
     ],
     "derivations/reader.py": [
         ("derivatives in prose are skipped", 'is_equation = parser.peek() == "="', "is_equation = False"),

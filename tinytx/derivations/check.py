@@ -1,6 +1,6 @@
 r"""Executes a derivation: every equation on random arrays, every gradient against complex steps, and the end against the code."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,8 +42,49 @@ class Result:
     saved: object = None
     waiting: list = field(default_factory=list, repr=False)  # equations within a recurrence whose last one is still to come
 
+    def kept(self):
+        """Return a copy that equations executed later do not change."""
+        shown = {line: list(entries) for line, entries in self.shown.items()}
+        return replace(self, environment=self.environment.kept(), shown=shown, waiting=list(self.waiting))
 
-def check(name, *, page=None, seed=0):
+
+@dataclass
+class Trail:
+    """What a run came by, so that runs of changed pages, in the same scene with the same numbers, do only what the change concerns.
+
+    Parameters
+    ----------
+    steps : list of (int, Chain, Result, list)
+        Before each equation: its line, the equation, the result so far, and equations that have to wait. Empty before the first run.
+    gradients : dict of str to (list of Definition, Named)
+        Gradients by complex steps, and the definitions from which they follow.
+    computed : dict or None
+        What the code gives.
+    """
+
+    steps: list = field(default_factory=list)
+    gradients: dict = field(default_factory=dict)
+    computed: dict | None = None
+
+    def entered(self, equations):
+        """Return (result, equations that have to wait, how many are done) before the first equation that is another one."""
+        done = 0
+        while done + 1 < min(len(self.steps), len(equations)) and self.steps[done][:2] == equations[done]:
+            done += 1
+        _, _, result, later = self.steps[done]
+        return result.kept(), list(later), done
+
+    def gradient(self, environment, name):
+        """Return the gradient of a name by complex steps: that of the first run if it follows from the same definitions."""
+        used = environment.behind_loss()
+        known, gradient = self.gradients.get(name, (None, None))
+        if known != used:
+            gradient = environment.gradient(name)
+            self.gradients.setdefault(name, (used, gradient))
+        return gradient
+
+
+def check(name, *, page=None, seed=0, trails=None):
     """Execute a derivation in all its scenes.
 
     Parameters
@@ -53,6 +94,8 @@ def check(name, *, page=None, seed=0):
     page : Page, optional
         The derivation, if it is not the one in the operation's file.
     seed : int
+    trails : list of Trail, optional
+        One for each scene. The first check, of the page in the operation's file, fills them; those of changed pages use them.
 
     Returns
     -------
@@ -66,9 +109,14 @@ def check(name, *, page=None, seed=0):
     """
     row = TABLE[name]
     page = reader.read(name, whole=row.whole) if page is None else page
-    for twin in row.twins.values():
-        twin()
-    return [run(name, page, scene, np.random.default_rng(seed)) for scene in row.scenes]
+    trails = [Trail() for _ in row.scenes] if trails is None else trails
+    if not trails[0].steps:
+        for twin in row.twins.values():
+            twin()
+    return [
+        run(name, page, scene, np.random.default_rng(seed), trail=trail)
+        for scene, trail in zip(row.scenes, trails, strict=True)
+    ]  # fmt: skip
 
 
 def computed(name, scene, values, forward=None, backward=None):
@@ -87,7 +135,7 @@ def computed(name, scene, values, forward=None, backward=None):
     return (scene.run or _called(scene))(values, forward or own[0], backward or own[1])
 
 
-def run(name, page, scene, rng, *, sizes=None, digits=None):
+def run(name, page, scene, rng, *, sizes=None, digits=None, trail=None):
     """Execute a derivation in one scene, and return its Result.
 
     Parameters
@@ -100,31 +148,41 @@ def run(name, page, scene, rng, *, sizes=None, digits=None):
         Lengths of axes in the place of the scene's.
     digits : int, optional
         To how many digits after the point the random numbers are rounded.
+    trail : Trail, optional
+        Of an earlier run with the same numbers.
     """
-    sizes = scene.sizes if sizes is None else sizes
-    values = drawn(scene, rng, sizes, digits)
-    named = {key: _stored(value, scene.all_axes(key)) for key, value in values.items()}
-    ranges = {letter: sizes[axis] for letter, axis in scene.ranges.items()}
-    result = Result(Environment(named, {output: f"d{output}" for output in scene.outputs}, ranges), values)
-    waiting = [
+    equations = [
         (line.line, chain) for line in page.lines for chain in line.chains if chain.number not in scene.without
     ]
-    while waiting:
-        later = []
-        for line, chain in waiting:
+    trail = Trail() if trail is None else trail
+    is_first = not trail.steps
+    result, later, done = (_begun(scene, rng, sizes, digits), [], 0) if is_first else trail.entered(equations)
+    while equations:
+        for line, chain in equations[done:]:
+            if is_first:
+                trail.steps.append((line, chain, result.kept(), list(later)))
             try:
                 _state(result, line, chain)
             except UnknownName:
                 if not scene.without:  # else an equation further down may stand in the place of one left out
                     raise
                 later.append((line, chain))
-        if len(later) == len(waiting):
+        if len(later) == len(equations):
             _state(result, *later[0])
-        waiting = later
+        equations, later, done, is_first = later, [], 0, False
     result.environment.finished()
-    _check_gradients(name, result)
-    _compare(name, scene, result, values)
+    _check_gradients(name, result, trail)
+    _compare(name, scene, result, trail)
     return result
+
+
+def _begun(scene, rng, sizes, digits):
+    """Return a Result before its first equation."""
+    sizes = scene.sizes if sizes is None else sizes
+    values = drawn(scene, rng, sizes, digits)
+    named = {key: _stored(value, scene.all_axes(key)) for key, value in values.items()}
+    ranges = {letter: sizes[axis] for letter, axis in scene.ranges.items()}
+    return Result(Environment(named, {output: f"d{output}" for output in scene.outputs}, ranges), values)
 
 
 def _state(result, line, chain):
@@ -135,14 +193,14 @@ def _state(result, line, chain):
     errors = environment.state(chain)
     result.equalities += len(errors) - is_new
     result.error = max([result.error, *errors])
-    shown = result.shown.setdefault(line, [])
+    result.shown.setdefault(line, [])
     if not (isinstance(first, Call) and first.function in environment.definitions):
-        result.waiting.append((shown, chain))
+        result.waiting.append((line, chain))
     if not environment.waiting:
-        for shown, chain in result.waiting:
+        for line, chain in result.waiting:
             first = chain.sides[0]
             value = environment.value(chain.sides[1] if environment.is_unfinished(first) else first)
-            shown.append((chain.texts[0], *_in_order(value, first)))
+            result.shown[line].append((chain.texts[0], *_in_order(value, first)))
         result.waiting.clear()
 
 
@@ -185,14 +243,14 @@ def _stored(value, axes):
     return Named(data.ordered(order), order)
 
 
-def _check_gradients(name, result):
+def _check_gradients(name, result, trail):
     """Compare each name that is the gradient of another, such as dn of n, with complex steps."""
     environment = result.environment
     for gradient, claimed in list(environment.values.items()):
         original = gradient[1:]
         if not gradient.startswith("d") or original not in environment.values or gradient in environment.outputs.values():
             continue
-        true = environment.gradient(original)
+        true = trail.gradient(environment, original)
         if set(true.axes) != set(claimed.axes):
             axes = [axis for axis in claimed.axes if axis not in true.axes] or [a for a in true.axes if a not in claimed.axes]
             raise NotationError(f"{name}: {gradient} has other axes than {original}: {', '.join(axes)} in one of them only")
@@ -200,9 +258,11 @@ def _check_gradients(name, result):
         result.gradients += 1
 
 
-def _compare(name, scene, result, values):
+def _compare(name, scene, result, trail):
     """Compare outputs and gradients with what the code returns."""
-    results = computed(name, scene, values)
+    if trail.computed is None:
+        trail.computed = computed(name, scene, result.inputs)
+    results = dict(trail.computed)
     result.saved = results.pop("saved", None)
     for key, result_of_code in results.items():
         if key not in result.environment.values:

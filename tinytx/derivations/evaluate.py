@@ -118,6 +118,18 @@ class Environment(Definitions):
         copy.values, copy.allowed, copy.unfinished = dict(self.values), [], {}
         return copy
 
+    def kept(self):
+        """Return a copy that equations executed later do not change."""
+        copy = self._copy()
+        copy.definitions, copy.unfinished = dict(self.definitions), dict(self.unfinished)
+        copy.untried, copy.waiting = list(self.untried), set(self.waiting)
+        return copy
+
+    def behind_loss(self):
+        """Return the definitions that the outputs follow from."""
+        used = self._used(self.outputs)
+        return [definition for definition in self.definitions.values() if definition.name in used]
+
     def _with(self, values, needed, changed=()):
         """Return a copy in which some names have other values, and what ``needed`` names depends on follows them.
 

@@ -96,16 +96,14 @@ def read(name, source=None, whole=frozenset(), *, parsed=True):
     docstring = ast.parse(source[: source.index('"""', source.index('"""') + 3) + 3]).body[0].value
     texts = docstring.value.split("\n")
     kinds = _kinds(texts)
-    lines, block = [], []
+    lines = []
     for offset, (text, kind) in enumerate(zip(texts, kinds, strict=True)):
         place = docstring.lineno + offset
         match = _NUMBER.match(text) if kind in ("equation", "prose") else None
         lines.append(Line(text, place, kind, int(match.group(2)) if match else None))
     if parsed:
         for start, stop in _runs(lines):
-            block = lines[start:stop]
-            read_block = _display if block[0].kind == "equation" else _prose
-            for chain, last in read_block(block, whole):
+            for chain, last in _chains(tuple(lines[start:stop]), frozenset(whole)):
                 at = last - docstring.lineno
                 lines[at] = Line(**vars(lines[at]) | {"chains": (*lines[at].chains, chain)})
     return Page(name, tuple(lines), _cited("\n".join(source.split("\n")[docstring.end_lineno :]), docstring.end_lineno))
@@ -138,6 +136,12 @@ def _runs(lines):
             if lines[start].kind in ("equation", "prose"):
                 yield start, stop
             start = stop
+
+
+@lru_cache
+def _chains(block, whole):
+    """Return [(chain, line), ...] of neighbouring lines of one kind. Of a page that is read once more with a line changed, the others stay."""
+    return list((_display if block[0].kind == "equation" else _prose)(block, whole))
 
 
 def _display(block, whole):

@@ -2,6 +2,7 @@ r"""The pieces of an equation: tokens, and the tree that the parser makes of the
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 _TOKEN = re.compile(
     r"(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)|(?P<name>[^\W\d_]+['~]*(?:_(?:\{[^}]*\}|[A-Za-z0-9]+))?)"
@@ -56,6 +57,11 @@ class Node:
     """A part of an equation; ``token`` is where it begins."""
 
     token: Token = field(repr=False, compare=False, kw_only=True)
+
+    @cached_property
+    def names(self):
+        """All names in it, with indices or without."""
+        return [node for node in walk(self) if isinstance(node, Name)]
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,8 @@ class Chain:
 
 def children(node):
     """Yield the nodes directly in a node."""
-    for value in vars(node).values():
+    for name in node.__dataclass_fields__:
+        value = getattr(node, name)
         for item in value if isinstance(value, tuple) else (value,):
             for part in item if isinstance(item, tuple) else (item,):
                 if isinstance(part, Node):

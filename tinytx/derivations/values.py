@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytx.derivations import named
 from tinytx.derivations.named import Named, aligned, elementwise
-from tinytx.derivations.tree import Name, NotationError, Relation, UnknownName, walk
+from tinytx.derivations.tree import Name, NotationError, Relation, UnknownName
 
 CONSTANTS = {"pi": np.pi}
 EXCLUDED = {"sum": 0.0, "max": -np.inf, "min": np.inf}  # what a condition leaves in the place of what it excludes
@@ -26,8 +26,8 @@ class Values:
     def _sizes(self, sides):
         """Return {letter: size} of all letters that stand as an index of a known name."""
         sizes = {}
-        for node in (node for side in sides for node in walk(side)):
-            if isinstance(node, Name) and node.indices is not None and node.base in self.values:
+        for node in (name for side in sides for name in side.names):
+            if node.indices is not None and node.base in self.values:
                 explicit = explicit_axes(self.values[node.base])
                 if len(explicit) != len(node.indices):
                     raise node.token.error(f"{node.base} has {len(explicit)} indices, not {len(node.indices)}")
@@ -82,19 +82,23 @@ class Values:
 
     def _picked(self, stored, indices):
         """Return the entries of an array at indices, which are letters or arrays of integers."""
+        letters = {axis: index.base for axis, index in indices.items() if isinstance(index, Name) and self._is_index(index)}
+        renamed = stored.renamed(letters)
+        if len(letters) == len(indices) and len(set(renamed.axes)) == len(renamed.axes) and not stored.bare:
+            return renamed  # each index is another letter
         places = []
         for axis in stored.axes:
             index = indices.get(axis)
             if index is None:
                 places.append(Named(np.arange(stored.size(axis)), (axis,)))
-            elif isinstance(index, Name) and self._is_index(index):
-                places.append(Named(np.arange(stored.size(axis)), (index.base,)))
+            elif axis in letters:
+                places.append(Named(np.arange(stored.size(axis)), (letters[axis],)))
             else:
                 places.append(self._place(index, stored.size(axis)))
         if not places:
             return stored
         arrays, axes = aligned(*places)
-        return Named(stored.data[tuple(np.broadcast_arrays(*arrays))], axes)
+        return Named(stored.data[tuple(arrays)], axes)
 
     def _place(self, index, size):
         """Return the whole numbers that an index in the place of a letter is worth; where conditions exclude them, 0."""
