@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from command_runs import call
 
 from tinytx.book import write
 from tinytx.book.model_pages import recipes_of, relative_of
@@ -18,17 +19,22 @@ from tinytx.derivations.reader import source_of
 from tinytx.derivations.show import operations
 from tinytx.extras import MissingExtra
 from tinytx.models import MODELS
-from tinytx.recipes import RECIPES
+from tinytx.recipes import RECIPES, load_recipe
 
 KINDS = {"ops": operations(), "models": MODELS, "recipes": RECIPES}
 
 
 @pytest.fixture(scope="module")
-def book(tmp_path_factory):
+def written(tmp_path_factory):
+    """The folder of a book, and what the command that wrote it printed."""
     pytest.importorskip("latex2mathml")
-    folder = tmp_path_factory.mktemp("book")
-    write(folder)
-    return folder
+    folder = tmp_path_factory.mktemp("book") / "b"
+    return folder, call("book", folder)
+
+
+@pytest.fixture(scope="module")
+def book(written):
+    return written[0]
 
 
 def page(book, path):
@@ -86,6 +92,22 @@ def test_a_page_of_a_model_begins_with_what_differs(book, name):
         assert f"{relative}.html" in rest.partition("</p>")[0], "the first paragraph links to it"
     assert all(f'href="../recipes/{recipe}.html"' in rest for recipe in recipes_of(name))
     assert '<a href="../ops/' in rest
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_page_of_a_recipe_has_its_picture_and_figure(book, name):
+    text, recipe = page(book, f"recipes/{name}.html"), load_recipe(name)
+    article, aside = text.split("<aside>")
+    assert aside.count('<figure class="model">') == 1 and aside.count('class="box') >= 1
+    assert '<svg class="curve"' in article and '<div class="batch">' in article
+    assert f"{recipe.expect}, after {recipe.expect.step:,} steps" in article
+    model = next(key for key, (kind, _) in MODELS.items() if kind is recipe.model)
+    assert f'<a href="../models/{model}.html">' in article
+    shown = set(re.findall(r'<figure class="looks" data-n="(\w+)"', article))
+    marks = {mark for marks in re.findall(r'<div class="box[^"]*looks" data-n="([^"]+)"', aside) for mark in marks.split()}
+    assert shown == marks, "each picture of attention belongs to a layer"
+    for drawing in re.findall(r"<svg.*?</svg>", text):
+        ElementTree.fromstring(drawing)
 
 
 def test_no_page_loads_anything(book):
@@ -199,11 +221,10 @@ def test_formulas_between_words(text, formulas, rest):
         assert "<mfrac>" in shown and shown.count("<mo>&#x0003D;</mo>") == 1
 
 
-def test_command(tinytx, tmp_path):
-    pytest.importorskip("latex2mathml")
-    result = tinytx(f"book {tmp_path / 'b'}")
+def test_command(written):
+    folder, result = written
     assert result.code == 0 and f"Wrote {2 + sum(map(len, KINDS.values()))} pages to" in result.out
-    assert f"open {tmp_path / 'b' / 'index.html'} in a browser" in result.out
+    assert f"open {folder / 'index.html'} in a browser" in result.out
 
 
 def test_without_the_extra(monkeypatch, tmp_path):

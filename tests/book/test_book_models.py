@@ -39,6 +39,15 @@ def test_the_reading_order_has_each_model_once_after_its_relative():
     assert all(order.index(relative_of(name)) < order.index(name) for name in MODELS if name not in ROOTS)
 
 
+    at = order.index("nplm")
+    assert order[at : at + 3] == ["nplm", "word2vec", "glove"], "what comes from a model follows it at once"
+
+
+def test_the_nearest_relative_is_the_first_other_model(monkeypatch):
+    monkeypatch.setattr(model_pages, "docstring", lambda name: "`Albert` and `Stack`: a `tinytx.models.bert`, no `GPT`")
+    assert relative_of.__wrapped__("albert") == "bert"
+
+
 def test_relatives_in_a_circle_are_refused(monkeypatch):
     monkeypatch.setattr(model_pages, "relative_of", {"a": "b", "b": "c", "c": "b"}.get)
     with pytest.raises(ValueError, match="the nearest relatives of a go in a circle: a -> b -> c -> b"):

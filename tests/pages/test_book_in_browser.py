@@ -21,7 +21,7 @@ def test_an_equation_lights_up_with_its_line(opened, book, width, dark):
     assert page.locator(".on").count() == 0
     page.hover('.equation[data-n="7"]')
     assert page.locator("aside .on").count() >= 1 and "(7)" in page.locator("aside .on").first.text_content()
-    page.hover("h1")
+    page.mouse.move(0, 0)  # where nothing lights up, wherever the page is scrolled to
     assert page.locator(".on").count() == 0
     line = page.locator('aside .line[data-n="5"]').first
     line.focus()  # by the keyboard
@@ -52,3 +52,28 @@ def test_search(opened, book):
         assert page.locator(f'li:visible a[href="{link}"]').count() == 1
     page.fill("#search", "")
     assert page.locator("li:visible").count() == count
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "dark"),
+    [("gpt", 1400, False), ("transformer", 360, True), ("digits", 360, False), ("gatr", 1400, True), ("word2vec", 360, True), ("ntm", 360, False)],
+)
+def test_a_recipe_is_drawn(opened, book, name, width, dark):
+    """Its model, its learning rate and what it reads; where it looks lights up with the layers that look so."""
+    page = opened(book / "recipes" / f"{name}.html", "figure.model", width=width, dark=dark)
+    assert page.locator("figure.model .box").first.is_visible() and page.locator("svg.curve polyline").bounding_box()["width"] > 200
+    boxes = page.evaluate("[...document.querySelectorAll('.box, svg')].map(e => e.getBoundingClientRect()).map(r => [r.left, r.right, r.height])")
+    assert all(left >= 0 and right <= width and height > 0 for left, right, height in boxes)
+    looks = page.locator("figure.looks")
+    assert (looks.count() == 0) == (name == "word2vec")
+    if looks.count():
+        mark = looks.first.get_attribute("data-n")
+        looks.first.focus()
+        page.keyboard.press("Enter")
+        lit = page.locator(".box.looks.on")
+        assert lit.count() >= 1 and mark in lit.first.get_attribute("data-n").split()
+        page.keyboard.press("Enter")
+        page.evaluate("document.activeElement.blur()")
+        assert page.locator(".on").count() == 0
+    page.click("summary")
+    assert page.locator("details[open] table").is_visible()

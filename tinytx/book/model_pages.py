@@ -129,12 +129,12 @@ def operations_of(name):
     body = model(config(**sizes), rng=np.random.default_rng(0))
     found = set()
     for kind in {type(layer) for _, layer in body.named_layers()}:
-        found |= _called(kind)
+        found |= called_by(kind)
     return [page for page in operations() if page in found]
 
 
 @cache
-def _called(kind):
+def called_by(kind):
     """Return the pages of operations that a class of layers calls."""
     sources = [inspect.getsource(base) for base in kind.__mro__ if base.__module__.startswith("tinytx.layers")]
     return {page_of_operation(function) for source in sources for function in re.findall(r"\bops\.(\w+)", source)} - {None}
