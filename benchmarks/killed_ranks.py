@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ MPIRUN = shutil.which("mpirun", path=os.pathsep.join([str(Path(sys.executable).p
 EVERY, STEPS = 20, 400
 FLAGS = ["--d-model", 16, "--n-layers", 1, "--max-len", 16, "--batch-size", 12, "--dropout", 0.1, "--eval-every", EVERY]
 FLAGS += ["--log-every", 1, "--steps", STEPS, "--lr", 0.001, "--threads"]
+RANK = re.compile(rb"(?:OMPI_COMM_WORLD_RANK|PMI_RANK)=(\d+)")  # among the variables of a process, of either MPI
 PATIENCE = 10.0  # seconds within which all must have ended
 
 
@@ -36,14 +38,13 @@ def command(n, *flags):
 
 
 def ranks_of(starter):
-    """Return {rank: process number} of the ranks that a process has started, by way of a process between them."""
+    """Return {rank: process number} of the ranks that a process has started, itself or by way of a process between them."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):
-            words = (folder / "environ").read_bytes().split(b"\0")
-            rank = next(int(word[9:]) for word in [*words, b"PMI_RANK=none"] if word.startswith(b"PMI_RANK="))
-            if _parent(_parent(int(folder.name))) == starter:
-                found[rank] = int(folder.name)
+        with contextlib.suppress(OSError):
+            number, rank = int(folder.name), RANK.search((folder / "environ").read_bytes())
+            if rank and starter in (_parent(number), _parent(_parent(number))):
+                found[int(rank[1])] = number
     return found
 
 

@@ -1,6 +1,7 @@
 """Python under a real mpirun, for tests; ``needs_mpi`` skips those where there is none."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,12 @@ MPIRUN = shutil.which("mpirun", path=os.pathsep.join([str(Path(sys.executable).p
 needs_mpi = pytest.mark.skipif(MPIRUN is None or find_spec("mpi4py") is None, reason="mpirun and mpi4py are in the extra mpi")
 
 
+OPEN_MPI = MPIRUN is not None and "Open MPI" in subprocess.run([MPIRUN, "--version"], capture_output=True, text=True).stdout
+FREE = ["--map-by", ":OVERSUBSCRIBE"] if OPEN_MPI else []  # more ranks than cores
+KILLED = "signal 9 (Killed)" if OPEN_MPI else "Killed (signal 9)"
+NUMBER = re.compile(rb"(?:OMPI_COMM_WORLD_RANK|PMI_RANK)=(\d+)")  # among a rank's variables
+
+
 def mpirun(n, *arguments, under="mpi4py"):
     """Run Python with n ranks; return the finished process."""
     return subprocess.run(command(n, *arguments, under=under), capture_output=True, text=True, timeout=100)
@@ -22,7 +29,7 @@ def mpirun(n, *arguments, under="mpi4py"):
 
 def command(n, *arguments, under="mpi4py"):
     """Return the command that runs Python with n ranks."""
-    return [MPIRUN, "-n", str(n), sys.executable, *(["-m", under] if under else []), *map(str, arguments)]
+    return [MPIRUN, *FREE, "-n", str(n), sys.executable, *(["-m", under] if under else []), *map(str, arguments)]
 
 
 @contextmanager
@@ -41,14 +48,17 @@ def begun(folder, flags):
 
 
 def ranks_of(process):
-    """Return the process numbers of the ranks, in their order."""
+    """Return the process numbers of the ranks, in their order: children of mpirun, or of its child."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            words = (folder / "environ").read_bytes().split(b"\0")
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            starter = int((Path("/proc") / str(parent) / "stat").read_text().rpartition(")")[2].split()[1])
-            ranks = [int(word[9:]) for word in words if word.startswith(b"PMI_RANK=")]
-            if starter == process.pid and ranks:
-                found[ranks[0]] = int(folder.name)
+            number = int(folder.name)
+            rank = NUMBER.search((folder / "environ").read_bytes())
+            if rank and process.pid in (parent_of(number), parent_of(parent_of(number))):
+                found[int(rank[1])] = number
     return [found[rank] for rank in sorted(found)]
+
+
+def parent_of(number):
+    """Return the number of a process's parent."""
+    return int(Path("/proc", str(number), "stat").read_text().rpartition(")")[2].split()[1])

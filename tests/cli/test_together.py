@@ -5,7 +5,7 @@ import re
 import signal
 
 import pytest
-from mpirun import begun, mpirun, needs_mpi, ranks_of
+from mpirun import KILLED, OPEN_MPI, begun, mpirun, needs_mpi, ranks_of
 
 from tinytx.cli import main
 from tinytx.files import load_arrays, read_json_lines
@@ -52,9 +52,13 @@ def test_ctrl_c_saves_and_any_number_goes_on(tmp_path, number):
     with begun(tmp_path / "run", flags) as process:
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
-    assert process.returncode == 130, errors
-    (stopped,) = re.findall(r"Stopped after step (\d+); saved", output)
-    step = int(stopped) + 4
+    stopped = load_arrays(tmp_path / "run" / "checkpoint.npz")[1]["step"]
+    if OPEN_MPI:  # its mpirun ends the ranks itself, and prints no more of what they say
+        assert process.returncode == 1, errors
+    else:
+        assert process.returncode == 130, errors
+        assert re.findall(r"Stopped after step (\d+); saved", output) == [str(stopped)]
+    step = stopped + 4
     assert main(["train", "gpt", "--resume", str(tmp_path / "run"), "--steps", str(step), "--threads", "2"]) == 0
     records = read_json_lines(tmp_path / "run" / "metrics.jsonl")
     assert [record["step"] for record in records if "train_loss" in record] == list(range(1, step + 1))
@@ -67,7 +71,7 @@ def test_a_killed_rank_ends_the_others(tmp_path, rank):
     with begun(tmp_path / "run", flags) as process:
         os.kill(ranks_of(process)[rank], signal.SIGKILL)
         output, errors = process.communicate(timeout=10)
-    assert process.returncode != 0 and "Killed (signal 9)" in output + errors
+    assert process.returncode != 0 and KILLED in output + errors
     reached = read_json_lines(tmp_path / "run" / "metrics.jsonl")[-1]["step"]
     steps = load_arrays(tmp_path / "run" / "checkpoint.npz")[1]["step"]
     assert reached - steps <= 20

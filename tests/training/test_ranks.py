@@ -16,6 +16,6 @@ def test_ranks_have_the_bits_of_threads(n, threads, accumulate, divide):
     dropout by a row's place in its rank, and a table's rows added twice; moments of two ranks, and weights that one has not."""
     done = mpirun(n, Path(ranks_cases.__file__), threads, accumulate, divide)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = json.loads(done.stdout.splitlines()[0])
     for case in ranks_cases.CASES:
         assert found[case] == ranks_cases.result(case, n * threads, accumulate), case

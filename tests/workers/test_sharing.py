@@ -18,7 +18,7 @@ def test_ranks_share_the_calls(n, threads):
     """Catches an item that no rank has, or that two have; results in another order; a rank that waits for one with an error."""
     done = mpirun(n, Path(sharing_cases.__file__), threads)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = json.loads(done.stdout.splitlines()[0])
     assert [sorted(calls) for calls in found["spread"]] == [list(range(rank, 5, n)) for rank in range(n)]
     assert found["shared"] == sharing_cases.shared()
     assert found["measures"] == sharing_cases.measures()
