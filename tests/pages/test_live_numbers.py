@@ -1,19 +1,20 @@
 """Numbers that a reader changes in the book: what the page computes is what the derivation gives, executed on the same inputs."""
 
-import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tinytx.book.live import Fixed, live
+from tinytx.book.indexed import Fixed
+from tinytx.book.live import live
 from tinytx.derivations import TABLE, read
 from tinytx.derivations.check import run
 from tinytx.derivations.show import DIGITS
 
 pytest.importorskip("latex2mathml")
-SHOWN = ("linear", "softmax", "layer_norm", "cross_entropy", "gelu", "additive_scores", "glove_loss", "highway", "kl_divergence", "merge")
-FIRST = ("linear", "softmax", "layer_norm", "cross_entropy", "gelu")
+SHOWN = ("attention", "linear", "softmax", "layer_norm", "cross_entropy", "gelu", "additive_scores", "glove_loss", "highway", "kl_divergence", "merge", "scalar_mix", "embedding")
+FIRST = ("linear", "softmax", "layer_norm", "attention", "cross_entropy", "gelu")
 
 
 def example(name, changed=None):
@@ -43,7 +44,7 @@ def moved(name):
             value = np.array(result.inputs[key], dtype=None if not entry["free"] else float)
             if entry["free"]:
                 value = np.round(np.ravel(value) * 1.25 + 0.03 * (1 + np.arange(value.size)) + 0.01 * n, 3).reshape(value.shape)
-                texts |= {(key, place): f"{x:.3f}" for place, x in enumerate(value.ravel())}
+                texts |= {(key, place): f"{x:.3f}" for place, x in enumerate(value.ravel()) if np.isfinite(x)}
             found[key] = value if value.ndim else value[()]
     return found, texts
 
@@ -58,8 +59,8 @@ def book(tmp_path_factory):
 
 
 def test_the_first_operations_are_live():
-    """Attention is not: its masked scores are infinite."""
-    assert set(FIRST) <= set(LIVE) and "attention" not in LIVE and len(LIVE) > 20
+    """Those of products of matrices without indices are among them."""
+    assert {*FIRST, "displacement", "embedding", "select_rows", "scalar_mix"} <= set(LIVE) and len(LIVE) > 50
 
 
 @pytest.mark.parametrize("name", [name for name in LIVE if name in SHOWN])
@@ -95,14 +96,25 @@ def test_what_may_be_changed_is_free(name):
 
 
 def compare(page, result):
-    """Compare every array that the page shows with what the derivation gave."""
-    shown = json.loads(page.evaluate("JSON.stringify(Object.entries(source.shown).map(([line, all]) => [line, all.map(e => [e.label, computed(e)])]))"))
-    assert shown
-    for line, entries in shown:
+    """Compare every array that the page computes with what the derivation gave, and every number that it writes."""
+    computed = page.evaluate("Object.entries(source.shown).map(([line, all]) => [line, all.map(e => [e.label, computed(e)])])")
+    assert computed
+    values = {}
+    for line, entries in computed:
         expected = {label: value for label, value, _ in reversed(result.shown[int(line)])}
         for label, value in entries:
             assert np.shape(value) == expected[label].shape, label
             np.testing.assert_allclose(value, expected[label].real, rtol=1e-9, atol=1e-12, err_msg=label)
+        values |= expected
+    for label, numbers in written(page):
+        np.testing.assert_allclose(numbers, values[label].real.ravel(), rtol=0, atol=5.01e-5, err_msg=label)
+
+
+def written(page):
+    """Yield (label, numbers) of the arrays that stand in the page's boxes."""
+    for box in page.evaluate("[...document.querySelectorAll('pre[data-lines]')].map(e => e.textContent)"):
+        for label, array in re.findall(r"^(\S.*?)(?: \([\w, ]*\))? = (.*(?:\n .*)*)", box, re.MULTILINE):
+            yield label, np.array([float(number) for number in re.findall(r"[-\w.]+", array)])
 
 
 def test_a_reader_changes_a_number(opened, book):
@@ -117,3 +129,27 @@ def test_a_reader_changes_a_number(opened, book):
     assert box.text_content() == before and field.get_attribute("aria-invalid") == "true"
     field.fill("50")
     assert "[[1.0000 0.0000 0.0000]" in box.text_content()
+
+
+def test_attention_follows_what_is_typed(opened, book):
+    """Queries, keys, values and the scale, several times, by the keyboard: scores, weights, output and all gradients move."""
+    page = opened(book / "ops" / "attention.html", "html[data-live]")
+    page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    assert page.locator('input[data-input="B"]:disabled').evaluate_all("all => all.map(e => e.value)") == ["-inf"]
+    rng = np.random.default_rng(0)
+    before = dict(written(page))
+    changed = dict(example("attention")[2].inputs)
+    for _ in range(3):
+        page.locator('input[data-input="Q"]').first.focus()
+        for name in ("Q", "K", "V", "c"):
+            drawn = rng.uniform(0.2, 1.5) if name == "c" else rng.normal(size=np.shape(changed[name]))
+            changed[name] = np.round(drawn, 2)
+            for number in np.ravel(changed[name]):
+                page.keyboard.press("Control+A")
+                page.keyboard.type(f"{number:.2f}")
+                page.keyboard.press("Tab")
+        compare(page, example("attention", changed)[2])
+        after = dict(written(page))
+        for label in ("A", "P_ts", "Y", "dV", "dP", "dA_ts", "dQ", "dK", "dB_ts"):
+            assert not np.allclose(before[label], after[label], atol=1e-4), label
+        before = after

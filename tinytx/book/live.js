@@ -1,7 +1,8 @@
 "use strict";
 // Equations as trees, evaluated entry by entry. A number is a pair [value, slope]: the slope belongs to the entry that a derivative steps in.
 const source = JSON.parse(document.getElementById("equations").textContent);
-const start = JSON.stringify(Object.entries(source.inputs).map(([name, input]) => [name, input.data]));
+for (const input of Object.values(source.inputs)) input.data = input.data.map(Number);  // infinite ones are strings
+const start = Object.entries(source.inputs).map(([name, input]) => [name, [...input.data]]);
 let memo = new Map(), changed = false;
 
 const BINARY = {
@@ -157,8 +158,8 @@ for (const field of document.querySelectorAll("input[data-input]")) {
 }
 const back = document.getElementById("back");
 if (back) back.addEventListener("click", () => {
-  for (const [name, data] of JSON.parse(start)) source.inputs[name].data = data;
-  for (const field of document.querySelectorAll("input[data-input]")) {
+  for (const [name, data] of start) source.inputs[name].data = [...data];
+  for (const field of document.querySelectorAll("input[data-input]:enabled")) {
     field.value = source.inputs[field.dataset.input].data[Number(field.dataset.place)];
     field.setAttribute("aria-invalid", "false");
   }

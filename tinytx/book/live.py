@@ -4,15 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from tinytx.book.indexed import Fixed, Indexed
 from tinytx.derivations.check import drawn, run
-from tinytx.derivations.named import ELEMENTWISE
+from tinytx.derivations.named import BARE, ELEMENTWISE
 from tinytx.derivations.show import DIGITS
 from tinytx.derivations.tree import Add, Call, Name, NotationError, Number, Partial, Power, Product, Reduce, Relation
 from tinytx.derivations.values import explicit_axes
-
-
-class Fixed(Exception):
-    """The numbers of a derivation cannot follow from changed inputs in the page; the message says why."""
 
 
 def live(row, page, result):
@@ -48,7 +45,7 @@ def _try(scene, page, equations):
     changed = {}
     for name, entry in equations["inputs"].items():
         if entry["free"]:
-            value = np.asarray(entry["data"]) * 1.2 + 0.1 * np.arange(1, 1 + len(entry["data"]))
+            value = np.asarray(entry["data"], dtype=float) * 1.2 + 0.1 * np.arange(1, 1 + len(entry["data"]))
             changed[name] = value
 
     def draw(values, rng):
@@ -66,14 +63,16 @@ def _try(scene, page, equations):
 class _Compiler:
     def __init__(self, scene, page, result):
         self.scene, self.page, self.result, self.environment = scene, page, result, result.environment
-        self.values, self.letters = self.environment.values, {}
-        plain = drawn(replace(scene, draw=None), np.random.default_rng(0), scene.example, DIGITS)
-        self.bound = {name for name, value in result.inputs.items() if not np.array_equal(plain[name], value)}  # by a condition of the scene
+        self.values, self.indexed, self.parameter = self.environment.values, None, None
+        self.plain = drawn(replace(scene, draw=None), np.random.default_rng(0), scene.example, DIGITS)
+        self.bound = {name for name, value in result.inputs.items() if self._is_bound(name, value)}
+
+    def _is_bound(self, name, value):
+        """Whether a condition of the scene has changed an array, by more than the infinite numbers of what is masked."""
+        return bool((np.not_equal(self.plain[name], value) & ~np.isinf(value)).any())
 
     def compiled(self):
         inputs = {name: self._input(name) for name in self.result.inputs}
-        if not all(np.isfinite(value.data).all() for value in self.values.values()):
-            raise Fixed("some are infinite, for what is masked")
         if not any(entry["free"] for entry in inputs.values()):
             raise Fixed("its inputs are whole numbers")
         for name, value in self.values.items():
@@ -82,7 +81,7 @@ class _Compiler:
         definitions, functions, shown, seen = {}, {}, {}, set()
         for line in self.page.lines:
             for chain in (chain for chain in line.chains if chain.number not in self.scene.without):
-                self.letters = self.environment._sizes(chain.sides)
+                self.indexed = Indexed(self.values, self.environment._sizes(chain.sides))
                 first = chain.sides[0]
                 name = first.function if isinstance(first, Call) else getattr(first, "base", None)
                 definition = self.environment.definitions.get(name)
@@ -95,35 +94,41 @@ class _Compiler:
                         functions[name] = {"parameter": definition.parameter, "tree": self._tree(tree)}
                         self.parameter = None
                     else:
-                        definitions[name] = {"axes": self._axes(name, indices), "tree": self._tree(tree)}
+                        definitions[name] = self._definition(name, indices, tree)
                 entries = self.result.shown.get(line.line, ())
                 for label, value, axes in entries:
                     if label == chain.texts[0] and label not in seen:
                         seen.add(label)
-                        entry = {"label": label, "axes": list(axes), "shape": list(value.shape), "tree": self._shown(first, axes)}
+                        tree = self._written(first, BARE)
+                        entry = {"label": label, "axes": list(axes), "shape": list(value.shape), "tree": tree}
                         shown.setdefault(line.line, []).append(entry)
         return {"inputs": inputs, "definitions": definitions, "functions": functions, "shown": shown}
 
-    parameter = None
-
     def _input(self, name):
+        """Return an input; its infinite numbers are strings, because JSON does not know them."""
         stored = self.values[name]
-        free = stored.data.dtype.kind == "f" and bool(np.isfinite(stored.data).all()) and name not in self.bound
-        free = free and name not in self.scene.counts and not (self.bound and name in self.scene.given)
-        return {"axes": list(stored.axes), "shape": list(stored.data.shape), "data": stored.data.ravel().tolist(), "free": free}
+        free = stored.data.dtype.kind == "f" and name not in self.bound and name not in self.scene.counts
+        free = free and not (self.bound and name in self.scene.given)
+        data = [value if np.isfinite(value) else str(value).replace("inf", "Infinity") for value in stored.data.ravel().tolist()]
+        return {"axes": list(stored.axes), "shape": list(stored.data.shape), "data": data, "free": free}
 
-    def _axes(self, name, indices):
-        """Return the letters, and axes that equations leave out, in the order of the name's array."""
+    def _definition(self, name, indices, tree):
+        """Return how a name follows: the letters, and axes that equations leave out, in the order of its array, and the tree."""
         if not all(isinstance(index, Name) for index in indices or ()):
             raise Fixed("indices are computed")
-        letters = dict(zip(map(str, range(len(indices or ()))), indices or ()))
-        return [letters[axis].base if axis in letters else axis for axis in self.values[name].axes]
+        axes = self.values[name].axes
+        if indices is None:
+            return {"axes": list(axes), "tree": self._written(tree, explicit_axes(self.values[name]))}
+        letters = {str(n): index.base for n, index in enumerate(indices)}
+        return {"axes": [letters.get(axis, axis) for axis in axes], "tree": self._written(tree, ())}
 
-    def _shown(self, first, axes):
-        """Return the tree of a left side; a matrix without indices is read entry by entry."""
-        if isinstance(first, Name) and first.indices is None and first.base in self.values and explicit_axes(self.values[first.base]):
-            return {"t": "name", "name": first.base, "at": [{"t": "letter", "name": axis} for axis in axes if axis in ("-2", "-1")]}
-        return self._tree(first)
+    def _written(self, tree, axes):
+        """Return a tree as JSON; its axes without indices are called ``axes``."""
+        if len(axes) > 2:
+            raise Fixed("more than two indices are left out")
+        self.indexed.letters |= {axis: 0 for axis in axes}
+        at = {bare: Name(axis, token=tree.token) for bare, axis in zip(BARE[2 - len(axes) :], axes, strict=True)}
+        return self._tree(self.indexed.written(tree, at))
 
     def _tree(self, node):
         """Return a tree as JSON."""
@@ -135,13 +140,11 @@ class _Compiler:
             case Add(terms=terms):
                 return {"t": "add", "terms": [[sign, self._tree(term)] for sign, term in terms]}
             case Product(factors=factors):
-                if any(operator == "." for operator, _ in factors):
-                    raise Fixed("scalar products of vectors without indices")
                 return {"t": "product", "factors": [["/" if operator == "/" else "*", self._tree(factor)] for operator, factor in factors]}
             case Power(base=base, exponent=exponent):
                 return {"t": "power", "base": self._tree(base), "exponent": self._tree(exponent)}
             case Reduce(kind=kind, index=index, body=body, condition=condition) if index is not None:
-                size = self.letters.get(index, self.environment.sizes.get(index))
+                size = self.indexed.letters.get(index, self.environment.sizes.get(index))
                 guard = None if condition is None else self._tree(condition)
                 return {"t": "reduce", "kind": kind, "index": index, "size": size, "body": self._tree(body), "condition": guard}
             case Relation(sides=sides, relations=relations):
@@ -159,15 +162,11 @@ class _Compiler:
         base, indices = node.base, node.indices
         if base == self.parameter and indices is None:
             return {"t": "parameter"}
+        if self.indexed.is_letter(node):
+            return {"t": "letter", "name": base}
         stored = self.values.get(base)
-        if indices is None:
-            is_letter = base in self.letters and (stored is None or (stored.data.dtype.kind != "i" and explicit_axes(stored)))
-            if is_letter:
-                return {"t": "letter", "name": base}
-            if stored is None:
-                raise Fixed(f"{base} has no value of its own")
-            if explicit_axes(stored):
-                raise Fixed("products of matrices without indices")
         if stored is None:
             raise Fixed(f"{base} has no value of its own")
+        if len(indices or ()) != len(explicit_axes(stored)):
+            raise Fixed("a function of the page uses vectors without indices")
         return {"t": "name", "name": base, "at": [self._tree(index) for index in indices or ()]}

@@ -8,7 +8,8 @@ from importlib import resources
 
 import numpy as np
 
-from tinytx.book.live import Fixed, live
+from tinytx.book.indexed import Fixed
+from tinytx.book.live import live
 from tinytx.book.prose import formula, inline, number
 from tinytx.derivations import TABLE, introduction, reader
 from tinytx.derivations.check import run
@@ -113,20 +114,25 @@ def _fields(equations, scenes):
     for name, entry in equations["inputs"].items():
         if entry["free"]:
             width = entry["shape"][-1] if entry["shape"] else 1
-            fields = [
-                f'<input data-input="{name}" data-place="{n}" value="{value:g}" inputmode="decimal" aria-label="{name}, entry {n + 1}">'
-                for n, value in enumerate(entry["data"])
-            ]
+            fields = [_field(name, n, value) for n, value in enumerate(entry["data"])]
             lines = [" ".join(fields[n : n + width]) for n in range(0, len(fields), width)]
             rows.append(f"<tr><th>{html.escape(name)}</th><td>{'<br>'.join(lines)}</td></tr>")
     note = "Change a number: every equation of this page is computed again, by its own text, and so is what stands under “with numbers”."
     if len(scenes) > 1:
         note += f" What begins with “{html.escape(scenes[1].title)}:” or another title keeps its first numbers."
+    if any(isinstance(value, str) for entry in equations["inputs"].values() for value in entry["data"]):
+        note += " What is masked, -inf, stays so."
     return (
         f'<details class="live"><summary>Change the numbers</summary><p>{note} <button id="back">Back to the first numbers</button></p>'
         f"<table>{''.join(rows)}</table></details>"
         '<p class="changed note" hidden>The numbers below follow from what you typed.</p>'
     )
+
+
+def _field(name, place, value):
+    """Return the field of a number; what is masked is infinite, and stays so."""
+    number = f'value="{value:g}"' if not isinstance(value, str) else f'value="{value.replace("Infinity", "inf")}" disabled title="masked"'
+    return f'<input data-input="{name}" data-place="{place}" {number} inputmode="decimal" aria-label="{name}, entry {place + 1}">'
 
 
 def _script(equations):

@@ -30,7 +30,7 @@ def _run_cross_entropy(values, forward, backward):
 HEADS = "batch heads"
 ATTENTION = {"Q": f"q {HEADS} t k", "K": f"k {HEADS} s k", "V": f"v {HEADS} s w", "c": "scale", "B": "bias t s"}
 ATTENTION_SIZES = {"batch": 2, "heads": 3, "t": 4, "s": 5, "k": 7, "w": 6}
-ATTENTION_EXAMPLE = {"batch": 1, "heads": 1, "t": 2, "s": 2, "k": 2, "w": 3}
+ATTENTION_EXAMPLE = {"batch": 1, "heads": 1, "t": 2, "s": 3, "k": 2, "w": 2}
 
 
 def _causal(values, rng):
