@@ -25,40 +25,40 @@ KINDS = {"ops": operations(), "models": MODELS, "recipes": RECIPES}
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """The folder of a book, and what the command that wrote it printed."""
+def written(tmp_path_factory, finished):
+    """The folder of a book with a run of the recipe gpt, and what the command that wrote it printed."""
     pytest.importorskip("latex2mathml")
     folder = tmp_path_factory.mktemp("book") / "b"
-    return folder, call("book", folder)
+    return folder, call("book", folder, "--runs", [f"gpt={finished[0]}"])
 
 
 @pytest.fixture(scope="module")
-def book(written):
+def site(written):
     return written[0]
 
 
-def page(book, path):
-    return (book / path).read_text(encoding="utf-8")
+def page(site, path):
+    return (site / path).read_text(encoding="utf-8")
 
 
-def test_everything_has_a_page(book):
+def test_everything_has_a_page(site):
     for folder, names in KINDS.items():
-        assert {path.stem for path in (book / folder).glob("*.html")} == set(names)
-    index = page(book, "index.html")
+        assert {path.stem for path in (site / folder).glob("*.html")} == set(names)
+    index = page(site, "index.html")
     listed = re.findall(r'<a href="(ops/\w+\.html)">', index)
     assert listed == [f"ops/{name}.html" for name in operations()], "in the order in which to read"
 
 
-def test_links_lead_to_pages(book):
-    for path in book.rglob("*.html"):
+def test_links_lead_to_pages(site):
+    for path in site.rglob("*.html"):
         for link in re.findall(r'href="([^"]+)"', path.read_text(encoding="utf-8")):
             assert (path.parent / link).is_file(), f"{path}: {link}"
 
 
-def test_every_page_is_reached_from_the_first(book):
+def test_every_page_is_reached_from_the_first(site):
     """By links from the contents, and page after page in the order in which to read."""
-    links = {path: [(path.parent / link).resolve() for link in re.findall(r'href="([^"]+)"', path.read_text())] for path in book.resolve().rglob("*.html")}
-    seen, waiting = set(), [book.resolve() / "index.html"]
+    links = {path: [(path.parent / link).resolve() for link in re.findall(r'href="([^"]+)"', path.read_text())] for path in site.resolve().rglob("*.html")}
+    seen, waiting = set(), [site.resolve() / "index.html"]
     while waiting:
         path = waiting.pop()
         if path not in seen:
@@ -68,21 +68,21 @@ def test_every_page_is_reached_from_the_first(book):
     path, order = "introduction.html", []
     while path:
         order.append(path)
-        text = page(book, path)
+        text = page(site, path)
         following = re.search(r'rel="next" href="(?:\.\./)?([^"]+)"', text)
         before = re.search(r'rel="prev" href="(?:\.\./)?([^"]+)"', text)
         assert (before and before.group(1)) == (order[-2] if len(order) > 1 else None)
         path = following and following.group(1)
-    assert order[1] == "ops/linear.html" and len(order) == len(links) - 1 == len(set(order))
+    assert order[1] == "ops/linear.html" and len(order) == len(links) - 2 == len(set(order)), "all but the contents and the run"
     places = [order.index(f"models/{name}.html") for name in ("gpt", "transformer", "t5")]
     assert places == [len(operations()) + 1 + i for i in range(3)], "from linear to T5"
-    start = re.findall(r"<p>Start here: .*?</p>", page(book, "index.html"))
+    start = re.findall(r"<p>Start here: .*?</p>", page(site, "index.html"))
     assert [link for text in start for link in re.findall(r'href="models/(\w+)', text)] == ["gpt", "transformer", "t5"]
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_page_of_a_model_begins_with_what_differs(book, name):
-    article = page(book, f"models/{name}.html").partition("<article>")[2]
+def test_a_page_of_a_model_begins_with_what_differs(site, name):
+    article = page(site, f"models/{name}.html").partition("<article>")[2]
     note, _, rest = article.partition("</p>")
     relative = relative_of(name)
     if relative is None:
@@ -95,8 +95,8 @@ def test_a_page_of_a_model_begins_with_what_differs(book, name):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_page_of_a_recipe_has_its_picture_and_figure(book, name):
-    text, recipe = page(book, f"recipes/{name}.html"), load_recipe(name)
+def test_a_page_of_a_recipe_has_its_picture_and_figure(site, name):
+    text, recipe = page(site, f"recipes/{name}.html"), load_recipe(name)
     article, aside = text.split("<aside>")
     assert aside.count('<figure class="model">') == 1 and aside.count('class="box') >= 1
     assert '<svg class="curve"' in article and '<div class="batch">' in article
@@ -110,8 +110,8 @@ def test_a_page_of_a_recipe_has_its_picture_and_figure(book, name):
         ElementTree.fromstring(drawing)
 
 
-def test_no_page_loads_anything(book):
-    for path in book.rglob("*.html"):
+def test_no_page_loads_anything(site):
+    for path in site.rglob("*.html"):
         head = path.read_text(encoding="utf-8").partition("<body>")[0]
         assert "default-src 'none'" in head
         assert not re.search(r"<(img|link|iframe|script src)", path.read_text(encoding="utf-8"))
@@ -132,17 +132,17 @@ class Balanced(HTMLParser):
         assert self.open and self.open.pop() == tag, (tag, self.getpos())
 
 
-def test_elements_are_closed(book):
+def test_elements_are_closed(site):
     """Catches a docstring whose < or & is taken for HTML."""
-    for path in book.rglob("*.html"):
+    for path in site.glob("[!r]*/*.html"):
         parser = Balanced()
         parser.feed(path.read_text(encoding="utf-8"))
         assert parser.open == [], path
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_every_equation_is_a_formula_and_every_number_stands_on_both_sides(book, name):
-    text = page(book, f"ops/{name}.html")
+def test_every_equation_is_a_formula_and_every_number_stands_on_both_sides(site, name):
+    text = page(site, f"ops/{name}.html")
     article, aside = text.split("<aside>")
     article = re.sub(r'<span class="said">.*?</span>', "", article)
     derived = read(name, whole=TABLE[name].whole)
@@ -157,18 +157,18 @@ def test_every_equation_is_a_formula_and_every_number_stands_on_both_sides(book,
 
 
 @pytest.mark.parametrize("name", ["attention", "layer_norm"])
-def test_code_is_shown_as_it_stands(book, name):
+def test_code_is_shown_as_it_stands(site, name):
     """Catches code that is taken for HTML, and lines that are lost."""
-    listing = re.search(r'<pre class="code">(.*?)</pre>', page(book, f"ops/{name}.html"), re.DOTALL).group(1)
+    listing = re.search(r'<pre class="code">(.*?)</pre>', page(site, f"ops/{name}.html"), re.DOTALL).group(1)
     bare = re.sub(r"<[^<>]*>", "", re.sub(r"<i>\d+</i>", "", listing))
     shown = html.unescape(bare)
     assert "<" not in bare
     assert source_of(name).endswith(shown) and " < " in shown and shown.lstrip().startswith("import ")
 
 
-def test_numbers_of_the_example_are_shown(book):
+def test_numbers_of_the_example_are_shown(site):
     """Those of ``python -m tinytx derive``."""
-    text = page(book, "ops/linear.html")
+    text = page(site, "ops/linear.html")
     assert "dX = [[" in text and "Executed on these numbers: " in text
 
 
@@ -223,7 +223,7 @@ def test_formulas_between_words(text, formulas, rest):
 
 def test_command(written):
     folder, result = written
-    assert result.code == 0 and f"Wrote {2 + sum(map(len, KINDS.values()))} pages to" in result.out
+    assert result.code == 0 and f"Wrote {3 + sum(map(len, KINDS.values()))} pages to" in result.out
     assert f"open {folder / 'index.html'} in a browser" in result.out
 
 

@@ -53,4 +53,11 @@ TABLE = {
         ("each layer has a picture of its own", "kinds.setdefault((sees.shape, sees.tobytes()), (sees, []))", "kinds.setdefault(path, (sees, []))"),
         ("the first layer alone has the picture", "in dict.fromkeys(paths):", "in paths[:1]:"),
     ],
+    "book/runs.py": [
+        ("a run of another model is taken", "if model is not None and MODELS", "if model is None and MODELS"),
+        ("the second run of a recipe is looked for under its own name", 're.sub(r"-\\d+$", "", Path(name).resolve().name)', "Path(name).resolve().name"),
+        ("pages of runs replace each other", 'return f"runs/{recipe}-{n + 1}.html"', 'return f"runs/{recipe}-1.html"'),
+        ("a loss that is not finite is drawn", "if record.get(key) is not None and math.isfinite(record[key])]", "if key in record]"),
+        ("whatever is measured meets the figure", '"met" if expect.is_met(run.measures) else "not met"', '"not met"'),
+    ],
 }

@@ -148,6 +148,8 @@ NEAREST = {
     "pipelines/gradients.py": ["cli/test_gradients_command.py"],
     "pipelines/attention.py": ["cli/test_attention_command.py"],
     "pipelines/asked.py": ["pipelines/test_published.py", "pipelines/test_pipeline.py"],
+    **{f"book/{n}.py": ["book/test_book_recipes.py"] for n in "blocks example drawings batch_table diagram recipe_pages stand_ins".split()},
+    "book/model_pages.py": ["book/test_book_models.py"], "book/runs.py": ["book/test_book_runs.py"],
     "viz/attention_parts.py": ["viz/test_attention_page.py"],
     "viz/memory_picture.py": ["viz/test_pictures_of_pointers.py"],
     "viz/attention_pictures.py": ["viz/test_attention_maps.py", "viz/test_pictures_of_pointers.py"],

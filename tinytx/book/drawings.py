@@ -60,8 +60,8 @@ def table_picture(values):
     return _svg(*table.shape[::-1], f'<g class="on-cell">{cells}</g>', f"numbers from {least:.3g} to {largest:.3g}", "cells")
 
 
-def curve_picture(curves, label, *, wide=False):
-    """Return curves over steps, with their largest and smallest value.
+def curve_picture(curves, label, *, wide=False, said=None):
+    """Return curves over steps.
 
     Parameters
     ----------
@@ -71,11 +71,14 @@ def curve_picture(curves, label, *, wide=False):
         What a reader hears in place of the picture.
     wide : bool
         Whether the vertical axis is logarithmic.
+    said : (str, str), optional
+        Written above, at the left and at the right, and the picture ends at the smallest value; if not given, the largest value and
+        the last one, and it ends at 0.
     """
     steps = np.concatenate([xs for _, xs, _ in curves])
     values = np.concatenate([ys for _, _, ys in curves])
     scale = np.log if wide else np.asarray
-    low, high = (float(scale(end)) for end in (values.min() if wide else min(0.0, values.min()), values.max()))
+    low, high = (float(scale(end)) for end in (values.min() if wide or said else min(0.0, values.min()), values.max()))
     first, last = float(steps.min()), float(steps.max())
 
     def place(x, y):
@@ -85,12 +88,15 @@ def curve_picture(curves, label, *, wide=False):
     lines = "".join(f'<polyline class="{kind}" points="{" ".join(map(place, xs, ys))}"/>' for kind, xs, ys in curves)
     floor = f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - LEFT}"/>'
     texts = _text(LEFT, HEIGHT - 3, f"step {first:,.0f}", "start") + _text(WIDTH - LEFT, HEIGHT - 3, f"step {last:,.0f}", "end")
-    top = values.max()
-    at = steps[values.argmax()]
-    texts += _text(LEFT, 11, f"at most {top:.3g}, in step {at:,.0f}", "start")
-    end = curves[-1][2][-1]
-    texts += _text(WIDTH - LEFT, 11, f"{end if abs(end) > SMALL * top else 0:.3g} at the end", "end")
+    left, right = _extremes(steps, values) if said is None else said
+    texts += _text(LEFT, 11, left, "start") + _text(WIDTH - LEFT, 11, right, "end")
     return _svg(WIDTH, HEIGHT, floor + lines + texts, label, "curve")
+
+
+def _extremes(steps, values):
+    """Return what is said of the largest value, and of the last one."""
+    top, end = values.max(), values[-1]
+    return f"at most {top:.3g}, in step {steps[values.argmax()]:,.0f}", f"{end if abs(end) > SMALL * top else 0:.3g} at the end"
 
 
 def _text(x, y, text, anchor):

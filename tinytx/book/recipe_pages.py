@@ -1,4 +1,4 @@
-"""The pages of recipes: what each learns and reads, its model, where it looks, its learning rates, the figure to expect, and its settings."""
+"""The pages of recipes: what each learns and reads, its model, where it looks, its learning rates, its figure and settings."""
 
 import html
 
@@ -11,6 +11,7 @@ from tinytx.book.drawings import curve_picture, seen_picture, smaller
 from tinytx.book.example import example_of
 from tinytx.book.pages import Page
 from tinytx.book.prose import inline
+from tinytx.book.runs import run_section
 from tinytx.models import MODELS
 from tinytx.recipes import RECIPES
 from tinytx.wording import counted
@@ -19,8 +20,8 @@ POINTS = 120  # of a curve
 MOST_SEEN = 6  # pictures of where attention looks
 
 
-def recipe_pages():
-    """Yield a page for each recipe."""
+def recipe_pages(runs=None):
+    """Yield a page for each recipe, with the runs {recipe: list of RunFolder} that there are."""
     for name in RECIPES:
         example = example_of(name)
         recipe = example.recipe
@@ -29,6 +30,7 @@ def recipe_pages():
         about = f"<p>{inline(' '.join(recipe.about.split()))}</p>" if recipe.about else ""
         sections = [
             f"{about}<table>{_facts(example)}</table><pre>python -m tinytx train {name}\npython -m tinytx reproduce {name}</pre>",
+            f"<h2>Runs of yours</h2>{run_section(name, runs[name])}" if name in (runs or {}) else "",
             f"<h2>What it reads</h2>{_data(example)}{batch_table(example)}",
             f"<h2>Where it looks</h2>{pictures}" if pictures else "",
             f"<h2>Learning rate</h2>{_rates(example)}",

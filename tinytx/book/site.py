@@ -1,7 +1,7 @@
 """Writes the book: an index with a search, and a page for each operation, model and recipe."""
 
 import html
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from tinytx.book.model_pages import END, lineage, model_pages
 from tinytx.book.pages import introduction_page, operation_pages
 from tinytx.book.prose import inline
 from tinytx.book.recipe_pages import recipe_pages
+from tinytx.book.runs import runs_of, write_run_pages
 from tinytx.derivations import TABLE
 from tinytx.derivations.show import FIRST, operations
 from tinytx.files import atomic_write
@@ -18,22 +19,26 @@ from tinytx.recipes import RECIPES
 from tinytx.viz.page import page_of
 
 
-def write(folder):
+def write(folder, runs=()):
     """Write the book to a folder, which is made; return the paths of its pages, the index first.
 
     Parameters
     ----------
     folder : str or Path
+    runs : sequence of str
+        Folders of runs, which are shown on the pages of their recipes: `tinytx.book.runs.runs_of`.
 
     Raises
     ------
     MissingExtra
         If latex2mathml is not installed.
+    ValueError
+        If a folder holds no run of a recipe.
     OSError
         If a file cannot be written.
     """
-    folder = Path(folder)
-    makers = {"Operations": (operation_pages, operations()), "Models": (model_pages, MODELS), "Recipes": (recipe_pages, RECIPES)}
+    folder, runs = Path(folder), runs_of(runs)
+    makers = {"Operations": (operation_pages, operations()), "Models": (model_pages, MODELS), "Recipes": (partial(recipe_pages, runs), RECIPES)}
     parts = {part: list(tracked(make(), f"{part.lower()}: page", len(names))) for part, (make, names) in makers.items()}
     written = [_write(folder / "index.html", "tinytx: the book", _index(parts), {part: _entries(pages) for part, pages in parts.items()})]
     first = introduction_page()
@@ -43,7 +48,7 @@ def write(folder):
         lead = page.lead or inline(page.subject)
         head = f"<h1>{html.escape(page.title)}</h1><p>{lead}</p>{_turn(before, after, '../')}"
         written.append(_write(folder / page.path, page.title, head + page.body, {}))
-    return written
+    return written + write_run_pages(folder, runs)
 
 
 def _turn(before, after, up):
