@@ -180,6 +180,7 @@ def test_numbers_of_the_example_are_shown(site):
         ("dA_ts = c (dP_ts - sum_r P_tr dP_tr)", r"\mathrm{d}A_{t s} = c \, \left(\mathrm{d}P_{t s} - \sum_{r} P_{t r} \, \mathrm{d}P_{t r}\right)"),
         ("x = sum_i (a_i - b_i)", r"x = \sum_{i} \left(a_{i} - b_{i}\right)"),
         ("x_1 = 2.50 y_12", r"x_{1} = 2.50 \, y_{1 2}"),
+        ("x = (sum_i a_i)^2", r"x = \left(\sum_{i} a_{i}\right)^{2}"),
         ("x = (sum_i a_i) b", r"x = \left(\sum_{i} a_{i}\right) \, b"),
         ("x = - a * b . c", r"x = -a \odot b \cdot c"),
         ("x = W^T y + |z| sqrt(u)", r"x = W^{\top} \, y + \left|z\right| \, \sqrt{u}"),

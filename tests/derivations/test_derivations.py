@@ -10,7 +10,7 @@ from tinytx.derivations import TABLE, NotationError, check, read
 from tinytx.derivations.check import Trail
 from tinytx.derivations.reader import FOLDER, source_of
 from tinytx.derivations.scene import functions
-from tinytx.derivations.show import derivation, operations
+from tinytx.derivations.show import derivation, examples, operations
 
 # Equations, by their beginnings, in which another sign or factor gives an equation that is true as well.
 TRUE_AS_WELL = {
@@ -169,6 +169,34 @@ def test_every_page_is_shown(name):
     text = derivation(name)
     assert "Derivation\n---" in text and f"{name}.py:" in text
     assert "\n      | " in text
+
+
+@pytest.mark.parametrize("name", [name for name in operations() if len(TABLE[name].scenes) > 1])
+def test_the_example_of_a_second_way_has_the_same_numbers(name):
+    """Catches an example whose readers cannot compute a line because its inputs are others than those shown, and not shown."""
+    row = TABLE[name]
+    page = read(name, whole=row.whole)
+    first, *others = examples(page, row)
+    text = derivation(name)
+    for scene, result in zip(row.scenes[1:], others, strict=True):
+        if f"| {scene.title}: " not in text:
+            continue  # each of its lines holds in the first scene
+        for key, value in result.inputs.items():
+            if key not in first.inputs or not np.array_equal(value, first.inputs[key], equal_nan=True):
+                assert f"| {scene.title}: {key}" in text
+
+
+def test_the_example_of_attention_shows_what_its_numbers_come_from():
+    """The mask of dropout, of which one entry is 0, and the gradient of the log-sum-exp; P' and dA are computed here from the text."""
+    text = derivation("attention")
+    assert "with dropout: M (t, s) = [[1 0]\n      |                           [0 1]]\n      | with dropout: p = 0.3\n" in text
+    assert text.index("dropout: M (") < text.index("dropout: P'_ts") and text.index("exp: dL (") < text.index("exp: dA_ts")
+    p, d_lse = np.array([[1.0, 0.0], [0.2707, 0.7293]]), np.array([0.9, 0.1])
+    assert "P_ts (t, s) = [[1.0000 0.0000]\n      |                [0.2707 0.7293]]" in text and "dL (t) = [0.9 0.1]" in text
+    assert f"P'_ts (t, s) = [[{1 / 0.7:.4f} 0.0000]\n      |                               [0.0000 1.0418]]" in text  # 0.7293 / 0.7
+    da = np.array([[0.0, 0.0], [-0.3633, 0.3633]]) + p * d_lse[:, None]
+    for line in (f"[[ {da[0, 0]:.4f}  0.0000]", f"[{da[1, 0]:.4f}  {da[1, 1]:.4f}]]"):
+        assert line in text[text.index("exp: dA_ts") :]
 
 
 def test_numbers_shown_are_those_of_the_example():

@@ -60,6 +60,7 @@ def value(text):
         ("z = tanh a + erf(a) + sin(a) - pi", math.tanh(0.3) + math.erf(0.3) + math.sin(0.3) - math.pi),
         ("z = cosh^2 a - sinh^2 a + 0 a", 1.0),
         ("z = mean(v)", V.mean()),
+        ("z = (sum_i v_i)^2 - (mean(v))^2 + sum_i v_i^2", V.sum() ** 2 - V.mean() ** 2 + (V**2).sum()),
         ("z = sum_rows r_t", R[[0, 1], IDS].sum()),
         ("z_i = r_i - mean(r)", R - R.mean(1, keepdims=True)),
         ("z_i = [i = t] + 0 r_i", np.eye(3)[IDS]),

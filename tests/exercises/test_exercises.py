@@ -46,7 +46,8 @@ def test_hints_are_the_whole_derivation(name):
 
 
 def layer_norm_backward(dy, saved, *, inside=True, mean=True, summed=True):
-    n, r, weight = saved
+    x, weight, mu, r = saved
+    n = (x - mu) * r
     dn = dy * weight if inside else dy
     dx = r * (dn - mean * dn.mean(-1, keepdims=True) - n * (dn * n).mean(-1, keepdims=True))
     return dx, (dy * n).sum(axis=0) if summed else (dy * n).mean(axis=0), dy.sum(axis=0)

@@ -1,7 +1,9 @@
 """What a reader does who writes the first backward: usual mistakes, each of which the grade has to lead out of."""
 
+import numpy as np
 import pytest
 
+from tinytx import ops
 from tinytx.exercises import grade, sheet
 from tinytx.ops import plain
 
@@ -62,3 +64,58 @@ def test_a_sheet_says_what_the_gradient_is(name):
     words = "dloss, how fast the end result grows" if name == "cross_entropy" else "it gets dy, the gradient of the loss"
     assert words in text and "import numpy as np\n" in text and "frozen" not in text
     assert ("graded in this order: causal; with log_sum_exp; with dropout" in text) == (name == "attention")
+
+
+def softmax_along(axis):
+    return lambda dy, y: y * (dy - (dy * y).sum(axis=axis, keepdims=True))
+
+
+def layer_norm_along(first, second=-1, third=0):
+    """Return a backward of layer norm whose means and sums are taken along these axes."""
+
+    def backward(dy, saved):
+        x, weight, mu, r = saved
+        n, dn = (x - mu) * r, dy * weight
+        dx = r * (dn - dn.mean(axis=first, keepdims=True) - n * (dn * n).mean(axis=second, keepdims=True))
+        return dx, (dy * n).sum(axis=third), dy.sum(axis=third)
+
+    return backward
+
+
+@pytest.mark.parametrize(
+    ("name", "backward", "words"),
+    [
+        ("softmax", softmax_along(0), "(3) with sum_i dy_i y_i taken over rows, in dx_j = y_j (dy_j - sum_i dy_i y_i)"),
+        ("softmax", softmax_along(None), "(3) with sum_i dy_i y_i taken over all axes, in"),
+        ("layer_norm", layer_norm_along(0), "(7) with mean(dn) taken over rows, in"),
+        ("layer_norm", layer_norm_along(-1, 0), "(7) with mean(dn n) taken over rows, in"),
+        ("layer_norm", layer_norm_along(0, 0), "(7) with all sums and means taken over rows, in"),
+        ("layer_norm", layer_norm_along(-1, -1, -1), "look along which axis you add up; the axes of weight have to be left"),
+        ("linear", linear(dbias="dy.sum(axis=1)"), "look along which axis you add up; the axes of bias have to be left"),
+    ],
+)
+def test_a_sum_along_the_wrong_axis_is_named(name, backward, words):
+    assert words in str(grade(name, getattr(plain, name), backward))
+
+
+def test_one_mistake_of_attention_is_named_once_for_each_way_to_call_it(monkeypatch):
+    """Catches a report in which one mistake looks like nine, and lines of which nobody knows to which call they belong."""
+    monkeypatch.setattr(plain, "softmax_backward", softmax_along(-2))
+    notes = grade("attention", plain.attention, plain.attention_backward).notes
+    named = [note for note in notes if "the same comes of" in note]
+    same = "gradients of q and k and bias: the same comes of ({}) with sum_r P_tr dP_tr taken over t, in dA_ts = "
+    assert [note.partition(same.format(n))[0] for note, n in zip(named, (6, 12, 6), strict=True)] == [
+        "causal: ", "with log_sum_exp: ", "with dropout: ",
+    ]  # fmt: skip
+    assert all(note.startswith(("causal: ", "with ")) for note in notes)
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm"])
+def test_a_norm_keeps_in_its_exercise_what_its_derivation_says(name):
+    """Catches a twin that keeps n, where the page explains why n is not kept."""
+    x, weight = np.arange(6.0).reshape(2, 3) ** 2, np.ones(3)
+    arguments = (x, weight, weight) if name == "layer_norm" else (x, weight)
+    kept, kept_here = (getattr(module, name)(*arguments)[1] for module in (ops, plain))
+    assert len(kept) == len(kept_here)
+    for ours, theirs in zip(kept_here, kept, strict=True):
+        np.testing.assert_allclose(np.ravel(ours), np.ravel(theirs))

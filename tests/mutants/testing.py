@@ -101,6 +101,7 @@ TABLE = {
         ("a mistake that loses an axis ends in an error", "if set(wanted) == set(value.axes) else None", ""),
         ("prose that names a gradient is taken for its equation", 'if line.startswith("    ")', ""),
         ("a transpose is not told", "ours[-2:] == right[:-3:-1]", "False"),
+        ("a mistake is named for each gradient by itself", "for key, both in left.items() if _is_same", "for key, both in [*left.items()][:1] if _is_same"),
     ],
     "exercises/called.py": [
         ("what is wrong in the reader's code has no place", 'place = f"{step', 'shapes = f"{step'),
@@ -110,7 +111,9 @@ TABLE = {
     "exercises/variants.py": [
         ("signs are never turned", "(-sign, term)", "(sign, term)"),
         ("a division is a factor", 'if rest[0][0] != "/":', "if True:"),
-        ("mistakes inside are not looked for", "    yield from _inside(node)\n", ""),
+        ("mistakes inside are not looked for", "for words, tree in _everywhere(child, changes):", "for words, tree in changes(child):"),
+        ("a sum along another axis is no mistake", "                if _is_sum(node):\n", "                if False:\n"),
+        ("all sums along another axis are no mistake", "            if len(trees) > 1:\n", "            if False:\n"),
         ("one entry of the diagonal is no mistake", "condition=alone", "condition=None"),
     ],
     "exercises/sheet.py": [

@@ -49,7 +49,7 @@ def test_plain_is_equal(name, seed, plain_cases):
 def test_another_gradient_is_refused(plain_cases, monkeypatch):
     """The test of the test: (7) of layer norm without its last term."""
     def wrong(dy, saved):
-        n, r, weight = saved
+        _, weight, _, r = saved
         dn = weight * dy
         return r * (dn - dn.mean(axis=-1, keepdims=True)), *right(dy, saved)[1:]
 

@@ -6,16 +6,13 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 
-import numpy as np
-
 from tinytx.book.indexed import Fixed
 from tinytx.book.live import live
 from tinytx.book.prose import formula, inline, number
 from tinytx.derivations import TABLE, introduction, reader
-from tinytx.derivations.check import run
 from tinytx.derivations.latex import latex
 from tinytx.derivations.scene import Row
-from tinytx.derivations.show import DIGITS, checked, inputs, kept, numbers, operations, subject
+from tinytx.derivations.show import checked, examples, inputs, kept, numbers, operations, subject
 from tinytx.viz.page import as_script
 
 
@@ -44,7 +41,7 @@ def operation_pages():
     for name in operations():
         row = TABLE[name]
         page = reader.read(name, whole=row.whole)
-        results = [run(name, page, scene, np.random.default_rng(0), sizes=scene.example, digits=DIGITS) for scene in row.scenes]
+        results = examples(page, row)
         body = f'<div class="both"><article>{_derivation(name, page, row, results)}</article>{_code(page)}</div>'
         yield Page(f"ops/{name}.html", name, subject(name), body, " ".join(line.text for line in page.lines))
 

@@ -30,6 +30,8 @@ class Result:
         The largest difference, relative to the largest number of the array.
     saved : object
         What the operation keeps for its backward, if the scene's ``run`` tells it.
+    stated : dict of int to list of Chain
+        The equations that were executed, by line.
     """
 
     environment: Environment
@@ -40,12 +42,13 @@ class Result:
     compared: int = 0
     error: float = 0.0
     saved: object = None
+    stated: dict = field(default_factory=dict, repr=False)
     waiting: list = field(default_factory=list, repr=False)  # equations within a recurrence whose last one is still to come
 
     def kept(self):
         """Return a copy that equations executed later do not change."""
-        shown = {line: list(entries) for line, entries in self.shown.items()}
-        return replace(self, environment=self.environment.kept(), shown=shown, waiting=list(self.waiting))
+        shown, stated = ({line: list(entries) for line, entries in lines.items()} for lines in (self.shown, self.stated))
+        return replace(self, environment=self.environment.kept(), shown=shown, stated=stated, waiting=list(self.waiting))
 
 
 @dataclass
@@ -135,7 +138,7 @@ def computed(name, scene, values, forward=None, backward=None):
     return (scene.run or _called(scene))(values, forward or own[0], backward or own[1])
 
 
-def run(name, page, scene, rng, *, sizes=None, digits=None, trail=None):
+def run(name, page, scene, rng, *, sizes=None, digits=None, like=None, trail=None):
     """Execute a derivation in one scene, and return its Result.
 
     Parameters
@@ -148,6 +151,8 @@ def run(name, page, scene, rng, *, sizes=None, digits=None, trail=None):
         Lengths of axes in the place of the scene's.
     digits : int, optional
         To how many digits after the point the random numbers are rounded.
+    like : dict of str to array, optional
+        Inputs of another scene, which are taken where this one has the same.
     trail : Trail, optional
         Of an earlier run with the same numbers.
     """
@@ -156,7 +161,7 @@ def run(name, page, scene, rng, *, sizes=None, digits=None, trail=None):
     ]
     trail = Trail() if trail is None else trail
     is_first = not trail.steps
-    result, later, done = (_begun(scene, rng, sizes, digits), [], 0) if is_first else trail.entered(equations)
+    result, later, done = (_begun(scene, rng, sizes, digits, like), [], 0) if is_first else trail.entered(equations)
     while equations:
         for line, chain in equations[done:]:
             if is_first:
@@ -176,10 +181,10 @@ def run(name, page, scene, rng, *, sizes=None, digits=None, trail=None):
     return result
 
 
-def _begun(scene, rng, sizes, digits):
+def _begun(scene, rng, sizes, digits, like):
     """Return a Result before its first equation."""
     sizes = scene.sizes if sizes is None else sizes
-    values = drawn(scene, rng, sizes, digits)
+    values = drawn(scene, rng, sizes, digits, like)
     named = {key: _stored(value, scene.all_axes(key)) for key, value in values.items()}
     ranges = {letter: sizes[axis] for letter, axis in scene.ranges.items()}
     return Result(Environment(named, {output: f"d{output}" for output in scene.outputs}, ranges), values)
@@ -194,6 +199,7 @@ def _state(result, line, chain):
     result.equalities += len(errors) - is_new
     result.error = max([result.error, *errors])
     result.shown.setdefault(line, [])
+    result.stated.setdefault(line, []).append(chain)
     if not (isinstance(first, Call) and first.function in environment.definitions):
         result.waiting.append((line, chain))
     if not environment.waiting:
@@ -214,7 +220,7 @@ def _in_order(value, node):
     return value.ordered(axes), tuple(axes)
 
 
-def drawn(scene, rng, sizes, digits=None):
+def drawn(scene, rng, sizes, digits=None, like=None):
     """Return random arrays of a scene, and scalars, by the equations' names."""
     values = {}
     for key in scene.names:
@@ -225,6 +231,9 @@ def drawn(scene, rng, sizes, digits=None):
     values |= {key: float(sizes[axis]) for key, axis in scene.counts.items()}
     for output in scene.outputs:
         values[f"d{output}"] = _random(rng, [sizes[axis] for axis in scene.axes(output)], digits)
+    for key in values.keys() & (like or {}).keys() - scene.given.keys():
+        if np.shape(values[key]) == np.shape(like[key]):
+            values[key] = like[key]
     if scene.draw is not None:
         scene.draw(values, rng)
     return values

@@ -142,7 +142,7 @@ class Parser:
         """A base, and its exponent if there is one."""
         first = self.tokens[self.at] if self.at < len(self.tokens) else self.take()
         base = self.base()
-        if self.peek() != "^" or isinstance(base, Reduce):
+        if self.peek() != "^" or isinstance(base, Reduce) and first.text != "(":
             return base
         self.take()
         if self.peek() == "T" and self.tokens[self.at].gap == 0:

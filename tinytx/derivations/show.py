@@ -9,6 +9,7 @@ import numpy as np
 from tinytx.derivations import reader
 from tinytx.derivations.check import run
 from tinytx.derivations.table import TABLE
+from tinytx.derivations.tree import Name, walk
 
 FIRST = 5  # operations to read first, in the table's order
 DIGITS = 1  # after the point, of the example's inputs
@@ -50,7 +51,7 @@ def derivation(name, *, plain=False, seed=0):
     """
     row = TABLE[name]
     page = reader.read(name, whole=row.whole)
-    results = [run(name, page, scene, np.random.default_rng(seed), sizes=scene.example, digits=DIGITS) for scene in row.scenes]
+    results = examples(page, row, seed)
     lines, waiting, seen = [], [], set()
     for line in page.lines:
         if line.text == "Derivation" and not plain:
@@ -68,6 +69,16 @@ def derivation(name, *, plain=False, seed=0):
     return "\n".join(lines)
 
 
+def examples(page, row, seed=0):
+    """Return the Result of each scene on its small example; an input that several scenes have has the same numbers in all."""
+    results = []
+    for scene in row.scenes:
+        like = results[0].inputs if results else None
+        rng = np.random.default_rng(seed)
+        results.append(run(page.name, page, scene, rng, sizes=scene.example, digits=DIGITS, like=like))
+    return results
+
+
 def inputs(scene, result):
     """Return lines that show what the example begins with."""
     lines = ["A small example", "---------------"]
@@ -80,18 +91,40 @@ def inputs(scene, result):
 def numbers(line, row, results, seen):
     """Return lines with the values of the equations that end in a line, of the first scene in which they hold.
 
-    What was seen before is not shown again: it is equal.
+    Before the first of a scene stand its inputs that the first scene does not have, and before each what it is computed from, where
+    that has other values in the first scene. What was seen before is not shown again: it is equal.
     """
     lines = []
     for scene, result in zip(row.scenes if row else (), results, strict=True):
         if line in result.shown:
             title = f"{scene.title}: " if result is not results[0] else ""
-            for label, value, axes in result.shown[line]:
+            for label, value, axes in [*_behind(line, scene, result, results[0]), *result.shown[line]]:
                 if (title, label) not in seen:
                     lines += _array(label, value, axes, f"      | {title}")
                     seen.add((title, label))
             break
     return lines
+
+
+def _behind(line, scene, result, first):
+    """Return (label, array, axes) of what the values of a line come from and the first scene has not shown."""
+    if result is first:
+        return []
+    news = [
+        (key, np.asarray(value), scene.all_axes(key))
+        for key, value in result.inputs.items()
+        if not (key in first.inputs and np.array_equal(value, first.inputs[key], equal_nan=True))
+    ]
+    used = {name.base for chain in result.stated[line] for side in chain.sides[1:] for name in walk(side) if isinstance(name, Name)}
+    shown = {label: value for values in first.shown.values() for label, value, _ in values}
+    for before in sorted(n for n in result.stated if n < line):
+        labels = [chain.texts[0] for chain in result.stated[before] if getattr(chain.sides[0], "base", None) in used]
+        news += [
+            (label, value, axes)
+            for label, value, axes in result.shown[before]
+            if label in labels and label in shown and not np.array_equal(value, shown[label], equal_nan=True)
+        ]
+    return news
 
 
 def _array(label, data, axes, lead):

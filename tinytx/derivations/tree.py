@@ -135,6 +135,17 @@ class Reduce(Node):
 
 
 @dataclass(frozen=True)
+class Crossed(Node):
+    """A Reduce taken along other axes, ``over``, or all if it is None; the index that it had is then called ``place``. No text says this."""
+
+    kind: str
+    index: str | None
+    body: Node
+    over: tuple | None
+    place: str
+
+
+@dataclass(frozen=True)
 class Relation(Node):
     """``[i = j]``: also ``[a < b]`` and others; the sides and the relations between them."""
 

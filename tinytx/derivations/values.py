@@ -174,6 +174,15 @@ class Values:
             body = named.reduced(node.kind, body, axis)
         return body
 
+    def _crossed(self, node):
+        body, index = self.value(node.body), node.index or "-1"
+        over = body.axes if node.over is None else node.over
+        if index not in body.axes or not set(over) <= set(body.axes) or node.place != index and node.place in set(body.axes) - set(over):
+            raise node.token.error(f"no {node.kind} over {', '.join(over)} can stand here")
+        for axis in over:
+            body = named.reduced(node.kind, body, axis)
+        return body.renamed({index: node.place})
+
     def _join(self, node):
         parts = [self.value(part) for part in node.parts]
         for part, value in zip(node.parts, parts, strict=True):

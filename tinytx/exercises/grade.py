@@ -75,9 +75,10 @@ def grade(name, forward, backward, *, seed=0):
     """
     row, found = TABLE[name], Grade(function(name))
     page = read(name, whole=row.whole)
-    for scene in (scene for scene in row.scenes if scene.function == row.function):
+    scenes = [scene for scene in row.scenes if scene.function == row.function]
+    for scene in scenes:
         values = drawn(scene, np.random.default_rng(seed), scene.sizes)
-        whole = f"{scene.title}: " if scene.title else ""
+        whole = f"{scene.title}: " if scene.title and len(scenes) > 1 else ""
         theirs = Called(*functions(name, row.function))
         right = computed(name, scene, values, theirs.forward, theirs.backward)
         called = Called(forward, backward, theirs.counts)
@@ -97,11 +98,11 @@ def grade(name, forward, backward, *, seed=0):
                 return found
         found.reports.append((scene.title, _report(name, scene, values, names, called.forward, called.backward)))
         wrong = [key for key in names if not _close(ours[key], right[key])]
-        found.notes += [_first_wrong(scene, key, ours[key], right[key]) for key in wrong]
+        found.notes += [f"{whole}{_first_wrong(scene, key, ours[key], right[key])}" for key in wrong]
         if wrong:
             found.hint = _hint(name, page, wrong[0]) if found.hint == 1 else found.hint
             result = run(name, page, scene, np.random.default_rng(seed))
-            found.notes += [note for key in wrong for note in _resembling(result, page.chains, scene, key, ours[key], right[key])]
+            found.notes += [whole + note for note in _resembling(result, page.chains, scene, {key: (ours[key], right[key]) for key in wrong})]
     return found
 
 
@@ -142,13 +143,23 @@ def _first_wrong(scene, key, ours, right):
     return f"gradient of {scene.argument(key[1:])}: {share}; the first at {first}: {ours[first]:.6g}, right is {right[first]:.6g}"
 
 
-def _resembling(result, chains, scene, key, ours, right):
-    """Return a line for the first mistake in the derivation that gives just this gradient, if there is one."""
-    for words, arrays in variants(result, chains, {key}):
-        changed = _plain(arrays[key], scene, key)
-        if changed is not None and np.shape(changed) == np.shape(ours) and _close(ours, changed) and not _close(changed, right):
-            return [f"gradient of {scene.argument(key[1:])}: the same comes of {words}"]
-    return []
+def _resembling(result, chains, scene, gradients):
+    """Return a line for the first mistake in the derivation that gives just these gradients, by name (given, right), or some of them."""
+    lines, left = [], dict(gradients)
+    for words, arrays in variants(result, chains, set(gradients)):
+        same = [key for key, both in left.items() if _is_same(_plain(arrays[key], scene, key), *both)]
+        if same:
+            names = " and ".join(scene.argument(key[1:]) for key in same)
+            lines.append(f"gradient{'s' * (len(same) > 1)} of {names}: the same comes of {words}")
+            left = {key: both for key, both in left.items() if key not in same}
+        if not left:
+            break
+    return lines
+
+
+def _is_same(changed, ours, right):
+    """Return whether a mistake gives the gradient that was given, and not the right one."""
+    return changed is not None and np.shape(changed) == np.shape(ours) and _close(ours, changed) and not _close(changed, right)
 
 
 def _plain(value, scene, key):
@@ -165,7 +176,9 @@ def _misshapen(argument, ours, right):
         return f"{text}: add up over the axes that {argument} does not have, because all of them use the same {argument}"
     if len(ours) == len(right) > 1 and ours[-2:] == right[:-3:-1]:
         return f"{text}: this is its transpose"
-    return f"{text}: too many axes are added up" if len(ours) < len(right) else text
+    if len(ours) < len(right):
+        return f"{text}: too many axes are added up"
+    return f"{text}: look along which axis you add up; the axes of {argument} have to be left"
 
 
 def _hint(name, page, key):

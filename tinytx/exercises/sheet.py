@@ -14,7 +14,8 @@ TEXT = '''"""Exercise: the backward of {function}.
 
 The forward is given, in plain NumPy. Write {function}_backward: it gets {gradient},
 and what the forward saved (its second result); it returns the gradients of the inputs, as its docstring says. A gradient has the
-shape of what it is the gradient of. What is passed in may not be written to. Then, at any time:
+shape of what it is the gradient of. What is passed in may not be written to. A forward may save more than the derivation says is
+kept: what is there need not be computed again. Then, at any time:
 
     python -m tinytx exercise {name} --check {file}
     python -m tinytx exercise {name} --hint 1

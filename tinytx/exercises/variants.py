@@ -5,6 +5,7 @@ import dataclasses
 from tinytx.derivations.tree import (
     Add,
     Call,
+    Crossed,
     Join,
     Name,
     Node,
@@ -38,7 +39,7 @@ def variants(result, chains, names):
         if not isinstance(first, Name) or not first.base.startswith("d") or first.base[1:] not in environment.values:
             continue
         for side, text in zip(chain.sides[1:], chain.texts[1:], strict=True):
-            for words, tree in [*mistakes(side), *_alone(first, side)]:
+            for words, tree in [*mistakes(side), *_alone(first, side), *_crossed(first, side, environment.sizes)]:
                 try:
                     arrays = environment.supposed(chain, tree, names)
                 except (ValueError, ArithmeticError):
@@ -56,8 +57,38 @@ def _alone(first, side):
                 yield f"with {side.index} = {index.base} alone in the sum", dataclasses.replace(side, condition=alone)
 
 
+def _crossed(first, side, axes):
+    """Yield (words, tree) for each sum or mean taken along another axis of its array, for all entries, and for all of them at once."""
+    letters = [index.base for index in first.indices or () if isinstance(index, Name)]
+    longer = [axis for axis in axes if len(axis) > 1]
+    for place in letters or ["-1"]:
+        others = [(axis, (axis,)) for axis in [*longer, *letters] if axis != place]
+        for words, over in [*others, ("all axes", None)]:
+
+            def crossed(node):
+                return Crossed(node.kind, node.index, node.body, over, place, token=node.token)  # noqa: B023
+
+            def changed(node):
+                if _is_sum(node):
+                    yield f"with {written(node)} taken over {words}", crossed(node)  # noqa: B023
+
+            trees = [*_everywhere(side, changed)]
+            yield from trees
+            if len(trees) > 1:
+                yield f"with all sums and means taken over {words}", _mapped(side, lambda node: crossed(node) if _is_sum(node) else node)  # noqa: B023
+
+
+def _is_sum(node):
+    return isinstance(node, Reduce) and node.kind in SIDES and node.condition is None
+
+
 def mistakes(node):
     """Yield (words, tree) for each tree that differs from this one in one place."""
+    yield from _everywhere(node, _changes)
+
+
+def _changes(node):
+    """Yield the same for what stands at the top of a tree."""
     if isinstance(node, Add):
         for i, (sign, term) in enumerate(node.terms):
             rest = node.terms[:i] + node.terms[i + 1 :]
@@ -76,24 +107,43 @@ def mistakes(node):
         yield f"with {written(node.base)} for {written(node)}", node.base
     if isinstance(node, Reduce) and node.kind in SIDES:
         yield f"with a {SIDES[node.kind]} for a {node.kind}", dataclasses.replace(node, kind=SIDES[node.kind])
-    yield from _inside(node)
 
 
-def _inside(node):
-    """Yield the same for everything below a node."""
+def _everywhere(node, changes):
+    """Yield (words, tree) of ``changes(part)`` for a tree and every part of it."""
+    yield from changes(node)
+    for field, i, pair, child in _children(node):
+        for words, tree in _everywhere(child, changes):
+            yield words, _with(node, field, i, pair, tree)
+
+
+def _mapped(node, change):
+    """Return a tree in which ``change`` has been applied to every part, the inner ones first."""
+    for field, i, pair, child in _children(node):
+        node = _with(node, field, i, pair, _mapped(child, change))
+    return change(node)
+
+
+def _children(node):
+    """Yield (field's name, place in it or None, whether a sign or an operator stands before it, child)."""
     for field in dataclasses.fields(node):
         value = getattr(node, field.name)
         if isinstance(value, Node):
-            for words, tree in mistakes(value):
-                yield words, dataclasses.replace(node, **{field.name: tree})
+            yield field.name, None, False, value
         elif isinstance(value, tuple):
             for i, item in enumerate(value):
                 pair = isinstance(item, tuple)
                 child = item[1] if pair else item
                 if isinstance(child, Node):
-                    for words, tree in mistakes(child):
-                        changed = (item[0], tree) if pair else tree
-                        yield words, dataclasses.replace(node, **{field.name: (*value[:i], changed, *value[i + 1 :])})
+                    yield field.name, i, pair, child
+
+
+def _with(node, field, i, pair, tree):
+    """Return a node in which ``tree`` stands in the place of a child."""
+    if i is not None:
+        value = getattr(node, field)
+        tree = (*value[:i], (value[i][0], tree) if pair else tree, *value[i + 1 :])
+    return dataclasses.replace(node, **{field: tree})
 
 
 def written(node):
@@ -111,7 +161,7 @@ def written(node):
             signs = {"": " ", "*": " * ", ".": " . ", "/": "/"}
             return written(first) + "".join(signs[operator] + written(factor) for operator, factor in rest)
         case Power(base=base, exponent=exponent):
-            return f"{written(base)}^{written(exponent)}"
+            return f"({written(base)})^{written(exponent)}" if isinstance(base, Reduce | Product) else f"{written(base)}^{written(exponent)}"
         case Transpose(base=base):
             return f"{written(base)}^T"
         case Call(function=function, arguments=arguments):

@@ -186,15 +186,15 @@ def embedding_backward(dy, saved):
 
 def layer_norm(x, weight, bias, eps=1e-5):
     """Return w n + b, n being x normalised over its last axis."""
-    centred = x - x.mean(axis=-1, keepdims=True)
-    r = 1 / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + x.dtype.type(eps))  # (1), (2)
-    n = centred * r
-    return weight * n + bias, (n, r, weight)  # (3)
+    mu = x.mean(axis=-1, keepdims=True)
+    r = 1 / np.sqrt(np.mean((x - mu) ** 2, axis=-1, keepdims=True) + x.dtype.type(eps))  # (1), (2)
+    return weight * ((x - mu) * r) + bias, (x, weight, mu, r)  # (3)
 
 
 def layer_norm_backward(dy, saved):
     """Return (dx, dweight, dbias)."""
-    n, r, weight = saved
+    x, weight, mu, r = saved
+    n = (x - mu) * r
     rows = tuple(range(dy.ndim - 1))
     dn = weight * dy  # (5)
     dx = r * (dn - dn.mean(axis=-1, keepdims=True) - n * np.mean(dn * n, axis=-1, keepdims=True))  # (7)
@@ -204,13 +204,13 @@ def layer_norm_backward(dy, saved):
 def rms_norm(x, weight, eps=1e-6):
     """Return w n, where n is x divided by the root of its mean square in each row."""
     r = 1 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + x.dtype.type(eps))
-    n = x * r  # (1)
-    return weight * n, (n, r, weight)  # (2)
+    return weight * (x * r), (x, weight, r)  # (1), (2)
 
 
 def rms_norm_backward(dy, saved):
     """Return (dx, dweight)."""
-    n, r, weight = saved
+    x, weight, r = saved
+    n = x * r
     dn = dy * weight  # (3)
     dx = r * (dn - n * (dn * n).mean(axis=-1, keepdims=True))  # (4)
     return dx, (dy * n).reshape(-1, n.shape[-1]).sum(axis=0)  # (3)

@@ -61,12 +61,12 @@ def _run_log_sum_exp(values, forward, backward):
 
 def _draw_dropped(values, rng):
     """The mask of zeros and ones that the operation draws for this key."""
-    _, saved, _ = _attention(values, np.zeros_like(values["dY"]), *functions("attention"), dropout=values["p"], key=7)
+    _, saved, _ = _attention(values, np.zeros_like(values["dY"]), *functions("attention"), dropout=values["p"], key=2)
     values["M"] = (ops.attention_weights(saved) != 0).astype(float)
 
 
 def _run_dropped(values, forward, backward):
-    y, _, gradients = _attention(values, values["dY"], forward, backward, dropout=values["p"], key=7)
+    y, _, gradients = _attention(values, values["dY"], forward, backward, dropout=values["p"], key=2)
     return {"Y": y} | gradients
 
 
