@@ -9,9 +9,13 @@ from tinytx.derivations.tree import NotationError
 from tinytx.extras import require
 
 _CODE = re.compile(r"``(.+?)``|`([^`]+)`")
-_INDEXED = r"∂?[A-Za-z]{1,4}'?_(?:\{[^{}]*\}|[A-Za-z0-9]{1,3}(?![A-Za-z0-9_]))"
-_PART = rf"(?:{_INDEXED}|∂?[A-Zb-zαβμσ](?![\w'])|\[\w+ = \w+\]|\d+(?:\.\d+)?(?!\w))"
-_FORMULA = re.compile(rf"(?<![\w'∂/.^-])(?:∂\w+/{_INDEXED}|{_INDEXED})(?:(?: = | - | \+ |/| (?=\[|[A-Za-z]{{1,4}}_))(?:∂\w+/)?{_PART})*")
+_NAME = r"∂?(?:[A-Za-z]{1,4}'?(?:_(?:\{[^{}]*\}|[A-Za-z0-9]{1,3}(?![A-Za-z0-9_])))|loss(?![\w'])|d?[A-Za-zαβμσε](?:'(?!s\b))?(?![\w'])"
+_NAME += r"|(?:d?W[a-z]|alpha|beta|gamma|mu|eps|phi|sigma|pi|ln|exp|tanh|cosh|sinh|sqrt|sum_\w+)(?![\w'-]))"
+_TOKEN = rf"(?:{_NAME}|\[\w+ = \w+\]|\d+(?:\.\d+)?(?![\w.])|\d+(?=[A-Za-z](?!\w))|(?!\(\d{{1,2}}\))[()|]|\^-?|/|(?<=[ (])[-+=](?= )|(?<![\w)\]'])-(?=\w)|∂)"
+_RUN = re.compile(rf"(?<![\w'∂/.^-]){_TOKEN}(?: ?{_TOKEN})*")
+_PIECE = re.compile(_TOKEN)
+_STRONG = re.compile(r"∂|_|\^")  # a formula has one of these: "x = 1" may be a word's neighbour
+_ARTICLE = re.compile(r"[aAI] |.* [aAI]$")
 _ITEM = re.compile(r"(?:\* |\d+\. )")
 _STRESSED = re.compile(r"(?<![\w*])\*(\w[\w -]*)\*(?![\w*])")
 _NUMBER = re.compile(r"\((\d{1,2})\)")
@@ -37,16 +41,31 @@ def formula(text):
 
 def _formulas(text, linked):
     parts, end = [], 0
-    for match in _FORMULA.finditer(text):
-        whole = "=" in re.sub(r"\[.*?\]", "", match.group())
-        try:
-            sides = parse(match.group() if whole else f"{match.group()} = 0").sides
-        except NotationError:
-            continue  # no formula, but a name with an underscore
-        mathematics = formula(" = ".join(map(latex, sides if whole else sides[:1])))
-        parts += [_numbered(text[end : match.start()], linked), f'<span class="said">{mathematics}</span>']
-        end = match.end()
+    for run in _RUN.finditer(text):
+        for start, stop, mathematics in _read(run.group()):
+            start, stop = run.start() + start, run.start() + stop
+            parts += [_numbered(text[end:start], linked), f'<span class="said">{mathematics}</span>']
+            end = stop
     return "".join([*parts, _numbered(text[end:], linked)])
+
+
+def _read(run):
+    """Yield (start, end, MathML) of formulas in a run of what may be parts of one: the longest that can be read, then those around it."""
+    pieces = [piece.span() for piece in _PIECE.finditer(run)]
+    spans = [(first[0], last[1]) for i, first in enumerate(pieces) for last in pieces[i:]]
+    for start, stop in sorted(spans, key=lambda span: span[0] - span[1]):
+        part = run[start:stop]
+        if not _STRONG.search(part) or _ARTICLE.match(part) or run[:start].endswith(("∂", "^", "/")) or run[stop:].lstrip().startswith(("^", "/")):
+            continue
+        whole = "=" in re.sub(r"\[.*?\]", "", part)
+        try:
+            sides = parse(part if whole else f"{part} = 0").sides
+        except NotationError:
+            continue  # no formula, but a name with an underscore, or a half
+        yield from _read(run[:start])
+        yield start, stop, formula(" = ".join(map(latex, sides if whole else sides[:1])))
+        yield from ((stop + first, stop + last, mathematics) for first, last, mathematics in _read(run[stop:]))
+        return
 
 
 def _numbered(text, linked):

@@ -66,7 +66,7 @@ def latex(node):
         case Relation(sides=sides, relations=relations):
             first, *rest = map(latex, sides)
             return "[" + first + "".join(f" {RELATIONS[r]} {side}" for r, side in zip(relations, rest, strict=True)) + "]"
-        case Partial(body=Name() as body, by=by):
+        case Partial(body=Name() | Call() as body, by=by):
             return rf"\frac{{\partial {latex(body)}}}{{\partial {latex(by)}}}"
         case Partial(body=body, by=by):
             return rf"\frac{{\partial}}{{\partial {latex(by)}}} {_atom(body)}"
