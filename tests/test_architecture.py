@@ -46,7 +46,7 @@ STANDS_APART = {
     "kernel": {"compiler"},  # at the first call of a loop
     "compiler": {"kernel"},
     "progress": {"kernel", "terminal"},
-    "workers": {"extras"},
+    "workers": {"extras", "kernel"},
 } | {
     name: set()
     for name in ("arguments", "shapes", "extras", "members", "terminal", "lock", "wording", "paths")

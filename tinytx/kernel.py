@@ -9,12 +9,18 @@ which takes longer to import than everything else: a command that computes nothi
 """
 
 import math
+import os
 import threading
 
 import numpy as np
 
 on_compile = None  # is called with a kernel's name when the cache does not contain it and it has to be compiled
 _making = threading.Lock()
+
+
+def is_plain():
+    """Return whether kernels run as plain Python, thousands of times slower: where NUMBA_DISABLE_JIT is set, for a debugger."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
 
 class Kernel:
@@ -159,11 +165,53 @@ def _normal_cdf64(x, e):
     return tail if x < 0.0 else 1.0 - tail
 
 
+def plus(a, b):
+    """Return a + b, inside a kernel, in a sum whose order is kept: elsewhere compiled code adds up in an order of its own.
+
+    Of a loop there may be two versions in machine code, the slow one for arrays that may overlap, and their orders differ. So the last bits
+    depend on where arrays lie in memory, if a sum of three or more numbers is written there with +.
+    """
+    return a + b
+
+
 def prefetch(array, byte):
     """Ask, inside a kernel, for the memory at a byte of a contiguous array, which a loop reads a little later.
 
     A processor guesses what is read next, but not far enough where little is computed for each number: rows of 8-bit numbers
     are then read at half of the memory's speed. Nothing happens if the byte is behind the array's end.
+    """
+
+
+# Words of the memory by which threads hand work over: `share`. They are 128 bytes apart, as far as two processors' caches need.
+TICKET, PARTS, DONE, CODE, ARGUMENTS, TAKEN, AWAKE, ENDED, WAITED, HELPED = range(0, 160, 16)
+WORDS, PART_BITS = 160, 20  # numbers of that memory (int64), and bits of a ticket that count the parts
+
+
+def share(words, function, n, arguments):
+    """Call, inside a kernel, function(i, *arguments) for i = 0 .. n - 1: with helpers that are awake, or alone.
+
+    ``function`` is a kernel. No part may depend on another one. The thread that calls this computes, too, and returns when
+    the last part is done. It never waits for a helper that has not begun: whoever is free takes the next part.
+
+    Parameters
+    ----------
+    words : int64 array (WORDS,), or (0,)
+        Memory that helpers look at: `tinytx.workers.awake`. Without elements, or while another thread uses it, all parts
+        are computed here.
+    function : kernel (i, *arguments)
+    n : int
+        Below 2**PART_BITS.
+    arguments : tuple of arrays and numbers
+    """
+    for i in range(n):
+        function(i, *arguments)
+
+
+def help_others(words, patience):
+    """Compute, inside a kernel, parts of what `share` is given by other threads; return when there was none for ``patience`` looks.
+
+    The number in ``words[TICKET]`` is that of a job, times 2**PART_BITS, plus that of its next part; it never has a value
+    twice. Whoever changes it from t to t + 1 has taken a part, and what describes the job has not changed since t was read.
     """
 
 

@@ -145,6 +145,18 @@ TABLE = {
         ("a group is closed before it is full", "room -= size(item)", "room = 0"),
         ("a worker shares out its own work again", "_in_use.set(_SERIAL)", "_in_use.set(self)"),
     ],
+    "workers/awake.py": [
+        ("a context leaves its helper behind", "        _in_use.reset(token)\n        if is_helped", "        if is_helped"),
+        ("a worker has a helper, too", "min(pool.count(), MOST) - 1", "MOST - 1"),
+        ("as many helpers as threads", "min(pool.count(), MOST)", "pool.count()"),
+        ("a helper is woken once", "if missing > 0:", "if len(self._threads) < n:"),
+        ("helpers stay where another program computes", "self._on_processor < LEAST_BUSY * self._seconds or ", ""),
+        ("helpers stay where they are waited for", " or waited > MOST_WAITING * self._seconds", ""),
+        ("helpers stay away for ever", "            self._pause = SHORTEST\n", "            pass\n"),
+        ("helpers come back at once each time", "min(2 * self._pause, LONGEST)", "SHORTEST"),
+        ("what was waited before counts again", "self._waited = int(self.words[WAITED])", "self._waited = 0"),
+        ("a child waits for threads of its parent", "        self.__init__()\n", "        pass\n"),
+    ],
     "training/schedules.py": [
         ("the triangle's fall takes the whole run", "max(1, self.total - cut))", "max(1, self.total))"),
         ("the triangle's ends are 0", "(1 + p * (self.ratio - 1)) / self.ratio", "p"),

@@ -7,7 +7,7 @@ import pytest
 
 from tinytx import workers
 from tinytx.ops import quantize_rows, quantized_embedding, quantized_linear
-from tinytx.ops.quantized_linear import LARGE, MANY
+from tinytx.ops.quantized_linear import MANY, OUTPUTS
 
 RNG = np.random.default_rng(0)
 
@@ -35,9 +35,10 @@ def test_what_underflows_is_no_other_number():
 
 @pytest.mark.compiled
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("m", [1, 21, OUTPUTS + 2])
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 11, 19, MANY - 1, MANY, MANY + 5])
-def test_it_is_the_product_with_the_rounded_weights(n, dtype):
-    weight, bias = RNG.normal(size=(21, 37)).astype(dtype), RNG.normal(size=21).astype(dtype)
+def test_it_is_the_product_with_the_rounded_weights(n, m, dtype):
+    weight, bias = RNG.normal(size=(m, 37)).astype(dtype), RNG.normal(size=m).astype(dtype)
     x = RNG.normal(size=(n, 37)).astype(dtype)
     q, steps = quantize_rows(weight)
     y = quantized_linear(x, q, steps, bias)
@@ -75,12 +76,11 @@ def test_an_output_is_off_by_no_more_than_the_bound_and_by_what_is_to_be_expecte
 @pytest.mark.parametrize("n", [1, 2, 8, MANY])
 def test_threads_change_no_bit(n):
     """But for the last bits of a product of matrices."""
-    weight = RNG.normal(size=(LARGE // 500 // n + 3, 500)).astype(np.float32)
-    x = RNG.normal(size=(n, 500)).astype(np.float32)
-    q, steps = quantize_rows(weight)
+    q, steps = quantize_rows(RNG.normal(size=(500, 2 * OUTPUTS + 3)).astype(np.float32))
+    x = RNG.normal(size=(n, q.shape[1])).astype(np.float32)
     expected = quantized_linear(x, q, steps)
     for count in (2, 3):
-        with workers.use(workers.Pool(count)):
+        with workers.use(workers.Pool(count)), workers.awake.use():
             np.testing.assert_allclose(quantized_linear(x, q, steps), expected, rtol=0, atol=0 if n < MANY else 1e-4)
 
 

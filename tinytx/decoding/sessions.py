@@ -58,7 +58,7 @@ class Session:
             if self._n_fed + new.shape[1] > self.max_len:
                 self.state, self._n_fed, new = State(), 0, np.stack(self._last, axis=1)
         self._n_fed += new.shape[1]
-        with workers.use():
+        with workers.use(), workers.awake.use():
             return self.model.last_logits(new, *self._kept, state=self.state)
 
     @property

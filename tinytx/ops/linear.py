@@ -45,6 +45,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx import workers
+from tinytx.ops.few_rows import few_rows, fits
 from tinytx.shapes import check_float, check_gradient, check_shape, rows
 
 LARGE = 1 << 25  # multiplications of a product, 0.4 to 0.8 ms; smaller ones are done before another thread has woken up
@@ -75,6 +76,8 @@ def product(a, b):
     -------
     array (M, N)
     """
+    if fits(a, b):
+        return few_rows(a, b)
     is_few = len(a) <= FEW
     is_large = b.size * min(len(a), 3) >= LARGE_MATRIX if is_few else b.size * len(a) >= LARGE
     n = workers.count() if is_large else 1

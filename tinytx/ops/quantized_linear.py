@@ -54,91 +54,95 @@ The same in plain NumPy: ``quantized_linear`` in ``plain.py``.
 import numpy as np
 
 from tinytx import workers
-from tinytx.kernel import kernel, prefetch
+from tinytx.kernel import kernel, prefetch, share
+from tinytx.ops.few_rows import padded
 from tinytx.shapes import check_axes, check_float, check_ids, check_shape, contiguous, rows
 
-LARGE = 1 << 23  # multiplications of a product; larger ones use several threads
+SHARED = 1 << 17  # numbers of a matrix, from which on helpers that are awake take their part of a product of few rows
+ROWS, OUTPUTS = 8, 64  # rows of x that are multiplied at a time, and outputs of a part
 MANY = 24  # rows of x from which on W is made of floats, a part at a time, for a product of matrices
 AHEAD, LINE = 4096, 64  # bytes of W that are asked for before they are read, and how many come at once
 PART = 1 << 19  # elements of such a part
 
 
 @kernel
-def _one_row(y, x, weight, steps, n):
-    """Write (2) without b for row n of x (N, K) into y (M, N)."""
+def _outputs_of_one(p, y, x, weight, steps):
+    """Write (2) without b for one row, x and y (1, ...): part p of the outputs, two at a time."""
     m, k = weight.shape
-    for j in range(m):
-        for at in range(0, k, LINE):
+    parts = _parts(m)
+    stop = m * (p + 1) // parts
+    for j in range(m * p // parts, stop, 2):
+        other = min(j + 1, stop - 1)  # the last one again, where their number is odd
+        for at in range(0, 2 * k, LINE):
             prefetch(weight, j * k + AHEAD + at)
-        total = x.dtype.type(0)
+        s = t = x.dtype.type(0)
         for i in range(k):
-            total += x.dtype.type(weight[j, i]) * x[n, i]
-        y[j, n] = total * steps[j]  # (2)
+            s += x.dtype.type(weight[j, i]) * x[0, i]
+            t += x.dtype.type(weight[other, i]) * x[0, i]
+        y[0, j], y[0, other] = s * steps[j], t * steps[other]  # (2)
 
 
 @kernel
-def _two_rows(y, x, weight, steps, n):
-    """Write (2) without b for rows n and n + 1: a weight is made a float once for both."""
+def _outputs_of_eight(p, y, x, weight, steps):
+    """Write (2) without b for eight rows, which have room in a processor's registers: part p of the outputs, two at a time."""
     m, k = weight.shape
-    zero = x.dtype.type(0)
-    for j in range(m):
-        for at in range(0, k, LINE):
-            prefetch(weight, j * k + AHEAD + at)
-        a, b = zero, zero
-        for i in range(k):
-            w = x.dtype.type(weight[j, i])
-            a += w * x[n, i]
-            b += w * x[n + 1, i]
-        y[j, n], y[j, n + 1] = a * steps[j], b * steps[j]  # (2)
-
-
-@kernel
-def _eight_rows(y, x, weight, steps, n):
-    """Write (2) without b for rows n .. n + 7: their eight sums have room in a processor's registers."""
-    m, k = weight.shape
-    zero = x.dtype.type(0)
-    for j in range(m):
-        for at in range(0, k, LINE):
+    parts, zero = _parts(m), x.dtype.type(0)
+    stop = m * (p + 1) // parts
+    for j in range(m * p // parts, stop, 2):
+        other = min(j + 1, stop - 1)
+        for at in range(0, 2 * k, LINE):
             prefetch(weight, j * k + AHEAD + at)
         a, b, c, d, e, f, g, h = zero, zero, zero, zero, zero, zero, zero, zero
+        q, r, s, t, u, v, w, z = zero, zero, zero, zero, zero, zero, zero, zero
         for i in range(k):
-            w = x.dtype.type(weight[j, i])
-            a += w * x[n, i]
-            b += w * x[n + 1, i]
-            c += w * x[n + 2, i]
-            d += w * x[n + 3, i]
-            e += w * x[n + 4, i]
-            f += w * x[n + 5, i]
-            g += w * x[n + 6, i]
-            h += w * x[n + 7, i]
-        s = steps[j]
-        y[j, n], y[j, n + 1], y[j, n + 2], y[j, n + 3] = a * s, b * s, c * s, d * s  # (2)
-        y[j, n + 4], y[j, n + 5], y[j, n + 6], y[j, n + 7] = e * s, f * s, g * s, h * s
+            left, right = x.dtype.type(weight[j, i]), x.dtype.type(weight[other, i])
+            a += left * x[0, i]
+            q += right * x[0, i]
+            b += left * x[1, i]
+            r += right * x[1, i]
+            c += left * x[2, i]
+            s += right * x[2, i]
+            d += left * x[3, i]
+            t += right * x[3, i]
+            e += left * x[4, i]
+            u += right * x[4, i]
+            f += left * x[5, i]
+            v += right * x[5, i]
+            g += left * x[6, i]
+            w += right * x[6, i]
+            h += left * x[7, i]
+            z += right * x[7, i]
+        left, right = steps[j], steps[other]
+        y[0, j], y[1, j], y[2, j], y[3, j] = a * left, b * left, c * left, d * left  # (2)
+        y[4, j], y[5, j], y[6, j], y[7, j] = e * left, f * left, g * left, h * left
+        y[0, other], y[1, other], y[2, other], y[3, other] = q * right, r * right, s * right, t * right
+        y[4, other], y[5, other], y[6, other], y[7, other] = u * right, v * right, w * right, z * right
+
+
+@kernel
+def _parts(m):
+    return (m + OUTPUTS - 1) // OUTPUTS
+
+
+@kernel
+def _by_outputs_of_one(words, y, x, weight, steps):
+    share(words, _outputs_of_one, _parts(len(weight)), (y, x, weight, steps))
+
+
+@kernel
+def _by_outputs_of_eight(words, y, x, weight, steps):
+    share(words, _outputs_of_eight, _parts(len(weight)), (y, x, weight, steps))
 
 
 def _few(x, weight, steps):
-    """Return (2) without b (N, M) for few rows x (N, K)."""
-    y = np.empty((len(weight), len(x)), x.dtype)
-    n = workers.count() if y.size * x.shape[1] >= LARGE else 1
-    if n == 1:
-        _outputs(y, x, weight, steps)
-    else:
-        edges = [len(weight) * i // n for i in range(n + 1)]
-        workers.map(lambda a, b: _outputs(y[a:b], x, weight[a:b], steps[a:b]), edges[:-1], edges[1:])
-    return y.reshape(1, -1) if len(x) == 1 else np.ascontiguousarray(y.T)
-
-
-def _outputs(y, x, weight, steps):
-    """Write (2) without b into y (M, N): eight rows at a time, then two, then one."""
-    n = 0
-    while n + 8 <= len(x):
-        _eight_rows(y, x, weight, steps, n)
-        n += 8
-    while n + 2 <= len(x):
-        _two_rows(y, x, weight, steps, n)
-        n += 2
-    if n < len(x):
-        _one_row(y, x, weight, steps, n)
+    """Return (2) without b (N, M) for few rows x (N, K): eight at a time, and a single one by itself."""
+    y, words = np.empty((-(-len(x) // ROWS) * ROWS, len(weight)), x.dtype), workers.awake.words(weight.size >= SHARED)
+    for n in range(0, len(x), ROWS):
+        if n + 1 == len(x):
+            _by_outputs_of_one(words, y[n : n + 1], x[n:], weight, steps)
+        else:
+            _by_outputs_of_eight(words, y[n : n + ROWS], padded(x[n : n + ROWS]), weight, steps)
+    return y[: len(x)]
 
 
 def _many(x, weight, steps):

@@ -5,8 +5,9 @@ cuts it into `count` parts and hands them to `map`. No result depends on the thr
 matrix product.
 """
 
+from tinytx.workers import awake
 from tinytx.workers.machine import processors
 from tinytx.workers.pool import Pool, count, map, map_grouped, use
 from tinytx.workers.sharing import each
 
-__all__ = ["Pool", "count", "each", "map", "map_grouped", "processors", "use"]
+__all__ = ["Pool", "awake", "count", "each", "map", "map_grouped", "processors", "use"]

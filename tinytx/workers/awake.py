@@ -1,0 +1,156 @@
+"""A thread that stays awake: it takes a part of work that is too short for waking somebody.
+
+To wake a thread takes 0.1 ms, as long as the product of a row and a matrix of two million numbers; but one thread reads such matrices at half of
+the speed of two. So while tokens are decoded a helper is awake. It looks, in a compiled loop that does not need the
+interpreter's lock, at a few words of memory. There `tinytx.kernel.share` says what is to be computed, in parts; the thread that says
+so takes parts, too, and so whoever is faster takes more of them. Which thread computes a part changes no bit of it.
+
+A helper that finds nothing to do for a millisecond falls asleep, and is woken by the next work. Where another program needs the processor,
+waiting awake takes time from those who compute. Then it is seen that the thread that decodes did not have a processor all the
+time, or waited for parts that a helper had begun, and helpers stay asleep for a while.
+"""
+
+import atexit
+import contextlib
+import contextvars
+import os
+import threading
+import time
+from queue import SimpleQueue
+
+import numpy as np
+
+from tinytx.kernel import AWAKE, ENDED, WAITED, WORDS, help_others, kernel
+from tinytx.workers import pool
+
+MOST = 4  # threads that share one product; memory is read no faster by more of them
+PATIENCE, LOOKS = 1e-3, 20_000  # seconds without work before a helper falls asleep; looks of which the speed is measured
+SPAN = 0.05  # seconds of work after which it is judged whether helpers help
+LEAST_BUSY, MOST_WAITING = 0.9, 0.25  # shares of that time: on a processor, and waiting for parts that others have begun
+SHORTEST, LONGEST = 0.5, 16.0  # seconds for which helpers then stay asleep: twice as many each time
+
+_in_use = contextvars.ContextVar("awake", default=None)  # the `Helpers`, or None
+_NOBODY = np.empty(0, np.int64)
+
+
+@contextlib.contextmanager
+def use():
+    """Return a context in which threads are awake that take parts of what `tinytx.kernel.share` is given.
+
+    There are as many as `tinytx.workers.count` says, less the calling one. With a single processor, inside a worker, and where another program needs the
+    processors there are none.
+    """
+    token = _in_use.set(_helpers if _helpers.may_help() else None)
+    began, on_processor = time.perf_counter(), time.thread_time()
+    try:
+        yield
+    finally:
+        is_helped = _in_use.get() is not None
+        _in_use.reset(token)
+        if is_helped:
+            _helpers.judge(time.perf_counter() - began, time.thread_time() - on_processor)
+
+
+def words(wanted=True):
+    """Return what an operation hands to `tinytx.kernel.share`: memory at which helpers look, or an empty array if none are wanted."""
+    helpers = _in_use.get() if wanted else None
+    n = 0 if helpers is None else min(pool.count(), MOST) - 1
+    return helpers.woken(n) if n else _NOBODY
+
+
+@kernel
+def _help(words, patience):
+    help_others(words, patience)
+
+
+class Helpers:
+    """Threads that wait for work, awake or asleep; they start when they are first needed, and end with the program.
+
+    Attributes
+    ----------
+    words : int64 array (WORDS,)
+        See `tinytx.kernel.share`.
+    """
+
+    def __init__(self):
+        self.words = np.zeros(WORDS, np.int64)
+        self._threads, self._calls, self._lock = [], SimpleQueue(), threading.Lock()
+        self._until, self._pause = 0.0, SHORTEST
+        self._forget_span()
+
+    def woken(self, n):
+        """Return the words, after n helpers have been woken, if they are not awake."""
+        missing = n - int(self.words[AWAKE]) - self._calls.qsize()
+        if missing > 0:
+            if len(self._threads) < n:
+                self._start(n)
+            for _ in range(missing):
+                self._calls.put(True)
+        return self.words
+
+    def may_help(self):
+        """Return whether helpers may be woken: not for a while after they were of no use."""
+        return time.perf_counter() >= self._until
+
+    def judge(self, seconds, on_processor):
+        """Let helpers sleep for a while, where time was lost.
+
+        Parameters
+        ----------
+        seconds, on_processor : float
+            Of work with helpers, and how much of that the calling thread had a processor.
+        """
+        self._seconds += seconds
+        self._on_processor += on_processor
+        if self._seconds < SPAN:
+            return
+        waited = (int(self.words[WAITED]) - self._waited) * self._look
+        if self._on_processor < LEAST_BUSY * self._seconds or waited > MOST_WAITING * self._seconds:
+            self._until, self._pause = time.perf_counter() + self._pause, min(2 * self._pause, LONGEST)
+        else:
+            self._pause = SHORTEST
+        self._forget_span()
+
+    def _forget_span(self):
+        self._seconds = self._on_processor = 0.0
+        self._waited = int(self.words[WAITED])
+
+    _look = 0.0  # seconds of a look, once it is known
+
+    def _start(self, n):
+        with self._lock:
+            while len(self._threads) < n:
+                thread = threading.Thread(target=self._serve, name="tinytx-helper", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+
+    def _serve(self):
+        """Run a helper's thread."""
+        self._look = min(_seconds_of_a_look() for _ in range(4))
+        while self._calls.get():
+            _help(self.words, int(PATIENCE / self._look))
+
+    def end(self):
+        """End all threads, and wait for them: machine code goes before the interpreter does."""
+        self.words[ENDED] = 1
+        for _ in self._threads:
+            self._calls.put(False)
+        for thread in self._threads:
+            thread.join()
+
+    def forget(self):
+        """Begin anew, in a process that was forked: it has none of the threads."""
+        self.__init__()
+
+
+def _seconds_of_a_look():
+    nothing = np.zeros(WORDS, np.int64)
+    began = time.perf_counter()
+    _help(nothing, LOOKS)
+    return (time.perf_counter() - began) / LOOKS
+
+
+_helpers = Helpers()
+atexit.register(_helpers.end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.forget)
