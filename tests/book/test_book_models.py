@@ -1,6 +1,7 @@
 """The book's pages of models: each begins with what differs from its nearest relative, and the way from one to the next is whole."""
 
 import re
+from itertools import islice
 
 import pytest
 
@@ -41,6 +42,12 @@ def test_the_reading_order_has_each_model_once_after_its_relative():
 
     at = order.index("nplm")
     assert order[at : at + 3] == ["nplm", "word2vec", "glove"], "what comes from a model follows it at once"
+
+
+def test_a_page_says_the_whole_way_to_its_model():
+    *_, t5 = islice(model_pages.model_pages(), 3)
+    way = '<a href="gpt.html">GPT</a> &rarr; <a href="transformer.html">Transformer</a>. Below is what differs'
+    assert t5.path == "models/t5.html" and way in t5.body.partition("</p>")[0]
 
 
 def test_the_nearest_relative_is_the_first_other_model(monkeypatch):

@@ -104,6 +104,7 @@ def test_paths_go_on_from_those_around(examples):
     assert re.findall(r'class="where"><span>([^<]*)', shown)[:5] == ["body", "token", "position", "blocks.0 to 3", "attention"]
     assert "<span>query, key, value</span><span>B × 64 × 128</span>" in shown and "814,720 weights" in shown
     assert '<a href="../ops/layer_norm.html">LayerNorm</a>' in shown and shown.count("shared") == 1
+    assert shown.count('<div class="box looks" data-n="look0" tabindex="0"') == 1
     assert looks(maps[:1] * 2 + [("other", maps[0][1])])[1] == {"body.blocks.0.attention.f": "look0", "other": "look0"}
 
 

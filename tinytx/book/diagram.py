@@ -47,7 +47,7 @@ def _box(box, around, n_words, marks):
     mark = f' data-n="{" ".join(found)}" tabindex="0"' if found else ""
     times = f'<span class="times">{box.times} &times;</span> ' if box.times > 1 else ""
     same = " with the same weights" if box.is_same else ""
-    name = f"{times}<b>{_kind(box)}</b>{same}"
+    name = f"<span>{times}<b>{_kind(box)}</b>{same}</span>"
     weights = "shared" if box.is_shared else _count(*size(box, n_words)) if size(box, n_words) != (0, 0) else ""
     where = "" if not box.paths else html.escape(_paths(box.paths, around))
     shapes = html.escape(", ".join(_shape(shape, n_words) for shape in box.shapes[:1]))

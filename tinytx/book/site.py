@@ -61,11 +61,11 @@ def _turn(before, after, up):
 def _index(parts):
     """Return the contents: what to read first, and lists with a search."""
     way = [next(page for page in parts["Models"] if page.path == f"models/{name}.html") for name in lineage(END)]
-    links = " &rarr; ".join(f'<a href="{page.path}">{html.escape(page.title)}</a>' for page in way)
+    links = _arrows(way)
     notes = {
         "Operations": '<p>New to gradients? <a href="introduction.html">How to read these pages</a> comes before all others.</p>'
-        f"<p>Start here: the first {FIRST} in this order, each with its exercise (<code>python -m tinytx exercise linear</code>).</p>",
-        "Models": f"<p>Start here: {links}. Each page begins with what differs from the model's nearest relative, which comes before it.</p>",
+        f"<p>Read the first {FIRST} before the others; each has an exercise (<code>python -m tinytx exercise linear</code>).</p>",
+        "Models": f"<p>First {links}. Each page begins with what differs from the model's nearest relative, which comes before it.</p>",
         "Recipes": "<p>What trains a model, on which data, with which settings, and what comes out.</p>",
     }
     lists = []
@@ -78,7 +78,14 @@ def _index(parts):
     search = '<label>Search <input type="search" id="search" autocomplete="off" spellcheck="false" placeholder="softmax, mean, Vaswani"></label>'
     head = "<h1>tinytx: the book</h1><p>Every backward, derived beside the code that computes it; the tests execute the equations "
     head += f"of {len(TABLE)} of {len(parts['Operations'])} operations, which have numbers of an example.</p>"
+    recipe = next(page for page in parts["Recipes"] if page.path == f"recipes/{END}.html")
+    head += f"<p>Start here: from linear to T5, {_arrows([introduction_page(), *parts['Operations'][:FIRST], *way, recipe])}.</p>"
     return f'{head}<p>{search} <output id="found" role="status"></output></p>{"".join(lists)}'
+
+
+def _arrows(pages):
+    """Return links to pages that are to be read one after the other."""
+    return " &rarr; ".join(f'<a href="{page.path}">{html.escape(page.title)}</a>' for page in pages)
 
 
 def _entries(pages):
