@@ -64,15 +64,16 @@ class Products:
         q, k, v, y, dq, dk, dv, dy = (
             self._array((n, t, heads, shape.d_model // heads)).swapaxes(1, 2) for _ in range(8)
         )
+        columns = self._array((n, heads, shape.d_model // heads, t))  # of keys and of values, copied
         forward, backward = [], []
         sizes = attention.BLOCK, attention.LONG_BLOCK, attention.KEYS, attention.TILE
         lists = lists_of_rows((n, heads, 1, t), t, CAUSAL, 1, sizes)
         for tile in [tile for rows in lists for row in rows for tile in row.tiles]:
             at, keys = (*tile.q[:2], tile.queries), tile.k
             p = self._array((*q[at].shape[:3], k[keys].shape[2]))
-            score = q[at], k[keys].swapaxes(2, 3), p
+            score = q[at], columns[(*keys[:2], slice(None), keys[2])], p
             forward += [score, (p, v[keys], y[at])]
-            backward += [score, (dy[at], v[keys].swapaxes(2, 3), p), (p.swapaxes(2, 3), dy[at], dv[keys])]
+            backward += [score, (dy[at], score[1], p), (p.swapaxes(2, 3), dy[at], dv[keys])]
             backward += [(p, k[keys], dq[at]), (p.swapaxes(2, 3), q[at], dk[keys])]
         return forward, backward
 

@@ -16,6 +16,7 @@ NEAREST = {
     "files.py": ["test_files.py", "test_hostile_files.py"],
     "kernel.py": ["test_kernel.py", "ops/test_activations.py", "ops/test_dropout.py", "cli/test_main.py"],
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
+    "ops/attention_products.py": ["ops/test_attention.py", "ops/test_attention_patterns.py"],
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_bias.py"],
     "ops/maxout.py": ["ops/test_maxout.py"], "derivations/latex.py": ["book/test_book.py"],
     "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],

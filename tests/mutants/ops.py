@@ -61,6 +61,11 @@ TABLE = {
         ("log-sum-exp forgets c", "saved.kernel_scale * saved.largest", "saved.largest"),
         ("log-sum-exp of a query that sees no key is NaN", "np.where(saved.inverse != 0,", "np.where(True,"),
     ],
+    "ops/attention_products.py": [
+        ("all batch rows get the keys of the first", "if at != self._at:", "if self._at is None:"),
+        ("keys behind the first 64 are not copied", "range(0, columns.shape[3], PART)", "range(0, PART, PART)"),
+        ("NaN counts as finite, so that what is masked is not left out", "math.isfinite(x.sum())", "True"),
+    ],
     "ops/attention_saved.py": [
         ("each block of queries draws the dropout of the first block", " * t + tile.queries.start)", " * t)"),
         ("each tile of keys draws the dropout of the first tile",

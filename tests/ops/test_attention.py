@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from properties import assert_same
 
 from tinytx import workers
-from tinytx.ops import attention, attention_backward, attention_weights, dropout
+from tinytx.ops import attention, attention_backward, attention_products, attention_weights, dropout
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Documents, Prefix
 
 # the attribute `tinytx.ops.attention` is the function
@@ -78,7 +78,7 @@ def test_is_what_the_equations_say(kind, t, s):
 )
 @pytest.mark.parametrize("p", [0.0, 0.4])
 def test_does_not_depend_on_its_tiles(kind, t, s, block, keys, tile, p, monkeypatch):
-    """Catches a first row, a mask, a key's length or a dropout mask counted from the tile and not from the whole."""
+    """Catches a first row, a mask, a key's length or a dropout mask counted from the tile, and keys that are not copied."""
     b, h, k = 3, 2, 4
     rng = np.random.default_rng(2)
     q, key, v = qkv(b, h, t, s, k)
@@ -88,6 +88,8 @@ def test_does_not_depend_on_its_tiles(kind, t, s, block, keys, tile, p, monkeypa
     monkeypatch.setattr(module, "BLOCK", block)
     monkeypatch.setattr(module, "KEYS", keys)
     monkeypatch.setattr(module, "TILE", tile)
+    monkeypatch.setattr(attention_products, "FEW", 0)
+    monkeypatch.setattr(attention_products, "PART", 4)
     assert_same(results(q, key, v, dy, **options), expected, f"BLOCK {block}, KEYS {keys}, TILE {tile}", 1e-13)
     weights = attention_weights(attention(q, key, v, **options)[1])
     monkeypatch.undo()

@@ -85,7 +85,6 @@ One query and two keys, K = 1: the scores are (0, ln 3), so that P = (1/4, 3/4);
 ([0.824], [-0.75, 0.75])
 """
 
-import math
 from itertools import chain
 
 import numpy as np
@@ -93,6 +92,7 @@ import numpy as np
 from tinytx import workers
 from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
 from tinytx.ops.attention_patterns import FULL
+from tinytx.ops.attention_products import QUIET, Columns, are_finite, product
 from tinytx.ops.attention_saved import checked, flat
 from tinytx.ops.attention_tiles import lists_of_rows
 from tinytx.shapes import check_gradient
@@ -101,7 +101,6 @@ BLOCK, LONG_BLOCK = 64, 384  # queries in a tile: an eighth of the sequence, wit
 KEYS = 768  # keys in a tile, at most
 TILE = 1 << 17  # elements of a tile of several heads, at most: half a megabyte of float32
 LARGE = 1 << 26  # multiplications of Q K^T, of which CAUSAL leaves out half; larger ones use several threads
-_QUIET = {"invalid": "ignore", "over": "ignore"}  # NaN may stand in masked positions
 
 
 @kernel
@@ -175,17 +174,6 @@ def _softmax_tile_backward(
             dp[g, t, stop:] = zero
 
 
-def _product(p, x, *, out, add=False):
-    """Write p @ x into ``out``, or add it; where p is 0 it leaves out what it multiplies, even NaN or infinity."""
-    y = np.matmul(p, x, out=None if add else out)
-    if not math.isfinite(y.sum()):
-        finite = np.isfinite(x)
-        touched = np.matmul(p != 0, ~finite)
-        y[...] = np.where(touched, y, p @ np.where(finite, x, x.dtype.type(0)))
-    if add:
-        out += y
-
-
 def _lists(saved):
     """Return lists of rows of tiles, one list for each call of `workers.map`; no two lists write to the same memory."""
     (b, g, s), (h, t) = saved.k.shape[:3], saved.q.shape[1:3]
@@ -195,9 +183,9 @@ def _lists(saved):
     return lists if parts > 1 else [[row for rows in lists for row in rows]]
 
 
-def _scores(saved, tile):
-    """Return Q K^T of a tile, contiguous, or with a bias the whole of (1)."""
-    a = np.matmul(saved.heads(saved.q)[tile.q], saved.k[tile.k].swapaxes(2, 3), order="C")  # (1), c later
+def _scores(saved, tile, columns):
+    """Return Q K^T of a tile, contiguous, or with a bias the whole of (1); ``columns`` are those of K."""
+    a = np.matmul(saved.heads(saved.q)[tile.q], columns.of(tile), order="C")  # (1), c later
     if saved.bias is not None:
         a *= a.dtype.type(saved.scale)
         a += saved.part(saved.bias, tile)  # (1)
@@ -244,21 +232,23 @@ def attention(
     """
     saved = checked("attention", q, k, v, bias, mask, pattern, scale, (dropout, key, first_row), log_sum_exp)
     y, largest, inverse = map(saved.heads, (saved.y, saved.largest, saved.inverse))
+    is_finite = are_finite(v, than=saved.y)
 
     def attend(rows):
-        with np.errstate(**_QUIET):
+        columns = Columns(k, q.shape[2])
+        with np.errstate(**QUIET):
             for row in rows:
                 at = row.tiles[0].q
                 y_rows = y[at]
                 running = np.zeros((4, *y_rows.shape[:3]), q.dtype)
                 running[0] = -np.inf
                 for tile in row.tiles:
-                    e = _scores(saved, tile)
+                    e = _scores(saved, tile, columns)
                     _softmax_tile(flat(e), running.reshape(4, -1, e.shape[2]), *saved.kernel_arguments(tile, e.shape))
                     add = tile is not row.tiles[0]
                     if add:
                         y_rows *= running[3][..., None]
-                    _product(e, v[tile.k], out=y_rows, add=add)  # (3), not divided by Z yet
+                    product(e, v[tile.k], is_finite, out=y_rows, add=add)  # (3), not divided by Z yet
                 largest[at], inverse[at] = running[0], running[2]
                 y_rows *= running[2][..., None]  # the division by Z in (2)
 
@@ -272,20 +262,21 @@ def _log_sum_exp(saved):
         return np.where(saved.inverse != 0, saved.kernel_scale * saved.largest - np.log(saved.inverse), -np.inf)
 
 
-@np.errstate(**_QUIET)
+@np.errstate(**QUIET)
 def attention_weights(saved):
     """Return P (B, H, T, S), after dropout, for pictures: made again from what backward keeps."""
     weights = np.zeros((*saved.q.shape[:3], saved.k.shape[2]), saved.q.dtype)
+    columns = Columns(saved.k, saved.q.shape[2]), Columns(saved.v, saved.q.shape[2])
     for tile in chain(*(row.tiles for row in chain(*_lists(saved)))):
-        part, _ = _tile_backward(saved, tile, saved.y, np.zeros_like(saved.largest))
+        part, _ = _tile_backward(saved, tile, saved.y, np.zeros_like(saved.largest), *columns)
         saved.heads(weights)[(*tile.q, tile.keys)] = part
     return weights
 
 
-def _tile_backward(saved, tile, dy, inner):
+def _tile_backward(saved, tile, dy, inner, k_columns, v_columns):
     """Return the dropped P and c dA of a tile; with a bias dA."""
-    p = _scores(saved, tile)
-    da = np.matmul(saved.heads(dy)[tile.q], saved.v[tile.k].swapaxes(2, 3), order="C")  # (5)
+    p = _scores(saved, tile, k_columns)
+    da = np.matmul(saved.heads(dy)[tile.q], v_columns.of(tile), order="C")  # (5)
     kept = (flat(saved.heads(array)[tile.q]) for array in (inner, saved.largest, saved.inverse))
     _softmax_tile_backward(flat(p), flat(da), *kept, *saved.kernel_arguments(tile, p.shape))
     return p, da
@@ -313,19 +304,21 @@ def attention_backward(dy, saved):
         check_gradient("attention_backward", dl, inner.shape, q.dtype, "L of shape", inner.shape)
         inner -= dl  # (12)
     q_heads, dq_heads, dy_heads = map(saved.heads, (q, dq, dy))
+    is_finite = are_finite(q, k, dy, than=saved.y)
 
     def attend(rows):
-        with np.errstate(**_QUIET):
+        columns = Columns(k, q.shape[2]), Columns(v, q.shape[2])
+        with np.errstate(**QUIET):
             for row in reversed(rows):
                 for tile in row.tiles:
-                    p, da = _tile_backward(saved, tile, dy, inner)
+                    p, da = _tile_backward(saved, tile, dy, inner, *columns)
                     if bias is not None:
                         _add_bias_gradient(saved.heads(dbias), da, tile)
                         da *= da.dtype.type(saved.scale)
                     add = not row.begins  # and the other heads of a group add, too
-                    _product(p.swapaxes(2, 3), dy_heads[tile.q], out=dv[tile.k], add=add)  # (4)
-                    _product(da, k[tile.k], out=dq_heads[tile.q], add=tile is not row.tiles[0])  # (7)
-                    _product(da.swapaxes(2, 3), q_heads[tile.q], out=dk[tile.k], add=add)  # (8)
+                    product(p.swapaxes(2, 3), dy_heads[tile.q], is_finite, out=dv[tile.k], add=add)  # (4)
+                    product(da, k[tile.k], is_finite, out=dq_heads[tile.q], add=tile is not row.tiles[0])  # (7)
+                    product(da.swapaxes(2, 3), q_heads[tile.q], is_finite, out=dk[tile.k], add=add)  # (8)
 
     workers.map(attend, lists)
     if bias is None:
