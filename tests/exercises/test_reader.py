@@ -64,6 +64,7 @@ def test_a_sheet_says_what_the_gradient_is(name):
     words = "dloss, how fast the end result grows" if name == "cross_entropy" else "it gets dy, the gradient of the loss"
     assert words in text and "import numpy as np\n" in text and "frozen" not in text
     assert ("graded in this order: causal; with log_sum_exp; with dropout" in text) == (name == "attention")
+    assert ("dy is the pair (dY, dL)" in text and "is M / (1 - p) of dropout" in text) == (name == "attention")
 
 
 def softmax_along(axis):

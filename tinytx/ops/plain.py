@@ -256,7 +256,12 @@ def attention(
 
 
 def attention_backward(dy, saved):
-    """Return (dq, dk, dv), and dbias if there was a bias."""
+    """Return (dq, dk, dv), and dbias if there was a bias.
+
+    With ``log_sum_exp``, dy is the pair (dY, dL). ``kept`` is M / (1 - p) of dropout, and 1 without it. The saved k and v have a copy for
+    each of the H heads, and H / g heads that follow each other are copies of one of the g groups. A bias of length 1 along an axis, such
+    as (1, 1, T, S), is shared by all there.
+    """
     q, k, v, bias, p, kept, c, g, log_sum_exp = saved
     dy, dl = dy if log_sum_exp else (dy, None)
     dv = (p * kept).swapaxes(2, 3) @ dy  # (4)
