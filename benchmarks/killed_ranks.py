@@ -69,11 +69,19 @@ def killed(folder, rank, steps, pause):
     except subprocess.TimeoutExpired:
         process.kill()
         raise SystemExit(f"{PATIENCE:g} seconds after rank {rank} was killed the others still run") from None
+    while (left := [number for number in ranks.values() if _runs(number)]) and time.monotonic() < began + PATIENCE:
+        time.sleep(0.01)  # Open MPI's mpirun ends before the ranks that it ends
     took = time.monotonic() - began
-    left = [number for number in ranks.values() if Path(f"/proc/{number}").exists()]
     if process.returncode == 0 or "Killed" not in said or left:
         raise SystemExit(f"exit code {process.returncode}, processes left: {left}, message: {said[-500:]}")
     return took
+
+
+def _runs(number):
+    """Return whether a process is there, and no mere entry of one that has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def _is_at(folder, steps):

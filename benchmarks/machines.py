@@ -8,6 +8,11 @@ while nothing else runs. Then one process on all processors says when its gradie
 each machine sends and receives at the line's speed at once, messages in the order in which they are ready, twice (n - 1) / n of
 each array, LATENCY for each of the two passes. The processors' share in an exchange is what it takes on this machine. Each
 machine has a whole batch of its own, so a batch of n machines is n times as large. Needs the extra mpi.
+
+    python benchmarks/machines.py --memory --shapes baby gpt2 --ranks 2 4
+
+measures another thing: the peak memory of a rank after three steps, where each has the optimiser's moments whole, and where they are
+divided among the ranks (`train --divide`).
 """
 
 import contextlib
@@ -15,6 +20,7 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -59,7 +65,7 @@ def serve_record(shape, threads):
     """Answer with the milliseconds of a step, those until backward has ended, and when which gradients are ready."""
     model, batch = make_model(shape), make_batch(shape)
     trainer = ours(model, threads)
-    trainer._exchange = recorder = Recorder()
+    trainer.exchange = recorder = Recorder()
     sizes = {name: parameter.data.nbytes for name, parameter in trainer.optimizer.named.items()}
     trainer.step(*batch)
 
@@ -92,10 +98,10 @@ def serve_ranks(shape):
     def exchange():
         from tinytx.training.shards import DENSE, Key
 
-        together._exchange.begin()
+        together.exchange.begin()
         for name, array in gradients:
-            together._exchange.offer(Key(name, 0, DENSE), array)
-        together._exchange.finish()
+            together.exchange.offer(Key(name, 0, DENSE), array)
+        together.exchange.finish()
 
     work = {"together": lambda: together.step(*batch), "apart": lambda: apart.step(*own), "exchange": exchange}
     if world.is_first:
@@ -111,6 +117,42 @@ def serve_ranks(shape):
         ms = max(world.gather(timed(work[request["kind"]], request["steps"], world.wait)))
         if world.is_first:
             print(json.dumps({"ms": ms, "bytes": (world.sent - sent) / request["steps"]}), flush=True)
+
+
+def say_memory(shape, divided):
+    """As one of several ranks, take three steps; the first prints the largest peak memory of a rank, and the size of the moments."""
+    from mpi4py import MPI
+
+    from tinytx.training.memory import peak_memory
+    from tinytx.workers import ranks
+
+    with ranks.use(ranks.Ranks(MPI.COMM_WORLD)) as world:
+        trainer = ours(make_model(shape), 1)
+        if divided:
+            trainer.optimizer.divide()
+        batch = make_batch(shape)
+        for _ in range(3):
+            trainer.step(*batch)
+        moments = 2 * sum(parameter.data.nbytes for parameter in trainer.optimizer.named.values())
+        peaks = world.gather(peak_memory())
+    if world.is_first:
+        print(json.dumps({"peak_mb": max(peaks) / 1e6, "moments_mb": moments / 1e6}))
+
+
+def memory(name, n, env):
+    """Return the peak memory of one of n ranks, with moments whole and divided, and what that saves beside what was expected."""
+    figures = {}
+    for side in ("whole", "divided"):
+        command = [MPIRUN, "-n", str(n), sys.executable, "-m", "mpi4py", __file__, "--child", side, "--shapes", name]
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{n} ranks do not run here: {done.stderr[-300:]}")
+        said = json.loads(done.stdout.splitlines()[0])
+        figures[f"{side}_mb"] = said["peak_mb"]
+    saved, expected = figures["whole_mb"] - figures["divided_mb"], said["moments_mb"] * (1 - 1 / n)
+    print(f"{name}, {n} ranks: peak memory of a rank {figures['whole_mb']:,.0f} MB, divided {figures['divided_mb']:,.0f} MB: "
+          f"{saved:,.0f} MB less; the others' share of the moments' {said['moments_mb']:,.0f} MB is {expected:,.0f}", flush=True)  # fmt: skip
+    return figures | {"saved_mb": saved, "expected_mb": expected}
 
 
 def timed(work, n, begin=lambda: None):
@@ -198,10 +240,13 @@ def main():
     parser = turns.parser(__doc__, turns=5, quick="--shapes nano --ranks 2 --turns 1 --steps 2")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["baby", "gpt2"])
     parser.add_argument("--ranks", nargs="*", type=int, default=[2], help="numbers of ranks to run here (default 2)")
+    parser.add_argument("--memory", action="store_true", help="measure the memory of ranks, and no times")
     parser.add_argument("--steps", type=int, default=3, help="of a turn (default 3)")
     arguments = parser.parse_args()
     if arguments.child:
         shape = SHAPES[arguments.shapes[0]]
+        if arguments.child in ("whole", "divided"):
+            return say_memory(shape, arguments.child == "divided")
         if arguments.child == "ranks":
             return serve_ranks(shape)
         return (serve_threads if arguments.child == "threads" else serve_record)(shape, arguments.threads)
@@ -211,6 +256,9 @@ def main():
     turns.describe(arguments.threads, ["threads", "ranks"], env)
     figures = {}
     for name in arguments.shapes:
+        if arguments.memory:
+            figures[name] = {f"{n} ranks": memory(name, n, env) for n in arguments.ranks}
+            continue
         rows = {f"{n} ranks": compare(name, n, arguments, env) for n in arguments.ranks}
         per_byte = next(iter(rows.values()))["seconds_per_byte"] if rows else 0.0
         figures[name] = rows | {"simulated": scale(name, per_byte, arguments, env)}

@@ -93,6 +93,27 @@ def test_errors_are_said_once(tmp_path):
     done = mpirun(2, "-m", "tinytx", *train, under=None)
     assert done.returncode == 2 and "python -m mpi4py -m tinytx train gpt" in done.stderr
     assert not list(tmp_path.glob("run/metrics*"))
+    done = mpirun(2, "-m", "tinytx", *train, "--no-such")
+    assert done.returncode == 2 and done.stderr.count("unrecognized arguments: --no-such") == 1
+    done = mpirun(2, "-m", "tinytx", "train", "gpt", "--help")
+    assert done.returncode == 0 and done.stdout.count("usage:") == 1
+
+
+FAULTS = {  # what rank 1 has otherwise: what the error says
+    "sys.argv += ['--steps', '5']": "--steps: rank 0 has 3, rank 1 has 5",
+    "sys.argv += ['--no-such']": "unrecognized arguments: --no-such",
+    "import tinytx.recipes.settings as s; s.hashlib.sha256 = s.hashlib.md5": "checksum of the text: rank 0 has",
+    "import numpy as n, tinytx.recipes.gpt as t; t.random_batch = lambda *_, **__: [n.ones((4, 16), int)] * 2": "step 0: checksum of the batch: rank 0 has",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_ranks_that_differ_end_at_once(tmp_path, fault):
+    """Catches ranks that wait for one that has other flags, and a model that is learned from two texts, or from batches at random."""
+    program = f"import sys, os\nif '1' in (os.environ.get('PMI_RANK'), os.environ.get('OMPI_COMM_WORLD_RANK')):\n    {fault}\n"
+    program += "from tinytx.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = mpirun(2, "-c", program, "train", "gpt", *SMALL, "--steps", "3", "--out", tmp_path / "run")
+    assert done.returncode == 2 and FAULTS[fault] in done.stderr, done
 
 
 def test_a_test_set_is_shared_out(tmp_path):

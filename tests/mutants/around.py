@@ -149,6 +149,8 @@ TABLE = {
         ("a sentence that just fits is said to be cut", "len(ids) > settings.max_len - 2 for", "len(ids) >= settings.max_len - 2 for"),
     ],
     "recipes/train.py": [
+        ("ranks train for different times", "if field not in files:", "if field in files:"),
+        ("ranks learn from different texts", "in prepared.digests.items():", "in ():"),
         ("a recipe's groups are forgotten", "prepared.groups(model) if prepared.groups else []", "[]"),
         ("a recipe's schedule is forgotten", '"schedule": prepared.schedule', '"schedule": None'),
     ],

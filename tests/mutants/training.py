@@ -101,6 +101,7 @@ TABLE = {
         ("ranks begin with the same rows", "shard.number // self.threads == self._ranks.rank", "shard.number < self.threads"),
         ("a rank has no row", "if n > 1 and n_rows // parts < n:", "if False:"),
         ("what is measured has the weights of the last step", "workers.use(self._pool), self.optimizer.averaged():", "workers.use(self._pool):"),
+        ("ranks draw batches at random", "        self._check_batches(place, batch)\n", ""),
         ("each rank has the loss of its own rows", "for own, arrays in self._ranks.gather((done, left)):",
          "for own, arrays in [(done, self._ranks.gather(left)[0])]:"),
     ],
@@ -126,6 +127,11 @@ TABLE = {
         ("every array has the elements of the first one", "math.prod(shape), start)", "math.prod(shape), 0)"),
         ("a tuple comes back as a list", 'return {"tuple": [_described(item, arrays) for item in value]}', "return [_described(item, arrays) for item in value]"),
         ("an array comes back as it lies in memory", "*(array.tobytes() for", "*(array.tobytes('A') for"),
+    ],
+    "cli/started.py": [
+        ("an error in arguments is said by all ranks", "time.sleep(PATIENCE)", "pass"),
+        ("a rank that MPI does not know is waited for", "            join()\n", ""),
+        ("help waits for the others", 'getattr(error, "code", 2)', "True"),
     ],
     "workers/sharing.py": [
         ("every rank begins with the first items", "if turn[0] % world.size == world.rank", "if True"),

@@ -6,6 +6,7 @@ from pickle import UnpicklingError
 
 from tinytx import terminal
 from tinytx.cli.parser import Parser, Version
+from tinytx.cli.started import after_the_first, join
 from tinytx.progress import announce_compiling, say, working
 from tinytx.recipes import RECIPES
 
@@ -46,7 +47,8 @@ def main(argv=None):
     with terminal.safe(), warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"Note: {message}")  # a warning without the line of our code
         try:
-            arguments = _parser(argv).parse_args(argv)
+            with after_the_first():
+                arguments = _parser(argv).parse_args(argv)
             announce_compiling()
             with working(argv[0]):
                 code = arguments.run(arguments) or 0
@@ -55,6 +57,7 @@ def main(argv=None):
         except BrokenPipeError:  # the reader of our output is gone, as in ``... | head``
             return 141
         except BAD_INPUT as error:
+            join()
             say(f"tinytx: {error}" if str(error) else f"tinytx: {type(error).__name__}")
             return 2
         except KeyboardInterrupt:

@@ -4,10 +4,9 @@ import contextlib
 import os
 import time
 
+from tinytx.cli.started import PATIENCE
 from tinytx.progress import say
 from tinytx.workers.ranks import of_this_start, use
-
-PATIENCE = 2.0  # seconds in which the first rank reports an error that all have, and ends them
 
 
 @contextlib.contextmanager

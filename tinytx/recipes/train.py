@@ -8,11 +8,13 @@ import numpy as np
 from tinytx.progress import progress, say
 from tinytx.recipes.rates import check_rates, make_optimizer
 from tinytx.recipes.run import Run
-from tinytx.recipes.settings import begin, named_by, notes_on_data
+from tinytx.recipes.settings import begin, files_of, named_by, notes_on_data
+from tinytx.settings import flag_of
 from tinytx.state import State
 from tinytx.training import Trainer, load_state
 from tinytx.training.checkpoint import differences, fingerprint
 from tinytx.wording import counted
+from tinytx.workers import ranks
 
 
 def train(name, recipe, flags, *, out=None, resume=None):
@@ -38,6 +40,7 @@ def train(name, recipe, flags, *, out=None, resume=None):
     with contextlib.ExitStack() as held:  # gives back the locks, however the run ends
         settings, before = begin(recipe, flags, out, resume, held)
         prepared = recipe.prepare(settings, before)
+        _check_ranks(name, settings, prepared)
         model = build(recipe, prepared, settings, before)
         trainer = make_trainer(recipe, model, settings, prepared, before)
         meta = prepared.digests | prepared.tokenizers
@@ -48,6 +51,20 @@ def train(name, recipe, flags, *, out=None, resume=None):
         if run.fit(prepared.batch, evaluate=lambda: run.evaluate(some)):
             run.conclude(prepared)
         return run
+
+
+def _check_ranks(name, settings, prepared):
+    """Raise ValueError unless all ranks have one recipe, the same settings, and the same data; files may lie in different places."""
+    world = ranks.current()
+    if world.size > 1:
+        values = dataclasses.asdict(settings)
+        files = files_of(type(settings))
+        world.check_same("the recipe", name)
+        for field, value in values.items():
+            if field not in files:
+                world.check_same(flag_of(field), value)
+        for data, digest in prepared.digests.items():
+            world.check_same(f"checksum of the {data}", digest[:12], f"give all ranks the same files: {', '.join(map(flag_of, files))}")
 
 
 def trained(recipe, flags, label=""):

@@ -48,7 +48,8 @@ class DescentTrainer(Trainer):
         super().__init__(model, optimizer, clip=clip, threads=threads, accumulate=accumulate, seed=seed)
         place = type(self).__name__
         if self._ranks.size > 1:
-            raise ValueError(f"{place}: there are {self._ranks.size} ranks, and examples are taken one after the other: start one")
+            why = "each example reads the tables as the one before has left them, so several would learn something else"
+            raise ValueError(f"{place}: there are {self._ranks.size} ranks, and {why}: start one process, without mpirun")
         if clip or accumulate != 1:
             facts = f"clip is {clip} and accumulate {accumulate}, and each example has a step of its own"
             raise ValueError(f"{place}: {facts}: leave both out")

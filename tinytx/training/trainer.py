@@ -66,6 +66,8 @@ class Trainer:
     n_shards : int
         Shards that run side by side on all ranks: a step has the bits of one with so many threads on one machine, if each
         rank has 1, 2, 4, ... threads; otherwise sums are cut in other pairs (`tinytx.training.shards`).
+    exchange : Exchange, or None
+        Adds up the gradients of several ranks (`tinytx.training.exchange`); another object with its methods may take its place.
     watches : bool
         Whether a step also measures each layer, which takes as long as the update itself and a copy of the weights;
         False at first, and free to be set before any step.
@@ -99,7 +101,7 @@ class Trainer:
         self.n_shards = self.threads * self._ranks.size
         self._ranks.check_same("Trainer: threads", self.threads)
         self._check_weights()
-        self._exchange = Exchange(self._ranks, optimizer.named) if self._ranks.size > 1 else None
+        self.exchange = Exchange(self._ranks, optimizer.named) if self._ranks.size > 1 else None
         self._models = [model.replicate(ShardParameter) for _ in range(self.threads)]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
         self.grad_norm, self.watches, self.by_layer = math.nan, False, {}
@@ -125,7 +127,7 @@ class Trainer:
         TypeError
             If the batch is no arrays.
         ValueError
-            If they have unequal numbers of rows, or none, or fewer than ranks; if no target counts; if the optimiser is
+            If they have unequal numbers of rows, or none, or fewer than ranks; if ranks have different ones; if no target counts; if the optimiser is
             another model's; if a learning rate is not finite or negative; if a parameter gets a gradient that
             ``named_parameters`` does not list.
         NotFiniteError
@@ -137,6 +139,7 @@ class Trainer:
             self._checked = self.optimizer
         _check_rows(place, batch)
         self._check_ranks(place, len(batch[0]))
+        self._check_batches(place, batch)
         count = self.model.count(*batch)
         _check_count(place, count)
         self.optimizer.learning_rates()  # looks at them, before anything is computed
@@ -188,6 +191,7 @@ class Trainer:
             return loss
 
         self._check_weights()
+        self._check_batches(place, *batches)
         with self.measuring():
             loss = math.fsum(workers.each(loss_of, batches))  # exact, whatever the order
         if not math.isfinite(loss):
@@ -215,6 +219,12 @@ class Trainer:
             name = f"Trainer: step {self.optimizer.t}: checksum of the weights"
             self._ranks.check_same(name, (self.optimizer.t, zlib.crc32(np.array(sums))))
 
+    def _check_batches(self, place, *batches):
+        """Raise ValueError unless all ranks have the same batches."""
+        if self._ranks.size > 1:
+            sums = [zlib.crc32(np.ascontiguousarray(array)) for batch in batches for array in batch]
+            self._ranks.check_same(f"{place}: checksum of the batch", zlib.crc32(np.array(sums)), "draw batches by seed and step alone")
+
     def _check_ranks(self, place, n_rows):
         """Raise ValueError where a rank would have no row of a batch."""
         n, parts = self._ranks.size, min(self.accumulate, n_rows)
@@ -227,7 +237,7 @@ class Trainer:
         losses, states = [], []
         for part in _split(whole, self.accumulate):
             shards = [shard for shard in _split(part, self.n_shards) if shard.number // self.threads == self._ranks.rank]
-            if self._exchange is not None:
+            if self.exchange is not None:
                 done = self._exchanged(shards, count)
             elif len(shards) < 2:  # its operations have all workers
                 done = [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
@@ -241,13 +251,13 @@ class Trainer:
 
     def _exchanged(self, shards, count):
         """Return the losses of this rank's shards; the sum of gradients is that over all ranks."""
-        self._exchange.begin()
+        self.exchange.begin()
         try:
-            losses = self._side_by_side(shards, count, self._exchange.offer)
+            losses = self._side_by_side(shards, count, self.exchange.offer)
         except BaseException:
-            self._exchange.abandon()
+            self.exchange.abandon()
             raise
-        sums = self._exchange.finish()
+        sums = self.exchange.finish()
         for total in self._totals:
             total.take(sums.get(total.name, {}))
         return losses

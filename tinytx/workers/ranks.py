@@ -80,13 +80,13 @@ class Alone:
         """Return how many threads each rank should use, of so many processors that it may run on."""
         return processors
 
-    def check_same(self, name, value):
+    def check_same(self, name, value, remedy="start all ranks with the same program, flags, files and versions"):
         """Raise ValueError unless all ranks have the same value."""
         values = self.gather(value)
         other = next((rank for rank, theirs in enumerate(values) if theirs != values[0]), None)
         if other is not None:
             facts = f"rank 0 has {values[0]}, rank {other} has {values[other]}"
-            raise ValueError(f"{name}: {facts}: start all ranks with the same program, flags, files and versions")
+            raise ValueError(f"{name}: {facts}: {remedy}")
 
 
 class Ranks(Alone):
