@@ -22,6 +22,7 @@ from mutants import (
     gradients,
     hub,
     layer_gradients,
+    live,
     long,
     models,
     ops,
@@ -87,7 +88,7 @@ GRADIENTS = [
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, book, geometric, long, pages, translators)
+    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, translators)
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

@@ -11,10 +11,11 @@ from mutants.nearest import TOP, steps_of
 
 
 def test_the_table_is_not_rotten():
-    """Every old text occurs once, and every new text is Python."""
+    """Every old text occurs once, and every new text is Python, but for a page's program."""
     assert rotten(SUITE) == []
     for mutant in SUITE:
-        ast.parse(mutated((TOP / "tinytx" / mutant.file).read_text(encoding="utf-8"), mutant))
+        changed = mutated((TOP / "tinytx" / mutant.file).read_text(encoding="utf-8"), mutant)
+        assert mutant.file.endswith(".js") or ast.parse(changed)
 
 
 def test_there_are_many_and_no_two_alike():

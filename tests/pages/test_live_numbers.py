@@ -13,7 +13,8 @@ from tinytx.derivations.check import run
 from tinytx.derivations.show import DIGITS
 
 pytest.importorskip("latex2mathml")
-SHOWN = ("attention", "linear", "softmax", "layer_norm", "cross_entropy", "gelu", "additive_scores", "glove_loss", "highway", "kl_divergence", "merge", "scalar_mix", "embedding")
+SHOWN = ("attention", "linear", "softmax", "layer_norm", "cross_entropy", "gelu", "additive_scores",
+         "glove_loss", "highway", "kl_divergence", "merge", "scalar_mix", "embedding", "pool", "segment_scores")
 FIRST = ("linear", "softmax", "layer_norm", "attention", "cross_entropy", "gelu")
 
 
@@ -106,13 +107,19 @@ def compare(page, result):
             assert np.shape(value) == expected[label].shape, label
             np.testing.assert_allclose(value, expected[label].real, rtol=1e-9, atol=1e-12, err_msg=label)
         values |= expected
+    assert "Infinity" not in "".join(boxes(page)), "infinite numbers are written as in Python"
     for label, numbers in written(page):
         np.testing.assert_allclose(numbers, values[label].real.ravel(), rtol=0, atol=5.01e-5, err_msg=label)
 
 
+def boxes(page):
+    """Return the texts of the boxes whose numbers the page computes."""
+    return page.evaluate("[...document.querySelectorAll('pre[data-lines]')].map(e => e.textContent)")
+
+
 def written(page):
     """Yield (label, numbers) of the arrays that stand in the page's boxes."""
-    for box in page.evaluate("[...document.querySelectorAll('pre[data-lines]')].map(e => e.textContent)"):
+    for box in boxes(page):
         for label, array in re.findall(r"^(\S.*?)(?: \([\w, ]*\))? = (.*(?:\n .*)*)", box, re.MULTILINE):
             yield label, np.array([float(number) for number in re.findall(r"[-\w.]+", array)])
 
@@ -125,10 +132,16 @@ def test_a_reader_changes_a_number(opened, book):
     box = page.locator("pre[data-lines]").first
     before = box.text_content()
     field = page.locator('input[data-input="x"]').first
-    field.fill("abc")
-    assert box.text_content() == before and field.get_attribute("aria-invalid") == "true"
-    field.fill("50")
-    assert "[[1.0000 0.0000 0.0000]" in box.text_content()
+    first = field.input_value()
+    for text in ("abc", "", "inf"):
+        field.fill(text)
+        assert box.text_content() == before and field.get_attribute("aria-invalid") == "true"
+    for _ in range(2):
+        field.fill("50")
+        assert "[[1.0000 0.0000 0.0000]" in box.text_content() and field.get_attribute("aria-invalid") == "false"
+        assert "-0.0000" not in "".join(boxes(page))
+        page.click("#back")
+        assert field.input_value() == first and page.evaluate("source.inputs.x.data[0]") == float(first)
 
 
 def test_attention_follows_what_is_typed(opened, book):
