@@ -14,7 +14,7 @@ from tinytx.derivations.tree import NotationError
 
 def environment(seed=0):
     rng = np.random.default_rng(seed)
-    shapes = {"a": (), "x": (3,), "W": (3, 4), "X": (5, 3), "dY": (5, 4)}
+    shapes = {"a": (), "x": (3,), "W": (3, 4), "X": (5, 3), "dY": (5, 4), "U": (3, 4)}
     values = {name: Named(rng.normal(size=shape), tuple(map(str, range(len(shape))))) for name, shape in shapes.items()}
     return Environment(values, {"Y": "dY"})
 
@@ -23,7 +23,7 @@ def test_equations_hold():
     found = environment()
     for chain in introduction.page().chains:
         found.state(chain)
-    for text in ("da = ∂l/∂a", "dx_i = ∂L/∂x_i", "dW_ij = ∂L/∂W_ij", "dV_ij = ∂loss/∂W_ij"):
+    for text in ("da = ∂l/∂a", "dx_i = ∂L/∂x_i", "dW_ij = ∂L/∂W_ij", "dU_ij = ∂loss/∂U_ij"):
         assert max(found.state(parse(text))) < 1e-12
 
 
@@ -35,7 +35,7 @@ def test_a_mistake_is_found(right, wrong):
     with pytest.raises(NotationError):
         for chain in introduction.reader.read("introduction", source.replace(right, wrong)).chains:
             found.state(chain)
-        found.state(parse("dV_ij = ∂loss/∂W_ij"))
+        found.state(parse("dU_ij = ∂loss/∂U_ij"))
 
 
 def test_numbers_are_in_order():

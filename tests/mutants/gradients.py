@@ -178,7 +178,7 @@ TABLE = {
          "row[s] = exp((row[s] - m) * scale) * r", "row[s] = exp((row[s] - m) * scale)"),
         ("sums of earlier tiles do not shrink", "factor", "attention", "y_rows *= running[3][..., None]", "pass"),
         ("the row's sum from the scores", "wrong operand", "attention",
-         '"bhtk,bhtk->bht", dy, saved.y', '"bhtk,bhtk->bht", dy, saved.q'),
+         '"bhtw,bhtw->bht", dy, saved.y', '"bhtw,bhtw->bht", dy, saved.q'),
         ("mask forgotten", "mask", "attention masked",
          "row[s] = row[s] if mask[g, t, start + s] else a.dtype.type(-np.inf)\n                    drow", "drow"),
         ("1/(1-p) forgotten", "factor", "attention dropout", "drow[s] * kept - sum_p_dp", "drow[s] - sum_p_dp"),

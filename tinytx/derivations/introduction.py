@@ -52,15 +52,14 @@ has one term that is not 0, and is equal to it. With it, all outputs can be writ
     ∂y_k/∂W_ij = [k = j] x_i,
     dW_ij = sum_k dy_k (∂y_k/∂W_ij) = x_i dy_j.                          (7)
 
-A batch has many rows x, all with the same W. Then W_ij moves the loss through the output j of every row, and the ways add up
-over rows, too:
+A batch has many rows x, all with the same matrix; let it be called U here. Then U_ij moves the loss through the output j of
+every row, and the ways add up over rows, too:
 
-    Y_nj = sum_i X_ni W_ij,
-    dV_ij = sum_n X_ni dY_nj,                                            (8)
+    Y_nj = sum_i X_ni U_ij,
+    dU_ij = sum_n X_ni dY_nj,                                            (8)
 
-which is what (7) says of each row, summed; V stands for W here, because dW is that of (7). What is used many times gets the sum
-of the gradients of all its uses. The gradient of a bias is a sum over rows for this reason, because the same bias is added to each
-row.
+which is what (7) says of each row, summed. What is used many times gets the sum of the gradients of all its uses. The
+gradient of a bias is a sum over rows for this reason, because the same bias is added to each row.
 
 With numbers
 ------------
@@ -86,7 +85,7 @@ With numbers
 >>> dW.tolist()
 [[14.0, -4.0], [28.0, -8.0]]
 
-(8): two rows, and the gradient of W is the sum of both rows' products.
+(8): two rows, and the gradient of U is the sum of both rows' products.
 
 >>> X, dY = np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([[14.0, -4.0], [1.0, 1.0]])
 >>> (X.T @ dY).tolist()

@@ -2,16 +2,19 @@ r"""Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762), in til
 
 Derivation
 ----------
-For one head, with T queries and S keys of width K, S values of width W, a bias B, c = 1/sqrt(K) if no other scale is
-given, and some of the scores masked,
+A query is a row of Q. It is compared with each key, a row of K: the score is their scalar product, times c. The softmax
+turns a query's scores into weights; its output is the mean of the values, the rows of V, with these weights. A head is
+one such computation; several are done side by side. For one, with T queries and S keys of width K, S values of width W,
+a bias B, c = 1/sqrt(K) if no other scale is given, and some of the scores masked,
 
     A = c Q K^T + B,                    scores, (T, S)                   (1)
     P_ts = e^(A_ts) / sum_r e^(A_tr),   weights, (T, S)                  (2)
     Y = P V,                            output, (T, W)                   (3)
 
-where a masked score counts as -inf, so that its weight is 0. (1) and (3) are products of two matrices, whose factors
-get gradients as in ``linear.py``: the left factor by equation (2) of that file, the right factor by its (3). (2) is the
-softmax; equation (3) of ``softmax.py`` gives (6). So with dY = ∂loss/∂Y,
+where a masked score counts as -inf, so that its weight is 0. Causal attention masks the keys behind a query: the last
+query stands at the last key and sees all, the one before it all but the last, and so on. (1) and (3) are products of
+two matrices, whose factors get gradients as in ``linear.py``: the left factor by (2) of that file, the right factor by
+its (3). (2) is the softmax; (3) of ``softmax.py`` gives (6). So with dY = ∂loss/∂Y,
 
     dV = P^T dY                                                          (4)
     dP = dY V^T                                                          (5)
@@ -25,27 +28,31 @@ summed too, because all of them use the same keys and values.
 
 The sum in (6) is a scalar product of two rows that exist anyway. By (5), and then (3):
 
-    sum_r P_tr dP_tr = sum_r P_tr sum_k dY_tk V_rk = sum_k dY_tk Y_tk.   (9)
+    sum_r P_tr dP_tr = sum_r P_tr sum_w dY_tw V_rw = sum_w dY_tw Y_tw.   (9)
 
-Dropout puts P' in the place of P in (3), with a mask M of zeros and ones (``dropout.py``), but leaves P in (6):
+Dropout (``dropout.py``) sets each weight to 0 with probability p and divides the others by 1 - p. M is 0 where a
+weight is dropped, and 1 elsewhere. P' takes the place of P in (3):
 
     P'_ts = P_ts M_ts / (1 - p),   Y = P' V,                             (13)
     dV = P'^T dY,   dP' = dY V^T,   dP_ts = dP'_ts M_ts / (1 - p),
-    sum_r P_tr dP_tr = sum_r P'_tr dP'_tr = sum_k dY_tk Y_tk.            (14)
+    sum_r P_tr dP_tr = sum_r P'_tr dP'_tr = sum_w dY_tw Y_tw.            (14)
 
-By the last line the sum in (6) is still that of (9).
+In (6) stand P and the dP of (14), not P' and dP'. The sum in (6) is still that of (9). In ``plain.py`` the array ``p``
+is P, and ``kept`` is M / (1 - p).
 
 The bias is added after the multiplication by c, so its gradient has no factor c. Where batch rows and heads share a
 bias, the gradient is the sum over all scores that it is added to; likewise where queries or keys share it:
 
     dB_ts = sum_batch sum_heads dA_ts.                                   (11)
 
-The logarithm of a row's sum is a second output on request, for ``merge.py``; its gradient adds a term to (6):
+The logarithm of a row's sum is a second output on request, for ``merge.py``. Then A moves the loss through Y and
+through L. The ways add up: to (6), the way through Y, comes dL_t P_ts, the way through L.
 
     L_t = ln sum_s e^(A_ts),   ∂L_t/∂A_ts = P_ts,
     dA_ts = P_ts (dP_ts - sum_r P_tr dP_tr + dL_t).                      (12)
 
-``attention`` in ``plain.py`` is a few lines of NumPy. The rest of this page does without an array of P's size.
+``attention`` in ``plain.py`` computes all this in a few lines of NumPy. For it, and for the exercise, nothing more is
+needed. The rest of this page does without an array of P's size.
 
 Tiles
 -----
@@ -299,7 +306,7 @@ def attention_backward(dy, saved):
     begun = any(row.begins for rows in lists for row in rows)
     dq, dk, dv = np.empty_like(q), *(np.empty_like(x) if begun else np.zeros_like(x) for x in (k, v))
     dbias = None if bias is None else np.zeros((len(bias), q.shape[1], *bias.shape[2:]), q.dtype)
-    inner = np.einsum("bhtk,bhtk->bht", dy, saved.y)  # (9)
+    inner = np.einsum("bhtw,bhtw->bht", dy, saved.y)  # (9)
     if dl is not None:
         check_gradient("attention_backward", dl, inner.shape, q.dtype, "L of shape", inner.shape)
         inner -= dl  # (12)

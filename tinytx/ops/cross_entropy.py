@@ -2,7 +2,9 @@ r"""Cross-entropy between logits and target ids: the loss of a language model, i
 
 Derivation
 ----------
-For one row x of V logits, let p be the softmax, m the largest logit, and Z the sum of the powers of e relative to it:
+A model that chooses one of V classes gives V scores, one for each class. Before the softmax they are called logits. The
+target is the index of the right class. Logarithms are natural, so the unit of the loss is the nat. For one row x of V
+logits, let p be the softmax, m the largest logit, and Z the sum of the powers of e relative to it:
 
     p_v = e^(x_v) / sum_u e^(x_u),   m = max_v x_v,   Z = sum_v e^(x_v - m),
     p_v = e^(x_v - m) / Z,   ln p_v = (x_v - m) - ln Z.                  (0)
@@ -18,25 +20,30 @@ where [v = t] is 1 for the target t and 0 for all others. The row's loss is
       = ln Z - (1 - epsilon) (x_t - m) - (epsilon / V) sum_v (x_v - m).  (2)
 
 m and Z are kept apart: m + ln Z would be rounded to m's precision, and adding a constant to all logits would change the
-loss. For the derivative, write the first line of (2) without m, as in (0) with m = 0; the q_u add up to 1:
+loss. For the derivative, put (0) with m = 0 into the first line of (2). The q_u add up to 1:
 
-    l = ln sum_u e^(x_u) - sum_u q_u x_u,
+    l = - sum_u q_u (x_u - ln sum_w e^(x_w))
+      = (sum_u q_u) ln sum_w e^(x_w) - sum_u q_u x_u
+      = ln sum_w e^(x_w) - sum_u q_u x_u,
     ∂/∂x_v ln sum_u e^(x_u) = e^(x_v) / sum_u e^(x_u) = p_v,
 
 and therefore
 
     ∂l/∂x_v = p_v - q_v.                                                 (3)
 
-The loss is the mean over the N rows that count, those whose target is not ignore_index. ``dloss`` is the gradient of
-a larger quantity with respect to this loss: 1 for the loss itself, so that dx_v is the gradient of the loss.
+The loss is the mean over the N rows that count. A target equal to ignore_index marks a row that does not count, such as
+padding. If the loss is only a step to another number, ``dloss`` is the slope of that number with respect to the loss:
+0.5 for 0.5 times the loss, 1 for the loss itself. In the last case dx_v is the gradient of the loss.
 
     loss = (1/N) sum_rows l,   dx_v = dloss (p_v - q_v) / N.             (4)
 
-N must be the same in both halves of (4). Ignored rows are not read and get gradient 0. If all rows are ignored there is
-no mean; but a part of a batch divides by the N of the whole batch, so its loss is then 0.
+N must be the same in both halves of (4). Ignored rows are not read and get gradient 0: in ``plain.py``, ``share`` is
+1/N for rows that count and 0 for ignored ones. If all rows are ignored there is no mean; but a part of a batch divides
+by the N of the whole batch, so its loss is then 0.
 
 What is kept: the logits, which exist already, and m and Z for each row. p would be a second array of (N, V); it is
-computed again with one exponential.
+computed again with one exponential. The small example is run with one row more, an ignored one, to see that it has no
+effect; so what is kept has three rows there.
 
 With numbers
 ------------

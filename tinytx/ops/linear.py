@@ -22,6 +22,8 @@ b_j is added to output j of every row, and ∂Y_nj/∂b_j = 1:
 
     db_j = sum_n dY_nj.                                                  (4)
 
+The bias may be left out. Then the backward returns None in the place of db.
+
 The shapes allow no other order of the factors: (2) is (N, d_out)(d_out, d_in), (3) is (d_in, N)(N, d_out).
 
 With numbers

@@ -161,7 +161,7 @@ def linear(x, weight, bias=None):
 
 
 def linear_backward(dy, saved, *, frozen=False):
-    """Return (dx, dweight, dbias)."""
+    """Return (dx, dweight, dbias); dbias is None where there was no bias."""
     x, weight, has_bias = saved
     x_rows, dy_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])  # (N, d_in), (N, d_out)
     dbias = dy_rows.sum(axis=0) if has_bias else None  # (4)

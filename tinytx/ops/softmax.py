@@ -2,13 +2,14 @@ r"""Softmax over the last axis, with a mask.
 
 Derivation
 ----------
-Over the allowed elements j of a row,
+A mask says which elements of a row are allowed; without one, all are. Over the allowed elements j of a row,
 
     y_i = e^(x_i) / sum_j e^(x_j) = e^(x_i - m) / sum_j e^(x_j - m),     (1)
 
-for any number m, because e^(-m) cancels. With m the row's maximum no exponent is positive, so nothing overflows. m
-depends on x, but y does not depend on m, so the derivative may take m for a constant. Masked elements are 0, and so is
-a row in which all are masked: there is no 0/0.
+for any number m, because e^(-m) cancels. To show this, the small example takes some m that is not the row's maximum.
+The code takes the maximum: no exponent is positive then, so nothing overflows. That m depends on x, but y does not
+depend on m, so the derivative may take m for a constant. Masked elements are 0, and so is a row in which all are
+masked: there is no 0/0.
 
 Write [i = j] for the number that is 1 if i = j and 0 otherwise. Take the logarithm of (1) and its derivative:
 
