@@ -164,7 +164,7 @@ def test_code_is_shown_as_it_stands(site, name):
     bare = re.sub(r"<[^<>]*>", "", re.sub(r"<i>\d+</i>", "", listing))
     shown = html.unescape(bare)
     assert "<" not in bare
-    assert source_of(name).endswith(shown) and " < " in shown and shown.lstrip().startswith("import ")
+    assert source_of(name).endswith(shown) and " < " in shown and shown.lstrip().startswith(("import ", "from "))
 
 
 def test_numbers_of_the_example_are_shown(site):

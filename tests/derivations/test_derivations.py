@@ -1,5 +1,6 @@
 """The derivations of tinytx/ops are true: each equation is executed, and the last ones give what the code gives."""
 
+import re
 from importlib import import_module
 
 import numpy as np
@@ -18,6 +19,7 @@ TRUE_AS_WELL = {
     "affinities": ["D_ji", "p_ji =", "sum_j p_ji", "H_j ="],  # D and p are symmetric; an equation may call i by another letter
     "quantized_linear": ["s_j * 2"],  # what is at most s_j / 2 is at most 2 s_j
     "tsne": ["D_ji", "p_ji", "q_ji", "w_ji", "w_jk", "w_lk"],  # D, p, q and w are symmetric
+    "few_rows": ["{i : 1 = p}", "{i : h_i = p}"],  # rows may be cut into any parts
     "layer_norm": [
         "∂v/∂x_j = ",  # sum_i ([i = j] - 1/D) = 0 and sum_i (x_i - mu) = 0: constants may be added to either factor
         "∂mu/∂x_k = ",  # the same for another letter
@@ -189,14 +191,15 @@ def test_the_example_of_a_second_way_has_the_same_numbers(name):
 def test_the_example_of_attention_shows_what_its_numbers_come_from():
     """The mask of dropout, of which one entry is 0, and the gradient of the log-sum-exp; P' and dA are computed here from the text."""
     text = derivation("attention")
-    assert "with dropout: M (t, s) = [[1 0]\n      |                           [0 1]]\n      | with dropout: p = 0.3\n" in text
+    assert "with dropout: M (t, s) = [[1 1 0]\n      |                           [0 1 0]]\n      | with dropout: p = 0.3\n" in text
     assert text.index("dropout: M (") < text.index("dropout: P'_ts") and text.index("exp: dL (") < text.index("exp: dA_ts")
-    p, d_lse = np.array([[1.0, 0.0], [0.2707, 0.7293]]), np.array([0.9, 0.1])
-    assert "P_ts (t, s) = [[1.0000 0.0000]\n      |                [0.2707 0.7293]]" in text and "dL (t) = [0.9 0.1]" in text
-    assert f"P'_ts (t, s) = [[{1 / 0.7:.4f} 0.0000]\n      |                               [0.0000 1.0418]]" in text  # 0.7293 / 0.7
-    da = np.array([[0.0, 0.0], [-0.3633, 0.3633]]) + p * d_lse[:, None]
-    for line in (f"[[ {da[0, 0]:.4f}  0.0000]", f"[{da[1, 0]:.4f}  {da[1, 1]:.4f}]]"):
-        assert line in text[text.index("exp: dA_ts") :]
+    p, d_lse = np.array([[0.4278, 0.5722, 0.0], [0.3388, 0.2487, 0.4125]]), np.array([-0.7, -0.9])
+    for row in p:
+        assert " ".join(f"{weight:.4f}" for weight in row) in text
+    assert f"P'_ts (t, s) = [[{p[0, 0] / 0.7:.4f} 0.8175 0.0000]\n" in text and f"[0.0000 {p[1, 1] / 0.7:.4f} 0.0000]]" in text
+    da = np.array([[-0.2717, 0.2717, 0.0], [0.2158, -0.2270, 0.0112]])  # without log_sum_exp
+    shown = re.findall(r"-?\d\.\d{4}", text[text.index("exp: dA_ts") :])[:6]
+    assert np.allclose(np.array(shown, float).reshape(2, 3), da + p * d_lse[:, None], rtol=0, atol=2e-4)
 
 
 def test_numbers_shown_are_those_of_the_example():

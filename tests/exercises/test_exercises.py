@@ -1,10 +1,12 @@
 """Exercises: every sheet can be run and begun, the solutions are graded right, and planted mistakes are named."""
 
+import numpy as np
 import pytest
 
 from tinytx.derivations import TABLE, read
 from tinytx.exercises import function, grade, hints, operations, sheet
 from tinytx.exercises.variants import mistakes, written
+from tinytx.exercises.wider import CALLS
 from tinytx.ops import plain
 
 
@@ -88,10 +90,80 @@ def test_all_scenes_are_graded():
     assert verdicts == {"causal": True, "with log_sum_exp": False, "with dropout": True}
 
 
+def without_groups(dy, saved):
+    return plain.attention_backward(dy, (*saved[:7], saved[0].shape[1], saved[8]))
+
+
+def with_all_queries_alike(dy, saved):
+    q, k, v, bias, *rest = saved
+    gradients = plain.attention_backward(dy, saved)
+    return gradients if bias is None or bias.shape[2] > 1 else (*gradients[:3], gradients[3] * q.shape[2])
+
+
+def of_counted_rows(dloss, saved):
+    p, q, share, shape = saved
+    return (dloss * (p - q) * share[0]).reshape(shape)
+
+
+def of_one_axis(dy, saved):
+    dx, dweight, dbias = plain.linear_backward(dy, saved)
+    return dx, dweight, dy.sum(axis=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "backward", "words"),
+    [
+        ("attention", without_groups, "groups of heads: the gradient of k has shape (2, 4, 6, 5), expected (2, 2, 6, 5)"),
+        ("attention", with_all_queries_alike, "a bias of each head that queries share: gradient of bias: 18 of 18 entries are wrong"),
+        ("cross_entropy", of_counted_rows, "one of which does not count: gradient of logits: 5 of 30 entries are wrong; the first at (0, 1, 0)"),
+        ("linear", of_one_axis, "rows along two axes: the gradient of bias has shape (3, 5), expected (5,)"),
+    ],
+)
+def test_what_the_derivation_leaves_out_is_graded(name, backward, words):
+    """Each is right wherever the derivation's example is, and wrong all the same."""
+    result = grade(name, getattr(plain, name), backward)
+    assert not result and words in str(result)
+    assert all(report for _, report in result.reports[:-1]) and result.reports
+
+
+def test_a_call_is_graded_by_numbers_too():
+    """Catches a table of calls whose arrays are all zero, or whose gradients are not looked at: one entry is changed in each array."""
+    for name, calls in CALLS.items():
+        for call in calls:
+            for i in range(len(call.shapes)):
+                result = grade(name, getattr(plain, name), changed_at(i, getattr(plain, f"{name}_backward"), call))
+                argument = list(call.shapes)[i]
+                assert f"{call.title}: gradient of {argument}: 1 of " in "".join(result.notes), (name, call.title, argument)
+
+
+def changed_at(i, backward, call):
+    shapes = list(call.shapes.values())
+
+    def changed(dy, saved):
+        gradients = backward(dy, saved)
+        as_tuple = gradients if isinstance(gradients, tuple) else (gradients,)
+        if [np.shape(gradient) for gradient in as_tuple[: len(shapes)]] == [tuple(shape) for shape in shapes]:
+            as_tuple = [gradient if gradient is None else np.array(gradient) for gradient in as_tuple]
+            as_tuple[i].flat[-1] += 1
+            return tuple(as_tuple) if isinstance(gradients, tuple) else as_tuple[0]
+        return gradients
+
+    return changed
+
+
 def test_a_sheet_holds_what_its_forward_uses_and_no_more():
     """A parameter may have the name of a function."""
     text = sheet("attention", "x.py", 3)
     assert "def softmax(" in text and "def dropout(" not in text and "def scale(" not in text and "noqa" not in text
+
+
+def test_a_gradient_that_is_a_pair_is_taken_apart():
+    assert "    dy, dl = dy if log_sum_exp else (dy, None)\n    raise NotImplementedError" in sheet("attention", "x.py", 3)
+
+
+def test_a_sheet_says_what_is_graded_besides():
+    assert "It is graded in this order: as in the derivation; rows along two axes." in sheet("linear", "x.py", 3)
+    assert "; with dropout; groups of heads; a bias of each head" in sheet("attention", "x.py", 3)
 
 
 def test_two_mistakes_are_both_named():
@@ -115,8 +187,8 @@ def test_the_first_wrong_entry_is_the_first():
     [
         (lambda dy, y: undefined, "test_exercises.py, line "),  # noqa: F821
         (lambda dy, y: undefined, "NameError: name 'undefined' is not defined"),  # noqa: F821
-        (lambda dy, y: y[0], "the gradient of x has shape (5,), expected (3, 5), the shape of x"),
-        (lambda dy, y: None, "Error"),
+        (lambda dy, y: y[0], "the gradient of x has shape (7,), expected (3, 7), the shape of x: too many axes are added up"),
+        (lambda dy, y: None, "the gradient of x is None, expected an array of shape (3, 7)"),
     ],
 )
 def test_what_cannot_be_graded_is_said(backward, error):

@@ -9,18 +9,23 @@ class CountError(ValueError):
     """A backward returned too many gradients, or too few."""
 
 
+class ShapeError(ValueError):
+    """A gradient has another shape than its input: (its number, its shape, the right one)."""
+
+
 class Called:
     """A forward and a backward that get arrays which cannot be written to.
 
     Parameters
     ----------
     forward, backward : callable
-    counts : list of int, optional
-        How many gradients each call of backward has to return; without it, ``counts`` is a list of how many they were.
+    expected : list of tuple, optional
+        The shapes of the gradients that each call of backward has to return, again from the first after the last. Without it,
+        ``shapes`` is the list of those that were returned.
     """
 
-    def __init__(self, forward, backward, counts=None):
-        self.functions, self.counts, self.expected = (forward, backward), [], counts
+    def __init__(self, forward, backward, expected=None):
+        self.functions, self.shapes, self.expected = (forward, backward), [], expected
 
     def forward(self, *arrays, **arguments):
         """Return (y, saved) of the forward."""
@@ -30,14 +35,20 @@ class Called:
     def backward(self, dy, saved, **arguments):
         """Return the gradients of the backward."""
         gradients = self.functions[1](_frozen(dy), saved, **arguments)
-        n = len(gradients) if isinstance(gradients, tuple) else 1
-        if self.expected is None:
-            self.counts.append(n)
-        elif n != self.expected[0]:  # of an operation, each call returns as many
+        as_tuple = gradients if isinstance(gradients, tuple) else (gradients,)
+        self.shapes.append([None if gradient is None else np.shape(gradient) for gradient in as_tuple])
+        if self.expected is not None:
+            self._compare(self.shapes[-1], self.expected[(len(self.shapes) - 1) % len(self.expected)])
+        return gradients
+
+    def _compare(self, ours, right):
+        if len(ours) != len(right):
             name = self.functions[1].__name__
             what = f" {(self.functions[1].__doc__ or '').strip()}".rstrip()
-            raise CountError(f"{name} returned {counted(n, 'gradient')}, expected {self.expected[0]} as a tuple.{what}")
-        return gradients
+            raise CountError(f"{name} returned {counted(len(ours), 'gradient')}, expected {len(right)} as a tuple.{what}")
+        for i, (given, wanted) in enumerate(zip(ours, right, strict=True)):
+            if given != wanted:
+                raise ShapeError(i, given, wanted)
 
     def described(self, error):
         """Return what an exception says, with the line of the reader's code that raised it, and the shapes there."""

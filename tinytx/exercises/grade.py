@@ -1,5 +1,6 @@
 """Grades a backward: gradcheck's report, the first entry that is wrong, and the mistake in the derivation that would give the same."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,10 +8,12 @@ import numpy as np
 from tinytx.derivations import TABLE, read
 from tinytx.derivations.check import computed, drawn, run
 from tinytx.derivations.scene import functions
-from tinytx.exercises.called import Called, CountError
+from tinytx.exercises.called import Called, CountError, ShapeError
 from tinytx.exercises.hints import hints
 from tinytx.exercises.sheet import function
 from tinytx.exercises.variants import variants
+from tinytx.exercises.wider import CALLS
+from tinytx.ops import plain
 from tinytx.testing import gradcheck
 
 LEGEND = """How to read this: analytic is what your backward gives, numeric is (loss(x + h) - loss(x - h)) / 2h for a small step h, and their
@@ -52,9 +55,8 @@ class Grade:
             lines += [f"-- {title}"] * bool(title) + [str(report)]
         if self.error:
             return "\n".join([*lines, *self.notes, f"{self.name}: {self.error}"])
-        legend = [] if self else LEGEND.split("\n")
         verdict = "right" if self else "not right yet"
-        return "\n".join([*lines, *self.notes, *legend, f"{self.name}_backward is {verdict}"])
+        return "\n".join([*lines, *self.notes, *LEGEND.split("\n"), f"{self.name}_backward is {verdict}"])
 
 
 def grade(name, forward, backward, *, seed=0):
@@ -81,29 +83,65 @@ def grade(name, forward, backward, *, seed=0):
         whole = f"{scene.title}: " if scene.title and len(scenes) > 1 else ""
         theirs = Called(*functions(name, row.function))
         right = computed(name, scene, values, theirs.forward, theirs.backward)
-        called = Called(forward, backward, theirs.counts)
+        called = Called(forward, backward, theirs.shapes)
         try:
             ours = computed(name, scene, values, called.forward, called.backward)
-        except (NotImplementedError, CountError) as error:
-            found.error = f"{whole}{error}"
-            return found
         except Exception as error:  # the reader's code may raise any exception
-            found.error = f"{whole}{called.described(error)}"
+            found.error = f"{whole}{_described(name, error, called)}"
+            if isinstance(error, ShapeError):
+                found.hint = _hint(name, page, next((f"d{key}" for key in scene.names if scene.argument(key) == _argument(name, error)), ""))
             return found
         names = [key for key in right if key[1:] in scene.names and key.startswith("d")]
-        for key in names:
-            if np.shape(ours[key]) != np.shape(right[key]):
-                found.error = whole + _misshapen(scene.argument(key[1:]), np.shape(ours[key]), np.shape(right[key]))
-                found.hint = _hint(name, page, key)
-                return found
         found.reports.append((scene.title, _report(name, scene, values, names, called.forward, called.backward)))
         wrong = [key for key in names if not _close(ours[key], right[key])]
-        found.notes += [f"{whole}{_first_wrong(scene, key, ours[key], right[key])}" for key in wrong]
+        found.notes += [f"{whole}{_first_wrong(scene.argument(key[1:]), ours[key], right[key])}" for key in wrong]
         if wrong:
             found.hint = _hint(name, page, wrong[0]) if found.hint == 1 else found.hint
             result = run(name, page, scene, np.random.default_rng(seed))
             found.notes += [whole + note for note in _resembling(result, page.chains, scene, {key: (ours[key], right[key]) for key in wrong})]
+    for call in CALLS.get(name, ()) if found else ():
+        _grade_call(found, name, call, Called(forward, backward), seed)
     return found
+
+
+def _grade_call(found, name, call, called, seed):
+    """Grade a backward in a way to call it that the derivation leaves out."""
+    rng, theirs = np.random.default_rng(seed), Called(*functions(name, TABLE[name].function))
+    arrays, given = call.arguments(rng)
+    y, saved = theirs.forward(**arrays, **given)
+    dy = rng.normal(size=np.shape(y))
+    right = _as_tuple(theirs.backward(dy, saved))[: len(arrays)]  # what else an operation returns is None here
+    called.expected = theirs.shapes
+    try:
+        ours = _as_tuple(called.backward(dy, called.forward(**arrays, **given)[1]))
+        report = gradcheck(lambda *x: called.forward(**dict(zip(arrays, x)), **given), *arrays.values(), backward=called.backward)
+    except Exception as error:  # the reader's code may raise any exception
+        found.error = f"{call.title}: {_described(name, error, called)}"
+        return
+    for tensor, key in zip(report.tensors, arrays):
+        tensor.name = key
+    report.name = found.name
+    found.reports.append((call.title, report))
+    for key, a, b in zip(arrays, ours, right):
+        if not _close(a, b):
+            found.notes.append(f"{call.title}: {_first_wrong(key, a, b)}")
+
+
+def _as_tuple(gradients):
+    return gradients if isinstance(gradients, tuple) else (gradients,)
+
+
+def _described(name, error, called):
+    """Return what an exception of the reader's functions says."""
+    if isinstance(error, ShapeError):
+        return _misshapen(_argument(name, error), *error.args[1:])
+    return str(error) if isinstance(error, NotImplementedError | CountError) else called.described(error)
+
+
+def _argument(name, error):
+    """Return the input whose gradient has the wrong shape: the first line of the backward says in which order they are returned."""
+    names = re.findall(r"\bd([a-z_]+)\b", getattr(plain, f"{function(name)}_backward").__doc__.split("\n")[0])
+    return names[error.args[0]] if error.args[0] < len(names) else f"input {error.args[0] + 1}"
 
 
 def _report(name, scene, values, names, forward, backward):
@@ -134,13 +172,13 @@ def _close(a, b):
     return np.abs(np.asarray(a) - b).max(initial=0.0) <= CLOSE * max(np.abs(b).max(initial=0.0), 1e-3)
 
 
-def _first_wrong(scene, key, ours, right):
+def _first_wrong(argument, ours, right):
     """Return a line that names the first entry, in the order of the array, that is wrong."""
     ours, right = np.asarray(ours), np.asarray(right)
     wrong = ~(np.abs(ours - right) <= CLOSE * np.abs(right).max(initial=0.0))
     first = tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.any() else ()
     share = f"{wrong.sum()} of {wrong.size} entries are wrong"
-    return f"gradient of {scene.argument(key[1:])}: {share}; the first at {first}: {ours[first]:.6g}, right is {right[first]:.6g}"
+    return f"gradient of {argument}: {share}; the first at {first}: {ours[first]:.6g}, right is {right[first]:.6g}"
 
 
 def _resembling(result, chains, scene, gradients):
@@ -171,6 +209,8 @@ def _plain(value, scene, key):
 
 def _misshapen(argument, ours, right):
     """Return what is wrong with a gradient's shape, and what is likely to mend it."""
+    if ours is None or right is None:
+        return f"the gradient of {argument} is {'None' if ours is None else 'an array'}, expected {right and f'an array of shape {right}'}"
     text = f"the gradient of {argument} has shape {ours}, expected {right}, the shape of {argument}"
     if len(ours) > len(right):
         return f"{text}: add up over the axes that {argument} does not have, because all of them use the same {argument}"

@@ -8,6 +8,7 @@ import sys
 import textwrap
 
 from tinytx.derivations import TABLE
+from tinytx.exercises.wider import CALLS
 from tinytx.ops import plain
 
 TEXT = '''"""Exercise: the backward of {function}.
@@ -79,6 +80,8 @@ def sheet(name, file, hints):
 def _ways(name):
     """Return a sentence that says in which ways an operation is called, if they are several."""
     titles = [scene.title for scene in TABLE[name].scenes if scene.function == TABLE[name].function and scene.title] if name in TABLE else []
+    titles = titles if len(titles) > 1 else ["as in the derivation"]
+    titles += [call.title for call in CALLS.get(name, ())]
     return f"It is graded in this order: {'; '.join(titles)}. So the first may be right before the others are written.\n" * (len(titles) > 1)
 
 
@@ -107,13 +110,14 @@ def _import(name, value, module):
 
 
 def _blank(function):
-    """Return the source of a backward up to the line that takes apart what was saved; the rest is left to write."""
+    """Return the source of a backward up to the lines that take apart what was saved, and a gradient that is a pair; the rest is left to write."""
     source = textwrap.dedent(inspect.getsource(function))
     definition = ast.parse(source).body[0]
     kept = definition.body[0].end_lineno  # the docstring
-    for statement in definition.body[1:]:
+    for statement, after in zip(definition.body[1:], definition.body[2:], strict=False):
         if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name) and statement.value.id == "saved":
-            kept = statement.end_lineno
+            is_pair = isinstance(after, ast.Assign) and isinstance(after.targets[0], ast.Tuple) and isinstance(after.value, ast.IfExp)
+            kept = (after if is_pair else statement).end_lineno
             break
     lines = source.replace(", *, frozen=False", "").splitlines()[:kept]  # what an exercise does not ask for
     return "\n".join([*lines, f'    raise NotImplementedError("{function.__name__} is yours to write")'])

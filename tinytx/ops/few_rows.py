@@ -6,10 +6,10 @@ at a third of the speed that one row reaches, and two threads of BLAS take as lo
 
 Derivation
 ----------
-The same sum as (1) of ``linear.py``, added up in another order. If W (K, N) lies in memory row by row, a part p of its rows,
-a(p) <= i < a(p+1), makes a sum for each output, and the sums of all parts are added:
+The same sum as (1) of ``linear.py``, added up in another order. If W (K, N) lies in memory row by row, its rows are cut into parts of K/8
+rows, or one more. Row i is in part h_i; each part makes a sum for each output, and the sums of all parts are added:
 
-    y_nj = sum_p s_pnj,   s_pnj = sum_{a(p) <= i < a(p+1)} x_ni w_ij     (1)
+    s_pnj = sum_{i : h_i = p} x_ni w_ij,   y_nj = sum_p s_pnj            (1)
 
 W is then read from its first to its last number, which is faster than to read a few columns of every row. Where W lies in
 memory column by column, as a table of embeddings (V, D) does for y = x table^T, an output is a sum along a line of memory:
@@ -177,7 +177,7 @@ def _by_parts_of_eight(words, y, sums, x, weight):
 def _outputs_of_one(p, y, x, weight):
     """Write (2) of one row of x for part p of the outputs, two at a time; weight (N, K) is W^T."""
     n, k = weight.shape
-    parts = n // OUTPUTS
+    parts = (n + OUTPUTS - 1) // OUTPUTS
     stop, size = n * (p + 1) // parts, weight.itemsize
     for j in range(n * p // parts, stop, 2):
         other = min(j + 1, stop - 1)  # the last one again, where their number is odd
@@ -194,7 +194,7 @@ def _outputs_of_one(p, y, x, weight):
 def _outputs_of_eight(p, y, x, weight):
     """Write (2) of eight rows of x for part p of the outputs, two at a time."""
     n, k = weight.shape
-    parts = n // OUTPUTS
+    parts = (n + OUTPUTS - 1) // OUTPUTS
     stop, size, zero = n * (p + 1) // parts, weight.itemsize, x.dtype.type(0)
     for j in range(n * p // parts, stop, 2):
         other = min(j + 1, stop - 1)
@@ -228,10 +228,10 @@ def _outputs_of_eight(p, y, x, weight):
 @kernel
 def _by_outputs_of_one(words, y, x, weight):
     """Write (2) into y (1, N)."""
-    share(words, _outputs_of_one, len(weight) // OUTPUTS, (y, x, weight))
+    share(words, _outputs_of_one, (len(weight) + OUTPUTS - 1) // OUTPUTS, (y, x, weight))
 
 
 @kernel
 def _by_outputs_of_eight(words, y, x, weight):
     """Write (2) into y (8, N)."""
-    share(words, _outputs_of_eight, len(weight) // OUTPUTS, (y, x, weight))
+    share(words, _outputs_of_eight, (len(weight) + OUTPUTS - 1) // OUTPUTS, (y, x, weight))

@@ -77,7 +77,7 @@ TABLE = {
         ),
     ]),
     "softmax": Row([
-        Scene({"x": "x rows i", "m": "m rows"}, {"y": "rows i"}, {"rows": 3, "i": 5}, {"rows": 2, "i": 3}, run=_run_softmax, title="any m"),
+        Scene({"x": "x rows i", "m": "m rows"}, {"y": "rows i"}, {"rows": 3, "i": 5}, {"rows": 2, "i": 3}, run=_run_softmax, title="m is any number"),
     ]),
     "layer_norm": Row([
         Scene(
