@@ -77,6 +77,7 @@ def test_infinity_and_nan_go_where_they_belong():
             assert np.isfinite(np.delete(y, [5, 6, 7], axis=1)).all()
 
 
+@pytest.mark.compiled
 def test_linear_uses_it_for_few_rows_and_large_matrices(monkeypatch):
     """Catches a product that is taken for one of few rows and does not fit, and one that stays with BLAS."""
     calls = []
