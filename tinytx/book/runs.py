@@ -10,7 +10,7 @@ import numpy as np
 from tinytx.book.drawings import curve_picture
 from tinytx.models import MODELS
 from tinytx.recipes import RECIPES, load_recipe
-from tinytx.recipes.run_facts import facts_of
+from tinytx.recipes.run_facts import facts_of, quantity_of
 from tinytx.recipes.run_folder import RunFolder
 from tinytx.viz.loss_curve import WIDE
 from tinytx.viz.report_page import RunShown, report_page
@@ -64,14 +64,9 @@ def write_run_pages(folder, runs):
             path = Path(folder) / run_path(recipe, n)
             path.parent.mkdir(parents=True, exist_ok=True)
             shown = RunShown(str(run.folder), run.records, facts_of(run), run.settings, run.report())
-            report_page([shown], path, title=f"{recipe}: {run.folder.resolve().name}", quantity=_quantity(run))
+            report_page([shown], path, title=f"{recipe}: {run.folder.resolve().name}", quantity=quantity_of(run))
             paths.append(path)
     return paths
-
-
-def _quantity(run):
-    details = run.checkpoint.details
-    return f"{details['quantity']} per {details['unit']}" if details else "nats per token"
 
 
 def run_section(recipe, runs):
@@ -100,7 +95,7 @@ def _curve(run):
     values = np.concatenate([losses for _, _, losses in curves])
     last = ", ".join(f"{losses[-1]:.4g} in {kind}" for kind, _, losses in curves)
     wide = values.min() > 0 and values.max() > WIDE * values.min()
-    left = f"{_quantity(run)}, from {values.max():.3g} to {values.min():.3g}"
+    left = f"{quantity_of(run)}, from {values.max():.3g} to {values.min():.3g}"
     picture = curve_picture(curves, f"Loss: {last} at the end", wide=wide, said=(left, last))
     keys = "".join(f'<span class="key {"weights" if kind == "training" else "looks"}">{kind}</span> ' for kind, _, _ in curves)
     return f'<figure class="run"><figcaption>{keys}</figcaption>{picture}</figure>'

@@ -10,7 +10,7 @@ from tinytx.paths import check_file
 from tinytx.pipelines.attention import READ, parts_of
 from tinytx.pipelines.load import load_run
 from tinytx.progress import progress, say
-from tinytx.recipes.run_facts import facts_of, state_of
+from tinytx.recipes.run_facts import facts_of, quantity_of, state_of
 from tinytx.recipes.run_folder import RUNNING, STOPPED, RunFolder
 from tinytx.settings import Flags, setting
 from tinytx.viz.report_page import AttentionShown, RunShown, report_page
@@ -80,8 +80,6 @@ class _Page:
 
     def write(self, every=None):
         """Write the page; with ``every`` it reloads itself."""
-        details = [run.checkpoint.details for run in self.runs]
-        quantities = list(dict.fromkeys(f"{d['quantity']} per {d['unit']}" for d in details if d))
         shown = [
             RunShown(str(run.folder), run.records, facts_of(run), run.settings, run.report(), self._attention(run))
             for run in self.runs
@@ -90,7 +88,7 @@ class _Page:
         how = "Name a text, and the page shows where the models look in it: "
         why = f"{how}{command('report', *folders, '--text', 'TEXT')}" if self.text is None else "No model could be shown reading the text."
         title = folders[0].resolve().name if len(folders) == 1 else counted(len(folders), "run")
-        report_page(shown, self.out, title=title, note=_note(self.runs), quantity=", or ".join(quantities) or "nats per token",
+        report_page(shown, self.out, title=title, note=_note(self.runs), quantity=quantity_of(*self.runs),
                     why_no_attention=why, every=every, follow=self.follow if self.is_going else "")  # fmt: skip
 
     def _attention(self, run):

@@ -89,7 +89,8 @@ def grade(name, forward, backward, *, seed=0):
         except Exception as error:  # the reader's code may raise any exception
             found.error = f"{whole}{_described(name, error, called)}"
             if isinstance(error, ShapeError):
-                found.hint = _hint(name, page, next((f"d{key}" for key in scene.names if scene.argument(key) == _argument(name, error)), ""))
+                keys = {scene.argument(key): f"d{key}" for key in scene.names}
+                found.hint = _hint(name, page, keys.get(_argument(name, error), ""))
             return found
         names = [key for key in right if key[1:] in scene.names and key.startswith("d")]
         found.reports.append((scene.title, _report(name, scene, values, names, called.forward, called.backward)))
@@ -100,18 +101,18 @@ def grade(name, forward, backward, *, seed=0):
             result = run(name, page, scene, np.random.default_rng(seed))
             found.notes += [whole + note for note in _resembling(result, page.chains, scene, {key: (ours[key], right[key]) for key in wrong})]
     for call in CALLS.get(name, ()) if found else ():
-        _grade_call(found, name, call, Called(forward, backward), seed)
+        _grade_call(found, name, call, forward, backward, seed)
     return found
 
 
-def _grade_call(found, name, call, called, seed):
+def _grade_call(found, name, call, forward, backward, seed):
     """Grade a backward in a way to call it that the derivation leaves out."""
     rng, theirs = np.random.default_rng(seed), Called(*functions(name, TABLE[name].function))
     arrays, given = call.arguments(rng)
     y, saved = theirs.forward(**arrays, **given)
     dy = rng.normal(size=np.shape(y))
     right = _as_tuple(theirs.backward(dy, saved))[: len(arrays)]  # what else an operation returns is None here
-    called.expected = theirs.shapes
+    called = Called(forward, backward, theirs.shapes)
     try:
         ours = _as_tuple(called.backward(dy, called.forward(**arrays, **given)[1]))
         report = gradcheck(lambda *x: called.forward(**dict(zip(arrays, x)), **given), *arrays.values(), backward=called.backward)

@@ -174,10 +174,15 @@ def _by_parts_of_eight(words, y, sums, x, weight):
 
 
 @kernel
+def _parts(n):
+    return (n + OUTPUTS - 1) // OUTPUTS
+
+
+@kernel
 def _outputs_of_one(p, y, x, weight):
     """Write (2) of one row of x for part p of the outputs, two at a time; weight (N, K) is W^T."""
     n, k = weight.shape
-    parts = (n + OUTPUTS - 1) // OUTPUTS
+    parts = _parts(n)
     stop, size = n * (p + 1) // parts, weight.itemsize
     for j in range(n * p // parts, stop, 2):
         other = min(j + 1, stop - 1)  # the last one again, where their number is odd
@@ -194,7 +199,7 @@ def _outputs_of_one(p, y, x, weight):
 def _outputs_of_eight(p, y, x, weight):
     """Write (2) of eight rows of x for part p of the outputs, two at a time."""
     n, k = weight.shape
-    parts = (n + OUTPUTS - 1) // OUTPUTS
+    parts = _parts(n)
     stop, size, zero = n * (p + 1) // parts, weight.itemsize, x.dtype.type(0)
     for j in range(n * p // parts, stop, 2):
         other = min(j + 1, stop - 1)
@@ -228,10 +233,10 @@ def _outputs_of_eight(p, y, x, weight):
 @kernel
 def _by_outputs_of_one(words, y, x, weight):
     """Write (2) into y (1, N)."""
-    share(words, _outputs_of_one, (len(weight) + OUTPUTS - 1) // OUTPUTS, (y, x, weight))
+    share(words, _outputs_of_one, _parts(len(weight)), (y, x, weight))
 
 
 @kernel
 def _by_outputs_of_eight(words, y, x, weight):
     """Write (2) into y (8, N)."""
-    share(words, _outputs_of_eight, (len(weight) + OUTPUTS - 1) // OUTPUTS, (y, x, weight))
+    share(words, _outputs_of_eight, _parts(len(weight)), (y, x, weight))

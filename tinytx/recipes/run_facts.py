@@ -29,6 +29,12 @@ def facts_of(run):
     ]
 
 
+def quantity_of(*runs):
+    """Return what the losses of runs are, such as "nats per character"; "nats per token" where no checkpoint says it."""
+    details = [run.checkpoint.details for run in runs]
+    return ", or ".join(dict.fromkeys(f"{d['quantity']} per {d['unit']}" for d in details if d)) or "nats per token"
+
+
 def state_of(run):
     """Return in words whether a run goes on, and where it is.
 
