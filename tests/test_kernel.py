@@ -1,13 +1,15 @@
 """What kernels may call: exp, row_max and the hashes, each through a kernel of its own."""
 
+import importlib
 import math
 from decimal import Decimal, localcontext
 
+import llvmlite.binding
 import numba
 import numpy as np
 import pytest
 
-from tinytx.kernel import exp, hash_element, hash_row, kernel, normal_cdf, row_max
+from tinytx.kernel import exp, hash_element, hash_row, kernel, normal_cdf, row_max, share, wide
 
 DTYPES = [np.float32, np.float64]
 
@@ -198,3 +200,36 @@ def test_hash_mixes():
         assert np.abs(flips(base[:, columns], base[:, other_columns]) - 0.5).max() < allowed + 0.1
     far = [bits_of(1, d, key=0xC0FFEE, first_row=1 << shift) for shift in range(6, 62)]
     assert np.abs(flips(np.concatenate(far), base[:1]) - 0.5).max() < 5 * 0.5 / math.sqrt(56 * d) + 0.02
+
+
+def _doubled(i, y, x):
+    wide()
+    for j in range(x.shape[1]):
+        y[i, j] += x[i, j]
+
+
+@pytest.mark.compiled
+def test_vectors_are_wide_where_a_kernel_asks_for_it():
+    """The kernel's own function is marked, and its wide loops stay wide where `share` takes them in."""
+    importlib.import_module("tinytx.compiler")  # says what `wide` and `share` are; the disk keeps none of this
+    doubled = numba.njit(_doubled)
+
+    @numba.njit
+    def shared(words, y, x):
+        share(words, doubled, 3, (y, x))
+
+    x = np.arange(300, dtype=np.float32).reshape(3, 100)
+    y = x.copy()
+    shared(np.empty(0, np.int64), y, x)
+    np.testing.assert_array_equal(y, 2 * x)
+    code = doubled.inspect_llvm(doubled.signatures[0]).splitlines()
+    (number,) = (line.split()[1] for line in code if '"prefer-vector-width"="512"' in line)
+    assert sum(line.startswith("define") and f" {number} " in line for line in code) == 1
+    has_wide = llvmlite.binding.get_host_cpu_features().get("avx512f", False)
+    assert ("<16 x float>" in shared.inspect_llvm(shared.signatures[0])) == has_wide
+
+
+def test_plain_python_knows_no_vectors():
+    y = np.ones((1, 2))
+    _doubled(0, y, np.ones((1, 2)))
+    assert (y == 2).all()

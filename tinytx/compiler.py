@@ -17,7 +17,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
 from tinytx import kernel
 from tinytx.kernel import ARGUMENTS, AWAKE, CODE, DONE, ENDED, HELPED, PART_BITS, PARTS, TAKEN, TICKET, WAITED
@@ -171,6 +171,18 @@ def _prefetch_compiled(typing, array, byte):
         return context.get_dummy_value()
 
     return types.void(array, types.intp), instruction
+
+
+@type_callable(kernel.wide)
+def _wide_type(context):
+    return lambda: types.none
+
+
+@lower_builtin(kernel.wide)
+def _wide_for(context, builder, signature, arguments):
+    # An attribute of the caller: it decides how wide its loops become, and code that has been made wide stays so where it is inlined.
+    set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite's own `add` knows no attribute with a value
+    return context.get_dummy_value()
 
 
 # ---------------------------------------------------------------------------------------- threads that share a job

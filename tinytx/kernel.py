@@ -182,6 +182,15 @@ def prefetch(array, byte):
     """
 
 
+def wide():
+    """Ask, inside a kernel, for the widest vectors that the processor has.
+
+    Compilers use vectors of 256 bits where a processor has 512, since the first ones of that kind ran at a lower clock rate with them. A loop with
+    many sums in registers, or one that waits for numbers from memory, is faster with wide ones. Nothing changes on other processors. What
+    a kernel calls is compiled by itself, and has to ask for itself.
+    """
+
+
 # Words of the memory by which threads hand work over: `share`. They are 128 bytes apart, as far as two processors' caches need.
 TICKET, PARTS, DONE, CODE, ARGUMENTS, TAKEN, AWAKE, ENDED, WAITED, HELPED = range(0, 160, 16)
 WORDS, PART_BITS = 160, 20  # numbers of that memory (int64), and bits of a ticket that count the parts

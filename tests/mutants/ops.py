@@ -184,6 +184,7 @@ TABLE = {
         ("nobody waits for the last part", "while _load(words, DONE) < n:", "while _load(words, DONE) < 0:"),
         ("a helper takes a part without a ticket", "if _replace(words, TICKET, ticket, ticket + 1):\n                    _run_part", "if _add(words, TICKET, 1) >= 0:\n                    _run_part"),
         ("a helper never falls asleep", "looks < patience and ", ""),
+        ("vectors stay as wide as the compiler likes", "    set.add(builder.function.attributes, ", "    set.add(set(), "),
         ("waiting is not counted", "_load(words, WAITED) + looks", "_load(words, WAITED)"),
     ],
     "ops/linear_cross_entropy.py": [
