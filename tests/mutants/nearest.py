@@ -164,7 +164,7 @@ NEAREST = {
     "workers/pool.py": ["workers"], "workers/awake.py": ["workers/test_awake.py"],
     "cli/started.py": ["cli/test_together.py"],
     "workers/sharing.py": ["workers/test_sharing.py"], "workers/ranks.py": ["workers/test_sharing.py", "training/test_ranks.py", "cli/test_together.py"],
-    "compiler.py": ["workers/test_awake.py", "ops/test_few_rows.py", "test_kernel.py"],
+    "compiler.py": ["workers/test_awake.py", "ops/test_few_rows.py", "test_kernel.py", "test_matmul.py"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],
     "recipes/settings.py": ["cli/test_digests_and_codes.py", "cli/test_run_settings.py", "recipes/test_train_transformer.py"],
     "recipes/recipe.py": ["recipes/test_reproduce.py"],

@@ -178,7 +178,17 @@ TABLE = {
         ("columns of a larger matrix pass for one", "(flags.c_contiguous or flags.f_contiguous)", "True"),
         ("plain Python goes through a large matrix", "and not is_plain()", ""),
     ],
+    "matmul.py": [
+        ("rows that lie between numbers are rounded to them", " and numbers * size == ahead", ""),
+        ("rows that overlap are left to BLAS", "numbers >= columns and ", ""),
+        ("BLAS is told the transpose", "AS_IT_IS if (by_row > 0)", "AS_IT_IS if (by_row == 0)"),
+        ("what was in out is multiplied by 0", "_read(at, beta) if beta != 0 else beta", "_read(at, beta) * beta"),
+        ("nothing is ever added", "1 if add else 0", "0"),
+        ("columns of out are not counted", " or out.shape[1] != b.shape[1]", ""),
+        ("columns that lie one number after the other are taken for rows", "if columns > 1 and aside != size:", "if aside > 4 * size:"),
+    ],
     "compiler.py": [
+        ("code that calls BLAS is taken where there is none", "[*_SOURCES, matmul.NAME.encode()]", "_SOURCES"),
         ("who comes second takes the words away", "not _replace(words, TAKEN, 0, 1)", "_load(words, TAKEN) > 1"),
         ("words stay taken", "        _store(words, TAKEN, 0)\n", ""),
         ("nobody waits for the last part", "while _load(words, DONE) < n:", "while _load(words, DONE) < 0:"),
