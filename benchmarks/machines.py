@@ -9,10 +9,11 @@ each machine sends and receives at the line's speed at once, messages in the ord
 each array, LATENCY for each of the two passes. The processors' share in an exchange is what it takes on this machine. Each
 machine has a whole batch of its own, so a batch of n machines is n times as large. Needs the extra mpi.
 
-    python benchmarks/machines.py --memory --shapes baby gpt2 --ranks 2 4
+    python benchmarks/machines.py --memory --shapes baby gpt2 --ranks 2 4 --turns 3
 
 measures another thing: the peak memory of a rank after three steps, where each has the optimiser's moments whole, and where they are
-divided among the ranks (`train --divide`).
+divided among the ranks (`train --divide`). It depends on the order in which threads ask for memory, so it is a median over the turns. One more
+turn follows Python's own record of memory: how much of it arrays have at once.
 """
 
 import contextlib
@@ -119,13 +120,17 @@ def serve_ranks(shape):
             print(json.dumps({"ms": ms, "bytes": (world.sent - sent) / request["steps"]}), flush=True)
 
 
-def say_memory(shape, divided):
-    """As one of several ranks, take three steps; the first prints the largest peak memory of a rank, and the size of the moments."""
+def say_memory(shape, divided, is_traced):
+    """As one of several ranks, take three steps; the first prints the largest peak memory of a rank, or of its arrays, and the size of the moments."""
+    import tracemalloc
+
     from mpi4py import MPI
 
     from tinytx.training.memory import peak_memory
     from tinytx.workers import ranks
 
+    if is_traced:
+        tracemalloc.start()
     with ranks.use(ranks.Ranks(MPI.COMM_WORLD)) as world:
         trainer = ours(make_model(shape), 1)
         if divided:
@@ -134,25 +139,31 @@ def say_memory(shape, divided):
         for _ in range(3):
             trainer.step(*batch)
         moments = 2 * sum(parameter.data.nbytes for parameter in trainer.optimizer.named.values())
-        peaks = world.gather(peak_memory())
+        peaks = world.gather(tracemalloc.get_traced_memory()[1] if is_traced else peak_memory())
     if world.is_first:
         print(json.dumps({"peak_mb": max(peaks) / 1e6, "moments_mb": moments / 1e6}))
 
 
-def memory(name, n, env):
+def memory(name, n, n_turns, env):
     """Return the peak memory of one of n ranks, with moments whole and divided, and what that saves beside what was expected."""
-    figures = {}
-    for side in ("whole", "divided"):
-        command = [MPIRUN, "-n", str(n), sys.executable, "-m", "mpi4py", __file__, "--child", side, "--shapes", name]
-        done = subprocess.run(command, env=env, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{n} ranks do not run here: {done.stderr[-300:]}")
-        said = json.loads(done.stdout.splitlines()[0])
-        figures[f"{side}_mb"] = said["peak_mb"]
-    saved, expected = figures["whole_mb"] - figures["divided_mb"], said["moments_mb"] * (1 - 1 / n)
-    print(f"{name}, {n} ranks: peak memory of a rank {figures['whole_mb']:,.0f} MB, divided {figures['divided_mb']:,.0f} MB: "
-          f"{saved:,.0f} MB less; the others' share of the moments' {said['moments_mb']:,.0f} MB is {expected:,.0f}", flush=True)  # fmt: skip
-    return figures | {"saved_mb": saved, "expected_mb": expected}
+    runs = [{side: peak(name, n, side, env) for side in ("whole", "divided")} for _ in range(n_turns)]
+    figures = {f"{side}_mb": statistics.median(run[side][0] for run in runs) for side in ("whole", "divided")}
+    figures |= {f"{side}_arrays_mb": peak(name, n, f"{side} arrays", env)[0] for side in ("whole", "divided")}
+    saved = statistics.median(run["whole"][0] - run["divided"][0] for run in runs)
+    saved_arrays, expected = figures["whole_arrays_mb"] - figures["divided_arrays_mb"], runs[0]["whole"][1] * (1 - 1 / n)
+    print(f"{name}, {n} ranks: peak memory of a rank {figures['whole_mb']:,.0f} MB, divided {figures['divided_mb']:,.0f} MB: {saved:,.0f} MB less, "
+          f"{saved_arrays:,.0f} MB in arrays; the others' share of the moments' {runs[0]['whole'][1]:,.0f} MB is {expected:,.0f}", flush=True)  # fmt: skip
+    return figures | {"saved_mb": saved, "saved_arrays_mb": saved_arrays, "expected_mb": expected}
+
+
+def peak(name, n, side, env):
+    """Return the largest peak memory of n ranks, and the size of the moments, in MB."""
+    command = [MPIRUN, "-n", str(n), sys.executable, "-m", "mpi4py", __file__, "--child", side, "--shapes", name]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{n} ranks do not run here: {done.stderr[-300:]}")
+    said = json.loads(done.stdout.splitlines()[0])
+    return said["peak_mb"], said["moments_mb"]
 
 
 def timed(work, n, begin=lambda: None):
@@ -245,8 +256,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.child:
         shape = SHAPES[arguments.shapes[0]]
-        if arguments.child in ("whole", "divided"):
-            return say_memory(shape, arguments.child == "divided")
+        if arguments.child.split()[0] in ("whole", "divided"):
+            return say_memory(shape, "divided" in arguments.child, "arrays" in arguments.child)
         if arguments.child == "ranks":
             return serve_ranks(shape)
         return (serve_threads if arguments.child == "threads" else serve_record)(shape, arguments.threads)
@@ -257,7 +268,7 @@ def main():
     figures = {}
     for name in arguments.shapes:
         if arguments.memory:
-            figures[name] = {f"{n} ranks": memory(name, n, env) for n in arguments.ranks}
+            figures[name] = {f"{n} ranks": memory(name, n, arguments.turns, env) for n in arguments.ranks}
             continue
         rows = {f"{n} ranks": compare(name, n, arguments, env) for n in arguments.ranks}
         per_byte = next(iter(rows.values()))["seconds_per_byte"] if rows else 0.0

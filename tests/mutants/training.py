@@ -265,6 +265,7 @@ TABLE = {
         ("the checkpoint has the first rank's moments alone", "dict(zip(arrays, self._ranks.collect([*zip(owners, arrays.values())])))", "arrays"),
         ("moments are not read by the ranks that own them", 'self.owners.get(name.partition(".")[2], self._ranks.rank)', "0"),
         ("each rank keeps all moments", "[name for name in rates if self.owners[name] == self._ranks.rank]", "rates"),
+        ("moments of others stay in memory", "array.copy() if self.owners[name] == self._ranks.rank else", "array.copy() if True else"),
         ("weights that others have updated stay", "            self._ranks.spread([(self.owners[name], self.named[name].data) for name in rates])\n", "            pass\n"),
         ("means begin with the run, not with the parameter", "self.t - self.settings[name].first_step", "self.t"),
         ("what rests in a step gets a gradient", "parameter.frozen = True", "pass"),

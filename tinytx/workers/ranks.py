@@ -159,7 +159,7 @@ class Ranks(Alone):
             if owner != 0 and self.rank == owner:
                 requests.append(self._messages.Isend(array, 0, number % TAGS))
             elif owner != 0 and self.is_first:
-                arrays[number] = np.empty_like(array)
+                arrays[number] = np.empty(array.shape, array.dtype)
                 requests.append(self._messages.Irecv(arrays[number], owner, number % TAGS))
         _wait_for_all(requests)
         return arrays

@@ -170,8 +170,8 @@ class Optimizer:
     def divide(self):
         """From now on keep a part of the arrays on each of the ranks in use (`tinytx.workers.ranks`).
 
-        Each updates the parameters whose arrays it keeps, and sends them to the others: the same bits, with less memory, as
-        arrays that nobody writes to cost none. A parameter's arrays stay together, so that the largest one sets a limit. From now on
+        Each updates the parameters whose arrays it keeps, and sends them to the others: the same bits, with less memory, as the arrays that
+        others keep are forgotten. A parameter's arrays stay together, so that the largest one sets a limit. From now on
         all ranks call `step` and `state_dict` at the same time; the first has the whole state, for as long as that is in use.
 
         Raises
@@ -185,6 +185,11 @@ class Optimizer:
             for name in sorted(self.named, key=lambda name: -self.named[name].data.size):
                 self.owners[name] = loads.index(min(loads))
                 loads[self.owners[name]] += self.named[name].data.size
+            self.state = {slot: {name: self._kept(name, array) for name, array in own.items()} for slot, own in self.state.items()}
+
+    def _kept(self, name, array):
+        """Return what this rank keeps of an array: a copy, so that the memory of all old ones is free in one piece, or the shape alone."""
+        return array.copy() if self.owners[name] == self._ranks.rank else np.broadcast_to(array.dtype.type(0), array.shape)
 
     def ready(self, scale=1.0):
         """Check everything that the next step needs, and return its learning rates; errors as for `step`."""
