@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE))  # python -m leaves out the folder of a module
 turns = importlib.import_module("turns")
 SCRIPTS = (
-    "startup", "train_step", "bert_tutorial", "recurrent", "generate", "word2vec", "head", "laptop_recipe", "ops", "scaling", "long",
+    "startup", "train_step", "bert_tutorial", "recurrent", "generate", "busy", "word2vec", "head", "laptop_recipe", "ops", "scaling", "long",
     "machines",
 )  # fmt: skip
 

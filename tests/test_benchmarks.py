@@ -191,3 +191,36 @@ def test_an_error_that_is_no_number_exceeds_its_bar(error):
     row = error_bars.row("f", 1.0, [(0.0, 1.0, 1.0), (error, 1.0, 1.0)])
     assert row["exceed"] == (error != 0.5)
     assert row["worst_ratio"] == (error if np.isfinite(error) else np.inf)
+
+
+# ---------------------------------------------------------------------------------------- whole processes, and busy ones
+
+startup, busy = (importlib.import_module(name) for name in ("startup", "busy"))
+
+
+def test_imports_are_timed_beside_numpy_of_the_same_round():
+    """Catches a difference of medians: a round in which all is slow moves both."""
+    seconds = {name: [1.0, 5.0, 3.0] for name in startup.COMMANDS} | {"tinytx": [1.25, 6.0, 3.5]}
+    figures = startup.process_figures(seconds)
+    assert figures["tinytx"] == 3.5 and figures["tinytx_above_numpy"] == 0.5 and figures["models_and_training_above_numpy"] == 0
+
+
+def answered(name, tokens, rate):
+    child = turns.Child.__new__(turns.Child)
+    child.name, child.turns = name, [{"rate": rate, "tokens": tokens}]
+    return child
+
+
+def test_tokens_chosen_with_and_without_help_are_the_same():
+    sides = {name: answered(name, [1, 2], rate) for name, rate in zip(busy.SIDES, (30.0, 20.0, 60.0, 60.0))}
+    row = busy.compare(sides)
+    assert row["float32_helped_to_alone_ratio"] == 1.5 and row["int8_helped_to_alone_ratio"] == 1
+    sides["int8_alone"].turns[0]["tokens"] = [1, 3]
+    with pytest.raises(SystemExit, match="int8: .* other tokens"):
+        busy.compare(sides)
+
+
+def test_programs_beside_end_with_the_context():
+    with busy.counting(2) as programs:
+        assert [program.poll() for program in programs] == [None, None]
+    assert all(program.returncode for program in programs)
