@@ -22,9 +22,9 @@ KILLED = "signal 9 (Killed)" if OPEN_MPI else "Killed (signal 9)"
 NUMBER = re.compile(rb"(?:OMPI_COMM_WORLD_RANK|PMI_RANK)=(\d+)")  # among a rank's variables
 
 
-def mpirun(n, *arguments, under="mpi4py"):
-    """Run Python with n ranks; return the finished process."""
-    return subprocess.run(command(n, *arguments, under=under), capture_output=True, text=True, timeout=100)
+def mpirun(n, *arguments, under="mpi4py", timeout=100):
+    """Run Python with n ranks, for so many seconds at most; return the finished process."""
+    return subprocess.run(command(n, *arguments, under=under), capture_output=True, text=True, timeout=timeout)
 
 
 def command(n, *arguments, under="mpi4py"):

@@ -64,6 +64,22 @@ def test_ctrl_c_saves_and_any_number_goes_on(tmp_path, number):
     assert [record["step"] for record in records if "train_loss" in record] == list(range(1, step + 1))
 
 
+@pytest.mark.parametrize("moment", ["during imports", "afterwards"])
+def test_ctrl_c_before_mpi_has_begun_ends_all(tmp_path, moment):
+    """Catches a rank that goes by itself: the other waits in MPI's start for ever."""
+    program = "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    program += "if '1' in (os.environ.get('PMI_RANK'), os.environ.get('OMPI_COMM_WORLD_RANK')):\n    from mpi4py import MPI\n"
+    if moment == "during imports":
+        (tmp_path / "numpy.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+        program += f"else:\n    sys.path.insert(0, {str(tmp_path)!r})\n"
+    else:
+        program += "else:\n    import tinytx.cli as cli; cli._parser = lambda argv: signal.raise_signal(signal.SIGINT)\n"
+    program += "from tinytx.__main__ import main; sys.exit(main())"
+    done = mpirun(2, "-c", program, "train", "gpt", *SMALL, "--steps", "3", "--out", tmp_path / "run", timeout=30)
+    assert done.returncode != 0 and "tinytx: interrupted" in done.stderr, done
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_rank_ends_the_others(tmp_path, rank):
     """Catches ranks that wait for ever for one that is gone, and a checkpoint that cannot be gone on with."""

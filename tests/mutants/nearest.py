@@ -162,7 +162,7 @@ NEAREST = {
     "hub/xlnet.py": ["hub/test_encoder_folders.py", "oracle/test_oracle_hub.py"],
     "hub/__init__.py": ["hub/test_families.py", "hub/test_configs.py", "pipelines/test_pictures.py", "oracle/test_oracle_hub.py"],
     "workers/pool.py": ["workers"], "workers/awake.py": ["workers/test_awake.py"],
-    "cli/started.py": ["cli/test_together.py"],
+    **dict.fromkeys(("cli/started.py", "cli/__init__.py", "__main__.py"), ["cli/test_together.py"]),
     "workers/sharing.py": ["workers/test_sharing.py"], "workers/ranks.py": ["workers/test_sharing.py", "training/test_ranks.py", "cli/test_together.py"],
     "compiler.py": ["workers/test_awake.py", "ops/test_few_rows.py", "test_kernel.py", "test_matmul.py"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],

@@ -133,6 +133,12 @@ TABLE = {
         ("a rank that MPI does not know is waited for", "            join()\n", ""),
         ("help waits for the others", 'getattr(error, "code", 2)', "True"),
     ],
+    "__main__.py": [
+        ("Ctrl-C during imports ends one rank by itself", "        os.kill(os.getpid(), number)\n", ""),
+    ],
+    "cli/__init__.py": [
+        ("Ctrl-C ends a rank that MPI does not know, and others wait for it", "            join()\n            say(\"tinytx: interrupted\")", "            say(\"tinytx: interrupted\")"),
+    ],
     "workers/sharing.py": [
         ("every rank begins with the first items", "if turn[0] % world.size == world.rank", "if True"),
         ("results come in the order of ranks", "parts[number % world.size][number // world.size] for number in range(len(items))", "result for part in parts for result in part"),

@@ -61,6 +61,7 @@ def main(argv=None):
             say(f"tinytx: {error}" if str(error) else f"tinytx: {type(error).__name__}")
             return 2
         except KeyboardInterrupt:
+            join()
             say("tinytx: interrupted")
             return 130
 
