@@ -20,7 +20,7 @@ from tinytx.kernel import Kernel
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "compiler", "extras", "files", "kernel", "lock", "matmul", "members", "paths", "progress", "shapes", "terminal",
+    {"arguments", "compiler", "dots", "extras", "files", "kernel", "lock", "matmul", "members", "paths", "progress", "shapes", "terminal",
      "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},
@@ -44,7 +44,8 @@ STANDS_APART = {
     "settings": {"arguments"},
     "core": {"members", "parameter"},
     "kernel": {"compiler"},  # at the first call of a loop
-    "compiler": {"kernel", "matmul"},
+    "compiler": {"dots", "kernel", "matmul"},
+    "dots": {"kernel"},
     "matmul": {"kernel"},
     "progress": {"kernel", "terminal"},
     "workers": {"extras", "kernel"},
@@ -152,11 +153,11 @@ def test_arrows(source, target, allowed):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_dependencies_stay_where_they_belong(path):
-    """Only compiler.py and matmul.py import numba; torch is an oracle for tests; extras are imported where they are used."""
+    """Only compiler.py, dots.py and matmul.py import numba; torch is an oracle for tests; extras are imported where they are used."""
     tree = ast.parse(path.read_text())
     everywhere = {module.split(".")[0] for module, _ in imports_of(tree)}
     assert "torch" not in everywhere
-    assert name_of(path) in ("compiler.py", "matmul.py") or "numba" not in everywhere
+    assert name_of(path) in ("compiler.py", "dots.py", "matmul.py") or "numba" not in everywhere
     at_top = {module.split(".")[0] for module, _ in imports_of(ast.Module(_at_top(tree), []))}
     assert not at_top & EXTRAS, f"{at_top & EXTRAS} at the top of {name_of(path)}: an extra may be missing"
 
@@ -250,7 +251,7 @@ def foreign_calls(tree):
 
 
 def test_no_kernel_calls_one_of_another_file():
-    """Machine code on disk is made again if the kernel's own file changes, or kernel.py, matmul.py or compiler.py: see there."""
+    """Machine code on disk is made again if the kernel's own file changes, or kernel.py, dots.py, matmul.py or compiler.py: see there."""
     assert [(path.name, call) for path in FILES for call in foreign_calls(ast.parse(path.read_text()))] == []
     wrong = "from tinytx.ops.lstm import _row\n@kernel\ndef _step(a):\n    _row(a)"
     assert list(foreign_calls(ast.parse(wrong))) == [("_step", "_row")]

@@ -1,4 +1,4 @@
-"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it only matmul.py imports Numba.
+"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it dots.py and matmul.py import Numba.
 
 There are two reasons for the options below.
 
@@ -19,14 +19,14 @@ from numba.core import cgutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
-from tinytx import kernel, matmul
+from tinytx import dots, kernel, matmul
 from tinytx.kernel import ARGUMENTS, AWAKE, CODE, DONE, ENDED, HELPED, PART_BITS, PARTS, TAKEN, TICKET, WAITED
 
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 # A kernel's cached machine code contains a copy of the functions that it calls. Numba compares only the kernel's own file
 # to see whether the code is out of date, so a hash of these files is part of the key of the cache, and the name of BLAS's product.
-_SOURCES = [Path(file).read_bytes() for file in (kernel.__file__, matmul.__file__, __file__)]
+_SOURCES = [Path(file).read_bytes() for file in (kernel.__file__, dots.__file__, matmul.__file__, __file__)]
 _HELPERS = hashlib.sha256(b"".join([*_SOURCES, matmul.NAME.encode()])).hexdigest()
 
 _warned = False

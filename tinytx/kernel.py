@@ -174,6 +174,11 @@ def plus(a, b):
     return a + b
 
 
+def times(a, b):
+    """Return a * b in float64, inside a kernel, in a product whose order is kept, for the same reason."""
+    return np.float64(a) * np.float64(b)
+
+
 def prefetch(array, byte):
     """Ask, inside a kernel, for the memory at a byte of a contiguous array, which a loop reads a little later.
 
@@ -217,6 +222,23 @@ def matmul(a, b, out, add=False):
         out += a @ b
     else:
         np.matmul(a, b, out=out)
+
+
+def dots_of_one(weight, j, other, x):
+    """Return, inside a kernel, sum_i weight[j, i] x[0, i] and sum_i weight[other, i] x[0, i], in numbers of 32 bits.
+
+    ``weight`` is an int8 array (M, K) and ``x`` an int16 array (1, K), both in one piece of memory. Sums have to fit into 32 bits.
+    """
+    return _dots(weight, j, other, x)
+
+
+def dots_of_eight(weight, j, other, x):
+    """Return the same for eight rows of x: sum_i weight[j, i] x[n, i] for n = 0 .. 7, then those of ``other``."""
+    return _dots(weight, j, other, x)
+
+
+def _dots(weight, j, other, x):
+    return tuple(np.int32(s) for s in (weight[[j, other]].astype(np.int64) @ x.astype(np.int64).T).ravel())
 
 
 # Words of the memory by which threads hand work over: `share`. They are 128 bytes apart, as far as two processors' caches need.
@@ -286,6 +308,11 @@ def row_max(row, n):
     return np.max(row[:n], initial=-np.inf)
 
 
+def row_size(row, n):
+    """Return the largest size of row[:n]: NaN if one of them is NaN, 0 for n = 0. As `row_max`, by the numbers' bits."""
+    return np.max(np.abs(row[:n]), initial=0).astype(row.dtype)
+
+
 def _row_max32(row, n):
     largest = np.int32(-2139095041)  # the image of -inf
     for j in range(n):
@@ -304,3 +331,17 @@ def _row_max64(row, n):
         key = size if size > 0x7FF0000000000000 else bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
         largest = max(largest, key)
     return np.int64(largest ^ ((largest >> 63) & 0x7FFFFFFFFFFFFFFF)).view(np.float64)
+
+
+def _row_size32(row, n):
+    largest = np.int32(0)
+    for j in range(n):
+        largest = max(largest, np.int32(np.float32(row[j]).view(np.int32) & 0x7FFFFFFF))
+    return np.int32(largest).view(np.float32)
+
+
+def _row_size64(row, n):
+    largest = np.int64(0)
+    for j in range(n):
+        largest = max(largest, np.int64(np.float64(row[j]).view(np.int64) & 0x7FFFFFFFFFFFFFFF))
+    return np.int64(largest).view(np.float64)

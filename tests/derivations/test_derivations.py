@@ -17,7 +17,7 @@ from tinytx.derivations.show import derivation, examples, operations
 TRUE_AS_WELL = {
     "addressing": ["p_j (dp_j + sum_i"],  # w does not change if all p_j grow by one factor, so sum_i p_i dp_i = 0
     "affinities": ["D_ji", "p_ji =", "sum_j p_ji", "H_j ="],  # D and p are symmetric; an equation may call i by another letter
-    "quantized_linear": ["s_j * 2"],  # what is at most s_j / 2 is at most 2 s_j
+    "quantized_linear": ["s_j * 2", "t * 2", "|d_j| <="],  # what is at most s_j / 2 is at most 2 s_j
     "tsne": ["D_ji", "p_ji", "q_ji", "w_ji", "w_jk", "w_lk"],  # D, p, q and w are symmetric
     "few_rows": ["{i : 1 = p}", "{i : h_i = p}"],  # rows may be cut into any parts
     "layer_norm": [

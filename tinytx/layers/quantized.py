@@ -1,8 +1,9 @@
 """Layers whose weights are whole numbers of 8 bits, and a model made of them: `tinytx.ops.quantized_linear`.
 
 A matrix is a quarter as large as in float32, so that a model that writes one word after the other, which reads every matrix
-for each of them, is faster. Biases, norms and positions stay floats. Where an output layer shares the table of embeddings,
-both share the rounded one. These layers have no backward: train the floats, and round them then.
+for each of them, is faster. What a matrix is multiplied by is rounded to 16 bits, row by row, in each call. Biases, norms and
+positions stay floats. Where an output layer shares the table of embeddings, both share the rounded one. These layers have no
+backward: train the floats, and round them then.
 """
 
 import numpy as np
@@ -55,7 +56,7 @@ class Quantized(Layer):
 
 
 class QuantizedLinear(Quantized):
-    """The linear map y = x W + b, with W in 8 bits and a step for each output.
+    """The linear map y = x W + b, with W in 8 bits and a step for each output, and x in 16 bits and a step for each row.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ class QuantizedLinear(Quantized):
         return self.weight.data.T
 
     def forward(self, x, tape=None):
-        """(..., d_in) -> (..., d_out). Nothing is kept: there is no backward."""
+        """(..., d_in) -> (..., d_out). Nothing is kept: there is no backward. A row of x that is not finite gives NaN."""
         return ops.quantized_linear(x, self.weight.weight, self.weight.steps, self.bias.data if self.bias else None)
 
 

@@ -83,6 +83,7 @@ from tinytx.ops.plain_memory import (  # noqa: F401
     write_memory,
     write_memory_backward,
 )
+from tinytx.ops.plain_quantized import quantize_rows, quantized_embedding, quantized_linear  # noqa: F401
 from tinytx.ops.plain_recurrent import (  # noqa: F401
     activation_penalty,
     activation_penalty_backward,

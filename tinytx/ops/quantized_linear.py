@@ -1,39 +1,47 @@
 r"""A linear map whose weights are whole numbers of 8 bits, with a step for each output: y = x W + b in a quarter of the bytes.
 
 For models that are used and not trained. Choosing one word after the other multiplies each matrix by a few rows; the product
-then takes as long as the matrix takes to be read from memory, and 8 bits are read in a quarter of the time of 32.
+then takes as long as the matrix takes to be read from memory, and 8 bits are read in a quarter of the time of 32. So that multiplying
+takes no longer than reading, inputs become whole numbers, too, of 16 bits: processors multiply those in pairs.
 
 Derivation
 ----------
-Write w_j for the weights of output j, the j-th column of W in ``linear.py``: y_j = sum_i w_ji x_i + b_j. Here they lie
+Write w_j for the weights of output j, the j-th column of W in ``linear.py``: sum_i w_ji x_i + b_j is to be computed for a row x. Here they lie
 in memory side by side, as a row. Each row is rounded to multiples of its own step s_j, which is chosen so that the largest
-weight of the row becomes 127:
+weight of the row becomes 127, and x to multiples of t, so that its largest number becomes L:
 
     s_j = max_i |w_ji| / 127,   q_ji = round(w_ji / s_j)                 (1)
-    y_j = sum_i (s_j q_ji) x_i + b_j = s_j sum_i q_ji x_i + b_j          (2)
+    t = max_i |x_i| / L,   a_i = round(x_i / t)                          (2)
+    y_j = s_j t sum_i q_ji a_i + b_j                                     (3)
 
-|w_ji / s_j| is at most 127, so that q_ji fits into 8 bits, signed. The step stands in front of the sum: a loop over a row
-turns each q into a float in a register, multiplies and adds, and multiplies by s_j once. A row of zeros has s_j = 0.
+|w_ji / s_j| is at most 127, so that q_ji fits into 8 bits, signed, and a_i into 16 if L is at most 32,767. The sum in (3) is one of whole numbers, at
+most 127 L K if there are K of them, and it has to fit into 32 bits. So L is the smaller one of 32,767 and (2^31 - 1) / (127 K), rounded down: 22,016
+for K = 768, and 5,504 for K = 3,072. Such a sum is exact, and the same whoever adds up, in whatever order. A row of zeros has s_j = 0 or t = 0.
 
 What rounding costs. A number is at most 1/2 away from the nearest whole number, so what is left of a weight, r_ji, is at most
-half a step. A statement in brackets is 1 where it holds, which is everywhere:
+half a step, and so is what is left of an input, d_i. A statement in brackets is 1 where it holds, which is everywhere:
 
-    r_ji = w_ji - s_j q_ji,   [|r_ji| <= s_j / 2] = 1                    (3)
+    r_ji = w_ji - s_j q_ji,   [|r_ji| <= s_j / 2] = 1                    (4)
+    d_i = x_i - t a_i,   [|d_i| <= t / 2] = 1                            (5)
 
-E_j is what this takes from an output; by (3) and the triangle inequality it is at most
+E_j is what this takes from an output. Since w_ji x_i = r_ji x_i + s_j q_ji (t a_i + d_i), it is at most, by (4), (5) and the triangle inequality,
 
-    E_j = sum_i r_ji x_i = sum_i w_ji x_i + b_j - y_j,   [|E_j| <= (s_j / 2) sum_i |x_i|] = 1            (4)
+    E_j = sum_i (r_ji x_i + s_j q_ji d_i) = sum_i w_ji x_i + b_j - y_j
+    [|E_j| <= (s_j / 2) sum_i (|x_i| + t |q_ji|)] = 1                    (6)
 
-The bound is met where every weight lies halfway between two multiples, and errors have the signs of x. Nothing makes them
-so. If the n errors of a row are independent and uniform in ±s_j/2, each has the variance s_j^2 / 12, and E_j the standard
-deviation s_j |x| / sqrt(12), with |x| the length of x.
+The bound is met, but for the largest weight, where weights and inputs lie halfway between two multiples, and all errors have the same sign. Nothing
+makes them so. If the 2 K errors are independent and uniform in ±s_j/2 and ±t/2, they have the variances s_j^2 / 12 and t^2 / 12, and E_j the standard
+deviation s_j sqrt((|x|^2 + t^2 |q_j|^2) / 12), with |x| and |q_j| the lengths of x and of the row.
 
-For normal weights of deviation σ and n = 768 the largest of a row is about 3.2 σ, s_j = σ / 40, and this is a share of
-1 / (40 sqrt(12)) = 0.7 % of y_j's own deviation σ |x|. The sum itself is rounded too, as every sum of n floats: by at most
-n ε s_j sum_i |q_ji| |x_i|, ε = 6e-8, which is small beside (4) as long as n is below a few ten thousand.
+For normal weights of deviation σ and K = 768 the largest of a row is about 3.2 σ, s_j = σ / 40, and the weights' share of this is
+1 / (40 sqrt(12)) = 0.7 % of y_j's own deviation σ |x|. For normal inputs the share of t is 1 / (6,900 sqrt(12)), 170 times less. With inputs in 8 bits,
+L = 127, both shares would be equal; and an input that is 50 times as large as the others, as there are in language models, would leave them 2 steps.
+The sum's products with t and s_j are made in float64, and rounded to the dtype of x.
 
-(1) is computed in float64, and s_j rounded to the dtype of the weights. (3) holds for that s_j, unless it is so small that its
-dtype has lost digits (below 1e-38 in float32).
+(1) is computed in float64, and s_j rounded to the dtype of the weights, as t is to that of x. (4) and (5) hold for these numbers, unless they are so small
+that the dtype has lost digits (below 1e-38 in float32). Where a number of x is infinite or NaN, t is NaN, and so are all outputs of the row.
+
+Many rows are multiplied as floats: those of q_ji s_j, a part of W at a time, and of a_i t. This is (3), too, but for the rounding of floats.
 
 There is no backward: round is constant almost everywhere, so that by (1) the gradient of q is 0 or does not exist. Train the
 floats, and round them then.
@@ -48,75 +56,74 @@ The first row's step is 2 / 127; -0.5 is -31.75 steps, and becomes -32:
 >>> (quantized_linear(np.array([[1.0, 1.0]]), weight, steps) * 127).round(6).tolist()  # (127 - 32) 2; 190.5 without rounding
 [[190.0, 0.0]]
 
-The same in plain NumPy: ``quantized_linear`` in ``plain.py``.
+The same in plain NumPy: ``quantized_linear`` in ``plain_quantized.py``.
 """
 
 import numpy as np
 
 from tinytx import workers
-from tinytx.kernel import kernel, prefetch, share
-from tinytx.ops.few_rows import padded
+from tinytx.kernel import dots_of_eight, dots_of_one, kernel, prefetch, row_size, share, times
 from tinytx.shapes import check_axes, check_float, check_ids, check_shape, contiguous, rows
 
 SHARED = 1 << 17  # numbers of a matrix, from which on helpers that are awake take their part of a product of few rows
 ROWS, OUTPUTS = 8, 64  # rows of x that are multiplied at a time, and outputs of a part
-MANY = 24  # rows of x from which on W is made of floats, a part at a time, for a product of matrices
-AHEAD, LINE = 4096, 64  # bytes of W that are asked for before they are read, and how many come at once
+MANY = 24  # rows of x from which on the numbers are made floats, W's a part at a time, for a product of matrices
+AHEAD, LINE = 2048, 64  # bytes of W that are asked for before they are read, and how many come at once
 PART = 1 << 19  # elements of such a part
+LARGEST, LONGEST = 2**31 - 1, (2**31 - 1) // 127**2  # sum that fits into 32 bits, and numbers of a row whose L is not below 127
 
 
 @kernel
-def _outputs_of_one(p, y, x, weight, steps):
-    """Write (2) without b for one row, x and y (1, ...): part p of the outputs, two at a time."""
+def _round_row(n, rounded, x_steps, x):
+    """Write (2) of row n of x; what is left of a number is within (5)."""
+    k = x.shape[1]
+    most = min(32_767, LARGEST // (127 * max(1, k)))  # L
+    step = x.dtype.type(row_size(x[n], k) / most)
+    x_steps[n] = step  # (2)
+    if 0 < step < np.inf:
+        factor = 1 / np.float64(step)
+        for i in range(k):
+            rounded[n, i] = min(max(np.int32(np.rint(x[n, i] * factor)), -most), most)  # (2)
+    else:  # zeros, or numbers that are not all finite
+        x_steps[n] = step - step  # 0, or NaN
+        for i in range(k):
+            rounded[n, i] = 0
+
+
+@kernel
+def _round_rows(rounded, x_steps, x):
+    for n in range(len(x)):
+        _round_row(n, rounded, x_steps, x)
+
+
+@kernel
+def _outputs_of_one(p, y, rounded, x_steps, weight, steps):
+    """Write (3) without b for one row, y (1, M): part p of the outputs, two at a time."""
     m, k = weight.shape
     parts = _parts(m)
-    stop = m * (p + 1) // parts
+    stop, x_step = m * (p + 1) // parts, x_steps[0]
     for j in range(m * p // parts, stop, 2):
         other = min(j + 1, stop - 1)  # the last one again, where their number is odd
         for at in range(0, 2 * k, LINE):
             prefetch(weight, j * k + AHEAD + at)
-        s = t = x.dtype.type(0)
-        for i in range(k):
-            s += x.dtype.type(weight[j, i]) * x[0, i]
-            t += x.dtype.type(weight[other, i]) * x[0, i]
-        y[0, j], y[0, other] = s * steps[j], t * steps[other]  # (2)
+        s, t = dots_of_one(weight, j, other, rounded)
+        y[0, j], y[0, other] = times(times(s, x_step), steps[j]), times(times(t, x_step), steps[other])  # (3)
 
 
 @kernel
-def _outputs_of_eight(p, y, x, weight, steps):
-    """Write (2) without b for eight rows, which have room in a processor's registers: part p of the outputs, two at a time."""
+def _outputs_of_eight(p, y, rounded, x_steps, weight, steps):
+    """Write the same for 1 to 8 rows, y (N, M), whose sums have room in a processor's registers."""
     m, k = weight.shape
-    parts, zero = _parts(m), x.dtype.type(0)
+    parts = _parts(m)
     stop = m * (p + 1) // parts
     for j in range(m * p // parts, stop, 2):
         other = min(j + 1, stop - 1)
         for at in range(0, 2 * k, LINE):
             prefetch(weight, j * k + AHEAD + at)
-        a, b, c, d, e, f, g, h = zero, zero, zero, zero, zero, zero, zero, zero
-        q, r, s, t, u, v, w, z = zero, zero, zero, zero, zero, zero, zero, zero
-        for i in range(k):
-            left, right = x.dtype.type(weight[j, i]), x.dtype.type(weight[other, i])
-            a += left * x[0, i]
-            q += right * x[0, i]
-            b += left * x[1, i]
-            r += right * x[1, i]
-            c += left * x[2, i]
-            s += right * x[2, i]
-            d += left * x[3, i]
-            t += right * x[3, i]
-            e += left * x[4, i]
-            u += right * x[4, i]
-            f += left * x[5, i]
-            v += right * x[5, i]
-            g += left * x[6, i]
-            w += right * x[6, i]
-            h += left * x[7, i]
-            z += right * x[7, i]
-        left, right = steps[j], steps[other]
-        y[0, j], y[1, j], y[2, j], y[3, j] = a * left, b * left, c * left, d * left  # (2)
-        y[4, j], y[5, j], y[6, j], y[7, j] = e * left, f * left, g * left, h * left
-        y[0, other], y[1, other], y[2, other], y[3, other] = q * right, r * right, s * right, t * right
-        y[4, other], y[5, other], y[6, other], y[7, other] = u * right, v * right, w * right, z * right
+        sums = dots_of_eight(weight, j, other, rounded)
+        for n in range(len(y)):
+            y[n, j] = times(times(sums[n], x_steps[n]), steps[j])  # (3)
+            y[n, other] = times(times(sums[ROWS + n], x_steps[n]), steps[other])
 
 
 @kernel
@@ -125,29 +132,37 @@ def _parts(m):
 
 
 @kernel
-def _by_outputs_of_one(words, y, x, weight, steps):
-    share(words, _outputs_of_one, _parts(len(weight)), (y, x, weight, steps))
+def _by_outputs_of_one(words, y, rounded, x_steps, x, weight, steps):
+    """Write (3) without b into y (1, M) for x (1, K); rounded (1, K) and x_steps (1,) are written, too."""
+    share(words, _round_row, len(x), (rounded, x_steps, x))
+    share(words, _outputs_of_one, _parts(len(weight)), (y, rounded, x_steps, weight, steps))
 
 
 @kernel
-def _by_outputs_of_eight(words, y, x, weight, steps):
-    share(words, _outputs_of_eight, _parts(len(weight)), (y, x, weight, steps))
+def _by_outputs_of_eight(words, y, rounded, x_steps, x, weight, steps):
+    """Write it into y (N, M) for x (N, K), N from 1 to 8; rounded is (8, K), of which rows from N on stay what they are, x_steps (N,) or longer."""
+    share(words, _round_row, len(x), (rounded, x_steps, x))
+    share(words, _outputs_of_eight, _parts(len(weight)), (y, rounded, x_steps, weight, steps))
 
 
 def _few(x, weight, steps):
-    """Return (2) without b (N, M) for few rows x (N, K): eight at a time, and a single one by itself."""
-    y, words = np.empty((-(-len(x) // ROWS) * ROWS, len(weight)), x.dtype), workers.awake.words(weight.size >= SHARED)
+    """Return (3) without b (N, M) for few rows x (N, K): eight at a time, and a single one by itself."""
+    y, words = np.empty((len(x), len(weight)), x.dtype), workers.awake.words(weight.size >= SHARED)
+    rounded, x_steps = np.empty((ROWS, x.shape[1]), np.int16), np.empty(ROWS, x.dtype)
     for n in range(0, len(x), ROWS):
         if n + 1 == len(x):
-            _by_outputs_of_one(words, y[n : n + 1], x[n:], weight, steps)
+            _by_outputs_of_one(words, y[n:], rounded[:1], x_steps, x[n:], weight, steps)
         else:
-            _by_outputs_of_eight(words, y[n : n + ROWS], padded(x[n : n + ROWS]), weight, steps)
-    return y[: len(x)]
+            _by_outputs_of_eight(words, y[n : n + ROWS], rounded, x_steps, x[n : n + ROWS], weight, steps)
+    return y
 
 
 def _many(x, weight, steps):
-    """Return the same for many rows: a part of W as floats, and a product of matrices, which adds up in another order."""
+    """Return the same for many rows: (2), a part of W as floats, and a product of matrices, which adds up floats in another order."""
     y, size = np.empty((len(x), len(weight)), x.dtype), max(1, PART // max(1, weight.shape[1]))
+    rounded, x_steps = np.empty(x.shape, np.int16), np.empty((len(x), 1), x.dtype)
+    _round_rows(rounded, x_steps.ravel(), x)
+    x = rounded * x_steps
 
     def outputs(start):
         part = slice(start, start + size)
@@ -170,7 +185,7 @@ def quantize_rows(weight, *, out=None):
     Returns
     -------
     q : int8 array (M, K)
-        Of (1), in -127..127; the error of each weight is within (3).
+        Of (1), in -127..127; the error of each weight is within (4).
     steps : array (M,), the dtype of ``weight``
         s of (1).
 
@@ -209,17 +224,22 @@ def quantized_linear(x, weight, steps, bias=None):
     Returns
     -------
     array (..., d_out)
-        Beside the product with the floats, off by at most (4), and by what the sum itself is rounded.
+        Beside the product with the floats, off by at most (6), and by what floats are rounded. A row of NaN, where a number of x is not finite.
 
     Raises
     ------
     TypeError, ValueError
-        If dtypes differ, or shapes do not fit.
+        If dtypes differ, or shapes do not fit, or rows are so long that their sums do not fit into 32 bits.
     """
     check_float("quantized_linear", x=x, steps=steps, **({} if bias is None else {"bias": bias}))
     _check_weight("quantized_linear", weight, steps)
     if x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"quantized_linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: x @ weight.T")
+    if weight.shape[1] > LONGEST:
+        raise ValueError(
+            f"quantized_linear: weight has shape {weight.shape}, expected rows of at most {LONGEST:,} numbers, whose sums fit into 32 bits: "
+            "cut x and weight into parts, and add up their products"
+        )
     x_rows = rows(x)
     y = (_few if len(x_rows) < MANY else _many)(x_rows, contiguous(weight), contiguous(steps))
     if bias is not None:
