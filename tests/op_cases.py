@@ -10,9 +10,9 @@ from tinytx import ops
 from tinytx.ops.attention_patterns import CAUSAL, Band, Prefix, Strided
 
 
-def linear(make, bias=True):
+def linear(make, bias=True, more=0):
     b, t, d_in, d_out = make.sizes(4)
-    arrays = {"x": make.array(b, t, d_in), "weight": make.array(d_in, d_out)}
+    arrays = {"x": make.array(b, t + more, d_in), "weight": make.array(d_in, d_out)}
     if not bias:
         return OpCase(ops.linear, lambda dy, saved: ops.linear_backward(dy, saved)[:2], arrays, batch=("x",))
     return OpCase(ops.linear, ops.linear_backward, arrays | {"bias": make.array(d_out)}, batch=("x",))
@@ -266,6 +266,7 @@ LOSSES = (  # y is a number, and so is its gradient
 )  # fmt: skip
 OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "linear": linear,
+    "linear of more than a few rows": lambda make: linear(make, more=16),
     "linear without bias": lambda make: linear(make, bias=False),
     "linear transposed": linear_transposed,
     "layer_norm": layer_norm,

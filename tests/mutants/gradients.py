@@ -3,14 +3,15 @@
 TABLE = {
     "ops/linear.py": [
         ("dx by W, not by its transpose", "transposed", "linear square",
-         "product(dy_rows, weight.T", "product(dy_rows, weight"),
-        ("dx has the wrong sign", "sign", "linear", "product(dy_rows, weight.T", "product(-dy_rows, weight.T"),
-        ("dW divided by the rows", "factor", "linear",
-         "product(x_rows.T, dy_rows)  #", "product(x_rows.T, dy_rows) / len(x_rows)  #"),
-        ("dW transposed", "transposed", "linear square", "product(x_rows.T, dy_rows", "product(dy_rows.T, x_rows"),
-        ("db a mean", "factor", "linear", "np.ones(len(dy_rows), dy.dtype) @ dy_rows", "dy_rows.mean(axis=0)"),
-        ("db of the last row", "missing term", "linear", "np.ones(len(dy_rows), dy.dtype) @ dy_rows", "dy_rows[-1]"),
-        ("half of a tied table's", "factor", "linear tied", "x_rows).T", "x_rows).T / 2"),
+         "matmul(dy[start:stop], matrix.T, dx", "matmul(dy[start:stop], matrix, dx"),
+        ("dx has the wrong sign", "sign", "linear", "return dx.reshape", "return -dx.reshape"),
+        ("dW divided by the rows", "factor", "linear", "else dmatrix.T if is_transposed else dmatrix",
+         "else dmatrix.T if is_transposed else dmatrix / len(x_rows)"),
+        ("dW transposed", "transposed", "linear square", "matmul(x[:, first:last].T, dy", "matmul(dy[:, first:last].T, x"),
+        ("db a mean", "factor", "linear", "dbias if has_bias", "dbias / len(dy_rows) if has_bias"),
+        ("db without the rows that are no four", "missing term", "linear", "while first < last and row < len(dy)", "while first < 0"),
+        ("db of three rows in four", "missing term", "linear", "plus(dy[row + 2, j], dy[row + 3, j])", "dy[row + 2, j]"),
+        ("half of a tied table's", "factor", "linear tied", "else dmatrix.T if", "else dmatrix.T / 2 if"),
     ],
     "ops/embedding.py": [
         ("assigned, not added", "= for +=", "embedding", "dweight[v, d] += dy", "dweight[v, d] = dy"),

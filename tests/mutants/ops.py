@@ -172,8 +172,11 @@ TABLE = {
     ],
     "ops/linear.py": [
         ("a product in pieces forgets the last rows", "size * i // n for i", "size // n * i for i"),
-        ("a matrix is cut for one row as for several", "min(len(a), 3)", "3"),
+        ("a matrix is cut for one row as for several", "b.size * min(len(a), 3)", "b.size * 3"),
         ("small matrices are cut for a few rows", "min(len(a), 3) >= LARGE_MATRIX", "min(len(a), 3) >= 0"),
+        ("the last part ends at a multiple of 16", "size if i == n else size * i", "size * i"),
+        ("bits depend on who is awake", "workers.awake.parts() if size >= SHARED", "1 + len(workers.awake.words()) if size >= SHARED"),
+        ("the bias is not added to a transposed matrix's product", "matrix.T, y[start:stop], has_bias)", "matrix.T, y[start:stop])"),
     ],
     "ops/few_rows.py": [
         ("rows that nothing divides are left out", "while i < stop:\n        a = x[0, i]", "while i < 0:\n        a = x[0, i]"),

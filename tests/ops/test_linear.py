@@ -1,5 +1,6 @@
 """The linear map: gradients laid out as their parameters are, products in pieces, and errors."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -20,24 +21,57 @@ def test_gradient_of_a_transposed_weight_is_laid_out_like_it():
     assert dweight.T.flags.c_contiguous
 
 
+def problem(transposed, m=50):
+    """Return x, W, b and dy with more rows and columns than a part begins with."""
+    rng = np.random.default_rng(0)
+    x, weight, bias, dy = (rng.normal(size=size) for size in ((m, 70), (70, 60), (60,), (m, 60)))
+    return x, np.asfortranarray(weight) if transposed else weight, bias, dy
+
+
+def results(x, weight, bias, dy):
+    y, saved = linear(x, weight, bias)
+    return y, *linear_backward(dy, saved), *linear_backward(dy, saved, frozen=True)[::2]
+
+
 @pytest.mark.parametrize("parts", [2, 3, 8])
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("few", [0, MODULE.FEW])
-def test_pieces_in_any_order_make_the_whole(monkeypatch, parts, transposed, few):
-    """Catches a piece left out or made twice: 5, 6 and 7 rows or columns in 8 pieces, the last of them first."""
-    for name, value in {"LARGE": 0, "LARGE_MATRIX": 0, "FEW": few}.items():
-        monkeypatch.setattr(MODULE, name, value)
-    pool = Backwards(parts)
-    rng = np.random.default_rng(0)
-    x, weight, bias, dy = (rng.normal(size=size) for size in ((5, 7), (7, 6), (6,), (5, 6)))
-    weight = np.asfortranarray(weight) if transposed else weight
-    expected, saved = linear(x, weight, bias)
-    gradients = linear_backward(dy, saved)
+@pytest.mark.parametrize("m", [3, 50])
+def test_pieces_in_any_order_make_the_whole(monkeypatch, parts, transposed, m):
+    """Catches a piece left out or made twice, empty ones among them, the last of them first."""
+    x, weight, bias, dy = problem(transposed, m)
+    pool, expected = Backwards(parts), (x @ weight + bias, dy @ weight.T, x.T @ dy, dy.sum(0), dy @ weight.T, dy.sum(0))
+    for large, calls in ((1 << 60, []), (0, [parts] * (3 if m > MODULE.FEW else 2))):
+        monkeypatch.setattr(MODULE, "LARGE", large)
+        with workers.use(pool):
+            for found, one in zip(results(x, weight, bias, dy), expected, strict=True):
+                np.testing.assert_allclose(found, one, rtol=1e-12, atol=1e-12)
+        assert pool.calls == calls
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("transposed", [False, True])
+def test_helpers_change_no_bit(monkeypatch, transposed):
+    """The parts are the same where a helper takes some, where none is awake, and where threads are woken for them."""
+    arrays = problem(transposed)
+    monkeypatch.setattr(MODULE, "SHARED", 0)
+    with workers.use(workers.Pool(3)), workers.awake.use():
+        expected = results(*arrays)
+        for awake, large in itertools.product((True, False), (0, 1 << 60)):
+            monkeypatch.setattr(workers.awake._helpers, "may_help", lambda: awake)  # noqa: B023
+            monkeypatch.setattr(MODULE, "LARGE", large)
+            with workers.awake.use():
+                for _ in range(50 if awake else 1):
+                    for found, one in zip(results(*arrays), expected, strict=True):
+                        np.testing.assert_array_equal(found, one)
+
+
+def test_few_rows_of_a_large_matrix_are_cut_by_columns(monkeypatch):
+    """Catches a piece left out: 6 columns in 8 pieces, the last of them first."""
+    monkeypatch.setattr(MODULE, "LARGE_MATRIX", 0)
+    x, weight, pool = np.arange(35.0).reshape(5, 7), np.arange(42.0).reshape(7, 6), Backwards(8)
     with workers.use(pool):
-        np.testing.assert_allclose(linear(x, weight, bias)[0], expected, rtol=1e-13)
-        for found, one in zip(linear_backward(dy, saved), gradients):
-            np.testing.assert_allclose(found, one, rtol=1e-13)
-    assert pool.calls == [parts] * 3
+        np.testing.assert_array_equal(linear(x, weight, np.arange(6.0))[0], x @ weight + np.arange(6.0))
+    assert pool.calls == [8]
 
 
 def test_small_products_are_made_in_one_piece():

@@ -62,10 +62,14 @@ def test_outside_and_inside_a_worker_there_is_no_helper(helpers):
         assert awake.words(False).size == 0
         assert awake.words() is helpers.words
         assert workers.map(lambda _: awake.words().size, range(2)) == [0, 0]
+        assert awake.parts() == 2 and workers.map(lambda _: awake.parts(), range(2)) == [1, 1]
+        helpers.may_help = lambda: False
+        with awake.use():
+            assert awake.words().size == 0 and awake.parts() == 2, "bits depend on whether a helper is awake"
         with workers.use(workers.Pool(1)), awake.use():
             assert awake.words().size == 0
         assert awake.words() is helpers.words
-    assert awake.words().size == 0
+    assert awake.words().size == 0 and awake.parts() == 1
 
 
 @compiled

@@ -38,8 +38,8 @@ One row x = (1, 2), and a loss that grows by 1 with y_1 and by 10 with y_2:
 >>> dweight.tolist(), dbias.tolist()
 ([[1.0, 10.0], [2.0, 20.0]], [1.0, 10.0])
 
-The same in plain NumPy: ``linear`` in ``plain.py``. Most of the code below is about speed: `product` shares out a large
-product among threads.
+The same in plain NumPy: ``linear`` in ``plain.py``. Most of the code below is about speed: each pass is one call of
+compiled code, which threads share if they have nothing else to do, and `product` is the product of a few rows.
 """
 
 from typing import NamedTuple
@@ -47,11 +47,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx import workers
+from tinytx.kernel import kernel, matmul, plus, share
 from tinytx.ops.few_rows import few_rows, fits
-from tinytx.shapes import check_float, check_gradient, check_shape, rows
+from tinytx.shapes import check_float, check_gradient, check_shape, contiguous, rows
 
 LARGE = 1 << 25  # multiplications of a product, 0.4 to 0.8 ms; smaller ones are done before another thread has woken up
 FEW = 16  # rows, of which a product takes as long as its matrix takes to be read; BLAS reads a third as fast for several as for one
+SHARED = 1 << 19  # multiplications from which on a helper that is awake takes a part: about 10 microseconds
 LARGE_MATRIX = 1 << 22  # numbers of a matrix, counted three times for several rows, from which on so few rows use several threads
 
 
@@ -98,6 +100,83 @@ def product(a, b):
     return y
 
 
+@kernel
+def _edge(i, n, size):
+    """Return the first row or column of part i of n: a multiple of 16, as many as BLAS takes at a time."""
+    return size if i == n else size * i // n // 16 * 16
+
+
+@kernel
+def _forward(i, n, y, x, matrix, bias, is_transposed):
+    """Write part i of n of the rows of y; ``matrix`` is W, or W^T if that is how W lies in memory.
+
+    BLAS fills y with zeros before it adds products to them. To fill it with the bias takes no longer.
+    """
+    start, stop, has_bias = _edge(i, n, len(x)), _edge(i + 1, n, len(x)), len(bias) > 0
+    for row in range(start, stop if has_bias else start):
+        for j in range(len(bias)):
+            y[row, j] = bias[j]
+    if is_transposed:
+        matmul(x[start:stop], matrix.T, y[start:stop], has_bias)  # (1)
+    else:
+        matmul(x[start:stop], matrix, y[start:stop], has_bias)  # (1)
+
+
+@kernel
+def _backward(i, n, dx, dmatrix, dbias, dy, x, matrix, is_transposed):
+    """Write part i of n of the rows of dx, the rows of the matrix's gradient, and the bias's."""
+    start, stop = _edge(i, n, len(x)), _edge(i + 1, n, len(x))
+    first, last = _edge(i, n, len(dmatrix)), _edge(i + 1, n, len(dmatrix))
+    if is_transposed:  # (3) transposed, too: laid out as the matrix is
+        matmul(dy[start:stop], matrix, dx[start:stop])  # (2)
+        matmul(dy[:, first:last].T, x, dmatrix[first:last])  # (3)
+    else:
+        matmul(dy[start:stop], matrix.T, dx[start:stop])  # (2)
+        matmul(x[:, first:last].T, dy, dmatrix[first:last])  # (3)
+    first, last, row = _edge(i, n, len(dbias)), _edge(i + 1, n, len(dbias)), 0
+    dbias[first:last] = 0
+    while first < last and row + 4 <= len(dy):
+        for j in range(first, last):
+            four = plus(plus(dy[row, j], dy[row + 1, j]), plus(dy[row + 2, j], dy[row + 3, j]))
+            dbias[j] = plus(dbias[j], four)  # (4)
+        row += 4
+    while first < last and row < len(dy):
+        for j in range(first, last):
+            dbias[j] = plus(dbias[j], dy[row, j])
+        row += 1
+
+
+@kernel
+def _share_forward(words, n, y, x, matrix, bias, is_transposed):
+    share(words, _forward, n, (n, y, x, matrix, bias, is_transposed))
+
+
+@kernel
+def _share_backward(words, n, dx, dmatrix, dbias, dy, x, matrix, is_transposed):
+    share(words, _backward, n, (n, dx, dmatrix, dbias, dy, x, matrix, is_transposed))
+
+
+def _in_parts(part, share_parts, size, *arguments):
+    """Call part(i, n, *arguments) for i = 0 .. n - 1: in threads that are awake, in ones to be woken for a large product, or here.
+
+    n does not depend on whether a thread is awake just now, since the last bits of a product may depend on n.
+    """
+    n = workers.count() if size >= LARGE else workers.awake.parts() if size >= SHARED else 1
+    words = workers.awake.words(n > 1)
+    if n > 1 and size >= LARGE and len(words) == 0:
+        workers.map(lambda i: part(i, n, *arguments), range(n))
+    else:
+        share_parts(words, n, *arguments)
+
+
+def _matrix(weight):
+    """Return (W or W^T, contiguous, whether it is W^T): as W lies in memory."""
+    return (weight.T, True) if not weight.flags.carray and weight.T.flags.carray else (contiguous(weight), False)
+
+
+_NO_BIAS = {np.dtype(dtype): np.empty(0, dtype) for dtype in (np.float32, np.float64)}
+
+
 def linear(x, weight, bias=None):
     """Return x W + b.
 
@@ -121,10 +200,17 @@ def linear(x, weight, bias=None):
     check_float("linear", x=x, weight=weight, **({} if bias is None else {"bias": bias}))
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: x @ weight")
-    y = product(rows(x), weight)  # (1)
     if bias is not None:
         check_shape("linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
-        y += bias
+    x_rows = rows(x)
+    if len(x_rows) <= FEW:
+        y = product(x_rows, weight)  # (1)
+        if bias is not None:
+            y += bias
+    else:
+        (matrix, is_transposed), added = _matrix(weight), _NO_BIAS[x.dtype] if bias is None else contiguous(bias)
+        y = np.empty((len(x_rows), weight.shape[1]), x.dtype)
+        _in_parts(_forward, _share_forward, x.size * weight.shape[1], y, x_rows, matrix, added, is_transposed)
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
@@ -142,12 +228,10 @@ def linear_backward(dy, saved, *, frozen=False):
     shape = (*x.shape[:-1], weight.shape[1])
     check_gradient("linear_backward", dy, shape, x.dtype, "x and weight of shapes", x.shape, "and", weight.shape)
     dy_rows, x_rows = rows(dy), rows(x)
-    dx = product(dy_rows, weight.T).reshape(x.shape)  # (2)
-    if frozen:
-        dweight = None
-    elif weight.flags.c_contiguous:
-        dweight = product(x_rows.T, dy_rows)  # (3)
-    else:  # the transpose of a table of embeddings: (3) transposed, laid out in memory as that table is
-        dweight = product(dy_rows.T, x_rows).T
-    dbias = np.ones(len(dy_rows), dy.dtype) @ dy_rows if has_bias else None  # (4): a product sums faster than .sum
-    return dx, dweight, dbias
+    matrix, is_transposed = _matrix(weight)
+    dx, dbias = np.empty_like(x_rows), np.empty(weight.shape[1] if has_bias else 0, x.dtype)
+    dmatrix = np.empty((0 if frozen else len(matrix), matrix.shape[1]), x.dtype)
+    size = x.size * weight.shape[1] * (1 if frozen else 2)
+    _in_parts(_backward, _share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, is_transposed)
+    dweight = None if frozen else dmatrix.T if is_transposed else dmatrix
+    return dx.reshape(x.shape), dweight, dbias if has_bias else None

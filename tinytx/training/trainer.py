@@ -240,7 +240,8 @@ class Trainer:
             if self.exchange is not None:
                 done = self._exchanged(shards, count)
             elif len(shards) < 2:  # its operations have all workers
-                done = [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
+                with workers.awake.use():
+                    done = [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
             else:
                 done = self._side_by_side(shards, count)
             left = [] if whole.state is None else [shard.state.state_dict() for shard in shards]

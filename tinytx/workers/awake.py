@@ -30,6 +30,7 @@ LEAST_BUSY, MOST_WAITING = 0.9, 0.25  # shares of that time: on a processor, and
 SHORTEST, LONGEST = 0.5, 16.0  # seconds for which helpers then stay asleep: twice as many each time
 
 _in_use = contextvars.ContextVar("awake", default=None)  # the `Helpers`, or None
+_asked_for = contextvars.ContextVar("asked for", default=False)
 _NOBODY = np.empty(0, np.int64)
 
 
@@ -40,15 +41,21 @@ def use():
     There are as many as `tinytx.workers.count` says, less the calling one. With a single processor, inside a worker, and where another program needs the
     processors there are none.
     """
-    token = _in_use.set(_helpers if _helpers.may_help() else None)
+    token, asked = _in_use.set(_helpers if _helpers.may_help() else None), _asked_for.set(True)
     began, on_processor = time.perf_counter(), time.thread_time()
     try:
         yield
     finally:
         is_helped = _in_use.get() is not None
+        _asked_for.reset(asked)
         _in_use.reset(token)
         if is_helped:
             _helpers.judge(time.perf_counter() - began, time.thread_time() - on_processor)
+
+
+def parts():
+    """Return in how many parts a sum may be cut, whose bits depend on it: `tinytx.workers.count` inside `use`, else 1; awake helpers or not."""
+    return pool.count() if _asked_for.get() else 1
 
 
 def words(wanted=True):
