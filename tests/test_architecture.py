@@ -20,7 +20,7 @@ from tinytx.kernel import Kernel
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "compiler", "dots", "extras", "files", "kernel", "lock", "matmul", "members", "paths", "progress", "shapes", "terminal",
+    {"arguments", "calls", "compiler", "dots", "extras", "files", "jobs", "kernel", "lock", "matmul", "members", "paths", "progress", "shapes", "terminal",
      "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},
@@ -44,8 +44,10 @@ STANDS_APART = {
     "settings": {"arguments"},
     "core": {"members", "parameter"},
     "kernel": {"compiler"},  # at the first call of a loop
-    "compiler": {"dots", "kernel", "matmul"},
+    "calls": {"compiler", "kernel"},
+    "compiler": {"calls", "dots", "jobs", "kernel", "matmul"},
     "dots": {"kernel"},
+    "jobs": {"calls", "kernel"},
     "matmul": {"kernel"},
     "progress": {"kernel", "terminal"},
     "workers": {"extras", "kernel"},
@@ -153,11 +155,11 @@ def test_arrows(source, target, allowed):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_dependencies_stay_where_they_belong(path):
-    """Only compiler.py, dots.py and matmul.py import numba; torch is an oracle for tests; extras are imported where they are used."""
+    """Only compiler.py, dots.py, jobs.py and matmul.py import numba; torch is an oracle for tests; extras are imported where they are used."""
     tree = ast.parse(path.read_text())
     everywhere = {module.split(".")[0] for module, _ in imports_of(tree)}
     assert "torch" not in everywhere
-    assert name_of(path) in ("compiler.py", "dots.py", "matmul.py") or "numba" not in everywhere
+    assert name_of(path) in ("compiler.py", "dots.py", "jobs.py", "matmul.py") or "numba" not in everywhere
     at_top = {module.split(".")[0] for module, _ in imports_of(ast.Module(_at_top(tree), []))}
     assert not at_top & EXTRAS, f"{at_top & EXTRAS} at the top of {name_of(path)}: an extra may be missing"
 
@@ -243,7 +245,7 @@ def kernels():
 def foreign_calls(tree):
     """Yield (kernel, function) of the calls of functions that a file imports from the package, but for kernel.py."""
     imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("tinytx")]
-    foreign = {name.asname or name.name for n in imports if n.module != "tinytx.kernel" for name in n.names}
+    foreign = {name.asname or name.name for n in imports if n.module not in ("tinytx.kernel", "tinytx.calls") for name in n.names}
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef) and "kernel" in map(ast.unparse, function.decorator_list):
             called = {node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
@@ -251,7 +253,7 @@ def foreign_calls(tree):
 
 
 def test_no_kernel_calls_one_of_another_file():
-    """Machine code on disk is made again if the kernel's own file changes, or kernel.py, dots.py, matmul.py or compiler.py: see there."""
+    """Machine code on disk is made again if the kernel's own file changes, or kernel.py, calls.py, dots.py, jobs.py, matmul.py or compiler.py: see there."""
     assert [(path.name, call) for path in FILES for call in foreign_calls(ast.parse(path.read_text()))] == []
     wrong = "from tinytx.ops.lstm import _row\n@kernel\ndef _step(a):\n    _row(a)"
     assert list(foreign_calls(ast.parse(wrong))) == [("_step", "_row")]

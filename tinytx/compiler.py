@@ -1,4 +1,4 @@
-"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it dots.py and matmul.py import Numba.
+"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it dots.py, jobs.py and matmul.py import Numba.
 
 There are two reasons for the options below.
 
@@ -8,9 +8,11 @@ There are two reasons for the options below.
   arithmetic, so it runs in vector registers like the loop around it.
 """
 
+import functools
 import hashlib
 import warnings
 from pathlib import Path
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -19,14 +21,13 @@ from numba.core import cgutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
-from tinytx import dots, kernel, matmul
-from tinytx.kernel import ARGUMENTS, AWAKE, CODE, DONE, ENDED, HELPED, PART_BITS, PARTS, TAKEN, TICKET, WAITED
+from tinytx import calls, dots, jobs, kernel, matmul
 
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 # A kernel's cached machine code contains a copy of the functions that it calls. Numba compares only the kernel's own file
 # to see whether the code is out of date, so a hash of these files is part of the key of the cache, and the name of BLAS's product.
-_SOURCES = [Path(file).read_bytes() for file in (kernel.__file__, dots.__file__, matmul.__file__, __file__)]
+_SOURCES = [Path(file).read_bytes() for file in (kernel.__file__, calls.__file__, dots.__file__, jobs.__file__, matmul.__file__, __file__)]
 _HELPERS = hashlib.sha256(b"".join([*_SOURCES, matmul.NAME.encode()])).hexdigest()
 
 _warned = False
@@ -186,161 +187,19 @@ def _wide_for(context, builder, signature, arguments):
     return context.get_dummy_value()
 
 
-# ---------------------------------------------------------------------------------------- threads that share a job
+# ---------------------------------------------------------------------------------------- calls that are written down
 
 
-def _address(context, builder, kind, words, i):
-    return builder.gep(context.make_array(kind)(context, builder, words).data, [i])
+def _binder(memory, arguments):
+    return bind(memory, loop, arguments)  # noqa: F821  the names are those of `binder`
 
 
-@intrinsic
-def _load(typing, words, i):
-    """Return a word: what another thread wrote before it wrote this is seen from here on."""
-
-    def instruction(context, builder, signature, arguments):
-        return builder.load_atomic(_address(context, builder, signature.args[0], *arguments), "acquire", 8)
-
-    return types.int64(words, types.intp), instruction
-
-
-@intrinsic
-def _store(typing, words, i, value):
-    """Write a word: who reads it sees all that this thread wrote before."""
-
-    def instruction(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments[:2])
-        builder.store_atomic(arguments[2], address, "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(words, types.intp, types.int64), instruction
-
-
-@intrinsic
-def _add(typing, words, i, value):
-    """Add to a word."""
-
-    def instruction(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments[:2])
-        return builder.atomic_rmw("add", address, arguments[2], "acq_rel")
-
-    return types.int64(words, types.intp, types.int64), instruction
-
-
-@intrinsic
-def _replace(typing, words, i, old, new):
-    """Write ``new`` into a word if it is ``old``; return whether it was."""
-
-    def instruction(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments[:2])
-        return builder.extract_value(builder.cmpxchg(address, *arguments[2:], "acq_rel", "acquire"), 1)
-
-    return types.boolean(words, types.intp, types.int64, types.int64), instruction
-
-
-@intrinsic
-def _pause(typing):
-    """Tell the processor that this thread waits in a loop."""
-
-    def instruction(context, builder, signature, arguments):
-        if builder.module.triple.startswith("x86_64"):
-            kind = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
-        return context.get_dummy_value()
-
-    return types.void(), instruction
-
-
-@intrinsic
-def _job(typing, function, arguments):
-    """Return two addresses: of code that calls function(i, *arguments), and of the arguments, which are on this thread's stack."""
-    call = function.get_call_type(typing, (types.intp, *arguments.types), {})
-
-    def instruction(context, builder, signature, values):
-        made = function.dispatcher.get_compile_result(call)
-        context.active_code_library.add_linking_library(made.library)
-        place = cgutils.alloca_once_value(builder, values[1])
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [byte, number])
-        code = ir.Function(builder.module, kind, builder.module.get_unique_name(f"{builder.function.name}.part"))
-        code.linkage = "internal"
-        code.attributes.add("noinline")  # it is called in three places, and compiled once
-        inside = ir.IRBuilder(code.append_basic_block())
-        given = inside.load(inside.bitcast(code.args[0], values[1].type.as_pointer()))
-        parts = [inside.extract_value(given, i) for i in range(len(arguments))]
-        callee = context.declare_function(inside.module, made.fndesc)
-        context.call_conv.call_function(inside, callee, made.signature.return_type, made.signature.args, [code.args[1], *parts])
-        inside.ret_void()
-        addresses = [builder.ptrtoint(builder.bitcast(pointer, byte), number) for pointer in (code, place)]
-        return cgutils.pack_array(builder, addresses)
-
-    return types.UniTuple(types.int64, 2)(function, arguments), instruction
-
-
-@intrinsic
-def _run_part(typing, code, place, i):
-    """Call code of `_job` for part i."""
-
-    def instruction(context, builder, signature, arguments):
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(64)
-        code = builder.inttoptr(arguments[0], ir.FunctionType(ir.VoidType(), [byte, number]).as_pointer())
-        builder.call(code, [builder.inttoptr(arguments[1], byte), arguments[2]])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), instruction
-
-
-_MASK = (1 << PART_BITS) - 1  # as the number of the next part it says that there is none
-
-
-@overload(kernel.share, jit_options={"error_model": "numpy", "forceinline": True})  # else an address is left in it: no cache
-def _share_for(words, function, n, arguments):
-    def share(words, function, n, arguments):
-        code, place = _job(function, arguments)
-        if len(words) == 0 or n < 2 or not _replace(words, TAKEN, 0, 1):
-            for i in range(n):
-                _run_part(code, place, i)
-            return
-        number = (_load(words, TICKET) >> PART_BITS) + 1
-        _store(words, TICKET, number << PART_BITS | _MASK)  # from here on nobody takes a part of the job before
-        _store(words, CODE, code)
-        _store(words, ARGUMENTS, place)
-        _store(words, PARTS, n)
-        _store(words, DONE, 0)
-        _store(words, TICKET, (number + 1) << PART_BITS)
-        ticket = _load(words, TICKET)
-        while ticket & _MASK < n:
-            if _replace(words, TICKET, ticket, ticket + 1):
-                _run_part(code, place, ticket & _MASK)
-                _add(words, DONE, 1)
-            ticket = _load(words, TICKET)
-        looks = 0
-        while _load(words, DONE) < n:
-            looks += 1
-            _pause()
-        _store(words, WAITED, _load(words, WAITED) + looks)
-        _store(words, TAKEN, 0)
-
-    return share
-
-
-@overload(kernel.help_others, jit_options={"error_model": "numpy"})
-def _help_others_for(words, patience):
-    def help_others(words, patience):
-        _add(words, AWAKE, 1)
-        looks = 0
-        while looks < patience and _load(words, ENDED) == 0:
-            looks += 1
-            ticket = _load(words, TICKET)
-            part = ticket & _MASK
-            if part < _load(words, PARTS):
-                code, place = _load(words, CODE), _load(words, ARGUMENTS)
-                if _replace(words, TICKET, ticket, ticket + 1):
-                    _run_part(code, place, part)
-                    _add(words, HELPED, 1)
-                    _add(words, DONE, 1)
-                looks = 0
-            else:
-                _pause()
-        _add(words, AWAKE, -1)
-
-    return help_others
+@functools.cache
+def binder(loop):
+    """Return the compiled function (memory, arguments) -> address that `tinytx.calls.bound` calls, kept on disk beside the loop itself."""
+    function, name = loop.py_func, f"bind{loop.py_func.__name__}"
+    code = _binder.__code__.replace(
+        co_filename=function.__code__.co_filename, co_firstlineno=function.__code__.co_firstlineno, co_name=name, co_qualname=name
+    )
+    made = FunctionType(code, {"bind": calls.bind, "loop": loop, "__name__": function.__module__}, name)
+    return compiled(made)

@@ -36,16 +36,25 @@ class Slot:
         Arrays grow by doubling: a position costs its own copy, and not that of all before it.
         """
         stop = self.length + new[0].shape[2]
-        if not self.arrays or stop > self.arrays[0].shape[2]:
-            size = max(CAPACITY, 2 * stop)
-            grown = [np.empty((*array.shape[:2], size, array.shape[3]), array.dtype) for array in new]
-            for array, old in zip(grown, self.held()):
-                array[:, :, : self.length] = old
-            self.arrays = tuple(grown)
+        self._make_room(stop, new)
         for array, added in zip(self.arrays, new, strict=True):
             array[:, :, self.length : stop] = added
         self.length = stop
         return self.held()
+
+    def _make_room(self, stop, like):
+        """Let the arrays have room for ``stop`` positions, each as many rows and heads, and as much width, as an array of ``like``."""
+        if not self.arrays or stop > self.arrays[0].shape[2]:
+            size = max(CAPACITY, 2 * stop)
+            grown = [np.empty((*array.shape[:2], size, array.shape[3]), array.dtype) for array in like]
+            for array, old in zip(grown, self.held()):
+                array[:, :, : self.length] = old
+            self.arrays = tuple(grown)
+
+    def with_room(self, n):
+        """Return the arrays with room for n positions behind those that are held, which the caller writes and then counts in ``length``."""
+        self._make_room(self.length + n, self.arrays)
+        return self.arrays
 
     def once(self, make):
         """Return arrays that do not change between calls: those of ``make()``, which only the first call runs."""
@@ -73,6 +82,11 @@ class State:
     def length(self):
         """The number of positions that `Slot.extend` has added; a memory's do not count."""
         return max((slot.length for slot in self._slots), default=0)
+
+    @property
+    def slots(self):
+        """The slots that there are so far, in the order of the calls."""
+        return tuple(self._slots)
 
     @property
     def inside(self):

@@ -27,6 +27,7 @@ from mutants import (
     models,
     ops,
     pages,
+    programs,
     recurrent,
     tasks,
     testing,
@@ -88,7 +89,7 @@ GRADIENTS = [
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, translators)
+    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, programs, translators)
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

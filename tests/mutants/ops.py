@@ -19,7 +19,7 @@ TABLE = {
         ("inputs of many rows stay floats", "    x = rounded * x_steps\n", ""),
         ("rows may be too long", "if weight.shape[1] > LONGEST:", "if weight.shape[1] > LONGEST + 1:"),
         ("outputs of the last part are left out", "return (m + OUTPUTS - 1) // OUTPUTS", "return m // OUTPUTS"),
-        ("a row that is left over gets the first one's outputs", "x_steps, x[n:], weight", "x_steps, x[:1], weight"),
+        ("a row that is left over gets the first one's outputs", "quantized_call(words, y[part], x[part], weight", "quantized_call(words, y[part], x[:ROWS], weight"),
         ("many rows without the last part", "range(0, len(weight), size))", "range(0, len(weight) - size, size))"),
         ("a table's rows without their steps", "weight[ids] * steps[ids][..., None]", "weight[ids] * steps[0]"),
     ],
@@ -211,12 +211,14 @@ TABLE = {
     ],
     "compiler.py": [
         ("code that calls BLAS is taken where there is none", "[*_SOURCES, matmul.NAME.encode()]", "_SOURCES"),
+        ("vectors stay as wide as the compiler likes", "    set.add(builder.function.attributes, ", "    set.add(set(), "),
+    ],
+    "jobs.py": [
         ("who comes second takes the words away", "not _replace(words, TAKEN, 0, 1)", "_load(words, TAKEN) > 1"),
         ("words stay taken", "        _store(words, TAKEN, 0)\n", ""),
         ("nobody waits for the last part", "while _load(words, DONE) < n:", "while _load(words, DONE) < 0:"),
         ("a helper takes a part without a ticket", "if _replace(words, TICKET, ticket, ticket + 1):\n                    _run_part", "if _add(words, TICKET, 1) >= 0:\n                    _run_part"),
         ("a helper never falls asleep", "looks < patience and ", ""),
-        ("vectors stay as wide as the compiler likes", "    set.add(builder.function.attributes, ", "    set.add(set(), "),
         ("waiting is not counted", "_load(words, WAITED) + looks", "_load(words, WAITED)"),
     ],
     "ops/linear_cross_entropy.py": [

@@ -20,6 +20,7 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.arguments import check_whole
+from tinytx.decoding.programs import OneToken
 from tinytx.shapes import check_ids
 from tinytx.state import State
 
@@ -48,7 +49,7 @@ class Session:
         self.slides = slide and self.max_len < ENDLESS
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
-        self._n_fed = 0
+        self._n_fed, self._one_token = 0, OneToken(model)
         self._last = deque(maxlen=max(1, self.max_len // 2))  # the window: columns (B,); O(1) for each token
 
     def logits(self, new):
@@ -59,7 +60,8 @@ class Session:
                 self.state, self._n_fed, new = State(), 0, np.stack(self._last, axis=1)
         self._n_fed += new.shape[1]
         with workers.use(), workers.awake.use():
-            return self.model.last_logits(new, *self._kept, state=self.state)
+            made = None if self._kept else self._one_token.logits(new, self.state)
+            return self.model.last_logits(new, *self._kept, state=self.state) if made is None else made
 
     @property
     def room(self):
@@ -69,6 +71,7 @@ class Session:
     def restarted(self):
         """Return another session with the same memory, which has read nothing yet."""
         other = copy.copy(self)
+        other._one_token = OneToken(self.model)
         other.state, other._n_fed, other._last = State(), 0, deque(maxlen=self._last.maxlen)
         return other
 

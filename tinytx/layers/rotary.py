@@ -5,7 +5,7 @@ import math
 from tinytx import ops
 from tinytx.arguments import check_flag, check_number
 from tinytx.core import Layer
-from tinytx.ops.rotate import rotary_frequencies
+from tinytx.ops.rotate import cos_and_sin, rotary_frequencies
 
 
 class Rotary(Layer):
@@ -46,6 +46,10 @@ class Rotary(Layer):
         if tape is not None:
             tape.push(self, saved)
         return y
+
+    def turns(self, position, dtype):
+        """Return the cosines and sines (1, n) of a position's angles, times ``scale``."""
+        return cos_and_sin(self.frequencies, position, 1, self.scale, dtype)
 
     def backward(self, dy, tape):
         return ops.rotate_backward(dy, tape.pop(self))

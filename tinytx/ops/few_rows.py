@@ -57,16 +57,31 @@ def few_rows(x, weight):
     -------
     array (M, N)
     """
-    m, n = len(x), weight.shape[1]
-    is_one, words = m == 1, workers.awake.words()
-    x, y = contiguous(x) if is_one else padded(x), np.empty((1 if is_one else ROWS, n), x.dtype)
-    if weight.flags.c_contiguous:
-        blocks = -(-n // COLUMNS)
-        sums = np.empty((PARTS, blocks * len(x) * COLUMNS), x.dtype)
-        (_by_parts_of_one if is_one else _by_parts_of_eight)(words, y, sums, x, contiguous(weight))
-    else:
-        (_by_outputs_of_one if is_one else _by_outputs_of_eight)(words, y, x, contiguous(weight.T))
+    m, is_one = len(x), len(x) == 1
+    x = contiguous(x) if is_one else padded(x)
+    y = np.empty((len(x), weight.shape[1]), x.dtype)
+    loop, *arguments = few_rows_call(workers.awake.words(), y, x, weight, lambda *shape: np.empty(shape, x.dtype))
+    loop(*arguments)
     return y[:m]
+
+
+def few_rows_call(words, y, x, weight, scratch):
+    """Return the loop that writes x W into y, and its arguments: also for a program, `tinytx.calls.bound`.
+
+    Parameters
+    ----------
+    words : int64 array
+        As of `tinytx.kernel.share`.
+    y, x : array (1, N) and (1, K), or (8, N) and (8, K), contiguous
+    weight : array (K, N)
+    scratch : function (n, m) -> array
+        Makes an array to compute in.
+    """
+    is_one = len(x) == 1
+    if weight.flags.c_contiguous:
+        sums = scratch(PARTS, -(-weight.shape[1] // COLUMNS) * len(x) * COLUMNS)
+        return _by_parts_of_one if is_one else _by_parts_of_eight, words, y, sums, x, contiguous(weight)
+    return _by_outputs_of_one if is_one else _by_outputs_of_eight, words, y, x, contiguous(weight.T)
 
 
 def padded(x):

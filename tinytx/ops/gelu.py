@@ -95,6 +95,11 @@ def gelu(x):
     return elementwise(_erf_forward, x), x
 
 
+def gelu_call(y, x):
+    """Return the loop that writes (1) of a contiguous x into y, and its arguments, for a program: `tinytx.calls.bound`."""
+    return _erf_forward, y.reshape(-1), x.reshape(-1)
+
+
 def gelu_backward(dy, saved):
     """Return dx of `gelu`."""
     check_gradient("gelu_backward", dy, saved.shape, saved.dtype, "x of shape", saved.shape)
@@ -116,6 +121,11 @@ def gelu_tanh(x):
     """
     check_float("gelu_tanh", x=x)
     return elementwise(_tanh_forward, x), x
+
+
+def gelu_tanh_call(y, x):
+    """Return the loop that writes (3) of a contiguous x into y, and its arguments, for a program: `tinytx.calls.bound`."""
+    return _tanh_forward, y.reshape(-1), x.reshape(-1)
 
 
 def gelu_tanh_backward(dy, saved):

@@ -173,6 +173,12 @@ def layer_norm(x, weight, bias, eps=1e-5):
     return y.reshape(x.shape), Saved(x, weight, mean, rstd)
 
 
+def layer_norm_call(y, x, weight, bias, eps):
+    """Return the loop that writes (3) of rows x (N, D) into y, and its arguments, for a program: `tinytx.calls.bound`."""
+    mean, rstd = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+    return _forward, y, mean, rstd, x, weight, bias, x.dtype.type(eps), *RANGE[x.dtype]
+
+
 def layer_norm_backward(dy, saved):
     """Return (dx, dweight, dbias).
 

@@ -150,11 +150,27 @@ def _few(x, weight, steps):
     y, words = np.empty((len(x), len(weight)), x.dtype), workers.awake.words(weight.size >= SHARED)
     rounded, x_steps = np.empty((ROWS, x.shape[1]), np.int16), np.empty(ROWS, x.dtype)
     for n in range(0, len(x), ROWS):
-        if n + 1 == len(x):
-            _by_outputs_of_one(words, y[n:], rounded[:1], x_steps, x[n:], weight, steps)
-        else:
-            _by_outputs_of_eight(words, y[n : n + ROWS], rounded, x_steps, x[n : n + ROWS], weight, steps)
+        part = slice(n, n + ROWS)
+        loop, *arguments = quantized_call(words, y[part], x[part], weight, steps, rounded, x_steps)
+        loop(*arguments)
     return y
+
+
+def quantized_call(words, y, x, weight, steps, rounded, x_steps):
+    """Return the loop that writes (3) without b into y, and its arguments: also for a program, `tinytx.calls.bound`.
+
+    Parameters
+    ----------
+    words : int64 array
+        As of `tinytx.kernel.share`.
+    y, x : array (R, M) and (R, K), contiguous, R at most `ROWS`
+    weight, steps : array (M, K), (M,)
+    rounded, x_steps : int16 array (8, K), array (8,)
+        To compute in.
+    """
+    if len(x) == 1:
+        return _by_outputs_of_one, words, y, rounded[:1], x_steps, x, weight, steps
+    return _by_outputs_of_eight, words, y, rounded, x_steps, x, weight, steps
 
 
 def _many(x, weight, steps):

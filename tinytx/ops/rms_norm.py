@@ -128,6 +128,11 @@ def rms_norm(x, weight, eps=1e-6):
     return y.reshape(x.shape), Saved(x, weight, r)
 
 
+def rms_norm_call(y, x, weight, eps):
+    """Return the loop that writes (2) of rows x (N, D) into y, and its arguments, for a program: `tinytx.calls.bound`."""
+    return _forward, y, np.empty(len(x), x.dtype), x, weight, x.dtype.type(eps), *RANGE[x.dtype]
+
+
 def rms_norm_backward(dy, saved):
     """Return (dx, dweight).
 

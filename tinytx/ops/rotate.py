@@ -113,6 +113,11 @@ def _turn(y, x, cos, sin, neighbours):
                     out[i] = row[i]
 
 
+def cos_and_sin(frequencies, start, t, scale, dtype):
+    """Return the cosines and sines (T, n), times ``scale``, of the angles of t positions from ``start`` on."""
+    return _cos_and_sin(frequencies.astype(np.float64).tobytes(), start, t, scale, dtype)
+
+
 @lru_cache(8)
 def _cos_and_sin(frequencies, start, t, scale, dtype):
     """Return the cosines and sines (T, n) of all angles: once for the queries and keys of all blocks, which share them."""
@@ -158,11 +163,16 @@ def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
         raise ValueError(f"rotate: {facts}: expected at most half of {x.shape[3]}")
     start, neighbours = check_whole("rotate", "start", start, *INT64), check_flag("rotate", "neighbours", neighbours)
     scale = check_number("rotate", "scale", scale, "a number above 0", lambda s: 0 < s < np.inf)
-    turns = _cos_and_sin(frequencies.astype(np.float64).tobytes(), start, x.shape[1], scale, x.dtype)
+    turns = cos_and_sin(frequencies, start, x.shape[1], scale, x.dtype)
     saved = Saved(*turns, neighbours, x.shape)
     y = np.empty(x.shape, x.dtype)
     _turn(y, contiguous(x), saved.cos, saved.sin, neighbours)
     return y, saved
+
+
+def turn_call(y, x, cos, sin, neighbours):
+    """Return the loop that writes (1) and (2) of x (B, T, H, K) into y, and its arguments, for a program: `tinytx.calls.bound`."""
+    return _turn, y, x, cos, sin, neighbours
 
 
 def rotate_backward(dy, saved):

@@ -58,6 +58,11 @@ def silu(x):
     return elementwise(_forward, x), x
 
 
+def silu_call(y, x):
+    """Return the loop that writes (1) of a contiguous x into y, and its arguments, for a program: `tinytx.calls.bound`."""
+    return _forward, y.reshape(-1), x.reshape(-1)
+
+
 def silu_backward(dy, saved):
     """Return dx."""
     check_gradient("silu_backward", dy, saved.shape, saved.dtype, "x of shape", saved.shape)

@@ -65,6 +65,11 @@ def words(wanted=True):
     return helpers.woken(n) if n else _NOBODY
 
 
+def memory():
+    """Return the words at which helpers look, whether any of them is awake or not."""
+    return _helpers.words
+
+
 @kernel
 def _help(words, patience):
     help_others(words, patience)

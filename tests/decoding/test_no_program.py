@@ -1,0 +1,83 @@
+"""Where there is no program: a model with a layer of another kind, or of one's own, is called, and not left out."""
+
+import numpy as np
+import pytest
+from test_programs import V, check, made, program_of, shaken, texts
+
+from tinytx.core import Layer
+from tinytx.kernel import is_plain
+from tinytx.layers import Activation, RelativePositionBias, Rotary
+from tinytx.models import GPT, GPTConfig, Llama, LlamaConfig
+from tinytx.ops.attention_patterns import CAUSAL, Strided
+from tinytx.tasks import NextToken
+
+pytestmark = pytest.mark.skipif(is_plain(), reason="in plain Python there are no programs")
+
+
+class Doubled(Activation):
+    """A subclass whose forward is another one."""
+
+    def forward(self, x, tape=None):
+        return super().forward(x, tape) * 2
+
+
+def test_layers_of_ones_own_are_called():
+    """Catches a program that does what the class in the table does, where a subclass does something else."""
+    model, ids = made("gpt"), texts(2, 9)
+    for block in model.body.blocks:
+        block.feed_forward.f.activation = Doubled("gelu_tanh")
+    assert program_of(check(model, ids, 1e-10)) is None
+
+
+def test_a_layer_whose_forward_was_replaced():
+    model, ids = made("gpt"), texts(2, 9)
+    activation = model.body.blocks[1].feed_forward.f.activation
+    activation.forward = lambda x, tape=None: x * 0
+    assert program_of(check(model, ids, 1e-10)) is None
+
+
+class Backwards(Rotary):
+    """Rotary positions that turn the other way."""
+
+    def forward(self, x, tape=None, *, start=0):
+        return super().forward(x, tape, start=start)[..., ::-1].copy()
+
+
+@pytest.mark.parametrize("part", ["rotary", "pattern", "slots"])
+def test_parts_of_ones_own(part):
+    model = made("llama")
+    for block in model.body.blocks:
+        frame = block.attention.f
+        if part == "rotary":
+            frame.rotary = Backwards(frame.query.weight.data.shape[1] // frame.n_heads)
+        if part == "pattern":
+            frame.core.pattern = CAUSAL & Strided(2)
+    if part == "slots":
+        model.body.blocks.append(Counting())
+    assert program_of(check(model, texts(2, 9), 1e-10)) is None
+
+
+class Counting(Layer):
+    """A layer that remembers how often it was called."""
+
+    def forward(self, x, tape=None, *, state=None):
+        if state is not None:
+            slot = state.next()
+            slot.arrays = (np.zeros((len(x), 1)),)
+        return x
+
+
+@pytest.mark.parametrize("part", ["tanh", "relative", "experts"])
+def test_models_without_a_program(part):
+    """Catches a setting that a program leaves out: it has to be the model that computes."""
+    rng = np.random.default_rng(0)
+    if part == "experts":
+        config = LlamaConfig(vocab_size=V, max_len=16, d_model=16, n_layers=1, n_experts=3)
+        model = shaken(NextToken(Llama(config, rng=rng, dtype=np.float64), rng=rng))
+    else:
+        activation = "tanh" if part == "tanh" else "gelu"
+        config = GPTConfig(vocab_size=V, max_len=16, d_model=16, n_layers=1, activation=activation)
+        model = shaken(NextToken(GPT(config, rng=rng, dtype=np.float64)))
+        if part == "relative":
+            model.body.relative = RelativePositionBias(4, two_sided=False, rng=rng, dtype=np.float64)
+    assert program_of(check(model, texts(2, 9), 1e-10)) is None
