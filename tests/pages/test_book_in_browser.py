@@ -1,17 +1,24 @@
 """The book in a browser: equations and lines of code light up together, the search finds, in narrow windows and in the dark too."""
 
+import json
+
 import pytest
 from browser import told
 
 pytest.importorskip("latex2mathml")
+LOSSES = [4.0, 3.0, 2.5, 2.0]
 
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
+    """The book, with a run of gpt."""
     from tinytx.book import write
 
-    folder = tmp_path_factory.mktemp("book")
-    write(folder)
+    folder, run = tmp_path_factory.mktemp("book"), tmp_path_factory.mktemp("runs") / "gpt"
+    run.mkdir()
+    records = [{"step": 10 * n, "train_loss": loss, "val_loss": loss + 0.5, "tokens": 80 * n} for n, loss in enumerate(LOSSES, 1)]
+    (run / "metrics.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in [*records, {"step": 40, "val_loss": 2.5}]))
+    write(folder, [str(run)])
     return folder
 
 
@@ -77,3 +84,20 @@ def test_a_recipe_is_drawn(opened, book, name, width, dark):
         assert page.locator(".on").count() == 0
     page.click("summary")
     assert page.locator("details[open] table").is_visible()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1400, False), (360, True)])
+def test_a_recipe_shows_a_run_of_the_reader(opened, book, width, dark):
+    """Its losses, both in sight and falling; whether the figure was met; and the way to the page of the run, and its curves."""
+    page = opened(book / "recipes" / "gpt.html", "figure.run", width=width, dark=dark)
+    curves = page.evaluate("""[...document.querySelectorAll('figure.run polyline')].map(
+        e => ({ box: e.getBoundingClientRect(), colour: getComputedStyle(e).stroke, heights: [...e.points].map(p => p.y) }))""")
+    assert len({curve["colour"] for curve in curves}) == 2 and "none" not in {curve["colour"] for curve in curves}
+    for curve in curves:
+        assert 0 <= curve["box"]["left"] and curve["box"]["right"] <= width and curve["box"]["width"] > 200
+        assert len(curve["heights"]) == len(LOSSES) and curve["heights"] == sorted(curve["heights"])
+    assert "2 in training, 2.5 in validation" in page.text_content("figure.run svg")
+    assert "val_loss 1.4 within 0.04: 2.5000, not met" in page.text_content("article")
+    way = page.evaluate("[...document.links].map(e => e.href).filter(e => e.includes('/runs/'))")
+    run = opened(book / "runs" / "gpt-1.html", "#curves circle.dot", width=width, dark=dark)
+    assert way == [run.url] and "finished" in run.text_content("#glance")

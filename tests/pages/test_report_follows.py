@@ -1,7 +1,10 @@
 """The page of a run that goes on, in a browser: it shows what the run has written since, and the reader keeps the place."""
 
 import re
+import subprocess
+import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 from browser import told
@@ -131,3 +134,31 @@ def test_before_the_first_record(opened, tmp_path):
     steps(page, 20)
     page.get_by_role("button", name="Pause").press("Enter")
     assert page.locator("ul.layers button").count() == len(PATHS)
+
+
+def test_a_training_is_followed_to_its_end(opened, tmp_path):
+    """Two programs, train and report --follow, and a browser: catches a page that misses what the run writes, or its end."""
+
+    def begin(*words):
+        command = [sys.executable, "-m", "tinytx", *map(str, words)]
+        process = programs.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        programs.callback(process.kill)
+        return process
+
+    run, ends = tmp_path / "run", time.monotonic() + 60
+    small = "--d-model 16 --n-heads 2 --n-layers 1 --max-len 16 --batch-size 4 --eval-every 200 --log-every 20 --threads 1".split()
+    with ExitStack() as programs:
+        training = begin("train", "gpt", *small, "--steps", 3000, "--out", run)
+        while not (run / "metrics.jsonl").exists():
+            assert training.poll() is None and time.monotonic() < ends, training.communicate()
+            time.sleep(0.02)
+        writing = begin("report", run, "--follow", "--every", 0.2)
+        while not (run / "report.html").exists():
+            assert writing.poll() is None and time.monotonic() < ends, writing.communicate()
+            time.sleep(0.02)
+        page = opened(run / "report.html", "#curves circle.dot", reloads=True)
+        seen = int(told(page, "#glance tbody td", r"^running: step ([\d,]+)").group(1).replace(",", ""))
+        assert training.wait(60) == writing.wait(60) == 0
+        told(page, "#glance tbody td", "^finished after step 3,?000")
+        assert seen < 3000 and not page.locator("#pause").is_visible() and "The run has finished" in page.text_content("header p")
+        assert "finished after step 3,000" in writing.stdout.read()
