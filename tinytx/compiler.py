@@ -1,4 +1,4 @@
-"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it dots.py, jobs.py and matmul.py import Numba.
+"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it dots.py, jobs.py, layouts.py and matmul.py import Numba.
 
 There are two reasons for the options below.
 
@@ -21,13 +21,13 @@ from numba.core import cgutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
-from tinytx import calls, dots, jobs, kernel, matmul
+from tinytx import calls, dots, jobs, kernel, layouts, matmul
 
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 # A kernel's cached machine code contains a copy of the functions that it calls. Numba compares only the kernel's own file
 # to see whether the code is out of date, so a hash of these files is part of the key of the cache, and the name of BLAS's product.
-_SOURCES = [Path(file).read_bytes() for file in (kernel.__file__, calls.__file__, dots.__file__, jobs.__file__, matmul.__file__, __file__)]
+_SOURCES = [Path(module.__file__).read_bytes() for module in (kernel, calls, dots, jobs, layouts, matmul)] + [Path(__file__).read_bytes()]
 _HELPERS = hashlib.sha256(b"".join([*_SOURCES, matmul.NAME.encode()])).hexdigest()
 
 _warned = False
@@ -86,10 +86,14 @@ def _warn_once(reason):
         )
 
 
-def compiled(function):
+def compiled(function, outputs=None):
     """Return a kernel's function as Numba compiles it, which finds its machine code on disk or keeps it there."""
     if numba.config.DISABLE_JIT:  # plain Python, for a debugger: as silent about overflow as compiled code
         return np.errstate(all="ignore")(function)
+    return _made(function) if outputs is None else layouts.AnyLayout(function, outputs, _made)
+
+
+def _made(function):
     made = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
     try:
         made._cache = _Cache(function)

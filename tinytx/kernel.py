@@ -29,8 +29,8 @@ class Kernel:
     Whoever kept this object, in a table or by another name, calls the compiled loop through it.
     """
 
-    def __init__(self, function):
-        self._function, self._compiled = function, None
+    def __init__(self, function, outputs=None):
+        self._function, self._compiled, self._outputs = function, None, outputs
         self.__name__, self.__module__, self.__doc__ = function.__name__, function.__module__, function.__doc__
 
     def __call__(self, *arguments):
@@ -42,7 +42,7 @@ class Kernel:
             if self._compiled is None:
                 from tinytx.compiler import compiled
 
-                self._compiled, names = compiled(self._function), self._function.__globals__
+                self._compiled, names = compiled(self._function, self._outputs), self._function.__globals__
                 if names.get(self.__name__) is self:
                     names[self.__name__] = self._compiled
         return self._compiled
@@ -52,22 +52,24 @@ class Kernel:
         return self.compiled()._numba_type_
 
 
-def kernel(function):
+def kernel(function=None, outputs=None):
     """Compile ``function`` at its first call, one version for each dtype, and keep the machine code on disk.
 
-    If neither the package's folder nor the user's cache can be written, or the disk is full, each process compiles the
-    code again, and warns once. A file of the cache that cannot be read is written again.
+    If neither the package's folder nor the user's cache can be written, or the disk is full, each process compiles the code again, and
+    warns once. A file of the cache that cannot be read is written again.
+
+    A contiguous array costs another version than one with strides, and so does one that may not be written to. ``@kernel(outputs=2)`` makes one version for
+    the dtype of the first argument, which writes to arrays among the first two, and for which arrays of several axes have strides: see `line`.
     """
-    return Kernel(function)
+    return Kernel(function, outputs) if function else lambda function: Kernel(function, outputs)
 
 
 def exp(x):
     r"""Return e**x for a float32 or float64 scalar inside a kernel: 1e-7 or 4e-16 relative error.
 
-    Write x = n ln 2 + r with n an integer and abs(r) <= ln(2)/2, then e**x = 2 e**r 2**(n-1). The power of two is a float
-    with n - 1 in its exponent bits. 2 e**r is a Taylor series, which for such an r has converged after 8 terms in float32
-    and 14 in float64. If the exponent is too large its bits are those of infinity, if it is too small those of 0: the
-    result is 0 for x below -87 in float32 and below -708.1 in float64.
+    Write x = n ln 2 + r with n an integer and abs(r) <= ln(2)/2, then e**x = 2 e**r 2**(n-1). The power of two is a float with n - 1 in its
+    exponent bits. 2 e**r is a Taylor series, which for such an r has converged after 8 terms in float32 and 14 in float64. If the exponent is too
+    large its bits are those of infinity, if it is too small those of 0: the result is 0 for x below -87 in float32 and below -708.1 in float64.
     """
     return np.exp(x)  # this body runs only where NUMBA_DISABLE_JIT is set; compiled kernels get one of the next two
 
@@ -116,13 +118,11 @@ def _exp64(x):
 def normal_cdf(x, e):
     r"""Return P(x), the probability that a standard normal variable is below x, given e = e**(-x**2 / 2).
 
-    P(x) = (1 + erf(x / sqrt 2)) / 2, but this sum loses digits if erf is near -1. So compute the tail beyond a = abs(x),
-    P(-a) = e R(a), and P(a) = 1 - P(-a). R falls smoothly from 1/2 at a = 0, like 1 / (a sqrt(2 pi)) for large a. Let
-    u = 2k / (a + k) and t = 1 - u, which is between -1 and 1. Then R / u is nearly a polynomial of t: the one that equals
-    it at the Chebyshev points of 0 <= a <= 14 with k = 3 (float32), or 0 <= a <= 38 with k = 4 (float64). Beyond these
-    ranges P underflows.
-    Absolute error 1e-7 or 3e-16. The series for the complementary error function in Numerical Recipes, section 6.2,
-    is of this kind.
+    P(x) = (1 + erf(x / sqrt 2)) / 2, but this sum loses digits if erf is near -1. So compute the tail beyond a = abs(x), P(-a) = e R(a), and
+    P(a) = 1 - P(-a). R falls smoothly from 1/2 at a = 0, like 1 / (a sqrt(2 pi)) for large a. Let u = 2k / (a + k) and t = 1 - u, which is
+    between -1 and 1. Then R / u is nearly a polynomial of t: the one that equals it at the Chebyshev points of 0 <= a <= 14 with k = 3 (float32), or
+    0 <= a <= 38 with k = 4 (float64). Beyond these ranges P underflows.
+    Absolute error 1e-7 or 3e-16. The series for the complementary error function in Numerical Recipes, section 6.2, is of this kind.
     """
     tail = math.erfc(abs(x) * math.sqrt(0.5)) / 2  # as in `exp`, this body runs in plain Python only
     return type(x)(tail if x < 0 else 1 - tail)
@@ -177,6 +177,11 @@ def plus(a, b):
 def times(a, b):
     """Return a * b in float64, inside a kernel, in a product whose order is kept, for the same reason."""
     return np.float64(a) * np.float64(b)
+
+
+def line(row):
+    """Return, inside a kernel, a row (n,) whose numbers lie beside each other, which must be so, as one of which a loop knows it: vector code."""
+    return row
 
 
 def prefetch(array, byte):
@@ -277,8 +282,7 @@ def help_others(words, patience):
 def hash_row(key, row):
     """Return 32 random bits for one row of a mask.
 
-    ``key`` is the 64-bit key of the mask and ``row`` a 64-bit index. The finaliser of SplitMix64 (Steele, Lea, Flood 2014)
-    mixes the bits of the key plus a multiple of the index.
+    ``key`` is the mask's, of 64 bits, and ``row`` a 64-bit index. The finaliser of SplitMix64 (Steele, Lea, Flood 2014) mixes the bits of the key plus a multiple of row.
     """
     z = np.uint64(key) + np.uint64(row) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -300,10 +304,9 @@ def hash_element(row_bits, column):
 def row_max(row, n):
     """Return the largest of row[:n]: NaN if one of them is NaN, -inf for n = 0.
 
-    A maximum of floats is not compiled to vector code, because with NaN it depends on the order; a maximum of integers
-    is. The bits of positive floats, read as integers, have the same order as the floats, those of negative floats the
-    reverse order. If all bits of the negative ones except the sign are flipped, their order is right too; a second flip
-    restores them. NaN of either sign counts as positive, which is above infinity.
+    A maximum of floats is not compiled to vector code, because with NaN it depends on the order; a maximum of integers is. The bits of positive
+    floats, read as integers, have the same order as the floats, those of negative floats the reverse order. If all bits of the negative ones except
+    the sign are flipped, their order is right too; a second flip restores them. NaN of either sign counts as positive, which is above infinity.
     """
     return np.max(row[:n], initial=-np.inf)
 
