@@ -4,15 +4,11 @@ Shapes, threads and order are those of the library's step: a shard of the batch 
 each, forward and then backward. The numbers are arbitrary.
 """
 
-import importlib
-
 import numpy as np
 
 from tinytx import workers
 from tinytx.ops.attention_patterns import CAUSAL
-from tinytx.ops.attention_tiles import lists_of_rows
-
-attention = importlib.import_module("tinytx.ops.attention")  # the name in the package is the function's
+from tinytx.ops.attention_tiles import KEY_STOP, QUERY, lists_of_tiles
 
 
 class Products:
@@ -66,15 +62,13 @@ class Products:
         )
         columns = self._array((n, heads, shape.d_model // heads, t))  # of keys and of values, copied
         forward, backward = [], []
-        sizes = attention.BLOCK, attention.LONG_BLOCK, attention.KEYS, attention.TILE
-        lists = lists_of_rows((n, heads, 1, t), t, CAUSAL, 1, sizes)
-        for tile in [tile for rows in lists for row in rows for tile in row.tiles]:
-            at, keys = (*tile.q[:2], tile.queries), tile.k
-            p = self._array((*q[at].shape[:3], k[keys].shape[2]))
-            score = q[at], columns[(*keys[:2], slice(None), keys[2])], p
-            forward += [score, (p, v[keys], y[at])]
-            backward += [score, (dy[at], score[1], p), (p.swapaxes(2, 3), dy[at], dv[keys])]
-            backward += [(p, k[keys], dq[at]), (p.swapaxes(2, 3), q[at], dk[keys])]
+        for t0, t1, s0, s1 in lists_of_tiles((1, 1, 1, t), t, CAUSAL)[0][:, QUERY : KEY_STOP + 1]:
+            queries, keys = np.s_[:, :, t0:t1], np.s_[:, :, s0:s1]  # of all heads in one product
+            p, across = self._array((n, heads, t1 - t0, s1 - s0)), columns[..., s0:s1]
+            score = q[queries], across, p
+            forward += [score, (p, v[keys], y[queries])]
+            backward += [score, (dy[queries], across, p), (p.swapaxes(2, 3), dy[queries], dv[keys])]
+            backward += [(p, k[keys], dq[queries]), (p.swapaxes(2, 3), q[queries], dk[keys])]
         return forward, backward
 
 

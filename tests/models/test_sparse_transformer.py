@@ -7,9 +7,8 @@ from tinytx import ops
 from tinytx.core import Tape
 from tinytx.layers import DotProduct, Sparse
 from tinytx.models import GPT, GPTConfig, SparseTransformer, SparseTransformerConfig
-from tinytx.ops.attention import BLOCK, KEYS, LONG_BLOCK, TILE
 from tinytx.ops.attention_patterns import CAUSAL, Band, Blocks, Ends, Strided
-from tinytx.ops.attention_tiles import lists_of_rows
+from tinytx.ops.attention_tiles import KEY, KEY_STOP, QUERY, QUERY_STOP, lists_of_tiles
 from tinytx.ops.sparse_attention import key_sets
 
 SIZES = {"max_len": 12, "d_model": 6, "n_heads": 2, "n_layers": 2, "d_ff": 7}
@@ -44,9 +43,8 @@ def test_two_steps_reach_every_earlier_place(kind, n_ends):
 
 def scores(pattern, n_queries, n_keys):
     """The elements of all tiles that attention computes."""
-    lists = lists_of_rows((1, 1, 1, n_queries), n_keys, pattern, 1, (BLOCK, LONG_BLOCK, KEYS, TILE))
-    tiles = [tile for rows in lists for row in rows for tile in row.tiles]
-    return sum((t.queries.stop - t.queries.start) * (t.keys.stop - t.keys.start) for t in tiles)
+    tiles = np.concatenate(lists_of_tiles((1, 1, 1, n_queries), n_keys, pattern))
+    return ((tiles[:, QUERY_STOP] - tiles[:, QUERY]) * (tiles[:, KEY_STOP] - tiles[:, KEY])).sum()
 
 
 @pytest.mark.parametrize("kind", ["strided", "fixed"])

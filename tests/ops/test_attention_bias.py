@@ -1,18 +1,14 @@
 """Bias and its gradient, groups of heads, scale, and the row's log-sum-exp."""
 
-import importlib
-
 import numpy as np
 import pytest
 from cases import Backwards
 from properties import assert_same
 
 from tinytx import workers
-from tinytx.ops import attention, attention_backward
+from tinytx.ops import attention, attention_backward, attention_saved, attention_tiles
 from tinytx.ops.attention_patterns import CAUSAL, FULL
 from tinytx.testing import gradcheck
-
-module = importlib.import_module("tinytx.ops.attention")
 
 B, H, G, T, S, K, W = 3, 6, 2, 5, 7, 4, 3
 BIASES = [(B, H, T, S), (1, H, T, S), (B, 1, T, S), (1, 1, T, S), (1, H, 1, S), (B, 1, T, 1)]
@@ -32,8 +28,8 @@ def results(q, k, v, bias, dy, **options):
 @pytest.mark.parametrize("shape", BIASES)
 def test_gradient_of_a_bias(shape, monkeypatch):
     """Catches a sum over the wrong axes, and c in the bias's gradient: c is not 1, no two sizes are equal."""
-    monkeypatch.setattr(module, "BLOCK", 2)
-    monkeypatch.setattr(module, "KEYS", 3)
+    monkeypatch.setattr(attention_tiles, "BLOCK", 2)
+    monkeypatch.setattr(attention_tiles, "KEYS", 3)
     inputs = arrays((B, H, T, K), (B, G, S, K), (B, G, S, W), shape)
     report = gradcheck(
         lambda *inputs: attention(*inputs, scale=0.6, pattern=CAUSAL), *inputs, backward=attention_backward
@@ -45,8 +41,8 @@ def test_gradient_of_a_bias(shape, monkeypatch):
 @pytest.mark.parametrize("parts", [1, 2, 5])
 def test_gradient_of_a_bias_does_not_depend_on_threads(shape, parts, monkeypatch):
     """Catches a race: each bit is the same however many lists there are, in which order and in how many threads."""
-    monkeypatch.setattr(module, "BLOCK", 2)
-    monkeypatch.setattr(module, "TILE", 12)
+    monkeypatch.setattr(attention_tiles, "BLOCK", 2)
+    monkeypatch.setattr(attention_saved, "LARGE", 1)
     inputs = arrays((B, H, 40, K), (B, G, S, K), (B, G, S, W), tuple(40 if n == T else n for n in shape))
     dy = arrays((B, H, 40, W))[0].astype(np.float32)
     inputs = [array.astype(np.float32) for array in inputs]
@@ -79,10 +75,10 @@ def test_hidden_scores_take_no_bias():
 
 
 @pytest.mark.parametrize("pattern", [FULL, CAUSAL])
-@pytest.mark.parametrize("tile", [1, 1 << 17])
-def test_grouped_keys_are_repeated_keys(pattern, tile, monkeypatch):
+@pytest.mark.parametrize("block", [2, 64])
+def test_grouped_keys_are_repeated_keys(pattern, block, monkeypatch):
     """Catches head h reading group h mod G, and a gradient of one of the group's heads."""
-    monkeypatch.setattr(module, "TILE", tile)
+    monkeypatch.setattr(attention_tiles, "BLOCK", block)
     q, k, v, bias, dy = arrays((B, H, T, K), (B, G, S, K), (B, G, S, W), (1, H, T, S), (B, H, T, W))
     repeated = [np.repeat(array, H // G, axis=1) for array in (k, v)]
     expected = results(q, *repeated, bias, dy, pattern=pattern, dropout=0.3, key=8)
@@ -101,7 +97,7 @@ def test_scale_is_what_is_given():
 @pytest.mark.parametrize("size", [1.0, 1e4])
 def test_log_sum_exp(bias, size, monkeypatch):
     """Catches an overflow, and a maximum that is kept without c: scores of any size, keys in several tiles."""
-    monkeypatch.setattr(module, "KEYS", 3)
+    monkeypatch.setattr(attention_tiles, "KEYS", 3)
     q, k, v, b = arrays((B, H, T, K), (B, H, S, K), (B, H, S, W), (1, H, T, S))
     q, scores = q * size, 0.6 * size * q @ k.swapaxes(2, 3) + (b if bias else 0)
     mask = np.random.default_rng(1).random((B, H, T, S)) < 0.6

@@ -1,17 +1,14 @@
 """Patterns: each is the mask that its words say, forward and backward, and a window never costs the whole of P."""
 
-import importlib
 import tracemalloc
 
 import numpy as np
 import pytest
 from properties import assert_same
 
-from tinytx.ops import attention, attention_backward, attention_weights
+from tinytx.ops import attention, attention_backward, attention_saved, attention_tiles, attention_weights
 from tinytx.ops.attention_patterns import CAUSAL, FULL, Band, Blocks, Documents, Ends, Prefix, Strided
-from tinytx.ops.attention_tiles import lists_of_rows
-
-module = importlib.import_module("tinytx.ops.attention")
+from tinytx.ops.attention_tiles import KEY, KEY_STOP, QUERY, QUERY_STOP, lists_of_tiles
 
 B, H, K = 3, 2, 4
 IDS = np.array([[0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3], [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5], [0, 1, 2, 2, 2, 2, 2, 2, 1, 1, 0]])
@@ -53,10 +50,10 @@ def results(arrays, dy, **options):
     return {"y": y, "log-sum-exp": np.where(lse == -np.inf, -9, lse), "weights": attention_weights(saved)} | named
 
 
-@pytest.mark.parametrize(("block", "keys", "tile"), [(64, 768, 1 << 17), (2, 3, 40), (1, 1, 1), (3, 5, 1 << 17)])
+@pytest.mark.parametrize(("block", "keys", "most"), [(64, 768, 1 << 20), (2, 3, 0), (1, 1, 1 << 20), (3, 5, 0)])
 @pytest.mark.parametrize(("t", "s"), [(11, 11), (4, 11), (1, 9), (7, 5)])
 @pytest.mark.parametrize("name", PATTERNS)
-def test_a_pattern_is_its_mask(name, t, s, block, keys, tile, monkeypatch):
+def test_a_pattern_is_its_mask(name, t, s, block, keys, most, monkeypatch):
     """Catches a tile left out that somebody sees, and a place counted from the first query: tiles below and above the window."""
     make, rule = PATTERNS[name]
     if "documents" in name and t > s:
@@ -66,8 +63,9 @@ def test_a_pattern_is_its_mask(name, t, s, block, keys, tile, monkeypatch):
     dy = rng.normal(size=(B, H, t, K))
     mask = explicit(rule, t, s)
     expected = results(arrays, dy, mask=mask, dropout=0.3, key=5)
-    for name, value in zip(("BLOCK", "KEYS", "TILE"), (block, keys, tile), strict=True):
-        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(attention_tiles, "BLOCK", block)
+    monkeypatch.setattr(attention_tiles, "KEYS", keys)
+    monkeypatch.setattr(attention_saved, "MASK", most)
     pattern = make(s)
     assert_same(results(arrays, dy, pattern=pattern, dropout=0.3, key=5), expected, "pattern", 1e-12)
     np.testing.assert_array_equal(
@@ -91,9 +89,8 @@ def test_spans_are_apart_and_hold_what_is_seen(name):
 
 def elements(pattern, t):
     """Return how many scores are computed for one head."""
-    sizes = module.BLOCK, module.LONG_BLOCK, module.KEYS, module.TILE
-    tiles = [tile for rows in lists_of_rows((1, 1, 1, t), t, pattern, 1, sizes) for row in rows for tile in row.tiles]
-    return sum((at.queries.stop - at.queries.start) * (at.keys.stop - at.keys.start) for at in tiles)
+    tiles = np.concatenate(lists_of_tiles((1, 1, 1, t), t, pattern))
+    return ((tiles[:, QUERY_STOP] - tiles[:, QUERY]) * (tiles[:, KEY_STOP] - tiles[:, KEY])).sum()
 
 
 def test_a_window_costs_what_it_sees():

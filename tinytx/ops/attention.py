@@ -68,16 +68,17 @@ arXiv:1805.02867). m_t and Z_t are kept; from them backward computes any tile ag
 
 Memory is linear in T (Dao et al. 2022, arXiv:2205.14135). A pattern (``attention_patterns.py``) says which tiles exist.
 Under the causal pattern a block of queries has no tile behind the last key that its last query may see, which skips
-half of the products. Under a window of w keys the work grows with T w.
+half of the products. Under a window of w keys the work grows with T w. One call of a loop computes a list of tiles, and
+takes the interpreter's lock, for which other threads wait, once.
 
 What stands at masked positions has no effect, not even NaN. A masked score is never read. Where P is 0 the products
 leave out what it multiplies, so that 0 times NaN counts as 0. A query whose keys are all masked has output 0 and
 gradient 0, and its 1/Z is kept as 0.
 
 Names in the loops: ``a`` is a tile of Q K^T without c, and ``scale`` is c, so ``largest`` is m/c. With a bias ``a`` is
-the whole of (1), and ``scale`` is 1. Query t of the tile sees the tile's keys ``first`` + t .. ``last`` + t. ``inner``
-is (9). Dropout hashes an element's row and column in the whole batch's weights: ``rows_of`` is the first such row of
-each head, ``column`` the tile's first key; ``bit`` is what an element's 32 random bits must reach for it to stay.
+the whole of (1), and ``scale`` is 1. t counts all queries of a head, s the keys that ``row`` holds, a row of the tile
+from the first to the last key that its query may see. ``inner`` is (9). Dropout hashes an element's row and column in
+the whole batch's weights; ``bit`` is what an element's 32 random bits must reach for it to stay.
 
 With numbers
 ------------
@@ -92,116 +93,189 @@ One query and two keys, K = 1: the scores are (0, ln 3), so that P = (1/4, 3/4);
 ([0.824], [-0.75, 0.75])
 """
 
-from itertools import chain
+import math
 
 import numpy as np
 
-from tinytx import workers
-from tinytx.kernel import exp, hash_element, hash_row, kernel, row_max
+from tinytx.kernel import exp, hash_element, hash_row, kernel, line, matmul, row_max, wide
 from tinytx.ops.attention_patterns import FULL
-from tinytx.ops.attention_products import QUIET, Columns, are_finite, product
-from tinytx.ops.attention_saved import checked, flat
-from tinytx.ops.attention_tiles import lists_of_rows
+from tinytx.ops.attention_saved import checked, walk
 from tinytx.shapes import check_gradient
-
-BLOCK, LONG_BLOCK = 64, 384  # queries in a tile: an eighth of the sequence, within these bounds
-KEYS = 768  # keys in a tile, at most
-TILE = 1 << 17  # elements of a tile of several heads, at most: half a megabyte of float32
-LARGE = 1 << 26  # multiplications of Q K^T, of which CAUSAL leaves out half; larger ones use several threads
 
 
 @kernel
-def _softmax_tile(a, running, mask, masked, first, last, scale, key, bit, keep_scale, rows_of, column):
-    """Turn a tile of Q K^T (G, t, s) into e^(A - m), dropped, and bring the running sums (4, G, t) up to date.
+def _transpose(columns, x):
+    """Write x (S, K) into columns (K, S), or (K, 0): by rows that lie in one piece BLAS multiplies up to twice as fast."""
+    for first in range(0, columns.shape[1], 64):
+        for j in range(x.shape[1]):
+            for s in range(first, min(first + 64, columns.shape[1])):
+                columns[j, s] = x[s, j]
 
-    Those are m / c, Z, 1 / Z, and what the sums of the tiles before are to be multiplied by.
+
+@kernel
+def _is_finite(x):
+    total = x.dtype.type(0)
+    for i in range(len(x)):
+        row = line(x[i])
+        for j in range(len(row)):
+            total += row[j]
+    return math.isfinite(total)
+
+
+@kernel
+def _product(p, x, out, add, is_finite):
+    """Write p x into out, or add it; where p is 0 what it multiplies is left out, even if x is not finite."""
+    if is_finite:
+        return matmul(p, x, out, add)
+    for t in range(len(out)):
+        row = line(out[t])
+        for j in range(len(row)):
+            row[j] = row[j] if add else x.dtype.type(0)
+        for s in range(len(x)):
+            if p[t, s] != 0:
+                for j in range(len(row)):
+                    row[j] += p[t, s] * x[s, j]
+
+
+@kernel
+def _numbers(tile):
+    """Return what `attention_tiles` says of a tile, in its order."""
+    return tile[0], tile[1], tile[2], tile[3], tile[4], tile[5], tile[6], tile[7], tile[8], tile[9] != 0, tile[10] != 0, tile[11] == 0
+
+
+@kernel
+def _finish_row(row, bias, mask, place, c, b, h, t, s):
+    """Turn a query's part of Q K^T, from key s on, into scores: with a bias it is c times as much plus the bias; masked ones are -inf."""
+    if bias.size:
+        more = line(bias[b, h, t, s : s + len(row)])
+        for i in range(len(row)):
+            row[i] = row[i] * c + more[i]  # (1)
+    if mask.size:
+        s -= place[3]
+        seen = line(mask[b - place[0], h - place[1], t - place[2], s : s + len(row)])
+        for i in range(len(row)):
+            row[i] = row[i] if seen[i] else row.dtype.type(-np.inf)
+
+
+@kernel(outputs=7)
+def _attend(y, largest, inverse, columns, tile, part, copied, tiles, q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row):
+    """Compute y, m / c and 1 / Z of tiles, one after the other.
+
+    Between two tiles of the same queries ``inverse`` is Z. ``copied`` are the batch row and the group of which there are ``columns``.
     """
-    largest, z, inverse, shrink = running[0], running[1], running[2], running[3]
-    g_size, t_size, s_size = a.shape
-    zero = a.dtype.type(0)
-    for g in range(g_size):
-        for t in range(t_size):
-            start = max(0, min(s_size, first + t))
-            stop = max(start, min(s_size, last + t + 1))
-            row = a[g, t, start:stop]
-            if masked:
-                for s in range(len(row)):
-                    row[s] = row[s] if mask[g, t, start + s] else a.dtype.type(-np.inf)
-            before, m = largest[g, t], row_max(row, len(row))
-            if before > m:
-                m = before
-            if m == -np.inf:
-                stop = start
-            total = zero
+    wide()
+    zero, one, minus_infinity = q.dtype.type(0), q.dtype.type(1), q.dtype.type(-np.inf)
+    is_few, scale = columns.shape[1] == 0, c if bias.size == 0 else one
+    for i in range(len(tiles)):
+        b, g, h, t0, t1, s0, s1, left, right, opens, closes, _ = _numbers(tiles[i])
+        if copied[0] != b or copied[1] != g:
+            _transpose(columns, k[b, g])
+            copied[0], copied[1] = b, g
+        a, y_part, values = tile[: t1 - t0, : s1 - s0], part[: t1 - t0], v[b, g, s0:s1]
+        matmul(q[b, h, t0:t1], k[b, g, s0:s1].T if is_few else columns[:, s0:s1], a)  # (1), c later
+        for t in range(t0, t1):
+            start = max(0, min(s1 - s0, left + t - t0))
+            stop = max(start, min(s1 - s0, right + t - t0 + 1))
+            whole = line(a[t - t0])
+            row = whole[start:stop]
+            _finish_row(row, bias, mask, place, c, b, h, t, s0 + start)
+            before, m, total = minus_infinity if opens else largest[b, h, t], row_max(row, len(row)), zero
+            m = before if before > m else m
+            stop = start if m == -np.inf else stop
             for s in range(stop - start):
                 row[s] = exp((row[s] - m) * scale)
                 total += row[s]
-            largest[g, t], shrink[g, t] = m, exp((before - m) * scale) if before != -np.inf else zero
-            z[g, t] = z[g, t] * shrink[g, t] + total
-            inverse[g, t] = a.dtype.type(1) / z[g, t] if m != -np.inf else zero
-            a[g, t, :start] = zero
-            a[g, t, stop:] = zero
+            shrink = exp((before - m) * scale) if before != -np.inf else zero
+            largest[b, h, t], inverse[b, h, t] = m, (zero if opens else inverse[b, h, t] * shrink) + total
+            whole[:start], whole[stop:] = zero, zero
+            if not opens:
+                y_row = line(y[b, h, t])
+                for j in range(len(y_row)):
+                    y_row[j] *= shrink
             if bit:
-                bits = hash_row(key, rows_of[g] + t)
+                bits = hash_row(key, ((first_row + b) * q.shape[1] + h) * q.shape[2] + t)
                 for s in range(stop - start):
-                    row[s] = row[s] * keep_scale if hash_element(bits, column + start + s) >= bit else zero  # (13)
+                    row[s] = row[s] * keep_scale if hash_element(bits, s0 + start + s) >= bit else zero  # (13)
+        matmul(a, values, y_part)  # (3), not divided by Z yet
+        for t in range(t0, t1):
+            y_row, row, total = line(y[b, h, t]), line(y_part[t - t0]), zero
+            for j in range(len(row)):
+                total += row[j]
+            is_finite = math.isfinite(total)
+            if not is_finite:
+                _product(a[t - t0 : t - t0 + 1], values, y_part[t - t0 : t - t0 + 1], is_finite, is_finite)
+            if closes:
+                inverse[b, h, t] = one / inverse[b, h, t] if largest[b, h, t] != -np.inf else zero
+            factor = inverse[b, h, t] if closes else one  # the division by Z in (2)
+            for j in range(len(row)):
+                y_row[j] = ((zero if opens else y_row[j]) + row[j]) * factor
 
 
-@kernel
-def _softmax_tile_backward(
-    a, dp, inner, largest, inverse, mask, masked, first, last, scale, key, bit, keep_scale, rows_of, column
+@kernel(outputs=10)
+def _attend_backward(
+    dq, dk, dv, dbias, columns, v_columns, tile, d_tile, inner, copied, tiles, q, k, v, y, dy, dl, largest, inverse, bias, mask, place,
+    c, key, bit, keep_scale, first_row,
 ):
-    """Turn tiles of Q K^T and dY V^T into the dropped P of (4), and c dA of (7) and (8)."""
-    g_size, t_size, s_size = a.shape
-    zero = a.dtype.type(0)
-    for g in range(g_size):
-        for t in range(t_size):
-            m, r, sum_p_dp = largest[g, t], inverse[g, t], inner[g, t]
-            start = max(0, min(s_size, first + t))
-            stop = max(start, min(s_size, last + t + 1)) if r != 0 else start
-            row, drow = a[g, t, start:stop], dp[g, t, start:stop]
-            if masked:
+    """Add tiles' parts of the gradients, from the last tile to the first.
+
+    ``copied`` are a batch row, a group, whether its keys are finite, and whether a tile's queries and its part of dY are.
+    """
+    wide()
+    zero, is_few, scale = q.dtype.type(0), columns.shape[1] == 0, c if bias.size == 0 else q.dtype.type(1)
+    for i in range(len(tiles) - 1, -1, -1):
+        b, g, h, t0, t1, s0, s1, left, right, _, closes, add = _numbers(tiles[i])
+        keys, values, queries, dys = k[b, g, s0:s1], v[b, g, s0:s1], q[b, h, t0:t1], dy[b, h, t0:t1]
+        if copied[0] != b or copied[1] != g:
+            _transpose(columns, k[b, g])
+            _transpose(v_columns, v[b, g])
+            copied[0], copied[1], copied[2] = b, g, _is_finite(k[b, g])
+            if add:
+                dk[b, g], dv[b, g] = zero, zero
+        if closes:
+            for t in range(t0, t1):
+                y_row, dy_row, total = line(y[b, h, t]), line(dy[b, h, t]), zero
+                for j in range(len(y_row)):
+                    total += dy_row[j] * y_row[j]  # (9)
+                inner[t] = total - dl[b, h, t] if dl.size else total  # (12)
+            copied[3], copied[4] = _is_finite(queries), _is_finite(dys)
+        p, da = tile[: t1 - t0, : s1 - s0], d_tile[: t1 - t0, : s1 - s0]
+        matmul(queries, keys.T if is_few else columns[:, s0:s1], p)  # (1), c later
+        matmul(dys, values.T if is_few else v_columns[:, s0:s1], da)  # (5)
+        for t in range(t0, t1):
+            m, r, sum_p_dp = largest[b, h, t], inverse[b, h, t], inner[t]
+            start = max(0, min(s1 - s0, left + t - t0))
+            stop = max(start, min(s1 - s0, right + t - t0 + 1)) if r != 0 else start
+            whole, d_whole = line(p[t - t0]), line(da[t - t0])
+            row, drow = whole[start:stop], d_whole[start:stop]
+            _finish_row(row, bias, mask, place, c, b, h, t, s0 + start)
+            if mask.size:
                 for s in range(len(row)):
-                    row[s] = row[s] if mask[g, t, start + s] else a.dtype.type(-np.inf)
-                    drow[s] = drow[s] if mask[g, t, start + s] else zero
+                    drow[s] = drow[s] if row[s] != -np.inf else zero
             if bit:
-                bits = hash_row(key, rows_of[g] + t)
+                bits = hash_row(key, ((first_row + b) * q.shape[1] + h) * q.shape[2] + t)
                 for s in range(len(row)):
-                    kept = keep_scale if hash_element(bits, column + start + s) >= bit else zero
-                    p = exp((row[s] - m) * scale) * r  # (10)
-                    row[s] = p * kept
-                    drow[s] = p * (drow[s] * kept - sum_p_dp) * scale  # (14), (6)
+                    kept = keep_scale if hash_element(bits, s0 + start + s) >= bit else zero
+                    p_ts = exp((row[s] - m) * scale) * r  # (10)
+                    row[s] = p_ts * kept
+                    drow[s] = p_ts * (drow[s] * kept - sum_p_dp) * scale  # (14), (6)
             else:
                 for s in range(len(row)):
                     row[s] = exp((row[s] - m) * scale) * r  # (10)
                     drow[s] = row[s] * (drow[s] - sum_p_dp) * scale  # (6)
-            a[g, t, :start] = zero
-            a[g, t, stop:] = zero
-            dp[g, t, :start] = zero
-            dp[g, t, stop:] = zero
-
-
-def _lists(saved):
-    """Return lists of rows of tiles, one list for each call of `workers.map`; no two lists write to the same memory."""
-    (b, g, s), (h, t) = saved.k.shape[:3], saved.q.shape[1:3]
-    parts = workers.count() if saved.q.size * s >= LARGE else 1
-    together = saved.bias is not None and saved.bias.shape[0] < b
-    lists = lists_of_rows((b, g, h // max(1, g), t), s, saved.pattern, parts, (BLOCK, LONG_BLOCK, KEYS, TILE), together)
-    return lists if parts > 1 else [[row for rows in lists for row in rows]]
-
-
-def _scores(saved, tile, columns):
-    """Return Q K^T of a tile, contiguous, or with a bias the whole of (1); ``columns`` are those of K."""
-    a = np.matmul(saved.heads(saved.q)[tile.q], columns.of(tile), order="C")  # (1), c later
-    if saved.bias is not None:
-        a *= a.dtype.type(saved.scale)
-        a += saved.part(saved.bias, tile)  # (1)
-    return a
+            whole[:start], d_whole[:start] = zero, zero
+            whole[stop:], d_whole[stop:] = zero, zero
+            if bias.size:
+                sums = line(dbias[min(b, len(dbias) - 1), h, min(t, dbias.shape[2] - 1), s0:s1])
+                for s in range(len(sums)):
+                    sums[s] += d_whole[s]  # (11)
+                    d_whole[s] *= c
+        _product(p.T, dys, dv[b, g, s0:s1], add, copied[4] != 0)  # (4)
+        _product(da, keys, dq[b, h, t0:t1], not closes, copied[2] != 0)  # (7)
+        _product(da.T, queries, dk[b, g, s0:s1], add, copied[3] != 0)  # (8)
 
 
 def attention(
-    q, k, v, bias=None, *, mask=None, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0,
-    log_sum_exp=False,
+    q, k, v, bias=None, *, mask=None, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0, log_sum_exp=False,
 ):  # fmt: skip
     """Return softmax(scale q k^T + bias) v for each head.
 
@@ -234,59 +308,21 @@ def attention(
     Notes
     -----
     Heads are shared out among `tinytx.workers`, where there is enough to do. Beside arrays of q's and k's size, each
-    thread has one tile, backward two, of ``LONG_BLOCK`` x ``KEYS`` elements at most, and the mask's part. A bias with T
-    and S axes is (T, S) elements, and so is its gradient for each of H heads.
+    thread has one tile, backward two, and the mask's part. The gradient of a bias with T and S axes is (T, S) elements
+    for each of H heads.
     """
     saved = checked("attention", q, k, v, bias, mask, pattern, scale, (dropout, key, first_row), log_sum_exp)
-    y, largest, inverse = map(saved.heads, (saved.y, saved.largest, saved.inverse))
-    is_finite = are_finite(v, than=saved.y)
-
-    def attend(rows):
-        columns = Columns(k, q.shape[2])
-        with np.errstate(**QUIET):
-            for row in rows:
-                at = row.tiles[0].q
-                y_rows = y[at]
-                running = np.zeros((4, *y_rows.shape[:3]), q.dtype)
-                running[0] = -np.inf
-                for tile in row.tiles:
-                    e = _scores(saved, tile, columns)
-                    _softmax_tile(flat(e), running.reshape(4, -1, e.shape[2]), *saved.kernel_arguments(tile, e.shape))
-                    add = tile is not row.tiles[0]
-                    if add:
-                        y_rows *= running[3][..., None]
-                    product(e, v[tile.k], is_finite, out=y_rows, add=add)  # (3), not divided by Z yet
-                largest[at], inverse[at] = running[0], running[2]
-                y_rows *= running[2][..., None]  # the division by Z in (2)
-
-    workers.map(attend, _lists(saved))
-    return ((saved.y, _log_sum_exp(saved)) if saved.log_sum_exp else saved.y), saved
+    columns, _, tile = saved.rooms
+    walk(_attend, saved, (saved.y, saved.largest, saved.inverse), (q, k, v), (columns, tile, (tile[0], v.shape[3])))
+    return ((saved.y, saved.sums()) if saved.log_sum_exp else saved.y), saved
 
 
-def _log_sum_exp(saved):
-    """Return L (B, H, T) of (12): m + ln Z."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(saved.inverse != 0, saved.kernel_scale * saved.largest - np.log(saved.inverse), -np.inf)
-
-
-@np.errstate(**QUIET)
 def attention_weights(saved):
-    """Return P (B, H, T, S), after dropout, for pictures: made again from what backward keeps."""
-    weights = np.zeros((*saved.q.shape[:3], saved.k.shape[2]), saved.q.dtype)
-    columns = Columns(saved.k, saved.q.shape[2]), Columns(saved.v, saved.q.shape[2])
-    for tile in chain(*(row.tiles for row in chain(*_lists(saved)))):
-        part, _ = _tile_backward(saved, tile, saved.y, np.zeros_like(saved.largest), *columns)
-        saved.heads(weights)[(*tile.q, tile.keys)] = part
-    return weights
-
-
-def _tile_backward(saved, tile, dy, inner, k_columns, v_columns):
-    """Return the dropped P and c dA of a tile; with a bias dA."""
-    p = _scores(saved, tile, k_columns)
-    da = np.matmul(saved.heads(dy)[tile.q], v_columns.of(tile), order="C")  # (5)
-    kept = (flat(saved.heads(array)[tile.q]) for array in (inner, saved.largest, saved.inverse))
-    _softmax_tile_backward(flat(p), flat(da), *kept, *saved.kernel_arguments(tile, p.shape))
-    return p, da
+    """Return P (B, H, T, S), after dropout, for pictures: the outputs for values that are the rows of a unit matrix."""
+    (p, key, first_row), (b, g, s) = saved.dropout, saved.k.shape[:3]
+    unit = np.broadcast_to(np.eye(s, dtype=saved.q.dtype), (b, g, s, s))
+    options = {"mask": saved.mask, "pattern": saved.pattern, "scale": saved.scale, "dropout": p, "key": key, "first_row": first_row}
+    return attention(saved.q, saved.k, unit, saved.bias, **options)[0]
 
 
 def attention_backward(dy, saved):
@@ -300,51 +336,14 @@ def attention_backward(dy, saved):
     q, k, v, bias = saved.q, saved.k, saved.v, saved.bias
     if saved.log_sum_exp and not (isinstance(dy, tuple) and len(dy) == 2):
         raise TypeError("attention_backward: dy is not the pair (dy, dL), expected because the forward returned (y, L)")
-    dy, dl = dy if saved.log_sum_exp else (dy, None)
+    dy, dl = dy if saved.log_sum_exp else (dy, np.empty((0, 0, 0), q.dtype))
     check_gradient("attention_backward", dy, saved.y.shape, q.dtype, "y of shape", saved.y.shape)
-    lists = _lists(saved)
-    begun = any(row.begins for rows in lists for row in rows)
-    dq, dk, dv = np.empty_like(q), *(np.empty_like(x) if begun else np.zeros_like(x) for x in (k, v))
-    dbias = None if bias is None else np.zeros((len(bias), q.shape[1], *bias.shape[2:]), q.dtype)
-    inner = np.einsum("bhtw,bhtw->bht", dy, saved.y)  # (9)
-    if dl is not None:
-        check_gradient("attention_backward", dl, inner.shape, q.dtype, "L of shape", inner.shape)
-        inner -= dl  # (12)
-    q_heads, dq_heads, dy_heads = map(saved.heads, (q, dq, dy))
-    is_finite = are_finite(q, k, dy, than=saved.y)
-
-    def attend(rows):
-        columns = Columns(k, q.shape[2]), Columns(v, q.shape[2])
-        with np.errstate(**QUIET):
-            for row in reversed(rows):
-                for tile in row.tiles:
-                    p, da = _tile_backward(saved, tile, dy, inner, *columns)
-                    if bias is not None:
-                        _add_bias_gradient(saved.heads(dbias), da, tile)
-                        da *= da.dtype.type(saved.scale)
-                    add = not row.begins  # and the other heads of a group add, too
-                    product(p.swapaxes(2, 3), dy_heads[tile.q], is_finite, out=dv[tile.k], add=add)  # (4)
-                    product(da, k[tile.k], is_finite, out=dq_heads[tile.q], add=tile is not row.tiles[0])  # (7)
-                    product(da.swapaxes(2, 3), q_heads[tile.q], is_finite, out=dk[tile.k], add=add)  # (8)
-
-    workers.map(attend, lists)
-    if bias is None:
-        return dq, dk, dv
-    return dq, dk, dv, dbias.sum(axis=1, keepdims=True) if bias.shape[1] < q.shape[1] else dbias  # (11)
-
-
-def _add_bias_gradient(dbias, da, tile):
-    """Add a tile of dA to dbias (1 or B, G, H/G, 1 or T, 1 or S): (11), without the sum over heads.
-
-    Batch rows that share a bias are added one after the other, so that the sum does not depend on how they are cut
-    into tiles and lists.
-    """
-    n_rows, _, _, t, s = dbias.shape
-    batch, queries, keys = (
-        at if n > 1 else slice(None) for at, n in ((tile.batch, n_rows), (tile.queries, t), (tile.keys, s))
-    )
-    part = dbias[batch, tile.groups, tile.head, queries, keys]
-    shared = tuple(axis for axis in (2, 3) if part.shape[axis] != da.shape[axis])
-    sums = da.sum(axis=shared, keepdims=True) if shared else da
-    for b in range(len(sums)):
-        part[b % len(part)] += sums[b]
+    if saved.log_sum_exp:
+        check_gradient("attention_backward", dl, q.shape[:3], q.dtype, "L of shape", q.shape[:3])
+    dq, dk, dv = map(np.empty_like if q.shape[1] and q.shape[2] else np.zeros_like, (q, k, v))
+    dbias = np.zeros((0,) * 4 if bias is None else (len(bias), q.shape[1], bias.shape[2], k.shape[2]), q.dtype)
+    inputs, (columns, v_columns, tile) = (q, k, v, saved.y, dy, dl, saved.largest, saved.inverse), saved.rooms
+    rooms = columns, v_columns, tile, tile, q.shape[2]
+    walk(_attend_backward, saved, (dq, dk, dv, dbias), inputs, rooms, backwards=True)
+    shared = tuple(axis for axis in (1, 3) if bias is not None and bias.shape[axis] < dbias.shape[axis])
+    return (dq, dk, dv) if bias is None else (dq, dk, dv, dbias.sum(axis=shared, keepdims=True) if shared else dbias)  # (11)

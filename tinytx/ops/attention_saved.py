@@ -8,12 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.arguments import check_flag, check_number, check_probability
+from tinytx.ops import attention_tiles
 from tinytx.ops.attention_patterns import Pattern
+from tinytx.ops.attention_tiles import BATCH, HEAD, KEY, KEY_STOP, QUERY, QUERY_STOP, lists_of_tiles
 from tinytx.ops.dropout import check_mask_key, threshold
 from tinytx.shapes import check_axes, check_broadcast, check_float, check_mask, check_shape
 
-_NO_MASK, _NO_ROWS = np.empty((0, 0, 0), bool), np.empty(0, np.int64)
+MASK = 1 << 20  # scores whose mask is made at once, at most, where a pattern is more than a band
+LARGE = 1 << 26  # multiplications of Q K^T, of which CAUSAL leaves out half; larger ones use several threads
+LISTS = 4  # lists of tiles for each thread, so that threads finish together
+FEW = 16  # queries for which columns take longer than they save
+NO_MASK, NO_BIAS = np.empty((0, 0, 0, 0), bool), {char: np.empty((0, 0, 0, 0), char) for char in "fd"}
 
 
 class Saved(NamedTuple):
@@ -37,54 +44,98 @@ class Saved(NamedTuple):
         """What the kernels multiply scores by: c, or 1 with a bias, which is added to scores that have c already."""
         return self.q.dtype.type(self.scale if self.bias is None else 1)
 
-    def heads(self, x):
-        """(B, H, ...) -> (B, G, H/G, ...), a view."""
-        h, g = x.shape[1], self.k.shape[1]
-        return x[:, :, None] if h == g else x.reshape(len(x), g, h // max(1, g), *x.shape[2:])
+    def lists(self):
+        """Return lists of tiles, for `tinytx.workers.map`: one if there is little to do."""
+        (b, h, t, _), (g, s) = self.q.shape, self.k.shape[1:3]
+        n = LISTS * workers.count() if self.q.size * s >= LARGE else 1
+        return lists_of_tiles((b, h, g, t), s, self.pattern, n, self.bias is not None and len(self.bias) < b)
 
-    def part(self, array, tile):
-        """Return a tile's part of an array that broadcasts to (B, H, T, S)."""
-        whole = np.broadcast_to(array, (*self.q.shape[:3], self.k.shape[2]))
-        return self.heads(whole)[tile.q][..., tile.keys]
+    def parts(self, tiles):
+        """Yield (tiles, mask, place): all tiles of a list, or one after the other if a mask has to be made that would be large.
 
-    def mask_of(self, tile):
-        """Return which scores of a tile count, beside its pattern's band, or None if all do."""
-        before = self.k.shape[2] - self.q.shape[2]
-        places = slice(tile.queries.start + before, tile.queries.stop + before)
-        rule = self.pattern.mask(tile.batch, places, tile.keys)
-        mask = None if self.mask is None else self.part(self.mask, tile)
-        if rule is None:
-            return mask
-        rule = rule[:, None] if rule.ndim == 3 else rule  # (b, 1, t, s): the same for all heads
-        return rule if mask is None else mask & rule
+        ``mask`` broadcasts to some scores of the batch, and ``place`` is the first one's row of the batch, head, query and key.
+        """
+        (b, h, t, _), s, mask = self.q.shape, self.k.shape[2], self.mask
+        rows, heads = (1, 1) if mask is None else mask.shape[:2]
+        is_made = self.pattern.mask(*[slice(0, 0)] * 3) is not None or mask is not None and mask.shape[3] < s
+        if not is_made or t * s * heads * (b if self.pattern.per_row else rows) <= MASK:
+            yield tiles, self._mask(*(slice(0, n) for n in (b, h, t, s))), (0, 0, 0, 0)
+            return
+        for i in range(len(tiles)):
+            row, head, t0, t1, s0, s1 = tiles[i, [BATCH, HEAD, QUERY, QUERY_STOP, KEY, KEY_STOP]].tolist()
+            mask = self._mask(slice(row, row + 1), slice(head, head + 1), slice(t0, t1), slice(s0, s1))
+            yield tiles[i : i + 1], mask, (row, head, t0, s0)
 
-    def rows_of(self, tile):
-        """Return where each head of a tile begins among the B H T rows of the whole batch's weights."""
-        (b, h, t, _), (_, _, first_row) = self.q.shape, self.dropout
-        heads = (first_row + np.arange(b)[:, None]) * h + np.arange(h)
-        return (self.heads(heads)[tile.q[:3]] * t + tile.queries.start).ravel()
+    def _mask(self, *at):
+        """Return which of the scores at four slices count, beside the pattern's band; `NO_MASK` if all do."""
+        (rows, _, queries, keys), before = at, self.k.shape[2] - self.q.shape[2]
+        mask = self.pattern.mask(rows, slice(queries.start + before, queries.stop + before), keys)
+        if mask is not None:
+            mask = mask.reshape((1,) * (3 - mask.ndim) + mask.shape)[:, None]  # the same for all heads
+        if self.mask is not None:
+            own = self.mask[tuple(part if n > 1 else slice(None) for part, n in zip(at, self.mask.shape, strict=True))]
+            mask = own if mask is None else own & mask
+        return NO_MASK if mask is None else broadcast(mask, [part.stop - part.start for part in at])
 
-    def kernel_arguments(self, tile, shape):
-        """Return the arguments that both kernels share, for a tile of this shape (batch, groups, t, s)."""
-        n_queries, n_keys, dtype = self.q.shape[2], self.k.shape[2], self.q.dtype.type
-        p, key, _ = self.dropout
-        mask = self.mask_of(tile)
-        masked = mask is not None
-        mask = flat(np.array(np.broadcast_to(mask, shape), order="C")) if masked else _NO_MASK
-        left, right = self.pattern.left, self.pattern.right
-        distance = tile.queries.start + n_keys - n_queries - tile.keys.start
-        first = -n_queries if left is None else distance - left
-        last = n_keys if right is None else distance + right
-        drops = key is not None
-        bit, keep_scale = (threshold(p), dtype(1 / (1 - p))) if drops else (np.uint32(0), dtype(1))
-        rows_of = self.rows_of(tile) if drops else _NO_ROWS
-        scale, key = self.kernel_scale, np.uint64(key or 0)
-        return mask, masked, first, last, scale, key, bit, keep_scale, rows_of, tile.keys.start
+    @property
+    def rooms(self):
+        """The shapes of columns of keys and of values, which are not made for few queries, and of a tile."""
+        (n_queries, width), (n_keys, n_values) = self.q.shape[2:], self.v.shape[2:]
+        n = n_keys if n_queries > FEW else 0
+        return (width, n), (n_values, n), (min(n_queries, attention_tiles.LONG_BLOCK), min(n_keys, attention_tiles.KEYS))
+
+    def sums(self):
+        """Return L (B, H, T) of (12): m + ln Z."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.inverse != 0, self.kernel_scale * self.largest - np.log(self.inverse), -np.inf)
+
+    def drawn(self):
+        """Return what the loops draw dropout from: key, bit, 1 / (1 - p) and the whole batch's first row; without dropout bit is 0."""
+        p, key, first_row = self.dropout
+        if key is None:
+            return np.uint64(0), np.uint32(0), self.q.dtype.type(1), np.int64(0)
+        return np.uint64(key), threshold(p), self.q.dtype.type(1 / (1 - p)), np.int64(first_row)
 
 
-def flat(tile):
-    """Join the batch and head axes: (batch, heads, ...) -> (G, ...), a view of a contiguous array."""
-    return np.ascontiguousarray(tile).reshape(tile.shape[0] * tile.shape[1], *tile.shape[2:])
+def walk(loop, saved, outputs, inputs, rooms, backwards=False):
+    """Call a loop for all tiles of each list; lists are shared out among `tinytx.workers`.
+
+    Parameters
+    ----------
+    loop : kernel (*outputs, *rooms, copied, tiles, *inputs, bias, mask, place, c, key, bit, keep_scale, first_row)
+        ``copied`` are integers that it keeps from call to call of a list, -1 at first.
+    saved : Saved
+    outputs, inputs : sequences of arrays
+    rooms : sequence of tuples
+        Shapes of arrays for what the loop computes in between: each list has its own.
+    backwards : bool
+        Whether tiles are taken from a list's end, by the loop too.
+    """
+    dtype = saved.q.dtype
+    written, inputs = [in_lines(x) for x in outputs], [in_lines(x) for x in inputs]
+    bias = NO_BIAS[dtype.char] if saved.bias is None else broadcast(saved.bias, (*saved.q.shape[:3], saved.k.shape[2]))
+    settings = dtype.type(saved.scale), *saved.drawn()
+
+    def compute(tiles):
+        room, copied = [np.empty(shape, dtype) for shape in rooms], np.full(5, -1)
+        for some, mask, place in saved.parts(tiles[::-1] if backwards else tiles):
+            loop(*written, *room, copied, some[::-1] if backwards else some, *inputs, bias, mask, place, *settings)
+
+    workers.map(compute, saved.lists())
+    for x, y in zip(outputs, written, strict=True):
+        if y is not x:
+            x[...] = y
+
+
+def in_lines(x):
+    """Return x, or a copy of it, whose rows' numbers lie beside each other."""
+    return x if x.shape[-1] < 2 or x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
+
+
+def broadcast(x, shape):
+    """Return x, broadcast to a shape; numbers of a row lie beside each other."""
+    x = x[tuple(slice(None) if stride else slice(1) for stride in x.strides)]
+    return np.broadcast_to(in_lines(np.broadcast_to(x, (*x.shape[:-1], shape[-1]))), shape)
 
 
 def checked(place, q, k, v, bias, mask, pattern, scale, dropout, log_sum_exp):
@@ -106,6 +157,8 @@ def checked(place, q, k, v, bias, mask, pattern, scale, dropout, log_sum_exp):
         check_broadcast(place, "bias", bias, whole)
     if mask is not None:
         mask = check_mask(place, mask, whole)
+        mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
+        mask = mask[tuple(slice(None) if stride else slice(1) for stride in mask.strides)]
     if not isinstance(pattern, Pattern):
         raise TypeError(f"{place}: pattern is {pattern!r:.60}, expected a Pattern: tinytx.ops.attention_patterns")
     pattern.check(q.shape[0], q.shape[2], k.shape[2])
