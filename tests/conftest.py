@@ -5,7 +5,7 @@ Python. Both take the files that reach every loop: those of the operations, of t
 
     export NUMBA_BOUNDSCHECK=1  # or NUMBA_DISABLE_JIT=1
     pytest tests/ops tests/training/test_optimizers.py tests/training/test_lookahead.py
-    pytest tests/test_kernel.py tests/test_matmul.py tests/test_dots.py tests/test_small_training.py
+    pytest tests/test_kernel.py tests/test_matmul.py tests/test_dots.py tests/test_simd.py tests/test_small_training.py
 
 There each property is tried on one example; in plain Python, a hundred times slower, no test marked ``compiled``; and with
 indices checked no test of float32, for which every loop would be compiled once more: an index does not depend on the dtype.

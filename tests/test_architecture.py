@@ -21,8 +21,8 @@ from tinytx.layouts import AnyLayout
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "calls", "compiler", "dots", "extras", "files", "jobs", "kernel", "layouts", "lock", "matmul", "members", "paths", "progress", "shapes", "terminal",
-     "wording"},
+    {"arguments", "calls", "compiler", "dots", "extras", "files", "jobs", "kernel", "layouts", "lock", "matmul", "members", "paths", "progress",
+     "registers", "shapes", "simd", "terminal", "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},
     {"core", "vectors"},
@@ -46,16 +46,17 @@ STANDS_APART = {
     "core": {"members", "parameter"},
     "kernel": {"compiler"},  # at the first call of a loop
     "calls": {"compiler", "kernel"},
-    "compiler": {"calls", "dots", "jobs", "kernel", "layouts", "matmul"},
+    "compiler": {"calls", "dots", "jobs", "kernel", "layouts", "matmul", "registers", "simd"},
     "dots": {"kernel"},
     "jobs": {"calls", "kernel"},
     "layouts": {"kernel"},
     "matmul": {"kernel"},
+    "simd": {"registers"},
     "progress": {"kernel", "terminal"},
     "workers": {"extras", "kernel"},
 } | {
     name: set()
-    for name in ("arguments", "shapes", "extras", "members", "terminal", "lock", "wording", "paths")
+    for name in ("arguments", "shapes", "extras", "members", "terminal", "lock", "wording", "paths", "registers")
 }
 UNPICKLES = re.compile(r"^\s*import (pickle|marshal|shelve)|from (pickle|marshal|shelve) import (?!UnpicklingError$)|allow_pickle=True", re.MULTILINE)
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis", "rich", "latex2mathml"}
@@ -157,11 +158,11 @@ def test_arrows(source, target, allowed):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_dependencies_stay_where_they_belong(path):
-    """Only compiler.py, dots.py, jobs.py, layouts.py and matmul.py import numba; torch is an oracle for tests; extras are imported where they are used."""
+    """Only compiler.py, dots.py, jobs.py, layouts.py, matmul.py and simd.py import numba; torch is an oracle for tests; extras are imported where they are used."""
     tree = ast.parse(path.read_text())
     everywhere = {module.split(".")[0] for module, _ in imports_of(tree)}
     assert "torch" not in everywhere
-    assert name_of(path) in ("compiler.py", "dots.py", "jobs.py", "layouts.py", "matmul.py") or "numba" not in everywhere
+    assert name_of(path) in ("compiler.py", "dots.py", "jobs.py", "layouts.py", "matmul.py", "simd.py") or "numba" not in everywhere
     at_top = {module.split(".")[0] for module, _ in imports_of(ast.Module(_at_top(tree), []))}
     assert not at_top & EXTRAS, f"{at_top & EXTRAS} at the top of {name_of(path)}: an extra may be missing"
 
@@ -245,9 +246,9 @@ def kernels():
 
 
 def foreign_calls(tree):
-    """Yield (kernel, function) of the calls of functions that a file imports from the package, but for kernel.py."""
+    """Yield (kernel, function) of the calls of functions that a file imports from the package, but for kernel.py and registers.py."""
     imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.module or "").startswith("tinytx")]
-    foreign = {name.asname or name.name for n in imports if n.module not in ("tinytx.kernel", "tinytx.calls") for name in n.names}
+    foreign = {name.asname or name.name for n in imports if n.module not in ("tinytx.kernel", "tinytx.calls", "tinytx.registers") for name in n.names}
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef) and any(ast.unparse(d).startswith("kernel") for d in function.decorator_list):
             called = {node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
@@ -255,7 +256,6 @@ def foreign_calls(tree):
 
 
 def test_no_kernel_calls_one_of_another_file():
-    """Machine code on disk is made again if the kernel's own file changes, or kernel.py, calls.py, dots.py, jobs.py, matmul.py or compiler.py: see there."""
     """Machine code on disk is made again if the kernel's own file changes, or kernel.py or what compiler.py lists: see there."""
     assert [(path.name, call) for path in FILES for call in foreign_calls(ast.parse(path.read_text()))] == []
     wrong = "from tinytx.ops.lstm import _row\n@kernel\ndef _step(a):\n    _row(a)"

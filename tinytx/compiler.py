@@ -1,4 +1,4 @@
-"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it dots.py, jobs.py, layouts.py and matmul.py import Numba.
+"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it dots.py, jobs.py, layouts.py, matmul.py and simd.py import Numba.
 
 There are two reasons for the options below.
 
@@ -21,13 +21,14 @@ from numba.core import cgutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
-from tinytx import calls, dots, jobs, kernel, layouts, matmul
+from tinytx import calls, dots, jobs, kernel, layouts, matmul, registers, simd
 
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 # A kernel's cached machine code contains a copy of the functions that it calls. Numba compares only the kernel's own file
 # to see whether the code is out of date, so a hash of these files is part of the key of the cache, and the name of BLAS's product.
-_SOURCES = [Path(module.__file__).read_bytes() for module in (kernel, calls, dots, jobs, layouts, matmul)] + [Path(__file__).read_bytes()]
+_MODULES = (kernel, calls, dots, jobs, layouts, matmul, registers, simd)
+_SOURCES = [Path(module.__file__).read_bytes() for module in _MODULES] + [Path(__file__).read_bytes()]
 _HELPERS = hashlib.sha256(b"".join([*_SOURCES, matmul.NAME.encode()])).hexdigest()
 
 _warned = False

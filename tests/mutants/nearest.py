@@ -169,6 +169,7 @@ NEAREST = {
     **dict.fromkeys(("cli/started.py", "cli/__init__.py", "__main__.py"), ["cli/test_together.py"]),
     "workers/sharing.py": ["workers/test_sharing.py"], "workers/ranks.py": ["workers/test_sharing.py", "training/test_ranks.py", "cli/test_together.py"],
     "compiler.py": ["test_kernel.py", "test_matmul.py"],
+    "simd.py": ["test_simd.py", "ops/test_few_rows.py"],
     "dots.py": ["test_dots.py"],
     "jobs.py": ["workers/test_awake.py", "ops/test_few_rows.py", "test_bound.py", "decoding/test_programs.py"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tinytx import ops, workers
-from tinytx.ops.few_rows import COLUMNS, LARGE, OUTPUTS, PARTS, ROWS, few_rows, fits
+from tinytx.ops.few_rows import COLUMNS, LARGE, NARROWEST, OUTPUTS, PARTS, ROWS, few_rows, fits
 
 MODULE = sys.modules[few_rows.__module__]
 RNG = np.random.default_rng(0)
-SHAPES = [(PARTS * 8, COLUMNS), (75, 2 * COLUMNS + 3), (3, COLUMNS - 1), (0, OUTPUTS), (1, OUTPUTS), (131, 2 * OUTPUTS + 1), (50, 3 * OUTPUTS - 1)]
+SHAPES = [(PARTS * 8, COLUMNS), (75, 2 * COLUMNS + 3), (3, COLUMNS - 1), (0, NARROWEST), (1, NARROWEST + 1), (131, 2 * OUTPUTS + 1), (50, 3 * OUTPUTS - 1), (30, 5)]
 
 
 @pytest.mark.compiled
@@ -82,19 +82,19 @@ def test_linear_uses_it_for_few_rows_and_large_matrices(monkeypatch):
     """Catches a product that is taken for one of few rows and does not fit, and one that stays with BLAS."""
     calls = []
     monkeypatch.setattr(sys.modules[ops.linear.__module__], "few_rows", lambda x, weight: calls.append(x.shape) or x @ weight)
-    large = np.ones((LARGE // OUTPUTS, OUTPUTS), np.float32)
+    large = np.ones((LARGE // NARROWEST, NARROWEST), np.float32)
     for m in (1, ROWS, ROWS + 1):
         ops.linear(np.ones((m, len(large)), np.float32), large)
     ops.linear(np.ones((0, len(large)), np.float32), large)
     ops.linear(np.ones((1, len(large) - 1), np.float32), large[1:])
-    ops.linear(np.ones((1, len(large)), np.float32), np.ones((len(large), 2 * OUTPUTS), np.float32)[:, ::2])
+    ops.linear(np.ones((1, len(large)), np.float32), np.ones((len(large), 2 * NARROWEST), np.float32)[:, ::2])
     ops.linear(np.ones((1, LARGE), np.float32), np.ones((LARGE, 1), np.float32))
     assert calls == [(1, len(large)), (ROWS, len(large))]
 
 
 def test_plain_python_leaves_large_matrices_to_blas(monkeypatch):
     """A loop over half a million numbers takes seconds there."""
-    x, weight = np.ones((1, LARGE // OUTPUTS)), np.ones((LARGE // OUTPUTS, OUTPUTS))
+    x, weight = np.ones((1, LARGE // NARROWEST)), np.ones((LARGE // NARROWEST, NARROWEST))
     for value, expected in (("0", True), ("", True), ("1", False)):
         monkeypatch.setenv("NUMBA_DISABLE_JIT", value)
         assert fits(x, weight) == expected

@@ -6,12 +6,12 @@ at a third of the speed that one row reaches, and two threads of BLAS take as lo
 
 Derivation
 ----------
-The same sum as (1) of ``linear.py``, added up in another order. If W (K, N) lies in memory row by row, its rows are cut into parts of K/8
+The same sum as (1) of ``linear.py``, added up in another order. If W (K, N) lies in memory row by row, its rows are cut into parts of K/4
 rows, or one more. Row i is in part h_i; each part makes a sum for each output, and the sums of all parts are added:
 
     s_pnj = sum_{i : h_i = p} x_ni w_ij,   y_nj = sum_p s_pnj            (1)
 
-W is then read from its first to its last number, which is faster than to read a few columns of every row. Where W lies in
+W is then read nearly from its first to its last number, which is faster than to read a few columns of every row. Where W lies in
 memory column by column, as a table of embeddings (V, D) does for y = x table^T, an output is a sum along a line of memory:
 
     y_nj = sum_i x_ni w_ij                                               (2)
@@ -19,28 +19,41 @@ memory column by column, as a table of embeddings (V, D) does for y = x table^T,
 Parts of (1) and outputs of (2) do not depend on each other, so that several threads can compute them: `tinytx.kernel.share`. Which
 numbers are added in which order is settled by the shapes alone, and the result has the same bits whoever computes it.
 
-Eight rows of x stand for two to eight, those that are missing as zeros. For them (1) has a block of 8 x 256 sums in one piece of memory, so
-that a compiler sees that they do not overlap, and four numbers of each row of x in registers.
+How memory is kept busy
+-----------------------
+Eight rows of x stand for two to eight, those that are missing as zeros. A part of (1) goes through a few rows of W, tile by tile: the sums of one row of x
+and 8 vectors of columns, or of eight rows and 2 vectors, are in registers for all these rows, and in memory from these rows to the next ones. If sums went to memory
+for each number of W, the processor would often wait: it takes a number of W for one that has just been written where the last 12 bits of their addresses
+are equal, as they always are somewhere, since rows of 3,072 bytes lie a fraction of 4,096 apart; with such sums the speed was halved or not, depending on where they lay.
+
+While a tile is multiplied, the same columns of the next rows are asked for. A processor guesses which lines of memory follow only within 4,096 bytes, and it
+waits for too few lines at a time where it has something to compute between them.
+
+The last tile ends with the last column; some of its columns are the last but one's, too, and they are written by that one. A matrix narrower than
+a tile is multiplied by a plain loop.
 """
 
 import numpy as np
 
 from tinytx import workers
 from tinytx.kernel import is_plain, kernel, plus, prefetch, share
+from tinytx.registers import lanes, put, times_plus, total, vector, zeros
 from tinytx.shapes import contiguous
 
 LARGE = 1 << 19  # numbers of a matrix, from which on memory sets the pace; smaller ones are in a cache
 ROWS = 8  # of x, at most
-PARTS = 8  # of (1)
-SHORT = 1 << 13  # bytes of a row of W, below which a processor does not guess that the next rows follow
-COLUMNS, OUTPUTS = 256, 64  # of a block of sums, and of a part of (2)
+PARTS = 4  # of (1)
+NARROWEST = 128  # columns of W: a tile of one row of x with the widest vectors
+ACROSS_OF_ONE, ACROSS = 8, 2  # vectors of a tile, for one row of x and for eight
+AHEAD_OF_ONE, AHEAD = 8, 16  # rows of W that are gone through together, and how many of them are asked for before they are read
+COLUMNS, OUTPUTS = 256, 64  # whose sums are added at once, and of a part of (2)
 LINE = 64  # bytes that are read at once
 
 
 def fits(x, weight):
     """Return whether `few_rows` is made for a product: of 1 to 8 rows and a large matrix that lies in memory in one piece."""
     (m, k), n, flags = x.shape, weight.shape[1], weight.flags
-    is_large = k * n >= LARGE and n >= OUTPUTS and not is_plain()
+    is_large = k * n >= LARGE and n >= NARROWEST and not is_plain()
     return is_large and 0 < m <= ROWS and x.dtype == weight.dtype and (flags.c_contiguous or flags.f_contiguous)
 
 
@@ -97,78 +110,125 @@ def padded(x):
 
 
 @kernel
-def _part_of_one(p, sums, x, weight):
-    """Write s of (1) of part p into row p of sums."""
+def _narrow_part(p, sums, x, weight, tile):
+    """Write s of (1) of part p into row p of sums, where all columns are fewer than those of a tile."""
     k, n = weight.shape
-    i, stop = k * p // len(sums), k * (p + 1) // len(sums)
-    for j in range(n):
-        sums[p, j] = 0
-    while i + 8 <= stop:
-        a, b, c, d, e, f, g, h = x[0, i], x[0, i + 1], x[0, i + 2], x[0, i + 3], x[0, i + 4], x[0, i + 5], x[0, i + 6], x[0, i + 7]
+    for r in range(len(x)):
         for j in range(n):
-            s = a * weight[i, j] + b * weight[i + 1, j] + c * weight[i + 2, j] + d * weight[i + 3, j]
-            s += e * weight[i + 4, j] + f * weight[i + 5, j] + g * weight[i + 6, j] + h * weight[i + 7, j]
-            sums[p, j] += s
-        i += 8
-    while i < stop:
-        a = x[0, i]
-        for j in range(n):
-            sums[p, j] += a * weight[i, j]
-        i += 1
+            sums[p, r * tile + j] = 0
+        for i in range(k * p // len(sums), k * (p + 1) // len(sums)):
+            a = x[r, i]
+            for j in range(n):
+                sums[p, r * tile + j] += a * weight[i, j]
+
+
+@kernel
+def _part_of_one(p, sums, x, weight):
+    """Write s of (1) of part p into row p of sums: one tile after the other."""
+    k, n = weight.shape
+    start, stop, step = k * p // len(sums), k * (p + 1) // len(sums), lanes(weight)
+    size, tile = weight.itemsize, ACROSS_OF_ONE * step
+    if n < tile:
+        _narrow_part(p, sums, x, weight, tile)
+        return
+    for first in range(start, max(stop, start + 1), AHEAD_OF_ONE):
+        for j in range(0, n, tile):
+            o = p * sums.shape[1] + j
+            if first == start:
+                a = b = c = d = e = f = g = h = zeros(weight)
+            else:
+                a, b = vector(sums, o), vector(sums, o + step)
+                c, d = vector(sums, o + 2 * step), vector(sums, o + 3 * step)
+                e, f = vector(sums, o + 4 * step), vector(sums, o + 5 * step)
+                g, h = vector(sums, o + 6 * step), vector(sums, o + 7 * step)
+            for i in range(first, min(first + AHEAD_OF_ONE, stop)):
+                s, w = x[0, i], i * n + min(j, n - tile)
+                for byte in range(0, tile * size, LINE):
+                    prefetch(weight, (w + AHEAD_OF_ONE * n) * size + byte)
+                a = times_plus(s, vector(weight, w), a)
+                b = times_plus(s, vector(weight, w + step), b)
+                c = times_plus(s, vector(weight, w + 2 * step), c)
+                d = times_plus(s, vector(weight, w + 3 * step), d)
+                e = times_plus(s, vector(weight, w + 4 * step), e)
+                f = times_plus(s, vector(weight, w + 5 * step), f)
+                g = times_plus(s, vector(weight, w + 6 * step), g)
+                h = times_plus(s, vector(weight, w + 7 * step), h)
+            put(sums, o, a)
+            put(sums, o + step, b)
+            put(sums, o + 2 * step, c)
+            put(sums, o + 3 * step, d)
+            put(sums, o + 4 * step, e)
+            put(sums, o + 5 * step, f)
+            put(sums, o + 6 * step, g)
+            put(sums, o + 7 * step, h)
 
 
 @kernel
 def _part_of_eight(p, sums, x, weight):
-    """Write s of (1) of part p into row p of sums: blocks of (8, 256), one for 256 columns."""
+    """Write s of (1) of part p into row p of sums: one tile after the other, each with its eight rows beside each other."""
     k, n = weight.shape
-    i, stop, is_short = k * p // len(sums), k * (p + 1) // len(sums), n * weight.itemsize < SHORT
-    for j in range(sums.shape[1]):
-        sums[p, j] = 0
-    while i + 4 <= stop:
-        a0, a1, a2, a3 = x[0, i], x[0, i + 1], x[0, i + 2], x[0, i + 3]
-        b0, b1, b2, b3 = x[1, i], x[1, i + 1], x[1, i + 2], x[1, i + 3]
-        c0, c1, c2, c3 = x[2, i], x[2, i + 1], x[2, i + 2], x[2, i + 3]
-        d0, d1, d2, d3 = x[3, i], x[3, i + 1], x[3, i + 2], x[3, i + 3]
-        e0, e1, e2, e3 = x[4, i], x[4, i + 1], x[4, i + 2], x[4, i + 3]
-        f0, f1, f2, f3 = x[5, i], x[5, i + 1], x[5, i + 2], x[5, i + 3]
-        g0, g1, g2, g3 = x[6, i], x[6, i + 1], x[6, i + 2], x[6, i + 3]
-        h0, h1, h2, h3 = x[7, i], x[7, i + 1], x[7, i + 2], x[7, i + 3]
-        for block in range((n + COLUMNS - 1) // COLUMNS):
-            first, o = block * COLUMNS, block * 8 * COLUMNS
-            for byte in range(0, min(COLUMNS, n - first) * weight.itemsize if is_short else 0, LINE):
-                for ahead in range(4, 8):
-                    prefetch(weight, ((i + ahead) * n + first) * weight.itemsize + byte)
-            for j in range(min(COLUMNS, n - first)):
-                w0, w1, w2, w3 = weight[i, first + j], weight[i + 1, first + j], weight[i + 2, first + j], weight[i + 3, first + j]
-                sums[p, o + j] += a0 * w0 + a1 * w1 + a2 * w2 + a3 * w3
-                sums[p, o + COLUMNS + j] += b0 * w0 + b1 * w1 + b2 * w2 + b3 * w3
-                sums[p, o + 2 * COLUMNS + j] += c0 * w0 + c1 * w1 + c2 * w2 + c3 * w3
-                sums[p, o + 3 * COLUMNS + j] += d0 * w0 + d1 * w1 + d2 * w2 + d3 * w3
-                sums[p, o + 4 * COLUMNS + j] += e0 * w0 + e1 * w1 + e2 * w2 + e3 * w3
-                sums[p, o + 5 * COLUMNS + j] += f0 * w0 + f1 * w1 + f2 * w2 + f3 * w3
-                sums[p, o + 6 * COLUMNS + j] += g0 * w0 + g1 * w1 + g2 * w2 + g3 * w3
-                sums[p, o + 7 * COLUMNS + j] += h0 * w0 + h1 * w1 + h2 * w2 + h3 * w3
-        i += 4
-    while i < stop:
-        for r in range(8):
-            a = x[r, i]
-            for j in range(n):
-                sums[p, (j // COLUMNS * 8 + r) * COLUMNS + j % COLUMNS] += a * weight[i, j]
-        i += 1
+    start, stop, step = k * p // len(sums), k * (p + 1) // len(sums), lanes(weight)
+    size, tile = weight.itemsize, ACROSS * step
+    if n < tile:
+        _narrow_part(p, sums, x, weight, tile)
+        return
+    for first in range(start, max(stop, start + 1), AHEAD):
+        for j in range(0, n, tile):
+            o = p * sums.shape[1] + 8 * j
+            if first == start:
+                a = b = c = d = e = f = g = h = q = r = s = t = u = v = y = z = zeros(weight)
+            else:
+                a, q = vector(sums, o), vector(sums, o + step)
+                b, r = vector(sums, o + tile), vector(sums, o + tile + step)
+                c, s = vector(sums, o + 2 * tile), vector(sums, o + 2 * tile + step)
+                d, t = vector(sums, o + 3 * tile), vector(sums, o + 3 * tile + step)
+                e, u = vector(sums, o + 4 * tile), vector(sums, o + 4 * tile + step)
+                f, v = vector(sums, o + 5 * tile), vector(sums, o + 5 * tile + step)
+                g, y = vector(sums, o + 6 * tile), vector(sums, o + 6 * tile + step)
+                h, z = vector(sums, o + 7 * tile), vector(sums, o + 7 * tile + step)
+            for i in range(first, min(first + AHEAD, stop)):
+                w = i * n + min(j, n - tile)
+                for byte in range(0, tile * size, LINE):
+                    prefetch(weight, (w + AHEAD * n) * size + byte)
+                left, right = vector(weight, w), vector(weight, w + step)
+                a, q = times_plus(x[0, i], left, a), times_plus(x[0, i], right, q)
+                b, r = times_plus(x[1, i], left, b), times_plus(x[1, i], right, r)
+                c, s = times_plus(x[2, i], left, c), times_plus(x[2, i], right, s)
+                d, t = times_plus(x[3, i], left, d), times_plus(x[3, i], right, t)
+                e, u = times_plus(x[4, i], left, e), times_plus(x[4, i], right, u)
+                f, v = times_plus(x[5, i], left, f), times_plus(x[5, i], right, v)
+                g, y = times_plus(x[6, i], left, g), times_plus(x[6, i], right, y)
+                h, z = times_plus(x[7, i], left, h), times_plus(x[7, i], right, z)
+            put(sums, o, a)
+            put(sums, o + step, q)
+            put(sums, o + tile, b)
+            put(sums, o + tile + step, r)
+            put(sums, o + 2 * tile, c)
+            put(sums, o + 2 * tile + step, s)
+            put(sums, o + 3 * tile, d)
+            put(sums, o + 3 * tile + step, t)
+            put(sums, o + 4 * tile, e)
+            put(sums, o + 4 * tile + step, u)
+            put(sums, o + 5 * tile, f)
+            put(sums, o + 5 * tile + step, v)
+            put(sums, o + 6 * tile, g)
+            put(sums, o + 6 * tile + step, y)
+            put(sums, o + 7 * tile, h)
+            put(sums, o + 7 * tile + step, z)
 
 
 @kernel
 def _add_parts(block, y, sums):
     """Write y of (1) for 256 columns, of one row or of eight."""
     m, n = y.shape
-    first = block * COLUMNS
-    size = min(COLUMNS, n - first)
-    for r in range(m):
-        o = (block * m + r) * COLUMNS
-        for j in range(o, o + size):
-            s = plus(plus(sums[0, j], sums[1, j]), plus(sums[2, j], sums[3, j]))
-            t = plus(plus(sums[4, j], sums[5, j]), plus(sums[6, j], sums[7, j]))
-            y[r, first + j - o] = s + t  # (1)
+    tile = (ACROSS_OF_ONE if m == 1 else ACROSS) * lanes(sums)
+    for first in range(block * COLUMNS, min(block * COLUMNS + COLUMNS, n), tile):
+        at = max(min(first, n - tile), 0)  # the column with which the tile begins
+        for r in range(m):
+            for j in range(first, min(first + tile, n)):
+                o = first * m + r * tile + j - at
+                s = plus(plus(sums[0, o], sums[1, o]), plus(sums[2, o], sums[3, o]))
+                y[r, j] = s  # (1)
 
 
 @kernel
@@ -195,54 +255,71 @@ def _parts(n):
 
 @kernel
 def _outputs_of_one(p, y, x, weight):
-    """Write (2) of one row of x for part p of the outputs, two at a time; weight (N, K) is W^T."""
+    """Write (2) of one row of x for part p of the outputs, four at a time; weight (N, K) is W^T."""
     n, k = weight.shape
-    parts = _parts(n)
-    stop, size = n * (p + 1) // parts, weight.itemsize
-    for j in range(n * p // parts, stop, 2):
-        other = min(j + 1, stop - 1)  # the last one again, where their number is odd
-        for byte in range(0, 2 * k * size, LINE):
-            prefetch(weight, (j + 2) * k * size + byte)
-        s = t = x.dtype.type(0)
-        for i in range(k):
-            s += weight[j, i] * x[0, i]
-            t += weight[other, i] * x[0, i]
-        y[0, j], y[0, other] = s, t
+    parts, step = _parts(n), lanes(weight)
+    stop, size, block = n * (p + 1) // parts, weight.itemsize, 2 * step
+    for j in range(n * p // parts, stop, 4):
+        j1, j2, j3 = min(j + 1, stop - 1), min(j + 2, stop - 1), min(j + 3, stop - 1)  # the last one again, where none are left
+        a = b = c = d = e = f = g = h = zeros(weight)
+        for i in range(0, k - block + 1, block):
+            for ahead in range(4, 8):
+                for byte in range(0, block * size, LINE):
+                    prefetch(weight, ((j + ahead) * k + i) * size + byte)
+            left, right = vector(x, i), vector(x, i + step)
+            a, e = times_plus(left, vector(weight, j * k + i), a), times_plus(right, vector(weight, j * k + i + step), e)
+            b, f = times_plus(left, vector(weight, j1 * k + i), b), times_plus(right, vector(weight, j1 * k + i + step), f)
+            c, g = times_plus(left, vector(weight, j2 * k + i), c), times_plus(right, vector(weight, j2 * k + i + step), g)
+            d, h = times_plus(left, vector(weight, j3 * k + i), d), times_plus(right, vector(weight, j3 * k + i + step), h)
+        q, r, s, t = total(a) + total(e), total(b) + total(f), total(c) + total(g), total(d) + total(h)
+        for i in range(k - k % block, k):
+            q += weight[j, i] * x[0, i]
+            r += weight[j1, i] * x[0, i]
+            s += weight[j2, i] * x[0, i]
+            t += weight[j3, i] * x[0, i]
+        y[0, j], y[0, j1], y[0, j2], y[0, j3] = q, r, s, t
 
 
 @kernel
 def _outputs_of_eight(p, y, x, weight):
     """Write (2) of eight rows of x for part p of the outputs, two at a time."""
     n, k = weight.shape
-    parts = _parts(n)
-    stop, size, zero = n * (p + 1) // parts, weight.itemsize, x.dtype.type(0)
+    parts, step = _parts(n), lanes(weight)
+    stop, size = n * (p + 1) // parts, weight.itemsize
     for j in range(n * p // parts, stop, 2):
         other = min(j + 1, stop - 1)
-        for byte in range(0, 2 * k * size, LINE):
-            prefetch(weight, (j + 2) * k * size + byte)
-        a, b, c, d, e, f, g, h = zero, zero, zero, zero, zero, zero, zero, zero
-        q, r, s, t, u, v, w, z = zero, zero, zero, zero, zero, zero, zero, zero
-        for i in range(k):
-            left, right = weight[j, i], weight[other, i]
-            a += left * x[0, i]
-            q += right * x[0, i]
-            b += left * x[1, i]
-            r += right * x[1, i]
-            c += left * x[2, i]
-            s += right * x[2, i]
-            d += left * x[3, i]
-            t += right * x[3, i]
-            e += left * x[4, i]
-            u += right * x[4, i]
-            f += left * x[5, i]
-            v += right * x[5, i]
-            g += left * x[6, i]
-            w += right * x[6, i]
-            h += left * x[7, i]
-            z += right * x[7, i]
-        y[0, j], y[1, j], y[2, j], y[3, j], y[4, j], y[5, j], y[6, j], y[7, j] = a, b, c, d, e, f, g, h
-        y[0, other], y[1, other], y[2, other], y[3, other] = q, r, s, t
-        y[4, other], y[5, other], y[6, other], y[7, other] = u, v, w, z
+        a = b = c = d = e = f = g = h = q = r = s = t = u = v = w = z = zeros(weight)
+        for i in range(0, k - step + 1, step):
+            for ahead in range(2, 4):
+                for byte in range(0, step * size, LINE):
+                    prefetch(weight, ((j + ahead) * k + i) * size + byte)
+            left, right = vector(weight, j * k + i), vector(weight, other * k + i)
+            row = vector(x, i)
+            a, q = times_plus(row, left, a), times_plus(row, right, q)
+            row = vector(x, k + i)
+            b, r = times_plus(row, left, b), times_plus(row, right, r)
+            row = vector(x, 2 * k + i)
+            c, s = times_plus(row, left, c), times_plus(row, right, s)
+            row = vector(x, 3 * k + i)
+            d, t = times_plus(row, left, d), times_plus(row, right, t)
+            row = vector(x, 4 * k + i)
+            e, u = times_plus(row, left, e), times_plus(row, right, u)
+            row = vector(x, 5 * k + i)
+            f, v = times_plus(row, left, f), times_plus(row, right, v)
+            row = vector(x, 6 * k + i)
+            g, w = times_plus(row, left, g), times_plus(row, right, w)
+            row = vector(x, 7 * k + i)
+            h, z = times_plus(row, left, h), times_plus(row, right, z)
+        y[0, j], y[1, j], y[2, j], y[3, j] = total(a), total(b), total(c), total(d)
+        y[4, j], y[5, j], y[6, j], y[7, j] = total(e), total(f), total(g), total(h)
+        y[0, other], y[1, other], y[2, other], y[3, other] = total(q), total(r), total(s), total(t)
+        y[4, other], y[5, other], y[6, other], y[7, other] = total(u), total(v), total(w), total(z)
+        for m in range(8 if k % step else 0):
+            left_sum, right_sum = y[m, j], y[m, other]
+            for i in range(k - k % step, k):
+                left_sum += weight[j, i] * x[m, i]
+                right_sum += weight[other, i] * x[m, i]
+            y[m, j], y[m, other] = left_sum, right_sum
 
 
 @kernel
