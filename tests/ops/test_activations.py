@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tinytx import ops
+from tinytx import ops, workers
 
 X = np.concatenate([np.linspace(-9, 9, 1001), [0.0, -0.0, 1e-300, -1e-300]])
 DTYPES = [np.float32, np.float64]
@@ -78,3 +78,16 @@ def test_relu_takes_slope_0_at_the_kink():
 def test_refuses_integers(name):
     with pytest.raises(TypeError, match=f"{name}: x is int64"):
         getattr(ops, name)(np.arange(3))
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
+def test_helpers_change_no_bit_of_gelu(name):
+    """Catches a part that is left out, or that begins inside of what a vector register holds."""
+    x, dy = np.random.default_rng(0).normal(size=(2, 4, 90, 91)).astype(np.float32)
+    forward, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
+    expected = forward(x)[0], backward(dy, x)
+    with workers.use(workers.Pool(3)), workers.awake.use():
+        for _ in range(20):
+            np.testing.assert_array_equal(forward(x)[0], expected[0])
+            np.testing.assert_array_equal(backward(dy, x), expected[1])

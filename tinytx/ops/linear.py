@@ -134,15 +134,17 @@ def _backward(i, n, dx, dmatrix, dbias, dy, x, matrix, is_transposed):
         matmul(dy[start:stop], matrix.T, dx[start:stop])  # (2)
         matmul(x[:, first:last].T, dy, dmatrix[first:last])  # (3)
     first, last, row = _edge(i, n, len(dbias)), _edge(i + 1, n, len(dbias)), 0
-    dbias[first:last] = 0
-    while first < last and row + 4 <= len(dy):
-        for j in range(first, last):
-            four = plus(plus(dy[row, j], dy[row + 1, j]), plus(dy[row + 2, j], dy[row + 3, j]))
-            dbias[j] = plus(dbias[j], four)  # (4)
+    sums = dbias[first:last]
+    sums[:] = 0
+    while len(sums) and row + 4 <= len(dy):
+        a, b, c, d = dy[row, first:last], dy[row + 1, first:last], dy[row + 2, first:last], dy[row + 3, first:last]
+        for j in range(len(sums)):
+            sums[j] = plus(sums[j], plus(plus(a[j], b[j]), plus(c[j], d[j])))  # (4)
         row += 4
-    while first < last and row < len(dy):
-        for j in range(first, last):
-            dbias[j] = plus(dbias[j], dy[row, j])
+    while len(sums) and row < len(dy):
+        a = dy[row, first:last]
+        for j in range(len(sums)):
+            sums[j] = plus(sums[j], a[j])
         row += 1
 
 
