@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tinytx.book.runs import run_section, runs_of, write_run_pages
+from tinytx.recipes.run_folder import Checkpoint, RunFolder
 
 RECORDS = [
     {"step": 1, "train_loss": 4.0, "learning_rate": 1e-3}, {"step": 2, "train_loss": 3.0, "val_loss": 3.5},
@@ -40,6 +41,13 @@ def test_what_is_no_run_is_refused(tmp_path, finished, name, message):
     places = {"folder": tmp_path / "mine", "finished": finished[0]}
     with pytest.raises(ValueError, match=re.escape(message.format(**places))):
         runs_of([name.format(**places)])
+
+
+def test_a_model_that_is_no_text_is_refused(run, monkeypatch):
+    """Catches a TypeError where a checkpoint has a list for the model's name."""
+    monkeypatch.setattr(RunFolder, "checkpoint", Checkpoint({"model": ["gpt"]}, None, {}))
+    with pytest.raises(ValueError, match=re.escape("the run's model is ['gpt'], and the recipe gpt trains another")):
+        runs_of([str(run)])
 
 
 def test_the_page_of_a_recipe_shows_its_run(run):

@@ -1,6 +1,20 @@
 """Mistakes in the book's numbers that a reader can change: in what a page gets of the equations, and in the page's program."""
 
 TABLE = {
+    "book/live.py": [
+        ("an input that fits to others may be changed", "    _try(row.scenes[0], page, equations)\n", ""),
+        ("an array that a scene's condition has changed is free", "free = stored.data.dtype.kind == \"f\" and name not in self.bound and", "free = stored.data.dtype.kind == \"f\" and"),
+        ("what is masked binds the whole array", "& ~np.isinf(value)", ""),
+        ("whole numbers are free", 'free = stored.data.dtype.kind == "f" and', "free ="),
+        ("a length is free", "and name not in self.scene.counts", ""),
+        ("infinite numbers stand in the page as JSON does not know them", 'value if np.isfinite(value) else str(value).replace("inf", "Infinity")', "value"),
+        ("the last equation of a line gives all its numbers", "if label == chain.texts[0] and label not in seen:", "if label not in seen:"),
+        ("vectors without indices go along the first letter", "zip(BARE[2 - len(axes) :], axes, strict=True)", "zip(BARE, axes, strict=False)"),
+        ("a division is a product", '"/" if operator == "/" else "*"', '"*"'),
+        ("signs are lost", "[[sign, self._tree(term)] for sign, term in terms]", "[[1, self._tree(term)] for sign, term in terms]"),
+        ("a condition of a sum is lost", "guard = None if condition is None else self._tree(condition)", "guard = None"),
+        ("slopes are functions", '"function": function, "arguments"', '"function": function.rstrip("\'"), "arguments"'),
+    ],
     "book/indexed.py": [
         ("a transpose is the matrix itself", '{"-2": at["-1"], "-1": at["-2"]}', "at"),
         ("a matrix meets a matrix by its rows", 'self.written(last, {"-2": inner, "-1": column}', 'self.written(last, {"-1": inner, "-2": column}'),

@@ -11,7 +11,7 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 320, 110, 6, 16  # of a curve, in units of the pag
 
 
 def smaller(table, most=MOST):
-    """Return (a table of at most ``most`` cells along each side, how many cells one stands for): means.
+    """Return (a table of means, of at most ``most`` cells along each side; how many of the old cells one stands for, along a side).
 
     >>> smaller(np.arange(5.0)[None], most=3)
     (array([[0.5, 2.5, 4. ]]), 2)

@@ -162,10 +162,10 @@ def _nearest(name):
 
 
 def _ways_on(name):
-    """Return links to the recipes that train the model, to models that are told by their difference from it, and to its operations."""
+    """Return links to the recipes that train the model, to models that are described by what differs from it, and to its operations."""
     links = {
         "Trained by": [("recipes", recipe, recipe) for recipe in recipes_of(name)],
-        "Told by what differs from it": [("models", other, MODELS[other][0].__name__) for other in MODELS if relative_of(other) == name],
+        "Described by what differs from it": [("models", other, MODELS[other][0].__name__) for other in MODELS if relative_of(other) == name],
         "Operations of its layers": [("ops", page, page) for page in operations_of(name)],
     }
     lists = {title: ", ".join(f'<a href="../{part}/{page}.html">{said}</a>' for part, page, said in pages) for title, pages in links.items()}

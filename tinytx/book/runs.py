@@ -44,9 +44,9 @@ def runs_of(names):
         if recipe not in RECIPES:
             raise ValueError(f"--runs {name}: {recipe} is no recipe: write RECIPE={folder}, with a name that the command recipes lists")
         run = RunFolder(folder)
-        model = run.checkpoint.meta.get("model")
-        if model is not None and MODELS.get(model, (None,))[0] is not load_recipe(recipe).model:
-            raise ValueError(f"--runs {name}: the run's model is {model:.60}, and the recipe {recipe} trains another: write RECIPE={folder}")
+        model = run.checkpoint.meta.get("model")  # of a file that anybody may have written
+        if model is not None and MODELS.get(str(model), (None,))[0] is not load_recipe(recipe).model:
+            raise ValueError(f"--runs {name}: the run's model is {str(model):.60}, and the recipe {recipe} trains another: write RECIPE={folder}")
         found.setdefault(recipe, []).append(run)
     return found
 
