@@ -22,6 +22,7 @@ TABLE = {
         ("a product of matrices is one of elements", 'if operator == "" and left and right and', 'if operator == "." and left and right and'),
         ("a scalar product is a product", 'if operator == ".":\n', 'if operator == "?":\n'),
         ("a product after a transpose keeps the lengths of the matrix", "return self.lengths(base)[::-1]", "return self.lengths(base)"),
+        ("softmax has no sum", '("/", Reduce("sum", inner.base, None, power(inner), token=token))', '("/", power(inner))'),
     ],
     "book/live.js": [
         ("a changed value is ignored", "].data[Number(field.dataset.place)] = value;", "].data[Number(field.dataset.place)];"),

@@ -90,6 +90,9 @@ TABLE = {
         ("what cannot be read is an error", "except NotationError:", "except ZeroDivisionError:"),
     ],
     "book/pages.py": [
+        ("what is masked may be changed", " disabled title=", " title="),
+        ("a field changes the entry after its own", 'data-place="{place}" {number}', 'data-place="{place + 1}" {number}'),
+        ("numbers of other scenes are computed by the first one's equations", "and set(places) <= equations[\"shown\"].keys() else", "else"),
         ("code does not say which equation it computes", 'if marks else ""\n        found', 'if False else ""\n        found'),
         ("a chain's last sides are lost", 'sides = [f"{first} = {second}", *(f"= {side}" for side in others)]', 'sides = [f"{first} = {second}"]'),
         ("code is taken for HTML", "</i>{html.escape(text)}", "</i>{text}"),
