@@ -5,6 +5,7 @@ still has the right shape.
 """
 
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 
@@ -93,10 +94,10 @@ D, H, F = 6, 2, 9
 
 def attention(m, *, t=4, s=5, mask=None, bias=None, groups=1, block=2, keys=2, **settings):
     """Few queries and keys in a tile, so that several tiles add to one gradient."""
-    m.BLOCK, m.KEYS = block, keys
+    small = mock.patch.multiple("tinytx.ops.attention_tiles", BLOCK=block, KEYS=keys)
     inputs = _draw(2, 3 * groups, t, 2), _draw(2, 3, s, 2, seed=1), _draw(2, 3, s, 2, seed=2)
     inputs += () if bias is None else (_draw(*bias, seed=3),)
-    return pair(lambda *inputs: m.attention(*inputs, mask=mask, **settings), m.attention_backward, *inputs)
+    return pair(small(lambda *inputs: m.attention(*inputs, mask=mask, **settings)), small(m.attention_backward), *inputs)
 
 
 def cross_entropy(m, smoothing=0.0):
