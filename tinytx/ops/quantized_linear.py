@@ -41,7 +41,7 @@ The sum's products with t and s_j are made in float64, and rounded to the dtype 
 (1) is computed in float64, and s_j rounded to the dtype of the weights, as t is to that of x. (4) and (5) hold for these numbers, unless they are so small
 that the dtype has lost digits (below 1e-38 in float32). Where a number of x is infinite or NaN, t is NaN, and so are all outputs of the row.
 
-Many rows are multiplied as floats: those of q_ji s_j, a part of W at a time, and of a_i t. This is (3), too, but for the rounding of floats.
+Few rows and many are multiplied in the same way, eight at a time, so that a row's outputs do not depend on those beside it, to the last bit.
 
 There is no backward: round is constant almost everywhere, so that by (1) the gradient of q is 0 or does not exist. Train the
 floats, and round them then.
@@ -67,9 +67,9 @@ from tinytx.shapes import check_axes, check_float, check_ids, check_shape, conti
 
 SHARED = 1 << 17  # numbers of a matrix, from which on helpers that are awake take their part of a product of few rows
 ROWS, OUTPUTS = 8, 64  # rows of x that are multiplied at a time, and outputs of a part
-MANY = 24  # rows of x from which on the numbers are made floats, W's a part at a time, for a product of matrices
+MANY = 24  # rows of x from which on workers share a product, and not those who are awake
 AHEAD, LINE = 2048, 64  # bytes of W that are asked for before they are read, and how many come at once
-PART = 1 << 19  # elements of such a part
+PART = 1 << 19  # numbers of W, or of x, for each call of a worker
 LARGEST, LONGEST = 2**31 - 1, (2**31 - 1) // 127**2  # sum that fits into 32 bits, and numbers of a row whose L is not below 127
 
 
@@ -91,12 +91,6 @@ def _round_row(n, rounded, x_steps, x):
 
 
 @kernel
-def _round_rows(rounded, x_steps, x):
-    for n in range(len(x)):
-        _round_row(n, rounded, x_steps, x)
-
-
-@kernel
 def _outputs_of_one(p, y, rounded, x_steps, weight, steps):
     """Write (3) without b for one row, y (1, M): part p of the outputs, two at a time."""
     m, k = weight.shape
@@ -112,18 +106,20 @@ def _outputs_of_one(p, y, rounded, x_steps, weight, steps):
 
 @kernel
 def _outputs_of_eight(p, y, rounded, x_steps, weight, steps):
-    """Write the same for 1 to 8 rows, y (N, M), whose sums have room in a processor's registers."""
+    """Write the same for any number of rows, y (N, M), eight at a time, whose sums have room in a processor's registers."""
     m, k = weight.shape
     parts = _parts(m)
     stop = m * (p + 1) // parts
-    for j in range(m * p // parts, stop, 2):
-        other = min(j + 1, stop - 1)
-        for at in range(0, 2 * k, LINE):
-            prefetch(weight, j * k + AHEAD + at)
-        sums = dots_of_eight(weight, j, other, rounded)
-        for n in range(len(y)):
-            y[n, j] = times(times(sums[n], x_steps[n]), steps[j])  # (3)
-            y[n, other] = times(times(sums[ROWS + n], x_steps[n]), steps[other])
+    for row in range(0, len(y), ROWS):
+        eight, size = rounded[row : row + ROWS], min(ROWS, len(y) - row)
+        for j in range(m * p // parts, stop, 2):
+            other = min(j + 1, stop - 1)
+            for at in range(0, 2 * k if row == 0 else 0, LINE):
+                prefetch(weight, j * k + AHEAD + at)
+            sums = dots_of_eight(weight, j, other, eight)
+            for n in range(size):
+                y[row + n, j] = times(times(sums[n], x_steps[row + n]), steps[j])  # (3)
+                y[row + n, other] = times(times(sums[ROWS + n], x_steps[row + n]), steps[other])
 
 
 @kernel
@@ -140,20 +136,21 @@ def _by_outputs_of_one(words, y, rounded, x_steps, x, weight, steps):
 
 @kernel
 def _by_outputs_of_eight(words, y, rounded, x_steps, x, weight, steps):
-    """Write it into y (N, M) for x (N, K), N from 1 to 8; rounded is (8, K), of which rows from N on stay what they are, x_steps (N,) or longer."""
+    """Write it into y (N, M) for x (N, K); rounded has 8, 16, 24, ... rows, of which those from N on stay what they are, x_steps N or more."""
     share(words, _round_row, len(x), (rounded, x_steps, x))
     share(words, _outputs_of_eight, _parts(len(weight)), (y, rounded, x_steps, weight, steps))
 
 
-def _few(x, weight, steps):
-    """Return (3) without b (N, M) for few rows x (N, K): eight at a time, and a single one by itself."""
-    y, words = np.empty((len(x), len(weight)), x.dtype), workers.awake.words(weight.size >= SHARED)
-    rounded, x_steps = np.empty((ROWS, x.shape[1]), np.int16), np.empty(ROWS, x.dtype)
-    for n in range(0, len(x), ROWS):
-        part = slice(n, n + ROWS)
-        loop, *arguments = quantized_call(words, y[part], x[part], weight, steps, rounded, x_steps)
-        loop(*arguments)
-    return y
+@kernel
+def _some_rows(first, stop, rounded, x_steps, x):
+    for n in range(first, stop):
+        _round_row(n, rounded, x_steps, x)
+
+
+@kernel
+def _some_parts(first, stop, y, rounded, x_steps, weight, steps):
+    for p in range(first, stop):
+        _outputs_of_eight(p, y, rounded, x_steps, weight, steps)
 
 
 def quantized_call(words, y, x, weight, steps, rounded, x_steps):
@@ -163,29 +160,34 @@ def quantized_call(words, y, x, weight, steps, rounded, x_steps):
     ----------
     words : int64 array
         As of `tinytx.kernel.share`.
-    y, x : array (R, M) and (R, K), contiguous, R at most `ROWS`
+    y, x : array (R, M) and (R, K), contiguous
     weight, steps : array (M, K), (M,)
-    rounded, x_steps : int16 array (8, K), array (8,)
-        To compute in.
+    rounded, x_steps : int16 array (N, K), array (N,)
+        To compute in: N is R or more, and a multiple of `ROWS`.
     """
     if len(x) == 1:
         return _by_outputs_of_one, words, y, rounded[:1], x_steps, x, weight, steps
     return _by_outputs_of_eight, words, y, rounded, x_steps, x, weight, steps
 
 
-def _many(x, weight, steps):
-    """Return the same for many rows: (2), a part of W as floats, and a product of matrices, which adds up floats in another order."""
-    y, size = np.empty((len(x), len(weight)), x.dtype), max(1, PART // max(1, weight.shape[1]))
-    rounded, x_steps = np.empty(x.shape, np.int16), np.empty((len(x), 1), x.dtype)
-    _round_rows(rounded, x_steps.ravel(), x)
-    x = rounded * x_steps
-
-    def outputs(start):
-        part = slice(start, start + size)
-        np.matmul(x, (weight[part] * steps[part, None]).T, out=y[:, part])
-
-    workers.map(outputs, range(0, len(weight), size))
+def _product(x, weight, steps):
+    """Return (3) without b (N, M) for x (N, K)."""
+    (n, k), m = x.shape, len(weight)
+    size = -(-n // ROWS) * ROWS
+    y, rounded, x_steps = np.empty((n, m), x.dtype), np.empty((size, k), np.int16), np.empty(size, x.dtype)
+    if n < MANY:
+        words = workers.awake.words(weight.size >= SHARED)
+        loop, *arguments = quantized_call(words, y, x, weight, steps, rounded, x_steps)
+        loop(*arguments)
+        return y
+    _each(_some_rows, n, max(1, PART // max(1, k)), rounded, x_steps, x)
+    _each(_some_parts, -(-m // OUTPUTS), max(1, PART // max(1, OUTPUTS * k)), y, rounded, x_steps, weight, steps)
     return y
+
+
+def _each(function, n, size, *arguments):
+    """Call function(first, stop, *arguments) for 0 .. n - 1, ``size`` of them at a time, in all workers."""
+    workers.map(lambda first: function(first, min(first + size, n), *arguments), range(0, n, size))
 
 
 def quantize_rows(weight, *, out=None):
@@ -257,7 +259,7 @@ def quantized_linear(x, weight, steps, bias=None):
             "cut x and weight into parts, and add up their products"
         )
     x_rows = rows(x)
-    y = (_few if len(x_rows) < MANY else _many)(x_rows, contiguous(weight), contiguous(steps))
+    y = _product(x_rows, contiguous(weight), contiguous(steps))
     if bias is not None:
         check_shape("quantized_linear", "bias", bias, steps.shape, "weight of shape", weight.shape)
         y += bias
