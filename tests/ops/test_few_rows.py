@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinytx import ops, workers
-from tinytx.ops.few_rows import COLUMNS, LARGE, NARROWEST, OUTPUTS, PARTS, ROWS, few_rows, fits
+from tinytx.ops.few_rows import COLUMNS, LARGE, MOST, NARROWEST, OUTPUTS, PARTS, ROWS, few_rows, fits
 
 MODULE = sys.modules[few_rows.__module__]
 RNG = np.random.default_rng(0)
@@ -16,7 +16,7 @@ SHAPES = [(PARTS * 8, COLUMNS), (75, 2 * COLUMNS + 3), (3, COLUMNS - 1), (0, NAR
 @pytest.mark.compiled
 @pytest.mark.parametrize(
     ("m", "order", "dtype"),
-    [(m, order, np.float64) for m in range(1, ROWS + 1) for order in "CF"] + [(1, "F", np.float32), (ROWS, "C", np.float32)],
+    [(m, order, np.float64) for m in (*range(1, ROWS + 2), MOST) for order in "CF"] + [(1, "F", np.float32), (ROWS, "C", np.float32)],
 )
 def test_it_is_the_product(m, order, dtype):
     tolerance = {"rtol": 0, "atol": 1e-4 if dtype == np.float32 else 1e-13}
@@ -83,13 +83,13 @@ def test_linear_uses_it_for_few_rows_and_large_matrices(monkeypatch):
     calls = []
     monkeypatch.setattr(sys.modules[ops.linear.__module__], "few_rows", lambda x, weight: calls.append(x.shape) or x @ weight)
     large = np.ones((LARGE // NARROWEST, NARROWEST), np.float32)
-    for m in (1, ROWS, ROWS + 1):
+    for m in (1, MOST, MOST + 1):
         ops.linear(np.ones((m, len(large)), np.float32), large)
     ops.linear(np.ones((0, len(large)), np.float32), large)
     ops.linear(np.ones((1, len(large) - 1), np.float32), large[1:])
     ops.linear(np.ones((1, len(large)), np.float32), np.ones((len(large), 2 * NARROWEST), np.float32)[:, ::2])
     ops.linear(np.ones((1, LARGE), np.float32), np.ones((LARGE, 1), np.float32))
-    assert calls == [(1, len(large)), (ROWS, len(large))]
+    assert calls == [(1, len(large)), (MOST, len(large))]
 
 
 def test_plain_python_leaves_large_matrices_to_blas(monkeypatch):

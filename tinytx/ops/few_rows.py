@@ -21,7 +21,8 @@ numbers are added in which order is settled by the shapes alone, and the result 
 
 How memory is kept busy
 -----------------------
-Eight rows of x stand for two to eight, those that are missing as zeros. A part of (1) goes through a few rows of W, tile by tile: the sums of one row of x
+Eight rows of x stand for two to eight, those that are missing as zeros, and nine to sixteen are multiplied in two times: to read W
+twice takes half of the time that BLAS takes for such a product. A part of (1) goes through a few rows of W, tile by tile: the sums of one row of x
 and 8 vectors of columns, or of eight rows and 2 vectors, are in registers for all these rows, and in memory from these rows to the next ones. If sums went to memory
 for each number of W, the processor would often wait: it takes a number of W for one that has just been written where the last 12 bits of their addresses
 are equal, as they always are somewhere, since rows of 3,072 bytes lie a fraction of 4,096 apart; with such sums the speed was halved or not, depending on where they lay.
@@ -41,7 +42,7 @@ from tinytx.registers import lanes, put, times_plus, total, vector, zeros
 from tinytx.shapes import contiguous
 
 LARGE = 1 << 19  # numbers of a matrix, from which on memory sets the pace; smaller ones are in a cache
-ROWS = 8  # of x, at most
+ROWS, MOST = 8, 16  # of x: that are multiplied together, and at most
 PARTS = 4  # of (1)
 NARROWEST = 128  # columns of W: a tile of one row of x with the widest vectors
 ACROSS_OF_ONE, ACROSS = 8, 2  # vectors of a tile, for one row of x and for eight
@@ -51,10 +52,10 @@ LINE = 64  # bytes that are read at once
 
 
 def fits(x, weight):
-    """Return whether `few_rows` is made for a product: of 1 to 8 rows and a large matrix that lies in memory in one piece."""
+    """Return whether `few_rows` is made for a product: of 1 to 16 rows and a large matrix that lies in memory in one piece."""
     (m, k), n, flags = x.shape, weight.shape[1], weight.flags
     is_large = k * n >= LARGE and n >= NARROWEST and not is_plain()
-    return is_large and 0 < m <= ROWS and x.dtype == weight.dtype and (flags.c_contiguous or flags.f_contiguous)
+    return is_large and 0 < m <= MOST and x.dtype == weight.dtype and (flags.c_contiguous or flags.f_contiguous)
 
 
 def few_rows(x, weight):
@@ -70,6 +71,8 @@ def few_rows(x, weight):
     -------
     array (M, N)
     """
+    if len(x) > ROWS:
+        return np.concatenate([few_rows(x[i : i + ROWS], weight) for i in range(0, len(x), ROWS)])
     m, is_one = len(x), len(x) == 1
     x = contiguous(x) if is_one else padded(x)
     y = np.empty((len(x), weight.shape[1]), x.dtype)
