@@ -23,9 +23,8 @@ How memory is kept busy
 -----------------------
 Eight rows of x stand for two to eight, those that are missing as zeros, and nine to sixteen are multiplied in two times: to read W
 twice takes half of the time that BLAS takes for such a product. A part of (1) goes through a few rows of W, tile by tile: the sums of one row of x
-and 8 vectors of columns, or of eight rows and 2 vectors, are in registers for all these rows, and in memory from these rows to the next ones. If sums went to memory
-for each number of W, the processor would often wait: it takes a number of W for one that has just been written where the last 12 bits of their addresses
-are equal, as they always are somewhere, since rows of 3,072 bytes lie a fraction of 4,096 apart; with such sums the speed was halved or not, depending on where they lay.
+and 8 vectors of columns, or of eight rows and 2 vectors, are in registers for all these rows, and in memory from these rows to the next ones. If sums
+of eight rows went to memory for every few rows of W, reading and writing them would take as long as reading W.
 
 While a tile is multiplied, the same columns of the next rows are asked for. A processor guesses which lines of memory follow only within 4,096 bytes, and it
 waits for too few lines at a time where it has something to compute between them.
