@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from toys import random_gpt
 
+from tinytx import workers
 from tinytx.decoding import beam_search
 from tinytx.decoding.programs.calls import CALLS
 from tinytx.decoding.sessions import Session
@@ -68,7 +69,7 @@ def check(model, ids, tolerance, start=3, session=None):
 
 
 def program_of(session):
-    return session._one_token._program
+    return session._one_token._programs
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 8])
@@ -83,13 +84,19 @@ def test_more_rows_than_loops_have():
     assert program_of(check(made("gpt"), texts(9, 8), 1e-10)) is None
 
 
-def test_a_single_token_gets_no_program():
-    """Catches a program that costs more than it saves: it is written when a state gets its second token."""
-    model, ids = made("gpt"), texts(2, 5)
-    session = check(model, ids, 1e-10, start=4)
-    assert program_of(session) is None
-    session.logits(ids[:, :1])
-    assert program_of(session) is not None
+@pytest.mark.parametrize(("n_rows", "parts"), [(1, 1), (3, 1), (4, 2), (7, 2)])
+def test_threads_share_rows(n_rows, parts):
+    """Catches rows of the second half that read the first one's keys; that a helper computes them changes no bit."""
+    model, ids = made("groups"), texts(n_rows, 12)
+    with workers.use(workers.Pool(2)):
+        session = check(model, ids, 1e-10)
+    alone = Session(model, ids[:, :3])
+    alone.logits(alone.first)
+    assert len(program_of(session)._codes) == parts
+    session.state.forget(9)
+    with workers.use(workers.Pool(2)):
+        shared = read(session, ids, 3)
+    np.testing.assert_array_equal(shared, read(alone, ids, 3))
 
 
 def test_rows_that_are_not_those_of_the_state():
@@ -133,14 +140,12 @@ def test_positions_beyond_the_room_of_a_slot(n_rows):
 
 def test_a_large_model_shares_out_its_products():
     """Catches parts of a product that nobody computes: two threads, of which one is a helper, and matrices that are large enough."""
-    from tinytx import workers
-
     rng = np.random.default_rng(0)
     body = GPT(GPTConfig(vocab_size=1031, max_len=32, d_model=768, n_heads=12, n_layers=1), rng=rng)
     model, ids = NextToken(body), np.random.default_rng(1).integers(1031, size=(2, 24))
     with workers.use(workers.Pool(2)):
         session = check(model, ids, 2e-4)
-    assert program_of(session).is_shared
+    assert program_of(session)._is_shared and len(program_of(session)._codes) == 1
 
 
 def test_rows_that_are_selected_and_repeated():
@@ -252,14 +257,10 @@ def test_an_error_changes_nothing(monkeypatch):
     session = check(model, ids, 1e-10)
     slots = session.state.slots
 
-    class Broken:
-        def copy(self):
-            raise KeyboardInterrupt
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
 
-        def __getitem__(self, at):
-            return self
-
-    monkeypatch.setattr(program_of(session), "_logits", Broken())
+    monkeypatch.setattr("tinytx.decoding.programs.program.np.concatenate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         session.logits(ids[:, :1])
     monkeypatch.undo()

@@ -146,9 +146,7 @@ def _with_bias(program, layer, y):
 
 
 def _words(program, matrix):
-    is_large = matrix.size >= SHARED
-    program.is_shared |= is_large
-    return program.words if is_large else program.words[:0]
+    return program.helpers(matrix.size >= SHARED)
 
 
 def _feed_forward(program, layer, x):
@@ -185,7 +183,7 @@ def _attention(program, layer, x):
     y, scale = program.rows(layer.n_heads * value_width), width**-0.5 if core.scale is None else core.scale
     left, right = (ENDLESS if side is None else side for side in (core.pattern.left, core.pattern.right))
 
-    words = program.words if program.is_shared else program.words[:0]
+    words = program.helpers(program.is_shared)
 
     def arguments(keys, values):
         scores = program.scratch(keys.shape[0] * keys.shape[1], keys.shape[2])

@@ -1,16 +1,18 @@
-"""The logits of one more token, by a program where the model has one."""
+"""The logits of one more token, by programs where the model has some."""
 
 from tinytx.decoding.programs.calls import write
-from tinytx.decoding.programs.program import NoProgram, Program
+from tinytx.decoding.programs.program import Large, NoProgram, Program, Programs
 from tinytx.kernel import is_plain
 from tinytx.ops.few_rows import ROWS
+
+SEVERAL = 4  # rows, from which on two threads take half of them each, where no product is large enough to be shared
 
 
 class OneToken:
     """Makes the logits of one more token for each row of a batch.
 
-    The first time that a state is continued by one token, the model is called as ever; the second time its program is written, which takes as
-    long as a few tokens. Where there is none, or the program does not fit any more, the model is called.
+    Programs are written when a state is first continued by one token, which takes as long as a few tokens. Where there are none, or they do not
+    fit any more, the model is called.
 
     Parameters
     ----------
@@ -18,29 +20,36 @@ class OneToken:
     """
 
     def __init__(self, model):
-        self._model, self._program, self._state, self._has_program = model, None, None, not is_plain()
+        self._model, self._programs, self._has_program = model, None, not is_plain()
 
     def logits(self, new, state):
         """Return the logits (B, V) of the token after new (B, t), or None where the model has to be called."""
-        if not self._has_program or new.shape[1] != 1 or len(new) > ROWS or not self._are_ids(new):
+        if not self._has_program or new.shape[1] != 1 or len(new) > ROWS or not state.length or not self._are_ids(new):
             return None
-        if self._program is None or not self._program.fits(state, len(new)):
-            self._program = self._written(len(new), state)
-        return None if self._program is None else self._program.run(new[:, 0])
+        if self._programs is None or not self._programs.fit(state, len(new)):
+            self._programs = self._written(state, len(new))
+        return None if self._programs is None else self._programs.run(new[:, 0])
 
     def _are_ids(self, new):
         """Return whether all are ids of the vocabulary; the model says what is wrong with others."""
         return new.dtype.kind in "iu" and 0 <= new.min() and new.max() < self._model.vocab_size
 
-    def _written(self, n_rows, state):
-        """Return a program, or None where there is none, or where this is the first token that continues the state."""
-        if state is not self._state or not state.length:
-            self._state = state
-            return None
-        program = Program(state, n_rows)
+    def _written(self, state, n_rows):
+        """Return programs, or None where there are none."""
+        middle, whole = (n_rows + 1) // 2 if n_rows >= SEVERAL else n_rows, slice(0, n_rows)
         try:
-            program.end(write(program, self._model, program.ids))
+            try:
+                halves = [slice(0, middle), slice(middle, n_rows)] if middle < n_rows else [whole]
+                programs = [self._program(state, rows, rows.stop - rows.start, n_rows > 1) for rows in halves]
+            except Large:
+                programs = [self._program(state, whole, ROWS, False)]
         except NoProgram:
             self._has_program = False
             return None
-        return program if program.fits(state, n_rows) else None
+        made = Programs(state, n_rows, programs)
+        return made if made.fit(state, n_rows) else None
+
+    def _program(self, state, rows, height, shares_rows):
+        program = Program(state, rows, height, shares_rows)
+        program.logits = write(program, self._model, program.ids)
+        return program

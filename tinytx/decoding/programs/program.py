@@ -11,52 +11,66 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.calls import CALL, bound, run_calls
-from tinytx.kernel import kernel
-from tinytx.ops.few_rows import ROWS
+from tinytx.kernel import kernel, share
 
 
 class NoProgram(Exception):
     """Something has no program: a layer of a kind, or with a setting, for which there are no calls."""
 
 
+class Large(Exception):
+    """A matrix is so large that threads share its product, and not the rows of a batch."""
+
+
 @kernel
-def _run(codes, places):
-    run_calls(codes, places)
+def _run_part(i, codes, places):
+    run_calls(codes[i], places[i])
+
+
+@kernel
+def _run(words, codes, places):
+    """Run programs, each a row of addresses."""
+    share(words, _run_part, len(codes), (codes, places))
 
 
 class Program:
-    """The calls for one more token of each row of a batch.
+    """The calls for one more token of some rows of a batch.
 
     Parameters
     ----------
     state : State
         With keys and values of the positions before.
-    n_rows : int
-        B, at most `ROWS`.
+    rows : slice
+        Of the batch.
+    height : int
+        R, the number of rows that calls compute, of which the first count.
+    shares_rows : bool
+        Whether other threads compute other rows at the same time: `Large` is raised then where they should share a product.
 
     Attributes
     ----------
     dtype : float32 or float64
         That of keys and values.
     ids : int64 array (R,)
-        The tokens. R is 1, or `ROWS` where there are several rows, of which the first B count.
+        The tokens.
     before : int64 array (1,)
         The number of positions before.
     words : int64 array
         Memory at which helpers look that are awake: `tinytx.workers.awake`.
     is_shared : bool
-        Whether a call is large enough for helpers.
+        Whether threads share a product.
     room : float
         The number of positions that there are at most.
+    logits : array (R, V)
+        What the calls make.
     """
 
-    def __init__(self, state, n_rows):
+    def __init__(self, state, rows, height, shares_rows):
         self.dtype = next((array.dtype for slot in state.slots for array in slot.arrays), None)
-        self.n_rows, self.height = n_rows, 1 if n_rows == 1 else ROWS
-        self.ids, self.before = np.zeros(self.height, np.int64), np.zeros(1, np.int64)
-        self.words, self.is_shared, self.room = workers.awake.memory(), False, math.inf
-        self._state, self._slots = state, state.slots
-        self._unused = iter(self._slots)
+        self.height, self._rows, self._shares_rows = height, rows, shares_rows
+        self.ids, self.before = np.zeros(height, np.int64), np.zeros(1, np.int64)
+        self.words, self.is_shared, self.room, self.logits = workers.awake.memory(), False, math.inf, None
+        self._unused = iter(state.slots)
         self._calls, self._scratch, self._weights, self._attentions, self._turns = [], {}, [], [], {}
 
     # ------------------------------------------------------------------------------------ writing it down
@@ -79,17 +93,25 @@ class Program:
         self._weights.append((parameter, parameter.data))
         return parameter.data
 
+    def helpers(self, wanted):
+        """Return the words for a call, in which helpers take their part if it is wanted."""
+        if wanted and self._shares_rows:
+            raise Large
+        self.is_shared |= wanted
+        return self.words if wanted else self.words[:0]
+
     def call(self, loop, *arguments):
         """Write down one more call."""
         self._calls.append(_Call(loop, arguments))
 
     def attend(self, loop, arguments):
-        """Write down a call whose arguments are arguments(*arrays), of the arrays of the next slot, with room for one more position."""
+        """Write down a call whose arguments are arguments(*arrays), of the rows of the next slot's arrays, with room for one more position."""
         slot = next(self._unused, None)
         if slot is None or not slot.length:
             raise NoProgram("a state without keys and values of this attention")
-        self.call(loop, *arguments(*slot.with_room(1)))
-        self._attentions.append((slot, slot.arrays, len(self._calls) - 1, arguments))
+        arrays = slot.with_room(1)
+        self._attentions.append((slot, arrays, len(self._calls), arguments))
+        self.call(loop, *arguments(*self._of_rows(arrays)))
 
     def turns(self, rotary):
         """Return arrays (1, n) for the cosines and sines of a token's angles, which all layers share that have one `Rotary`."""
@@ -98,43 +120,70 @@ class Program:
             self._turns[id(rotary)] = rotary, np.zeros((1, n), self.dtype), np.zeros((1, n), self.dtype)
         return self._turns[id(rotary)][1:]
 
-    def end(self, logits):
-        """Say where the calls leave the logits (R, V): then the program can run."""
-        self._logits = logits
-        self._codes = np.array([call.write(*call.arguments) for call in self._calls], np.int64)
-        self._places = np.array([call.memory.ctypes.data for call in self._calls], np.int64)
+    def _of_rows(self, arrays):
+        return [array[self._rows] for array in arrays]
 
-    # ------------------------------------------------------------------------------------ running it
+    # ------------------------------------------------------------------------------------ using it
 
-    def fits(self, state, n_rows):
-        """Return whether the program can make the next token's logits: nothing was changed but by itself, and there is room."""
+    def addresses(self):
+        """Return the addresses of the calls' code, and those of their arguments."""
+        codes = [call.write(*call.arguments) for call in self._calls]
+        return codes, [call.memory.ctypes.data for call in self._calls]
+
+    def has_its_weights(self):
+        """Return whether all parameters have the arrays that the calls read."""
+        return all(parameter.data is data for parameter, data in self._weights)
+
+    def prepare(self, ids, length, codes):
+        """Write what changes from token to token into the arrays that calls read, and new addresses of code into ``codes``."""
+        for i, (slot, arrays, number, arguments) in enumerate(self._attentions):
+            now = slot.with_room(1)
+            if now is not arrays:  # they were too small, or rows were selected
+                codes[number] = self._calls[number].write(*arguments(*self._of_rows(now)))
+                self._attentions[i] = slot, now, number, arguments
+        for rotary, cos, sin in self._turns.values():
+            cos[:], sin[:] = rotary.turns(length, self.dtype)
+        own = ids[self._rows]
+        self.ids[: len(own)], self.before[0] = own, length
+
+
+class Programs:
+    """Programs that make the logits of one more token together, each for its rows of the batch.
+
+    Parameters
+    ----------
+    state : State
+    n_rows : int
+        B.
+    programs : list of Program
+        With ``logits``, in the order of their rows.
+    """
+
+    def __init__(self, state, n_rows, programs):
+        self._state, self._slots, self._n_rows, self._programs = state, state.slots, n_rows, programs
+        self._codes, self._places = (np.array(each, np.int64) for each in zip(*(program.addresses() for program in programs), strict=True))
+        self._is_shared, self._room = len(programs) > 1 or programs[0].is_shared, min(program.room for program in programs)
+        self._words = programs[0].words[: None if len(programs) > 1 else 0]
+
+    def fit(self, state, n_rows):
+        """Return whether they can make the next token's logits: nothing was changed but by themselves, and there is room."""
         length = state.length
-        if n_rows != self.n_rows or state.slots != self._slots or length >= self.room:
+        if n_rows != self._n_rows or state.slots != self._slots or length >= self._room:
             return False
         held = all(slot.length == length and len(slot.arrays[0]) == n_rows for slot in self._slots)
-        return held and all(parameter.data is data for parameter, data in self._weights)
+        return held and self._programs[0].has_its_weights()
 
     def run(self, ids):
         """Return the logits (B, V) of the token after ids (B,); the state has one more position then."""
         with self._state.forward():  # an error changes nothing
-            self._prepare(ids, self._state.length)
-            if self.is_shared:
+            for program, codes in zip(self._programs, self._codes, strict=True):
+                program.prepare(ids, self._state.length, codes)
+            if self._is_shared:
                 workers.awake.words()
-            _run(self._codes, self._places)
+            _run(self._words, self._codes, self._places)
             for slot in self._slots:
                 slot.length += 1
-            return self._logits[: self.n_rows].copy()
-
-    def _prepare(self, ids, length):
-        """Write what changes from token to token into the arrays that calls read."""
-        for i, (slot, arrays, number, arguments) in enumerate(self._attentions):
-            now = slot.with_room(1)
-            if now is not arrays:  # they were too small, or rows were selected
-                self._codes[number] = self._calls[number].write(*arguments(*now))
-                self._attentions[i] = slot, now, number, arguments
-        for rotary, cos, sin in self._turns.values():
-            cos[:], sin[:] = rotary.turns(length, self.dtype)
-        self.ids[: self.n_rows], self.before[0] = ids, length
+            return np.concatenate([program.logits for program in self._programs])[: self._n_rows]
 
 
 class _Call:
