@@ -27,8 +27,8 @@ class Slot:
         Positions that `extend` has added.
     """
 
-    def __init__(self, arrays=(), length=0):
-        self.arrays, self.length = tuple(arrays), length
+    def __init__(self, arrays=(), length=0, capacity=None):
+        self.arrays, self.length, self._capacity = tuple(arrays), length, CAPACITY if capacity is None else capacity
 
     def extend(self, *new):
         """Add arrays (B, H, T, K) of new positions; return those of all positions (B, H, S, K), as views.
@@ -45,7 +45,7 @@ class Slot:
     def _make_room(self, stop, like):
         """Let the arrays have room for ``stop`` positions, each as many rows and heads, and as much width, as an array of ``like``."""
         if not self.arrays or stop > self.arrays[0].shape[2]:
-            size = max(CAPACITY, 2 * stop)
+            size = self._capacity if stop <= self._capacity else 2 * stop
             grown = [np.empty((*array.shape[:2], size, array.shape[3]), array.dtype) for array in like]
             for array, old in zip(grown, self.held()):
                 array[:, :, : self.length] = old
@@ -73,10 +73,12 @@ class State:
     Parameters
     ----------
     slots : iterable of Slot
+    capacity : int, optional
+        Positions for which new slots make room at first; `CAPACITY` if not given.
     """
 
-    def __init__(self, slots=()):
-        self._slots, self._next = list(slots), None
+    def __init__(self, slots=(), capacity=None):
+        self._slots, self._next, self._capacity = list(slots), None, capacity
 
     @property
     def length(self):
@@ -115,7 +117,7 @@ class State:
         if self._next is None:
             raise RuntimeError("State: no forward is going on: call the layer itself, or open state.forward()")
         if self._next == len(self._slots):
-            self._slots.append(Slot())
+            self._slots.append(Slot(capacity=self._capacity))
         self._next += 1
         return self._slots[self._next - 1]
 

@@ -138,6 +138,20 @@ def test_positions_beyond_the_room_of_a_slot(n_rows):
     assert program_of(session) is not None
 
 
+def test_room_for_all_tokens_is_made_at_once():
+    """Catches keys that are copied into a larger array in the middle of a text, and room that is made for more than a text can have."""
+    from tinytx.decoding.sessions import sessions_of
+
+    model, ids = made("gpt"), texts(2, 4)
+    for n_tokens, slide, room in ((100, False, 104), (3, False, 64), (10**9, True, LONG)):
+        ((_, session, _),) = sessions_of("test", model, ids, n_tokens, slide=slide)
+        session.logits(session.first)
+        arrays = session.state.slots[0].arrays
+        read(session, texts(2, 90), 4)
+        assert session.state.slots[0].arrays[0].shape[2] == max(room, 2 * 65 if room == 64 else 0)
+        assert (session.state.slots[0].arrays is arrays) == (room > 64)
+
+
 def test_a_large_model_shares_out_its_products():
     """Catches parts of a product that nobody computes: two threads, of which one is a helper, and matrices that are large enough."""
     rng = np.random.default_rng(0)

@@ -103,7 +103,7 @@ def beam_search(
     if not isinstance(early_stopping, bool) and early_stopping != "never":
         raise ValueError(f"beam_search: early_stopping is {early_stopping!r:.60}, expected True, False or 'never'")
     greedy, parts = check_flag("beam_search", "greedy", greedy), []
-    sessions = sessions_of("beam_search", model, ids, n_tokens)
+    sessions = sessions_of("beam_search", model, ids, n_tokens, make_room=False)
     check_trace("beam_search", trace, sessions)
     most = max(n for *_, n in sessions)
     if alpha * math.log(base(most)) > LARGEST:

@@ -22,9 +22,10 @@ from tinytx import workers
 from tinytx.arguments import check_whole
 from tinytx.decoding.programs import OneToken
 from tinytx.shapes import check_ids
-from tinytx.state import State
+from tinytx.state import CAPACITY, State
 
 ENDLESS = sys.maxsize  # positions of a model that has no longest sequence
+MOST = 4096  # positions for which there is room before any of them is known
 
 
 class Session:
@@ -41,15 +42,18 @@ class Session:
         When all ``max_len`` positions are used, continue without end from the last half of them. Of a prompt longer
         than ``max_len`` the end is used. A model whose config has no ``max_len`` reads texts of any length; one that has
         a ``max_len`` itself keeps a part of its positions for something else.
+    n_tokens : int
+        How many tokens are expected: so many have room in what the model remembers, without a copy on the way.
     """
 
-    def __init__(self, model, ids, slide=False):
-        self.model, self.state, self.vocab_size = model, State(), model.vocab_size
+    def __init__(self, model, ids, slide=False, n_tokens=0):
+        self.model, self.vocab_size = model, model.vocab_size
         self.max_len = getattr(model, "max_len", getattr(model.config, "max_len", ENDLESS))
         self.slides = slide and self.max_len < ENDLESS
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
-        self._n_fed, self._one_token = 0, OneToken(model)
+        self._capacity = max(CAPACITY, min(self.first.shape[1] + n_tokens, self.max_len, MOST))
+        self.state, self._n_fed, self._one_token = State(capacity=self._capacity), 0, OneToken(model)
         self._last = deque(maxlen=max(1, self.max_len // 2))  # the window: columns (B,); O(1) for each token
 
     def logits(self, new):
@@ -57,7 +61,7 @@ class Session:
         if self.slides:
             self._last.extend(new.T)
             if self._n_fed + new.shape[1] > self.max_len:
-                self.state, self._n_fed, new = State(), 0, np.stack(self._last, axis=1)
+                self.state, self._n_fed, new = State(capacity=self._capacity), 0, np.stack(self._last, axis=1)
         self._n_fed += new.shape[1]
         with workers.use(), workers.awake.use():
             made = None if self._kept else self._one_token.logits(new, self.state)
@@ -72,7 +76,7 @@ class Session:
         """Return another session with the same memory, which has read nothing yet."""
         other = copy.copy(self)
         other._one_token = OneToken(self.model)
-        other.state, other._n_fed, other._last = State(), 0, deque(maxlen=self._last.maxlen)
+        other.state, other._n_fed, other._last = State(capacity=self._capacity), 0, deque(maxlen=self._last.maxlen)
         return other
 
     def repeat(self, n):
@@ -85,7 +89,7 @@ class Session:
         self.state.select(rows)
 
 
-def sessions_of(place, model, ids, n_tokens, *, slide=False):
+def sessions_of(place, model, ids, n_tokens, *, slide=False, make_room=True):
     """Return the sessions that decode ``ids``, each with its rows of the batch.
 
     An encoder-decoder gets one session: shorter sources are padded, and padding is masked. A decoder-only model has no
@@ -102,6 +106,8 @@ def sessions_of(place, model, ids, n_tokens, *, slide=False):
         The number of tokens to decode; as many as there is room for if not given.
     slide : bool
         See `Session`; not every model can.
+    make_room : bool
+        Whether to make room for all tokens at once. A search, which selects rows after each token, copies all that there is room for.
 
     Returns
     -------
@@ -116,7 +122,8 @@ def sessions_of(place, model, ids, n_tokens, *, slide=False):
         n_tokens = check_whole(place, "n_tokens", n_tokens, least=0 if slide else 1)
     groups = _by_length(place, ids)
     groups = [_padded(model, groups)] if model.pads_prompts else groups
-    sessions = [(rows, Session(model, prompt, slide and model.slides)) for rows, prompt in groups]
+    room = n_tokens if make_room and n_tokens is not None else 0
+    sessions = [(rows, Session(model, prompt, slide and model.slides, room)) for rows, prompt in groups]
     for _, session in sessions:
         least = 1 if n_tokens is None else n_tokens
         if least > session.room and not session.slides:
