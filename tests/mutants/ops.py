@@ -238,7 +238,6 @@ TABLE = {
     ],
     "simd.py": [
         ("a vector's numbers are those from a row on", "builder.gep(data, [at])", "builder.gep(data, [builder.mul(at, at)])"),
-        ("sums may be put into another order", 's, flags=["contract"])', 's, flags=["contract", "reassoc"])'),
         ("only the lower half is added", "builder.shuffle_vector(v, v, ir.Constant(kind, high))", "builder.shuffle_vector(v, v, ir.Constant(kind, low))"),
         ("a vector of integers", "and array.dtype in _SIZES", ""),
         ("a vector of numbers with gaps", 'and array.layout == "C" ', ""),
