@@ -29,6 +29,26 @@ def test_layers_of_ones_own_are_called():
     assert program_of(check(model, ids, 1e-10)) is None
 
 
+class Called(Activation):
+    """A subclass that is called in another way."""
+
+    def __call__(self, x, tape=None):
+        return super().__call__(x, tape) * 2
+
+
+def test_layers_that_are_called_in_another_way():
+    model, ids = made("gpt"), texts(2, 9)
+    for block in model.body.blocks:
+        block.feed_forward.f.activation = Called("gelu_tanh")
+    assert program_of(check(model, ids, 1e-10)) is None
+
+
+def test_a_copy_has_a_program_too():
+    """Catches names that Python leaves in a class whose objects were copied: they are not the class's own methods."""
+    model = made("gpt").replicate()
+    assert program_of(check(model, texts(2, 9), 1e-10)) is not None
+
+
 def test_a_layer_whose_forward_was_replaced():
     model, ids = made("gpt"), texts(2, 9)
     activation = model.body.blocks[1].feed_forward.f.activation

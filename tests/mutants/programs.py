@@ -4,6 +4,8 @@ P = "decoding/programs/"
 TABLE = {
     P + "calls.py": [
         ("a subclass's own forward is left out", "any(_changes(own, kind) for own in kinds[: kinds.index(kind)])", "False"),
+        ("a copied model has no program", " and not name.startswith(\"__\")", ""),
+        ("a call of another kind is left out", "name in CALLED or ", ""),
         ("a forward that was replaced is left out", ' or "forward" in vars(layer)', ""),
         ("relative positions are left out", " or stack.relative:", ":"),
         ("the last norm is left out", "*stack.blocks, stack.norm)", "*stack.blocks)"),

@@ -39,7 +39,7 @@ from tinytx.ops.silu import silu_call
 from tinytx.tasks import NextToken
 
 ENDLESS = 1 << 62  # positions
-FREE = {"__init__", *vars(type("", (), {}))}  # names that every class has; one that only says how it is made changes nothing
+CALLED = ("__call__", "__getattribute__", "__getattr__")  # other names with two underscores say how a layer is made or copied
 SHARED = 1 << 17  # numbers of a matrix, from which on helpers that are awake take their part of a product
 
 
@@ -54,7 +54,7 @@ def write(program, layer, x):
 
 def _changes(own, kind):
     """Return whether a subclass has a method, or another name, in the place of one of a class that is in the table."""
-    return any(name in vars(kind) or name == "__call__" for name in vars(own) if name not in FREE)
+    return any(name in CALLED or name in vars(kind) and not name.startswith("__") for name in vars(own))
 
 
 def _next_token(program, task, ids):
