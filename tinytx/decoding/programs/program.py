@@ -102,7 +102,7 @@ class Program:
 
     def call(self, loop, *arguments):
         """Write down one more call."""
-        self._calls.append(_Call(loop, arguments))
+        self._calls.append((loop, arguments))
 
     def attend(self, loop, arguments):
         """Write down a call whose arguments are arguments(*arrays), of the rows of the next slot's arrays, with room for one more position."""
@@ -127,8 +127,9 @@ class Program:
 
     def addresses(self):
         """Return the addresses of the calls' code, and those of their arguments."""
-        codes = [call.write(*call.arguments) for call in self._calls]
-        return codes, [call.memory.ctypes.data for call in self._calls]
+        self._memory = np.zeros((len(self._calls), CALL), np.uint8)
+        codes = [bound(loop, memory, *arguments) for (loop, arguments), memory in zip(self._calls, self._memory, strict=True)]
+        return codes, self._memory.ctypes.data + CALL * np.arange(len(codes))
 
     def has_its_weights(self):
         """Return whether all parameters have the arrays that the calls read."""
@@ -139,8 +140,9 @@ class Program:
         for i, (slot, arrays, number, arguments) in enumerate(self._attentions):
             now = slot.with_room(1)
             if now is not arrays:  # they were too small, or rows were selected
-                codes[number] = self._calls[number].write(*arguments(*self._of_rows(now)))
-                self._attentions[i] = slot, now, number, arguments
+                loop, given = self._calls[number][0], arguments(*self._of_rows(now))
+                self._calls[number] = loop, given  # the arrays have to exist as long as they are read
+                self._attentions[i], codes[number] = (slot, now, number, arguments), bound(loop, self._memory[number], *given)
         for rotary, cos, sin in self._turns.values():
             cos[:], sin[:] = rotary.turns(length, self.dtype)
         own = ids[self._rows]
@@ -184,15 +186,3 @@ class Programs:
             for slot in self._slots:
                 slot.length += 1
             return np.concatenate([program.logits for program in self._programs])[: self._n_rows]
-
-
-class _Call:
-    """A call that is written down: memory with its arguments, whose arrays have to exist as long as it does."""
-
-    def __init__(self, loop, arguments):
-        self.loop, self.memory, self.arguments = loop, np.zeros(CALL, np.uint8), arguments
-
-    def write(self, *arguments):
-        """Return the address of code that calls the loop with these arguments."""
-        self.arguments = arguments
-        return bound(self.loop, self.memory, *arguments)
