@@ -135,7 +135,7 @@ def loss_divided_by_ignored_targets_too(dy, saved, right):
 @in_op("attention causal", check_gradient)
 def causal_mask_aligned_at_the_top(dy, saved, right):
     t, s = saved.q.shape[2], saved.k.shape[2]
-    return right(dy, saved._replace(pattern=FULL, mask=np.tri(t, s, dtype=bool)))
+    return right(dy, saved._replace(pattern=FULL, mask=np.tri(t, s, dtype=bool)[None, None]))
 
 
 # ---------------------------------------------------------------------------------------- layers

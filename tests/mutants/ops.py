@@ -58,6 +58,8 @@ TABLE = {
         ("a pixel's channels lie beside each other", "squares.transpose(0, 1, 3, 5, 2, 4)", "squares.transpose(0, 1, 3, 2, 4, 5)"),
     ],
     "ops/attention.py": [
+        ("lists of heads share an array to compute in", "columns, tile, part, copied = rooms[0][i], rooms[1][i]", "columns, tile, part, copied = rooms[0][i], rooms[1][0]"),
+        ("backward's lists share the sums of rows", "rooms[3][i], rooms[4][i], rooms[5][i]", "rooms[3][i], rooms[4][0], rooms[5][i]"),
         ("old sums shrink by the wrong factor when a later tile of keys has a larger score",
          "exp((before - m) * scale)", "exp(before - m)"),
         ("the running largest score begins at 0: a query that sees nothing divides 0 by 0",
@@ -77,7 +79,9 @@ TABLE = {
         ("the first tile of a row adds to what was in memory", "(zero if opens else y_row[j])", "y_row[j]"),
     ],
     "ops/attention_saved.py": [
-        ("threads are woken for a small attention", "self.q.size * s >= LARGE", "self.q.size * s >= 0"),
+        ("a list begins where another one does", "np.cumsum([0, *map(len, lists)])", "np.cumsum([0, *map(len, lists)]) // 2"),
+        ("tiles whose mask is made by itself are those of all lists", "edges if len(some) == len(tiles) else np.array([0, len(some)])", "edges"),
+        ("threads are woken for a small attention", "self.q.size * self.k.shape[2] >= LARGE", "self.q.size * self.k.shape[2] >= 0"),
         ("log-sum-exp forgets c", "self.kernel_scale * self.largest", "self.largest"),
         ("log-sum-exp of a query that sees no key is NaN", "np.where(self.inverse != 0,", "np.where(True,"),
         ("every shard of a batch draws the dropout of the first rows",

@@ -85,7 +85,8 @@ def gradients_of(name):
 def test_results_do_not_depend_on_workers(name, monkeypatch):
     """Catches parts that overlap, are left out, or depend on each other: the last of them is made first."""
     expected = gradients_of(name)
-    for module, limit in (("linear", "LARGE"), ("attention", "TILE"), ("attention", "LARGE"), ("tsne", "BLOCK")):
+    limits = ("linear", "LARGE"), ("attention_tiles", "BLOCK"), ("attention_tiles", "KEYS"), ("attention_saved", "LARGE"), ("tsne", "BLOCK")
+    for module, limit in limits:
         monkeypatch.setattr(sys.modules[f"tinytx.ops.{module}"], limit, 1)
     with workers.use(Backwards(3)):
         results = gradients_of(name)

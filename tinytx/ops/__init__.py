@@ -17,7 +17,8 @@ from tinytx.ops.additive_scores import additive_scores, additive_scores_backward
 from tinytx.ops.addressing import address, address_backward
 from tinytx.ops.affinities import affinities
 from tinytx.ops.alibi import alibi
-from tinytx.ops.attention import attention, attention_backward, attention_weights
+from tinytx.ops.attention import attention, attention_backward
+from tinytx.ops.attention_weights import attention_weights
 from tinytx.ops.batch_norm import batch_norm, batch_norm_backward
 from tinytx.ops.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_backward
 from tinytx.ops.compress import compress, compress_backward

@@ -2,19 +2,18 @@ r"""Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762), in til
 
 Derivation
 ----------
-A query is a row of Q. It is compared with each key, a row of K: the score is their scalar product, times c. The softmax
-turns a query's scores into weights; its output is the mean of the values, the rows of V, with these weights. A head is
-one such computation; several are done side by side. For one, with T queries and S keys of width K, S values of width W,
-a bias B, c = 1/sqrt(K) if no other scale is given, and some of the scores masked,
+A query is a row of Q. It is compared with each key, a row of K: the score is their scalar product, times c. The softmax turns a query's scores into
+weights; its output is the mean of the values, the rows of V, with these weights. A head is one such computation; several are done side by side. For
+one, with T queries and S keys of width K, S values of width W, a bias B, c = 1/sqrt(K) if no other scale is given, and some of the scores masked,
 
     A = c Q K^T + B,                    scores, (T, S)                   (1)
     P_ts = e^(A_ts) / sum_r e^(A_tr),   weights, (T, S)                  (2)
     Y = P V,                            output, (T, W)                   (3)
 
-where a masked score counts as -inf, so that its weight is 0. Causal attention masks the keys behind a query: the last
-query stands at the last key and sees all, the one before it all but the last, and so on. (1) and (3) are products of
-two matrices, whose factors get gradients as in ``linear.py``: the left factor by (2) of that file, the right factor by
-its (3). (2) is the softmax; (3) of ``softmax.py`` gives (6). So with dY = ∂loss/∂Y,
+where a masked score counts as -inf, so that its weight is 0. Causal attention masks the keys behind a query: the last query stands at the last key
+and sees all, the one before it all but the last, and so on. (1) and (3) are products of two matrices, whose factors get gradients as in
+``linear.py``: the left factor by (2) of that file, the right factor by its (3). (2) is the softmax; (3) of ``softmax.py`` gives (6). So with dY =
+∂loss/∂Y,
 
     dV = P^T dY                                                          (4)
     dP = dY V^T                                                          (5)
@@ -22,63 +21,60 @@ its (3). (2) is the softmax; (3) of ``softmax.py`` gives (6). So with dY = ∂lo
     dQ = c dA K                                                          (7)
     dK = c dA^T Q                                                        (8)
 
-In (4) and (8) the T axis is summed: every query that looked at a key adds to its gradient. Where H heads share the keys
-and values of G groups (Ainslie et al. 2023, arXiv:2305.13245; head h reads group h // (H/G)), the heads of a group are
-summed too, because all of them use the same keys and values.
+In (4) and (8) the T axis is summed: every query that looked at a key adds to its gradient. Where H heads share the keys and values of G groups
+(Ainslie et al. 2023, arXiv:2305.13245; head h reads group h // (H/G)), the heads of a group are summed too, because all of them use the same keys and
+values.
 
 The sum in (6) is a scalar product of two rows that exist anyway. By (5), and then (3):
 
     sum_r P_tr dP_tr = sum_r P_tr sum_w dY_tw V_rw = sum_w dY_tw Y_tw.   (9)
 
-Dropout (``dropout.py``) sets each weight to 0 with probability p and divides the others by 1 - p. M is 0 where a
-weight is dropped, and 1 elsewhere. P' takes the place of P in (3):
+Dropout (``dropout.py``) sets each weight to 0 with probability p and divides the others by 1 - p. M is 0 where a weight is dropped, and 1 elsewhere.
+P' takes the place of P in (3):
 
     P'_ts = P_ts M_ts / (1 - p),   Y = P' V,                             (13)
     dV = P'^T dY,   dP' = dY V^T,   dP_ts = dP'_ts M_ts / (1 - p),
     sum_r P_tr dP_tr = sum_r P'_tr dP'_tr = sum_w dY_tw Y_tw.            (14)
 
-In (6) stand P and the dP of (14), not P' and dP'. The sum in (6) is still that of (9). In ``plain.py`` the array ``p``
-is P, and ``kept`` is M / (1 - p).
+In (6) stand P and the dP of (14), not P' and dP'. The sum in (6) is still that of (9). In ``plain.py`` the array ``p`` is P, and ``kept`` is M / (1 -
+p).
 
-The bias is added after the multiplication by c, so its gradient has no factor c. Where batch rows and heads share a
-bias, the gradient is the sum over all scores that it is added to; likewise where queries or keys share it:
+The bias is added after the multiplication by c, so its gradient has no factor c. Where batch rows and heads share a bias, the gradient is the sum
+over all scores that it is added to; likewise where queries or keys share it:
 
     dB_ts = sum_batch sum_heads dA_ts.                                   (11)
 
-The logarithm of a row's sum is a second output on request, for ``merge.py``. Then A moves the loss through Y and
-through L. The ways add up: to (6), the way through Y, comes dL_t P_ts, the way through L.
+The logarithm of a row's sum is a second output on request, for ``merge.py``. Then A moves the loss through Y and through L. The ways add up: to (6),
+the way through Y, comes dL_t P_ts, the way through L.
 
     L_t = ln sum_s e^(A_ts),   ∂L_t/∂A_ts = P_ts,
     dA_ts = P_ts (dP_ts - sum_r P_tr dP_tr + dL_t).                      (12)
 
-``attention`` in ``plain.py`` computes all this in a few lines of NumPy. For it, and for the exercise, nothing more is
-needed. The rest of this page does without an array of P's size.
+``attention`` in ``plain.py`` computes all this in a few lines of NumPy. For it, and for the exercise, nothing more is needed. The rest of this page
+does without an array of P's size.
 
 Tiles
 -----
-P has T x S elements for each head, and they need not exist at the same time. A tile is the part of P for a block of
-queries and a block of keys (``attention_tiles.py``). A row of P needs its largest score m_t and a sum Z_t, over all keys,
-and a tile has some of the keys only. So the tiles of a row are computed one after the other, and three results are kept
-from tile to tile: the largest score m so far, Z, and the sum of e^(A_ts - m) V_s. If a tile has a larger score m', both
-sums are multiplied by e^(m - m'). After the last tile Y is the second sum divided by Z (Milakov and Gimelshein 2018,
-arXiv:1805.02867). m_t and Z_t are kept; from them backward computes any tile again:
+P has T x S elements for each head, and they need not exist at the same time. A tile is the part of P for a block of queries and a block of keys
+(``attention_tiles.py``). A row of P needs its largest score m_t and a sum Z_t, over all keys, and a tile has some of the keys only. So the tiles of a
+row are computed one after the other, and three results are kept from tile to tile: the largest score m so far, Z, and the sum of e^(A_ts - m) V_s. If
+a tile has a larger score m', both sums are multiplied by e^(m - m'). After the last tile Y is the second sum divided by Z (Milakov and Gimelshein
+2018, arXiv:1805.02867). m_t and Z_t are kept; from them backward computes any tile again:
 
     m_t = max_s A_ts,   Z_t = sum_s e^(A_ts - m_t),
     P_ts = e^(A_ts - m_t) / Z_t.                                         (10)
 
-Memory is linear in T (Dao et al. 2022, arXiv:2205.14135). A pattern (``attention_patterns.py``) says which tiles exist.
-Under the causal pattern a block of queries has no tile behind the last key that its last query may see, which skips
-half of the products. Under a window of w keys the work grows with T w. One call of a loop computes a list of tiles, and
-takes the interpreter's lock, for which other threads wait, once.
+Memory is linear in T (Dao et al. 2022, arXiv:2205.14135). A pattern (``attention_patterns.py``) says which tiles exist. Under the causal pattern a
+block of queries has no tile behind the last key that its last query may see, which skips half of the products. Under a window of w keys the work
+grows with T w. One call of a loop computes a list of tiles, and takes the interpreter's lock, for which other threads wait, once.
 
-What stands at masked positions has no effect, not even NaN. A masked score is never read. Where P is 0 the products
-leave out what it multiplies, so that 0 times NaN counts as 0. A query whose keys are all masked has output 0 and
-gradient 0, and its 1/Z is kept as 0.
+What stands at masked positions has no effect, not even NaN. A masked score is never read. Where P is 0 the products leave out what it multiplies, so
+that 0 times NaN counts as 0. A query whose keys are all masked has output 0 and gradient 0, and its 1/Z is kept as 0.
 
-Names in the loops: ``a`` is a tile of Q K^T without c, and ``scale`` is c, so ``largest`` is m/c. With a bias ``a`` is
-the whole of (1), and ``scale`` is 1. t counts all queries of a head, s the keys that ``row`` holds, a row of the tile
-from the first to the last key that its query may see. ``inner`` is (9). Dropout hashes an element's row and column in
-the whole batch's weights; ``bit`` is what an element's 32 random bits must reach for it to stay.
+Names in the loops: ``a`` is a tile of Q K^T without c, and ``scale`` is c, so ``largest`` is m/c. With a bias ``a`` is the whole of (1), and
+``scale`` is 1. t counts all queries of a head, s the keys that ``row`` holds, a row of the tile from the first to the last key that its query may
+see. ``inner`` is (9). Dropout hashes an element's row and column in the whole batch's weights; ``bit`` is what an element's 32 random bits must reach
+for it to stay.
 
 With numbers
 ------------
@@ -97,7 +93,7 @@ import math
 
 import numpy as np
 
-from tinytx.kernel import exp, hash_element, hash_row, kernel, line, matmul, row_max, wide
+from tinytx.kernel import exp, hash_element, hash_row, kernel, line, matmul, row_max, share, wide
 from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.attention_saved import checked, walk
 from tinytx.shapes import check_gradient
@@ -157,17 +153,18 @@ def _finish_row(row, bias, mask, place, c, b, h, t, s):
             row[i] = row[i] if seen[i] else row.dtype.type(-np.inf)
 
 
-@kernel(outputs=7)
-def _attend(y, largest, inverse, columns, tile, part, copied, tiles, q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row):
-    """Compute y, m / c and 1 / Z of tiles, one after the other.
+@kernel
+def _attend(i, y, largest, inverse, rooms, edges, tiles, q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row):
+    """Compute y, m / c and 1 / Z of part i of the tiles, one after the other.
 
     Between two tiles of the same queries ``inverse`` is Z. ``copied`` are the batch row and the group of which there are ``columns``.
     """
     wide()
+    columns, tile, part, copied = rooms[0][i], rooms[1][i], rooms[2][i], rooms[3][i]
     zero, one, minus_infinity = q.dtype.type(0), q.dtype.type(1), q.dtype.type(-np.inf)
     is_few, scale = columns.shape[1] == 0, c if bias.size == 0 else one
-    for i in range(len(tiles)):
-        b, g, h, t0, t1, s0, s1, left, right, opens, closes, _ = _numbers(tiles[i])
+    for n in range(edges[i], edges[i + 1]):
+        b, g, h, t0, t1, s0, s1, left, right, opens, closes, _ = _numbers(tiles[n])
         if copied[0] != b or copied[1] != g:
             _transpose(columns, k[b, g])
             copied[0], copied[1] = b, g
@@ -211,19 +208,26 @@ def _attend(y, largest, inverse, columns, tile, part, copied, tiles, q, k, v, bi
                 y_row[j] = ((zero if opens else y_row[j]) + row[j]) * factor
 
 
-@kernel(outputs=10)
+@kernel(outputs=7)
+def _attend_parts(y, largest, inverse, columns, tile, part, copied, words, edges, tiles, q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row):
+    """Do it for all parts of the tiles, of which threads that are awake take some; each has arrays of its own to compute in."""
+    rooms, more = (columns, tile, part, copied), (q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row)
+    share(words, _attend, len(edges) - 1, (y, largest, inverse, rooms, edges, tiles) + more)
+
+
+@kernel
 def _attend_backward(
-    dq, dk, dv, dbias, columns, v_columns, tile, d_tile, inner, copied, tiles, q, k, v, y, dy, dl, largest, inverse, bias, mask, place,
-    c, key, bit, keep_scale, first_row,
+    i, dq, dk, dv, dbias, rooms, edges, tiles, q, k, v, y, dy, dl, largest, inverse, bias, mask, place, c, key, bit, keep_scale, first_row,
 ):
-    """Add tiles' parts of the gradients, from the last tile to the first.
+    """Add the gradients of part i of the tiles, from its last tile to its first.
 
     ``copied`` are a batch row, a group, whether its keys are finite, and whether a tile's queries and its part of dY are.
     """
     wide()
+    columns, v_columns, tile, d_tile, inner, copied = rooms[0][i], rooms[1][i], rooms[2][i], rooms[3][i], rooms[4][i], rooms[5][i]
     zero, is_few, scale = q.dtype.type(0), columns.shape[1] == 0, c if bias.size == 0 else q.dtype.type(1)
-    for i in range(len(tiles) - 1, -1, -1):
-        b, g, h, t0, t1, s0, s1, left, right, _, closes, add = _numbers(tiles[i])
+    for n in range(edges[i + 1] - 1, edges[i] - 1, -1):
+        b, g, h, t0, t1, s0, s1, left, right, _, closes, add = _numbers(tiles[n])
         keys, values, queries, dys = k[b, g, s0:s1], v[b, g, s0:s1], q[b, h, t0:t1], dy[b, h, t0:t1]
         if copied[0] != b or copied[1] != g:
             _transpose(columns, k[b, g])
@@ -274,29 +278,34 @@ def _attend_backward(
         _product(da.T, queries, dk[b, g, s0:s1], add, copied[3] != 0)  # (8)
 
 
-def attention(
-    q, k, v, bias=None, *, mask=None, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0, log_sum_exp=False,
-):  # fmt: skip
+@kernel(outputs=10)
+def _attend_backward_parts(
+    dq, dk, dv, dbias, columns, v_columns, tile, d_tile, inner, copied, words, edges, tiles, q, k, v, y, dy, dl, largest, inverse, bias, mask,
+    place, c, key, bit, keep_scale, first_row,
+):
+    """Do it for all parts of the tiles, as `_attend_parts` does."""
+    rooms, given = (columns, v_columns, tile, d_tile, inner, copied), (q, k, v, y, dy, dl, largest, inverse, bias, mask, place)
+    share(words, _attend_backward, len(edges) - 1, (dq, dk, dv, dbias, rooms, edges, tiles) + given + (c, key, bit, keep_scale, first_row))
+
+
+def attention(q, k, v, bias=None, *, mask=None, pattern=FULL, scale=None, dropout=0.0, key=None, first_row=0, log_sum_exp=False):
     """Return softmax(scale q k^T + bias) v for each head.
 
     Parameters
     ----------
     q : array (B, H, T, K), float32 or float64
     k : array (B, G, S, K), v : array (B, G, S, W), the dtype of q
-        G divides H: as many heads stand next to each other in H share a group's keys and values. Any strides: heads
-        need not be copied out of a (B, T, H K) array.
+        G divides H: as many heads stand next to each other in H share a group's keys and values. Any strides: heads need not be copied.
     bias : array (1 or B, 1 or H, 1 or T, 1 or S), the dtype of q, optional
         Added to the scaled scores.
     mask : boolean array that broadcasts to (B, H, T, S), optional
         True where attention is allowed. Keys' padding is (B, 1, 1, S).
     pattern : Pattern
-        What each query may see by its place (`tinytx.ops.attention_patterns`). Under ``CAUSAL`` query t sees the keys
-        up to S - T + t: the last query sees all, also where fewer queries than keys are given (decoding).
+        What each query may see by its place (`tinytx.ops.attention_patterns`). Under ``CAUSAL`` query t sees the keys up to S - T + t.
     scale : float, optional
         Above 0; 1 / sqrt(K) if not given.
     dropout : float in [0, 1), key : int or None, first_row : int
-        Dropout of the weights, as in `tinytx.ops.dropout`, applied if ``key`` is given; ``first_row`` is the index in
-        the whole batch of q's first row.
+        Dropout of the weights, as in `tinytx.ops.dropout`, applied if ``key`` is given; ``first_row`` is the index in the whole batch of q's first row.
     log_sum_exp : bool
         Whether to return L of (12) too, the logarithm of each row's sum of e^score: -inf where a query sees no key.
 
@@ -307,22 +316,13 @@ def attention(
 
     Notes
     -----
-    Heads are shared out among `tinytx.workers`, where there is enough to do. Beside arrays of q's and k's size, each
-    thread has one tile, backward two, and the mask's part. The gradient of a bias with T and S axes is (T, S) elements
-    for each of H heads.
+    Heads are shared out among `tinytx.workers`, where there is enough to do, and threads that are awake. Beside arrays of q's and k's size each
+    thread has one tile, backward two, and the mask's part. The gradient of a bias with T and S axes is (T, S) elements for each of H heads.
     """
     saved = checked("attention", q, k, v, bias, mask, pattern, scale, (dropout, key, first_row), log_sum_exp)
     columns, _, tile = saved.rooms
-    walk(_attend, saved, (saved.y, saved.largest, saved.inverse), (q, k, v), (columns, tile, (tile[0], v.shape[3])))
+    walk(_attend_parts, saved, (saved.y, saved.largest, saved.inverse), (q, k, v), (columns, tile, (tile[0], v.shape[3])))
     return ((saved.y, saved.sums()) if saved.log_sum_exp else saved.y), saved
-
-
-def attention_weights(saved):
-    """Return P (B, H, T, S), after dropout, for pictures: the outputs for values that are the rows of a unit matrix."""
-    (p, key, first_row), (b, g, s) = saved.dropout, saved.k.shape[:3]
-    unit = np.broadcast_to(np.eye(s, dtype=saved.q.dtype), (b, g, s, s))
-    options = {"mask": saved.mask, "pattern": saved.pattern, "scale": saved.scale, "dropout": p, "key": key, "first_row": first_row}
-    return attention(saved.q, saved.k, unit, saved.bias, **options)[0]
 
 
 def attention_backward(dy, saved):
@@ -343,7 +343,7 @@ def attention_backward(dy, saved):
     dq, dk, dv = map(np.empty_like if q.shape[1] and q.shape[2] else np.zeros_like, (q, k, v))
     dbias = np.zeros((0,) * 4 if bias is None else (len(bias), q.shape[1], bias.shape[2], k.shape[2]), q.dtype)
     inputs, (columns, v_columns, tile) = (q, k, v, saved.y, dy, dl, saved.largest, saved.inverse), saved.rooms
-    rooms = columns, v_columns, tile, tile, q.shape[2]
-    walk(_attend_backward, saved, (dq, dk, dv, dbias), inputs, rooms, backwards=True)
+    rooms = columns, v_columns, tile, tile, (q.shape[2],)
+    walk(_attend_backward_parts, saved, (dq, dk, dv, dbias), inputs, rooms, backwards=True)
     shared = tuple(axis for axis in (1, 3) if bias is not None and bias.shape[axis] < dbias.shape[axis])
     return (dq, dk, dv) if bias is None else (dq, dk, dv, dbias.sum(axis=shared, keepdims=True) if shared else dbias)  # (11)

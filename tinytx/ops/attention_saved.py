@@ -18,8 +18,10 @@ from tinytx.shapes import check_axes, check_broadcast, check_float, check_mask, 
 
 MASK = 1 << 20  # scores whose mask is made at once, at most, where a pattern is more than a band
 LARGE = 1 << 26  # multiplications of Q K^T, of which CAUSAL leaves out half; larger ones use several threads
+SHARED = 1 << 20  # multiplications from which on a thread that is awake takes a part
 LISTS = 4  # lists of tiles for each thread, so that threads finish together
 FEW = 16  # queries for which columns take longer than they save
+NOBODY = np.empty(0, np.int64)  # no helpers: `tinytx.kernel.share`
 NO_MASK, NO_BIAS = np.empty((0, 0, 0, 0), bool), {char: np.empty((0, 0, 0, 0), char) for char in "fd"}
 
 
@@ -44,10 +46,15 @@ class Saved(NamedTuple):
         """What the kernels multiply scores by: c, or 1 with a bias, which is added to scores that have c already."""
         return self.q.dtype.type(self.scale if self.bias is None else 1)
 
+    @property
+    def is_large(self):
+        """Whether there is so much to do that threads are woken for it."""
+        return self.q.size * self.k.shape[2] >= LARGE
+
     def lists(self):
         """Return lists of tiles, for `tinytx.workers.map`: one if there is little to do."""
         (b, h, t, _), (g, s) = self.q.shape, self.k.shape[1:3]
-        n = LISTS * workers.count() if self.q.size * s >= LARGE else 1
+        n = LISTS * workers.count() if self.is_large else workers.awake.parts() if self.q.size * s >= SHARED else 1
         return lists_of_tiles((b, h, g, t), s, self.pattern, n, self.bias is not None and len(self.bias) < b)
 
     def parts(self, tiles):
@@ -98,16 +105,17 @@ class Saved(NamedTuple):
 
 
 def walk(loop, saved, outputs, inputs, rooms, backwards=False):
-    """Call a loop for all tiles of each list; lists are shared out among `tinytx.workers`.
+    """Call a loop for all tiles of each list; lists are shared out among `tinytx.workers`, or among threads that are awake.
 
     Parameters
     ----------
-    loop : kernel (*outputs, *rooms, copied, tiles, *inputs, bias, mask, place, c, key, bit, keep_scale, first_row)
-        ``copied`` are integers that it keeps from call to call of a list, -1 at first.
+    loop : kernel (*outputs, *rooms, copied, words, edges, tiles, *inputs, bias, mask, place, c, key, bit, keep_scale, first_row)
+        A list of tiles is from one of ``edges`` to the next. ``copied`` are integers that it keeps from call to call of a list, -1 at first.
+        ``words`` are those of `tinytx.kernel.share`.
     saved : Saved
     outputs, inputs : sequences of arrays
     rooms : sequence of tuples
-        Shapes of arrays for what the loop computes in between: each list has its own.
+        Shapes of arrays for what the loop computes in between: each list has its own, along a first axis.
     backwards : bool
         Whether tiles are taken from a list's end, by the loop too.
     """
@@ -116,12 +124,20 @@ def walk(loop, saved, outputs, inputs, rooms, backwards=False):
     bias = NO_BIAS[dtype.char] if saved.bias is None else broadcast(saved.bias, (*saved.q.shape[:3], saved.k.shape[2]))
     settings = dtype.type(saved.scale), *saved.drawn()
 
-    def compute(tiles):
-        room, copied = [np.empty(shape, dtype) for shape in rooms], np.full(5, -1)
+    def compute(lists, words):
+        """Call the loop for lists, each with arrays of its own."""
+        n, tiles = len(lists), lists[0] if len(lists) == 1 else np.concatenate(lists)
+        edges = np.cumsum([0, *map(len, lists)])
+        room, copied = [np.empty((n, *shape), dtype) for shape in rooms], np.full((n, 5), -1)
         for some, mask, place in saved.parts(tiles[::-1] if backwards else tiles):
-            loop(*written, *room, copied, some[::-1] if backwards else some, *inputs, bias, mask, place, *settings)
+            edges = edges if len(some) == len(tiles) else np.array([0, len(some)])
+            loop(*written, *room, copied, words, edges, some[::-1] if backwards else some, *inputs, bias, mask, place, *settings)
 
-    workers.map(compute, saved.lists())
+    lists = saved.lists()
+    if saved.is_large:
+        workers.map(lambda tiles: compute([tiles], NOBODY), lists)
+    elif lists:
+        compute(lists, workers.awake.words(len(lists) > 1))
     for x, y in zip(outputs, written, strict=True):
         if y is not x:
             x[...] = y

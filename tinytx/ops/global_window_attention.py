@@ -59,9 +59,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.arguments import ROWS, check_whole
-from tinytx.ops.attention import attention, attention_backward, attention_weights
+from tinytx.ops.attention import attention, attention_backward
 from tinytx.ops.attention_patterns import FULL, Band, Documents, Pattern
 from tinytx.ops.attention_saved import checked
+from tinytx.ops.attention_weights import attention_weights
 from tinytx.ops.merge import merge, merge_backward
 from tinytx.shapes import check_axes, check_float, check_gradient, check_shape
 
