@@ -68,7 +68,7 @@ def test_search(opened, book):
 def test_a_recipe_is_drawn(opened, book, name, width, dark):
     """Its model, its learning rate and what it reads; where it looks lights up with the layers that look so."""
     page = opened(book / "recipes" / f"{name}.html", "figure.model", width=width, dark=dark)
-    assert page.locator("figure.model .box").first.is_visible() and page.locator("svg.curve polyline").bounding_box()["width"] > 200
+    assert page.locator("figure.model .box").first.is_visible() and page.locator("svg.curve polyline.rate").bounding_box()["width"] > 200
     boxes = page.evaluate("[...document.querySelectorAll('.box, svg')].map(e => e.getBoundingClientRect()).map(r => [r.left, r.right, r.height])")
     assert all(left >= 0 and right <= width and height > 0 for left, right, height in boxes)
     looks = page.locator("figure.looks")
