@@ -130,6 +130,7 @@ class Helpers:
     _look = 0.0  # seconds of a look, once it is known
 
     def _start(self, n):
+        _help(np.zeros(WORDS, np.int64), 0)  # compiled by this thread: a fork while another one compiles leaves its lock taken for ever
         with self._lock:
             while len(self._threads) < n:
                 thread = threading.Thread(target=self._serve, name="tinytx-helper", daemon=True)
