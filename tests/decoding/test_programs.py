@@ -7,7 +7,7 @@ from toys import random_gpt
 from tinytx import workers
 from tinytx.decoding import beam_search
 from tinytx.decoding.programs.calls import CALLS
-from tinytx.decoding.sessions import Session
+from tinytx.decoding.sessions import Session, sessions_of
 from tinytx.kernel import is_plain
 from tinytx.layers import LearnedPositions, SinusoidalPositions
 from tinytx.models import GPT, GPTConfig, Llama, LlamaConfig
@@ -140,8 +140,6 @@ def test_positions_beyond_the_room_of_a_slot(n_rows):
 
 def test_room_for_all_tokens_is_made_at_once():
     """Catches keys that are copied into a larger array in the middle of a text, and room that is made for more than a text can have."""
-    from tinytx.decoding.sessions import sessions_of
-
     model, ids = made("gpt"), texts(2, 4)
     for n_tokens, slide, room in ((100, False, 104), (3, False, 64), (10**9, True, LONG)):
         ((_, session, _),) = sessions_of("test", model, ids, n_tokens, slide=slide)

@@ -21,7 +21,6 @@ LARGE = 1 << 26  # multiplications of Q K^T, of which CAUSAL leaves out half; la
 SHARED = 1 << 20  # multiplications from which on a thread that is awake takes a part
 LISTS = 4  # lists of tiles for each thread, so that threads finish together
 FEW = 16  # queries for which columns take longer than they save
-NOBODY = np.empty(0, np.int64)  # no helpers: `tinytx.kernel.share`
 NO_MASK, NO_BIAS = np.empty((0, 0, 0, 0), bool), {char: np.empty((0, 0, 0, 0), char) for char in "fd"}
 
 
@@ -124,9 +123,9 @@ def walk(loop, saved, outputs, inputs, rooms, backwards=False):
     bias = NO_BIAS[dtype.char] if saved.bias is None else broadcast(saved.bias, (*saved.q.shape[:3], saved.k.shape[2]))
     settings = dtype.type(saved.scale), *saved.drawn()
 
-    def compute(lists, words):
+    def compute(lists):
         """Call the loop for lists, each with arrays of its own."""
-        n, tiles = len(lists), lists[0] if len(lists) == 1 else np.concatenate(lists)
+        n, words, tiles = len(lists), workers.awake.words(len(lists) > 1), lists[0] if len(lists) == 1 else np.concatenate(lists)
         edges = np.cumsum([0, *map(len, lists)])
         room, copied = [np.empty((n, *shape), dtype) for shape in rooms], np.full((n, 5), -1)
         for some, mask, place in saved.parts(tiles[::-1] if backwards else tiles):
@@ -135,9 +134,9 @@ def walk(loop, saved, outputs, inputs, rooms, backwards=False):
 
     lists = saved.lists()
     if saved.is_large:
-        workers.map(lambda tiles: compute([tiles], NOBODY), lists)
+        workers.map(lambda tiles: compute([tiles]), lists)
     elif lists:
-        compute(lists, workers.awake.words(len(lists) > 1))
+        compute(lists)
     for x, y in zip(outputs, written, strict=True):
         if y is not x:
             x[...] = y

@@ -23,8 +23,7 @@ How memory is kept busy
 -----------------------
 Eight rows of x stand for two to eight, those that are missing as zeros, and nine to sixteen are multiplied in two times: to read W
 twice takes half of the time that BLAS takes for such a product. A part of (1) goes through a few rows of W, tile by tile: the sums of one row of x
-and 8 vectors of columns, or of eight rows and 2 vectors, are in registers for all these rows, and in memory from these rows to the next ones. If sums
-of eight rows went to memory for every few rows of W, reading and writing them would take as long as reading W.
+and 8 vectors of columns, or of eight rows and 2 vectors, are in registers for all these rows, and in memory from these rows to the next ones.
 
 While a tile is multiplied, the same columns of the next rows are asked for. A processor guesses which lines of memory follow only within 4,096 bytes, and it
 waits for too few lines at a time where it has something to compute between them.

@@ -32,7 +32,7 @@ from tinytx.ops.attention_patterns import Band
 from tinytx.ops.few_rows import LARGE, ROWS, few_rows_call
 from tinytx.ops.gelu import gelu_call, gelu_tanh_call
 from tinytx.ops.layer_norm import layer_norm_call
-from tinytx.ops.quantized_linear import quantized_call
+from tinytx.ops.quantized_linear import SHARED, quantized_call
 from tinytx.ops.rms_norm import rms_norm_call
 from tinytx.ops.rotate import turn_call
 from tinytx.ops.silu import silu_call
@@ -40,7 +40,6 @@ from tinytx.tasks import NextToken
 
 ENDLESS = 1 << 62  # positions
 CALLED = ("__call__", "__getattribute__", "__getattr__")  # other names with two underscores say how a layer is made or copied
-SHARED = 1 << 17  # numbers of a matrix, from which on helpers that are awake take their part of a product
 
 
 def write(program, layer, x):

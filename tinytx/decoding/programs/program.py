@@ -165,7 +165,6 @@ class Programs:
         self._state, self._slots, self._n_rows, self._programs = state, state.slots, n_rows, programs
         self._codes, self._places = (np.array(each, np.int64) for each in zip(*(program.addresses() for program in programs), strict=True))
         self._is_shared, self._room = len(programs) > 1 or programs[0].is_shared, min(program.room for program in programs)
-        self._words = programs[0].words[: None if len(programs) > 1 else 0]
 
     def fit(self, state, n_rows):
         """Return whether they can make the next token's logits: nothing was changed but by themselves, and there is room."""
@@ -182,7 +181,7 @@ class Programs:
                 program.prepare(ids, self._state.length, codes)
             if self._is_shared:
                 workers.awake.words()
-            _run(self._words, self._codes, self._places)
+            _run(self._programs[0].words, self._codes, self._places)
             for slot in self._slots:
                 slot.length += 1
             return np.concatenate([program.logits for program in self._programs])[: self._n_rows]
