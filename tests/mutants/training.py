@@ -167,6 +167,7 @@ TABLE = {
         ("helpers stay away for ever", "            self._pause = SHORTEST\n", "            pass\n"),
         ("helpers come back at once each time", "min(2 * self._pause, LONGEST)", "SHORTEST"),
         ("what was waited before counts again", "self._waited = int(self.words[WAITED])", "self._waited = 0"),
+        ("Ctrl-C leaves a helper in no list", "with held_back(), self._lock:", "with self._lock:"),
         ("a child waits for threads of its parent", "        self.__init__()\n", "        pass\n"),
     ],
     "training/schedules.py": [

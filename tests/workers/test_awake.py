@@ -117,6 +117,25 @@ def test_an_interruption_leaves_the_helper_as_it_was(helpers):
         multiply_until(lambda: helpers.words[HELPED] > before)
 
 
+@compiled
+def test_an_interruption_while_helpers_start_leaves_none_that_nobody_ends(helpers, monkeypatch, heeds_ctrl_c):
+    """Catches a thread that runs and is in no list: it may take the word to end that is meant for another, which is waited for for ever."""
+    start, started = threading.Thread.start, []
+
+    def interrupted(thread):
+        start(thread)
+        started.append(thread)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), awake.use():
+        few_rows(X, WEIGHT)
+    assert helpers._threads == started
+    with awake.use():
+        multiply_until(lambda: helpers.words[HELPED] > 0)
+    assert helpers._threads == started and len(started) == 1
+
+
 @pytest.mark.parametrize(("on_processor", "looks"), [(0.8, 0), (1.0, 300)])
 def test_helpers_give_way_where_time_is_lost(monkeypatch, on_processor, looks):
     """Another program needs the processor of the thread that decodes, or that of a helper. Twice as long each time."""
@@ -141,10 +160,10 @@ def test_helpers_give_way_where_time_is_lost(monkeypatch, on_processor, looks):
 
 
 PROGRAM = """
-import os, sys, threading
+import os, sys, threading, time
 import numpy as np
 from tinytx import workers
-from tinytx.kernel import HELPED
+from tinytx.kernel import HELPED, is_plain
 from tinytx.ops.few_rows import few_rows
 x, weight = np.ones((1, 40)), np.ones((40, 70))
 def multiply():
@@ -152,7 +171,17 @@ def multiply():
         for _ in range(200):
             assert (few_rows(x, weight) == 40).all()
 """
-FORK = "multiply()\nchild = os.fork()\nmultiply()\nif child:\n    assert os.waitpid(child, 0)[1] == 0\n"
+FORK = """
+multiply()
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+workers.awake._helpers.may_help = lambda: True  # whatever else is running here
+helped, ends = workers.awake.memory()[HELPED], time.monotonic() + 20
+multiply()
+while not is_plain() and workers.awake.memory()[HELPED] == helped:
+    multiply()
+    assert time.monotonic() < ends, "nobody helps"
+"""
 
 
 @pytest.mark.parametrize("plain", ["0", "1"])

@@ -22,6 +22,7 @@ import numpy as np
 
 from tinytx.kernel import AWAKE, ENDED, WAITED, WORDS, help_others, kernel
 from tinytx.workers import pool
+from tinytx.workers.interruption import held_back
 
 MOST = 4  # threads that share one product; memory is read no faster by more of them
 PATIENCE, LOOKS = 1e-3, 20_000  # seconds without work before a helper falls asleep; looks of which the speed is measured
@@ -130,8 +131,8 @@ class Helpers:
     _look = 0.0  # seconds of a look, once it is known
 
     def _start(self, n):
-        _help(np.zeros(WORDS, np.int64), 0)  # compiled by this thread: a fork while another one compiles leaves its lock taken for ever
-        with self._lock:
+        with held_back(), self._lock:  # Ctrl-C between a thread's start and its place in the list: `end` would wait for ever
+            _help(np.zeros(WORDS, np.int64), 0)  # compiled by this thread: a fork while another one compiles leaves its lock taken for ever
             while len(self._threads) < n:
                 thread = threading.Thread(target=self._serve, name="tinytx-helper", daemon=True)
                 thread.start()
