@@ -197,6 +197,7 @@ TABLE = {
          'record.get("step", 0) <= step', 'record.get("step", 0) < step'),
         ("a run that goes on counts its tokens from 0",
          "_so_far(kept) if kept or optimizer.t else (0, 0.0)", "(0, 0.0)"),
+        ("a second Ctrl-C changes nothing", "if come and number == signal.SIGINT:", "if False:"),
         ("every step copies the weights", "(step + 1) % eval_every == 0 or step + 1 == steps", "True"),
     ],
     "training/by_layer.py": [

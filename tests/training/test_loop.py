@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import signal
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -228,6 +229,35 @@ def test_a_second_signal_of_another_kind_changes_nothing(run, first, second):
 
     with handled(first, not_caught), handled(second, not_caught):
         assert run(100, batch=both) is False
+    assert run.saved == [1]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarm here")
+def test_a_second_signal_may_interrupt_the_first_ones_handler(run):
+    """Catches a handler that waits for ever for a lock which the one that it interrupts has taken; a batch system sends several at once."""
+
+    def hangs(number, frame):
+        raise TimeoutError("no end after 10 s")
+
+    def second(frame, event, argument):
+        signal.raise_signal(signal.SIGTERM)  # before each line of the handler, and of what it calls
+        return second
+
+    def both(step):
+        traced = sys.gettrace()
+        sys.settrace(second)
+        try:
+            signal.raise_signal(signal.SIGHUP)
+        finally:
+            sys.settrace(traced)
+        return BATCH
+
+    with handled(signal.SIGHUP, hangs), handled(signal.SIGTERM, hangs), handled(signal.SIGALRM, hangs):
+        signal.alarm(10)
+        try:
+            assert run(100, batch=both) is False
+        finally:
+            signal.alarm(0)
     assert run.saved == [1]
 
 

@@ -69,7 +69,7 @@ def fit(trainer, batch, *, steps, out, evaluate, save, state=None, eval_every=25
         return optimizer.t >= steps or stop is not None and stop()
 
     def is_interrupted():
-        return world.any(interrupted.is_set())
+        return world.any(bool(interrupted))
 
     path, world = None if out is None else Path(out) / METRICS, ranks.current()
     kept = forget_after(path, optimizer.t) if path else []
@@ -205,26 +205,28 @@ STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "S
 
 @contextmanager
 def _interruption():
-    """Yield an event that the first signal to stop sets; Ctrl-C after it interrupts at once.
+    """Yield a list of the signals to stop that have come; Ctrl-C after the first interrupts at once.
+
+    An event of `threading` would take a lock. A handler waits for ever for one that the handler which it interrupts has taken.
 
     A signal that is ignored stays so: nohup lets a run outlive its terminal by ignoring SIGHUP, and a shell starts
     commands in the background without SIGINT. The handlers stay until the block ends, so that a second signal of
     another kind (a batch system sends several) cannot come between.
     """
-    event = threading.Event()
+    come = []
     if threading.current_thread() is not threading.main_thread():
-        yield event
+        yield come
         return
 
     def handle(number, frame):
-        if event.is_set() and number == signal.SIGINT:
+        if come and number == signal.SIGINT:
             raise KeyboardInterrupt
-        event.set()
+        come.append(number)
 
     ours = [number for number in STOPPING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, handle) for number in ours}
     try:
-        yield event
+        yield come
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
