@@ -22,6 +22,9 @@ TABLE = {
         ("a product of matrices is one of elements", 'if operator == "" and left and right and', 'if operator == "." and left and right and'),
         ("a scalar product is a product", 'if operator == ".":\n', 'if operator == "?":\n'),
         ("a product after a transpose keeps the lengths of the matrix", "return self.lengths(base)[::-1]", "return self.lengths(base)"),
+        ("a mean is a sum", "return self._reduced(kind, body, self.lengths(body), node.token)", 'return self._reduced("sum", body, self.lengths(body), node.token)'),
+        ("the largest of a vector is its smallest", "return self._reduced(node.function, body,", 'return self._reduced("min", body,'),
+        ("a product loses what stands before its last factor", "return Product((*flat, (operator,", "return Product((*flat[-1:], (operator,"),
         ("softmax has no sum", '("/", Reduce("sum", inner.base, None, power(inner), token=token))', '("/", power(inner))'),
     ],
     "book/live.js": [

@@ -18,7 +18,8 @@ NEAREST = {
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_shared.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     "ops/attention.py": ["ops/test_attention.py", "ops/test_attention_shared.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
-    **dict.fromkeys(("book/live.py", "book/indexed.py", "book/live.js", "book/pages.py"), ["pages/test_live_numbers.py", "book"]),
+    **dict.fromkeys(("book/live.py", "book/live.js", "book/pages.py"), ["pages/test_live_numbers.py", "book"]),
+    "book/indexed.py": ["book/test_indexed.py", "pages/test_live_numbers.py"],
     "ops/maxout.py": ["ops/test_maxout.py"], "derivations/latex.py": ["book/test_book.py"],
     "ops/pool.py": ["ops/test_pooling.py", "ops/test_properties_of_ops.py"],
     **dict.fromkeys(

@@ -189,6 +189,7 @@ TABLE = {
     "ops/linear.py": [
         ("a product in pieces forgets the last rows", "size * i // n for i", "size // n * i for i"),
         ("a matrix is cut for one row as for several", "b.size * min(len(a), 3)", "b.size * 3"),
+        ("a product of many rows is small, whatever its matrix", "else b.size * len(a) >= LARGE", "else False"),
         ("small matrices are cut for a few rows", "min(len(a), 3) >= LARGE_MATRIX", "min(len(a), 3) >= 0"),
         ("the last part ends at a multiple of 16", "size if i == n else size * i", "size * i"),
         ("bits depend on who is awake", "workers.awake.parts() if size >= SHARED", "1 + len(workers.awake.words()) if size >= SHARED"),

@@ -37,13 +37,13 @@ def results(x, weight, bias, dy):
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("m", [3, 50])
 def test_pieces_in_any_order_make_the_whole(monkeypatch, parts, transposed, m):
-    """Catches a piece left out or made twice, empty ones among them, the last of them first."""
+    """Catches a piece left out or made twice, empty ones among them, the last of them first; and many rows in one piece."""
     x, weight, bias, dy = problem(transposed, m)
-    pool, expected = Backwards(parts), (x @ weight + bias, dy @ weight.T, x.T @ dy, dy.sum(0), dy @ weight.T, dy.sum(0))
-    for large, calls in ((1 << 60, []), (0, [parts] * (3 if m > MODULE.FEW else 2))):
+    pool, expected = Backwards(parts), (x @ weight + bias, dy @ weight.T, x.T @ dy, dy.sum(0), dy @ weight.T, dy.sum(0), x @ weight)
+    for large, calls in ((1 << 60, []), (0, [parts] * (4 if m > MODULE.FEW else 2))):
         monkeypatch.setattr(MODULE, "LARGE", large)
         with workers.use(pool):
-            for found, one in zip(results(x, weight, bias, dy), expected, strict=True):
+            for found, one in zip((*results(x, weight, bias, dy), MODULE.product(x, weight)), expected, strict=True):
                 np.testing.assert_allclose(found, one, rtol=1e-12, atol=1e-12)
         assert pool.calls == calls
 
