@@ -95,7 +95,7 @@ def compiled(function, outputs=None):
 
 
 def _made(function):
-    made = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
+    made = numba.njit(nogil=True, error_model="numpy", fastmath=FAST, no_cfunc_wrapper=True)(function)
     try:
         made._cache = _Cache(function)
     except (RuntimeError, OSError) as error:  # numba: "no locator available"

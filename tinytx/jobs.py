@@ -122,7 +122,7 @@ def _run_part(typing, code, place, i):
 _MASK = (1 << PART_BITS) - 1  # as the number of the next part it says that there is none
 
 
-@overload(kernel.share, jit_options={"error_model": "numpy", "forceinline": True})  # else an address is left in it: no cache
+@overload(kernel.share, jit_options={"error_model": "numpy"}, inline="always")  # by itself it would be optimised once more
 def _share_for(words, function, n, arguments):
     def share(words, function, n, arguments):
         code, place = _job(function, arguments)
