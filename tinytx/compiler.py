@@ -10,6 +10,7 @@ There are two reasons for the options below.
 
 import functools
 import hashlib
+import os
 import warnings
 from pathlib import Path
 from types import FunctionType
@@ -19,6 +20,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
 from tinytx import calls, dots, jobs, kernel, layouts, matmul, registers, simd
@@ -32,6 +34,11 @@ _SOURCES = [Path(module.__file__).read_bytes() for module in _MODULES] + [Path(_
 _HELPERS = hashlib.sha256(b"".join([*_SOURCES, matmul.NAME.encode()])).hexdigest()
 
 _warned = False
+
+if hasattr(os, "register_at_fork"):  # a fork waits until no thread compiles: the lock would never be given back in the new process
+    os.register_at_fork(
+        before=global_compiler_lock.acquire, after_in_parent=global_compiler_lock.release, after_in_child=global_compiler_lock.release
+    )
 
 
 class _Files(IndexDataCacheFile):

@@ -15,7 +15,9 @@ import threading
 import numpy as np
 
 on_compile = None  # is called with a kernel's name when the cache does not contain it and it has to be compiled
-_making = threading.Lock()
+_making = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a process that is forked while another thread has the lock would wait for ever
+    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 def is_plain():

@@ -1,10 +1,10 @@
 """``tinytx.kernel.kernel(outputs=...)`` and `tinytx.kernel.line` in machine code: loops over arrays whose strides are known when they run."""
 
 import functools
-import threading
 
 import numba
 from numba.core import types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -27,7 +27,7 @@ class AnyLayout:
 
     def __init__(self, function, outputs, make):
         functools.update_wrapper(self, function)
-        self._outputs, self._make, self._versions, self._lock = outputs, make, {}, threading.Lock()
+        self._outputs, self._make, self._versions = outputs, make, {}
 
     @property
     def signatures(self):
@@ -38,7 +38,7 @@ class AnyLayout:
         return (self._versions.get(arguments[0].dtype.char) or self._version(arguments))(*arguments)
 
     def _version(self, arguments):
-        with self._lock:  # two shards may come here at the same time
+        with global_compiler_lock:  # two shards may come here at the same time
             char = arguments[0].dtype.char
             if char not in self._versions:
                 made = self._make(self.__wrapped__)

@@ -157,6 +157,7 @@ TABLE = {
     ],
     "kernel.py": [
         ("a negative number has the largest size", "np.int32(np.float32(row[j]).view(np.int32) & 0x7FFFFFFF))", "np.int32(np.float32(row[j]).view(np.int32)))"),
+        ("a fork leaves the lock of loops that are being made taken", "before=_making.acquire, ", ""),
         ("Numba is imported where nothing is computed", "import threading\n", "import threading\n\nimport numba\n"),
         ("a digit of the hash's multiplier is mistyped: other masks than yesterday",
          "np.uint32(0x7FEB352D)", "np.uint32(0x7FEB352F)"),
@@ -249,6 +250,7 @@ TABLE = {
     ],
     "compiler.py": [
         ("code that calls BLAS is taken where there is none", "[*_SOURCES, matmul.NAME.encode()]", "_SOURCES"),
+        ("a fork leaves the compiler's lock taken", "before=global_compiler_lock.acquire, ", ""),
         ("vectors stay as wide as the compiler likes", "    set.add(builder.function.attributes, ", "    set.add(set(), "),
     ],
     "jobs.py": [

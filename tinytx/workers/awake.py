@@ -132,7 +132,6 @@ class Helpers:
 
     def _start(self, n):
         with held_back(), self._lock:  # Ctrl-C between a thread's start and its place in the list: `end` would wait for ever
-            _help(np.zeros(WORDS, np.int64), 0)  # compiled by this thread: a fork while another one compiles leaves its lock taken for ever
             while len(self._threads) < n:
                 thread = threading.Thread(target=self._serve, name="tinytx-helper", daemon=True)
                 thread.start()
