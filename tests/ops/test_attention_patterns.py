@@ -30,7 +30,9 @@ PATTERNS = {
     "fixed": (lambda n: CAUSAL & (Blocks(3) | Ends(3, 1)), lambda b, p, s: s <= p and (p // 3 == s // 3 or s % 3 == 2)),
     "prefix": (lambda n: CAUSAL | Prefix(3), lambda b, p, s: s <= p or s < 3),
     "prefix and window": (lambda n: Prefix(2) | Band(1, 0), lambda b, p, s: s < 2 or p - 1 <= s <= p),
+    "window in a prefix": (lambda n: Prefix(7) | Band(1, 0), lambda b, p, s: s < 7 or p - 1 <= s <= p),
     "prefix of each row": (lambda n: CAUSAL | Prefix([0, 2, 9]), lambda b, p, s: s <= p or s < (0, 2, 9)[b]),
+    "blocks in a prefix": (lambda n: Blocks(2) & Prefix(3) | Band(0, 0), lambda b, p, s: s == p or s < 3 and p // 2 == s // 2),
     "documents": (lambda n: Documents(IDS[:, :n]), lambda b, p, s: IDS[b, p] == IDS[b, s]),
     "documents for all rows": (lambda n: Documents(IDS[:1, :n]), lambda b, p, s: IDS[0, p] == IDS[0, s]),
     "causal documents": (lambda n: CAUSAL & Documents(IDS[:, :n]), lambda b, p, s: s <= p and IDS[b, p] == IDS[b, s]),
@@ -73,6 +75,20 @@ def test_a_pattern_is_its_mask(name, t, s, block, keys, most, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("shape", [(B, 1, 1, 11), (1, H, 11, 1), (B, H, 11, 11)])
+@pytest.mark.parametrize("most", [1 << 20, 0])
+@pytest.mark.parametrize("name", ["window", "prefix of each row", "documents for all rows"])
+def test_a_pattern_and_a_mask(name, most, shape, monkeypatch):
+    """Catches one that is forgotten where there is the other, and a tile's part of a mask that it shares with others."""
+    (make, rule), rng = PATTERNS[name], np.random.default_rng(0)
+    arrays, own, dy = [rng.normal(size=(B, H, 11, K)) for _ in "qkv"], rng.random(shape) < 0.6, rng.normal(size=(B, H, 11, K))
+    expected = results(arrays, dy, mask=own & explicit(rule, 11, 11))
+    monkeypatch.setattr(attention_tiles, "BLOCK", 4)
+    monkeypatch.setattr(attention_tiles, "KEYS", 5)
+    monkeypatch.setattr(attention_saved, "MASK", most)
+    assert_same(results(arrays, dy, mask=own, pattern=make(11)), expected, "pattern and mask", 1e-12)
+
+
 @pytest.mark.parametrize("name", PATTERNS)
 def test_spans_are_apart_and_hold_what_is_seen(name):
     make, rule = PATTERNS[name]
@@ -87,9 +103,9 @@ def test_spans_are_apart_and_hold_what_is_seen(name):
             assert set(np.flatnonzero(mask[:, start:stop].any(axis=(0, 1)))) <= set(inside)
 
 
-def elements(pattern, t):
+def elements(pattern, t, rows=1):
     """Return how many scores are computed for one head."""
-    tiles = np.concatenate(lists_of_tiles((1, 1, 1, t), t, pattern))
+    tiles = np.concatenate(lists_of_tiles((rows, 1, 1, t), t, pattern))
     return ((tiles[:, QUERY_STOP] - tiles[:, QUERY]) * (tiles[:, KEY_STOP] - tiles[:, KEY])).sum()
 
 
@@ -102,6 +118,7 @@ def test_a_window_costs_what_it_sees():
     assert elements(Band(32, 32), n) < 2.5 * 65 * n
     assert elements(CAUSAL & Documents(np.arange(n)[None] // 128), n) < 3 * 128 * n  # blocks of queries in 2 documents
     assert elements(Prefix(64) | Band(63, 0), n) < 4 * 128 * n
+    assert elements(CAUSAL | Prefix([0, n]), n, 2) < 1.6 * n * n  # each row has tiles of its own
 
 
 @pytest.mark.compiled
@@ -137,5 +154,6 @@ def test_numbers_and_places_are_checked():
         Prefix(-1)
     with pytest.raises(ValueError, match=r"Documents: ids have shape \(3,\), expected \(B, S\)"):
         Documents([0, 0, 1])
-    with pytest.raises(ValueError, match="the last 4 of which are the queries'"):
-        attention(*np.zeros((3, 1, 1, 4, 2))[:1], *np.zeros((2, 1, 1, 3, 2)), pattern=Documents([[0, 0, 1]]))
+    for whole in (Documents([[0, 0, 1]]), CAUSAL & Documents([[0, 0, 1]]), Documents([[0, 0, 1]]) | CAUSAL):
+        with pytest.raises(ValueError, match="the last 4 of which are the queries'"):
+            attention(*np.zeros((3, 1, 1, 4, 2))[:1], *np.zeros((2, 1, 1, 3, 2)), pattern=whole)
