@@ -21,7 +21,7 @@ from tinytx.layouts import AnyLayout
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "calls", "compiler", "dots", "extras", "files", "jobs", "kernel", "layouts", "lock", "matmul", "members", "paths", "progress",
+    {"arguments", "calls", "compiler", "dots", "extras", "files", "forks", "jobs", "kernel", "layouts", "lock", "matmul", "members", "paths", "progress",
      "registers", "shapes", "simd", "terminal", "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},
@@ -44,9 +44,9 @@ STANDS_APART = {
     "pretrained": {"hub"},  # the one arrow that points up: its methods import hub when they are called
     "settings": {"arguments"},
     "core": {"members", "parameter"},
-    "kernel": {"compiler"},  # at the first call of a loop
+    "kernel": {"compiler", "forks"},  # at the first call of a loop
     "calls": {"compiler", "kernel"},
-    "compiler": {"calls", "dots", "jobs", "kernel", "layouts", "matmul", "registers", "simd"},
+    "compiler": {"calls", "dots", "forks", "jobs", "kernel", "layouts", "matmul", "registers", "simd"},
     "dots": {"kernel"},
     "jobs": {"calls", "kernel"},
     "layouts": {"kernel"},

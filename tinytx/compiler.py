@@ -10,7 +10,6 @@ There are two reasons for the options below.
 
 import functools
 import hashlib
-import os
 import warnings
 from pathlib import Path
 from types import FunctionType
@@ -24,6 +23,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
 from tinytx import calls, dots, jobs, kernel, layouts, matmul, registers, simd
+from tinytx.forks import free_in_forks
 
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
@@ -35,10 +35,7 @@ _HELPERS = hashlib.sha256(b"".join([*_SOURCES, matmul.NAME.encode()])).hexdigest
 
 _warned = False
 
-if hasattr(os, "register_at_fork"):  # a fork waits until no thread compiles: the lock would never be given back in the new process
-    os.register_at_fork(
-        before=global_compiler_lock.acquire, after_in_parent=global_compiler_lock.release, after_in_child=global_compiler_lock.release
-    )
+free_in_forks(global_compiler_lock)
 
 
 class _Files(IndexDataCacheFile):

@@ -1,8 +1,7 @@
 """The ``kernel`` decorator, whose loops are compiled at their first call, and the functions that loops may call.
 
-A kernel takes arrays and scalars, writes into its output arguments and allocates nothing. It runs serially and without the
-GIL, so shards of a batch can run in Python threads at the same time. A kernel with threads of its own would compete with
-these threads, and with those of BLAS, for the processors.
+A kernel takes arrays and scalars, writes into its output arguments and allocates nothing. It runs serially and without the GIL, so shards of
+a batch can run in Python threads at the same time. With threads of its own it would compete with these, and with those of BLAS, for the processors.
 
 compiler.py makes machine code of kernels and of the functions below. It is imported at the first call, and Numba with it,
 which takes longer to import than everything else: a command that computes nothing does without.
@@ -14,10 +13,10 @@ import threading
 
 import numpy as np
 
+from tinytx.forks import free_in_forks
+
 on_compile = None  # is called with a kernel's name when the cache does not contain it and it has to be compiled
-_making = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a process that is forked while another thread has the lock would wait for ever
-    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
+_making = free_in_forks(threading.RLock())
 
 
 def is_plain():
@@ -57,8 +56,7 @@ class Kernel:
 def kernel(function=None, outputs=None):
     """Compile ``function`` at its first call, one version for each dtype, and keep the machine code on disk.
 
-    If neither the package's folder nor the user's cache can be written, or the disk is full, each process compiles the code again, and
-    warns once. A file of the cache that cannot be read is written again.
+    If no folder for it can be written, or the disk is full, each process compiles it again, and warns once. A file that cannot be read is written again.
 
     A contiguous array costs another version than one with strides, and so does one that may not be written to. ``@kernel(outputs=2)`` makes one version for
     the dtype of the first argument, which writes to arrays among the first two, and for which arrays of several axes have strides: see `line`.

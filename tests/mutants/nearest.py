@@ -17,6 +17,7 @@ NEAREST = {
     "kernel.py": ["test_kernel.py", "test_fork.py", "test_dots.py", "ops/test_activations.py", "ops/test_dropout.py", "cli/test_main.py"],
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     "ops/attention_saved.py": ["ops/test_attention.py", "ops/test_attention_shared.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
+    "ops/attention_weights.py": ["ops/test_attention_bias.py", "ops/test_attention.py"],
     "ops/attention.py": ["ops/test_attention.py", "ops/test_attention_shared.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],
     **dict.fromkeys(("book/live.py", "book/live.js", "book/pages.py"), ["pages/test_live_numbers.py", "book"]),
     "book/indexed.py": ["book/test_indexed.py", "pages/test_live_numbers.py"],

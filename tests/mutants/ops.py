@@ -97,6 +97,10 @@ TABLE = {
         ("rows are taken to lie in one piece", "x.strides[-1] == x.itemsize else", "True else"),
         ("results of another layout are lost", "        if y is not x:\n            x[...] = y\n", "        pass\n"),
     ],
+    "ops/attention_weights.py": [
+        ("weights of a picture forget the bias", "unit, saved.bias, **options", "unit, None, **options"),
+        ("weights of a picture have another scale", '"scale": saved.scale, ', ""),
+    ],
     "ops/attention_tiles.py": [
         ("causal tiles forget that earlier keys are in a cache", "pattern.spans(rows, place, t1 + s - t, s)", "pattern.spans(rows, t0, t1, s)"),
         ("backward writes where it should add, in the wrong block of queries", "row[:, BEGINS] = t1 == t and", "row[:, BEGINS] = t0 == 0 and"),
@@ -127,6 +131,7 @@ TABLE = {
         ("the intersection of two bands is the wider", "x is None else min(x, y)", "x is None else max(x, y)"),
         ("an intersection has spans without keys", "for first, last in both if first < last]", "for first, last in both]"),
         ("all rows have the tiles of each", "self.a.per_row or self.b.per_row", "self.a.per_row and self.b.per_row"),
+        ("a union of bands is the narrower", "y is None else max(x, y)", "y is None else min(x, y)"),
         ("a union ends where its last pattern does", "joined[-1][0], max(last, joined.pop()[1])", "joined.pop()[0], last"),
         ("the second of two patterns is not checked", "        self.b.check(*sizes)\n", ""),
         ("a union keeps the first pattern's mask", "self.a.allowed(*tile) | self.b.allowed(*tile)", "self.a.allowed(*tile)"),
@@ -164,7 +169,7 @@ TABLE = {
     ],
     "kernel.py": [
         ("a negative number has the largest size", "np.int32(np.float32(row[j]).view(np.int32) & 0x7FFFFFFF))", "np.int32(np.float32(row[j]).view(np.int32)))"),
-        ("a fork leaves the lock of loops that are being made taken", "before=_making.acquire, ", ""),
+        ("a fork leaves the lock of loops that are being made taken", "free_in_forks(threading.RLock())", "threading.RLock()"),
         ("Numba is imported where nothing is computed", "import threading\n", "import threading\n\nimport numba\n"),
         ("a digit of the hash's multiplier is mistyped: other masks than yesterday",
          "np.uint32(0x7FEB352D)", "np.uint32(0x7FEB352F)"),
@@ -257,7 +262,7 @@ TABLE = {
     ],
     "compiler.py": [
         ("code that calls BLAS is taken where there is none", "[*_SOURCES, matmul.NAME.encode()]", "_SOURCES"),
-        ("a fork leaves the compiler's lock taken", "before=global_compiler_lock.acquire, ", ""),
+        ("a fork leaves the compiler's lock taken", "free_in_forks(global_compiler_lock)", ""),
         ("vectors stay as wide as the compiler likes", "    set.add(builder.function.attributes, ", "    set.add(set(), "),
     ],
     "jobs.py": [

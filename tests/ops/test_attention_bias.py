@@ -6,7 +6,7 @@ from cases import Backwards
 from properties import assert_same
 
 from tinytx import workers
-from tinytx.ops import attention, attention_backward, attention_saved, attention_tiles
+from tinytx.ops import attention, attention_backward, attention_saved, attention_tiles, attention_weights
 from tinytx.ops.attention_patterns import CAUSAL, FULL
 from tinytx.testing import gradcheck
 
@@ -53,6 +53,13 @@ def test_gradient_of_a_bias_does_not_depend_on_threads(shape, parts, monkeypatch
             gradients = attention_backward(dy, saved)
         for name, gradient in zip(("dq", "dk", "dv", "dbias"), gradients, strict=True):
             np.testing.assert_array_equal(gradient, expected[name], err_msg=name)
+
+
+def test_weights_for_pictures_are_those_that_values_get():
+    """Catches weights without the bias, or with another scale; heads of a group share their values."""
+    q, k, v, bias = arrays((B, H, T, K), (B, G, S, K), (B, G, S, W), (B, H, T, S))
+    y, saved = attention(q, k, v, bias, scale=0.6, pattern=CAUSAL)
+    np.testing.assert_allclose(attention_weights(saved) @ v.repeat(H // G, axis=1), y, rtol=0, atol=1e-13)
 
 
 def test_a_bias_of_minus_infinity_is_a_mask():

@@ -21,6 +21,7 @@ PATTERNS = {
     "itself": (lambda n: Band(0, 0), lambda b, p, s: s == p),
     "what comes": (lambda n: Band(0, None), lambda b, p, s: s >= p),
     "causal window": (lambda n: CAUSAL & Band(2, 5), lambda b, p, s: p - 2 <= s <= p),
+    "two windows": (lambda n: Band(3, 0) | Band(1, 2), lambda b, p, s: p - 3 <= s <= p + 2),
     "strided": (lambda n: CAUSAL & (Band(1, 0) | Strided(3)), lambda b, p, s: s <= p and (p - s < 2 or (p - s) % 3 == 0)),
     "stride both ways": (lambda n: Strided(2), lambda b, p, s: (p - s) % 2 == 0),
     "what was": (lambda n: Band(None, -1), lambda b, p, s: s < p),
