@@ -124,6 +124,57 @@ def test_forgotten_positions_leave_no_trace():
             state.forget(n)
 
 
+def test_a_state_comes_back_to_a_mark():
+    """Catches positions that stay or that go with those left out, in a slot that grew, in a new one, and in one of constants."""
+    rng, state = np.random.default_rng(0), State()
+    words = [rng.normal(size=(2, 3, n, 4)) for n in (5, 80, 2)]
+
+    def read(new):
+        with state.forward():
+            state.next().once(lambda: (np.ones((2, 5)),))
+            return [state.next().extend(new)[0].copy() for _ in range(2)]
+
+    empty = state.mark()
+    read(words[0])
+    mark, before = state.mark(), held(state)
+    for keep in (0, 1, 60, 80):
+        read(words[1])
+        state.rewind(mark, keep)
+        assert [slot.length for slot in state.slots] == [0, 5 + keep, 5 + keep]
+        for array in read(words[2]):
+            np.testing.assert_array_equal(array, np.concatenate([words[0], words[1][:, :, :keep], words[2]], axis=2))
+        state.rewind(mark)
+        assert held(state) == before
+    for keep in (2, -1):
+        read(words[2][:, :, :1])
+        with pytest.raises(ValueError, match=f"State: keep is {keep}, expected a whole number of at least 0 and at most 1"):
+            state.rewind(mark, keep)
+        state.rewind(mark)
+    state.rewind(empty)
+    assert not state.slots and state.length == 0
+
+
+def test_a_recurrent_state_comes_back_whole_or_not_at_all():
+    """Catches one that would hold what was left out, and a refusal that changes the other slots."""
+    rng, state = np.random.default_rng(0), State()
+
+    def read(n):
+        with state.forward():
+            state.next().extend(rng.normal(size=(1, 2, n, 4)))
+            slot = state.next()
+            slot.arrays = (np.full((1, 3), n + sum(array.sum() for array in slot.arrays)),)
+
+    read(4)
+    mark, first = state.mark(), held(state)
+    read(3)
+    second = held(state)
+    with pytest.raises(ValueError, match="State: slot 1 holds what came of all 7 positions together, such as a recurrent state"):
+        state.rewind(mark, keep=2)
+    assert held(state) == second
+    state.rewind(mark)
+    assert held(state) == first
+
+
 @pytest.mark.parametrize("rows", [[2, 0, 2, 1], [False, True, True]])
 def test_rows_are_those_of_all_that_is_held(rows):
     """Catches a memory, or a recurrent state, that stays with the rows it had: neither has positions."""

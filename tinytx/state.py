@@ -101,13 +101,11 @@ class State:
 
         The outermost call of a layer that is given a state opens it.
         """
-        before, self._next = [(slot.arrays, slot.length) for slot in self._slots], 0
+        before, self._next = self.mark(), 0
         try:
             yield
         except BaseException:
-            del self._slots[len(before) :]
-            for slot, (slot.arrays, slot.length) in zip(self._slots, before):
-                pass
+            self.rewind(before)
             raise
         finally:
             self._next = None
@@ -153,6 +151,54 @@ class State:
             if slot.length:
                 slot.length -= n
                 slot.arrays = slot.arrays if slot.length else ()
+
+    def mark(self):
+        """Return what `rewind` needs to come back to this moment: no copy, since nothing that is held is written over."""
+        return [(slot.arrays, slot.length) for slot in self._slots]
+
+    def rewind(self, mark, keep=0):
+        """Come back to the moment of a `mark`, as if nothing had been read since, or only the first ``keep`` positions.
+
+        Between both, rows must not have been selected.
+
+        Parameters
+        ----------
+        mark : what `mark` returned
+        keep : int
+            Positions read since then that stay.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``keep`` is no whole number, or more than were read, or if it is above 0 and a slot holds something that is not there position by
+            position, such as a recurrent state; then nothing is changed.
+
+        Examples
+        --------
+        >>> state = State()
+        >>> with state.forward():
+        ...     _ = state.next().extend(np.ones((1, 2, 5, 4)))
+        >>> mark = state.mark()
+        >>> with state.forward():
+        ...     _ = state.next().extend(np.ones((1, 2, 3, 4)))
+        >>> state.rewind(mark, keep=1)
+        >>> state.length
+        6
+        """
+        before = mark + [((), 0)] * (len(self._slots) - len(mark))
+        if not check_whole("State", "keep", keep, 0, self.length - max((length for _, length in mark), default=0)):
+            del self._slots[len(mark) :]
+            for slot, (slot.arrays, slot.length) in zip(self._slots, mark):
+                pass
+            return
+        whole = [n for n, (slot, (arrays, _)) in enumerate(zip(self._slots, before)) if not slot.length and slot.arrays is not arrays]
+        if whole:
+            raise ValueError(
+                f"State: slot {whole[0]} holds what came of all {self.length} positions together, such as a recurrent state: no part of them can be "
+                "left out; rewind with keep=0, and read again what is to stay"
+            )
+        for slot, (_, length) in zip(self._slots, before):
+            slot.length = length + keep if slot.length else 0
 
     def select(self, rows):
         """Keep these rows of the batch, in this order: what a search does with the hypotheses that it follows.

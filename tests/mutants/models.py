@@ -46,6 +46,10 @@ TABLE = {
          "slot.arrays = tuple(array[rows] for array in slot.arrays) if slot.length else slot.arrays"),
         ("a slot that forgets all keeps its room", "slot.arrays = slot.arrays if slot.length else ()", "pass"),
         ("a forward that fails leaves what it wrote", "for slot, (slot.arrays, slot.length) in", "for slot, _ in"),
+        ("slots that a mark has not got stay", "            del self._slots[len(mark) :]\n", ""),
+        ("a slot that grew since has its old arrays", "            slot.length = length + keep if", "            slot.arrays, slot.length = _ or slot.arrays, length + keep if"),
+        ("a slot of constants gets positions", "length + keep if slot.length else 0", "length + keep"),
+        ("a recurrent state keeps what is left out", "        if whole:", "        if False:"),
     ],
     "models/char_rnn.py": [
         ("the state is not handed on", "tape, state=state)", "tape)"),
