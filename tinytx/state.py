@@ -91,6 +91,11 @@ class State:
         return tuple(self._slots)
 
     @property
+    def is_by_position(self):
+        """Whether all that is held belongs to single positions, as keys and values do, so that `rewind` can keep some of them."""
+        return all(slot.length for slot in self._slots)
+
+    @property
     def inside(self):
         """Whether a forward is going on."""
         return self._next is not None

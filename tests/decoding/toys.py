@@ -26,9 +26,13 @@ class Table:
         return ids, ()
 
     def last_logits(self, new, *, state):
+        return self.all_logits(new, state=state)[:, -1]
+
+    def all_logits(self, new, *, state):
         with state.forward():
             past, _ = state.next().extend(*[new[:, None, :, None]] * 2)
-        return np.stack([self.row(row) for row in past[:, 0, :, 0]])
+        stops = range(past.shape[2] - new.shape[1] + 1, past.shape[2] + 1)
+        return np.stack([[self.row(row[:stop]) for stop in stops] for row in past[:, 0, :, 0]])
 
     def row(self, past):
         """The logits (V,) after these tokens."""
@@ -88,10 +92,10 @@ def all_sequences(table, prompt, n_tokens, stop):
                 yield ids, sum(table.log_probs([*prompt, *ids[:i]])[token] for i, token in enumerate(ids))
 
 
-def random_gpt(vocab_size=11, max_len=12, dtype=np.float64, scale=1.0):
+def random_gpt(vocab_size=11, max_len=12, dtype=np.float64, scale=1.0, seed=1):
     """A GPT with weights large enough that its logits differ clearly."""
     config = GPTConfig(vocab_size=vocab_size, max_len=max_len, d_model=12, n_heads=3, n_layers=2)
-    model, rng = NextToken(GPT(config, rng=np.random.default_rng(0), dtype=dtype)), np.random.default_rng(1)
+    model, rng = NextToken(GPT(config, rng=np.random.default_rng(0), dtype=dtype)), np.random.default_rng(seed)
     for parameter in model.parameters():
         parameter.data[...] = scale * rng.standard_normal(parameter.data.shape)
     return model

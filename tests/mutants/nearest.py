@@ -150,6 +150,8 @@ NEAREST = {
     "decoding/programs/one_token.py": ["decoding/test_programs.py", "decoding/test_no_program.py"],
     "decoding/programs/program.py": ["decoding/test_programs.py", "decoding/test_no_program.py"],
     "decoding/sessions.py": ["decoding"],
+    "decoding/speculative.py": ["decoding/test_speculative.py"],
+    "decoding/choose.py": ["decoding/test_choose.py", "decoding/test_speculative.py", "decoding"],
     "decoding/beam.py": ["decoding/test_beam.py", "decoding/test_rules.py", "oracle/test_oracle_hub_generate.py"],
     "decoding/generate.py": ["decoding/test_generate.py", "decoding/test_rules.py"],
     **dict.fromkeys(("viz/following.py", "viz/tensor_seen.py"), ["viz/test_trace.py"]),

@@ -15,10 +15,12 @@ from tinytx.decoding.rules import (
     renormalised,
     repetition_penalty,
 )
+from tinytx.decoding.speculative import Speculation, speculate
 
 __all__ = [
     "Decoded",
     "Past",
+    "Speculation",
     "Step",
     "bad_words",
     "beam_search",
@@ -33,4 +35,5 @@ __all__ = [
     "renormalised",
     "repetition_penalty",
     "sample",
+    "speculate",
 ]

@@ -63,11 +63,52 @@ def check_settings(place, temperature, top_k, top_p, rng):
 
 def pick(logits, temperature, top_k, top_p, rng):
     """Return what `choose` does, for settings that are checked already."""
-    largest = row_largest(logits)
     if temperature == 0:
+        row_largest(logits)  # raises where the model is damaged
         return logits.argmax(axis=-1)
-    rows = np.arange(len(logits))[:, None]
-    tokens = None  # (B, k): the tokens that the columns of ``scaled`` belong to; None is all, in their order
+    tokens, cumulative, edge = _kept(logits, temperature, top_k, top_p)
+    column = _drawn(cumulative, np.take_along_axis(cumulative, edge, axis=-1), rng)
+    return column if tokens is None else tokens[np.arange(len(logits)), column]
+
+
+def probabilities(logits, temperature, top_k, top_p):
+    """Return the probability of each token with which `pick` chooses it: float64 (B, V)."""
+    if temperature == 0:
+        row_largest(logits)
+        return (np.arange(logits.shape[-1]) == logits.argmax(axis=-1)[:, None]).astype(np.float64)
+    tokens, cumulative, edge = _kept(logits, temperature, top_k, top_p)
+    weights = cumulative.copy()
+    weights[:, 1:] -= cumulative[:, :-1]
+    weights[np.arange(weights.shape[-1]) > edge] = 0
+    weights /= np.take_along_axis(cumulative, edge, axis=-1)
+    if tokens is None:
+        return weights
+    p = np.zeros(logits.shape)
+    np.put_along_axis(p, tokens, weights, axis=-1)
+    return p
+
+
+def draw(weights, rng):
+    """Return one token for each row of weights (B, V) >= 0, with a probability that is in proportion to its weight; the heaviest if rng is None."""
+    if rng is None:
+        return weights.argmax(axis=-1)
+    cumulative = weights.cumsum(axis=-1)
+    return _drawn(cumulative, cumulative[:, -1:], rng)
+
+
+def _kept(logits, temperature, top_k, top_p):
+    """Return which tokens are kept, and the sums of their weights.
+
+    Returns
+    -------
+    tokens : integers (B, k), or None
+        To which the columns belong; None is all tokens, in their order.
+    cumulative : float64 array (B, k)
+        The sum of e^((x - largest) / t) up to each column.
+    edge : integers (B, 1)
+        The last column that is kept.
+    """
+    largest, tokens, rows = row_largest(logits), None, np.arange(len(logits))[:, None]
     with np.errstate(over="ignore"):  # with a tiny temperature a difference overflows to -inf, and the probability is 0
         scaled = (logits.astype(np.float64) - largest) / temperature
     if top_k is not None and top_k < scaled.shape[-1]:
@@ -79,14 +120,16 @@ def pick(logits, temperature, top_k, top_p, rng):
         tokens = order if tokens is None else tokens[rows, order]
     weights = np.exp(scaled)
     cumulative = weights.cumsum(axis=-1)
-    total = cumulative[:, -1:]
-    if top_p is not None:  # columns are sorted: the nucleus ends where the sum reaches top_p
-        slack = _rounding(weights, logits.dtype, largest, temperature)
-        edge = (cumulative < top_p * total - slack).sum(axis=-1, keepdims=True)
-        total = cumulative[rows, edge]
-    drawn = np.minimum(rng.random(rows.shape) * total, np.nextafter(total, 0))  # less than total, even after rounding
-    column = (cumulative <= drawn).sum(axis=-1)
-    return column if tokens is None else tokens[rows[:, 0], column]
+    if top_p is None:
+        return tokens, cumulative, np.full(rows.shape, cumulative.shape[-1] - 1)
+    slack = _rounding(weights, logits.dtype, largest, temperature)  # columns are sorted: the nucleus ends where the sum reaches top_p
+    return tokens, cumulative, (cumulative < top_p * cumulative[:, -1:] - slack).sum(axis=-1, keepdims=True)
+
+
+def _drawn(cumulative, total, rng):
+    """Return a column for each row of sums (B, k), as probable as its part of the total (B, 1)."""
+    drawn = np.minimum(rng.random(total.shape) * total, np.nextafter(total, 0))  # less than total, even after rounding
+    return (cumulative <= drawn).sum(axis=-1)
 
 
 def _rounding(weights, dtype, largest, temperature):

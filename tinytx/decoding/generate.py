@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytx.decoding.choose import check_settings, log_normaliser, pick
 from tinytx.decoding.results import Decoded, Step, merge
-from tinytx.decoding.rules import Past, obeyed
+from tinytx.decoding.rules import Past, check_possible, obeyed
 from tinytx.decoding.sessions import Ending, sessions_of
 
 
@@ -186,8 +186,7 @@ def _steps(session, n_tokens, settings, ending, rules):
         if rules:
             scores = obeyed(rules, Past(told, n_first, n_tokens, stops), logits)
             scores[ended] = logits[ended]
-            if (scores.max(axis=-1) == -np.inf).any():
-                raise ValueError(f"decoding: the rules forbid every token after {told.shape[1]} ids: give fewer rules")
+            check_possible(scores, told.shape[1])
         chosen = pick(scores, *settings)
         if stops is None:
             yield new, logits, chosen, ended

@@ -63,6 +63,12 @@ def obeyed(rules, past, scores):
     return scores
 
 
+def check_possible(scores, n):
+    """Raise ValueError if the scores (N, V) of a row after n ids forbid every token."""
+    if (scores.max(axis=-1) == -np.inf).any():
+        raise ValueError(f"decoding: the rules forbid every token after {n} ids: give fewer rules")
+
+
 def min_new_tokens(n):
     """Return the rule that no stop token is among the first n tokens.
 

@@ -4,6 +4,8 @@ Greedy decoding, sampling and beam search use a session and not a model::
 
     session.first            the first ids to read, (B, T)
     session.logits(new)      reads ids (N, t); returns the logits (N, V) of the token after them
+    session.all_logits(new)  the same, with the logits (N, t, V) of the token after each of them
+    session.mark()           returns what session.rewind(mark) needs to continue from here once more
     session.repeat(n)        repeats every row n times, in consecutive rows
     session.select(rows)     continues with these rows, in this order
     session.restarted()      returns another session, at the beginning
@@ -44,28 +46,63 @@ class Session:
         a ``max_len`` itself keeps a part of its positions for something else.
     n_tokens : int
         How many tokens are expected: so many have room in what the model remembers, without a copy on the way.
+    n_back : int
+        How many tokens `rewind` may leave out.
     """
 
-    def __init__(self, model, ids, slide=False, n_tokens=0):
+    def __init__(self, model, ids, slide=False, n_tokens=0, n_back=0):
         self.model, self.vocab_size = model, model.vocab_size
         self.max_len = getattr(model, "max_len", getattr(model.config, "max_len", ENDLESS))
         self.slides = slide and self.max_len < ENDLESS
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
         self._capacity = max(CAPACITY, min(self.first.shape[1] + n_tokens, self.max_len, MOST))
-        self.state, self._n_fed, self._one_token = State(capacity=self._capacity), 0, OneToken(model)
-        self._last = deque(maxlen=max(1, self.max_len // 2))  # the window: columns (B,); O(1) for each token
+        self.state, self._n_fed, self._n_read, self._one_token = State(capacity=self._capacity), 0, 0, OneToken(model)
+        self._window = max(1, self.max_len // 2)
+        self._last = deque(maxlen=min(ENDLESS, self._window + n_back))  # columns (B,); O(1) for each token
 
     def logits(self, new):
         """Return the logits (N, V) of the token after ``new`` (N, t)."""
-        if self.slides:
-            self._last.extend(new.T)
-            if self._n_fed + new.shape[1] > self.max_len:
-                self.state, self._n_fed, new = State(capacity=self._capacity), 0, np.stack(self._last, axis=1)
+        self._note(new)
+        if self.slides and self._n_fed + new.shape[1] > self.max_len:
+            self.state, self._n_fed, new = State(capacity=self._capacity), 0, np.stack(list(self._last)[-self._window :], axis=1)
         self._n_fed += new.shape[1]
         with workers.use(), workers.awake.use():
             made = None if self._kept else self._one_token.logits(new, self.state)
             return self.model.last_logits(new, *self._kept, state=self.state) if made is None else made
+
+    def all_logits(self, new):
+        """Return the logits (N, t, V) of the token after each of ``new`` (N, t), at most as many as `left`."""
+        self._note(new)
+        self._n_fed += new.shape[1]
+        with workers.use(), workers.awake.use():
+            return self.model.all_logits(new, state=self.state)
+
+    @property
+    def left(self):
+        """How many tokens can be read before the window slides, or the model has no position for one more."""
+        return self.max_len - self._n_fed
+
+    def mark(self):
+        """Return what `rewind` needs to come back to this moment."""
+        return self.state, self.state.mark(), self._n_fed, self._n_read
+
+    def rewind(self, mark, keep=0):
+        """Come back to the moment of a `mark`, as if nothing had been read since, or only the first ``keep`` tokens.
+
+        Errors are those of `State.rewind`. ``keep`` is 0 where the window has slid since.
+        """
+        self.state, held, self._n_fed, n_read = mark
+        self.state.rewind(held, keep)
+        for _ in range(self._n_read - n_read - keep if self.slides else 0):
+            self._last.pop()
+        self._n_fed, self._n_read = self._n_fed + keep, n_read + keep
+
+    def _note(self, new):
+        """Remember what the window needs of ``new`` (N, t)."""
+        self._n_read += new.shape[1]
+        if self.slides:
+            self._last.extend(new.T)
 
     @property
     def room(self):
@@ -89,7 +126,7 @@ class Session:
         self.state.select(rows)
 
 
-def sessions_of(place, model, ids, n_tokens, *, slide=False, make_room=True):
+def sessions_of(place, model, ids, n_tokens, *, slide=False, make_room=True, n_back=0):
     """Return the sessions that decode ``ids``, each with its rows of the batch.
 
     An encoder-decoder gets one session: shorter sources are padded, and padding is masked. A decoder-only model has no
@@ -108,6 +145,8 @@ def sessions_of(place, model, ids, n_tokens, *, slide=False, make_room=True):
         See `Session`; not every model can.
     make_room : bool
         Whether to make room for all tokens at once. A search, which selects rows after each token, copies all that there is room for.
+    n_back : int
+        See `Session`.
 
     Returns
     -------
@@ -123,7 +162,7 @@ def sessions_of(place, model, ids, n_tokens, *, slide=False, make_room=True):
     groups = _by_length(place, ids)
     groups = [_padded(model, groups)] if model.pads_prompts else groups
     room = n_tokens if make_room and n_tokens is not None else 0
-    sessions = [(rows, Session(model, prompt, slide and model.slides, room)) for rows, prompt in groups]
+    sessions = [(rows, Session(model, prompt, slide and model.slides, room, n_back)) for rows, prompt in groups]
     for _, session in sessions:
         least = 1 if n_tokens is None else n_tokens
         if least > session.room and not session.slides:

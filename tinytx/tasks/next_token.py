@@ -94,3 +94,7 @@ class NextToken(Task):
     def last_logits(self, new, *, state):
         """Return the logits (B, V) of the token after ``new`` (B, t), the ids that ``state`` does not hold yet."""
         return self._last_logits(self.body(new, state=state))
+
+    def all_logits(self, new, *, state):
+        """Return the logits (B, t, V) of the token after each of ``new`` (B, t), the ids that ``state`` does not hold yet."""
+        return self.head(self.body(new, state=state))
