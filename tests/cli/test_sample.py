@@ -1,5 +1,7 @@
 """``python -m tinytx sample``: a trained model writes."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from tinytx.data import CharTokenizer
 from tinytx.layers.quantized import quantized
 from tinytx.models import GPT, GPTConfig
 from tinytx.tasks import NextToken
-from tinytx.training import save_checkpoint
+from tinytx.training import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,38 @@ def test_8_bits_write_what_the_rounded_model_writes(tinytx, folder, monkeypatch)
     assert not made
     code, out, _ = tinytx("sample", folder, "--prompt a --tokens 5 --temperature 0 --int8")
     assert (code, len(out), len(made)) == (0, 7, 1)
+
+
+def test_a_draft_proposes_what_is_written(tinytx, folder, tmp_path):
+    """Catches a draft that is read and not used, and a text that is another one with it."""
+    plain = tinytx("sample", folder, "--prompt ab --tokens 30 --temperature 0")
+    for draft, accepted in ((folder, "100% of "), (damaged(folder, tmp_path), "")):
+        for more in ("", "--draft-tokens 2", "--int8"):
+            code, out, err = tinytx("sample", folder, "--prompt ab --tokens 30 --temperature 0 --draft", draft, more)
+            assert (code, out) == (0, plain.out)
+            assert re.fullmatch(rf"{accepted or r'[0-9]+% of [0-9]'}[0-9]* proposals of the draft accepted, [1-5].[0-9]{{2}} characters for each call of the model\n", err)
+    lines = {tinytx("sample", folder, "--prompt a --tokens 30 --seed 1 --draft", folder, more).err for more in ("", "--draft-tokens 1")}
+    assert len(lines) == 2 and len({tinytx("sample", folder, "--prompt a --tokens 30 --seed 1 --draft", folder).out for _ in range(2)}) == 1
+    assert tinytx("sample", folder, "--tokens 1 --draft", folder).err == ""
+
+
+def damaged(folder, to):
+    """Return a folder with another model of the same kind."""
+    model, _, meta = load_checkpoint(folder)
+    for parameter in model.parameters():
+        parameter.data[...] = np.random.default_rng(1).normal(size=parameter.data.shape)
+    save_checkpoint(to, model, tokenizer=meta["tokenizer"])
+    return to
+
+
+def test_a_draft_that_does_not_fit(refused, save, folder):
+    """Catches a traceback, and a text of characters that the draft has not named."""
+    for characters, named in (("abcd ", "the draft has 5 tokens, and the model 4"), ("abd ", "the draft has 'd' with id 2, and the model 'c'")):
+        draft = save(characters, len(characters))
+        assert named in refused("sample", folder, "--prompt a --tokens 5 --draft", draft)
+    assert "no checkpoint.npz in nowhere" in refused("sample", folder, "--draft nowhere")
+    assert "--draft-tokens is 0" in refused("sample", folder, "--draft", folder, "--draft-tokens 0")
+    assert "--draft is empty" in refused("sample", folder, ["--draft", ""])
 
 
 def test_stop_and_top_p(tinytx, folder):

@@ -42,9 +42,9 @@ def own_of(arguments):
 INT8 = "read matrices as 8-bit numbers: a quarter of the memory, faster word by word, and nearly the same model"
 
 
-def load(arguments, *pipelines, int8=False):
-    """Return the run that a command names, as one of the pipelines: see `tinytx.pipelines.load_run`; with ``int8`` in 8 bits."""
-    loaded = load_run(arguments.dir, *pipelines, own=own_of(arguments))
+def load(arguments, *pipelines, int8=False, folder=None):
+    """Return the run that a command names, or that of another folder, as one of the pipelines: `tinytx.pipelines.load_run`; with ``int8`` in 8 bits."""
+    loaded = load_run(arguments.dir if folder is None else folder, *pipelines, own=own_of(arguments))
     return loaded._replace(model=loaded.model.quantized()) if int8 else loaded
 
 
