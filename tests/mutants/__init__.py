@@ -18,6 +18,7 @@ from mutants import (
     batches,
     book,
     data,
+    decoding,
     geometric,
     gradients,
     hub,
@@ -89,7 +90,10 @@ GRADIENTS = [
 ]
 SUITE = [
     Mutant(name, file, old, new)
-    for module in (ops, models, tasks, training, data, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, programs, translators)
+    for module in (
+        ops, models, tasks, training, data, decoding, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, programs,
+        translators,
+    )  # fmt: skip
     for file, rows in module.TABLE.items()
     for name, old, new in rows
 ]

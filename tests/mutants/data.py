@@ -1,4 +1,4 @@
-"""Mistakes in data, metrics and decoding."""
+"""Mistakes in data and metrics."""
 
 TABLE = {
     "data/texts/polar.py": [
@@ -295,74 +295,5 @@ TABLE = {
     ],
     "metrics/perplexity.py": [
         ("negative counts are let through", "min(counts.tolist(), default=0) < 0 or not n:", "not n:"),
-    ],
-    "decoding/beam.py": [
-        ("the search ends before the n-th best is sure", "[-self.n_kept]", "[-1]"),
-        ("a search that guesses waits for the best alone", "beam_size if early_stopping is False else n_best, lambda", "n_best, lambda"),
-        ("hypotheses have the history of others", "np.concatenate([told[moved], new]", "np.concatenate([told, new]"),
-        ("rules are for the first step alone", "if rules else told\n        logits", "if n < 1 else told\n        logits"),
-        ("a stop token takes the place of one that could go on", "beam_size + ending.n_stops", "beam_size"),
-        ("the search ends although a longer sequence could still win",
-         "length = n if early_stopping is False else n_tokens", "length = n"),
-        ("the stop token does not count as length",
-         "log_prob / self.penalty(len(ids))", "log_prob / self.penalty(len(ids) - ended)"),
-    ],
-    "decoding/choose.py": [
-        ("the nucleus has one token more than it needs", "cumulative < top_p * cumulative[:, -1:]", "cumulative <= top_p * cumulative[:, -1:]"),
-        ("probabilities go on behind the nucleus", "    weights[np.arange(weights.shape[-1]) > edge] = 0\n", ""),
-        ("probabilities of the kept do not add up to 1", "    weights /= np.take_along_axis(cumulative, edge, axis=-1)\n", "    weights /= cumulative[:, -1:]\n"),
-    ],
-    "decoding/generate.py": [
-        ("a stop at the limit of tokens does not count as one", "ended = ended | ending.table[chosen]", "pass"),
-        ("padding must keep the rules", "scores[ended] = logits[ended]", "pass"),
-        ("rules know the prompt alone", "told = np.concatenate([told, new], axis=1) if rules else told", "pass"),
-    ],
-    "decoding/rules.py": [
-        ("a rule writes into the logits", "np.array(rule(past, scores.astype(np.float64)))", "rule(past, scores)"),
-        ("NaN is a score", "not (scores.max(axis=-1) < np.inf).all()", "False"),
-        ("repetition is favoured where scores are negative", "scores < 0, scores * penalty, scores / penalty", "scores < 0, scores / penalty, scores / penalty"),
-        ("of a repeated n-gram the first token is forbidden", "ngrams[rows, places, -1]", "ngrams[rows, places, 0]"),
-        ("the smallest length has one token less", "- uncounted(past) < n", "- uncounted(past) < n - 1"),
-        ("the prompt counts as new tokens", "lambda past: past.n_first)", "lambda past: 0)"),
-        ("the last token is forced before the last", "past.n_tokens - 1)", "past.n_tokens - 2)"),
-        ("a forced token counts against its sequence", 'what="token")] = 0.0', 'what="token")] = -1.0'),
-        ("a stop token may be a bad word", " or not past.stops[last])", " or True)"),
-        ("a bad word's beginning may stand anywhere", "past.ids.shape[1] - len(before) :]", ": len(before)]"),
-        ("more tokens are wanted than there may be", "if n > most:", "if False:"),
-    ],
-    "decoding/sessions.py": [
-        ("the last token that the model has room for is refused",
-         "self.first.shape[1] + 1", "self.first.shape[1]"),
-        ("a window that slides keeps all but one position", "max(1, self.max_len // 2)", "max(1, self.max_len - 1)"),
-        ("a window that was left keeps what was read in it", "            self._last.pop()\n", "            pass\n"),
-        ("a window holds what could be left out, too", "list(self._last)[-self._window :]", "list(self._last)"),
-        ("a session that goes back has as many positions as before", "self._n_fed + keep, n_read + keep", "self._n_fed, n_read + keep"),
-        ("beams have the padding mask of another sentence",
-         "np.repeat(array, n, axis=0) for", "np.concatenate([array] * n) for"),
-    ],
-    "decoding/speculative.py": [
-        ("every proposal is accepted", "* q < p", "* q < p + 2"),
-        ("a proposal is accepted by p alone", "* q < p", "< p"),
-        ("rejected proposals are replaced from p", "np.maximum(p - q[n], 0)", "p"),
-        ("rejected proposals are replaced from q", "np.maximum(p - q[n], 0)", "q[n]"),
-        ("rejected proposals are replaced from what q has more", "np.maximum(p - q[n], 0)", "np.maximum(q[n] - p, 0)"),
-        ("the last token is the draft's", "scorer.pick(logits[k], text, proposals)", "scorer.draw(q[-1])"),
-        ("the last token is that of a position before", "scorer.pick(logits[k], text, proposals)", "scorer.pick(logits[k - 1], text, proposals)"),
-        ("the target keeps what was rejected", "    target.rewind(mark, keep=n + 1)\n", ""),
-        ("the target keeps one token too few", "keep=n + 1)", "keep=n)"),
-        ("the draft keeps what was rejected", "            self._session.rewind(self._marks[n + 1])\n", "            pass\n"),
-        ("the draft keeps one token too few", "self._marks[n + 1])", "self._marks[n])"),
-        ("the draft keeps a proposal that it has not read", "n = min(n, len(self._marks) - 1)  #", "n = n  #"),
-        ("temperature is that of the draft alone", "self.obeyed(logits, *parts), *self.settings[:3]", "self.obeyed(logits, *parts), 1.0, *self.settings[1:3]"),
-        ("rules do not know the proposals", "sum(parts, [])", "parts[0]"),
-        ("the prompt's size is not known to rules", "self._sizes = n_first,", "self._sizes = 0,"),
-        ("proposals go beyond the last token", "min(k, left - 1, target.left - 1)", "min(k, target.left - 1)"),
-        ("proposals go beyond the window", "min(k, left - 1, target.left - 1)", "min(k, left - 1)"),
-        ("a stop token among proposals does not end the text", "            if scorer.stops is not None and scorer.stops[token]:\n                return\n",
-         "        if scorer.stops is not None and scorer.stops[new[-1]]:\n            return\n"),
-        ("a recurrent state is let through", "if not target.state.is_by_position:", "if False:"),
-    ],
-    "decoding/results.py": [
-        ("words end with the stop token", "keep = self.lengths - self.ended", "keep = self.lengths"),
     ],
 }  # fmt: skip

@@ -63,6 +63,7 @@ NEAREST = {
     "ops/rotate.py": ["ops/test_positions.py", "layers/test_layer_rotary.py", "ops/test_properties_of_ops.py"],
     "layers/rotary.py": ["layers/test_layer_rotary.py"],
     "layers/quantized.py": ["tasks/test_quantized.py"], "cli/options.py": ["cli/test_options.py"],
+    **dict.fromkeys(("cli/sample.py", "pipelines/write.py"), ["cli/test_sample.py"]),
     "ops/alibi.py": ["layers/test_layer_rotary.py"],
     "ops/gelu.py": ["ops/test_activations.py", "ops/test_properties_of_ops.py"],
     "layers/linear.py": ["layers/test_layer_init.py", "models/test_bert.py"],
