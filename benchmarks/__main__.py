@@ -25,7 +25,7 @@ sys.path.append(str(HERE))  # python -m leaves out the folder of a module
 turns = importlib.import_module("turns")
 SCRIPTS = (
     "startup", "train_step", "bert_tutorial", "recurrent", "generate", "busy", "word2vec", "head", "laptop_recipe", "ops", "scaling", "long",
-    "machines", "perplexity",
+    "machines", "perplexity", "speculative",
 )  # fmt: skip
 
 
