@@ -104,6 +104,28 @@ def test_other_precisions(dtype, is_rounded):
     assert counts.acceptance > 0.9 and counts.calls < 12
 
 
+class Watched(Table):
+    """A table that notes what it has read whenever it is asked."""
+
+    def row(self, past):
+        self.pasts.append(past.tolist())
+        return super().row(past)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_the_draft_has_read_the_text(k):
+    """And of proposals those that stand before the next one: the text would be right without, but few proposals."""
+    draft, text, tokens = Watched(V, max_len=90, seed=2), [*PROMPT], []
+    draft.pasts = []
+    for token in speculate(Table(V, max_len=90, seed=1), draft, PROMPT, 60, draft_tokens=k, rng=np.random.default_rng(0)):
+        tokens += token.tolist()
+    text += tokens
+    assert len(draft.pasts) > 40
+    for past in draft.pasts:
+        n = max(0, len(past) - k + 1)
+        assert past[:n] == text[:n]
+
+
 def test_a_draft_that_is_the_target_is_always_right():
     """Catches q of another position, and a call too many: one for the prompt, one for each five tokens, one for the last."""
     model, counts = random_gpt(max_len=64), Speculation()
