@@ -25,8 +25,9 @@ Eight rows of x stand for two to eight, those that are missing as zeros, and nin
 twice takes half of the time that BLAS takes for such a product. A part of (1) goes through a few rows of W, tile by tile: the sums of one row of x
 and 8 vectors of columns, or of eight rows and 2 vectors, are in registers for all these rows, and in memory from these rows to the next ones.
 
-While a tile is multiplied, the same columns of the next rows are asked for. A processor guesses which lines of memory follow only within 4,096 bytes, and it
-waits for too few lines at a time where it has something to compute between them.
+While a tile of one row is multiplied, the same columns of the next rows are asked for, and of eight rows, which take longer, a tile a little further on: in the same rows, or
+in the first columns of the next ones. So a part begins and ends with a few lines that were not asked for, or in vain, and not with whole rows of W. A processor guesses which lines of memory
+follow only within 4,096 bytes, and it waits for too few lines at a time where it has something to compute between them.
 
 The last tile ends with the last column; some of its columns are the last but one's, too, and they are written by that one. A matrix narrower than
 a tile is multiplied by a plain loop.
@@ -44,7 +45,8 @@ ROWS, MOST = 8, 16  # of x: that are multiplied together, and at most
 PARTS = 4  # of (1)
 NARROWEST = 128  # columns of W: a tile of one row of x with the widest vectors
 ACROSS_OF_ONE, ACROSS = 8, 2  # vectors of a tile, for one row of x and for eight
-AHEAD_OF_ONE, AHEAD = 8, 16  # rows of W that are gone through together, and how many of them are asked for before they are read
+AHEAD_OF_ONE, AHEAD = 8, 16  # rows of W that are gone through together
+NEXT = 6  # tiles between what eight rows are multiplied by and what is asked for meanwhile: some 10 kB
 COLUMNS, OUTPUTS = 256, 64  # whose sums are added at once, and of a part of (2)
 LINE = 64  # bytes that are read at once
 
@@ -170,6 +172,7 @@ def _part_of_eight(p, sums, x, weight):
     k, n = weight.shape
     start, stop, step = k * p // len(sums), k * (p + 1) // len(sums), lanes(weight)
     size, tile = weight.itemsize, ACROSS * step
+    width = (n + tile - 1) // tile * tile
     if n < tile:
         _narrow_part(p, sums, x, weight, tile)
         return
@@ -187,10 +190,12 @@ def _part_of_eight(p, sums, x, weight):
                 f, v = vector(sums, o + 5 * tile), vector(sums, o + 5 * tile + step)
                 g, y = vector(sums, o + 6 * tile), vector(sums, o + 6 * tile + step)
                 h, z = vector(sums, o + 7 * tile), vector(sums, o + 7 * tile + step)
+            near = j + NEXT * tile  # the column that is asked for: in these rows, or in the next ones
+            near = near if near < n else near - width + AHEAD * n
             for i in range(first, min(first + AHEAD, stop)):
                 w = i * n + min(j, n - tile)
                 for byte in range(0, tile * size, LINE):
-                    prefetch(weight, (w + AHEAD * n) * size + byte)
+                    prefetch(weight, (i * n + near) * size + byte)
                 left, right = vector(weight, w), vector(weight, w + step)
                 a, q = times_plus(x[0, i], left, a), times_plus(x[0, i], right, q)
                 b, r = times_plus(x[1, i], left, b), times_plus(x[1, i], right, r)
@@ -222,14 +227,22 @@ def _part_of_eight(p, sums, x, weight):
 def _add_parts(block, y, sums):
     """Write y of (1) for 256 columns, of one row or of eight."""
     m, n = y.shape
-    tile = (ACROSS_OF_ONE if m == 1 else ACROSS) * lanes(sums)
+    step = lanes(sums)
+    tile, line, one = (ACROSS_OF_ONE if m == 1 else ACROSS) * step, sums.shape[1], sums.dtype.type(1)
     for first in range(block * COLUMNS, min(block * COLUMNS + COLUMNS, n), tile):
-        at = max(min(first, n - tile), 0)  # the column with which the tile begins
+        if n < tile:
+            for r in range(m):
+                for j in range(n):
+                    o = r * tile + j
+                    y[r, j] = plus(plus(sums[0, o], sums[1, o]), plus(sums[2, o], sums[3, o]))  # (1)
+            return
+        at = min(first, n - tile)  # the column with which the tile begins
         for r in range(m):
-            for j in range(first, min(first + tile, n)):
-                o = first * m + r * tile + j - at
-                s = plus(plus(sums[0, o], sums[1, o]), plus(sums[2, o], sums[3, o]))
-                y[r, j] = s  # (1)
+            for j in range(0, tile, step):
+                o = first * m + r * tile + j
+                left = times_plus(one, vector(sums, o), vector(sums, line + o))
+                right = times_plus(one, vector(sums, 2 * line + o), vector(sums, 3 * line + o))
+                put(y, r * n + at + j, times_plus(one, left, right))  # (1)
 
 
 @kernel
