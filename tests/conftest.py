@@ -11,7 +11,9 @@ There each property is tried on one example; in plain Python, a hundred times sl
 indices checked no test of float32, for which every loop would be compiled once more: an index does not depend on the dtype.
 """
 
+import faulthandler
 import signal
+import sys
 
 import numba
 import pytest
@@ -33,6 +35,12 @@ def heeds_ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def pytest_unconfigure():
+    """Say where a process waits, and end it, if it has not ended 100 s after its tests: something waits for ever at its end."""
+    if "pytest" in sys.argv[0]:  # a notebook goes on after its tests
+        faulthandler.dump_traceback_later(100, exit=True)
 
 
 def pytest_configure(config):

@@ -150,14 +150,18 @@ def test_room_for_all_tokens_is_made_at_once():
         assert (session.state.slots[0].arrays is arrays) == (room > 64)
 
 
-def test_a_large_model_shares_out_its_products():
-    """Catches parts of a product that nobody computes: two threads, of which one is a helper, and matrices that are large enough."""
+def test_a_large_model_shares_out_its_products(monkeypatch):
+    """Catches parts of a product that nobody computes, and that nobody is woken for: two threads, and matrices that are large enough."""
     rng = np.random.default_rng(0)
     body = GPT(GPTConfig(vocab_size=1031, max_len=32, d_model=768, n_heads=12, n_layers=1), rng=rng)
     model, ids = NextToken(body), np.random.default_rng(1).integers(1031, size=(2, 24))
     with workers.use(workers.Pool(2)):
         session = check(model, ids, 2e-4)
     assert program_of(session)._is_shared and len(program_of(session)._codes) == 1
+    asked = []
+    monkeypatch.setattr(workers.awake, "words", lambda: asked.append(True))
+    program_of(session).run(ids[:, 0])
+    assert asked == [True]
 
 
 def test_rows_that_are_selected_and_repeated():

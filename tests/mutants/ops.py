@@ -2,6 +2,7 @@
 
 TABLE = {
     "ops/quantized_linear.py": [
+        ("nobody is asked to take a part", "workers.awake.words(weight.size >= SHARED)", "workers.awake.words(False)"),
         ("the largest weight becomes 128", "(largest / 127)", "(largest / 128)"),
         ("weights are cut down, not rounded", "np.rint(weight[row] / divisors[row])", "np.trunc(weight[row] / divisors[row])"),
         ("what is too large wraps around", "np.clip(np.rint(weight[row] / divisors[row]), -127, 127)", "np.rint(weight[row] / divisors[row])"),
@@ -192,6 +193,7 @@ TABLE = {
     ],
     "ops/gelu.py": [
         ("GPT-2's constant is cut short, forward and backward alike", "A = 0.044715", "A = 0.0447"),
+        ("nobody is asked to take a part", "workers.awake.words(n > 1)", "workers.awake.words(False)"),
         ("the last part ends at a multiple of 64", "size if p == n else size * p", "size * p"),
     ],
     "ops/layer_norm.py": [
@@ -205,6 +207,9 @@ TABLE = {
         ("a product of many rows is small, whatever its matrix", "else b.size * len(a) >= LARGE", "else False"),
         ("small matrices are cut for a few rows", "min(len(a), 3) >= LARGE_MATRIX", "min(len(a), 3) >= 0"),
         ("the last part ends at a multiple of 16", "size if i == n else size * i", "size * i"),
+        ("nobody is asked to take a part", "workers.awake.words(n > 1)", "workers.awake.words(False)"),
+        ("small products are handed over", "workers.awake.parts() if size >= SHARED else 1", "workers.awake.parts()"),
+        ("a backward is as long as a forward", "weight.shape[1] * (1 if frozen else 2)", "weight.shape[1]"),
         ("bits depend on who is awake", "workers.awake.parts() if size >= SHARED", "1 + len(workers.awake.words()) if size >= SHARED"),
         ("the bias is not added to a transposed matrix's product", "matrix.T, y[start:stop], has_bias)", "matrix.T, y[start:stop])"),
     ],

@@ -34,6 +34,7 @@ TABLE = {
         ("all rows read the first ones' keys", "return [array[self._rows] for array in arrays]", "return list(arrays)"),
         ("all rows get the first ones' ids", "own = ids[self._rows]", "own = ids[: len(self.ids)]"),
         ("rows are shared where products are", "if wanted and self._shares_rows:", "if False:"),
+        ("nobody is woken for a product", "            if self._is_shared:\n                workers.awake.words()\n", ""),
         ("the second half is left out", "_run_part, len(codes), (codes, places)", "_run_part, 1, (codes, places)"),
         ("an error in between leaves half a position", "with self._state.forward():  #", "if True:  #"),
         ("calls in columns of different sizes share an array", "if (shape, dtype) not in self._scratch:", "if not self._scratch:"),
