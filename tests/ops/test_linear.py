@@ -65,6 +65,18 @@ def test_helpers_change_no_bit(monkeypatch, transposed):
                         np.testing.assert_array_equal(found, one)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_wide_matrix_is_cut_by_columns_for_more_rows(monkeypatch, transposed):
+    """Catches columns left out, or those of another part, and biases that are not theirs."""
+    monkeypatch.setattr(MODULE, "LARGE", 0)
+    rng = np.random.default_rng(0)
+    x, weight, bias = (rng.normal(size=size) for size in ((MODULE.FEW + 3, 520), (520, 1030), (1030,)))
+    assert weight.size >= MODULE.WIDE
+    with workers.use(Backwards(3)):
+        y, _ = linear(x, np.asfortranarray(weight) if transposed else weight, bias)
+    np.testing.assert_allclose(y, x @ weight + bias, rtol=1e-12, atol=1e-12)
+
+
 def test_few_rows_of_a_large_matrix_are_cut_by_columns(monkeypatch):
     """Catches a piece left out: 6 columns in 8 pieces, the last of them first."""
     monkeypatch.setattr(MODULE, "LARGE_MATRIX", 0)

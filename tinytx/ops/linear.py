@@ -54,6 +54,7 @@ from tinytx.shapes import check_float, check_gradient, check_shape, contiguous, 
 LARGE = 1 << 25  # multiplications of a product, 0.4 to 0.8 ms; smaller ones are done before another thread has woken up
 FEW = 16  # rows, of which a product takes as long as its matrix takes to be read; BLAS reads a third as fast for several as for one
 SHARED = 1 << 19  # multiplications from which on a helper that is awake takes a part: about 10 microseconds
+WIDE = 1 << 19  # numbers of a matrix, from which on threads take columns of it where it has more than there are rows
 LARGE_MATRIX = 1 << 22  # numbers of a matrix, counted three times for several rows, from which on so few rows use several threads
 
 
@@ -108,18 +109,24 @@ def _edge(i, n, size):
 
 @kernel
 def _forward(i, n, y, x, matrix, bias, is_transposed):
-    """Write part i of n of the rows of y; ``matrix`` is W, or W^T if that is how W lies in memory.
+    """Write part i of n of the rows of y, or of its columns, if they are more and W is large; ``matrix`` is W, or W^T if that is how W lies in memory.
 
-    BLAS fills y with zeros before it adds products to them. To fill it with the bias takes no longer.
+    With a part of the columns a thread reads a part of W, which takes the time where rows are few. BLAS fills y with zeros before it adds
+    products to them. To fill it with the bias takes no longer.
     """
-    start, stop, has_bias = _edge(i, n, len(x)), _edge(i + 1, n, len(x)), len(bias) > 0
-    for row in range(start, stop if has_bias else start):
-        for j in range(len(bias)):
-            y[row, j] = bias[j]
-    if is_transposed:
-        matmul(x[start:stop], matrix.T, y[start:stop], has_bias)  # (1)
+    start, stop, first, last, has_bias = 0, len(x), 0, y.shape[1], len(bias) > 0
+    if last > stop and matrix.size >= WIDE:
+        first, last = _edge(i, n, last), _edge(i + 1, n, last)
     else:
-        matmul(x[start:stop], matrix, y[start:stop], has_bias)  # (1)
+        start, stop = _edge(i, n, stop), _edge(i + 1, n, stop)
+    part, added = y[start:stop, first:last], bias[first:last]
+    for row in range(len(part)):
+        for j in range(len(added)):
+            part[row, j] = added[j]
+    if is_transposed:
+        matmul(x[start:stop], matrix[first:last].T, part, has_bias)  # (1)
+    else:
+        matmul(x[start:stop], matrix[:, first:last], part, has_bias)  # (1)
 
 
 @kernel
