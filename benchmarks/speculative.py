@@ -5,9 +5,10 @@
     python benchmarks/speculative.py --run runs/target --draft runs/draft --json speculative.json
 
 Two parts. Costs: with random weights, for each target, the time of one token, that of a call on k + 1 tokens of one text, and that of a token of
-its draft. With (5) of `tinytx/decoding/speculative.py` they say which share of proposals has to be accepted for it to pay. Texts: a trained target
-and a trained draft continue beginnings of the text that neither has seen, at temperature 1, plainly and speculatively by turns, in one
-process, since both sides use the same weights. Without --run both models are trained here for a moment.
+its draft: a small model, or the target itself in 8 bits. With (5) of `tinytx/decoding/speculative.py` they say which share of proposals has to be
+accepted for it to pay. Texts: a target continues beginnings of texts plainly and speculatively by turns, in one process, since both sides use the
+same weights: those of the first part, which have only themselves in 8 bits as a draft, and a trained target, which has a trained draft as well and
+reads what neither has seen. Without --run both are trained here for a moment.
 """
 
 import time
@@ -23,6 +24,7 @@ from tinytx.decoding import Speculation, generate, speculate
 from tinytx.decoding.sessions import Session
 from tinytx.pipelines import Writer, load_run
 
+ITSELF = "itself in 8 bits"
 BEFORE, POSITIONS, REPEATS, PROMPT, LENGTH = 64, 1024, 9, 32, 128
 
 
@@ -77,22 +79,32 @@ def break_even(cost, k):
     return high
 
 
-def measured_costs(name, is_rounded, ks):
-    """Print and return the figures of a target with random weights."""
-    shape, (d_model, n_heads, n_layers) = SHAPES[PAIRS[name].target]._replace(max_len=POSITIONS), PAIRS[name].draft
-    models = make_model(shape), make_model(shape._replace(d_model=d_model, n_heads=n_heads, n_layers=n_layers))
-    model, draft = (each.quantized() if is_rounded else each for each in models)
-    of_draft = costs(draft, 1)[0]
-    figures = {"draft_ms": of_draft}
-    print(f"{name}{', 8 bits' * is_rounded}: a token of its draft ({n_layers} layers of {d_model}) {of_draft:.2f} ms")
-    for k in ks:
-        one, together = costs(model, k + 1)
-        cost = (k * of_draft + together) / one
-        even = break_even(cost, k)
-        figures[f"{k}"] = {"token_ms": one, "together_ms": together, "cost_in_tokens": cost, "break_even": even}
-        pays = f"pays if more than {even:.0%} are accepted" if even is not None else "never pays"
-        print(f"    {k} proposals: a token {one:.2f} ms, {k + 1} together {together:.2f}; all cost {cost:.2f} tokens: {pays}", flush=True)
+def described_costs(name, models, ks):
+    """Print and return the figures of a target and its drafts, {name: model}."""
+    model, *drafts = models.values()
+    measured = {k: costs(model, k + 1) for k in ks}
+    figures = {}
+    for label, draft in zip(list(models)[1:], drafts):
+        of_draft = costs(draft, 1)[0]
+        figures[label] = {"draft_ms": of_draft}
+        print(f"{name}: a token of its draft, {label}, {of_draft:.2f} ms")
+        for k, (one, together) in measured.items():
+            cost = (k * of_draft + together) / one
+            even = break_even(cost, k)
+            figures[label][f"{k}"] = {"token_ms": one, "together_ms": together, "cost_in_tokens": cost, "break_even": even}
+            pays = f"pays if more than {even:.0%} are accepted" if even is not None else "never pays"
+            print(f"    {k} proposals: a token {one:.2f} ms, {k + 1} together {together:.2f}; all cost {cost:.2f} tokens: {pays}", flush=True)
     return figures
+
+
+def models_of(name, is_rounded):
+    """Return {name: model}: a target with random weights, and its drafts; none is itself if the target is in 8 bits."""
+    shape, (d_model, n_heads, n_layers) = SHAPES[PAIRS[name].target]._replace(max_len=POSITIONS), PAIRS[name].draft
+    target, small = make_model(shape), make_model(shape._replace(d_model=d_model, n_heads=n_heads, n_layers=n_layers))
+    label, rounded = f"{n_layers} layers of {d_model}", target.quantized()
+    if is_rounded:
+        return {name: rounded, label: small.quantized()}
+    return {name: target, label: small, ITSELF: rounded}
 
 
 def trained(text, steps, threads):
@@ -157,29 +169,38 @@ def main():
     parser.add_argument("--ks", nargs="+", type=int, default=[2, 4, 7], help="tokens that are proposed at a time (default 2 4 7)")
     parser.add_argument("--tokens", type=int, default=128, help="tokens of a text (default 128)")
     parser.add_argument("--steps", type=int, default=200, help="of the training without --run (default 200)")
-    parser.add_argument("--bits", nargs="+", type=int, choices=(32, 8), default=[32, 8], help="of the weights (default 32 8)")
+    parser.add_argument("--bits", nargs="+", type=int, choices=(32, 8), default=[32, 8], help="of the targets' weights (default 32 8)")
     arguments = parser.parse_args()
     if (arguments.run is None) != (arguments.draft is None):
         parser.error("--run and --draft are given together or not at all")
     turns.describe(arguments.threads, ["plain", "speculative"], turns.environment(arguments.keep_env))
     figures = {"costs": {}, "texts": {}}
+
+    def write(place, model, draft, ids, temperatures):
+        for k in arguments.ks:
+            for temperature in temperatures:
+                row = figures["texts"][f"{place}, {k} proposals, temperature {temperature}"] = written(model, draft, ids, k, temperature, arguments)
+                plain, fast = row["plain_tokens_per_second"], row["speculative_tokens_per_second"]
+                print(
+                    f"{place}, {k} proposals, temperature {temperature}: tokens/s plain {plain:.1f}, speculative {fast:.1f}; ratio "
+                    f"{row['speculative_to_plain_ratio']:.2f}; {row['acceptance']:.1%} accepted, {row['tokens_per_call']:.2f} tokens for each call", flush=True
+                )  # fmt: skip
+
     with workers.use(workers.Pool(arguments.threads)):
         for name in arguments.pairs:
             for bits in arguments.bits:
-                figures["costs"][f"{name} {bits} bits"] = measured_costs(name, bits == 8, arguments.ks)
+                models = models_of(name, bits == 8)
+                figures["costs"][f"{name} {bits} bits"] = described_costs(f"{name}, {bits} bits", models, arguments.ks)
+                if ITSELF in models:
+                    ids = np.random.default_rng(2).integers(0, models[name].vocab_size, 8 * PROMPT)
+                    write(f"{name}, draft {ITSELF}", models[name], models[ITSELF], ids, [1])
         text = read_text(arguments.data) if arguments.data else builtin_corpus()
         model, draft, ids = loaded(arguments, text) if arguments.run else trained(text, arguments.steps, arguments.threads)
         for bits in arguments.bits:
             both = (model, draft) if bits == 32 else (model.quantized(), draft.quantized())
-            for k in arguments.ks:
-                for temperature in (1, 0):
-                    row = written(*both, ids, k, temperature, arguments)
-                    figures["texts"][f"{bits} bits, {k} proposals, temperature {temperature}"] = row
-                    rates = ", ".join(f"{key.split('_')[0]} {value:.1f}" for key, value in row.items() if key.endswith("second"))
-                    print(
-                        f"{bits} bits, {k} proposals, temperature {temperature}: tokens/s {rates}; ratio {row['speculative_to_plain_ratio']:.2f}; "
-                        f"{row['acceptance']:.0%} accepted, {row['tokens_per_call']:.2f} tokens for each call", flush=True
-                    )  # fmt: skip
+            write(f"trained, {bits} bits", *both, ids, [1, 0])
+            if bits == 32:
+                write(f"trained, draft {ITSELF}", model, model.quantized(), ids, [1, 0])
     turns.write_json(arguments.json, figures)
 
 

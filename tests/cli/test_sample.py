@@ -67,7 +67,7 @@ def test_a_draft_proposes_what_is_written(tinytx, folder, tmp_path):
         for more in ("", "--draft-tokens 2", "--int8"):
             code, out, err = tinytx("sample", folder, "--prompt ab --tokens 30 --temperature 0 --draft", draft, more)
             assert (code, out) == (0, plain.out)
-            assert re.fullmatch(rf"{accepted or r'[0-9]+% of [0-9]'}[0-9]* proposals of the draft accepted, [1-5].[0-9]{{2}} characters for each call of the model\n", err)
+            assert re.search(rf"{accepted or r'[0-9]+% of [0-9]'}[0-9]* proposals of the draft accepted, [1-5].[0-9]{{2}} characters for each call of the model\n$", err)
     lines = {tinytx("sample", folder, "--prompt a --tokens 30 --seed 1 --draft", folder, more).err for more in ("", "--draft-tokens 1")}
     assert len(lines) == 2 and len({tinytx("sample", folder, "--prompt a --tokens 30 --seed 1 --draft", folder).out for _ in range(2)}) == 1
     assert tinytx("sample", folder, "--tokens 1 --draft", folder).err == ""

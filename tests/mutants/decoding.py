@@ -14,8 +14,10 @@ TABLE = {
     ],
     "decoding/choose.py": [
         ("the nucleus has one token more than it needs", "cumulative < top_p * cumulative[:, -1:]", "cumulative <= top_p * cumulative[:, -1:]"),
-        ("probabilities go on behind the nucleus", "    weights[np.arange(weights.shape[-1]) > edge] = 0\n", ""),
-        ("probabilities of the kept do not add up to 1", "    weights /= np.take_along_axis(cumulative, edge, axis=-1)\n", "    weights /= cumulative[:, -1:]\n"),
+        ("probabilities go on behind the nucleus", "        weights[self._edge + 1 :] = 0\n", ""),
+        ("a token behind the nucleus is possible", "        if column > self._edge:", "        if column >= self._sums.shape[1]:"),
+        ("a token's probability is that of those before it, too", "(self._sums[0, column - 1] if column else 0)", "0"),
+        ("probabilities of the kept do not add up to 1", "self._total = edge[0, 0], self._sums[0, edge[0, 0]]", "self._total = edge[0, 0], self._sums[0, -1]"),
     ],
     "decoding/generate.py": [
         ("a stop at the limit of tokens does not count as one", "ended = ended | ending.table[chosen]", "pass"),
@@ -48,10 +50,10 @@ TABLE = {
     "decoding/speculative.py": [
         ("every proposal is accepted", "* q < p", "* q < p + 2"),
         ("a proposal is accepted by p alone", "* q < p", "< p"),
-        ("rejected proposals are replaced from p", "np.maximum(p - q[n], 0)", "p"),
-        ("rejected proposals are replaced from q", "np.maximum(p - q[n], 0)", "q[n]"),
-        ("rejected proposals are replaced from what q has more", "np.maximum(p - q[n], 0)", "np.maximum(q[n] - p, 0)"),
-        ("the last token is the draft's", "scorer.pick(logits[k], text, proposals)", "scorer.draw(q[-1])"),
+        ("rejected proposals are replaced from p", "np.maximum(p.all() - q.all(), 0)", "p.all()"),
+        ("rejected proposals are replaced from q", "np.maximum(p.all() - q.all(), 0)", "q.all()"),
+        ("rejected proposals are replaced from what q has more", "np.maximum(p.all() - q.all(), 0)", "np.maximum(q.all() - p.all(), 0)"),
+        ("the last token is the draft's", "scorer.pick(logits[k], text, proposals)", "q[-1].draw(scorer.rng)"),
         ("the last token is that of a position before", "scorer.pick(logits[k], text, proposals)", "scorer.pick(logits[k - 1], text, proposals)"),
         ("the target keeps what was rejected", "    target.rewind(mark, keep=n + 1)\n", ""),
         ("the target keeps one token too few", "keep=n + 1)", "keep=n)"),

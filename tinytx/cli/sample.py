@@ -27,8 +27,8 @@ class SampleFlags(Flags):
     )
     stop: str | None = setting(None, "end after the first of these characters", empty=False, metavar="CHARACTERS")
     draft: str | None = setting(
-        None, "folder of a smaller model with the same characters, which proposes what the model only has to check: the same distribution in less "
-        "time, if the model is large", empty=False, metavar="DIR"
+        None, "folder of a smaller model with the same characters, or of the same one: read in 8 bits, it proposes what the model only has to check: the "
+        "same distribution in less time, if the model is large", empty=False, metavar="DIR"
     )  # fmt: skip
     draft_tokens: int = setting(4, "characters that the draft proposes at a time", minimum=1, metavar="N")
     int8: bool = setting(False, INT8)
@@ -50,7 +50,7 @@ def run(arguments):
     writer = load(arguments, Writer, int8=flags.int8)
     counts = Speculation()
     if flags.draft is not None:
-        draft = load(arguments, Writer, int8=flags.int8, folder=flags.draft)
+        draft = load(arguments, Writer, int8=True, folder=flags.draft)  # any draft leaves the distribution as it is
         options |= {"draft": draft, "draft_tokens": flags.draft_tokens, "counts": counts}
     for text in writer.write(flags.prompt, flags.tokens, rng=np.random.default_rng(flags.seed), **options):
         sys.stdout.write(text)

@@ -71,21 +71,47 @@ def pick(logits, temperature, top_k, top_p, rng):
     return column if tokens is None else tokens[np.arange(len(logits)), column]
 
 
-def probabilities(logits, temperature, top_k, top_p):
-    """Return the probability of each token with which `pick` chooses it: float64 (B, V)."""
-    if temperature == 0:
-        row_largest(logits)
-        return (np.arange(logits.shape[-1]) == logits.argmax(axis=-1)[:, None]).astype(np.float64)
-    tokens, cumulative, edge = _kept(logits, temperature, top_k, top_p)
-    weights = cumulative.copy()
-    weights[:, 1:] -= cumulative[:, :-1]
-    weights[np.arange(weights.shape[-1]) > edge] = 0
-    weights /= np.take_along_axis(cumulative, edge, axis=-1)
-    if tokens is None:
-        return weights
-    p = np.zeros(logits.shape)
-    np.put_along_axis(p, tokens, weights, axis=-1)
-    return p
+class Distribution:
+    """The probabilities with which `pick` chooses the token after one text.
+
+    Parameters
+    ----------
+    logits : array (1, V)
+    temperature, top_k, top_p
+        As for `choose`, checked already.
+    """
+
+    def __init__(self, logits, temperature, top_k, top_p):
+        self._n = logits.shape[-1]
+        if temperature == 0:
+            row_largest(logits)
+            kept = logits.argmax(axis=-1)[None], np.ones((1, 1)), np.zeros((1, 1), int)
+        else:
+            kept = _kept(logits, temperature, top_k, top_p)
+        self._tokens, self._sums, edge = kept
+        self._edge, self._total = edge[0, 0], self._sums[0, edge[0, 0]]
+
+    def of(self, token):
+        """Return the probability of a token."""
+        column = token if self._tokens is None else next(iter(np.flatnonzero(self._tokens[0] == token)), self._n)
+        if column > self._edge:
+            return 0.0
+        return (self._sums[0, column] - (self._sums[0, column - 1] if column else 0)) / self._total
+
+    def all(self):
+        """Return the probabilities of all tokens, float64 (V,)."""
+        weights = np.diff(self._sums[0], prepend=0.0) / self._total
+        weights[self._edge + 1 :] = 0
+        if self._tokens is None:
+            return weights
+        p = np.zeros(self._n)
+        p[self._tokens[0]] = weights
+        return p
+
+    def draw(self, rng):
+        """Return a token; rng is None with temperature 0."""
+        column = 0 if rng is None else _drawn(self._sums, self._total[None, None], rng)[0]
+        return int(column if self._tokens is None else self._tokens[0, column])
 
 
 def draw(weights, rng):

@@ -51,7 +51,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinytx.arguments import check_whole
-from tinytx.decoding.choose import check_settings, draw, pick, probabilities
+from tinytx.decoding.choose import Distribution, check_settings, draw, pick
 from tinytx.decoding.rules import Past, check_possible, obeyed
 from tinytx.decoding.sessions import Ending, sessions_of
 
@@ -177,13 +177,14 @@ class _Scorer:
         """Return the token after a text, drawn from p."""
         return int(pick(self.obeyed(logits, *parts), *self.settings)[0])
 
-    def probabilities(self, logits, *parts):
-        """Return p or q (V,) of the token after a text."""
-        return probabilities(self.obeyed(logits, *parts), *self.settings[:3])[0]
+    def distribution(self, logits, *parts):
+        """Return p or q of the token after a text."""
+        return Distribution(self.obeyed(logits, *parts), *self.settings[:3])
 
-    def draw(self, weights):
-        """Return a token, as probable as its weight (V,)."""
-        return int(draw(weights[None], self.rng)[0])
+    def replaced(self, p, q):
+        """Return the token that takes the place of a rejected one, drawn by (2)."""
+        weights = np.maximum(p.all() - q.all(), 0)  # the numerators of (2)
+        return int(draw(weights[None], self.rng)[0]) if weights.any() else p.draw(self.rng)  # p and q are equal but for rounding
 
     def accepts(self, p, q):
         """Return whether (1) lets a proposal pass whose probabilities are p and q; q > 0."""
@@ -197,14 +198,14 @@ class _Draft:
         self._session, self._scorer, self._n_read, self._n_first, self._marks = session, scorer, 0, n_first, []
 
     def proposals(self, text, k):
-        """Return k tokens that may follow the text, and q (V,) of each."""
+        """Return k tokens that may follow the text, and q of each."""
         logits, tokens, q, self._marks = self._caught_up(text), [], [], []
         for i in range(k):
             self._marks.append(self._session.mark())
             if i:
                 logits = self._session.logits(np.array([tokens[-1:]]))
-            q.append(self._scorer.probabilities(logits, text, tokens))
-            tokens.append(self._scorer.draw(q[-1]))
+            q.append(self._scorer.distribution(logits, text, tokens))
+            tokens.append(q[-1].draw(self._scorer.rng))
         self._n_read = len(text)
         return tokens, q
 
@@ -251,11 +252,10 @@ def _checked(target, draft, text, k, scorer, counts):
     mark, n = target.mark(), 0
     logits = target.all_logits(np.array([text[-1:] + proposals]))[0]
     while n < k:
-        p, x = scorer.probabilities(logits[n], text, proposals[:n]), proposals[n]
+        p, x = scorer.distribution(logits[n], text, proposals[:n]), proposals[n]
         counts.proposed += 1
-        if not scorer.accepts(p[x], q[n][x]):  # (1)
-            more = np.maximum(p - q[n], 0)  # (2)
-            token = scorer.draw(more if more.any() else p)  # p and q are equal but for rounding
+        if not scorer.accepts(p.of(x), q[n].of(x)):  # (1)
+            token = scorer.replaced(p, q[n])  # (2)
             break
         counts.accepted, n = counts.accepted + 1, n + 1
     else:
