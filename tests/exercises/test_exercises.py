@@ -87,7 +87,7 @@ def test_all_scenes_are_graded():
         return plain.attention_backward((dy[0], 0 * dy[1]) if isinstance(dy, tuple) else dy, saved)
 
     verdicts = {title: bool(report) for title, report in grade("attention", plain.attention, backward).reports}
-    assert verdicts == {"causal": True, "with log_sum_exp": False, "with dropout": True}
+    assert verdicts == {"causal": True, "with log_sum_exp": False, "with dropout": True, "heads in groups": True}
 
 
 def without_groups(dy, saved):
@@ -113,7 +113,7 @@ def of_one_axis(dy, saved):
 @pytest.mark.parametrize(
     ("name", "backward", "words"),
     [
-        ("attention", without_groups, "groups of heads: the gradient of k has shape (2, 4, 6, 5), expected (2, 2, 6, 5)"),
+        ("attention", without_groups, "heads in groups: the gradient of k has shape (2, 24, 5, 7), expected (2, 8, 5, 7)"),
         ("attention", with_all_queries_alike, "a bias of each head that queries share: gradient of bias: 18 of 18 entries are wrong"),
         ("cross_entropy", of_counted_rows, "one of which does not count: gradient of logits: 5 of 30 entries are wrong; the first at (0, 1, 0)"),
         ("linear", of_one_axis, "rows along two axes: the gradient of bias has shape (3, 5), expected (5,)"),

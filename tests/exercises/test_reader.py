@@ -104,11 +104,11 @@ def test_one_mistake_of_attention_is_named_once_for_each_way_to_call_it(monkeypa
     monkeypatch.setattr(plain, "softmax_backward", softmax_along(-2))
     notes = grade("attention", plain.attention, plain.attention_backward).notes
     named = [note for note in notes if "the same comes of" in note]
-    same = "gradients of q and k and bias: the same comes of ({}) with sum_r P_tr dP_tr taken over t, in dA_ts = "
-    assert [note.partition(same.format(n))[0] for note, n in zip(named, (6, 12, 6), strict=True)] == [
-        "causal: ", "with log_sum_exp: ", "with dropout: ",
-    ]  # fmt: skip
-    assert all(note.startswith(("causal: ", "with ")) for note in notes)
+    same = "{}: gradients of {}: the same comes of ({}) with sum_r P_tr dP_tr taken over t, in dA_ts = "
+    ways = [("causal", "q and k and bias", 6), ("with log_sum_exp", "q and k and bias", 12), ("with dropout", "q and k and bias", 6), ("heads in groups", "q and k", 6)]
+    for note, way in zip(named, ways, strict=True):
+        assert note.startswith(same.format(*way))
+    assert all(note.startswith(tuple(f"{title}: " for title, *_ in ways)) for note in notes)
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "rms_norm"])

@@ -22,8 +22,9 @@ and sees all, the one before it all but the last, and so on. (1) and (3) are pro
     dK = c dA^T Q                                                        (8)
 
 In (4) and (8) the T axis is summed: every query that looked at a key adds to its gradient. Where H heads share the keys and values of G groups
-(Ainslie et al. 2023, arXiv:2305.13245; head h reads group h // (H/G)), the heads of a group are summed too, because all of them use the same keys and
-values.
+(Ainslie et al. 2023, arXiv:2305.13245; head h reads group h // (H/G)), the heads of a group, which all use the same ones, are summed too:
+
+    dV_sw = sum_heads sum_t P_ts dY_tw,   dK_sk = c sum_heads sum_t dA_ts Q_tk.      (15)
 
 The sum in (6) is a scalar product of two rows that exist anyway. By (5), and then (3):
 
@@ -273,9 +274,9 @@ def _attend_backward(
                 for s in range(len(sums)):
                     sums[s] += d_whole[s]  # (11)
                     d_whole[s] *= c
-        _product(p.T, dys, dv[b, g, s0:s1], add, copied[4] != 0)  # (4)
+        _product(p.T, dys, dv[b, g, s0:s1], add, copied[4] != 0)  # (4), (15)
         _product(da, keys, dq[b, h, t0:t1], not closes, copied[2] != 0)  # (7)
-        _product(da.T, queries, dk[b, g, s0:s1], add, copied[3] != 0)  # (8)
+        _product(da.T, queries, dk[b, g, s0:s1], add, copied[3] != 0)  # (8), (15)
 
 
 @kernel(outputs=10)

@@ -70,6 +70,17 @@ def _run_dropped(values, forward, backward):
     return {"Y": y} | gradients
 
 
+def _run_grouped(values, forward, backward):
+    """The heads of all groups stand beside each other in the code."""
+    q, dy = (values[name].reshape(len(values[name]), -1, *values[name].shape[3:]) for name in ("Q", "dY"))
+    y, _, gradients = _attention(values | {"Q": q}, dy, forward, backward)
+    del gradients["dB"]  # (11) adds up over groups, too
+    return {"Y": y.reshape(values["dY"].shape)} | gradients | {"dQ": gradients["dQ"].reshape(values["Q"].shape)}
+
+
+GROUPS = "batch groups"
+GROUPED = {"Q": f"q {GROUPS} heads t k", "K": f"k {GROUPS} s k", "V": f"v {GROUPS} s w", "c": "scale", "B": "bias t s"}
+
 TABLE = {
     "linear": Row([
         Scene(
@@ -88,15 +99,19 @@ TABLE = {
     "attention": Row([
         Scene(
             ATTENTION, {"Y": f"{HEADS} t w"}, ATTENTION_SIZES, ATTENTION_EXAMPLE, given={"c": 0.7}, draw=_causal, run=_run_attention,
-            without=frozenset({12, 13, 14}), title="causal",
+            without=frozenset({12, 13, 14, 15}), title="causal",
         ),
         Scene(
             ATTENTION, {"Y": f"{HEADS} t w", "L": f"{HEADS} t"}, ATTENTION_SIZES, ATTENTION_EXAMPLE, given={"c": 0.7},
-            run=_run_log_sum_exp, without=frozenset({6, 13, 14}), title="with log_sum_exp",
+            run=_run_log_sum_exp, without=frozenset({6, 13, 14, 15}), title="with log_sum_exp",
         ),
         Scene(
             ATTENTION | {"M": f"M {HEADS} t s", "p": "dropout"}, {"Y": f"{HEADS} t w"}, ATTENTION_SIZES, ATTENTION_EXAMPLE,
-            given={"c": 0.7, "p": 0.3}, draw=_draw_dropped, run=_run_dropped, without=frozenset({3, 4, 5, 9, 12}), title="with dropout",
+            given={"c": 0.7, "p": 0.3}, draw=_draw_dropped, run=_run_dropped, without=frozenset({3, 4, 5, 9, 12, 15}), title="with dropout",
+        ),
+        Scene(
+            GROUPED, {"Y": f"{GROUPS} heads t w"}, ATTENTION_SIZES | {"groups": 8}, ATTENTION_EXAMPLE | {"groups": 1}, given={"c": 0.7},
+            draw=_causal, run=_run_grouped, without=frozenset({4, 8, 11, 12, 13, 14}), title="heads in groups",
         ),
     ]),
     "cross_entropy": Row([
