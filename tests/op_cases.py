@@ -10,12 +10,13 @@ from tinytx import ops
 from tinytx.ops.attention_patterns import CAUSAL, Band, Prefix, Strided
 
 
-def linear(make, bias=True, more=0):
+def linear(make, bias=True, more=0, name="linear", **options):
     b, t, d_in, d_out = make.sizes(4)
+    f, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
     arrays = {"x": make.array(b, t + more, d_in), "weight": make.array(d_in, d_out)}
     if not bias:
-        return OpCase(ops.linear, lambda dy, saved: ops.linear_backward(dy, saved)[:2], arrays, batch=("x",))
-    return OpCase(ops.linear, ops.linear_backward, arrays | {"bias": make.array(d_out)}, batch=("x",))
+        return OpCase(f, lambda dy, saved: backward(dy, saved)[:2], arrays, batch=("x",), **options)
+    return OpCase(f, backward, arrays | {"bias": make.array(d_out)}, batch=("x",), **options)
 
 
 def linear_transposed(make):
@@ -269,6 +270,8 @@ OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "linear of more than a few rows": lambda make: linear(make, more=16),
     "linear without bias": lambda make: linear(make, bias=False),
     "linear transposed": linear_transposed,
+    "gelu_linear": lambda make: linear(make, more=16, name="gelu_linear", reach=0.25, activation="gelu"),
+    "gelu_linear tanh, without bias": lambda make: linear(make, False, name="gelu_linear", reach=0.25, activation="gelu_tanh"),
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,
     "gate": lambda make: gate(make, "gelu_tanh"),

@@ -62,6 +62,11 @@ class Tape:
         self.choices = {}  # see `chosen`
         self.penalties, self.dpenalty = [], None  # see `penalise`
 
+    @property
+    def is_watched(self):
+        """Whether a subclass watches each call: then a layer calls each layer in it, where one operation may do the work of two."""
+        return type(self).call is not Tape.call
+
     def call(self, layer, inputs, settings):
         """Run a layer's forward on this tape. Every call of a layer with a tape goes through this method.
 

@@ -30,4 +30,26 @@ def test_what_is_made_again_is_the_same(activation):
     layer(x, tape)
     layer.backward(dy, tape)
     y = ACTIVATIONS[activation][0](layer.expand(x))[0]
-    np.testing.assert_array_equal(layer.contract.weight.grad, y.reshape(-1, F).T @ dy.reshape(-1, D))
+    np.testing.assert_allclose(layer.contract.weight.grad, y.reshape(-1, F).T @ dy.reshape(-1, D), rtol=1e-10, atol=1e-14)
+
+
+class Watched(Tape):
+    """Lists the layers that are called, one after the other."""
+
+    calls = ()
+
+    def call(self, layer, inputs, settings):
+        self.calls = (*self.calls, layer)
+        return super().call(layer, inputs, settings)
+
+
+def test_one_operation_does_the_work_of_two_layers_unless_they_are_watched():
+    """Catches a watcher that does not see the layers inside, and numbers that depend on whether somebody watches."""
+    layer, found = FeedForward(D, F, rng=np.random.default_rng(0), dtype=np.float64), []
+    x, dy = np.random.default_rng(1).normal(size=(2, B, T, D))
+    for tape in (Tape(), Watched()):
+        layer.zero_grad()
+        found.append([layer(x, tape), layer.backward(dy, tape), *(p.grad for p in layer.parameters())])
+    assert {layer.activation, layer.contract} < set(tape.calls)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)

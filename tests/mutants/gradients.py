@@ -13,6 +13,14 @@ TABLE = {
         ("db of three rows in four", "missing term", "linear", "plus(c[j], d[j])", "c[j]"),
         ("half of a tied table's", "factor", "linear tied", "else dmatrix.T if", "else dmatrix.T / 2 if"),
     ],
+    "ops/gelu_linear.py": [
+        ("dg by W, not by its transpose", "transposed", "gelu_linear", "matmul(dy, weight[first:last].T, dx", "matmul(dy, weight[:, first:last], dx"),
+        ("the slope of s forgotten", "missing term", "gelu_linear", "dx[i] *= s - (x[i]", "dx[i] *= s - (0 * x[i]"),
+        ("density forgotten", "missing term", "gelu_linear exact", "dx[i] *= p + (x[i]", "dx[i] *= p + (0 * x[i]"),
+        ("the other form's backward", "wrong operand", "gelu_linear exact", "contiguous(weight), is_exact)\n    return dx", "contiguous(weight), False)\n    return dx"),
+        ("dW of x as it is", "missing term", "gelu_linear", "matmul(g[:, first:last].T, dy", "matmul(x[:, first:last].T, dy"),
+        ("db a mean", "factor", "gelu_linear", "dbias if has_bias", "dbias / len(x_rows) if has_bias"),
+    ],
     "ops/embedding.py": [
         ("assigned, not added", "= for +=", "embedding", "dweight[v, d] += dy", "dweight[v, d] = dy"),
         ("last id forgotten", "off by one", "embedding", "in range(ids.shape[0])", "in range(ids.shape[0] - 1)"),

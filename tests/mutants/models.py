@@ -163,6 +163,7 @@ TABLE = {
     "layers/feed_forward.py": [
         ("the activations that backward makes again are not dropped",
          "in KEEP_INPUT and not self.dropout.p", "in KEEP_INPUT"),
+        ("watchers do not see the layers inside", "tape is not None and not tape.is_watched", "tape is not None"),
     ],
     "layers/masks.py": [
         ("the mask forgets that earlier keys are in a cache",

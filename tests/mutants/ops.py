@@ -196,6 +196,10 @@ TABLE = {
         ("nobody is asked to take a part", "workers.awake.words(n > 1)", "workers.awake.words(False)"),
         ("the last part ends at a multiple of 64", "size if p == n else size * p", "size * p"),
     ],
+    "ops/gelu_linear.py": [
+        ("the last part ends at a multiple of 16", "size if i == n else size * i", "size * i"),
+        ("the other form forwards", 'activation == "gelu")', 'activation != "gelu")'),
+    ],
     "ops/layer_norm.py": [
         ("eps stands behind the root",
          "/ math.sqrt(variance)  #", "/ (math.sqrt(variance - eps) + eps)  #"),

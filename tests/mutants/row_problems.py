@@ -73,6 +73,11 @@ PROBLEMS = {
     "sparse_attention fixed": lambda m: sparse(m, kind="fixed", stride=3, n_ends=2),
     "pair_sum square": lambda m: pair(m.pair_sum, m.pair_sum_backward, _draw(2, 3, 4), _draw(2, 3, 4, seed=1)),
     "Pairs": lambda m: layer(m.Pairs(4, 5, rng=_rng()), 2, 3, 4),
+    "gelu_linear": lambda m: pair(m.gelu_linear, m.gelu_linear_backward, _draw(2, 3, 4), _draw(4, 4, seed=1), _draw(4)),
+    "gelu_linear exact": lambda m: pair(
+        lambda x, w, b: m.gelu_linear(x, w, b, "gelu"), m.gelu_linear_backward, _draw(2, 3, 4), _draw(4, 5), _draw(5)
+    ),
+    "FeedForward in one call": lambda m: layer(m.FeedForward(4, 5, rng=_rng()), 2, 3, 4),
     "maxout": lambda m: pair(m.maxout, m.maxout_backward, _draw(2, 3, 8)),
     "Maxout": lambda m: layer(m.Maxout(), 2, 3, 8),
     "prepend": lambda m: pair(m.prepend, m.prepend_backward, _draw(2, 3, 4), _draw(2, 4, seed=1)),

@@ -29,6 +29,11 @@ def gate(a, b, activation):
     return f(a) * b
 
 
+def gelu_linear(x, weight, bias=None, *, activation):
+    y = F.gelu(x, approximate={"gelu": "none", "gelu_tanh": "tanh"}[activation]) @ weight
+    return y if bias is None else y + bias
+
+
 def pool(x, kinds, mask):
     """A row without a real position is 0 here."""
     real, parts = torch.tensor(mask)[..., None], []
@@ -185,6 +190,7 @@ ORACLES = ATTENTION | GEOMETRIC | LOSSES | {
     "write_memory": lambda case: write_memory,
     "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
+    "gelu_linear": lambda case: gelu_linear,
     "layer_norm": lambda case: layer_norm,
     "batch_norm": lambda case: batch_norm,
     "rms_norm": lambda case: lambda x, weight, eps: F.rms_norm(x, x.shape[-1:], weight, eps),

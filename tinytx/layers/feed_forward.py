@@ -7,6 +7,7 @@ from tinytx.core import Layer
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
+from tinytx.ops.gelu_linear import FORMS
 
 ACTIVATIONS = {
     "gelu": (ops.gelu, ops.gelu_backward),
@@ -87,6 +88,11 @@ class FeedForward(Layer):
     def forward(self, x, tape=None):
         """(..., D) -> (..., D)."""
         h = self.expand(x, tape)  # (..., F)
+        if self._is_one_call(tape):
+            bias = self.contract.bias
+            y, saved = ops.gelu_linear(h, self.contract.matrix, bias.data if bias else None, self.activation.name)
+            tape.push(self, saved)
+            return y
         a = self.dropout(self.activation(h, tape), tape)  # (..., F)
         first = 0 if tape is None else len(tape)
         y = self.contract(a, tape)
@@ -99,7 +105,16 @@ class FeedForward(Layer):
         """Return whether backward computes a from h, so that the tape keeps one array (..., F) and not two."""
         return self.activation.name in KEEP_INPUT and not self.dropout.p
 
+    def _is_one_call(self, tape):
+        """Return whether one operation activates and contracts: not where somebody watches the layers in it, or another layer stands there."""
+        plain = type(self.activation) is Activation and type(self.contract) is Linear and not self.dropout.p
+        return plain and self.activation.name in FORMS and tape is not None and not tape.is_watched
+
     def backward(self, dy, tape):
+        if self._is_one_call(tape):
+            dh, dweight, dbias = ops.gelu_linear_backward(dy, tape.pop(self), frozen=self.contract.weight.frozen)
+            self.contract.add_grads(dweight, dbias)
+            return self.expand.backward(dh, tape)
         if self._keeps_one():
             h, first = tape.pop(self)
             tape.replace(h, self.activation(h), first)

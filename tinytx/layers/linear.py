@@ -58,12 +58,16 @@ class Linear(Layer):
         return y
 
     def backward(self, dy, tape):
-        dx, dweight, dbias = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen)
+        dx, *gradients = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen)
+        self.add_grads(*gradients)
+        return dx
+
+    def add_grads(self, dweight, dbias):
+        """Add what a backward returned for ``weight`` and ``bias``, arrays that are used nowhere else, or None."""
         if dweight is not None:
             self.add_matrix_grad(dweight)
         if self.bias:
             self.bias.add_grad(dbias, fresh=True)
-        return dx
 
 
 class TiedLinear(Layer):

@@ -33,6 +33,7 @@ from tinytx.ops.equivariant_norm import equivariant_norm, equivariant_norm_backw
 from tinytx.ops.gate import gate, gate_backward
 from tinytx.ops.gated_gelu import gated_gelu, gated_gelu_backward
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
+from tinytx.ops.gelu_linear import gelu_linear, gelu_linear_backward
 from tinytx.ops.geometric_product import geometric_product, geometric_product_backward, join, join_backward
 from tinytx.ops.global_window_attention import (
     global_window_attention,
@@ -129,6 +130,8 @@ __all__ = [
     "gated_gelu_backward",
     "gelu",
     "gelu_backward",
+    "gelu_linear",
+    "gelu_linear_backward",
     "gelu_tanh",
     "gelu_tanh_backward",
     "geometric_product",

@@ -165,7 +165,7 @@ def _share_backward(words, n, dx, dmatrix, dbias, dy, x, matrix, is_transposed):
     share(words, _backward, n, (n, dx, dmatrix, dbias, dy, x, matrix, is_transposed))
 
 
-def _in_parts(part, share_parts, size, *arguments):
+def in_parts(part, share_parts, size, *arguments):
     """Call part(i, n, *arguments) for i = 0 .. n - 1: in threads that are awake, in ones to be woken for a large product, or here.
 
     n does not depend on whether a thread is awake just now, since the last bits of a product may depend on n.
@@ -219,7 +219,7 @@ def linear(x, weight, bias=None):
     else:
         (matrix, is_transposed), added = _matrix(weight), _NO_BIAS[x.dtype] if bias is None else contiguous(bias)
         y = np.empty((len(x_rows), weight.shape[1]), x.dtype)
-        _in_parts(_forward, _share_forward, x.size * weight.shape[1], y, x_rows, matrix, added, is_transposed)
+        in_parts(_forward, _share_forward, x.size * weight.shape[1], y, x_rows, matrix, added, is_transposed)
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
@@ -241,6 +241,6 @@ def linear_backward(dy, saved, *, frozen=False):
     dx, dbias = np.empty_like(x_rows), np.empty(weight.shape[1] if has_bias else 0, x.dtype)
     dmatrix = np.empty((0 if frozen else len(matrix), matrix.shape[1]), x.dtype)
     size = x.size * weight.shape[1] * (1 if frozen else 2)
-    _in_parts(_backward, _share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, is_transposed)
+    in_parts(_backward, _share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, is_transposed)
     dweight = None if frozen else dmatrix.T if is_transposed else dmatrix
     return dx.reshape(x.shape), dweight, dbias if has_bias else None

@@ -26,6 +26,8 @@ from tinytx.ops.plain_elementwise import (  # noqa: F401
     gate_backward,
     gelu,
     gelu_backward,
+    gelu_linear,
+    gelu_linear_backward,
     gelu_tanh,
     gelu_tanh_backward,
     highway,

@@ -92,6 +92,21 @@ def gate_backward(dy, saved):
     return _ACTIVATIONS[activation][1](dy * b, saved), dy * fa  # (2), (3)
 
 
+def gelu_linear(x, weight, bias=None, activation="gelu_tanh"):
+    """Return f(x) W + b."""
+    g, saved = _ACTIVATIONS[activation][0](x)  # (1)
+    y = g @ weight  # (2)
+    return (y if bias is None else y + bias), (g, weight, saved, bias is not None, activation)
+
+
+def gelu_linear_backward(dy, saved, *, frozen=False):
+    """Return (dx, dweight, dbias); dbias is None where there was no bias."""
+    g, weight, saved, has_bias, activation = saved
+    g_rows, dy_rows = g.reshape(-1, g.shape[-1]), dy.reshape(-1, dy.shape[-1])
+    dx = _ACTIVATIONS[activation][1](dy @ weight.T, saved)  # (3), (4)
+    return dx, None if frozen else g_rows.T @ dy_rows, dy_rows.sum(axis=0) if has_bias else None  # (5)
+
+
 def highway(x, h, gate):
     """Return t h + c x."""
     t, c = 1 / (1 + np.exp(-gate)), 1 / (1 + np.exp(gate))  # (1)

@@ -2,7 +2,8 @@
 
 Nothing in a layer knows of it. The forward is seen by a tape, through which every call of a layer goes (`Tape.call`), the
 backward by methods that are set on a copy of the model. Arrays are looked at where they are, and never changed: losses and
-gradients are those of an ordinary step, to the bit.
+gradients are, to the bit, those of a step that calls each layer by itself (`Tape.is_watched`). In an ordinary step one operation
+may do the work of two layers; its numbers differ by rounding.
 """
 
 import numpy as np

@@ -68,6 +68,11 @@ TABLE = {
             {"x": "x rows n"}, {"y": "rows j"}, {"rows": 3, "n": 10, "j": 5}, {"rows": 1, "n": 6, "j": 3}, "x", ranges={"j": "j"},
         ),
     ]),
+    "gelu_linear": Row([
+        Scene(
+            {"x": "x n i", "W": "weight i j", "b": "bias j"}, {"y": "n j"}, {"n": 4, "i": 3, "j": 5}, {"n": 2, "i": 3, "j": 2}, "x W b",
+        ),
+    ]),
     "gelu": Row([
         _scene(without=frozenset({3, 4}), title="exact"),
         _scene(without=frozenset({1, 2}), title="with tanh", function="gelu_tanh"),

@@ -1,0 +1,181 @@
+r"""The GELU and the linear map behind it, the second half of a feed-forward layer: y = f(x) W + b.
+
+Derivation
+----------
+``gelu.py`` derives both forms of f, and ``linear.py`` the map. Here they follow each other, and f is written for "gelu_tanh":
+row n of x has the activations g_n, with the logistic function s,
+
+    c = sqrt(2 / pi),   a = 0.044715,
+    s_ni = 1 / (1 + e^(-2 c (x_ni + a x_ni^3))),   g_ni = x_ni s_ni,     (1)
+    y_nj = sum_i g_ni W_ij + b_j.                                        (2)
+
+The map's backward ends where that of f begins:
+
+    ∂g_ni/∂x_ni = s_ni + 2 x_ni s_ni (1 - s_ni) c (1 + 3 a x_ni^2),
+    dg_ni = sum_j dy_nj W_ij,                                            (3)
+    dx_ni = dg_ni (∂g_ni/∂x_ni),                                         (4)
+    dW_ij = sum_n g_ni dy_nj,   db_j = sum_n dy_nj.                      (5)
+
+(5) needs g, and (4) needs s: with both in one loop, the exponential is computed once for the two of them, and x and dg are
+read once. dx takes the place of dg. Each pass is one call of compiled code.
+
+What is kept: x and W. g would be one more array of x's size.
+
+The same in plain NumPy: ``gelu_linear`` in ``plain.py``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinytx.kernel import exp, kernel, matmul, normal_cdf, plus, share
+from tinytx.ops.gelu import DENSITY, FLAT, A, C
+from tinytx.ops.linear import in_parts
+from tinytx.shapes import check_float, check_gradient, check_shape, contiguous, rows
+
+FORMS = ("gelu", "gelu_tanh")
+
+
+class Saved(NamedTuple):
+    x: np.ndarray  # (..., d_in)
+    weight: np.ndarray  # (d_in, d_out)
+    has_bias: bool
+    is_exact: bool
+
+
+@kernel
+def _edge(i, n, size):
+    """Return the first row or column of part i of n: a multiple of 16, as many as BLAS takes at a time."""
+    return size if i == n else size * i // n // 16 * 16
+
+
+@kernel
+def _activate(g, x, is_exact):
+    half, low = x.dtype.type(0.5), x.dtype.type(-FLAT)
+    one, c, a = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A)
+    if is_exact:
+        for i in range(x.size):
+            v = low if x[i] < low else x[i]
+            g[i] = v * normal_cdf(v, exp(-half * v * v))
+    else:
+        for i in range(x.size):
+            v = low if x[i] < low else x[i]
+            g[i] = v * (one / (one + exp(c * (v + a * v * v * v))))  # (1)
+
+
+@kernel
+def _activate_backward(dx, g, x, is_exact):
+    """Write g, and the gradient of x in the place of that of g."""
+    half, density, low = x.dtype.type(0.5), x.dtype.type(DENSITY), x.dtype.type(-FLAT)
+    one, c, a, a3, zero = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A), x.dtype.type(3 * A), x.dtype.type(0)
+    if is_exact:
+        for i in range(x.size):
+            e = exp(-half * x[i] * x[i])
+            p = normal_cdf(x[i], e)
+            g[i] = (low if x[i] < low else x[i]) * p
+            dx[i] *= p + (x[i] * density * e if e > 0 else zero)
+    else:
+        for i in range(x.size):
+            s = one / (one + exp(c * (x[i] + a * x[i] * x[i] * x[i])))
+            slope = s * (one - s) * c  # of s, c being -2 sqrt(2/pi); where it is 0, infinity may stand beside it
+            g[i] = (low if x[i] < low else x[i]) * s  # (1)
+            dx[i] *= s - (x[i] * slope * (one + a3 * x[i] * x[i]) if slope < 0 else zero)  # (4)
+
+
+@kernel
+def _forward(i, n, y, g, x, weight, bias, is_exact):
+    """Write part i of n of the rows of y; g gets the activations."""
+    start, stop, has_bias = _edge(i, n, len(x)), _edge(i + 1, n, len(x)), len(bias) > 0
+    _activate(g[start:stop].reshape(-1), x[start:stop].reshape(-1), is_exact)
+    for row in range(start, stop if has_bias else start):
+        for j in range(len(bias)):
+            y[row, j] = bias[j]
+    matmul(g[start:stop], weight, y[start:stop], has_bias)  # (2)
+
+
+@kernel
+def _backward(i, n, dx, dweight, dbias, g, dy, x, weight, is_exact):
+    """Write part i of n of the columns of dx, and the rows of W's gradient that belong to them; some of the bias's."""
+    first, last = _edge(i, n, x.shape[1]), _edge(i + 1, n, x.shape[1])
+    matmul(dy, weight[first:last].T, dx[:, first:last])  # (3)
+    if n == 1:
+        _activate_backward(dx.reshape(-1), g.reshape(-1), x.reshape(-1), is_exact)
+    for row in range(len(x) if n > 1 else 0):
+        _activate_backward(dx[row, first:last], g[row, first:last], x[row, first:last], is_exact)
+    if len(dweight) > 0:
+        matmul(g[:, first:last].T, dy, dweight[first:last])  # (5)
+    first, last = _edge(i, n, len(dbias)), _edge(i + 1, n, len(dbias))
+    sums = dbias[first:last]
+    sums[:] = 0
+    for row in range(len(dy) if len(sums) > 0 else 0):
+        more = dy[row, first:last]
+        for j in range(len(sums)):
+            sums[j] = plus(sums[j], more[j])  # (5)
+
+
+@kernel
+def _share_forward(words, n, y, g, x, weight, bias, is_exact):
+    share(words, _forward, n, (n, y, g, x, weight, bias, is_exact))
+
+
+@kernel
+def _share_backward(words, n, dx, dweight, dbias, g, dy, x, weight, is_exact):
+    share(words, _backward, n, (n, dx, dweight, dbias, g, dy, x, weight, is_exact))
+
+
+def gelu_linear(x, weight, bias=None, activation="gelu_tanh"):
+    """Return f(x) W + b.
+
+    Parameters
+    ----------
+    x : array (..., d_in), float32 or float64
+    weight : array (d_in, d_out), the dtype of x
+    bias : array (d_out,), optional
+    activation : {"gelu", "gelu_tanh"}
+        The form of f.
+
+    Returns
+    -------
+    y : array (..., d_out)
+    saved : Saved
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes differ, shapes do not fit, or there is no such form.
+    """
+    check_float("gelu_linear", x=x, weight=weight, **({} if bias is None else {"bias": bias}))
+    if not isinstance(activation, str) or activation not in FORMS:
+        raise ValueError(f"gelu_linear: activation is {activation!r}, expected one of {', '.join(FORMS)}")
+    if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[0]:
+        raise ValueError(f"gelu_linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: f(x) @ weight")
+    if bias is not None:
+        check_shape("gelu_linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
+    saved, x_rows = Saved(x, weight, bias is not None, activation == "gelu"), rows(x)
+    y, g = np.empty((len(x_rows), weight.shape[1]), x.dtype), np.empty_like(x_rows)
+    added = np.empty(0, x.dtype) if bias is None else contiguous(bias)
+    size = x.size * weight.shape[1]
+    in_parts(_forward, _share_forward, size, y, g, x_rows, contiguous(weight), added, saved.is_exact)
+    return y.reshape(*x.shape[:-1], weight.shape[1]), saved
+
+
+def gelu_linear_backward(dy, saved, *, frozen=False):
+    """Return (dx, dweight, dbias); dbias is None where there was no bias.
+
+    Parameters
+    ----------
+    dy : array (..., d_out)
+    saved : Saved
+    frozen : bool
+        Whether nobody asks for dweight: it is None then.
+    """
+    x, weight, has_bias, is_exact = saved
+    shape = (*x.shape[:-1], weight.shape[1])
+    check_gradient("gelu_linear_backward", dy, shape, x.dtype, "x and weight of shapes", x.shape, "and", weight.shape)
+    x_rows = rows(x)
+    dx, g = np.empty_like(x_rows), np.empty_like(x_rows)
+    dweight = np.empty((0 if frozen else len(weight), weight.shape[1]), x.dtype)
+    dbias = np.empty(weight.shape[1] if has_bias else 0, x.dtype)
+    size = x.size * weight.shape[1] * (1 if frozen else 2)
+    in_parts(_backward, _share_backward, size, dx, dweight, dbias, g, rows(dy), x_rows, contiguous(weight), is_exact)
+    return dx.reshape(x.shape), None if frozen else dweight, dbias if has_bias else None
