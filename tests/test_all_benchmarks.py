@@ -63,3 +63,16 @@ def test_a_benchmark_that_fails_is_said_at_the_end(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="failed: ops"):
         all_of_them.main()
     assert "head.ratio     2.00" in capsys.readouterr().out
+
+
+def test_only_a_file_that_stays_is_named(tmp_path, monkeypatch, capsys):
+    """Catches the name of a script's file in a folder that is gone before anybody reads the line."""
+    turns = all_of_them.turns
+    turns.write_json(tmp_path / "a", {})
+    assert capsys.readouterr().out == f"Wrote {tmp_path / 'a'}\n"
+    environments = []
+    monkeypatch.setattr(subprocess, "run", lambda command, env, check: (environments.append(env), Path(command[-1]).write_text("{}")))
+    assert all_of_them.run("head", []) == {}
+    monkeypatch.setattr(turns.os, "environ", environments[0])
+    turns.write_json(tmp_path / "b", {})
+    assert not capsys.readouterr().out and (tmp_path / "b").exists()

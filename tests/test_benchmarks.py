@@ -175,6 +175,9 @@ def test_sides_that_do_not_compute_the_same_end_the_benchmark(losses):
         turns.check_losses(losses, 0.01)
     turns.check_losses({"a": 1.0, "b": 1.009}, 0.01)
     turns.check_losses({"a": 1.0, "b": 3.0})
+    turns.check_losses({"a": 0.001, "b": 0.01}, 0.01, atol=0.01)
+    with pytest.raises(SystemExit):
+        turns.check_losses({"a": 0.001, "b": 0.012}, 0.01, atol=0.01)
 
 
 def test_quick_is_a_name_for_other_options():
