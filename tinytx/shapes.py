@@ -54,6 +54,21 @@ def check_gradient(place, dy, shape, dtype, *reason):
     check_shape(place, "dy", dy, shape, *reason)
 
 
+def check_onto(place, onto, x):
+    """Return the rows of another gradient of x, to which a backward adds its own; none if there is no other.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Unless it has the shape and the dtype of x.
+    """
+    if onto is None:
+        return np.empty((0, 1), x.dtype)
+    check_float(place, x=x, onto=onto)
+    check_shape(place, "onto", onto, x.shape, "x of shape", x.shape)
+    return rows(onto)
+
+
 def _is_array(value):
     """Return whether operations compute with it; a masked array is none of them, because they would read what it masks."""
     return isinstance(value, _ARRAYS) and not isinstance(value, np.ma.MaskedArray)

@@ -35,6 +35,7 @@ TABLE = {
         ("the last numbers are lost", "for i in range(2 * n, k_size)", "for i in range(2 * n, k_size - 1)"),
     ],
     "layers/block.py": [
+        ("a watched backward gets a setting that it does not have", " and not tape.is_watched", ""),
         ("the decoder looks at the source's padding",
          "memory, tape, mask=memory_mask, state=state", "memory, tape, state=state"),
     ],

@@ -203,9 +203,11 @@ TABLE = {
     "ops/layer_norm.py": [
         ("eps stands behind the root",
          "/ math.sqrt(variance)  #", "/ (math.sqrt(variance - eps) + eps)  #"),
+        ("the gradient of another path is forgotten", "dx[i, j] += onto[i, j]", "dx[i, j] += 0"),
         ("the mean divides by D - 1", "mu = total / x.dtype.type(d)", "mu = total / x.dtype.type(max(d - 1, 1))"),
     ],
     "ops/linear.py": [
+        ("the gradient of another path is forgotten", "            a[j] = b[j]", "            a[j] = 0"),
         ("a product in pieces forgets the last rows", "size * i // n for i", "size // n * i for i"),
         ("a matrix is cut for one row as for several", "b.size * min(len(a), 3)", "b.size * 3"),
         ("a product of many rows is small, whatever its matrix", "else b.size * len(a) >= LARGE", "else False"),

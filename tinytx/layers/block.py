@@ -1,9 +1,25 @@
 """Residual connections, and the blocks of a transformer, which are built from given layers."""
 
+import functools
+import inspect
+
 from tinytx.core import Layer
 from tinytx.layers.dropout import Dropout
 
 NORM_ORDERS = ("pre", "post")
+
+
+@functools.cache
+def _adds(backward):
+    """Return whether a backward has the setting ``onto``, an array that it adds its result to."""
+    return "onto" in inspect.signature(backward).parameters
+
+
+def backward_onto(onto, layer, dy, tape):
+    """Return onto + layer.backward(dy, tape): in one pass over the numbers, if the layer can and nobody watches it."""
+    if _adds(type(layer).backward) and not tape.is_watched:
+        return layer.backward(dy, tape, onto=onto)
+    return onto + layer.backward(dy, tape)
 
 
 def as_tuple(gradients):
@@ -52,7 +68,7 @@ class Residual(Layer):
         if self.norm_order == "post":
             dy = self.norm.backward(dy, tape)
         df, *dothers = as_tuple(self.f.backward(self.dropout.backward(dy, tape), tape))
-        dx = dy + (self.norm.backward(df, tape) if self.norm_order == "pre" else df)
+        dx = backward_onto(dy, self.norm, df, tape) if self.norm_order == "pre" else dy + df
         return (dx, *dothers) if dothers else dx
 
 

@@ -42,8 +42,8 @@ class LayerNorm(Layer):
             tape.push(self, saved)
         return y
 
-    def backward(self, dy, tape):
-        dx, dweight, dbias = ops.layer_norm_backward(dy, tape.pop(self))
+    def backward(self, dy, tape, *, onto=None):
+        dx, dweight, dbias = ops.layer_norm_backward(dy, tape.pop(self), onto=onto)
         self.weight.add_grad(dweight, fresh=True)
         if self.bias:
             self.bias.add_grad(dbias, fresh=True)

@@ -57,8 +57,8 @@ class Linear(Layer):
             tape.push(self, saved)
         return y
 
-    def backward(self, dy, tape):
-        dx, *gradients = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen)
+    def backward(self, dy, tape, *, onto=None):
+        dx, *gradients = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen, onto=onto)
         self.add_grads(*gradients)
         return dx
 

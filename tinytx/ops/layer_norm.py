@@ -58,7 +58,7 @@ import numpy as np
 
 from tinytx.arguments import check_number
 from tinytx.kernel import kernel
-from tinytx.shapes import check_axes, check_float, check_gradient, check_shape, contiguous, rows
+from tinytx.shapes import check_axes, check_float, check_gradient, check_onto, check_shape, contiguous, rows
 
 
 class Saved(NamedTuple):
@@ -110,7 +110,7 @@ def _forward(y, mean, rstd, x, weight, bias, eps, lowest, scale):
 
 
 @kernel
-def _backward(dx, dweight, dbias, dy, x, weight, mean, rstd):
+def _backward(dx, dweight, dbias, dy, x, weight, mean, rstd, onto):
     n_rows, d = x.shape
     for i in range(n_rows):
         mu, r = mean[i], rstd[i]
@@ -128,6 +128,9 @@ def _backward(dx, dweight, dbias, dy, x, weight, mean, rstd):
         for j in range(d):
             n = (x[i, j] - mu) * r
             dx[i, j] = r * (weight[j] * dy[i, j] - mean_dn - n * mean_dn_n)  # (7), from (6)
+        if len(onto) > 0:
+            for j in range(d):
+                dx[i, j] += onto[i, j]
 
 
 def check_eps(place, eps):
@@ -179,18 +182,20 @@ def layer_norm_call(y, x, weight, bias, eps):
     return _forward, y, mean, rstd, x, weight, bias, x.dtype.type(eps), *RANGE[x.dtype]
 
 
-def layer_norm_backward(dy, saved):
+def layer_norm_backward(dy, saved, *, onto=None):
     """Return (dx, dweight, dbias).
 
     Parameters
     ----------
     dy : array (..., D)
     saved : Saved
+    onto : array (..., D), optional
+        The gradient of x along another path, such as a residual connection beside the norm; dx is the sum of both.
     """
     x, weight, mean, rstd = saved
     check_gradient("layer_norm_backward", dy, x.shape, x.dtype, "x of shape", x.shape)
     x_rows = rows(x)
     dx = np.empty_like(x_rows)
     dweight, dbias = np.zeros(weight.shape, x.dtype), np.zeros(weight.shape, x.dtype)
-    _backward(dx, dweight, dbias, rows(dy), x_rows, contiguous(weight), mean, rstd)
+    _backward(dx, dweight, dbias, rows(dy), x_rows, contiguous(weight), mean, rstd, check_onto("layer_norm_backward", onto, x))
     return dx.reshape(x.shape), dweight, dbias

@@ -22,7 +22,9 @@ b_j is added to output j of every row, and ∂Y_nj/∂b_j = 1:
 
     db_j = sum_n dY_nj.                                                  (4)
 
-The bias may be left out. Then the backward returns None in the place of db.
+The bias may be left out. Then the backward returns None in the place of db. If x moves the loss along another path, too, as
+beside a residual connection, the gradients of both paths add up: the backward takes the other one as ``onto``, and BLAS adds
+(2) to it.
 
 The shapes allow no other order of the factors: (2) is (N, d_out)(d_out, d_in), (3) is (d_in, N)(N, d_out).
 
@@ -49,7 +51,7 @@ import numpy as np
 from tinytx import workers
 from tinytx.kernel import kernel, matmul, plus, share
 from tinytx.ops.few_rows import few_rows, fits
-from tinytx.shapes import check_float, check_gradient, check_shape, contiguous, rows
+from tinytx.shapes import check_float, check_gradient, check_onto, check_shape, contiguous, rows
 
 LARGE = 1 << 25  # multiplications of a product, 0.4 to 0.8 ms; smaller ones are done before another thread has woken up
 FEW = 16  # rows, of which a product takes as long as its matrix takes to be read; BLAS reads a third as fast for several as for one
@@ -130,15 +132,19 @@ def _forward(i, n, y, x, matrix, bias, is_transposed):
 
 
 @kernel
-def _backward(i, n, dx, dmatrix, dbias, dy, x, matrix, is_transposed):
+def _backward(i, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed):
     """Write part i of n of the rows of dx, the rows of the matrix's gradient, and the bias's."""
     start, stop = _edge(i, n, len(x)), _edge(i + 1, n, len(x))
-    first, last = _edge(i, n, len(dmatrix)), _edge(i + 1, n, len(dmatrix))
+    first, last, has_more = _edge(i, n, len(dmatrix)), _edge(i + 1, n, len(dmatrix)), len(onto) > 0
+    for row in range(start, stop if has_more else start):
+        a, b = dx[row], onto[row]
+        for j in range(len(a)):
+            a[j] = b[j]
     if is_transposed:  # (3) transposed, too: laid out as the matrix is
-        matmul(dy[start:stop], matrix, dx[start:stop])  # (2)
+        matmul(dy[start:stop], matrix, dx[start:stop], has_more)  # (2)
         matmul(dy[:, first:last].T, x, dmatrix[first:last])  # (3)
     else:
-        matmul(dy[start:stop], matrix.T, dx[start:stop])  # (2)
+        matmul(dy[start:stop], matrix.T, dx[start:stop], has_more)  # (2)
         matmul(x[:, first:last].T, dy, dmatrix[first:last])  # (3)
     first, last, row = _edge(i, n, len(dbias)), _edge(i + 1, n, len(dbias)), 0
     sums = dbias[first:last]
@@ -161,8 +167,8 @@ def _share_forward(words, n, y, x, matrix, bias, is_transposed):
 
 
 @kernel
-def _share_backward(words, n, dx, dmatrix, dbias, dy, x, matrix, is_transposed):
-    share(words, _backward, n, (n, dx, dmatrix, dbias, dy, x, matrix, is_transposed))
+def _share_backward(words, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed):
+    share(words, _backward, n, (n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed))
 
 
 def in_parts(part, share_parts, size, *arguments):
@@ -223,7 +229,7 @@ def linear(x, weight, bias=None):
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
-def linear_backward(dy, saved, *, frozen=False):
+def linear_backward(dy, saved, *, frozen=False, onto=None):
     """Return (dx, dweight, dbias); dbias is None where there was no bias.
 
     Parameters
@@ -232,15 +238,18 @@ def linear_backward(dy, saved, *, frozen=False):
     saved : Saved
     frozen : bool
         Whether nobody asks for dweight, half of the work: it is None then.
+    onto : array (..., d_in), optional
+        Another gradient of x; dx is the sum of both.
     """
     x, weight, has_bias = saved
     shape = (*x.shape[:-1], weight.shape[1])
     check_gradient("linear_backward", dy, shape, x.dtype, "x and weight of shapes", x.shape, "and", weight.shape)
     dy_rows, x_rows = rows(dy), rows(x)
+    more = check_onto("linear_backward", onto, x)
     matrix, is_transposed = _matrix(weight)
     dx, dbias = np.empty_like(x_rows), np.empty(weight.shape[1] if has_bias else 0, x.dtype)
     dmatrix = np.empty((0 if frozen else len(matrix), matrix.shape[1]), x.dtype)
     size = x.size * weight.shape[1] * (1 if frozen else 2)
-    in_parts(_backward, _share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, is_transposed)
+    in_parts(_backward, _share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, more, is_transposed)
     dweight = None if frozen else dmatrix.T if is_transposed else dmatrix
     return dx.reshape(x.shape), dweight, dbias if has_bias else None

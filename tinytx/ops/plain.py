@@ -163,12 +163,12 @@ def linear(x, weight, bias=None):
     return (y if bias is None else y + bias), (x, weight, bias is not None)
 
 
-def linear_backward(dy, saved, *, frozen=False):
-    """Return (dx, dweight, dbias); dbias is None where there was no bias."""
+def linear_backward(dy, saved, *, frozen=False, onto=0):
+    """Return (onto + dx, dweight, dbias); dbias is None where there was no bias."""
     x, weight, has_bias = saved
     x_rows, dy_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])  # (N, d_in), (N, d_out)
     dbias = dy_rows.sum(axis=0) if has_bias else None  # (4)
-    return dy @ weight.T, None if frozen else x_rows.T @ dy_rows, dbias  # (2), (3)
+    return onto + dy @ weight.T, None if frozen else x_rows.T @ dy_rows, dbias  # (2), (3)
 
 
 def embedding(ids, weight):
@@ -194,14 +194,14 @@ def layer_norm(x, weight, bias, eps=1e-5):
     return weight * ((x - mu) * r) + bias, (x, weight, mu, r)  # (3)
 
 
-def layer_norm_backward(dy, saved):
-    """Return (dx, dweight, dbias)."""
+def layer_norm_backward(dy, saved, *, onto=0):
+    """Return (onto + dx, dweight, dbias)."""
     x, weight, mu, r = saved
     n = (x - mu) * r
     rows = tuple(range(dy.ndim - 1))
     dn = weight * dy  # (5)
     dx = r * (dn - dn.mean(axis=-1, keepdims=True) - n * np.mean(dn * n, axis=-1, keepdims=True))  # (7)
-    return dx, np.sum(dy * n, axis=rows), np.sum(dy, axis=rows)  # (4)
+    return onto + dx, np.sum(dy * n, axis=rows), np.sum(dy, axis=rows)  # (4)
 
 
 def rms_norm(x, weight, eps=1e-6):

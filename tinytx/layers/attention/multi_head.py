@@ -6,6 +6,7 @@ from tinytx.arguments import INT64, check_sizes, check_whole
 from tinytx.core import Layer
 from tinytx.layers.attention.dot_product import DotProduct
 from tinytx.layers.attention.heads import merge_heads, split_heads
+from tinytx.layers.block import backward_onto
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 
@@ -122,12 +123,11 @@ class MultiHeadAttention(Layer):
             first = dk.shape[2] - dq.shape[2]
             dk, dv = dk[:, :, first:], dv[:, :, first:]
         dv = self.value.backward(self._merge(dv), tape)
-        dk = self._project_backward(self.key, dk, tape)
-        dx = self._project_backward(self.query, dq, tape)
-        dk += dv
+        dmemory = backward_onto(dv, self.key, self._turned_back(dk, tape), tape)
+        dq = self._turned_back(dq, tape)
         if not to_itself:
-            return dx, dk, *dothers
-        dx += dk
+            return self.query.backward(dq, tape), dmemory, *dothers
+        dx = backward_onto(dmemory, self.query, dq, tape)
         return (dx, None, *dothers) if dothers else dx
 
     def attention_weights(self, x, memory=None, *others, state=None, **settings):
@@ -173,8 +173,8 @@ class MultiHeadAttention(Layer):
         y = self._split(linear(x, tape), n_heads)
         return self.rotary(y.swapaxes(1, 2), tape, start=start).swapaxes(1, 2) if self.rotary else y
 
-    def _project_backward(self, linear, dy, tape):
-        """(B, H, T, K) -> (B, T, D)."""
+    def _turned_back(self, dy, tape):
+        """Return the gradient of what a linear map put out: (B, H, T, K) -> (B, T, H K), turned back if positions are rotary."""
         if self.rotary:
             dy = self.rotary.backward(dy.swapaxes(1, 2), tape).swapaxes(1, 2)
-        return linear.backward(self._merge(dy), tape)
+        return self._merge(dy)
