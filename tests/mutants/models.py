@@ -36,8 +36,7 @@ TABLE = {
     ],
     "layers/block.py": [
         ("a watched backward gets a setting that it does not have", " and not tape.is_watched", ""),
-        ("the decoder looks at the source's padding",
-         "memory, tape, mask=memory_mask, state=state", "memory, tape, state=state"),
+        ("the decoder looks at the source's padding", "memory, tape, mask=memory_mask, state=state", "memory, tape, state=state"),
     ],
     "state.py": [
         ("a slot that grows forgets its last position",
