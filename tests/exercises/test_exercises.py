@@ -163,7 +163,7 @@ def test_a_gradient_that_is_a_pair_is_taken_apart():
 
 def test_a_sheet_says_what_is_graded_besides():
     assert "It is graded in this order: as in the derivation; rows along two axes." in sheet("linear", "x.py", 3)
-    assert "; with dropout; groups of heads; a bias of each head" in sheet("attention", "x.py", 3)
+    assert "; with dropout; heads in groups; a bias of each head" in sheet("attention", "x.py", 3)
 
 
 def test_two_mistakes_are_both_named():

@@ -1,4 +1,4 @@
-"""Calls of an operation that its derivation's example leaves out: rows along two axes, groups of heads, rows that do not count.
+"""Calls of an operation that its derivation's example leaves out: rows along two axes, a bias that queries share, rows that do not count.
 
 A derivation has the fewest axes that show its algebra. A backward may be right there, and add up along the first axis only, or forget
 what is zero in no row of the example. So exercises are graded with these calls, too.
@@ -56,7 +56,6 @@ CALLS = {
         _call("with a mask", {"mask": np.array([[True, False, True], [True, True, True]])}, x=(2, 3, 4), weight=(4,), bias=(4,))
     ],
     "attention": [
-        _call("groups of heads", q=(2, 4, 3, 5), k=(2, 2, 6, 5), v=(2, 2, 6, 7)),
         _call("a bias of each head that queries share", q=(2, 3, 4, 5), k=(2, 3, 6, 5), v=(2, 3, 6, 7), bias=(1, 3, 1, 6)),
     ],
     "cross_entropy": [_call(_UNCOUNTED, {"targets": _TARGETS, "label_smoothing": 0.1}, logits=(2, 3, 5))],
