@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from toys import Pairs, Table, random_gpt
 
-from tinytx.decoding import Speculation, generate, no_repeated_ngrams, speculate
+from tinytx.decoding import Speculation, generate, min_new_tokens, no_repeated_ngrams, speculate
 from tinytx.decoding.sessions import Session
 from tinytx.models import NPLM, CharRNN, CharRNNConfig, NPLMConfig
 from tinytx.tasks import NextToken
@@ -142,6 +142,15 @@ def test_the_first_stop_token_ends_the_text(seed):
     for draft in (model, random_gpt(seed=5)):
         tokens = written(speculate(model, draft, [seed], 60, rng=np.random.default_rng(seed), stop=[0, 1]))
         assert tokens[-1] in (0, 1) and not {0, 1} & set(tokens[:-1])
+
+
+def test_rules_know_what_is_new():
+    """Catches a prompt that counts as written: no stop token is among the first four new ones, and often the fifth is one."""
+    model, draft, lengths = random_gpt(max_len=64, scale=0.1), random_gpt(seed=5, max_len=64, scale=0.1), []
+    for seed in range(12):
+        rules, rng = [min_new_tokens(4)], np.random.default_rng(seed)
+        lengths.append(len(written(speculate(model, draft, range(7), 30, rng=rng, stop=range(8), rules=rules))))
+    assert min(lengths) == 5
 
 
 def test_few_tokens():
