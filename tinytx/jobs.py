@@ -88,7 +88,9 @@ def _code(context, builder, function, call, given, *, takes_part):
     parts = [inside.extract_value(loaded, i) for i in range(len(given.elements))]
     callee = context.declare_function(inside.module, made.fndesc)
     arguments = [code.args[1], *parts] if takes_part else parts
-    context.call_conv.call_function(inside, callee, made.signature.return_type, made.signature.args, arguments)
+    # The kernel's code becomes a part of this one. Else it would be a copy that this process has already, where it has compiled the kernel by
+    # itself, and another one, whose last bits may differ, in processes that read it from the disk.
+    context.call_conv.call_function(inside, callee, made.signature.return_type, made.signature.args, arguments, attrs=("alwaysinline",))
     inside.ret_void()
     return builder.ptrtoint(code, _NUMBER)
 

@@ -285,6 +285,7 @@ TABLE = {
         ("a helper takes a part without a ticket", "if _replace(words, TICKET, ticket, ticket + 1):\n                    _run_part", "if _add(words, TICKET, 1) >= 0:\n                    _run_part"),
         ("a helper never falls asleep", "looks < patience and ", ""),
         ("waiting is not counted", "_load(words, WAITED) + looks", "_load(words, WAITED)"),
+        ("a part calls whichever copy of a loop is there", ', attrs=("alwaysinline",)', ""),
     ],
     "ops/linear_cross_entropy.py": [
         ("each chunk divides by its own targets", "targets[at], **options)", 'targets[at], **options | {"count": None})'),

@@ -1,5 +1,7 @@
 """The GELU and the linear map behind it: parts, threads that are awake, and a weight that nobody trains."""
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -43,3 +45,23 @@ def test_helpers_change_no_bit(monkeypatch):
         for _ in range(50):
             for found, one in zip(results(gelu_linear, gelu_linear_backward, "gelu"), expected, strict=True):
                 np.testing.assert_array_equal(found, one)
+
+
+SCRIPT = """
+import hashlib, numpy as np
+from tinytx import ops
+rng = np.random.default_rng(0)
+x, w, b, dy = (rng.normal(size=shape).astype(np.float32) for shape in ((48, 64), (64, 16), 16, (48, 16)))
+for form in ("gelu", "gelu_tanh"):
+    y, saved = ops.gelu_linear(x, w, b, form)
+    print(*(hashlib.sha256(a.tobytes()).hexdigest() for a in (y, *ops.gelu_linear_backward(dy, saved))))
+"""
+
+
+@pytest.mark.compiled
+def test_machine_code_from_the_disk_has_the_bits_of_new_code(tmp_path):
+    """Catches a run that goes on to other weights after an interruption, and ranks that differ: a process that compiled a loop has other code than the next."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    run = [sys.executable, "-c", SCRIPT]
+    first, second = (subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert first == second and len(first.split()) == 8

@@ -1,6 +1,7 @@
 """Frozen parameters: the same bits, no gradient, no work for it; layers thawed one after the other, and resumed runs."""
 
 import re
+from functools import partial
 
 import bert_cases
 import numpy as np
@@ -11,7 +12,6 @@ from optimizer_twins import Toy, random_gradients, take
 from tinytx import ops
 from tinytx.core import Tape
 from tinytx.files import FileError, load_arrays, save_arrays
-from tinytx.layers import linear
 from tinytx.models import GPT, CharRNN, CharRNNConfig, GPTConfig
 from tinytx.tasks import NextToken
 from tinytx.training import (
@@ -76,13 +76,18 @@ def test_a_run_leaves_frozen_parameters_as_they_are(how, threads):
     assert all(parameter.frozen == (how == "freeze") for path, parameter in named.items() if path in same)
 
 
+def _noted(asked, backward, *given, frozen, **more):
+    asked.append(frozen)
+    return backward(*given, frozen=frozen, **more)
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_product_for_a_frozen_matrix_is_not_made(tied, monkeypatch):
     """Catches work that nobody asked for: of the three products of a linear map, the gradient of W is one."""
     task = NextToken.around(GPT, GPTConfig(11, max_len=9, d_model=6, n_heads=2, n_layers=1, tied_head=tied), rng=np.random.default_rng(0))
     ids, asked = np.random.default_rng(0).integers(0, 11, (2, 8)), []
-    backward = ops.linear_backward
-    monkeypatch.setattr(linear.ops, "linear_backward", lambda *given, frozen: asked.append(frozen) or backward(*given, frozen=frozen))
+    for name in ("linear_backward", "gelu_linear_backward"):  # all maps, and those behind a GELU
+        monkeypatch.setattr(ops, name, partial(_noted, asked, getattr(ops, name)))
     gradients(task, (ids, ids))
     assert asked == [False] * 7
     asked.clear()

@@ -50,43 +50,21 @@ def _edge(i, n, size):
 
 
 @kernel
-def _activate(g, x, is_exact):
+def _forward(i, before, n, y, g, x, weight, bias, is_exact):
+    """Write part before + i of n of the rows of y; g gets the activations."""
+    i += before
+    start, stop, has_bias = _edge(i, n, len(x)), _edge(i + 1, n, len(x)), len(bias) > 0
     half, low = x.dtype.type(0.5), x.dtype.type(-FLAT)
     one, c, a = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A)
+    flat, given = g[start:stop].reshape(-1), x[start:stop].reshape(-1)
     if is_exact:
-        for i in range(x.size):
-            v = low if x[i] < low else x[i]
-            g[i] = v * normal_cdf(v, exp(-half * v * v))
+        for j in range(given.size):
+            v = low if given[j] < low else given[j]
+            flat[j] = v * normal_cdf(v, exp(-half * v * v))
     else:
-        for i in range(x.size):
-            v = low if x[i] < low else x[i]
-            g[i] = v * (one / (one + exp(c * (v + a * v * v * v))))  # (1)
-
-
-@kernel
-def _activate_backward(dx, g, x, is_exact):
-    """Write g, and the gradient of x in the place of that of g."""
-    half, density, low = x.dtype.type(0.5), x.dtype.type(DENSITY), x.dtype.type(-FLAT)
-    one, c, a, a3, zero = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A), x.dtype.type(3 * A), x.dtype.type(0)
-    if is_exact:
-        for i in range(x.size):
-            e = exp(-half * x[i] * x[i])
-            p = normal_cdf(x[i], e)
-            g[i] = (low if x[i] < low else x[i]) * p
-            dx[i] *= p + (x[i] * density * e if e > 0 else zero)
-    else:
-        for i in range(x.size):
-            s = one / (one + exp(c * (x[i] + a * x[i] * x[i] * x[i])))
-            slope = s * (one - s) * c  # of s, c being -2 sqrt(2/pi); where it is 0, infinity may stand beside it
-            g[i] = (low if x[i] < low else x[i]) * s  # (1)
-            dx[i] *= s - (x[i] * slope * (one + a3 * x[i] * x[i]) if slope < 0 else zero)  # (4)
-
-
-@kernel
-def _forward(i, n, y, g, x, weight, bias, is_exact):
-    """Write part i of n of the rows of y; g gets the activations."""
-    start, stop, has_bias = _edge(i, n, len(x)), _edge(i + 1, n, len(x)), len(bias) > 0
-    _activate(g[start:stop].reshape(-1), x[start:stop].reshape(-1), is_exact)
+        for j in range(given.size):
+            v = low if given[j] < low else given[j]
+            flat[j] = v * (one / (one + exp(c * (v + a * v * v * v))))  # (1)
     for row in range(start, stop if has_bias else start):
         for j in range(len(bias)):
             y[row, j] = bias[j]
@@ -94,14 +72,27 @@ def _forward(i, n, y, g, x, weight, bias, is_exact):
 
 
 @kernel
-def _backward(i, n, dx, dweight, dbias, g, dy, x, weight, is_exact):
-    """Write part i of n of the columns of dx, and the rows of W's gradient that belong to them; some of the bias's."""
+def _backward(i, before, n, dx, dweight, dbias, g, dy, x, weight, is_exact):
+    """Write part before + i of n of the columns of dx, and the rows of W's gradient that belong to them; some of the bias's."""
+    i += before
     first, last = _edge(i, n, x.shape[1]), _edge(i + 1, n, x.shape[1])
+    half, density, low = x.dtype.type(0.5), x.dtype.type(DENSITY), x.dtype.type(-FLAT)
+    one, c, a, a3, zero = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A), x.dtype.type(3 * A), x.dtype.type(0)
     matmul(dy, weight[first:last].T, dx[:, first:last])  # (3)
-    if n == 1:
-        _activate_backward(dx.reshape(-1), g.reshape(-1), x.reshape(-1), is_exact)
-    for row in range(len(x) if n > 1 else 0):
-        _activate_backward(dx[row, first:last], g[row, first:last], x[row, first:last], is_exact)
+    for row in range(len(x)):
+        d, active, given = dx[row, first:last], g[row, first:last], x[row, first:last]
+        if is_exact:
+            for j in range(given.size):
+                e = exp(-half * given[j] * given[j])
+                p = normal_cdf(given[j], e)
+                active[j] = (low if given[j] < low else given[j]) * p
+                d[j] *= p + (given[j] * density * e if e > 0 else zero)
+        else:
+            for j in range(given.size):
+                s = one / (one + exp(c * (given[j] + a * given[j] * given[j] * given[j])))
+                slope = s * (one - s) * c  # of s, c being -2 sqrt(2/pi); where it is 0, infinity may stand beside it
+                active[j] = (low if given[j] < low else given[j]) * s  # (1)
+                d[j] *= s - (given[j] * slope * (one + a3 * given[j] * given[j]) if slope < 0 else zero)  # (4)
     if len(dweight) > 0:
         matmul(g[:, first:last].T, dy, dweight[first:last])  # (5)
     first, last = _edge(i, n, len(dbias)), _edge(i + 1, n, len(dbias))
@@ -114,13 +105,13 @@ def _backward(i, n, dx, dweight, dbias, g, dy, x, weight, is_exact):
 
 
 @kernel
-def _share_forward(words, n, y, g, x, weight, bias, is_exact):
-    share(words, _forward, n, (n, y, g, x, weight, bias, is_exact))
+def _share_forward(words, before, count, n, y, g, x, weight, bias, is_exact):
+    share(words, _forward, count, (before, n, y, g, x, weight, bias, is_exact))
 
 
 @kernel
-def _share_backward(words, n, dx, dweight, dbias, g, dy, x, weight, is_exact):
-    share(words, _backward, n, (n, dx, dweight, dbias, g, dy, x, weight, is_exact))
+def _share_backward(words, before, count, n, dx, dweight, dbias, g, dy, x, weight, is_exact):
+    share(words, _backward, count, (before, n, dx, dweight, dbias, g, dy, x, weight, is_exact))
 
 
 def gelu_linear(x, weight, bias=None, activation="gelu_tanh"):
@@ -155,7 +146,7 @@ def gelu_linear(x, weight, bias=None, activation="gelu_tanh"):
     y, g = np.empty((len(x_rows), weight.shape[1]), x.dtype), np.empty_like(x_rows)
     added = np.empty(0, x.dtype) if bias is None else contiguous(bias)
     size = x.size * weight.shape[1]
-    in_parts(_forward, _share_forward, size, y, g, x_rows, contiguous(weight), added, saved.is_exact)
+    in_parts(_share_forward, size, y, g, x_rows, contiguous(weight), added, saved.is_exact)
     return y.reshape(*x.shape[:-1], weight.shape[1]), saved
 
 
@@ -177,5 +168,5 @@ def gelu_linear_backward(dy, saved, *, frozen=False):
     dweight = np.empty((0 if frozen else len(weight), weight.shape[1]), x.dtype)
     dbias = np.empty(weight.shape[1] if has_bias else 0, x.dtype)
     size = x.size * weight.shape[1] * (1 if frozen else 2)
-    in_parts(_backward, _share_backward, size, dx, dweight, dbias, g, rows(dy), x_rows, contiguous(weight), is_exact)
+    in_parts(_share_backward, size, dx, dweight, dbias, g, rows(dy), x_rows, contiguous(weight), is_exact)
     return dx.reshape(x.shape), None if frozen else dweight, dbias if has_bias else None

@@ -110,12 +110,13 @@ def _edge(i, n, size):
 
 
 @kernel
-def _forward(i, n, y, x, matrix, bias, is_transposed):
-    """Write part i of n of the rows of y, or of its columns, if they are more and W is large; ``matrix`` is W, or W^T if that is how W lies in memory.
+def _forward(i, before, n, y, x, matrix, bias, is_transposed):
+    """Write part before + i of n of the rows of y, or of its columns, if they are more and W is large; ``matrix`` is W, or W^T if that is how W lies in memory.
 
     With a part of the columns a thread reads a part of W, which takes the time where rows are few. BLAS fills y with zeros before it adds
     products to them. To fill it with the bias takes no longer.
     """
+    i += before
     start, stop, first, last, has_bias = 0, len(x), 0, y.shape[1], len(bias) > 0
     if last > stop and matrix.size >= WIDE:
         first, last = _edge(i, n, last), _edge(i + 1, n, last)
@@ -132,8 +133,9 @@ def _forward(i, n, y, x, matrix, bias, is_transposed):
 
 
 @kernel
-def _backward(i, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed):
-    """Write part i of n of the rows of dx, the rows of the matrix's gradient, and the bias's."""
+def _backward(i, before, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed):
+    """Write part before + i of n of the rows of dx, the rows of the matrix's gradient, and the bias's."""
+    i += before
     start, stop = _edge(i, n, len(x)), _edge(i + 1, n, len(x))
     first, last, has_more = _edge(i, n, len(dmatrix)), _edge(i + 1, n, len(dmatrix)), len(onto) > 0
     for row in range(start, stop if has_more else start):
@@ -162,26 +164,35 @@ def _backward(i, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed):
 
 
 @kernel
-def _share_forward(words, n, y, x, matrix, bias, is_transposed):
-    share(words, _forward, n, (n, y, x, matrix, bias, is_transposed))
+def _share_forward(words, before, count, n, y, x, matrix, bias, is_transposed):
+    share(words, _forward, count, (before, n, y, x, matrix, bias, is_transposed))
 
 
 @kernel
-def _share_backward(words, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed):
-    share(words, _backward, n, (n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed))
+def _share_backward(words, before, count, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed):
+    share(words, _backward, count, (before, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transposed))
 
 
-def in_parts(part, share_parts, size, *arguments):
-    """Call part(i, n, *arguments) for i = 0 .. n - 1: in threads that are awake, in ones to be woken for a large product, or here.
+def in_parts(share_parts, size, *arguments):
+    """Compute all parts of a product: in threads that are awake, in ones to be woken for a large product, or here.
 
-    n does not depend on whether a thread is awake just now, since the last bits of a product may depend on n.
+    How many there are does not depend on whether a thread is awake just now, since the last bits may depend on it. All parts are computed by
+    the same machine code, since those of two copies of it may differ, too.
+
+    Parameters
+    ----------
+    share_parts : kernel (words, before, count, n, *arguments)
+        Computes ``count`` of n parts, behind the first ``before``.
+    size : int
+        Multiplications.
+    *arguments : arrays and numbers
     """
     n = workers.count() if size >= LARGE else workers.awake.parts() if size >= SHARED else 1
     words = workers.awake.words(n > 1)
     if n > 1 and size >= LARGE and len(words) == 0:
-        workers.map(lambda i: part(i, n, *arguments), range(n))
+        workers.map(lambda i: share_parts(words, i, 1, n, *arguments), range(n))
     else:
-        share_parts(words, n, *arguments)
+        share_parts(words, 0, n, n, *arguments)
 
 
 def _matrix(weight):
@@ -225,7 +236,7 @@ def linear(x, weight, bias=None):
     else:
         (matrix, is_transposed), added = _matrix(weight), _NO_BIAS[x.dtype] if bias is None else contiguous(bias)
         y = np.empty((len(x_rows), weight.shape[1]), x.dtype)
-        in_parts(_forward, _share_forward, x.size * weight.shape[1], y, x_rows, matrix, added, is_transposed)
+        in_parts(_share_forward, x.size * weight.shape[1], y, x_rows, matrix, added, is_transposed)
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
@@ -250,6 +261,6 @@ def linear_backward(dy, saved, *, frozen=False, onto=None):
     dx, dbias = np.empty_like(x_rows), np.empty(weight.shape[1] if has_bias else 0, x.dtype)
     dmatrix = np.empty((0 if frozen else len(matrix), matrix.shape[1]), x.dtype)
     size = x.size * weight.shape[1] * (1 if frozen else 2)
-    in_parts(_backward, _share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, more, is_transposed)
+    in_parts(_share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, more, is_transposed)
     dweight = None if frozen else dmatrix.T if is_transposed else dmatrix
     return dx.reshape(x.shape), dweight, dbias if has_bias else None
