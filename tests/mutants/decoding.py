@@ -13,7 +13,7 @@ TABLE = {
          "log_prob / self.penalty(len(ids))", "log_prob / self.penalty(len(ids) - ended)"),
     ],
     "decoding/choose.py": [
-        ("the nucleus has one token more than it needs", "cumulative < top_p * cumulative[:, -1:]", "cumulative <= top_p * cumulative[:, -1:]"),
+        ("a sum that is top_p but for rounding is below it", "top_p * cumulative[:, -1:] - slack", "top_p * cumulative[:, -1:] + slack"),
         ("probabilities go on behind the nucleus", "        weights[self._edge + 1 :] = 0\n", ""),
         ("a token behind the nucleus is possible", "        if column > self._edge:", "        if column >= self._sums.shape[1]:"),
         ("a token's probability is that of those before it, too", "(self._sums[0, column - 1] if column else 0)", "0"),
