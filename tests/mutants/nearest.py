@@ -66,7 +66,7 @@ NEAREST = {
     **dict.fromkeys(("cli/sample.py", "pipelines/write.py"), ["cli/test_sample.py"]),
     "ops/alibi.py": ["layers/test_layer_rotary.py"],
     "ops/layer_norm.py": ["ops/test_layer_norm.py", "ops/test_onto.py"],
-    "layers/block.py": ["layers/test_layer_block.py", "ops/test_onto.py"],
+    "layers/block.py": ["layers/test_layer_block.py", "ops/test_onto.py", "models/test_transformer.py"],
     "ops/gelu_linear.py": ["ops/test_gelu_linear.py"], "layers/feed_forward.py": ["layers/test_layer_feed_forward.py"],
     "ops/gelu.py": ["ops/test_activations.py", "ops/test_handed_over.py", "ops/test_properties_of_ops.py"],
     "ops/linear.py": ["ops/test_linear.py", "ops/test_handed_over.py", "ops/test_onto.py"],
