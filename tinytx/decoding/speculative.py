@@ -229,7 +229,7 @@ class _Draft:
 def _written(target, proposer, logits, n_tokens, k, scorer, counts):
     """Yield the tokens (1,) behind what the target has read, whose last logits are (1, V)."""
     text, draft = target.first[0].tolist(), _Draft(proposer, target.first.shape[1], scorer)
-    left, new = n_tokens, []
+    left = n_tokens
     while left > 0:
         n = min(k, left - 1, target.left - 1) if logits is None else 0
         if n > 0:
