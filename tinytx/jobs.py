@@ -9,7 +9,7 @@ from numba.extending import intrinsic, overload
 
 from tinytx import calls, kernel
 from tinytx.calls import CALL
-from tinytx.kernel import ARGUMENTS, AWAKE, CODE, DONE, ENDED, HELPED, PART_BITS, PARTS, TAKEN, TICKET, WAITED
+from tinytx.kernel import ARGUMENTS, ASKED, AWAKE, CODE, DONE, ENDED, HELPED, PART_BITS, PARTS, TAKEN, TICKET, WAITED
 
 _BYTE, _NUMBER = ir.IntType(8).as_pointer(), ir.IntType(64)
 _CODE = ir.FunctionType(ir.VoidType(), [_BYTE, _NUMBER])
@@ -159,7 +159,7 @@ def _share_for(words, function, n, arguments):
 def _help_others_for(words, patience):
     def help_others(words, patience):
         _add(words, AWAKE, 1)
-        looks = 0
+        looks, asked = 0, _load(words, ASKED)
         while looks < patience and _load(words, ENDED) == 0:
             looks += 1
             ticket = _load(words, TICKET)
@@ -171,6 +171,8 @@ def _help_others_for(words, patience):
                     _add(words, HELPED, 1)
                     _add(words, DONE, 1)
                 looks = 0
+            elif looks == patience and _load(words, ASKED) != asked:
+                looks, asked = 0, _load(words, ASKED)
             else:
                 _pause()
         _add(words, AWAKE, -1)

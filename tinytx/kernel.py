@@ -247,8 +247,8 @@ def _dots(weight, j, other, x):
 
 
 # Words of the memory by which threads hand work over: `share`. They are 128 bytes apart, as far as two processors' caches need.
-TICKET, PARTS, DONE, CODE, ARGUMENTS, TAKEN, AWAKE, ENDED, WAITED, HELPED = range(0, 160, 16)
-WORDS, PART_BITS = 160, 20  # numbers of that memory (int64), and bits of a ticket that count the parts
+TICKET, PARTS, DONE, CODE, ARGUMENTS, TAKEN, AWAKE, ENDED, WAITED, HELPED, ASKED = range(0, 176, 16)
+WORDS, PART_BITS = 176, 20  # numbers of that memory (int64), and bits of a ticket that count the parts
 
 
 def share(words, function, n, arguments):
@@ -274,8 +274,8 @@ def share(words, function, n, arguments):
 def help_others(words, patience):
     """Compute, inside a kernel, parts of what `share` is given by other threads; return when there was none for ``patience`` looks.
 
-    The number in ``words[TICKET]`` is that of a job, times 2**PART_BITS, plus that of its next part; it never has a value
-    twice. Whoever changes it from t to t + 1 has taken a part, and what describes the job has not changed since t was read.
+    The number in ``words[TICKET]`` is that of a job, times 2**PART_BITS, plus that of its next part; it never has a value twice. Whoever changes it from t to
+    t + 1 has taken a part, and what describes the job has not changed since t was read. If ``words[ASKED]`` has changed, a helper looks as often once more.
     """
 
 

@@ -284,6 +284,7 @@ TABLE = {
         ("nobody waits for the last part", "while _load(words, DONE) < n:", "while _load(words, DONE) < 0:"),
         ("a helper takes a part without a ticket", "if _replace(words, TICKET, ticket, ticket + 1):\n                    _run_part", "if _add(words, TICKET, 1) >= 0:\n                    _run_part"),
         ("a helper never falls asleep", "looks < patience and ", ""),
+        ("a helper that is asked for falls asleep", "elif looks == patience and _load(words, ASKED) != asked:", "elif looks < 0:"),
         ("waiting is not counted", "_load(words, WAITED) + looks", "_load(words, WAITED)"),
         ("a part calls whichever copy of a loop is there", ', attrs=("alwaysinline",)', ""),
     ],

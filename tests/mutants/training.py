@@ -162,6 +162,7 @@ TABLE = {
         ("a worker has a helper, too", "min(pool.count(), MOST) - 1", "MOST - 1"),
         ("as many helpers as threads", "min(pool.count(), MOST)", "pool.count()"),
         ("a helper is woken once", "if missing > 0:", "if len(self._threads) < n:"),
+        ("helpers that are awake are not asked to stay so", "        self.words[ASKED] += 1\n", ""),
         ("helpers stay where another program computes", "self._on_processor < LEAST_BUSY * self._seconds or ", ""),
         ("helpers stay where they are waited for", " or waited > MOST_WAITING * self._seconds", ""),
         ("helpers stay away for ever", "            self._pause = SHORTEST\n", "            pass\n"),

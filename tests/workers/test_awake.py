@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tinytx import workers
-from tinytx.kernel import AWAKE, HELPED, TAKEN, WAITED
+from tinytx.kernel import ASKED, AWAKE, HELPED, TAKEN, WAITED, WORDS
 from tinytx.ops.few_rows import few_rows
 from tinytx.workers import awake
 
@@ -52,6 +52,27 @@ def test_a_helper_helps_falls_asleep_and_is_woken(helpers):
         before = helpers.words[HELPED]
         multiply_until(lambda: helpers.words[HELPED] > before)
     assert [thread.name for thread in helpers._threads] == ["tinytx-helper"]
+
+
+@compiled
+def test_a_helper_that_is_asked_for_stays_awake():
+    """Catches one that falls asleep after it was counted on: all the work that follows would be computed without it."""
+    words, look = np.zeros(WORDS, np.int64), awake._seconds_of_a_look()
+    thread = threading.Thread(target=awake._help, args=(words, int(0.1 / look)), daemon=True)
+    thread.start()
+    ends = time.monotonic() + 0.5
+    while time.monotonic() < ends:
+        words[ASKED] += 1
+    assert words[AWAKE] == 1
+    thread.join(60)
+    assert words[AWAKE] == 0 and not thread.is_alive()
+
+
+@compiled
+def test_whoever_wants_helpers_asks_those_that_are_awake(helpers):
+    with awake.use():
+        before = int(helpers.words[ASKED])
+        assert awake.words()[ASKED] == before + 1
 
 
 @compiled

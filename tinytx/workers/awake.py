@@ -5,9 +5,12 @@ the speed of two. So while tokens are decoded a helper is awake. It looks, in a 
 interpreter's lock, at a few words of memory. There `tinytx.kernel.share` says what is to be computed, in parts; the thread that says
 so takes parts, too, and so whoever is faster takes more of them. Which thread computes a part changes no bit of it.
 
-A helper that finds nothing to do for a millisecond falls asleep, and is woken by the next work. Where another program needs the processor,
-waiting awake takes time from those who compute. Then it is seen that the thread that decodes did not have a processor all the
-time, or waited for parts that a helper had begun, and helpers stay asleep for a while.
+A helper that finds nothing to do for a few milliseconds falls asleep. It is woken by the next work, and may be awake only when that is done, if the
+system puts it on the processor of the thread that has woken it. So it outlasts the choice of a token, and stays awake once more if it was asked for
+meanwhile: it would else fall asleep between the question whether it is awake and the first work, and the whole token would be computed without it.
+
+Where another program needs the processor, waiting awake takes time from those who compute. If that goes on for a while, it is seen that the thread
+that decodes did not have a processor all the time, or waited for parts that a helper had begun, and helpers stay asleep for a while.
 """
 
 import atexit
@@ -20,13 +23,13 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from tinytx.kernel import AWAKE, ENDED, WAITED, WORDS, help_others, kernel
+from tinytx.kernel import ASKED, AWAKE, ENDED, WAITED, WORDS, help_others, kernel
 from tinytx.workers import pool
 from tinytx.workers.interruption import held_back
 
 MOST = 4  # threads that share one product; memory is read no faster by more of them
-PATIENCE, LOOKS = 1e-3, 20_000  # seconds without work before a helper falls asleep; looks of which the speed is measured
-SPAN = 0.05  # seconds of work after which it is judged whether helpers help
+PATIENCE, LOOKS = 3e-3, 20_000  # seconds without work before a helper falls asleep; looks of which the speed is measured
+SPAN = 0.2  # seconds of work after which it is judged whether helpers help
 LEAST_BUSY, MOST_WAITING = 0.9, 0.25  # shares of that time: on a processor, and waiting for parts that others have begun
 SHORTEST, LONGEST = 0.5, 16.0  # seconds for which helpers then stay asleep: twice as many each time
 
@@ -92,7 +95,8 @@ class Helpers:
         self._forget_span()
 
     def woken(self, n):
-        """Return the words, after n helpers have been woken, if they are not awake."""
+        """Return the words, after n helpers have been woken, if they are not awake; those that are do not fall asleep right now."""
+        self.words[ASKED] += 1
         missing = n - int(self.words[AWAKE]) - self._calls.qsize()
         if missing > 0:
             if len(self._threads) < n:
