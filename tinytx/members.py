@@ -39,6 +39,17 @@ def members(root, branch, leaf):
         yield path, member
 
 
+def is_altered(thing):
+    """Return whether a method of its class was replaced on the object itself, as ``layer.forward = other`` does."""
+    return not _methods(type(thing)).isdisjoint(vars(thing))
+
+
+@functools.cache
+def _methods(cls):
+    """Return the names of a class's methods."""
+    return frozenset(name for name in dir(cls) if callable(getattr(cls, name, None)))
+
+
 def _walk(thing, path, kinds, seen, root):
     if id(thing) in seen:
         return

@@ -6,7 +6,7 @@ from test_programs import V, check, made, program_of, shaken, texts
 
 from tinytx.core import Layer
 from tinytx.kernel import is_plain
-from tinytx.layers import Activation, RelativePositionBias, Rotary
+from tinytx.layers import Activation, RelativePositionBias, Rotary, Scale
 from tinytx.models import GPT, GPTConfig, Llama, LlamaConfig
 from tinytx.ops.attention_patterns import CAUSAL, Strided
 from tinytx.tasks import NextToken
@@ -54,6 +54,39 @@ def test_a_layer_whose_forward_was_replaced():
     activation = model.body.blocks[1].feed_forward.f.activation
     activation.forward = lambda x, tape=None: x * 0
     assert program_of(check(model, ids, 1e-10)) is None
+
+
+@pytest.mark.parametrize("name", ["gpt", "llama"])
+def test_a_method_that_was_replaced_anywhere(name):
+    """Catches a layer that is not looked at, such as a core, or a dropout that nobody drops by."""
+    for path in [path for path, _ in made(name).named_layers() if path]:
+        model = made(name)
+        layer = dict(model.named_layers())[path]
+        forward = layer.forward
+        layer.forward = lambda *inputs, forward=forward, **settings: forward(*inputs, **settings) / 2
+        assert program_of(check(model, texts(1, 5), 1e-10)) is None, path
+
+
+def test_methods_other_than_forward_that_were_replaced():
+    """Catches a program in the place of what a task, or a part of an attention, does by another method."""
+    model = made("gpt")
+    whole, last = model.forward, model.last_logits
+    model.forward, model.last_logits = lambda ids: whole(ids) / 2, lambda new, state: last(new, state=state) / 2
+    assert program_of(check(model, texts(1, 5), 1e-10)) is None
+    model = made("gpt")
+    frame = model.body.blocks[1].attention.f
+    merge = frame._merge
+    frame._merge = lambda y: merge(y[:, ::-1])
+    assert program_of(check(model, texts(1, 5), 1e-10)) is None
+
+
+@pytest.mark.parametrize("place", ["stack", "residual", "inner"])
+def test_a_layer_of_ones_own_in_the_place_of_a_dropout(place):
+    """Catches what a program leaves out, since in decoding nothing is dropped."""
+    model = made("gpt")
+    block = model.body.blocks[0]
+    {"stack": model.body, "residual": block.attention, "inner": block.feed_forward.f}[place].dropout = Scale(0.5)
+    assert program_of(check(model, texts(2, 9), 1e-10)) is None
 
 
 class Backwards(Rotary):

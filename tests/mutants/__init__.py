@@ -23,6 +23,7 @@ from mutants import (
     gradients,
     hub,
     layer_gradients,
+    layers,
     live,
     long,
     models,
@@ -92,7 +93,7 @@ SUITE = [
     Mutant(name, file, old, new)
     for module in (
         ops, models, tasks, training, data, decoding, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, programs,
-        translators,
+        translators, layers,
     )  # fmt: skip
     for file, rows in module.TABLE.items()
     for name, old, new in rows

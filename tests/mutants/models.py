@@ -34,10 +34,6 @@ TABLE = {
         ("the scale is forgotten", "(scale * np.sin(angles))", "np.sin(angles)"),
         ("the last numbers are lost", "for i in range(2 * n, k_size)", "for i in range(2 * n, k_size - 1)"),
     ],
-    "layers/block.py": [
-        ("a watched backward gets a setting that it does not have", " and not tape.is_watched", ""),
-        ("the decoder looks at the source's padding", "memory, tape, mask=memory_mask, state=state", "memory, tape, state=state"),
-    ],
     "state.py": [
         ("a slot that grows forgets its last position",
          "array[:, :, : self.length] = old", "array[:, :, : self.length - 1] = old[:, :, :-1]"),
@@ -159,11 +155,6 @@ TABLE = {
     "layers/checkpoint.py": [
         ("layers behind a checkpoint draw its masks again", "tape.sites = fork.sites", "pass"),
         ("the second forward draws other masks", "fork = tape.fork(sites)", "fork = tape.fork(tape.sites)"),
-    ],
-    "layers/feed_forward.py": [
-        ("the activations that backward makes again are not dropped",
-         "in KEEP_INPUT and not self.dropout.p", "in KEEP_INPUT"),
-        ("watchers do not see the layers inside", "tape is not None and not tape.is_watched", "tape is not None"),
     ],
     "layers/masks.py": [
         ("the mask forgets that earlier keys are in a cache",

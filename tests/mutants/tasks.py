@@ -7,7 +7,9 @@ TABLE = {
     ],
     "layers/quantized.py": [
         ("a linear map is rounded by inputs, not by outputs", "return layer.weight.data.T if type(layer) is Linear", "return layer.weight.data.T if False"),
-        ("the table is rounded once for each layer that uses it", "{id(layer.weight): _rows(layer) for layer in layers}", "{id(layer): _rows(layer) for layer in layers}"),
+        ("the table is rounded once for each layer that uses it", "{_key(layer): _rows(layer) for layer in layers}", "{id(layer): _rows(layer) for layer in layers}"),
+        ("one layer reads the rows of another one's table", "return id(layer.weight), type(layer) is Linear", "return id(layer.weight)"),
+        ("a layer of one's own is rounded", "type(layer) in KINDS and not is_altered(layer)", "type(layer) in KINDS"),
         ("matrices are written over each other", "        start += rows.size\n", "        start += rows.size // 2\n"),
         ("biases are lost", "Linear: lambda layer, matrix: QuantizedLinear(matrix, layer.bias),\n    T", "Linear: lambda layer, matrix: QuantizedLinear(matrix),\n    T"),
         ("the bias of a tied head is lost", "TiedLinear: lambda layer, matrix: QuantizedLinear(matrix, layer.bias)", "TiedLinear: lambda layer, matrix: QuantizedLinear(matrix)"),
@@ -94,6 +96,8 @@ TABLE = {
         ("the plain cross-entropy learns to say padding", "ignore_index=pad_id, **options", "**options"),
     ],
     "tasks/task.py": [
+        ("a head of one's own is taken for its matrix", "type(head) in (Linear, TiedLinear, QuantizedLinear)", "hasattr(head, 'matrix')"),
+        ("a head that was replaced is taken for its matrix", " and not is_altered(head)", ""),
         ("batches count alike", "float(self.loss(*batch, count=count)), batches)", "float(self.loss(*batch)) / len(batches), batches)"),
         ("the balance counts once for each shard", "counted.sum() if count is None else count)", "counted.sum())"),
         ("rows without targets count like others", "factors = self.config.balance * counted", "factors = self.config.balance * counted.mean()"),

@@ -6,6 +6,7 @@ from cases import LayerCase, Seeded
 from properties import check_loss_gradient, check_shards_add_up, model_checks
 
 from tinytx.core import Tape, TapeError
+from tinytx.layers import Linear, LowRankLinear, Sequential
 from tinytx.models import GPT, GPTConfig
 from tinytx.state import State
 from tinytx.tasks import NextToken
@@ -78,6 +79,51 @@ def test_loss_in_chunks_is_the_loss(tied, monkeypatch):
     assert abs(whole - chunked) < 1e-14 and not logits_kept
     for name, gradient in expected.items():
         np.testing.assert_allclose(found[name], gradient, rtol=0, atol=1e-14, err_msg=name)
+
+
+class Softened(Linear):
+    """A head of one's own, which has a matrix but is not its product."""
+
+    def forward(self, x, tape=None):
+        return super().forward(x, tape) / 2
+
+    def backward(self, dy, tape):
+        return super().backward(dy / 2, tape)
+
+
+def halved(head):
+    """Replace both methods on the object."""
+    forward, backward = head.forward, head.backward
+    head.forward, head.backward = lambda x, tape=None: forward(x, tape) / 2, lambda dy, tape: backward(dy / 2, tape)
+    return head
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda head, rng: LowRankLinear(head, 2, alpha=2, rng=rng),
+        lambda head, rng: Sequential(Linear(6, 6, rng=rng, dtype=np.float64), head),
+        lambda head, rng: Softened(6, 11, bias=False, rng=rng, dtype=np.float64),
+        lambda head, rng: halved(head),
+    ],
+    ids=["low rank", "two maps", "subclass", "replaced"],
+)
+def test_heads_of_ones_own_are_called_in_a_large_batch_too(make, monkeypatch):
+    """Catches a head of another kind that is refused, or taken for its matrix, where there are many logits."""
+    model, rng, results = model_of(tied_head=False), np.random.default_rng(2), []
+    model.head = make(model.head, rng)
+    for parameter in model.parameters():
+        parameter.data[...] = rng.normal(size=parameter.data.shape)
+    ids, targets = ids_of(2, 6), ids_of(2, 6, seed=4)
+    for most in (10**6, 1):
+        monkeypatch.setattr("tinytx.tasks.task.LOGITS", most)
+        model.zero_grad()
+        tape = Tape()
+        loss = model.loss(ids, targets, tape)
+        model.loss_backward(tape)
+        results.append([np.array(loss), *(parameter.grad for parameter in model.parameters())])
+    for whole, chunked in zip(*results, strict=True):
+        np.testing.assert_array_equal(whole, chunked)
 
 
 @pytest.mark.parametrize("most", [10**6, 1])

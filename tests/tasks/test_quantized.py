@@ -66,6 +66,27 @@ def test_a_layer_at_two_places_stays_one():
     np.testing.assert_array_equal(small(x), layers[0](layers[0](layers[0](x))))
 
 
+def test_a_layer_whose_forward_was_replaced_stays():
+    """Catches a layer of one's own that is taken for one of its class."""
+    linear = Linear(3, 3, rng=np.random.default_rng(0))
+    linear.forward = lambda x, tape=None: x * 5
+    x = np.ones((1, 3), np.float32)
+    np.testing.assert_array_equal(quantized(Sequential(linear))(x), x * 5)
+
+
+def test_a_linear_map_with_the_weights_of_an_embedding():
+    """Catches steps of rows where a layer has steps of columns: one reads the weights transposed, the other as they are."""
+    rng = np.random.default_rng(0)
+    table, linear = Embedding(5, 7, rng=rng), Linear(5, 7, bias=False, rng=rng)
+    table.weight.data[...] *= np.arange(1, 8, dtype=np.float32) ** 3
+    linear.weight = table.weight
+    for layers in ([table, linear], [linear, table]):
+        small = dict(zip(layers, quantized(Sequential(*layers)).layers))
+        one = np.eye(5, dtype=np.float32)
+        for layer, x in ((table, np.arange(5)), (linear, one)):
+            np.testing.assert_allclose(small[layer](x), layer(x), atol=0.01 * abs(table.weight.data).max())
+
+
 def test_layers_in_lists_tuples_and_dicts_are_replaced():
     class Held(Layer):
         def __init__(self):

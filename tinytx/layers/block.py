@@ -5,6 +5,7 @@ import inspect
 
 from tinytx.core import Layer
 from tinytx.layers.dropout import Dropout
+from tinytx.members import is_altered
 
 NORM_ORDERS = ("pre", "post")
 
@@ -12,12 +13,12 @@ NORM_ORDERS = ("pre", "post")
 @functools.cache
 def _adds(backward):
     """Return whether a backward has the setting ``onto``, an array that it adds its result to."""
-    return "onto" in inspect.signature(backward).parameters
+    return "onto" in inspect.signature(backward, follow_wrapped=False).parameters
 
 
 def backward_onto(onto, layer, dy, tape):
     """Return onto + layer.backward(dy, tape): in one pass over the numbers, if the layer can and nobody watches it."""
-    if _adds(type(layer).backward) and not tape.is_watched:
+    if _adds(type(layer).backward) and not tape.is_watched and not is_altered(layer):
         return layer.backward(dy, tape, onto=onto)
     return onto + layer.backward(dy, tape)
 

@@ -7,6 +7,7 @@ from tinytx.core import Layer
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
+from tinytx.members import is_altered
 from tinytx.ops.gelu_linear import FORMS
 
 ACTIVATIONS = {
@@ -103,12 +104,17 @@ class FeedForward(Layer):
 
     def _keeps_one(self):
         """Return whether backward computes a from h, so that the tape keeps one array (..., F) and not two."""
-        return self.activation.name in KEEP_INPUT and not self.dropout.p
+        return isinstance(self.activation, Activation) and self.activation.name in KEEP_INPUT and self._drops_nothing()
 
     def _is_one_call(self, tape):
         """Return whether one operation activates and contracts: not where somebody watches the layers in it, or another layer stands there."""
-        plain = type(self.activation) is Activation and type(self.contract) is Linear and not self.dropout.p
-        return plain and self.activation.name in FORMS and tape is not None and not tape.is_watched
+        if tape is None or tape.is_watched or type(self.activation) is not Activation or type(self.contract) is not Linear:
+            return False
+        return self.activation.name in FORMS and self._drops_nothing() and not is_altered(self.activation) and not is_altered(self.contract)
+
+    def _drops_nothing(self):
+        """Return whether the layer between both hands on what it gets."""
+        return type(self.dropout) is Dropout and not self.dropout.p and not is_altered(self.dropout)
 
     def backward(self, dy, tape):
         if self._is_one_call(tape):

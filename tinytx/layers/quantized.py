@@ -12,6 +12,7 @@ from tinytx import ops
 from tinytx.core import Layer
 from tinytx.layers.embedding import Embedding
 from tinytx.layers.linear import Linear, TiedLinear
+from tinytx.members import is_altered
 
 
 class QuantizedMatrix:
@@ -106,7 +107,8 @@ class QuantizedEmbedding(Quantized):
 def quantized(model):
     """Return a copy of a model, whose linear maps and embeddings have weights in 8 bits.
 
-    Everything else is shared with the model: no other array is copied. Layers of a subclass of your own stay as they are.
+    Everything else is shared with the model: no other array is copied. Layers of a subclass of your own, or with
+    a forward of your own, stay as they are.
 
     Parameters
     ----------
@@ -133,13 +135,13 @@ def quantized(model):
     True
     """
     copied = model.replicate()
-    layers = [layer for _, layer in copied.named_layers() if type(layer) in KINDS]
-    wanted = {id(layer.weight): _rows(layer) for layer in layers}  # what is shared stays shared
+    layers = [layer for _, layer in copied.named_layers() if type(layer) in KINDS and not is_altered(layer)]
+    wanted = {_key(layer): _rows(layer) for layer in layers}  # what is shared stays shared
     memory, start, matrices = np.empty(sum(rows.size for rows in wanted.values()), np.int8), 0, {}
     for key, rows in wanted.items():
         matrices[key] = QuantizedMatrix(rows, out=memory[start : start + rows.size].reshape(rows.shape))
         start += rows.size
-    return _with_parts(copied, {id(layer): KINDS[type(layer)](layer, matrices[id(layer.weight)]) for layer in layers}, {})
+    return _with_parts(copied, {id(layer): KINDS[type(layer)](layer, matrices[_key(layer)]) for layer in layers}, {})
 
 
 KINDS = {
@@ -147,6 +149,11 @@ KINDS = {
     TiedLinear: lambda layer, matrix: QuantizedLinear(matrix, layer.bias),
     Embedding: lambda layer, matrix: QuantizedEmbedding(matrix, layer.scale),
 }
+
+
+def _key(layer):
+    """Return by what layers with the same rounded matrix are known: the same weights, with the same rows."""
+    return id(layer.weight), type(layer) is Linear
 
 
 def _rows(layer):

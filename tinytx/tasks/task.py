@@ -9,7 +9,8 @@ from tinytx.core import Layer, Tape
 from tinytx.layers import Linear, TiedLinear
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import draw_biases
-from tinytx.layers.quantized import quantized
+from tinytx.layers.quantized import QuantizedLinear, quantized
+from tinytx.members import is_altered
 from tinytx.metrics import perplexity
 from tinytx.pretrained import Pretrained
 from tinytx.shapes import check_ids, check_shape
@@ -181,16 +182,21 @@ class Task(Pretrained, Layer):
     def _words_loss(self, x, targets, tape, **options):
         """Return the cross-entropy of ``targets`` (...) given the body's vectors x (..., D).
 
-        If there are more than ``LOGITS`` logits, and the head has no bias, they are computed in chunks and not kept:
+        If there are more than ``LOGITS`` logits, and the head is a matrix without a bias, they are computed in chunks and not kept:
         `tinytx.ops.linear_cross_entropy`.
         """
-        if np.size(targets) * self.vocab_size > LOGITS and not self.head.bias:
+        if np.size(targets) * self.vocab_size > LOGITS and self._is_only_a_matrix(self.head):
             loss, saved = ops.linear_cross_entropy(x, self.head.matrix, targets, **options)
         else:
             loss, saved = ops.cross_entropy(self.head(x, tape), targets, **options)
         if tape is not None:
             tape.push(self, saved)
         return loss
+
+    @staticmethod
+    def _is_only_a_matrix(head):
+        """Return whether a head is the product with its ``matrix``, and not a layer of another kind, or one that was changed."""
+        return type(head) in (Linear, TiedLinear, QuantizedLinear) and not head.bias and not is_altered(head)
 
     def _words_loss_backward(self, tape, dloss=1.0):
         """Add the head's gradients of `_words_loss`; return dx (..., D)."""

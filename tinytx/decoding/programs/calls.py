@@ -1,18 +1,21 @@
 """What each kind of layer writes into a program: a table, and a function (program, layer, x) -> y for each of its rows.
 
 x and y are arrays (R, width) of the program. The functions mirror what the layers' forwards do for one position. A layer of a kind that is
-not in the table, or with a setting for which there are no calls, raises `NoProgram`.
+not in the table, with a setting for which there are no calls, with a method that was replaced, or with a layer in it that is
+not written, raises `NoProgram`.
 """
 
 
 import numpy as np
 
+from tinytx.core import Layer
 from tinytx.decoding.programs import loops
 from tinytx.decoding.programs.program import NoProgram
 from tinytx.layers import (
     Activation,
     Block,
     DotProduct,
+    Dropout,
     Embedding,
     FeedForward,
     GatedFeedForward,
@@ -27,6 +30,7 @@ from tinytx.layers import (
     TiedLinear,
 )
 from tinytx.layers.quantized import QuantizedEmbedding, QuantizedLinear
+from tinytx.members import is_altered
 from tinytx.models.stacks import Stack
 from tinytx.ops.attention_patterns import Band
 from tinytx.ops.few_rows import LARGE, ROWS, few_rows_call
@@ -46,9 +50,21 @@ def write(program, layer, x):
     """Write the calls of a layer for one position of each row, x (R, ...); return y (R, width)."""
     kinds = type(layer).__mro__
     kind = next((kind for kind in kinds if kind in CALLS), None)
-    if kind is None or any(_changes(own, kind) for own in kinds[: kinds.index(kind)]) or "forward" in vars(layer):
+    if kind is None or any(_changes(own, kind) for own in kinds[: kinds.index(kind)]) or is_altered(layer):
         raise NoProgram(f"no calls for {type(layer).__name__}")
-    return CALLS[kind](program, layer, x)
+    y = CALLS[kind](program, layer, x)
+    for part in vars(layer).values():
+        if isinstance(part, Layer) and id(part) not in program.written:
+            _stands_for(program, part, Dropout)  # in decoding it hands on what it gets
+    program.written.add(id(layer))
+    return y
+
+
+def _stands_for(program, layer, kind):
+    """Note that what a layer of this kind does is written; raise NoProgram if it is of another kind, or was changed."""
+    if type(layer) is not kind or is_altered(layer):
+        raise NoProgram(f"no calls for {type(layer).__name__} in the place of {kind.__name__}")
+    program.written.add(id(layer))
 
 
 def _changes(own, kind):
@@ -173,7 +189,8 @@ def _activated(program, name, x):
 
 def _attention(program, layer, x):
     core, rotary = layer.core, layer.rotary
-    if type(core) is not DotProduct or type(core.pattern) is not Band or layer._split is not MultiHeadAttention._split:
+    _stands_for(program, core, DotProduct)
+    if type(core.pattern) is not Band:
         raise NoProgram("no calls for attention of this kind")
     q, k, v = (write(program, linear, x) for linear in (layer.query, layer.key, layer.value))
     if rotary:
@@ -193,8 +210,7 @@ def _attention(program, layer, x):
 
 
 def _turned(program, rotary, x, n_heads):
-    if type(rotary) is not Rotary:
-        raise NoProgram("no calls for rotary positions of this kind")
+    _stands_for(program, rotary, Rotary)
     y = program.rows(x.shape[1])
     program.call(*turn_call(*(array.reshape(len(x), 1, n_heads, -1) for array in (y, x)), *program.turns(rotary), rotary.neighbours))
     return y

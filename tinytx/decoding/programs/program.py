@@ -70,7 +70,7 @@ class Program:
         self.height, self._rows, self._shares_rows = height, rows, shares_rows
         self.ids, self.before = np.zeros(height, np.int64), np.zeros(1, np.int64)
         self.words, self.is_shared, self.room, self.logits = workers.awake.memory(), False, math.inf, None
-        self._unused = iter(state.slots)
+        self.written, self._unused = set(), iter(state.slots)  # written: ids of the layers whose calls are there
         self._calls, self._scratch, self._weights, self._attentions, self._turns = [], {}, [], [], {}
 
     # ------------------------------------------------------------------------------------ writing it down
