@@ -100,13 +100,11 @@ def main():
     )
     parser.add_argument("--only", nargs="+", choices=SCRIPTS, default=SCRIPTS, metavar="NAME", help=f"of {', '.join(SCRIPTS)}")
     parser.add_argument("--quick", action="store_true", help="each in its quickest mode: shows that they run, and no more")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure, and what machine this is")
+    parser.add_argument("--json", type=turns.file_to_write, metavar="FILE", help="write every figure, and what machine this is")
     parser.add_argument("--compare", nargs=2, metavar=("BEFORE", "AFTER"), help="compare two such files, and run nothing")
     arguments = parser.parse_args()
     if arguments.compare:
         return compare(*(read(path, parser) for path in arguments.compare))
-    if arguments.json and not arguments.json.resolve().parent.is_dir():
-        parser.error(f"--json: there is no folder for {arguments.json}")
     figures, failed = {}, []
     for i, name in enumerate(arguments.only, 1):
         print(f"\n== {name} ({i} of {len(arguments.only)})", flush=True)

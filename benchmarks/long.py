@@ -25,7 +25,6 @@ the square of T. Needs matplotlib for --png.
 import argparse
 import math
 import time
-from pathlib import Path
 
 import numpy as np
 import turns
@@ -167,7 +166,7 @@ def main():
     parser = turns.parser(__doc__, turns=5, quick="--lengths 64 --turns 1")
     parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS, help="tokens, at least 64 (default: 512 to 32,768)")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
-    parser.add_argument("--png", type=Path, help="file to draw the curves to")
+    parser.add_argument("--png", type=turns.file_to_write, help="file to draw the curves to")
     parser.add_argument("--length", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:

@@ -12,7 +12,6 @@ tiny model's first step: weights, gradients, moments and what backward keeps. Ne
 import argparse
 import math
 import time
-from pathlib import Path
 
 import turns
 from sides import SIDES, Shape, make_batch, make_model
@@ -138,7 +137,7 @@ def main():
     parser = turns.parser(__doc__, turns=5, quick="--axes length threads --points 1 --turns 1")
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES))
     parser.add_argument("--points", type=int, help="the first so many of each axis (default: all)")
-    parser.add_argument("--png", type=Path, help="file to draw the curves to")
+    parser.add_argument("--png", type=turns.file_to_write, help="file to draw the curves to")
     parser.add_argument("--point", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:

@@ -37,6 +37,15 @@ class Parser(argparse.ArgumentParser):
         return super().parse_args(self._quick.split() + args if "--quick" in args else args, namespace)
 
 
+def file_to_write(text):
+    """Return the path of a file that is written at the end; raise an error of argparse now, where it cannot be."""
+    path = Path(text)
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        facts = "is a folder" if path.is_dir() else f"is in {path.resolve().parent}, which is no folder"
+        raise argparse.ArgumentTypeError(f"{text} {facts}; expected a file, in a folder that there is")
+    return path
+
+
 def parser(description, turns=7, *, quick, seconds=None):
     """Return a parser with the options that every benchmark has; without ``--turns`` or ``--seconds`` if that is None."""
     made = Parser(description, quick)
@@ -46,7 +55,7 @@ def parser(description, turns=7, *, quick, seconds=None):
         made.add_argument("--seconds", type=float, default=seconds, help=f"that a turn lasts, about (default {seconds:g})")
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="of every side (default: all processors)")
     made.add_argument("--keep-env", action="store_true", help=f"leave {' and '.join(FORCED)} as they are set")
-    made.add_argument("--json", type=Path, help="file to write the figures to")
+    made.add_argument("--json", type=file_to_write, help="file to write the figures to")
     made.add_argument("--child", help=argparse.SUPPRESS)
     return made
 

@@ -65,6 +65,17 @@ def test_a_benchmark_that_fails_is_said_at_the_end(monkeypatch, capsys):
     assert "head.ratio     2.00" in capsys.readouterr().out
 
 
+def test_a_place_where_no_file_can_be_is_refused_at_once(tmp_path, monkeypatch, capsys):
+    """Catches an hour of figures that are lost, since they cannot be written."""
+    turns = all_of_them.turns
+    for path, facts in ((tmp_path, "is a folder"), (tmp_path / "a" / "b", f"is in {tmp_path / 'a'}, which is no folder")):
+        for parse in (turns.parser("", quick="").parse_args, lambda args: monkeypatch.setattr(sys, "argv", ["", *args]) or all_of_them.main()):
+            with pytest.raises(SystemExit):
+                parse(["--json", str(path)])
+            assert f"--json: {path} {facts}; expected a file" in capsys.readouterr().err
+    assert turns.parser("", quick="").parse_args(["--json", str(tmp_path / "c")]).json == tmp_path / "c"
+
+
 def test_only_a_file_that_stays_is_named(tmp_path, monkeypatch, capsys):
     """Catches the name of a script's file in a folder that is gone before anybody reads the line."""
     turns = all_of_them.turns
