@@ -42,9 +42,9 @@ class Slot:
         self.length = stop
         return self.held()
 
-    def _make_room(self, stop, like):
+    def _make_room(self, stop, like, in_one_piece=False):
         """Let the arrays have room for ``stop`` positions, each as many rows and heads, and as much width, as an array of ``like``."""
-        if not self.arrays or stop > self.arrays[0].shape[2]:
+        if not self.arrays or stop > self.arrays[0].shape[2] or in_one_piece and not all(a.flags.c_contiguous for a in self.arrays):
             size = self._capacity if stop <= self._capacity else 2 * stop
             grown = [np.empty((*array.shape[:2], size, array.shape[3]), array.dtype) for array in like]
             for array, old in zip(grown, self.held()):
@@ -52,8 +52,8 @@ class Slot:
             self.arrays = tuple(grown)
 
     def with_room(self, n):
-        """Return the arrays with room for n positions behind those that are held, which the caller writes and then counts in ``length``."""
-        self._make_room(self.length + n, self.arrays)
+        """Return contiguous arrays with room for n positions behind those that are held, which the caller writes and then counts in ``length``."""
+        self._make_room(self.length + n, self.arrays, in_one_piece=True)
         return self.arrays
 
     def once(self, make):

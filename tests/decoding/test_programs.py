@@ -151,10 +151,10 @@ def test_room_for_all_tokens_is_made_at_once():
 
 
 def test_a_large_model_shares_out_its_products(monkeypatch):
-    """Catches parts of a product that nobody computes, and that nobody is woken for: two threads, and matrices that are large enough."""
+    """Catches parts of a product that nobody computes, and that nobody is woken for: two threads, and matrices that are large enough; and keys."""
     rng = np.random.default_rng(0)
-    body = GPT(GPTConfig(vocab_size=1031, max_len=32, d_model=768, n_heads=12, n_layers=1), rng=rng)
-    model, ids = NextToken(body), np.random.default_rng(1).integers(1031, size=(2, 24))
+    body = GPT(GPTConfig(vocab_size=1031, max_len=64, d_model=768, n_heads=12, n_layers=1), rng=rng)
+    model, ids = NextToken(body), np.random.default_rng(1).integers(1031, size=(2, 48))
     with workers.use(workers.Pool(2)):
         session = check(model, ids, 2e-4)
     assert program_of(session)._is_shared and len(program_of(session)._codes) == 1
@@ -175,6 +175,26 @@ def test_rows_that_are_selected_and_repeated():
     session.select(np.array([0, 1, 0, 1, 1]))
     wide = np.concatenate([whole[[0, 1, 0, 1, 1]], texts(5, 4, seed=6)], axis=1)
     np.testing.assert_allclose(read(session, wide, 13), model(wide)[:, 13:], atol=1e-10)
+
+
+def test_keys_that_lie_apart_in_memory():
+    """Catches vectors of numbers between which others lie: rows of a larger state, of which a position was forgotten again."""
+    model, ids = made("gpt", np.float32), texts(2, 9)
+    session = check(model, ids, 2e-4)
+    for slot in session.state.slots:
+        slot.arrays = tuple(array.repeat(2, axis=-1)[..., ::2] for array in slot.arrays)
+    more = np.concatenate([ids, texts(2, 3, seed=6)], axis=1)
+    np.testing.assert_allclose(read(session, more, 9), model(more)[:, 9:], atol=2e-4)
+
+
+@pytest.mark.parametrize("width", [8, 24, 32, 40, 72])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_heads_of_any_width(width, dtype):
+    """Catches columns of a head that no vector has, and those that two have; with a window, and two heads for each key."""
+    rng = np.random.default_rng(0)
+    config = LlamaConfig(V, max_len=40, d_model=24, n_layers=1, n_heads=4, n_kv_heads=2, d_key=width, window=19)
+    model = shaken(NextToken(Llama(config, rng=rng, dtype=dtype), rng=rng))
+    assert program_of(check(model, texts(3, 40), 1e-10 if dtype == np.float64 else 1e-3)) is not None
 
 
 def test_positions_that_are_forgotten():

@@ -40,6 +40,7 @@ TABLE = {
         ("beams read the memory of another sentence",
          "slot.arrays = tuple(array[rows] for array in slot.arrays)",
          "slot.arrays = tuple(array[rows] for array in slot.arrays) if slot.length else slot.arrays"),
+        ("vectors of numbers that lie apart", " or in_one_piece and not all(a.flags.c_contiguous for a in self.arrays):", ":"),
         ("a slot that forgets all keeps its room", "slot.arrays = slot.arrays if slot.length else ()", "pass"),
         ("a forward that fails leaves what it wrote", "for slot, (slot.arrays, slot.length) in", "for slot, _ in"),
         ("slots that a mark has not got stay", "            del self._slots[len(mark) :]\n", ""),

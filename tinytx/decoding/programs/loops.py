@@ -7,7 +7,8 @@ arguments stay what they are.
 
 import numpy as np
 
-from tinytx.kernel import exp, kernel, matmul, share
+from tinytx.kernel import exp, kernel, matmul, row_max, share
+from tinytx.registers import lanes, put, times_plus, total, vector, zeros
 
 LARGE = 1 << 16  # numbers of the keys that a token looks at, from which on helpers that are awake take their part
 
@@ -77,39 +78,81 @@ def relu_call(y, x):
 
 
 @kernel
-def _attend_group(i, y, scores, q, k, v, keys, values, before, scale, left, right):
-    """Add a position to the keys and values of one row and group, and write what its heads' queries read."""
-    n_groups, width, value_width = keys.shape[1], keys.shape[3], values.shape[3]
-    b, g, p = i // n_groups, i % n_groups, before[0]
-    heads = q.shape[1] // width // n_groups
-    own_keys, own_values, zero = keys[b, g], values[b, g], q.dtype.type(0)
-    for d in range(width):
-        own_keys[p, d] = k[b, g * width + d]
-    for d in range(value_width):
-        own_values[p, d] = v[b, g * value_width + d]
-    first, stop = max(0, p - left), min(p, p + right) + 1
-    for h in range(g * heads, (g + 1) * heads):
-        query, row, out = q[b, h * width : (h + 1) * width], scores[i], y[b, h * value_width : (h + 1) * value_width]
-        for s in range(first, stop):
-            a = zero
+def _score(scores, q, i, keys, o):
+    """Write q k_s into scores (S,): the query begins at number i of q, and the keys at number o of keys."""
+    width, step = keys.shape[3], lanes(keys)
+    vectors = width - width % (2 * step)
+    for d in range(0, vectors, 2 * step):
+        left, right, at = vector(q, i + d), vector(q, i + d + step), o + d
+        for s in range(len(scores)):
+            a = total(times_plus(left, vector(keys, at), times_plus(right, vector(keys, at + step), zeros(keys))))  # (1), c later
+            scores[s] = scores[s] + a if d else a
+            at += width
+    if vectors < width:
+        query, all_keys = q.reshape(q.size)[i : i + width], keys.reshape(keys.size)
+        for s in range(len(scores)):
+            a, key = scores[s] if vectors else q.dtype.type(0), all_keys[o + s * width : o + (s + 1) * width]
+            for d in range(vectors, width):
+                a += query[d] * key[d]
+            scores[s] = a
+
+
+@kernel
+def _add_values(y, i, weights, scale, values, o):
+    """Write sum_s weights[s] v_s times ``scale`` into y from number i on: the values begin at number o of values."""
+    n, width, step, one = len(weights), values.shape[3], lanes(values), values.dtype.type(1)
+    if width < 2 * step:
+        out, all_values = y.reshape(y.size)[i : i + width], values.reshape(values.size)
+        for d in range(width):
+            out[d] = 0
+        for s in range(n):
+            e, value = weights[s] * scale, all_values[o + s * width : o + (s + 1) * width]
             for d in range(width):
-                a += query[d] * own_keys[s, d]  # (1), c later
-            row[s] = a
-        largest = q.dtype.type(-np.inf)
-        for s in range(first, stop):
-            largest = max(largest, row[s])
-        total = zero
-        for s in range(first, stop):
+                out[d] += e * value[d]  # (3)
+        return
+    for column in range(0, width, 2 * step):
+        d = min(column, width - 2 * step)  # the last vectors have some columns of those before, too
+        at, a, b, e, f = o + d, zeros(values), zeros(values), zeros(values), zeros(values)
+        for s in range(0, n - 1, 2):
+            a, b = times_plus(weights[s], vector(values, at), a), times_plus(weights[s], vector(values, at + step), b)
+            at += width
+            e, f = times_plus(weights[s + 1], vector(values, at), e), times_plus(weights[s + 1], vector(values, at + step), f)
+            at += width
+        if n % 2:
+            a, b = times_plus(weights[n - 1], vector(values, at), a), times_plus(weights[n - 1], vector(values, at + step), b)
+        put(y, i + d, times_plus(scale, times_plus(one, a, e), zeros(values)))  # (3)
+        put(y, i + d + step, times_plus(scale, times_plus(one, b, f), zeros(values)))
+
+
+@kernel
+def _attend_groups(part, size, y, scores, q, k, v, keys, values, before, scale, left, right):
+    """Add a position to the keys and values of some rows' groups, and write what their heads' queries read.
+
+    All scores come first: a number that has just been written is read at once, but not together with its neighbours.
+    """
+    n_groups, width, value_width, one = keys.shape[1], keys.shape[3], values.shape[3], q.dtype.type(1)
+    p, heads, start, end = before[0], q.shape[1] // width // n_groups, part * size, part * size + size
+    first, stop = max(0, p - left), min(p, p + right) + 1
+    n = max(0, stop - first)
+    for i in range(start, end):
+        b, g = i // n_groups, i % n_groups
+        own_keys, own_values = keys[b, g], values[b, g]
+        for d in range(width):
+            own_keys[p, d] = k[b, g * width + d]
+        for d in range(value_width):
+            own_values[p, d] = v[b, g * value_width + d]
+        for h in range(i * heads, (i + 1) * heads):
+            _score(scores[h, :n], q, h * width, keys, (i * keys.shape[2] + first) * width)
+    for h in range(start * heads, end * heads):
+        row, z = scores[h, :n], q.dtype.type(0)
+        largest = row_max(row, n)
+        for s in range(n):
             row[s] = exp((row[s] - largest) * scale)
-            total += row[s]
-        for d in range(value_width):
-            out[d] = zero
-        for s in range(first, stop):
-            e = row[s]
-            for d in range(value_width):
-                out[d] += e * own_values[s, d]  # (3), not divided by Z yet
-        for d in range(value_width):
-            out[d] = out[d] / total if stop > first else zero  # (2)
+            z += row[s]
+        scores[h, n] = one / z if n else z  # 1 / Z of (2)
+    for i in range(start, end):
+        for h in range(i * heads, (i + 1) * heads):
+            _add_values(y, h * value_width, scores[h, :n], scores[h, n], values, (i * values.shape[2] + first) * value_width)
 
 
 @kernel
@@ -121,11 +164,11 @@ def attend(words, y, scores, q, k, v, keys, values, before, scale, left, right):
     words : int64 array
         As of `tinytx.kernel.share`.
     y : array (R, H W)
-    scores : array (B G, at least S)
+    scores : array (B H, more than S)
         To compute in.
     q, k, v : array (R, H K), (R, G K), (R, G W)
     keys, values : array (B, G, at least S, K), (B, G, at least S, W)
-        B may be less than R: the last rows are not computed.
+        Contiguous. B may be less than R: the last rows are not computed.
     before : int64 array (1,)
         S - 1, the number of positions before.
     scale : float
@@ -135,4 +178,5 @@ def attend(words, y, scores, q, k, v, keys, values, before, scale, left, right):
     """
     n = keys.shape[0] * keys.shape[1]
     is_large = n * keys.shape[3] * before[0] >= LARGE
-    share(words if is_large else words[:0], _attend_group, n, (y, scores, q, k, v, keys, values, before, scale, left, right))
+    parts, size, words = (n, 1, words) if is_large else (1, n, words[:0])
+    share(words, _attend_groups, parts, (size, y, scores, q, k, v, keys, values, before, scale, left, right))
