@@ -11,6 +11,7 @@ from tinytx.decoding.sessions import Session, sessions_of
 from tinytx.kernel import is_plain
 from tinytx.layers import LearnedPositions, SinusoidalPositions
 from tinytx.models import GPT, GPTConfig, Llama, LlamaConfig
+from tinytx.state import Slot
 from tinytx.tasks import NextToken
 
 pytestmark = pytest.mark.skipif(is_plain(), reason="in plain Python there are no programs")
@@ -287,22 +288,41 @@ def test_logits_stay_those_of_their_token():
     np.testing.assert_array_equal(first, kept)
 
 
-def test_an_error_changes_nothing(monkeypatch):
+class Interrupted(Slot):
+    """A slot that is not told of one more position: Ctrl-C comes first."""
+
+    @property
+    def length(self):
+        return vars(self)["length"]
+
+    @length.setter
+    def length(self, n):
+        if n > self.length:
+            raise KeyboardInterrupt
+        vars(self)["length"] = n
+
+
+def test_an_error_changes_nothing():
     """Catches a state that counts a position which was not finished."""
     model, ids = made("gpt"), texts(1, 9)
     session = check(model, ids, 1e-10)
     slots = session.state.slots
-
-    def interrupted(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("tinytx.decoding.programs.program.np.concatenate", interrupted)
+    slots[1].__class__ = Interrupted
     with pytest.raises(KeyboardInterrupt):
         session.logits(ids[:, :1])
-    monkeypatch.undo()
+    slots[1].__class__ = Slot
     assert [slot.length for slot in slots] == [9, 9]
     more = np.concatenate([ids, texts(1, 2, seed=9)], axis=1)
     np.testing.assert_allclose(read(session, more, 9), model(more)[:, 9:], atol=1e-10)
+
+
+def test_a_slot_that_attention_does_not_have():
+    """Catches a program that counts positions in a slot of a layer that it does not know."""
+    model, ids = made("gpt"), texts(1, 9)
+    session = Session(model, ids[:, :3])
+    session.logits(session.first)
+    session.state._slots.append(Slot((np.zeros((1, 1, 8, 1)),), 3))
+    assert session._one_token.logits(ids[:, 3:4], session.state) is None
 
 
 def test_weights_that_only_others_write(monkeypatch):

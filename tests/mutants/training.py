@@ -158,7 +158,7 @@ TABLE = {
         ("a worker shares out its own work again", "_in_use.set(_SERIAL)", "_in_use.set(self)"),
     ],
     "workers/awake.py": [
-        ("a context leaves its helper behind", "        _in_use.reset(token)\n        if is_helped", "        if is_helped"),
+        ("a context leaves its helper behind", "        _in_use.reset(self._token)\n        if self._is_helped", "        if self._is_helped"),
         ("a worker has a helper, too", "min(pool.count(), MOST) - 1", "MOST - 1"),
         ("as many helpers as threads", "min(pool.count(), MOST)", "pool.count()"),
         ("a helper is woken once", "if missing > 0:", "if len(self._threads) < n:"),

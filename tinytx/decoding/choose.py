@@ -64,10 +64,12 @@ def check_settings(place, temperature, top_k, top_p, rng):
 def pick(logits, temperature, top_k, top_p, rng):
     """Return what `choose` does, for settings that are checked already."""
     if temperature == 0:
-        row_largest(logits)  # raises where the model is damaged
-        return logits.argmax(axis=-1)
+        token = logits.argmax(axis=-1)  # that of NaN, if there is one
+        if not all(map(math.isfinite, map(logits.item, range(len(token)), token))):
+            row_largest(logits)  # raises: the model is damaged
+        return token
     tokens, cumulative, edge = _kept(logits, temperature, top_k, top_p)
-    column = _drawn(cumulative, np.take_along_axis(cumulative, edge, axis=-1), rng)
+    column = _drawn(cumulative, cumulative[np.arange(len(logits))[:, None], edge], rng)
     return column if tokens is None else tokens[np.arange(len(logits)), column]
 
 

@@ -14,7 +14,6 @@ that decodes did not have a processor all the time, or waited for parts that a h
 """
 
 import atexit
-import contextlib
 import contextvars
 import os
 import threading
@@ -38,23 +37,23 @@ _asked_for = contextvars.ContextVar("asked for", default=False)
 _NOBODY = np.empty(0, np.int64)
 
 
-@contextlib.contextmanager
-def use():
-    """Return a context in which threads are awake that take parts of what `tinytx.kernel.share` is given.
+class use:  # noqa: N801  used as a function is
+    """A context in which threads are awake that take parts of what `tinytx.kernel.share` is given.
 
     There are as many as `tinytx.workers.count` says, less the calling one. With a single processor, inside a worker, and where another program needs the
     processors there are none.
     """
-    token, asked = _in_use.set(_helpers if _helpers.may_help() else None), _asked_for.set(True)
-    began, on_processor = time.perf_counter(), time.thread_time()
-    try:
-        yield
-    finally:
-        is_helped = _in_use.get() is not None
-        _asked_for.reset(asked)
-        _in_use.reset(token)
-        if is_helped:
-            _helpers.judge(time.perf_counter() - began, time.thread_time() - on_processor)
+
+    def __enter__(self):
+        self._is_helped = _helpers.may_help()
+        self._token, self._asked = _in_use.set(_helpers if self._is_helped else None), _asked_for.set(True)
+        self._began, self._on_processor = time.perf_counter(), time.thread_time()
+
+    def __exit__(self, *error):
+        _asked_for.reset(self._asked)
+        _in_use.reset(self._token)
+        if self._is_helped:
+            _helpers.judge(time.perf_counter() - self._began, time.thread_time() - self._on_processor)
 
 
 def parts():

@@ -5,7 +5,6 @@ their equations. What changes from token to token, the ids and the number of pos
 arguments stay what they are.
 """
 
-import numpy as np
 
 from tinytx.kernel import exp, kernel, matmul, row_max, share
 from tinytx.registers import lanes, put, times_plus, total, vector, zeros

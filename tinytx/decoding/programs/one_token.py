@@ -1,7 +1,7 @@
 """The logits of one more token, by programs where the model has some."""
 
 from tinytx.decoding.programs.calls import write
-from tinytx.decoding.programs.program import Large, NoProgram, Program, Programs
+from tinytx.decoding.programs.program import Inputs, Large, NoProgram, Program, Programs
 from tinytx.kernel import is_plain
 from tinytx.ops.few_rows import ROWS
 
@@ -24,32 +24,36 @@ class OneToken:
 
     def logits(self, new, state):
         """Return the logits (B, V) of the token after new (B, t), or None where the model has to be called."""
-        if not self._has_program or new.shape[1] != 1 or len(new) > ROWS or not state.length or not self._are_ids(new):
+        n_rows, n_new = new.shape
+        if not self._has_program or n_new != 1 or n_rows > ROWS or not self._are_ids(new):
             return None
-        if self._programs is None or not self._programs.fit(state, len(new)):
-            self._programs = self._written(state, len(new))
+        if self._programs is None or not self._programs.fit(state, n_rows):
+            self._programs = self._written(state, n_rows) if state.length else None
         return None if self._programs is None else self._programs.run(new[:, 0])
 
     def _are_ids(self, new):
         """Return whether all are ids of the vocabulary; the model says what is wrong with others."""
-        return new.dtype.kind in "iu" and 0 <= new.min() and new.max() < self._model.vocab_size
+        return new.dtype.kind in "iu" and 0 <= min(ids := new[:, 0].tolist()) and max(ids) < self._model.vocab_size  # faster than NumPy's
 
     def _written(self, state, n_rows):
         """Return programs, or None where there are none."""
         middle, whole = (n_rows + 1) // 2 if n_rows >= SEVERAL else n_rows, slice(0, n_rows)
+        inputs = Inputs(ROWS)
         try:
             try:
                 halves = [slice(0, middle), slice(middle, n_rows)] if middle < n_rows else [whole]
-                programs = [self._program(state, rows, rows.stop - rows.start, n_rows > 1) for rows in halves]
+                programs = [self._program(state, inputs, rows, rows.stop - rows.start, n_rows > 1) for rows in halves]
             except Large:
-                programs = [self._program(state, whole, ROWS, False)]
+                programs = [self._program(state, inputs, whole, ROWS, False)]
         except NoProgram:
             self._has_program = False
             return None
-        made = Programs(state, n_rows, programs)
+        made = Programs(state, n_rows, inputs, programs)
         return made if made.fit(state, n_rows) else None
 
-    def _program(self, state, rows, height, shares_rows):
-        program = Program(state, rows, height, shares_rows)
+    def _program(self, state, inputs, rows, height, shares_rows):
+        program = Program(state, inputs, rows, height, shares_rows)
         program.logits = write(program, self._model, program.ids)
+        if len(program.held) != len(state.slots):
+            raise NoProgram("a state with slots of which attention has none")
         return program

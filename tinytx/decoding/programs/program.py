@@ -6,6 +6,7 @@ written down which loops are called, with arrays of its own for what is between 
 """
 
 import math
+from operator import attrgetter, is_
 
 import numpy as np
 
@@ -33,6 +34,38 @@ def _run(words, codes, places):
     share(words, _run_part, len(codes), (codes, places))
 
 
+class Inputs:
+    """What changes from token to token, in arrays that the calls of several programs read.
+
+    Parameters
+    ----------
+    n_rows : int
+        R, of all programs together.
+
+    Attributes
+    ----------
+    ids : int64 array (R,)
+        The tokens.
+    before : int64 array (1,)
+        The number of positions before.
+    """
+
+    def __init__(self, n_rows):
+        self.ids, self.before, self._turns = np.zeros(n_rows, np.int64), np.zeros(1, np.int64), {}
+
+    def turns(self, rotary, dtype):
+        """Return arrays (1, n) for the cosines and sines of a token's angles, which all layers share that have one `Rotary`."""
+        if id(rotary) not in self._turns:
+            self._turns[id(rotary)] = rotary, *(np.zeros((1, len(rotary.frequencies)), dtype) for _ in range(2))
+        return self._turns[id(rotary)][1:]
+
+    def write(self, ids, length):
+        """Write the ids of a token (B,), with ``length`` positions before it."""
+        self.ids[: len(ids)], self.before[0] = ids, length
+        for rotary, cos, sin in self._turns.values():
+            cos[:], sin[:] = rotary.turns(length, cos.dtype)
+
+
 class Program:
     """The calls for one more token of some rows of a batch.
 
@@ -40,6 +73,7 @@ class Program:
     ----------
     state : State
         With keys and values of the positions before.
+    inputs : Inputs
     rows : slice
         Of the batch.
     height : int
@@ -65,13 +99,13 @@ class Program:
         What the calls make.
     """
 
-    def __init__(self, state, rows, height, shares_rows):
+    def __init__(self, state, inputs, rows, height, shares_rows):
         self.dtype = next((array.dtype for slot in state.slots for array in slot.arrays), None)
         self.height, self._rows, self._shares_rows = height, rows, shares_rows
-        self.ids, self.before = np.zeros(height, np.int64), np.zeros(1, np.int64)
+        self.ids, self.before, self._inputs = inputs.ids[rows.start : rows.start + height], inputs.before, inputs
         self.words, self.is_shared, self.room, self.logits = workers.awake.memory(), False, math.inf, None
         self.written, self._unused = set(), iter(state.slots)  # written: ids of the layers whose calls are there
-        self._calls, self._scratch, self._weights, self._attentions, self._turns = [], {}, [], [], {}
+        self._calls, self._scratch, self._weights, self._attentions = [], {}, [], []
 
     # ------------------------------------------------------------------------------------ writing it down
 
@@ -114,11 +148,8 @@ class Program:
         self.call(loop, *arguments(*self._of_rows(arrays)))
 
     def turns(self, rotary):
-        """Return arrays (1, n) for the cosines and sines of a token's angles, which all layers share that have one `Rotary`."""
-        if id(rotary) not in self._turns:
-            n = len(rotary.frequencies)
-            self._turns[id(rotary)] = rotary, np.zeros((1, n), self.dtype), np.zeros((1, n), self.dtype)
-        return self._turns[id(rotary)][1:]
+        """Return what `Inputs.turns` does."""
+        return self._inputs.turns(rotary, self.dtype)
 
     def _of_rows(self, arrays):
         return [array[self._rows] for array in arrays]
@@ -131,57 +162,86 @@ class Program:
         codes = [bound(loop, memory, *arguments) for (loop, arguments), memory in zip(self._calls, self._memory, strict=True)]
         return codes, self._memory.ctypes.data + CALL * np.arange(len(codes))
 
-    def has_its_weights(self):
-        """Return whether all parameters have the arrays that the calls read."""
-        return all(parameter.data is data for parameter, data in self._weights)
+    @property
+    def held(self):
+        """The slots whose keys and values are read, each with the arrays that it had: a list."""
+        return [(slot, arrays) for slot, arrays, _, _ in self._attentions]
 
-    def prepare(self, ids, length, codes):
-        """Write what changes from token to token into the arrays that calls read, and new addresses of code into ``codes``."""
+    @property
+    def parameters(self):
+        """Those that are read, and the arrays that they had: two tuples."""
+        return tuple(zip(*self._weights, strict=True))
+
+    def read_anew(self, codes):
+        """Let calls read the arrays that slots have now, with room for one more position: write new addresses of code into ``codes``."""
         for i, (slot, arrays, number, arguments) in enumerate(self._attentions):
             now = slot.with_room(1)
             if now is not arrays:  # they were too small, or rows were selected
                 loop, given = self._calls[number][0], arguments(*self._of_rows(now))
                 self._calls[number] = loop, given  # the arrays have to exist as long as they are read
                 self._attentions[i], codes[number] = (slot, now, number, arguments), bound(loop, self._memory[number], *given)
-        for rotary, cos, sin in self._turns.values():
-            cos[:], sin[:] = rotary.turns(length, self.dtype)
-        own = ids[self._rows]
-        self.ids[: len(own)], self.before[0] = own, length
 
 
 class Programs:
     """Programs that make the logits of one more token together, each for its rows of the batch.
+
+    Between two tokens a processor's caches are filled with weights, so that each line of Python here takes several times as long as usual.
 
     Parameters
     ----------
     state : State
     n_rows : int
         B.
+    inputs : Inputs
     programs : list of Program
         With ``logits``, in the order of their rows.
     """
 
-    def __init__(self, state, n_rows, programs):
-        self._state, self._slots, self._n_rows, self._programs = state, state.slots, n_rows, programs
+    def __init__(self, state, n_rows, inputs, programs):
+        self._slots, self._n_rows, self._inputs, self._programs = state.slots, n_rows, inputs, programs
         self._codes, self._places = (np.array(each, np.int64) for each in zip(*(program.addresses() for program in programs), strict=True))
-        self._is_shared, self._room = len(programs) > 1 or programs[0].is_shared, min(program.room for program in programs)
+        self._is_shared, self._words = len(programs) > 1 or programs[0].is_shared, programs[0].words
+        self._parameters, self._weights = programs[0].parameters
+        self._logits, self._room = [program.logits for program in programs], min(program.room for program in programs)
+        self._held, self._full = programs[0].held, 0  # positions for which slots have room, once `fit` has looked
 
     def fit(self, state, n_rows):
         """Return whether they can make the next token's logits: nothing was changed but by themselves, and there is room."""
-        length = state.length
-        if n_rows != self._n_rows or state.slots != self._slots or length >= self._room:
+        length = self._slots[0].length
+        if n_rows != self._n_rows or state.slots != self._slots or not 0 < length < self._room:
             return False
-        held = all(slot.length == length and len(slot.arrays[0]) == n_rows for slot in self._slots)
-        return held and self._programs[0].has_its_weights()
+        is_same = length < self._full
+        for slot, arrays in self._held:
+            if slot.length != length:
+                return False
+            is_same = is_same and slot.arrays is arrays
+        if not is_same and any(len(slot.arrays[0]) != n_rows for slot in self._slots):
+            return False
+        if not all(map(is_, map(_data, self._parameters), self._weights)):
+            return False
+        if not is_same:
+            for program, codes in zip(self._programs, self._codes, strict=True):
+                program.read_anew(codes)
+            self._held = self._programs[0].held
+            self._full = min(arrays[0].shape[2] for _, arrays in self._held)
+        return True
 
     def run(self, ids):
-        """Return the logits (B, V) of the token after ids (B,); the state has one more position then."""
-        with self._state.forward():  # an error changes nothing
-            for program, codes in zip(self._programs, self._codes, strict=True):
-                program.prepare(ids, self._state.length, codes)
-            if self._is_shared:
-                workers.awake.words()
-            _run(self._programs[0].words, self._codes, self._places)
-            for slot in self._slots:
-                slot.length += 1
-            return np.concatenate([program.logits for program in self._programs])[: self._n_rows]
+        """Return the logits (B, V) of the token after ids (B,), where they `fit`; the state has one more position then."""
+        slots, length = self._slots, self._slots[0].length
+        self._inputs.write(ids, length)
+        if self._is_shared:
+            workers.awake.words()
+        _run(self._words, self._codes, self._places)
+        logits = np.concatenate(self._logits)[: self._n_rows]
+        try:
+            for slot in slots:
+                slot.length = length + 1
+        except BaseException:  # Ctrl-C changes nothing
+            for slot in slots:
+                slot.length = length
+            raise
+        return logits
+
+
+_data = attrgetter("data")
