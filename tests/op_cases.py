@@ -3,35 +3,12 @@
 import numpy as np
 from cases import OpCase, features
 from geometric_op_cases import cases as geometric_cases
+from linear_op_cases import cases as linear_cases
 from loss_op_cases import CASES as LOSS_CASES
 from recurrent_op_cases import cases as recurrent_cases
 
 from tinytx import ops
 from tinytx.ops.attention_patterns import CAUSAL, Band, Prefix, Strided
-
-
-def linear(make, bias=True, more=0, name="linear", **options):
-    b, t, d_in, d_out = make.sizes(4)
-    f, backward = getattr(ops, name), getattr(ops, f"{name}_backward")
-    arrays = {"x": make.array(b, t + more, d_in), "weight": make.array(d_in, d_out)}
-    if not bias:
-        return OpCase(f, lambda dy, saved: backward(dy, saved)[:2], arrays, batch=("x",), **options)
-    return OpCase(f, backward, arrays | {"bias": make.array(d_out)}, batch=("x",), **options)
-
-
-def linear_transposed(make):
-    """The weight is the transpose of a table of embeddings, as in a tied output layer."""
-    b, t, d, v = make.sizes(4)
-
-    def forward(x, table):
-        return ops.linear(x, table.T)
-
-    def backward(dy, saved):
-        dx, dweight, dbias = ops.linear_backward(dy, saved)
-        assert dbias is None
-        return dx, dweight.T
-
-    return OpCase(forward, backward, {"x": make.array(b, t, d), "table": make.array(v, d)}, batch=("x",))
 
 
 def layer_norm(make):
@@ -265,13 +242,7 @@ LOSSES = (  # y is a number, and so is its gradient
     "binary_cross_entropy", "cross_entropy", "glove_loss", "linear_cross_entropy", "kl_divergence", "logistic_rows",
     "soft_cross_entropy", "squared_error", "tsne",
 )  # fmt: skip
-OPS = recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
-    "linear": linear,
-    "linear of more than a few rows": lambda make: linear(make, more=16),
-    "linear without bias": lambda make: linear(make, bias=False),
-    "linear transposed": linear_transposed,
-    "gelu_linear": lambda make: linear(make, more=16, name="gelu_linear", reach=0.25, activation="gelu"),
-    "gelu_linear tanh, without bias": lambda make: linear(make, False, name="gelu_linear", reach=0.25, activation="gelu_tanh"),
+OPS = linear_cases(ops) | recurrent_cases(ops) | geometric_cases(ops) | LOSS_CASES | {
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,
     "gate": lambda make: gate(make, "gelu_tanh"),

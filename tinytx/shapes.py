@@ -54,18 +54,23 @@ def check_gradient(place, dy, shape, dtype, *reason):
     check_shape(place, "dy", dy, shape, *reason)
 
 
-def check_onto(place, onto, x):
-    """Return the rows of another gradient of x, to which a backward adds its own; none if there is no other.
+def check_onto(place, onto, x, weight=None):
+    """Return the rows of an array to which an operation adds its result; none if there is none.
+
+    A backward adds its dx to another gradient of x; a forward, which has a ``weight``, adds x @ weight.
 
     Raises
     ------
     TypeError, ValueError
-        Unless it has the shape and the dtype of x.
+        Unless it has the shape and the dtype of the result.
     """
     if onto is None:
         return np.empty((0, 1), x.dtype)
     check_float(place, x=x, onto=onto)
-    check_shape(place, "onto", onto, x.shape, "x of shape", x.shape)
+    if weight is None:
+        check_shape(place, "onto", onto, x.shape, "x of shape", x.shape)
+    else:
+        check_shape(place, "onto", onto, (*x.shape[:-1], weight.shape[1]), "x and weight of shapes", x.shape, "and", weight.shape)
     return rows(onto)
 
 

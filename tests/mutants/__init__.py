@@ -31,6 +31,7 @@ from mutants import (
     pages,
     programs,
     recurrent,
+    sums,
     tasks,
     testing,
     training,
@@ -93,7 +94,7 @@ SUITE = [
     Mutant(name, file, old, new)
     for module in (
         ops, models, tasks, training, data, decoding, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, programs,
-        translators, layers,
+        sums, translators, layers,
     )  # fmt: skip
     for file, rows in module.TABLE.items()
     for name, old, new in rows

@@ -2,18 +2,20 @@
 
 TABLE = {
     "layers/block.py": [
-        ("a backward that was replaced gets a setting that it does not have", " and not is_altered(layer)", ""),
-        ("a wrapped backward gets a setting that it does not have", "(backward, follow_wrapped=False)", "(backward)"),
+        ("a backward that was replaced gets a setting that it does not have", "tape.is_watched and not is_altered(layer):", "tape.is_watched:"),
+        ("a wrapped backward gets a setting that it does not have", "(method, follow_wrapped=False)", "(method)"),
         ("a watched backward gets a setting that it does not have", " and not tape.is_watched", ""),
         ("the decoder looks at the source's padding", "memory, tape, mask=memory_mask, state=state", "memory, tape, state=state"),
     ],
     "layers/feed_forward.py": [
         ("the activations that backward makes again are not dropped",
-         "in KEEP_INPUT and self._drops_nothing()", "in KEEP_INPUT"),
+         "in KEEP_INPUT and drops_nothing(self.dropout)", "in KEEP_INPUT"),
         ("watchers do not see the layers inside", "tape is None or tape.is_watched or", "tape is None or"),
         ("an activation of one's own has to have a name", "isinstance(self.activation, Activation) and ", ""),
         ("an activation that was replaced is left out", " and not is_altered(self.activation)", ""),
         ("a map that was replaced is left out", " and not is_altered(self.contract)", ""),
-        ("a dropout layer of one's own is left out", "type(self.dropout) is Dropout and not self.dropout.p and not is_altered(self.dropout)", "not getattr(self.dropout, 'p', 0)"),
+    ],
+    "layers/dropout.py": [
+        ("a dropout layer of one's own is left out", "type(layer) is Dropout and not layer.p and not is_altered(layer)", "not getattr(layer, 'p', 0)"),
     ],
 }

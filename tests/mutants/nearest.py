@@ -9,7 +9,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 # Where tests are not named like the file. The first ones of each line are the nearest.
 NEAREST = {
-    "shapes.py": ["test_shapes.py", "refused/test_refused_gradients.py", "refused/test_refused_arguments.py", "ops/test_allowed_inputs.py"],
+    "shapes.py": ["test_shapes.py", "ops/test_onto.py", "refused/test_refused_gradients.py", "refused/test_refused_arguments.py", "ops/test_allowed_inputs.py"],
     "core.py": ["test_core.py", "layers/test_mixture_of_experts.py", "training/test_trainer.py"],
     "parameter.py": ["test_parameter.py", "test_core.py", "test_members.py", "training/test_trainer.py"],
     "members.py": ["test_members.py", "test_core.py"],
@@ -67,11 +67,15 @@ NEAREST = {
     "ops/alibi.py": ["layers/test_layer_rotary.py"],
     "ops/layer_norm.py": ["ops/test_layer_norm.py", "ops/test_onto.py"],
     "layers/block.py": ["layers/test_altered.py", "layers/test_layer_block.py", "ops/test_onto.py", "models/test_transformer.py"],
-    "ops/gelu_linear.py": ["ops/test_gelu_linear.py"], "layers/feed_forward.py": ["layers/test_altered.py", "layers/test_layer_feed_forward.py"],
+    "layers/dropout.py": ["layers/test_layer_dropout.py", "layers/test_altered.py", "ops/test_onto.py"],
+    "ops/gelu_linear.py": ["ops/test_gelu_linear.py", "ops/test_onto.py"],
+    "layers/feed_forward.py": ["layers/test_altered.py", "layers/test_layer_feed_forward.py", "ops/test_onto.py"],
+    "layers/gated_feed_forward.py": ["ops/test_onto.py"],
+    "layers/attention/multi_head.py": ["ops/test_onto.py", "layers"],
     "ops/gelu.py": ["ops/test_activations.py", "ops/test_handed_over.py", "ops/test_properties_of_ops.py"],
     "ops/linear.py": ["ops/test_linear.py", "ops/test_handed_over.py", "ops/test_onto.py"],
     "ops/quantized_linear.py": ["ops/test_quantized_linear.py", "ops/test_handed_over.py"],
-    "layers/linear.py": ["layers/test_layer_init.py", "models/test_bert.py"],
+    "layers/linear.py": ["ops/test_onto.py", "layers/test_layer_init.py", "models/test_bert.py"],
     "layers/layer_norm.py": ["models/test_settings_reach_layers.py", "layers/test_properties_of_layers.py"],
     "models/config.py": ["models/test_bert_errors.py", "models/test_transformer_decoding.py"],
     "models/stacks.py": ["models/test_settings_reach_layers.py", "models/test_bert.py", "models/test_every_model.py"],

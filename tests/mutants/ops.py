@@ -217,7 +217,7 @@ TABLE = {
         ("small products are handed over", "workers.awake.parts() if size >= SHARED else 1", "workers.awake.parts()"),
         ("a backward is as long as a forward", "weight.shape[1] * (1 if frozen else 2)", "weight.shape[1]"),
         ("bits depend on who is awake", "workers.awake.parts() if size >= SHARED", "1 + len(workers.awake.words()) if size >= SHARED"),
-        ("the bias is not added to a transposed matrix's product", "matrix[first:last].T, part, has_bias)", "matrix[first:last].T, part)"),
+        ("the bias is not added to a transposed matrix's product", "matrix[first:last].T, part, has_bias or has_more)", "matrix[first:last].T, part, has_more)"),
         ("all parts of the columns are the first", "matrix[:, first:last], part", "matrix[:, : last - first], part"),
         ("all parts of the columns have the first one's bias", "y[start:stop, first:last], bias[first:last]", "y[start:stop, first:last], bias[: last - first]"),
     ],

@@ -30,7 +30,7 @@ def problem(transposed, m=50):
 
 def results(x, weight, bias, dy):
     y, saved = linear(x, weight, bias)
-    return y, *linear_backward(dy, saved), *linear_backward(dy, saved, frozen=True)[::2]
+    return y, linear(x, weight, bias, onto=dy)[0], *linear_backward(dy, saved), *linear_backward(dy, saved, frozen=True)[::2]
 
 
 @pytest.mark.parametrize("parts", [2, 3, 8])
@@ -39,8 +39,9 @@ def results(x, weight, bias, dy):
 def test_pieces_in_any_order_make_the_whole(monkeypatch, parts, transposed, m):
     """Catches a piece left out or made twice, empty ones among them, the last of them first; and many rows in one piece."""
     x, weight, bias, dy = problem(transposed, m)
-    pool, expected = Backwards(parts), (x @ weight + bias, dy @ weight.T, x.T @ dy, dy.sum(0), dy @ weight.T, dy.sum(0), x @ weight)
-    for large, calls in ((1 << 60, []), (0, [parts] * (4 if m > MODULE.FEW else 2))):
+    y = x @ weight + bias
+    pool, expected = Backwards(parts), (y, dy + y, dy @ weight.T, x.T @ dy, dy.sum(0), dy @ weight.T, dy.sum(0), x @ weight)
+    for large, calls in ((1 << 60, []), (0, [parts] * (5 if m > MODULE.FEW else 2))):
         monkeypatch.setattr(MODULE, "LARGE", large)
         with workers.use(pool):
             for found, one in zip((*results(x, weight, bias, dy), MODULE.product(x, weight)), expected, strict=True):

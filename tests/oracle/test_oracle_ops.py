@@ -29,9 +29,12 @@ def gate(a, b, activation):
     return f(a) * b
 
 
-def gelu_linear(x, weight, bias=None, *, activation):
-    y = F.gelu(x, approximate={"gelu": "none", "gelu_tanh": "tanh"}[activation]) @ weight
-    return y if bias is None else y + bias
+def linear(x, weight, bias=None, onto=0):
+    return F.linear(x, weight.T, bias) + onto
+
+
+def gelu_linear(x, *others, activation):
+    return linear(F.gelu(x, approximate={"gelu": "none", "gelu_tanh": "tanh"}[activation]), *others)
 
 
 def pool(x, kinds, mask):
@@ -188,7 +191,7 @@ ORACLES = ATTENTION | GEOMETRIC | LOSSES | {
     "address": lambda case: address,
     "read_memory": lambda case: torch.bmm,
     "write_memory": lambda case: write_memory,
-    "linear": lambda case: lambda x, weight, bias=None: x @ weight if bias is None else x @ weight + bias,
+    "linear": lambda case: linear,
     "linear transposed": lambda case: lambda x, table: F.linear(x, table),
     "gelu_linear": lambda case: gelu_linear,
     "layer_norm": lambda case: layer_norm,

@@ -19,7 +19,7 @@ M = np.linspace(-1, 1, 32).reshape(2, 16)  # two multivectors
 
 # name -> what it is called with; every argument that is not given has its default
 CALLS = {
-    "linear": dict(x=X, weight=W, bias=W[0]),
+    "linear": dict(x=X, weight=W, bias=W[0], onto=W[:2]),
     "quantize_rows": dict(weight=W, out=np.zeros((3, 4), np.int8)),
     "quantized_linear": dict(x=X, weight=np.ones((4, 3), np.int8), steps=W[0], bias=W[0]),
     "quantized_embedding": dict(ids=[[0, 2]], weight=np.ones((4, 3), np.int8), steps=W[0]),
@@ -30,10 +30,8 @@ CALLS = {
     "highway": dict(x=X, h=X, gate=X),
     "softmax": dict(x=X, mask=X > 0),
     "gelu": dict(x=X), "gelu_tanh": dict(x=X),
-    "gelu_linear": dict(x=X, weight=W, bias=W[0], activation="gelu"),
-    "relu": dict(x=X),
-    "silu": dict(x=X),
-    "tanh": dict(x=X),
+    "gelu_linear": dict(x=X, weight=W, bias=W[0], activation="gelu", onto=W[:2]),
+    "relu": dict(x=X), "silu": dict(x=X), "tanh": dict(x=X),
     "rotate": dict(x=Q, frequencies=np.ones(1), start=2, neighbours=True, scale=0.5),
     "rotary_frequencies": dict(width=4, base=100.0, scaling=("llama3", 8, 1, 4, 8192)),
     "scale": dict(x=X, factor=0.5),
@@ -170,14 +168,14 @@ KINDS["kinds"] = NUMBERS | {"none": (), "another": ("mean", "median"), "a name":
 KINDS |= {"neighbours": KINDS["doubled"], "activation": NUMBERS, "width": WHOLE, "ahead": WHOLE, "first": WHOLE, "base": NUMBERS, "scaling": NUMBERS}
 KINDS |= {"queries": IDS, "keys": IDS, "n_heads": WHOLE, "steps": FLOATS, "out": FLOATS | {"None": np.ones(3)}}
 KINDS |= {"is_global": MASKS | {"None": None}, "dilation": WHOLE, **dict.fromkeys(("q_global", "k_global", "v_global"), FLOATS)}
-KINDS |= {"rotations": FLOATS, "buckets": IDS, "causal": KINDS["doubled"], "frequencies": FLOATS, "kind": NUMBERS | {"None": None}, "stride": WHOLE, "n_ends": WHOLE}
+KINDS |= {"rotations": FLOATS, "onto": FLOATS, "buckets": IDS, "causal": KINDS["doubled"], "frequencies": FLOATS, "kind": NUMBERS | {"None": None}, "stride": WHOLE, "n_ends": WHOLE}
 
 ODD = [
     pytest.param(op, name, value, id=f"{op}, {name}: {kind}")
     for op, arguments in CALLS.items()
     for name in arguments
     for kind, value in (NUMBERS if name == "p" and op.endswith("dropout") else KINDS[name]).items()
-    if not (name in ("bias", "h", "c") and value is None)
+    if not (name in ("bias", "h", "c", "onto") and value is None)
 ]
 
 RANGES = [
@@ -191,6 +189,7 @@ RANGES = [
     ("geometric_product", "x", (M[:, :15], M[:1])),
     ("join", "reference", (X, X[0])),
     ("squared_error", "count", (0, -1)),
+    *((op, "onto", (X, W, W[0], W[:1])) for op in ("linear", "gelu_linear")),
     ("maxout", "x", (X, np.float64(1.0))),
     ("gate", "activation", ("swish", "", None, 3)),
     ("rotate", "start", (2**70,)),

@@ -4,16 +4,30 @@ import functools
 import inspect
 
 from tinytx.core import Layer
-from tinytx.layers.dropout import Dropout
+from tinytx.layers.dropout import Dropout, drops_nothing
 from tinytx.members import is_altered
 
 NORM_ORDERS = ("pre", "post")
 
 
 @functools.cache
-def _adds(backward):
-    """Return whether a backward has the setting ``onto``, an array that it adds its result to."""
-    return "onto" in inspect.signature(backward, follow_wrapped=False).parameters
+def _adds(method):
+    """Return whether a forward or a backward has the setting ``onto``, an array that it adds its result to."""
+    return "onto" in inspect.signature(method, follow_wrapped=False).parameters
+
+
+def can_add(layer, tape):
+    """Return whether a layer's forward adds its output to ``onto``: if it has the setting, nobody watches the tape, and no method was replaced."""
+    return _adds(type(layer).forward) and (tape is None or not tape.is_watched) and not is_altered(layer)
+
+
+def forward_onto(onto, layer, *inputs, tape=None, **settings):
+    """Return onto + layer(*inputs, tape, **settings), in one pass over the numbers if the layer `can_add`; the output alone if onto is None."""
+    if onto is None:
+        return layer(*inputs, tape, **settings)
+    if can_add(layer, tape):
+        return layer(*inputs, tape, onto=onto, **settings)
+    return onto + layer(*inputs, tape, **settings)
 
 
 def backward_onto(onto, layer, dy, tape):
@@ -61,8 +75,14 @@ class Residual(Layer):
     def forward(self, x, *others, tape=None, **settings):
         """(B, T, D) -> (B, T, D). Other inputs of f, such as a memory, and ``settings`` are passed to f unchanged."""
         if self.norm_order == "pre":
-            return x + self.dropout(self.f(self.norm(x, tape), *others, tape, **settings), tape)
-        return self.norm(x + self.dropout(self.f(x, *others, tape, **settings), tape), tape)
+            return self._added(x, self.norm(x, tape), *others, tape=tape, **settings)
+        return self.norm(self._added(x, x, *others, tape=tape, **settings), tape)
+
+    def _added(self, x, *inputs, tape, **settings):
+        """Return x + dropout(f(*inputs)); if nothing can be dropped, f adds its output to x, and the dropout changes nothing."""
+        if not drops_nothing(self.dropout) or not can_add(self.f, tape):
+            return x + self.dropout(self.f(*inputs, tape, **settings), tape)
+        return self.dropout(self.f(*inputs, tape, onto=x, **settings), tape)
 
     def backward(self, dy, tape):
         """Return dx, or (dx, *dothers) if f has other inputs, whose gradients are those that f returns."""

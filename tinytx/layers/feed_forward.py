@@ -4,7 +4,8 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.core import Layer
-from tinytx.layers.dropout import Dropout
+from tinytx.layers.block import forward_onto
+from tinytx.layers.dropout import Dropout, drops_nothing
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 from tinytx.members import is_altered
@@ -86,17 +87,17 @@ class FeedForward(Layer):
         self.dropout = Dropout(dropout)
         self.contract = Linear(d_ff, d_model, init=init_output or init, **linear)
 
-    def forward(self, x, tape=None):
-        """(..., D) -> (..., D)."""
+    def forward(self, x, tape=None, *, onto=None):
+        """(..., D) -> (..., D); added to ``onto`` (..., D), if it is given, whose gradient is dy."""
         h = self.expand(x, tape)  # (..., F)
         if self._is_one_call(tape):
             bias = self.contract.bias
-            y, saved = ops.gelu_linear(h, self.contract.matrix, bias.data if bias else None, self.activation.name)
+            y, saved = ops.gelu_linear(h, self.contract.matrix, bias.data if bias else None, self.activation.name, onto=onto)
             tape.push(self, saved)
             return y
         a = self.dropout(self.activation(h, tape), tape)  # (..., F)
         first = 0 if tape is None else len(tape)
-        y = self.contract(a, tape)
+        y = forward_onto(onto, self.contract, a, tape=tape)
         if tape is not None and self._keeps_one():
             tape.replace(a, h, first)
             tape.push(self, (h, first))
@@ -104,17 +105,13 @@ class FeedForward(Layer):
 
     def _keeps_one(self):
         """Return whether backward computes a from h, so that the tape keeps one array (..., F) and not two."""
-        return isinstance(self.activation, Activation) and self.activation.name in KEEP_INPUT and self._drops_nothing()
+        return isinstance(self.activation, Activation) and self.activation.name in KEEP_INPUT and drops_nothing(self.dropout)
 
     def _is_one_call(self, tape):
         """Return whether one operation activates and contracts: not where somebody watches the layers in it, or another layer stands there."""
         if tape is None or tape.is_watched or type(self.activation) is not Activation or type(self.contract) is not Linear:
             return False
-        return self.activation.name in FORMS and self._drops_nothing() and not is_altered(self.activation) and not is_altered(self.contract)
-
-    def _drops_nothing(self):
-        """Return whether the layer between both hands on what it gets."""
-        return type(self.dropout) is Dropout and not self.dropout.p and not is_altered(self.dropout)
+        return self.activation.name in FORMS and drops_nothing(self.dropout) and not is_altered(self.activation) and not is_altered(self.contract)
 
     def backward(self, dy, tape):
         if self._is_one_call(tape):

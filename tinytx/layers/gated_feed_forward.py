@@ -4,6 +4,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.core import Layer
+from tinytx.layers.block import forward_onto
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
@@ -43,13 +44,13 @@ class GatedFeedForward(Layer):
         self.dropout = Dropout(dropout)
         self.contract = Linear(d_ff, d_model, init=init_output or init, **linear)
 
-    def forward(self, x, tape=None):
-        """(..., D) -> (..., D)."""
+    def forward(self, x, tape=None, *, onto=None):
+        """(..., D) -> (..., D); added to ``onto`` (..., D), if it is given, whose gradient is dy."""
         a, b = self.gate(x, tape), self.expand(x, tape)  # (..., F)
         y, saved = ops.gate(a, b, self.activation)
         if tape is not None:
             tape.push(self, saved)
-        return self.contract(self.dropout(y, tape), tape)
+        return forward_onto(onto, self.contract, self.dropout(y, tape), tape=tape)
 
     def backward(self, dy, tape):
         dy = self.dropout.backward(self.contract.backward(dy, tape), tape)

@@ -50,9 +50,9 @@ class Linear(Layer):
         """Add ``dmatrix``, an array that is used nowhere else, to the gradient of `matrix`."""
         self.weight.add_grad(dmatrix, fresh=True)
 
-    def forward(self, x, tape=None):
-        """(..., d_in) -> (..., d_out)."""
-        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None)
+    def forward(self, x, tape=None, *, onto=None):
+        """(..., d_in) -> (..., d_out); added to ``onto`` (..., d_out), if it is given, whose gradient is dy."""
+        y, saved = ops.linear(x, self.weight.data, self.bias.data if self.bias else None, onto=onto)
         if tape is not None:
             tape.push(self, saved)
         return y

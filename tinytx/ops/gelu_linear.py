@@ -16,6 +16,11 @@ The map's backward ends where that of f begins:
     dx_ni = dg_ni (∂g_ni/∂x_ni),                                         (4)
     dW_ij = sum_n g_ni dy_nj,   db_j = sum_n dy_nj.                      (5)
 
+With the other path r of a residual connection, ``onto``, the forward makes the sum where it makes y, as in ``linear.py``:
+
+    y_nj = r_nj + sum_i g_ni W_ij + b_j,
+    dr_nj = dy_nj (∂y_nj/∂r_nj) = dy_nj.                                 (6)
+
 (5) needs g, and (4) needs s: with both in one loop, the exponential is computed once for the two of them, and x and dg are
 read once. dx takes the place of dg. Each pass is one call of compiled code.
 
@@ -31,7 +36,7 @@ import numpy as np
 from tinytx.kernel import exp, kernel, matmul, normal_cdf, plus, share
 from tinytx.ops.gelu import DENSITY, FLAT, A, C
 from tinytx.ops.linear import in_parts
-from tinytx.shapes import check_float, check_gradient, check_shape, contiguous, rows
+from tinytx.shapes import check_float, check_gradient, check_onto, check_shape, contiguous, rows
 
 FORMS = ("gelu", "gelu_tanh")
 
@@ -50,10 +55,10 @@ def _edge(i, n, size):
 
 
 @kernel
-def _forward(i, before, n, y, g, x, weight, bias, is_exact):
+def _forward(i, before, n, y, g, x, weight, bias, onto, is_exact):
     """Write part before + i of n of the rows of y; g gets the activations."""
     i += before
-    start, stop, has_bias = _edge(i, n, len(x)), _edge(i + 1, n, len(x)), len(bias) > 0
+    start, stop, has_bias, has_more = _edge(i, n, len(x)), _edge(i + 1, n, len(x)), len(bias) > 0, len(onto) > 0
     half, low = x.dtype.type(0.5), x.dtype.type(-FLAT)
     one, c, a = x.dtype.type(1), x.dtype.type(-2 * C), x.dtype.type(A)
     flat, given = g[start:stop].reshape(-1), x[start:stop].reshape(-1)
@@ -65,10 +70,18 @@ def _forward(i, before, n, y, g, x, weight, bias, is_exact):
         for j in range(given.size):
             v = low if given[j] < low else given[j]
             flat[j] = v * (one / (one + exp(c * (v + a * v * v * v))))  # (1)
-    for row in range(start, stop if has_bias else start):
-        for j in range(len(bias)):
-            y[row, j] = bias[j]
-    matmul(g[start:stop], weight, y[start:stop], has_bias)  # (2)
+    if has_more:
+        for row in range(start, stop):
+            sums, more = y[row], onto[row]
+            for j in range(len(sums)):
+                sums[j] = more[j]
+            for j in range(len(bias)):
+                sums[j] += bias[j]  # (6)
+    else:
+        for row in range(start, stop):
+            for j in range(len(bias)):
+                y[row, j] = bias[j]
+    matmul(g[start:stop], weight, y[start:stop], has_bias or has_more)  # (2), (6)
 
 
 @kernel
@@ -105,8 +118,8 @@ def _backward(i, before, n, dx, dweight, dbias, g, dy, x, weight, is_exact):
 
 
 @kernel
-def _share_forward(words, before, count, n, y, g, x, weight, bias, is_exact):
-    share(words, _forward, count, (before, n, y, g, x, weight, bias, is_exact))
+def _share_forward(words, before, count, n, y, g, x, weight, bias, onto, is_exact):
+    share(words, _forward, count, (before, n, y, g, x, weight, bias, onto, is_exact))
 
 
 @kernel
@@ -114,8 +127,8 @@ def _share_backward(words, before, count, n, dx, dweight, dbias, g, dy, x, weigh
     share(words, _backward, count, (before, n, dx, dweight, dbias, g, dy, x, weight, is_exact))
 
 
-def gelu_linear(x, weight, bias=None, activation="gelu_tanh"):
-    """Return f(x) W + b.
+def gelu_linear(x, weight, bias=None, activation="gelu_tanh", *, onto=None):
+    """Return f(x) W + b, or r + f(x) W + b.
 
     Parameters
     ----------
@@ -124,6 +137,8 @@ def gelu_linear(x, weight, bias=None, activation="gelu_tanh"):
     bias : array (d_out,), optional
     activation : {"gelu", "gelu_tanh"}
         The form of f.
+    onto : array (..., d_out), optional
+        r, such as the other path of a residual connection. Its gradient is that of y.
 
     Returns
     -------
@@ -143,10 +158,11 @@ def gelu_linear(x, weight, bias=None, activation="gelu_tanh"):
     if bias is not None:
         check_shape("gelu_linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
     saved, x_rows = Saved(x, weight, bias is not None, activation == "gelu"), rows(x)
+    more = check_onto("gelu_linear", onto, x, weight)
     y, g = np.empty((len(x_rows), weight.shape[1]), x.dtype), np.empty_like(x_rows)
     added = np.empty(0, x.dtype) if bias is None else contiguous(bias)
     size = x.size * weight.shape[1]
-    in_parts(_share_forward, size, y, g, x_rows, contiguous(weight), added, saved.is_exact)
+    in_parts(_share_forward, size, y, g, x_rows, contiguous(weight), added, more, saved.is_exact)
     return y.reshape(*x.shape[:-1], weight.shape[1]), saved
 
 

@@ -26,6 +26,14 @@ The bias may be left out. Then the backward returns None in the place of db. If 
 beside a residual connection, the gradients of both paths add up: the backward takes the other one as ``onto``, and BLAS adds
 (2) to it.
 
+The sum of a residual connection can be made in the same way: the forward takes the array R that is added as ``onto``, and
+
+    Y_nj = R_nj + sum_i X_ni W_ij + b_j,
+    dR_nj = dY_nj (∂Y_nj/∂R_nj) = dY_nj.                                 (5)
+
+(2), (3) and (4) stay as they are. dR is dY itself, so whoever hands R in has its gradient already, and the backward does not
+return it.
+
 The shapes allow no other order of the factors: (2) is (N, d_out)(d_out, d_in), (3) is (d_in, N)(N, d_out).
 
 With numbers
@@ -110,26 +118,34 @@ def _edge(i, n, size):
 
 
 @kernel
-def _forward(i, before, n, y, x, matrix, bias, is_transposed):
+def _forward(i, before, n, y, x, matrix, bias, onto, is_transposed):
     """Write part before + i of n of the rows of y, or of its columns, if they are more and W is large; ``matrix`` is W, or W^T if that is how W lies in memory.
 
     With a part of the columns a thread reads a part of W, which takes the time where rows are few. BLAS fills y with zeros before it adds
-    products to them. To fill it with the bias takes no longer.
+    products to them. To fill it with the bias takes no longer, and what is added to y is read here, too.
     """
     i += before
-    start, stop, first, last, has_bias = 0, len(x), 0, y.shape[1], len(bias) > 0
+    start, stop, first, last, has_bias, has_more = 0, len(x), 0, y.shape[1], len(bias) > 0, len(onto) > 0
     if last > stop and matrix.size >= WIDE:
         first, last = _edge(i, n, last), _edge(i + 1, n, last)
     else:
         start, stop = _edge(i, n, stop), _edge(i + 1, n, stop)
     part, added = y[start:stop, first:last], bias[first:last]
-    for row in range(len(part)):
-        for j in range(len(added)):
-            part[row, j] = added[j]
-    if is_transposed:
-        matmul(x[start:stop], matrix[first:last].T, part, has_bias)  # (1)
+    if has_more:
+        for row in range(len(part)):
+            sums, more = part[row], onto[start + row, first:last]
+            for j in range(len(sums)):
+                sums[j] = more[j]
+            for j in range(len(added)):
+                sums[j] += added[j]  # (5)
     else:
-        matmul(x[start:stop], matrix[:, first:last], part, has_bias)  # (1)
+        for row in range(len(part)):
+            for j in range(len(added)):
+                part[row, j] = added[j]
+    if is_transposed:
+        matmul(x[start:stop], matrix[first:last].T, part, has_bias or has_more)  # (1), (5)
+    else:
+        matmul(x[start:stop], matrix[:, first:last], part, has_bias or has_more)  # (1), (5)
 
 
 @kernel
@@ -164,8 +180,8 @@ def _backward(i, before, n, dx, dmatrix, dbias, dy, x, matrix, onto, is_transpos
 
 
 @kernel
-def _share_forward(words, before, count, n, y, x, matrix, bias, is_transposed):
-    share(words, _forward, count, (before, n, y, x, matrix, bias, is_transposed))
+def _share_forward(words, before, count, n, y, x, matrix, bias, onto, is_transposed):
+    share(words, _forward, count, (before, n, y, x, matrix, bias, onto, is_transposed))
 
 
 @kernel
@@ -203,14 +219,16 @@ def _matrix(weight):
 _NO_BIAS = {np.dtype(dtype): np.empty(0, dtype) for dtype in (np.float32, np.float64)}
 
 
-def linear(x, weight, bias=None):
-    """Return x W + b.
+def linear(x, weight, bias=None, *, onto=None):
+    """Return x W + b, or r + x W + b.
 
     Parameters
     ----------
     x : array (..., d_in), float32 or float64
     weight : array (d_in, d_out), the dtype of x
     bias : array (d_out,), optional
+    onto : array (..., d_out), optional
+        r, such as the other path of a residual connection. Its gradient is that of y.
 
     Returns
     -------
@@ -228,15 +246,17 @@ def linear(x, weight, bias=None):
         raise ValueError(f"linear: weight of shape {weight.shape} does not fit x of shape {x.shape}: x @ weight")
     if bias is not None:
         check_shape("linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
-    x_rows = rows(x)
+    x_rows, more = rows(x), check_onto("linear", onto, x, weight)
     if len(x_rows) <= FEW:
         y = product(x_rows, weight)  # (1)
-        if bias is not None:
+        if onto is not None:
+            y += more if bias is None else more + bias  # (5), in the order of the sums of more rows
+        elif bias is not None:
             y += bias
     else:
         (matrix, is_transposed), added = _matrix(weight), _NO_BIAS[x.dtype] if bias is None else contiguous(bias)
         y = np.empty((len(x_rows), weight.shape[1]), x.dtype)
-        in_parts(_share_forward, x.size * weight.shape[1], y, x_rows, matrix, added, is_transposed)
+        in_parts(_share_forward, x.size * weight.shape[1], y, x_rows, matrix, added, more, is_transposed)
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 

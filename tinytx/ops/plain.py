@@ -157,9 +157,9 @@ from tinytx.ops.plain_sparse import (  # noqa: F401
 # ---------------------------------------------------------------------------------------- products and tables
 
 
-def linear(x, weight, bias=None):
-    """Return x W + b."""
-    y = x @ weight  # (1)
+def linear(x, weight, bias=None, *, onto=0):
+    """Return onto + x W + b."""
+    y = onto + x @ weight  # (1), (5)
     return (y if bias is None else y + bias), (x, weight, bias is not None)
 
 

@@ -92,10 +92,10 @@ def gate_backward(dy, saved):
     return _ACTIVATIONS[activation][1](dy * b, saved), dy * fa  # (2), (3)
 
 
-def gelu_linear(x, weight, bias=None, activation="gelu_tanh"):
-    """Return f(x) W + b."""
+def gelu_linear(x, weight, bias=None, activation="gelu_tanh", *, onto=0):
+    """Return onto + f(x) W + b."""
     g, saved = _ACTIVATIONS[activation][0](x)  # (1)
-    y = g @ weight  # (2)
+    y = onto + g @ weight  # (2), (6)
     return (y if bias is None else y + bias), (g, weight, saved, bias is not None, activation)
 
 

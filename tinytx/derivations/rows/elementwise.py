@@ -41,6 +41,12 @@ def _run_gate(values, forward, backward):
     return {"y": y, "da": da, "db": db, "saved": saved}
 
 
+def _run_onto(values, forward, backward):
+    """The gradient of what y is added to is dy."""
+    y, saved = forward(values["x"], values["W"], values["b"], onto=values["r"])
+    return {"y": y, "dr": values["dy"], "saved": saved}
+
+
 TABLE = {
     "relu": Row([_scene()]),
     "silu": Row([_scene()]),
@@ -71,6 +77,11 @@ TABLE = {
     "gelu_linear": Row([
         Scene(
             {"x": "x n i", "W": "weight i j", "b": "bias j"}, {"y": "n j"}, {"n": 4, "i": 3, "j": 5}, {"n": 2, "i": 3, "j": 2}, "x W b",
+            without=frozenset({6}),
+        ),
+        Scene(
+            {"x": "x n i", "W": "weight i j", "b": "bias j", "r": "onto n j"}, {"y": "n j"}, {"n": 4, "i": 3, "j": 5},
+            {"n": 2, "i": 3, "j": 2}, run=_run_onto, without=frozenset({2, 3, 4, 5}), title="onto another array",
         ),
     ]),
     "gelu": Row([

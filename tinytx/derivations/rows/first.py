@@ -15,6 +15,12 @@ def _run_softmax(values, forward, backward):
     return {"y": np.delete(y, [0, 3], axis=-1), "dx": np.delete(dx, [0, 3], axis=-1), "saved": np.delete(saved, [0, 3], axis=-1)}
 
 
+def _run_onto(values, forward, backward):
+    """The gradient of what y is added to is dy."""
+    y, saved = forward(values["X"], values["W"], values["b"], onto=values["R"])
+    return {"Y": y, "dR": values["dY"], "saved": saved}
+
+
 def _draw_targets(values, rng):
     rows, n_classes = values["x"].shape
     values["t"] = rng.integers(0, n_classes, rows)
@@ -85,6 +91,11 @@ TABLE = {
     "linear": Row([
         Scene(
             {"X": "x n i", "W": "weight i j", "b": "bias j"}, {"Y": "n j"}, {"n": 4, "i": 3, "j": 5}, {"n": 2, "i": 3, "j": 2}, "X W b",
+            without=frozenset({5}),
+        ),
+        Scene(
+            {"X": "x n i", "W": "weight i j", "b": "bias j", "R": "onto n j"}, {"Y": "n j"}, {"n": 4, "i": 3, "j": 5},
+            {"n": 2, "i": 3, "j": 2}, run=_run_onto, without=frozenset({1, 2, 3, 4}), title="onto another array",
         ),
     ]),
     "softmax": Row([

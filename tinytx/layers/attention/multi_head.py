@@ -6,7 +6,7 @@ from tinytx.arguments import INT64, check_sizes, check_whole
 from tinytx.core import Layer
 from tinytx.layers.attention.dot_product import DotProduct
 from tinytx.layers.attention.heads import merge_heads, split_heads
-from tinytx.layers.block import backward_onto
+from tinytx.layers.block import backward_onto, forward_onto
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
 
@@ -78,7 +78,7 @@ class MultiHeadAttention(Layer):
         self.output = Linear(n_heads * width, d_model, bias=output_bias, init=init_output or init, **linear)
         self.rotary, self.core = rotary, DotProduct() if core is None else core
 
-    def forward(self, x, memory=None, *others, tape=None, state=None, **settings):
+    def forward(self, x, memory=None, *others, tape=None, state=None, onto=None, **settings):
         """Return the output of attention from x to ``memory``, or to x itself.
 
         Parameters
@@ -93,6 +93,8 @@ class MultiHeadAttention(Layer):
             Without a memory, it holds the keys and values of earlier positions, and this call adds its own; no gradient
             flows into earlier ones. With a memory, it holds the memory's keys and values, which only the first call
             computes: only for calls without a backward.
+        onto : array (B, T, D), optional
+            The output is added to it; its gradient is dy.
         **settings
             The core's settings, such as ``mask``, a boolean array that broadcasts to (B, H, T, S) and is True where
             attention is allowed.
@@ -109,7 +111,7 @@ class MultiHeadAttention(Layer):
         y = self.core(*self._heads(x, memory, tape, state), *others, tape, **settings)
         if tape is not None:
             tape.push(self, memory is None)
-        return self.output(self._merge(y), tape)
+        return forward_onto(onto, self.output, self._merge(y), tape=tape)
 
     def backward(self, dy, tape):
         """Return one gradient for each input: dx, or (dx, dmemory), or (dx, dmemory, *dothers).
