@@ -19,7 +19,7 @@ from tinytx.core import Tape  # noqa: E402
 from tinytx.models import Bert, BertConfig  # noqa: E402
 from tinytx.tasks import HiddenWords  # noqa: E402
 
-RTOL = {np.float32: 1e-5, np.float64: 1e-10}
+RTOL = {np.float32: 2e-5, np.float64: 1e-10}  # in float32, of 30 draws: median 2.5e-6, largest 9e-6 for our side alone
 V, T, PAD = 23, 10, 4
 NAMES = {  # transformers' name of a part -> ours; {} is the layer's number
     "bert.embeddings.word_embeddings": "body.encoder.token",
