@@ -110,6 +110,34 @@ def elements(pattern, t, rows=1):
     return ((tiles[:, QUERY_STOP] - tiles[:, QUERY]) * (tiles[:, KEY_STOP] - tiles[:, KEY])).sum()
 
 
+@pytest.mark.parametrize("keys", [3, 768])
+@pytest.mark.parametrize("array", ["q", "k", "v", "dy"])
+@pytest.mark.parametrize("name", ["causal", "causal window", "documents"])
+def test_a_nan_reaches_those_that_see_it_and_no_others(name, array, keys, monkeypatch):
+    """Catches 0 * NaN in each product: of queries and gradients that a key is not seen by, and of keys and values that a query does not see."""
+    (make, rule), rng, n, at = PATTERNS[name], np.random.default_rng(0), 11, 4
+    seen = explicit(rule, n, n)[:, 0]  # (B, T, S)
+    arrays = {each: rng.normal(size=(B, H, n, K)) for each in ("q", "k", "v", "dy")}
+    monkeypatch.setattr(attention_tiles, "KEYS", keys)
+
+    def found():
+        y, saved = attention(arrays["q"], arrays["k"], arrays["v"], pattern=make(n))
+        return dict(zip(("y", "dq", "dk", "dv"), (y, *attention_backward(arrays["dy"], saved)), strict=True))
+
+    expected = found()
+    arrays[array][:, :, at] = np.nan
+    one = np.broadcast_to(np.arange(n) == at, (B, n))
+    if array in "kv":
+        reached = {"y": seen[:, :, at], "dq": seen[:, :, at]}
+    else:
+        reached = {"dq": one, "dk": seen[:, at], "dv": seen[:, at]} | ({"y": one} if array == "q" else {})
+    actual = found()
+    for result, where in reached.items():
+        where = np.broadcast_to(where[:, None, :, None], (B, H, n, K))
+        np.testing.assert_array_equal(np.isnan(actual[result]), where, err_msg=result)
+        np.testing.assert_allclose(actual[result][~where], expected[result][~where], rtol=1e-12, atol=1e-14, err_msg=result)
+
+
 def test_a_window_costs_what_it_sees():
     """Catches tiles that are computed and then masked."""
     n = 4096

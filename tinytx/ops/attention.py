@@ -90,8 +90,6 @@ One query and two keys, K = 1: the scores are (0, ln 3), so that P = (1/4, 3/4);
 ([0.824], [-0.75, 0.75])
 """
 
-import math
-
 import numpy as np
 
 from tinytx.kernel import exp, hash_element, hash_row, kernel, line, matmul, row_max, share, wide
@@ -116,7 +114,7 @@ def _is_finite(x):
         row = line(x[i])
         for j in range(len(row)):
             total += row[j]
-    return math.isfinite(total)
+    return abs(total) < np.inf  # math.isfinite asks whether x - x is 0, which reassociation may take for granted
 
 
 @kernel
@@ -178,7 +176,7 @@ def _attend(i, y, largest, inverse, rooms, edges, tiles, q, k, v, bias, mask, pl
             row = whole[start:stop]
             _finish_row(row, bias, mask, place, c, b, h, t, s0 + start)
             before, m, total = minus_infinity if opens else largest[b, h, t], row_max(row, len(row)), zero
-            m = before if before > m else m
+            m = before if before > m or before != before else m  # a NaN stays
             stop = start if m == -np.inf else stop
             for s in range(stop - start):
                 row[s] = exp((row[s] - m) * scale)
@@ -199,9 +197,8 @@ def _attend(i, y, largest, inverse, rooms, edges, tiles, q, k, v, bias, mask, pl
             y_row, row, total = line(y[b, h, t]), line(y_part[t - t0]), zero
             for j in range(len(row)):
                 total += row[j]
-            is_finite = math.isfinite(total)
-            if not is_finite:
-                _product(a[t - t0 : t - t0 + 1], values, y_part[t - t0 : t - t0 + 1], is_finite, is_finite)
+            if not abs(total) < np.inf:
+                _product(a[t - t0 : t - t0 + 1], values, y_part[t - t0 : t - t0 + 1], False, False)
             if closes:
                 inverse[b, h, t] = one / inverse[b, h, t] if largest[b, h, t] != -np.inf else zero
             factor = inverse[b, h, t] if closes else one  # the division by Z in (2)
@@ -267,6 +264,10 @@ def _attend_backward(
                 for s in range(len(row)):
                     row[s] = exp((row[s] - m) * scale) * r  # (10)
                     drow[s] = row[s] * (drow[s] - sum_p_dp) * scale  # (6)
+            if mask.size and not abs(m * r + sum_p_dp) < np.inf:  # a NaN is kept from keys that the query does not see: e^(-inf - NaN) is one, too
+                seen = line(mask[b - place[0], h - place[1], t - place[2], s0 + start - place[3] : s0 + stop - place[3]])
+                for s in range(len(row)):
+                    row[s], drow[s] = (row[s] if seen[s] else zero), (drow[s] if seen[s] else zero)
             whole[:start], d_whole[:start] = zero, zero
             whole[stop:], d_whole[stop:] = zero, zero
             if bias.size:
@@ -344,7 +345,6 @@ def attention_backward(dy, saved):
     dq, dk, dv = map(np.empty_like if q.shape[1] and q.shape[2] else np.zeros_like, (q, k, v))
     dbias = np.zeros((0,) * 4 if bias is None else (len(bias), q.shape[1], bias.shape[2], k.shape[2]), q.dtype)
     inputs, (columns, v_columns, tile) = (q, k, v, saved.y, dy, dl, saved.largest, saved.inverse), saved.rooms
-    rooms = columns, v_columns, tile, tile, (q.shape[2],)
-    walk(_attend_backward_parts, saved, (dq, dk, dv, dbias), inputs, rooms, backwards=True)
+    walk(_attend_backward_parts, saved, (dq, dk, dv, dbias), inputs, (columns, v_columns, tile, tile, (q.shape[2],)), backwards=True)
     shared = tuple(axis for axis in (1, 3) if bias is not None and bias.shape[axis] < dbias.shape[axis])
     return (dq, dk, dv) if bias is None else (dq, dk, dv, dbias.sum(axis=shared, keepdims=True) if shared else dbias)  # (11)
