@@ -197,6 +197,8 @@ def test_what_cannot_be_is_said():
     for ids in ([[1, 2], [3, 4]], [], [[]]):
         with pytest.raises(ValueError, match="ids have shape"):
             speculate(model, draft, ids, 5, rng=rng)
+    with pytest.raises(ValueError, match="ids are of several lengths, expected \\(T,\\), one prompt"):
+        speculate(model, draft, [[1], [2, 3]], 5, rng=rng)
     with pytest.raises(ValueError, match="the model has 11 tokens and the draft 9, expected the same ones"):
         speculate(model, random_gpt(9), [1], 5, rng=rng)
     with pytest.raises(ValueError, match="draft_tokens is 0, expected a whole number of at least 1"):
@@ -212,3 +214,12 @@ def test_what_cannot_be_is_said():
         speculate(recurrent(NPLM, NPLMConfig(11, d_embedding=4, d_hidden=5)), draft, [1], 5, rng=rng)
     with pytest.raises(ValueError, match="the rules forbid every token after 1 ids"):
         list(speculate(model, draft, [1], 5, rng=rng, rules=[lambda past, scores: np.full_like(scores, -np.inf)]))
+
+
+def test_a_damaged_draft_is_not_taken_for_a_damaged_model():
+    draft = random_gpt(seed=5)
+    draft.parameters()[0].data[...] = np.nan
+    with pytest.raises(ValueError, match="^speculate, draft: decoding: the largest logit is nan: the model's weights are damaged"):
+        list(speculate(random_gpt(), draft, [1], 5, temperature=0))
+    with pytest.raises(ValueError, match="^decoding: the largest logit is nan"):
+        list(speculate(draft, random_gpt(), [1], 5, temperature=0))

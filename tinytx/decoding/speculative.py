@@ -133,9 +133,7 @@ def speculate(
     """
     settings, k = (temperature, top_k, top_p, rng), check_whole("speculate", "draft_tokens", draft_tokens)
     check_settings("speculate", *settings)
-    ids = np.atleast_2d(np.asarray(ids))
-    if len(ids) != 1:
-        raise ValueError(f"speculate: ids have shape {ids.shape}, expected (T,), one prompt: call it for each text by itself, or use generate")
+    ids = _one_prompt(ids)
     if model.vocab_size != draft.vocab_size:
         facts = f"the model has {model.vocab_size} tokens and the draft {draft.vocab_size}"
         raise ValueError(f"speculate: {facts}, expected the same ones: take a draft that was trained with the model's tokenizer")
@@ -154,6 +152,18 @@ def speculate(
             "which rejected ones cannot be left out: take such a model as the draft, or use generate"
         )
     return _written(target, proposer, logits, n_tokens, k, scorer, Speculation() if counts is None else counts)
+
+
+def _one_prompt(ids):
+    """Return ids as (1, T); raise ValueError if they are those of several prompts."""
+    try:
+        ids, facts = np.atleast_2d(np.asarray(ids)), ""
+    except ValueError:  # rows of different lengths
+        facts = "are of several lengths"
+    if facts or len(ids) != 1:
+        facts = facts or f"have shape {ids.shape}"
+        raise ValueError(f"speculate: ids {facts}, expected (T,), one prompt: call it for each text by itself, or use generate")
+    return ids
 
 
 class _Scorer:
@@ -204,7 +214,10 @@ class _Draft:
             self._marks.append(self._session.mark())
             if i:
                 logits = self._session.logits(np.array([tokens[-1:]]))
-            q.append(self._scorer.distribution(logits, text, tokens))
+            try:
+                q.append(self._scorer.distribution(logits, text, tokens))
+            except ValueError as error:  # such as weights that are NaN
+                raise ValueError(f"speculate, draft: {error}") from error
             tokens.append(q[-1].draw(self._scorer.rng))
         self._n_read = len(text)
         return tokens, q
