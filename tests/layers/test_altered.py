@@ -121,6 +121,20 @@ def test_parts_of_a_feed_forward_layer_of_ones_own(name, make, activation):
     check_layer(layer.feed_forward.f, np.random.default_rng(2).normal(size=(2, 3, 6)))
 
 
+class Called(FeedForward):
+    """A subclass that is called in another way."""
+
+    def __call__(self, x, tape=None, **settings):
+        return 2 * super().__call__(x, tape, **settings)
+
+
+@pytest.mark.parametrize("tape", [None, Tape()])
+def test_a_layer_that_is_called_in_another_way(tape):
+    """Catches a residual connection's x that is inside what such a layer changes."""
+    layer, x = Residual(Called(6, 10, rng=np.random.default_rng(0), dtype=np.float64), LayerNorm(6, dtype=np.float64)), np.ones((1, 2, 6))
+    np.testing.assert_allclose(layer(x, tape), x + 2 * layer.f.forward(layer.norm(x)), rtol=1e-12)
+
+
 def logged(backward):
     @functools.wraps(backward)
     def wrapper(self, dy, tape):

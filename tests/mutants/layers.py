@@ -2,6 +2,7 @@
 
 TABLE = {
     "layers/block.py": [
+        ("x is inside what a call of another kind changes", " and kind.__call__ is Layer.__call__", ""),
         ("a backward that was replaced gets a setting that it does not have", "tape.is_watched and not is_altered(layer):", "tape.is_watched:"),
         ("a wrapped backward gets a setting that it does not have", "(method, follow_wrapped=False)", "(method)"),
         ("a watched backward gets a setting that it does not have", " and not tape.is_watched", ""),

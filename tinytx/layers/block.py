@@ -17,8 +17,12 @@ def _adds(method):
 
 
 def can_add(layer, tape):
-    """Return whether a layer's forward adds its output to ``onto``: if it has the setting, nobody watches the tape, and no method was replaced."""
-    return _adds(type(layer).forward) and (tape is None or not tape.is_watched) and not is_altered(layer)
+    """Return whether a layer's forward adds its output to ``onto``.
+
+    That is so if it has the setting, nobody watches the tape, no method was replaced, and the layer is called as all layers are.
+    """
+    kind = type(layer)
+    return _adds(kind.forward) and (tape is None or not tape.is_watched) and kind.__call__ is Layer.__call__ and not is_altered(layer)
 
 
 def forward_onto(onto, layer, *inputs, tape=None, **settings):
