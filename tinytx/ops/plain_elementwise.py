@@ -81,29 +81,29 @@ def silu_backward(dy, saved):
 
 
 def gate(a, b, activation="gelu_tanh"):
-    """Return f(a) b."""
-    fa, saved = _ACTIVATIONS[activation][0](a)
-    return fa * b, (fa, b, saved, activation)  # (1)
+    """Return f(a) b; ACTIVATIONS has f and its backward."""
+    fa, of_f = ACTIVATIONS[activation][0](a)
+    return fa * b, (fa, b, of_f, activation)  # (1)
 
 
 def gate_backward(dy, saved):
     """Return (da, db)."""
-    fa, b, saved, activation = saved
-    return _ACTIVATIONS[activation][1](dy * b, saved), dy * fa  # (2), (3)
+    fa, b, of_f, activation = saved
+    return ACTIVATIONS[activation][1](dy * b, of_f), dy * fa  # (2), (3)
 
 
 def gelu_linear(x, weight, bias=None, activation="gelu_tanh", *, onto=0):
-    """Return onto + f(x) W + b."""
-    g, saved = _ACTIVATIONS[activation][0](x)  # (1)
+    """Return onto + f(x) W + b; ACTIVATIONS has f and its backward."""
+    g, of_f = ACTIVATIONS[activation][0](x)  # (1)
     y = onto + g @ weight  # (2), (6)
-    return (y if bias is None else y + bias), (g, weight, saved, bias is not None, activation)
+    return (y if bias is None else y + bias), (g, weight, of_f, bias is not None, activation)
 
 
 def gelu_linear_backward(dy, saved, *, frozen=False):
     """Return (dx, dweight, dbias); dbias is None where there was no bias."""
-    g, weight, saved, has_bias, activation = saved
+    g, weight, of_f, has_bias, activation = saved
     g_rows, dy_rows = g.reshape(-1, g.shape[-1]), dy.reshape(-1, dy.shape[-1])
-    dx = _ACTIVATIONS[activation][1](dy @ weight.T, saved)  # (3), (4)
+    dx = ACTIVATIONS[activation][1](dy @ weight.T, of_f)  # (3), (4)
     return dx, None if frozen else g_rows.T @ dy_rows, dy_rows.sum(axis=0) if has_bias else None  # (5)
 
 
@@ -119,5 +119,5 @@ def highway_backward(dy, saved):
     return c * dy, t * dy, dy * (h - x) * t * c  # (3), (4)
 
 
-_ACTIVATIONS = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backward)}
-_ACTIVATIONS |= {"relu": (relu, relu_backward), "silu": (silu, silu_backward)}
+ACTIVATIONS = {"gelu": (gelu, gelu_backward), "gelu_tanh": (gelu_tanh, gelu_tanh_backward)}
+ACTIVATIONS |= {"relu": (relu, relu_backward), "silu": (silu, silu_backward)}
