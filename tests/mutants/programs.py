@@ -16,6 +16,7 @@ TABLE = {
         ("unused rows of positions are used", "program.weights(layer.weight)[layer.unused :]", "program.weights(layer.weight)"),
         ("a norm stands always before its part", 'is_pre, y = layer.norm_order == "pre",', "is_pre, y = True,"),
         ("a table's own bias is left out", "    if layer.bias:\n        program.call(loops.add_bias", "    if False:\n        program.call(loops.add_bias"),
+        ("a bias is added twice", "return y if adds_bias else _with_bias(program, layer, y)", "return _with_bias(program, layer, y)"),
         ("the gate is not activated", "_activated(program, layer.activation, write(program, layer.gate, x))", "write(program, layer.gate, x)"),
         ("patterns that no band expresses are bands", "type(core.pattern) is not Band", "False"),
         ("keys are not turned", "((q, layer.n_heads), (k, layer.n_kv_heads)))", "((q, layer.n_heads), (q, layer.n_kv_heads)))"),
@@ -54,6 +55,8 @@ TABLE = {
         ("more rows than loops have", "n_rows > ROWS or ", ""),
     ],
     P + "loops.py": [
+        ("the last part of attention is left out", "(n + size - 1) // size, (size,", "n // size, (size,"),
+        ("the last part of attention has groups that there are not", "min(part * size + size, keys.shape[0] * n_groups)", "part * size + size"),
         ("a token reads the row of the first one", "table[ids[n], d] * scale", "table[ids[0], d] * scale"),
         ("a rounded row has another one's step", "step = steps[ids[n]]", "step = steps[n]"),
         ("positions begin at 1", "table[before[0], d]", "table[before[0] + 1, d]"),
@@ -73,7 +76,7 @@ TABLE = {
         ("only the last vectors of a query count", "scores[s] + a if d else a", "a"),
         ("columns of values that fill no vectors are left out", "min(column, width - 2 * step)  #", "column if column <= width - 2 * step else 0  #"),
         ("the last of an odd number of values is left out", "        if n % 2:\n", "        if False:\n"),
-        ("helpers all take the first part", "part * size, part * size + size", "0, size"),
+        ("helpers all take the first part", "part * size, min(part * size + size, ", "0, min(size, "),
     ],
     "jobs.py": [
         ("a call keeps an owner that is gone", "    if not isinstance(kind, types.Array):\n        return value\n", "    return value\n"),

@@ -29,6 +29,16 @@ def test_it_is_the_product(m, order, dtype):
 
 
 @pytest.mark.compiled
+@pytest.mark.parametrize(("rows", "n"), [(1, 2 * COLUMNS + 3), (ROWS, 2 * COLUMNS + 3), (1, 5), (ROWS, 5)])
+def test_a_bias_is_added_to_the_sums(rows, n):
+    """In a program, with the bits that it would have if it were added later."""
+    x, weight, bias, y = RNG.normal(size=(rows, 40)), RNG.normal(size=(40, n)), RNG.normal(size=n), np.empty((rows, n))
+    loop, *arguments = MODULE.few_rows_call(workers.awake.words(), y, x, weight, bias, lambda *shape: np.full(shape, np.nan))
+    loop(*arguments)
+    np.testing.assert_array_equal(y, few_rows(x, weight) + bias)
+
+
+@pytest.mark.compiled
 @pytest.mark.parametrize("m", [1, 3, ROWS])
 def test_helpers_change_no_bit(m):
     """Catches a part that nobody computes, one that two add up, and an order of sums that depends on who is first."""
@@ -61,7 +71,7 @@ def test_bits_do_not_depend_on_where_arrays_lie(rows):
         for p in range(PARTS):
             part(p, sums, x, weight)
         for block in range(3):
-            MODULE._add_parts(block, y, sums)
+            MODULE._add_parts(block, y, sums, x[0, :0])
         results.add(y.tobytes())
     assert len(results) == 1
 

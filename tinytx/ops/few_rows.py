@@ -26,11 +26,10 @@ twice takes half of the time that BLAS takes for such a product. A part of (1) g
 and 8 vectors of columns, or of eight rows and 2 vectors, are in registers for all these rows, and in memory from these rows to the next ones.
 
 While a tile of one row is multiplied, the same columns of the next rows are asked for, and of eight rows, which take longer, a tile a little further on: in the same rows, or
-in the first columns of the next ones. So a part begins and ends with a few lines that were not asked for, or in vain, and not with whole rows of W. A processor guesses which lines of memory
-follow only within 4,096 bytes, and it waits for too few lines at a time where it has something to compute between them.
+in the first columns of the next ones. So a part begins and ends with a few lines that were not asked for, or in vain, and not with whole rows of W. Of (2) the next outputs are
+asked for, and a part has hundreds. A processor guesses which lines follow only within a page of 4,096 bytes, and it waits for too few lines at a time where it computes between them.
 
-The last tile ends with the last column; some of its columns are the last but one's, too, and they are written by that one. A matrix narrower than
-a tile is multiplied by a plain loop.
+The last tile ends with the last column; some of its columns are the last but one's, too, and they are written by that one. A matrix narrower than a tile is multiplied by a plain loop.
 """
 
 import numpy as np
@@ -46,8 +45,8 @@ PARTS = 4  # of (1)
 NARROWEST = 128  # columns of W: a tile of one row of x with the widest vectors
 ACROSS_OF_ONE, ACROSS = 8, 2  # vectors of a tile, for one row of x and for eight
 AHEAD_OF_ONE, AHEAD = 8, 16  # rows of W that are gone through together
-NEXT = 6  # tiles between what eight rows are multiplied by and what is asked for meanwhile: some 10 kB
-COLUMNS, OUTPUTS = 256, 64  # whose sums are added at once, and of a part of (2)
+NEXT = 4  # tiles between what eight rows are multiplied by and what is asked for meanwhile: 8 kB
+COLUMNS, OUTPUTS = 256, 256  # whose sums are added at once, and of a part of (2)
 LINE = 64  # bytes that are read at once
 
 
@@ -76,13 +75,13 @@ def few_rows(x, weight):
     m, is_one = len(x), len(x) == 1
     x = contiguous(x) if is_one else padded(x)
     y = np.empty((len(x), weight.shape[1]), x.dtype)
-    loop, *arguments = few_rows_call(workers.awake.words(), y, x, weight, lambda *shape: np.empty(shape, x.dtype))
+    loop, *arguments = few_rows_call(workers.awake.words(), y, x, weight, y[0, :0], lambda *shape: np.empty(shape, x.dtype))
     loop(*arguments)
     return y[:m]
 
 
-def few_rows_call(words, y, x, weight, scratch):
-    """Return the loop that writes x W into y, and its arguments: also for a program, `tinytx.calls.bound`.
+def few_rows_call(words, y, x, weight, bias, scratch):
+    """Return the loop that writes x W, plus a bias, into y, and its arguments: also for a program, `tinytx.calls.bound`.
 
     Parameters
     ----------
@@ -90,13 +89,14 @@ def few_rows_call(words, y, x, weight, scratch):
         As of `tinytx.kernel.share`.
     y, x : array (1, N) and (1, K), or (8, N) and (8, K), contiguous
     weight : array (K, N)
+    bias : array (N,), or (0,), which it has to be where W does not lie row by row
     scratch : function (n, m) -> array
         Makes an array to compute in.
     """
     is_one = len(x) == 1
     if weight.flags.c_contiguous:
         sums = scratch(PARTS, -(-weight.shape[1] // COLUMNS) * len(x) * COLUMNS)
-        return _by_parts_of_one if is_one else _by_parts_of_eight, words, y, sums, x, contiguous(weight)
+        return _by_parts_of_one if is_one else _by_parts_of_eight, words, y, sums, x, contiguous(weight), bias
     return _by_outputs_of_one if is_one else _by_outputs_of_eight, words, y, x, contiguous(weight.T)
 
 
@@ -224,8 +224,8 @@ def _part_of_eight(p, sums, x, weight):
 
 
 @kernel
-def _add_parts(block, y, sums):
-    """Write y of (1) for 256 columns, of one row or of eight."""
+def _add_parts(block, y, sums, bias):
+    """Write y of (1), plus the bias, for 256 columns, of one row or of eight."""
     m, n = y.shape
     step = lanes(sums)
     tile, line, one = (ACROSS_OF_ONE if m == 1 else ACROSS) * step, sums.shape[1], sums.dtype.type(1)
@@ -234,7 +234,8 @@ def _add_parts(block, y, sums):
             for r in range(m):
                 for j in range(n):
                     o = r * tile + j
-                    y[r, j] = plus(plus(sums[0, o], sums[1, o]), plus(sums[2, o], sums[3, o]))  # (1)
+                    s = plus(plus(sums[0, o], sums[1, o]), plus(sums[2, o], sums[3, o]))  # (1)
+                    y[r, j] = plus(s, bias[j]) if len(bias) else s
             return
         at = min(first, n - tile)  # the column with which the tile begins
         for r in range(m):
@@ -242,21 +243,22 @@ def _add_parts(block, y, sums):
                 o = first * m + r * tile + j
                 left = times_plus(one, vector(sums, o), vector(sums, line + o))
                 right = times_plus(one, vector(sums, 2 * line + o), vector(sums, 3 * line + o))
-                put(y, r * n + at + j, times_plus(one, left, right))  # (1)
+                s = times_plus(one, left, right)  # (1)
+                put(y, r * n + at + j, times_plus(one, vector(bias, at + j), s) if len(bias) else s)
 
 
 @kernel
-def _by_parts_of_one(words, y, sums, x, weight):
+def _by_parts_of_one(words, y, sums, x, weight, bias):
     """Write (1) into y (1, N)."""
     share(words, _part_of_one, len(sums), (sums, x, weight))
-    share(words, _add_parts, (y.shape[1] + COLUMNS - 1) // COLUMNS, (y, sums))
+    share(words, _add_parts, (y.shape[1] + COLUMNS - 1) // COLUMNS, (y, sums, bias))
 
 
 @kernel
-def _by_parts_of_eight(words, y, sums, x, weight):
+def _by_parts_of_eight(words, y, sums, x, weight, bias):
     """Write (1) into y (8, N)."""
     share(words, _part_of_eight, len(sums), (sums, x, weight))
-    share(words, _add_parts, (y.shape[1] + COLUMNS - 1) // COLUMNS, (y, sums))
+    share(words, _add_parts, (y.shape[1] + COLUMNS - 1) // COLUMNS, (y, sums, bias))
 
 
 # ---------------------------------------------------------------------------------------- W column by column: (2)

@@ -141,9 +141,11 @@ def _linear(program, layer, x):
     y, matrix = program.rows(layer.matrix.shape[1]), layer.matrix
     if len(x) > 1 and matrix.size < LARGE:
         program.call(loops.multiply_matrices, y, x, matrix)
-    else:
-        program.call(*few_rows_call(_words(program, matrix), y, x, matrix, program.scratch))
-    return _with_bias(program, layer, y)
+        return _with_bias(program, layer, y)
+    adds_bias = layer.bias and matrix.flags.c_contiguous
+    bias = program.weights(layer.bias) if adds_bias else y[0, :0]
+    program.call(*few_rows_call(_words(program, matrix), y, x, matrix, bias, program.scratch))
+    return y if adds_bias else _with_bias(program, layer, y)
 
 
 def _quantized_linear(program, layer, x):

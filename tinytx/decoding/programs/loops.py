@@ -5,11 +5,12 @@ their equations. What changes from token to token, the ids and the number of pos
 arguments stay what they are.
 """
 
-
-from tinytx.kernel import exp, kernel, matmul, row_max, share
+from tinytx.kernel import exp, kernel, matmul, prefetch, row_max, share
 from tinytx.registers import lanes, put, times_plus, total, vector, zeros
 
 LARGE = 1 << 16  # numbers of the keys that a token looks at, from which on helpers that are awake take their part
+PARTS = 16  # of rows and groups, of which helpers take theirs: so many, or up to twice as many
+FIRST, LINE = 64, 64  # positions that are asked for before they are read, and bytes that are read at once
 
 
 @kernel
@@ -77,6 +78,15 @@ def relu_call(y, x):
 
 
 @kernel
+def _ask(array, i, first, n):
+    """Ask for the first few of n positions of keys or values of group i, of all rows' groups, which are read a little later."""
+    size = array.shape[3] * array.itemsize
+    at = (i * array.shape[2] + first) * size
+    for byte in range(0, min(n, FIRST) * size, LINE):
+        prefetch(array, at + byte)
+
+
+@kernel
 def _score(scores, q, i, keys, o):
     """Write q k_s into scores (S,): the query begins at number i of q, and the keys at number o of keys."""
     width, step = keys.shape[3], lanes(keys)
@@ -124,13 +134,13 @@ def _add_values(y, i, weights, scale, values, o):
 
 
 @kernel
-def _attend_groups(part, size, y, scores, q, k, v, keys, values, before, scale, left, right):
+def _attend_groups(part, size, is_large, y, scores, q, k, v, keys, values, before, scale, left, right):
     """Add a position to the keys and values of some rows' groups, and write what their heads' queries read.
 
     All scores come first: a number that has just been written is read at once, but not together with its neighbours.
     """
     n_groups, width, value_width, one = keys.shape[1], keys.shape[3], values.shape[3], q.dtype.type(1)
-    p, heads, start, end = before[0], q.shape[1] // width // n_groups, part * size, part * size + size
+    p, heads, start, end = before[0], q.shape[1] // width // n_groups, part * size, min(part * size + size, keys.shape[0] * n_groups)
     first, stop = max(0, p - left), min(p, p + right) + 1
     n = max(0, stop - first)
     for i in range(start, end):
@@ -140,6 +150,9 @@ def _attend_groups(part, size, y, scores, q, k, v, keys, values, before, scale, 
             own_keys[p, d] = k[b, g * width + d]
         for d in range(value_width):
             own_values[p, d] = v[b, g * value_width + d]
+        if is_large:
+            _ask(values, i, first, n)
+            _ask(keys, i + 1, first, n if i + 1 < end else 0)
         for h in range(i * heads, (i + 1) * heads):
             _score(scores[h, :n], q, h * width, keys, (i * keys.shape[2] + first) * width)
     for h in range(start * heads, end * heads):
@@ -177,5 +190,5 @@ def attend(words, y, scores, q, k, v, keys, values, before, scale, left, right):
     """
     n = keys.shape[0] * keys.shape[1]
     is_large = n * keys.shape[3] * before[0] >= LARGE
-    parts, size, words = (n, 1, words) if is_large else (1, n, words[:0])
-    share(words, _attend_groups, parts, (size, y, scores, q, k, v, keys, values, before, scale, left, right))
+    size, words = (max(1, n // PARTS), words) if is_large else (n, words[:0])
+    share(words, _attend_groups, (n + size - 1) // size, (size, is_large, y, scores, q, k, v, keys, values, before, scale, left, right))
