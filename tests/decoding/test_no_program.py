@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from test_programs import V, check, made, program_of, shaken, texts
+from toys import random_gpt
 
 from tinytx.core import Layer
+from tinytx.decoding.sessions import Session
 from tinytx.kernel import is_plain
 from tinytx.layers import Activation, RelativePositionBias, Rotary, Scale
 from tinytx.models import GPT, GPTConfig, Llama, LlamaConfig
@@ -134,3 +136,22 @@ def test_models_without_a_program(part):
         if part == "relative":
             model.body.relative = RelativePositionBias(4, two_sided=False, rng=rng, dtype=np.float64)
     assert program_of(check(model, texts(2, 9), 1e-10)) is None
+
+
+def test_several_tokens_at_once():
+    """Catches a program, which is there, that reads the first of several tokens alone."""
+    model, ids = made("gpt"), texts(2, 12)
+    session = check(model, ids[:, :6], 1e-10)
+    np.testing.assert_allclose(session.logits(ids[:, 6:10]), model(ids[:, :10])[:, -1], atol=1e-10)
+    np.testing.assert_allclose(session.logits(ids[:, 10:11]), model(ids[:, :11])[:, -1], atol=1e-10)
+
+
+def test_a_window_that_slides():
+    """Catches a program that goes on with the keys of the window before."""
+    model, ids = random_gpt(V, 8, dtype=np.float64), texts(1, 16)
+    session = Session(model, ids[:, :3], slide=True)
+    session.logits(session.first)
+    for t in range(3, 16):
+        ours = session.logits(ids[:, t : t + 1])
+        np.testing.assert_allclose(ours, model(ids[:, t + 1 - session._n_fed : t + 1])[:, -1], atol=1e-10)
+    assert program_of(session) is not None

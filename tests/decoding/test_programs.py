@@ -81,6 +81,11 @@ def test_logits_are_those_of_the_model(name, n_rows):
     assert program_of(session) is not None
 
 
+def test_a_prompt_of_one_token():
+    """Catches a program that is asked for before there are keys, and then never again."""
+    assert program_of(check(made("gpt"), texts(2, 6), 1e-10, start=1)) is not None
+
+
 def test_more_rows_than_loops_have():
     assert program_of(check(made("gpt"), texts(9, 8), 1e-10)) is None
 

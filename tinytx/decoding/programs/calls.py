@@ -48,6 +48,9 @@ CALLED = ("__call__", "__getattribute__", "__getattr__")  # other names with two
 
 def write(program, layer, x):
     """Write the calls of a layer for one position of each row, x (R, ...); return y (R, width)."""
+    kind = program.written.get(id(layer))
+    if kind in CALLS:  # it has been looked at, for another program
+        return CALLS[kind](program, layer, x)
     kinds = type(layer).__mro__
     kind = next((kind for kind in kinds if kind in CALLS), None)
     if kind is None or any(_changes(own, kind) for own in kinds[: kinds.index(kind)]) or is_altered(layer):
@@ -56,7 +59,7 @@ def write(program, layer, x):
     for part in vars(layer).values():
         if isinstance(part, Layer) and id(part) not in program.written:
             _stands_for(program, part, Dropout)  # in decoding it hands on what it gets
-    program.written.add(id(layer))
+    program.written[id(layer)] = kind
     return y
 
 
@@ -64,7 +67,7 @@ def _stands_for(program, layer, kind):
     """Note that what a layer of this kind does is written; raise NoProgram if it is of another kind, or was changed."""
     if type(layer) is not kind or is_altered(layer):
         raise NoProgram(f"no calls for {type(layer).__name__} in the place of {kind.__name__}")
-    program.written.add(id(layer))
+    program.written[id(layer)] = kind
 
 
 def _changes(own, kind):

@@ -35,7 +35,7 @@ def _run(words, codes, places):
 
 
 class Inputs:
-    """What changes from token to token, in arrays that the calls of several programs read.
+    """What programs share that make one token together: arrays with what changes from token to token, which their calls read.
 
     Parameters
     ----------
@@ -48,10 +48,12 @@ class Inputs:
         The tokens.
     before : int64 array (1,)
         The number of positions before.
+    written : dict
+        For the id of each layer whose calls a program has, its row of the table in ``calls.py``: other programs need not look at the layer once more.
     """
 
     def __init__(self, n_rows):
-        self.ids, self.before, self._turns = np.zeros(n_rows, np.int64), np.zeros(1, np.int64), {}
+        self.ids, self.before, self.written, self._turns = np.zeros(n_rows, np.int64), np.zeros(1, np.int64), {}, {}
 
     def turns(self, rotary, dtype):
         """Return arrays (1, n) for the cosines and sines of a token's angles, which all layers share that have one `Rotary`."""
@@ -104,7 +106,7 @@ class Program:
         self.height, self._rows, self._shares_rows = height, rows, shares_rows
         self.ids, self.before, self._inputs = inputs.ids[rows.start : rows.start + height], inputs.before, inputs
         self.words, self.is_shared, self.room, self.logits = workers.awake.memory(), False, math.inf, None
-        self.written, self._unused = set(), iter(state.slots)  # written: ids of the layers whose calls are there
+        self.written, self._unused = inputs.written, iter(state.slots)
         self._calls, self._scratch, self._weights, self._attentions = [], {}, [], []
 
     # ------------------------------------------------------------------------------------ writing it down
