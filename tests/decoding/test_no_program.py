@@ -147,11 +147,14 @@ def test_several_tokens_at_once():
 
 
 def test_a_window_that_slides():
-    """Catches a program that goes on with the keys of the window before."""
+    """Catches a program that goes on with the keys of another window: of the one before, or of a later one, after coming back."""
     model, ids = random_gpt(V, 8, dtype=np.float64), texts(1, 16)
-    session = Session(model, ids[:, :3], slide=True)
+    session = Session(model, ids[:, :3], slide=True, n_back=16)
     session.logits(session.first)
+    marks, logits = {}, {}
     for t in range(3, 16):
-        ours = session.logits(ids[:, t : t + 1])
-        np.testing.assert_allclose(ours, model(ids[:, t + 1 - session._n_fed : t + 1])[:, -1], atol=1e-10)
+        marks[t], logits[t] = session.mark(), session.logits(ids[:, t : t + 1])
+        np.testing.assert_allclose(logits[t], model(ids[:, t + 1 - session._n_fed : t + 1])[:, -1], atol=1e-10)
     assert program_of(session) is not None
+    session.rewind(marks[6])
+    np.testing.assert_allclose(session.logits(ids[:, 6:7]), logits[6], atol=1e-10)
