@@ -255,9 +255,10 @@ def test_ids_outside_the_vocabulary(wrong):
     np.testing.assert_allclose(read(session, more, 8), model(more)[:, 8:], atol=1e-10)
 
 
-def test_positions_that_the_model_does_not_have():
-    """Catches a read of memory behind the table of positions."""
-    model = random_gpt(11, 8)
+@pytest.mark.parametrize("name", ["gpt", "llama"])
+def test_positions_that_the_model_does_not_have(name, rng=np.random.default_rng(0)):
+    """Catches a read of memory behind the table of positions, and positions beyond the longest text where there is no table."""
+    model = random_gpt(11, 8) if name == "gpt" else NextToken(Llama(LlamaConfig(11, max_len=8, d_model=8, n_layers=1, n_heads=2), rng=rng), rng=rng)
     session = Session(model, texts(1, 3) % 11)
     session.logits(session.first)
     read(session, texts(1, 8) % 11, 3)
