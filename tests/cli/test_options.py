@@ -86,3 +86,19 @@ def test_8_bits_are_read_where_they_are_asked_for(monkeypatch):
     arguments = argparse.Namespace(dir="run", recipe=None)
     assert options.load(arguments) == Run(model)
     assert options.load(arguments, int8=True) == Run("in 8 bits")
+
+
+def test_the_folder_of_a_model_that_cannot_be_rounded_is_named(monkeypatch):
+    """Catches a message that leaves open which of two folders is meant."""
+
+    class Run(NamedTuple):
+        model: object
+
+    def quantized():
+        raise ValueError("row 3 is nan")
+
+    monkeypatch.setattr(options, "load_run", lambda *arguments, own: Run(SimpleNamespace(quantized=quantized)))
+    arguments = argparse.Namespace(dir="run", recipe=None)
+    for folder, named in ((None, "run"), ("draft", "draft")):
+        with pytest.raises(ValueError, match=f"^{named}: row 3 is nan$"):
+            options.load(arguments, int8=True, folder=folder)

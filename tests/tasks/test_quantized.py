@@ -57,6 +57,13 @@ def test_it_decodes_and_shares_what_stays_floats(model):
     assert type(model.head) is TiedLinear
 
 
+def test_weights_that_are_not_finite_are_named(model):
+    model.body.blocks[1].attention.f.key.weight.data[2, 5] = np.nan
+    place = "NextToken: body.blocks.1.attention.f.key: quantize_rows: row 5 of weight has a largest size of nan, expected finite numbers"
+    with pytest.raises(ValueError, match=f"^{place}: load a checkpoint from before the loss was NaN$"):
+        model.quantized()
+
+
 def test_a_layer_at_two_places_stays_one():
     shared = Linear(4, 4, rng=np.random.default_rng(0))
     small = quantized(Sequential(shared, Sequential(shared), shared))

@@ -45,7 +45,15 @@ INT8 = "read matrices as 8-bit numbers: a quarter of the memory, faster word by 
 def load(arguments, *pipelines, int8=False, folder=None):
     """Return the run that a command names, or that of another folder, as one of the pipelines: `tinytx.pipelines.load_run`; with ``int8`` in 8 bits."""
     loaded = load_run(arguments.dir if folder is None else folder, *pipelines, own=own_of(arguments))
-    return loaded._replace(model=loaded.model.quantized()) if int8 else loaded
+    return loaded._replace(model=_in_8_bits(loaded.model, folder or arguments.dir)) if int8 else loaded
+
+
+def _in_8_bits(model, folder):
+    """Return a folder's model in 8 bits."""
+    try:
+        return model.quantized()
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
 
 
 def given(arguments, cls):

@@ -135,11 +135,16 @@ def quantized(model):
     True
     """
     copied = model.replicate()
-    layers = [layer for _, layer in copied.named_layers() if type(layer) in KINDS and not is_altered(layer)]
+    paths = {layer: path for path, layer in copied.named_layers() if type(layer) in KINDS and not is_altered(layer)}
+    layers = list(paths)
     wanted = {_key(layer): _rows(layer) for layer in layers}  # what is shared stays shared
     memory, start, matrices = np.empty(sum(rows.size for rows in wanted.values()), np.int8), 0, {}
     for key, rows in wanted.items():
-        matrices[key] = QuantizedMatrix(rows, out=memory[start : start + rows.size].reshape(rows.shape))
+        try:
+            matrices[key] = QuantizedMatrix(rows, out=memory[start : start + rows.size].reshape(rows.shape))
+        except ValueError as error:
+            path = next(path for layer, path in paths.items() if _key(layer) == key)
+            raise ValueError(f"{type(model).__name__}: {path}: {error}: load a checkpoint from before the loss was NaN") from error
         start += rows.size
     return _with_parts(copied, {id(layer): KINDS[type(layer)](layer, matrices[_key(layer)]) for layer in layers}, {})
 
