@@ -156,6 +156,7 @@ NEAREST = {
     "training/exchange.py": ["training/test_ranks.py"],
     "decoding/results.py": ["decoding"],
     "decoding/programs/calls.py": ["decoding/test_programs.py", "decoding/test_no_program.py"],
+    "decoding/pages.py": ["decoding/test_pages.py"],
     "decoding/programs/loops.py": ["decoding/test_programs.py", "decoding/test_attend.py", "decoding/test_no_program.py"],
     "decoding/programs/one_token.py": ["decoding/test_programs.py", "decoding/test_no_program.py"],
     "decoding/programs/program.py": ["decoding/test_programs.py", "decoding/test_no_program.py"],

@@ -54,6 +54,14 @@ TABLE = {
         ("models without a program are an error", "except NoProgram:", "except KeyError:"),
         ("more rows than loops have", "n_rows > ROWS or ", ""),
     ],
+    "decoding/pages.py": [
+        ("arrays are asked for each time", " and _asked.get(id(array)) is not array", ""),
+        ("small arrays are asked for", "if array.nbytes >= SMALLEST and", "if"),
+        ("pages that lie apart are one range", "if joined and start <= joined[-1][1]:", "if joined:"),
+        ("pages of two arrays are two ranges", "if joined and start <= joined[-1][1]:", "if False:"),
+        ("a range ends where its last array does, and not the longest", "joined[-1][1] = max(stop, joined[-1][1])", "joined[-1][1] = start"),
+        ("a system without large pages is an error", "    if madvise is None:\n        return\n", ""),
+    ],
     P + "loops.py": [
         ("the last part of attention is left out", "(n + size - 1) // size, (size,", "n // size, (size,"),
         ("the last part of attention has groups that there are not", "min(part * size + size, keys.shape[0] * n_groups)", "part * size + size"),

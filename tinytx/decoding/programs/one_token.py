@@ -1,5 +1,6 @@
 """The logits of one more token, by programs where the model has some."""
 
+from tinytx.decoding.pages import use_large_pages
 from tinytx.decoding.programs.calls import write
 from tinytx.decoding.programs.program import Inputs, Large, NoProgram, Program, Programs
 from tinytx.kernel import is_plain
@@ -48,6 +49,7 @@ class OneToken:
         except NoProgram:
             self._has_program = False
             return None
+        use_large_pages(programs[0].parameters[1])
         made = Programs(state, n_rows, inputs, programs)
         return made if made.fit(state, n_rows) else None
 
