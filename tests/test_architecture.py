@@ -22,7 +22,7 @@ ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
     {"arguments", "calls", "compiler", "dots", "extras", "files", "forks", "jobs", "kernel", "layouts", "lock", "matmul", "members", "paths", "progress",
-     "registers", "shapes", "simd", "terminal", "wording"},
+     "recording", "registers", "rooms", "shapes", "simd", "terminal", "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},
     {"core", "vectors"},
@@ -44,19 +44,21 @@ STANDS_APART = {
     "pretrained": {"hub"},  # the one arrow that points up: its methods import hub when they are called
     "settings": {"arguments"},
     "core": {"members", "parameter"},
-    "kernel": {"compiler", "forks"},  # at the first call of a loop
+    "kernel": {"compiler", "forks", "recording"},  # at the first call of a loop
     "calls": {"compiler", "kernel"},
     "compiler": {"calls", "dots", "forks", "jobs", "kernel", "layouts", "matmul", "registers", "simd"},
     "dots": {"kernel"},
     "jobs": {"calls", "kernel"},
     "layouts": {"kernel"},
     "matmul": {"kernel"},
+    "rooms": {"recording"},
+    "shapes": {"recording"},
     "simd": {"registers"},
     "progress": {"kernel", "terminal"},
     "workers": {"extras", "kernel"},
 } | {
     name: set()
-    for name in ("arguments", "shapes", "extras", "members", "terminal", "lock", "wording", "paths", "registers")
+    for name in ("arguments", "extras", "members", "terminal", "lock", "wording", "paths", "recording", "registers")
 }
 UNPICKLES = re.compile(r"^\s*import (pickle|marshal|shelve)|from (pickle|marshal|shelve) import (?!UnpicklingError$)|allow_pickle=True", re.MULTILINE)
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis", "rich", "latex2mathml"}

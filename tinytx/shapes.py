@@ -9,6 +9,8 @@ from functools import cache
 
 import numpy as np
 
+from tinytx.recording import empty_like
+
 _FLOATS = [{np.dtype(np.float32)}, {np.dtype(np.float64)}]
 _ARRAYS = (np.ndarray, np.generic)  # NumPy's scalars count as arrays without axes
 
@@ -188,6 +190,6 @@ def rows(x):
 def elementwise(loop, *arrays):
     """Return what a kernel ``loop(out, *arrays)`` makes of arrays of one shape, which it gets flat and `contiguous`."""
     flat = [contiguous(array).reshape(-1) for array in arrays]
-    out = np.empty_like(flat[0])
+    out = empty_like(flat[0])
     loop(out, *flat)
     return out.reshape(arrays[0].shape)

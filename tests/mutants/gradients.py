@@ -39,9 +39,9 @@ TABLE = {
          "        sum_dn_n = x.dtype.type(0)\n", "        sum_dn_n = sum_dn_n if i else x.dtype.type(0)\n"),
     ],
     "ops/gate.py": [
-        ("halves exchanged", "wrong operand", "gate", "return f_backward(dy * b, kept), dy * fa", "return dy * fa, f_backward(dy * b, kept)"),
-        ("b's gradient from a as it is", "missing term", "gate", "kept), dy * fa", "kept), dy * a"),
-        ("a's gradient without b", "missing term", "gate", "f_backward(dy * b, kept)", "f_backward(dy, kept)"),
+        ("halves exchanged", "wrong operand", "gate", "return f_backward(dfa, kept), db", "return db, f_backward(dfa, kept)"),
+        ("b's gradient from a as it is", "missing term", "gate", "(_multiply, dy, fa)", "(_multiply, dy, a)"),
+        ("a's gradient without b", "missing term", "gate", "f_backward(dfa, kept)", "f_backward(dy, kept)"),
     ],
     "ops/conv1d.py": [
         ("dx of the last matrix alone", "= for +=", "conv1d", "saved.read(dpadded, k)[...] +=", "saved.read(dpadded, k)[...] ="),
@@ -251,10 +251,9 @@ TABLE = {
         ("scaled twice", "factor", "dropout", "(x, saved), saved", "(x, saved) * (1 - p), saved"),
     ],
     "ops/positions.py": [
-        ("a mean over the batch", "factor", "add_positions", "= dy.sum(axis=0)", "= dy.mean(axis=0)"),
-        ("the first sequence only", "missing term", "add_positions", "= dy.sum(axis=0)", "= dy[0]"),
-        ("start forgotten", "off by one", "add_positions",
-         "dtable[start : start + dy.shape[1]]", "dtable[: dy.shape[1]]"),
+        ("a mean over the batch", "factor", "add_positions", "sums[d] += more[d]", "sums[d] += more[d] / len(dy)"),
+        ("the first sequence only", "missing term", "add_positions", "for b in range(len(dy)):", "for b in range(1):"),
+        ("start forgotten", "off by one", "add_positions", "dtable[start + t], dy[b, t]", "dtable[t], dy[b, t]"),
         ("dx with the wrong sign", "sign", "add_positions", "return dy, dtable", "return -dy, dtable"),
     ],
     "ops/select_rows.py": [

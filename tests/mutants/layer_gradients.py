@@ -36,10 +36,10 @@ TABLE = {
     ],
     "layers/gated_feed_forward.py": [
         ("the gate's path forgotten", "missing term", "GatedFeedForward",
-         "return dx + self.gate.backward(da, tape)", "self.gate.backward(da, tape)\n        return dx"),
+         "return backward_onto(dx, self.gate, da, tape)", "self.gate.backward(da, tape)\n        return dx"),
         ("gate and expand exchanged", "wrong operand", "GatedFeedForward",
-         "dx = self.expand.backward(db, tape)\n        return dx + self.gate.backward(da, tape)",
-         "dx = self.expand.backward(da, tape)\n        return dx + self.gate.backward(db, tape)"),
+         "dx = self.expand.backward(db, tape)\n        return backward_onto(dx, self.gate, da, tape)",
+         "dx = self.expand.backward(da, tape)\n        return backward_onto(dx, self.gate, db, tape)"),
     ],
     "layers/highway.py": [
         ("the gate's path forgotten", "missing term", "Highway", "dx = dx + self.gate.backward(dgate, tape)", "self.gate.backward(dgate, tape)"),

@@ -192,6 +192,7 @@ TABLE = {
         ("minus infinity counts as the largest of a row", "size > 0x7FF0000000000000", "size >= 0x7FF0000000000000"),
     ],
     "ops/embedding.py": [
+        ("ids are checked at the first of repeated steps", 'beforehand(check_ids, "embedding"', 'check_ids("embedding"'),
         ("float64 gradients are added into float32 without a word",
          'check_float("embedding_backward", dy=dy, out=dweight)', 'check_float("embedding_backward", dy=dy)'),
     ],

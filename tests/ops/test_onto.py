@@ -17,11 +17,12 @@ def saved_by(name, n=20, dtype=np.float64, made_by=ops):
     """Return what a forward of n rows saved, and dy."""
     rng = np.random.default_rng(0)
     x, weight, bias, dy = (rng.normal(size=size).astype(dtype) for size in ((2, n, 5), (5, 5), (5,), (2, n, 5)))
-    return getattr(made_by, name)(x, weight if name == "linear" else weight[0], bias)[1], dy
+    arguments = {"linear": (weight, bias), "layer_norm": (weight[0], bias), "rms_norm": (weight[0],)}[name]
+    return getattr(made_by, name)(x, *arguments)[1], dy
 
 
 @pytest.mark.parametrize("n", [2, 20])
-@pytest.mark.parametrize("name", ["linear", "layer_norm"])
+@pytest.mark.parametrize("name", ["linear", "layer_norm", "rms_norm"])
 def test_dx_is_the_sum_of_both(name, n):
     saved, dy = saved_by(name, n)
     backward, onto = getattr(ops, f"{name}_backward"), np.random.default_rng(1).normal(size=dy.shape)
@@ -34,7 +35,7 @@ def test_dx_is_the_sum_of_both(name, n):
     np.testing.assert_allclose(getattr(plain, f"{name}_backward")(dy, twin, onto=onto)[0], both, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["linear", "layer_norm"])
+@pytest.mark.parametrize("name", ["linear", "layer_norm", "rms_norm"])
 @pytest.mark.parametrize("onto", [np.zeros((2, 2, 4)), np.zeros((2, 2, 5), np.float32), [0.0]], ids=["shape", "dtype", "list"])
 def test_another_array_is_named(name, onto):
     saved, dy = saved_by(name, 2)

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.core import Layer
-from tinytx.layers.block import forward_onto
+from tinytx.layers.block import backward_onto, forward_onto
 from tinytx.layers.dropout import Dropout
 from tinytx.layers.init import uniform_fan_in
 from tinytx.layers.linear import Linear
@@ -56,4 +56,4 @@ class GatedFeedForward(Layer):
         dy = self.dropout.backward(self.contract.backward(dy, tape), tape)
         da, db = ops.gate_backward(dy, tape.pop(self))
         dx = self.expand.backward(db, tape)
-        return dx + self.gate.backward(da, tape)
+        return backward_onto(dx, self.gate, da, tape)

@@ -37,7 +37,7 @@ class RMSNorm(Layer):
             tape.push(self, saved)
         return y
 
-    def backward(self, dy, tape):
-        dx, dweight = ops.rms_norm_backward(dy, tape.pop(self))
+    def backward(self, dy, tape, *, onto=None):
+        dx, dweight = ops.rms_norm_backward(dy, tape.pop(self), onto=onto)
         self.weight.add_grad(dweight, fresh=True)
         return dx

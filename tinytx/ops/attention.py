@@ -67,15 +67,14 @@ a tile has a larger score m', both sums are multiplied by e^(m - m'). After the 
 
 Memory is linear in T (Dao et al. 2022, arXiv:2205.14135). A pattern (``attention_patterns.py``) says which tiles exist. Under the causal pattern a
 block of queries has no tile behind the last key that its last query may see, which skips half of the products. Under a window of w keys the work
-grows with T w. One call of a loop computes a list of tiles, and takes the interpreter's lock, for which other threads wait, once.
+grows with T w. One call of a loop computes a list of tiles.
 
 What stands at masked positions has no effect, not even NaN. A masked score is never read. Where P is 0 the products leave out what it multiplies, so
 that 0 times NaN counts as 0. A query whose keys are all masked has output 0 and gradient 0, and its 1/Z is kept as 0.
 
 Names in the loops: ``a`` is a tile of Q K^T without c, and ``scale`` is c, so ``largest`` is m/c. With a bias ``a`` is the whole of (1), and
 ``scale`` is 1. t counts all queries of a head, s the keys that ``row`` holds, a row of the tile from the first to the last key that its query may
-see. ``inner`` is (9). Dropout hashes an element's row and column in the whole batch's weights; ``bit`` is what an element's 32 random bits must reach
-for it to stay.
+see. ``inner`` is (9). Dropout hashes an element's row and column in all weights; ``bit`` is what its 32 random bits must reach for it to stay.
 
 With numbers
 ------------
@@ -95,6 +94,7 @@ import numpy as np
 from tinytx.kernel import exp, hash_element, hash_row, kernel, line, matmul, row_max, share, wide
 from tinytx.ops.attention_patterns import FULL
 from tinytx.ops.attention_saved import checked, walk
+from tinytx.recording import empty_like
 from tinytx.shapes import check_gradient
 
 
@@ -342,7 +342,7 @@ def attention_backward(dy, saved):
     check_gradient("attention_backward", dy, saved.y.shape, q.dtype, "y of shape", saved.y.shape)
     if saved.log_sum_exp:
         check_gradient("attention_backward", dl, q.shape[:3], q.dtype, "L of shape", q.shape[:3])
-    dq, dk, dv = map(np.empty_like if q.shape[1] and q.shape[2] else np.zeros_like, (q, k, v))
+    dq, dk, dv = map(empty_like if q.shape[1] and q.shape[2] else np.zeros_like, (q, k, v))
     dbias = np.zeros((0,) * 4 if bias is None else (len(bias), q.shape[1], bias.shape[2], k.shape[2]), q.dtype)
     inputs, (columns, v_columns, tile) = (q, k, v, saved.y, dy, dl, saved.largest, saved.inverse), saved.rooms
     walk(_attend_backward_parts, saved, (dq, dk, dv, dbias), inputs, (columns, v_columns, tile, tile, (q.shape[2],)), backwards=True)

@@ -10,10 +10,12 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.arguments import check_flag, check_number, check_probability
+from tinytx.kernel import kernel
 from tinytx.ops import attention_tiles
 from tinytx.ops.attention_patterns import Pattern
 from tinytx.ops.attention_tiles import BATCH, HEAD, KEY, KEY_STOP, QUERY, QUERY_STOP, lists_of_tiles
 from tinytx.ops.dropout import check_mask_key, threshold
+from tinytx.recording import empty, empty_like
 from tinytx.shapes import check_axes, check_broadcast, check_float, check_mask, check_shape
 
 MASK = 1 << 20  # scores whose mask is made at once, at most, where a pattern is more than a band
@@ -103,6 +105,11 @@ class Saved(NamedTuple):
         return np.uint64(key), threshold(p), self.q.dtype.type(1 / (1 - p)), np.int64(first_row)
 
 
+@kernel
+def _forget(copied):
+    copied[:] = -1
+
+
 def walk(loop, saved, outputs, inputs, rooms, backwards=False):
     """Call a loop for all tiles of each list; lists are shared out among `tinytx.workers`, or among threads that are awake.
 
@@ -127,7 +134,8 @@ def walk(loop, saved, outputs, inputs, rooms, backwards=False):
         """Call the loop for lists, each with arrays of its own."""
         n, words, tiles = len(lists), workers.awake.words(len(lists) > 1), lists[0] if len(lists) == 1 else np.concatenate(lists)
         edges = np.cumsum([0, *map(len, lists)])
-        room, copied = [np.empty((n, *shape), dtype) for shape in rooms], np.full((n, 5), -1)
+        room, copied = [empty((n, *shape), dtype) for shape in rooms], empty((n, 5), np.int64)
+        _forget(copied)
         for some, mask, place in saved.parts(tiles[::-1] if backwards else tiles):
             edges = edges if len(some) == len(tiles) else np.array([0, len(some)])
             loop(*written, *room, copied, words, edges, some[::-1] if backwards else some, *inputs, bias, mask, place, *settings)
@@ -182,7 +190,7 @@ def checked(place, q, k, v, bias, mask, pattern, scale, dropout, log_sum_exp):
     else:
         scale = check_number(place, "scale", scale, "a number from 1e-30 to 1e30", lambda c: 1e-30 <= c <= 1e30)
     key, first_row = check_mask_key(place, key, first_row) if p and key is not None else (None, 0)
-    largest, inverse = np.empty(q.shape[:3], q.dtype), np.empty(q.shape[:3], q.dtype)
-    y = np.empty_like(q, shape=(*q.shape[:3], v.shape[3]))
+    largest, inverse = empty(q.shape[:3], q.dtype), empty(q.shape[:3], q.dtype)
+    y = empty_like(q, shape=(*q.shape[:3], v.shape[3]))
     log_sum_exp = check_flag(place, "log_sum_exp", log_sum_exp)
     return Saved(q, k, v, y, largest, inverse, bias, mask, pattern, scale, (p, key, first_row), log_sum_exp)

@@ -57,12 +57,14 @@ The same in plain NumPy: ``cross_entropy`` in ``plain.py``.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from tinytx.arguments import INT64, check_number, check_probability, check_whole
 from tinytx.kernel import exp, kernel, row_max
+from tinytx.recording import beforehand, empty, result
 from tinytx.shapes import check_axes, check_float, check_ids, check_integers, check_shape, rows
 
 
@@ -78,10 +80,12 @@ class Saved(NamedTuple):
 
 @kernel
 def _forward(losses, largest, total, logits, targets, ignore_index, smoothing):
+    """Write m and Z of each row; and the sum of the losses, in float64."""
     n_rows, v = logits.shape
     zero, one, size = logits.dtype.type(0), logits.dtype.type(1), logits.dtype.type(v)
+    losses[0] = 0.0
     for n in range(n_rows):
-        largest[n], total[n], losses[n] = zero, one, zero
+        largest[n], total[n] = zero, one
         if targets[n] == ignore_index:
             continue
         m = row_max(logits[n], v)
@@ -94,7 +98,8 @@ def _forward(losses, largest, total, logits, targets, ignore_index, smoothing):
             for j in range(v):
                 mean += (logits[n, j] - m) / size
             loss -= smoothing * mean
-        largest[n], total[n], losses[n] = m, z, loss
+        largest[n], total[n] = m, z
+        losses[0] += loss
 
 
 @kernel
@@ -139,6 +144,10 @@ def divisor(place, targets, ignored, count):
     return count
 
 
+def _mean(losses, count):
+    return float(losses[0]) / count  # (4)
+
+
 def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, count=None):
     """Return the mean cross-entropy over the targets that count.
 
@@ -180,15 +189,14 @@ def cross_entropy(logits, targets, *, ignore_index=-100, label_smoothing=0.0, co
     label_smoothing = check_probability("cross_entropy", "label_smoothing", label_smoothing)
     ignore_index = check_whole("cross_entropy", "ignore_index", ignore_index, *INT64)
     v = logits.shape[-1]
-    targets = check_ids("cross_entropy", targets, v, what="target", allowed=ignore_index)
+    targets = beforehand(partial(check_ids, what="target", allowed=ignore_index), "cross_entropy", targets, v)
     check_shape("cross_entropy", "targets", targets, logits.shape[:-1], "logits of shape", logits.shape)
     count = divisor("cross_entropy", targets, ignore_index, count)
     targets = targets.reshape(-1)
-    losses, largest, total = (np.empty(targets.shape, logits.dtype) for _ in range(3))
-    smoothing = logits.dtype.type(label_smoothing)
+    largest, total = empty(targets.shape, logits.dtype), empty(targets.shape, logits.dtype)
+    losses, smoothing = empty(1, np.float64), logits.dtype.type(label_smoothing)
     _forward(losses, largest, total, rows(logits), targets, np.int64(ignore_index), smoothing)
-    loss = float(losses.sum(dtype=np.float64)) / count  # (4)
-    return loss, Saved(logits, targets, largest, total, count, ignore_index, label_smoothing)
+    return result(_mean, losses, count), Saved(logits, targets, largest, total, count, ignore_index, label_smoothing)
 
 
 def cross_entropy_backward(dloss, saved):
@@ -202,7 +210,7 @@ def cross_entropy_backward(dloss, saved):
     """
     logits, targets, largest, total, count, ignore_index, label_smoothing = saved
     dtype = logits.dtype.type
-    dlogits = np.empty(logits.shape, logits.dtype)
+    dlogits = empty(logits.shape, logits.dtype)
     scale = dtype(check_number("cross_entropy_backward", "dloss", dloss) / count)
     ignore_index, smoothing = np.int64(ignore_index), dtype(label_smoothing)
     _backward(rows(dlogits), rows(logits), targets, largest, total, ignore_index, smoothing, scale)

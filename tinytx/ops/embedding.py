@@ -26,7 +26,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.kernel import kernel
-from tinytx.shapes import check_axes, check_float, check_gradient, check_ids, check_shape, rows
+from tinytx.recording import beforehand, empty
+from tinytx.shapes import check_axes, check_float, check_gradient, check_ids, check_shape, contiguous, rows
 
 
 class Saved(NamedTuple):
@@ -35,6 +36,14 @@ class Saved(NamedTuple):
     ids: np.ndarray
     weight_shape: tuple
     dtype: np.dtype
+
+
+@kernel
+def _gather(y, ids, weight):
+    for n in range(len(ids)):
+        row, out = weight[ids[n]], y[n]
+        for d in range(len(out)):
+            out[d] = row[d]  # (1)
 
 
 @kernel
@@ -66,8 +75,10 @@ def embedding(ids, weight):
     """
     check_float("embedding", weight=weight)
     check_axes("embedding", "weight", weight, "(V, D)")
-    ids = check_ids("embedding", ids, len(weight))
-    return weight[ids], Saved(ids, weight.shape, weight.dtype)  # (1)
+    ids = beforehand(check_ids, "embedding", ids, len(weight))
+    y = empty((*ids.shape, weight.shape[1]), weight.dtype)
+    _gather(y.reshape(ids.size, weight.shape[1]), ids.reshape(-1), contiguous(weight))
+    return y, Saved(ids, weight.shape, weight.dtype)
 
 
 def embedding_backward(dy, saved, out=None):

@@ -23,10 +23,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytx.kernel import kernel
 from tinytx.ops.gelu import gelu, gelu_backward, gelu_tanh, gelu_tanh_backward
 from tinytx.ops.relu import relu, relu_backward
 from tinytx.ops.silu import silu, silu_backward
-from tinytx.shapes import check_float, check_gradient, check_shape
+from tinytx.shapes import check_float, check_gradient, check_shape, elementwise
 
 GATES = {
     "gelu": (gelu, gelu_backward),
@@ -34,6 +35,12 @@ GATES = {
     "relu": (relu, relu_backward),
     "silu": (silu, silu_backward),
 }
+
+
+@kernel
+def _multiply(y, a, b):
+    for i in range(a.size):
+        y[i] = a[i] * b[i]
 
 
 class Saved(NamedTuple):
@@ -65,7 +72,7 @@ def gate(a, b, activation="gelu_tanh"):
     if not isinstance(activation, str) or activation not in GATES:
         raise ValueError(f"gate: activation is {activation!r:.60}, expected one of {', '.join(sorted(GATES))}")
     y, _ = GATES[activation][0](a)
-    return y * b, Saved(a, b, [*GATES].index(activation))  # (1)
+    return elementwise(_multiply, y, b), Saved(a, b, [*GATES].index(activation))  # (1)
 
 
 def gate_backward(dy, saved):
@@ -80,4 +87,5 @@ def gate_backward(dy, saved):
     check_gradient("gate_backward", dy, a.shape, a.dtype, "a of shape", a.shape)
     f, f_backward = [*GATES.values()][activation]
     fa, kept = f(a)
-    return f_backward(dy * b, kept), dy * fa  # (2), (3)
+    dfa, db = elementwise(_multiply, dy, b), elementwise(_multiply, dy, fa)  # (3)
+    return f_backward(dfa, kept), db  # (2)

@@ -36,6 +36,7 @@ import numpy as np
 from tinytx.kernel import exp, kernel, matmul, normal_cdf, plus, share
 from tinytx.ops.gelu import DENSITY, FLAT, A, C
 from tinytx.ops.linear import in_parts
+from tinytx.recording import empty, empty_like
 from tinytx.shapes import check_float, check_gradient, check_onto, check_shape, contiguous, rows
 
 FORMS = ("gelu", "gelu_tanh")
@@ -159,7 +160,7 @@ def gelu_linear(x, weight, bias=None, activation="gelu_tanh", *, onto=None):
         check_shape("gelu_linear", "bias", bias, weight.shape[1:], "weight of shape", weight.shape)
     saved, x_rows = Saved(x, weight, bias is not None, activation == "gelu"), rows(x)
     more = check_onto("gelu_linear", onto, x, weight)
-    y, g = np.empty((len(x_rows), weight.shape[1]), x.dtype), np.empty_like(x_rows)
+    y, g = empty((len(x_rows), weight.shape[1]), x.dtype), empty_like(x_rows)
     added = np.empty(0, x.dtype) if bias is None else contiguous(bias)
     size = x.size * weight.shape[1]
     in_parts(_share_forward, size, y, g, x_rows, contiguous(weight), added, more, saved.is_exact)
@@ -180,9 +181,9 @@ def gelu_linear_backward(dy, saved, *, frozen=False):
     shape = (*x.shape[:-1], weight.shape[1])
     check_gradient("gelu_linear_backward", dy, shape, x.dtype, "x and weight of shapes", x.shape, "and", weight.shape)
     x_rows = rows(x)
-    dx, g = np.empty_like(x_rows), np.empty_like(x_rows)
-    dweight = np.empty((0 if frozen else len(weight), weight.shape[1]), x.dtype)
-    dbias = np.empty(weight.shape[1] if has_bias else 0, x.dtype)
+    dx, g = empty_like(x_rows), empty_like(x_rows)
+    dweight = empty((0 if frozen else len(weight), weight.shape[1]), x.dtype)
+    dbias = empty(weight.shape[1] if has_bias else 0, x.dtype)
     size = x.size * weight.shape[1] * (1 if frozen else 2)
     in_parts(_share_backward, size, dx, dweight, dbias, g, rows(dy), x_rows, contiguous(weight), is_exact)
     return dx.reshape(x.shape), None if frozen else dweight, dbias if has_bias else None

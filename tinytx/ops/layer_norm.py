@@ -58,6 +58,7 @@ import numpy as np
 
 from tinytx.arguments import check_number
 from tinytx.kernel import kernel
+from tinytx.recording import empty, empty_like
 from tinytx.shapes import check_axes, check_float, check_gradient, check_onto, check_shape, contiguous, rows
 
 
@@ -112,6 +113,7 @@ def _forward(y, mean, rstd, x, weight, bias, eps, lowest, scale):
 @kernel
 def _backward(dx, dweight, dbias, dy, x, weight, mean, rstd, onto):
     n_rows, d = x.shape
+    dweight[:], dbias[:] = 0, 0
     for i in range(n_rows):
         mu, r = mean[i], rstd[i]
         sum_dn = x.dtype.type(0)
@@ -170,8 +172,8 @@ def layer_norm(x, weight, bias, eps=1e-5):
     for name, array in (("weight", weight), ("bias", bias)):
         check_shape("layer_norm", name, array, x.shape[-1:], "x of shape", x.shape)
     x_rows = rows(x)
-    y = np.empty_like(x_rows)
-    mean, rstd = np.empty(len(x_rows), x.dtype), np.empty(len(x_rows), x.dtype)
+    y = empty_like(x_rows)
+    mean, rstd = empty(len(x_rows), x.dtype), empty(len(x_rows), x.dtype)
     _forward(y, mean, rstd, x_rows, contiguous(weight), contiguous(bias), x.dtype.type(eps), *RANGE[x.dtype])
     return y.reshape(x.shape), Saved(x, weight, mean, rstd)
 
@@ -195,7 +197,7 @@ def layer_norm_backward(dy, saved, *, onto=None):
     x, weight, mean, rstd = saved
     check_gradient("layer_norm_backward", dy, x.shape, x.dtype, "x of shape", x.shape)
     x_rows = rows(x)
-    dx = np.empty_like(x_rows)
-    dweight, dbias = np.zeros(weight.shape, x.dtype), np.zeros(weight.shape, x.dtype)
+    dx = empty_like(x_rows)
+    dweight, dbias = empty(weight.shape, x.dtype), empty(weight.shape, x.dtype)
     _backward(dx, dweight, dbias, rows(dy), x_rows, contiguous(weight), mean, rstd, check_onto("layer_norm_backward", onto, x))
     return dx.reshape(x.shape), dweight, dbias

@@ -59,6 +59,7 @@ import numpy as np
 from tinytx import workers
 from tinytx.kernel import kernel, matmul, plus, share
 from tinytx.ops.few_rows import few_rows, fits
+from tinytx.recording import empty, empty_like
 from tinytx.shapes import check_float, check_gradient, check_onto, check_shape, contiguous, rows
 
 LARGE = 1 << 25  # multiplications of a product, 0.4 to 0.8 ms; smaller ones are done before another thread has woken up
@@ -255,7 +256,7 @@ def linear(x, weight, bias=None, *, onto=None):
             y += bias
     else:
         (matrix, is_transposed), added = _matrix(weight), _NO_BIAS[x.dtype] if bias is None else contiguous(bias)
-        y = np.empty((len(x_rows), weight.shape[1]), x.dtype)
+        y = empty((len(x_rows), weight.shape[1]), x.dtype)
         in_parts(_share_forward, x.size * weight.shape[1], y, x_rows, matrix, added, more, is_transposed)
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
@@ -278,8 +279,8 @@ def linear_backward(dy, saved, *, frozen=False, onto=None):
     dy_rows, x_rows = rows(dy), rows(x)
     more = check_onto("linear_backward", onto, x)
     matrix, is_transposed = _matrix(weight)
-    dx, dbias = np.empty_like(x_rows), np.empty(weight.shape[1] if has_bias else 0, x.dtype)
-    dmatrix = np.empty((0 if frozen else len(matrix), matrix.shape[1]), x.dtype)
+    dx, dbias = empty_like(x_rows), empty(weight.shape[1] if has_bias else 0, x.dtype)
+    dmatrix = empty((0 if frozen else len(matrix), matrix.shape[1]), x.dtype)
     size = x.size * weight.shape[1] * (1 if frozen else 2)
     in_parts(_share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, more, is_transposed)
     dweight = None if frozen else dmatrix.T if is_transposed else dmatrix

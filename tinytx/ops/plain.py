@@ -210,13 +210,13 @@ def rms_norm(x, weight, eps=1e-6):
     return weight * (x * r), (x, weight, r)  # (1), (2)
 
 
-def rms_norm_backward(dy, saved):
-    """Return (dx, dweight)."""
+def rms_norm_backward(dy, saved, *, onto=0):
+    """Return (onto + dx, dweight)."""
     x, weight, r = saved
     n = x * r
     dn = dy * weight  # (3)
     dx = r * (dn - n * (dn * n).mean(axis=-1, keepdims=True))  # (4)
-    return dx, (dy * n).reshape(-1, n.shape[-1]).sum(axis=0)  # (3)
+    return onto + dx, (dy * n).reshape(-1, n.shape[-1]).sum(axis=0)  # (3)
 
 
 def softmax(x, mask=None):

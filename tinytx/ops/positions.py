@@ -47,7 +47,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tinytx.arguments import INT64, check_flag, check_sizes, check_whole
-from tinytx.shapes import check_dtype, check_float, check_gradient
+from tinytx.kernel import kernel
+from tinytx.recording import empty
+from tinytx.shapes import check_dtype, check_float, check_gradient, contiguous
 
 FIRST = (-(2**31), 2**31)
 
@@ -57,6 +59,26 @@ class Saved(NamedTuple):
     table_shape: tuple
     start: int
     dtype: np.dtype
+
+
+@kernel
+def _add(y, x, table):
+    """Write (1) of a batch, for the part of the table that starts at its first position."""
+    for b in range(len(x)):
+        for t in range(x.shape[1]):
+            out, given, row = y[b, t], x[b, t], table[t]
+            for d in range(len(out)):
+                out[d] = given[d] + row[d]
+
+
+@kernel
+def _sum(dtable, dy, start):
+    dtable[:] = 0
+    for b in range(len(dy)):
+        for t in range(dy.shape[1]):
+            sums, more = dtable[start + t], dy[b, t]
+            for d in range(len(sums)):
+                sums[d] += more[d]  # (2)
 
 
 def add_positions(x, table, start=0):
@@ -86,15 +108,17 @@ def add_positions(x, table, start=0):
     stop = start + x.shape[1]
     if not 0 <= start <= stop <= len(table):
         raise ValueError(f"add_positions: positions {start}..{stop - 1} exceed 0..{len(table) - 1}, those of the table")
-    return x + table[start:stop], Saved(x.shape, table.shape, start, x.dtype)  # (1)
+    y = empty(x.shape, x.dtype)
+    _add(y, contiguous(x), contiguous(table[start:stop]))
+    return y, Saved(x.shape, table.shape, start, x.dtype)
 
 
 def add_positions_backward(dy, saved):
     """Return (dx, dtable); dx is dy itself."""
     x_shape, shape, start, dtype = saved
     check_gradient("add_positions_backward", dy, x_shape, dtype, "x of shape", x_shape)
-    dtable = np.zeros(shape, dy.dtype)
-    dtable[start : start + dy.shape[1]] = dy.sum(axis=0)  # (2)
+    dtable = empty(shape, dy.dtype)
+    _sum(dtable, contiguous(dy), start)
     return dy, dtable
 
 

@@ -45,7 +45,8 @@ import numpy as np
 
 from tinytx.kernel import kernel
 from tinytx.ops.layer_norm import RANGE, check_eps
-from tinytx.shapes import check_axes, check_float, check_gradient, check_shape, contiguous, rows
+from tinytx.recording import empty, empty_like
+from tinytx.shapes import check_axes, check_float, check_gradient, check_onto, check_shape, contiguous, rows
 
 
 class Saved(NamedTuple):
@@ -80,8 +81,9 @@ def _forward(y, rs, x, weight, eps, lowest, scale):
 
 
 @kernel
-def _backward(dx, dweight, dy, x, weight, rs):
+def _backward(dx, dweight, dy, x, weight, rs, onto):
     n_rows, d = x.shape
+    dweight[:] = 0
     for i in range(n_rows):
         r = rs[i]
         sum_dn_n = x.dtype.type(0)
@@ -92,6 +94,9 @@ def _backward(dx, dweight, dy, x, weight, rs):
         mean_dn_n = sum_dn_n / x.dtype.type(d)
         for j in range(d):
             dx[i, j] = r * (weight[j] * dy[i, j] - x[i, j] * r * mean_dn_n)  # (4)
+        if len(onto) > 0:
+            for j in range(d):
+                dx[i, j] += onto[i, j]
 
 
 def rms_norm(x, weight, eps=1e-6):
@@ -123,7 +128,7 @@ def rms_norm(x, weight, eps=1e-6):
     eps = check_eps("rms_norm", eps)
     check_shape("rms_norm", "weight", weight, x.shape[-1:], "x of shape", x.shape)
     x_rows = rows(x)
-    y, r = np.empty_like(x_rows), np.empty(len(x_rows), x.dtype)
+    y, r = empty_like(x_rows), empty(len(x_rows), x.dtype)
     _forward(y, r, x_rows, contiguous(weight), x.dtype.type(eps), *RANGE[x.dtype])
     return y.reshape(x.shape), Saved(x, weight, r)
 
@@ -133,17 +138,19 @@ def rms_norm_call(y, x, weight, eps):
     return _forward, y, np.empty(len(x), x.dtype), x, weight, x.dtype.type(eps), *RANGE[x.dtype]
 
 
-def rms_norm_backward(dy, saved):
+def rms_norm_backward(dy, saved, *, onto=None):
     """Return (dx, dweight).
 
     Parameters
     ----------
     dy : array (..., D)
     saved : Saved
+    onto : array (..., D), optional
+        The gradient of x along another path, such as a residual connection beside the norm; dx is the sum of both.
     """
     x, weight, r = saved
     check_gradient("rms_norm_backward", dy, x.shape, x.dtype, "x of shape", x.shape)
     x_rows = rows(x)
-    dx, dweight = np.empty_like(x_rows), np.zeros(weight.shape, x.dtype)
-    _backward(dx, dweight, rows(dy), x_rows, contiguous(weight), r)
+    dx, dweight = empty_like(x_rows), empty(weight.shape, x.dtype)
+    _backward(dx, dweight, rows(dy), x_rows, contiguous(weight), r, check_onto("rms_norm_backward", onto, x))
     return dx.reshape(x.shape), dweight

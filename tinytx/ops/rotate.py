@@ -83,6 +83,7 @@ import numpy as np
 
 from tinytx.arguments import INT64, check_flag, check_number, check_whole
 from tinytx.kernel import kernel
+from tinytx.recording import empty
 from tinytx.shapes import check_axes, check_float, check_gradient, contiguous
 
 
@@ -165,7 +166,7 @@ def rotate(x, frequencies, start=0, *, neighbours=False, scale=1.0):
     scale = check_number("rotate", "scale", scale, "a number above 0", lambda s: 0 < s < np.inf)
     turns = cos_and_sin(frequencies, start, x.shape[1], scale, x.dtype)
     saved = Saved(*turns, neighbours, x.shape)
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     _turn(y, contiguous(x), saved.cos, saved.sin, neighbours)
     return y, saved
 
@@ -185,7 +186,7 @@ def rotate_backward(dy, saved):
     """
     cos, sin, neighbours, shape = saved
     check_gradient("rotate_backward", dy, shape, cos.dtype, "x of shape", shape)
-    dx = np.empty(shape, cos.dtype)
+    dx = empty(shape, cos.dtype)
     _turn(dx, contiguous(dy), cos, -sin, neighbours)  # (3), (4)
     return dx
 
