@@ -6,9 +6,9 @@ the same arrays again and again, `bound` writes a call down once, and `run_calls
 
 import numpy as np
 
-from tinytx.kernel import Kernel
+from tinytx.kernel import Kernel, kernel
 
-CALL = 2048  # bytes that the arguments of one call may take: `bound`
+CALL = 3072  # bytes that the arguments of one call may take
 
 
 def bind(memory, function, arguments):
@@ -17,6 +17,11 @@ def bind(memory, function, arguments):
     What `bound` compiles. In plain Python there are no such addresses.
     """
     raise RuntimeError("bind: NUMBA_DISABLE_JIT is set: in plain Python there is no machine code to call")
+
+
+def note(memory, function, arguments):
+    """Write the address of a compiled function and its arguments, inside a kernel, into memory; return the address of code that makes this call."""
+    raise RuntimeError("note: NUMBA_DISABLE_JIT is set: in plain Python there is no machine code to call")
 
 
 def run_calls(codes, places):
@@ -47,3 +52,38 @@ def bound(loop, memory, *arguments):
     from tinytx.compiler import binder
 
     return binder(loop.compiled() if isinstance(loop, Kernel) else loop)(memory, arguments)
+
+
+@kernel
+def _run(codes, places):
+    run_calls(codes, places)
+
+
+class Repeated:
+    """A recording, made again: its calls by compiled code, in one piece and without the interpreter's lock.
+
+    Parameters
+    ----------
+    recording : Recording
+        Its arrays are kept as long as this exists.
+
+    Raises
+    ------
+    LookupError
+        If a call was made with arguments that Numba had converted, so that its machine code is not known.
+    """
+
+    def __init__(self, recording):
+        from tinytx.compiler import noted
+
+        self.recording = recording
+        self._memory = np.zeros((len(recording.calls), CALL), np.uint8)
+        codes = [noted(memory, *call) for memory, call in zip(self._memory, recording.calls, strict=True)]
+        self._codes, self._places = np.array(codes, np.int64), self._memory.ctypes.data + CALL * np.arange(len(codes))
+
+    def again(self):
+        """Check what is handed in, make all calls, and return the results."""
+        for check in self.recording.before:
+            check()
+        _run(self._codes, self._places)
+        return [read() for read in self.recording.results]

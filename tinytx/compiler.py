@@ -212,3 +212,25 @@ def binder(loop):
     )
     made = FunctionType(code, {"bind": calls.bind, "loop": loop, "__name__": function.__module__}, name)
     return compiled(made)
+
+
+@kernel.kernel
+def _note(memory, function, arguments):
+    return calls.note(memory, function, arguments)
+
+
+def noted(memory, made, arguments):
+    """Return what `tinytx.calls.Repeated` needs to make a call: the address of code that does so.
+
+    Parameters
+    ----------
+    memory : uint8 array (CALL,)
+    made : what a `tinytx.kernel.Kernel` calls
+        The call is one of its own machine code, so that it has the bits that it has when Python calls it.
+    arguments : tuple
+    """
+    if isinstance(made, layouts.AnyLayout):
+        result = made.version(arguments).overloads.copy().popitem()[1]
+    else:
+        result = made.overloads[tuple(map(numba.typeof, arguments))]
+    return _note(memory, result.library.get_pointer_to_function(result.fndesc.llvm_func_name), arguments)

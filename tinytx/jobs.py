@@ -192,14 +192,19 @@ def _bind(typing, memory, function, arguments):
         parts = [builder.extract_value(values[2], i) for i in range(len(arguments))]
         parts = [_without_owner(context, builder, kind, part) for kind, part in zip(arguments.types, parts, strict=True)]
         given = cgutils.pack_struct(builder, parts)
-        size = context.get_abi_sizeof(given.type)
-        if size > CALL:
-            raise ValueError(f"bind: the arguments take {size} bytes, expected at most {CALL}")
-        data = context.make_array(signature.args[0])(context, builder, values[0]).data
-        builder.store(given, builder.bitcast(data, given.type.as_pointer()), align=8)
+        _store_call(context, builder, signature.args[0], values[0], given)
         return _code(context, builder, function, call, given.type, takes_part=False)
 
     return types.int64(memory, function, arguments), instruction
+
+
+def _store_call(context, builder, kind, memory, given):
+    """Write what a call needs into memory, an array of a type of Numba's."""
+    size = context.get_abi_sizeof(given.type)
+    if size > CALL:
+        raise ValueError(f"bind: the arguments take {size} bytes, expected at most {CALL}")
+    data = context.make_array(kind)(context, builder, memory).data
+    builder.store(given, builder.bitcast(data, given.type.as_pointer()), align=8)
 
 
 def _without_owner(context, builder, kind, value):
@@ -214,6 +219,35 @@ def _without_owner(context, builder, kind, value):
 @overload(calls.bind, jit_options={"error_model": "numpy", "forceinline": True})
 def _bind_for(memory, function, arguments):
     return lambda memory, function, arguments: _bind(memory, function, arguments)
+
+
+@intrinsic
+def _note(typing, memory, function, arguments):
+    """Write the address of a compiled function and its arguments into memory, and return the address of code that makes this call."""
+
+    def instruction(context, builder, signature, values):
+        parts = [builder.extract_value(values[2], i) for i in range(len(arguments))]
+        parts = [_without_owner(context, builder, kind, part) for kind, part in zip(arguments.types, parts, strict=True)]
+        given = cgutils.pack_struct(builder, [values[1], *parts])
+        _store_call(context, builder, signature.args[0], values[0], given)
+        code = ir.Function(builder.module, _CODE, builder.module.get_unique_name(f"{builder.function.name}.call"))
+        code.linkage = "internal"
+        inside = ir.IRBuilder(code.append_basic_block())
+        loaded = inside.load(inside.bitcast(code.args[0], given.type.as_pointer()), align=8)
+        address, *parts = (inside.extract_value(loaded, i) for i in range(len(given.type.elements)))
+        kind = context.call_conv.get_function_type(types.none, arguments.types)
+        ignored = [cgutils.alloca_once(inside, each.pointee) for each in kind.args[:2]]  # the result, None, and an error
+        parts = context.get_arg_packer(arguments.types).as_arguments(inside, parts)
+        inside.call(inside.inttoptr(address, kind.as_pointer()), [*ignored, *parts])
+        inside.ret_void()
+        return builder.ptrtoint(code, _NUMBER)
+
+    return types.int64(memory, types.int64, arguments), instruction
+
+
+@overload(calls.note, jit_options={"error_model": "numpy"})
+def _note_for(memory, function, arguments):
+    return lambda memory, function, arguments: _note(memory, function, arguments)
 
 
 @overload(calls.run_calls, jit_options={"error_model": "numpy"})

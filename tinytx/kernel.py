@@ -14,6 +14,7 @@ import threading
 import numpy as np
 
 from tinytx.forks import free_in_forks
+from tinytx.recording import thread
 
 on_compile = None  # is called with a kernel's name when the cache does not contain it and it has to be compiled
 _making = free_in_forks(threading.RLock())
@@ -25,17 +26,17 @@ def is_plain():
 
 
 class Kernel:
-    """A loop before its first call, which puts the compiled loop in its place in the module that defines it.
-
-    Whoever kept this object, in a table or by another name, calls the compiled loop through it.
-    """
+    """A loop, which is compiled at its first call."""
 
     def __init__(self, function, outputs=None):
         self._function, self._compiled, self._outputs = function, None, outputs
         self.__name__, self.__module__, self.__doc__ = function.__name__, function.__module__, function.__doc__
 
     def __call__(self, *arguments):
-        return (self._compiled or self.compiled())(*arguments)
+        compiled = self._compiled or self.compiled()
+        if thread.recording is not None:
+            thread.recording.calls.append((compiled, arguments))
+        return compiled(*arguments)
 
     def compiled(self):
         """Return the function that Numba made; in plain Python, where NUMBA_DISABLE_JIT is set, the loop itself."""
@@ -43,9 +44,7 @@ class Kernel:
             if self._compiled is None:
                 from tinytx.compiler import compiled
 
-                self._compiled, names = compiled(self._function, self._outputs), self._function.__globals__
-                if names.get(self.__name__) is self:
-                    names[self.__name__] = self._compiled
+                self._compiled = compiled(self._function, self._outputs)
         return self._compiled
 
     @property

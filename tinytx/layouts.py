@@ -35,9 +35,13 @@ class AnyLayout:
         return [signature for made in self._versions.values() for signature in made.signatures]
 
     def __call__(self, *arguments):
-        return (self._versions.get(arguments[0].dtype.char) or self._version(arguments))(*arguments)
+        return self.version(arguments)(*arguments)
 
-    def _version(self, arguments):
+    def version(self, arguments):
+        """Return what Numba made for such arguments."""
+        return self._versions.get(arguments[0].dtype.char) or self._new_version(arguments)
+
+    def _new_version(self, arguments):
         with global_compiler_lock:  # two shards may come here at the same time
             char = arguments[0].dtype.char
             if char not in self._versions:

@@ -31,6 +31,7 @@ from mutants import (
     pages,
     programs,
     recurrent,
+    repeating,
     sums,
     tasks,
     testing,
@@ -93,7 +94,7 @@ GRADIENTS = [
 SUITE = [
     Mutant(name, file, old, new)
     for module in (
-        ops, models, tasks, training, data, decoding, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, programs,
+        ops, models, tasks, training, data, decoding, testing, hub, around, recurrent, batches, book, geometric, live, long, pages, programs, repeating,
         sums, translators, layers,
     )  # fmt: skip
     for file, rows in module.TABLE.items()

@@ -21,6 +21,7 @@ import numpy as np
 
 from tinytx import ops
 from tinytx.core import Parameter
+from tinytx.recording import afterwards, thread
 
 DENSE, ROWS = "dense", "rows"  # kinds of what one round comes to
 WRITTEN = 2**31  # the last round: what was written into ``grad`` itself
@@ -51,11 +52,17 @@ class ShardParameter(Parameter):
 
     def add_grad(self, dparameter, *, fresh=False):
         if not self.frozen:
-            self.total.add(self.shard, self.checked(dparameter), fresh=fresh)
+            afterwards(self._add, self.checked(dparameter), fresh and thread.recording is None)
 
     def add_into_grad(self, add):
         if not self.frozen:
-            self.total.add_rows(self.shard, add)
+            afterwards(self._add_rows, add)
+
+    def _add(self, dparameter, fresh):
+        self.total.add(self.shard, dparameter, fresh=fresh)
+
+    def _add_rows(self, add):
+        self.total.add_rows(self.shard, add)
 
 
 class PairwiseSum:

@@ -20,6 +20,7 @@ from tinytx.training.by_layer import Before, squares
 from tinytx.training.exchange import Exchange
 from tinytx.training.memory import keep_freed_memory
 from tinytx.training.optimizers.groups import some
+from tinytx.training.repeater import Repeater
 from tinytx.training.shards import ShardParameter, share_gradients
 from tinytx.workers import ranks
 from tinytx.workers.interruption import held_back
@@ -104,6 +105,7 @@ class Trainer:
         self.exchange = Exchange(self._ranks, optimizer.named) if self._ranks.size > 1 else None
         self._models = [model.replicate(ShardParameter) for _ in range(self.threads)]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
+        self._repeaters = [Repeater(model, own.values()) for model, own in zip(self._models, self._parameters, strict=True)]
         self.grad_norm, self.watches, self.by_layer = math.nan, False, {}
 
     def step(self, *batch, state=None):
@@ -241,7 +243,7 @@ class Trainer:
                 done = self._exchanged(shards, count)
             elif len(shards) < 2:  # its operations have all workers
                 with workers.awake.use():
-                    done = [self._shard(self.model, self.optimizer.named.values(), shard, count) for shard in shards]
+                    done = self._side_by_side(shards, count)
             else:
                 done = self._side_by_side(shards, count)
             left = [] if whole.state is None else [shard.state.state_dict() for shard in shards]
@@ -270,19 +272,27 @@ class Trainer:
         options = {"size": self.threads, "n_shards": self.n_shards, "offer": offer}
         self._totals = share_gradients(self.optimizer.named, numbered, **options)
         known = [[*self.optimizer.named.values(), *parameters.values()] for parameters in own]
-        losses = workers.map(lambda model, known, shard: self._shard(model, known, shard, count), self._models, known, shards)
+
+        def loss(repeater, model, known, shard):
+            def ordinary(*batch):
+                return self._shard(model, known, shard._replace(batch=batch), count)
+
+            return repeater.loss(ordinary, shard.batch, count) if shard.state is None else ordinary(*shard.batch)[0]
+
+        losses = workers.map(loss, self._repeaters, self._models, known, shards)
         for total in self._totals:
             total.close()
         return losses
 
     def _shard(self, model, known, shard, count):
+        """Return a shard's loss, and its tape; the gradients go into the parameters."""
         tape = Tape(seed=self.seed, step=self.optimizer.t, first_row=shard.first_row)
         remembered = {} if shard.state is None else {"state": shard.state}
         loss = model.loss(*shard.batch, tape=tape, count=count, **remembered)
         with gradients_for(known):
             model.loss_backward(tape)
         tape.check_empty()
-        return loss
+        return loss, tape
 
     def _norm(self):
         """Return the global norm of the gradient: parameters in their own order, whatever thread did which."""

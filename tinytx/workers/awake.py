@@ -68,6 +68,11 @@ def words(wanted=True):
     return helpers.woken(n) if n else _NOBODY
 
 
+def are_asked():
+    """Return whether helpers may take parts here: inside `use`, unless they are of no use for a while."""
+    return _in_use.get() is not None
+
+
 def memory():
     """Return the words at which helpers look, whether any of them is awake or not."""
     return _helpers.words

@@ -1,0 +1,46 @@
+"""Mistakes in steps that are written down and made again."""
+
+TABLE = {
+    "training/repeater.py": [
+        ("kinds of layers that nobody has looked at", "type(layer) in KINDS and not is_altered(layer)", "not is_altered(layer)"),
+        ("a function in a method's place", "type(layer) in KINDS and not is_altered(layer)", "type(layer) in KINDS"),
+        ("a recording is believed", "made is not None and _bits(made) == _bits(self._repeated.recording)", "True"),
+        ("of a recording only the shapes are looked at", "(array.shape, array.tobytes())", "array.shape"),
+        ("gradients are not compared", "arrays(made.results + made.after)", "arrays(made.results)"),
+        ("a loss divides by what it did before", "key = count, workers", "key = 1, workers"),
+        ("frozen parameters get gradients", "*(parameter.frozen for parameter in self._parameters)", "0"),
+        ("batches of all shapes are one", "*(array.shape for array in batch)", "len(batch)"),
+        ("weights in another array are not seen", "self._repeated is not None and self._has_its_weights()", "self._repeated is not None"),
+        ("what is dropped stays so", "made.is_whole and not tape.sites", "made.is_whole"),
+        ("large steps are recorded", "Recording(MOST, keeps_calls)", "Recording()"),
+        ("every batch is the first", "            own[...] = array\n", "            pass\n"),
+        ("gradients are left out", "        for function in self._repeated.recording.after:\n            function()\n", ""),
+        ("as many recordings as shapes", "if len(self._steps) > SHAPES:", "if False:"),
+        ("the first step of all is recorded", "self._n_ordinary < ORDINARY:", "False:"),
+        ("nobody is woken", "workers.awake.words(self._wakes)", "workers.awake.words(False)"),
+        ("an unknown machine code ends a run", "except LookupError:", "except ZeroDivisionError:"),
+    ],
+    "recording.py": [
+        ("kernels that are called afterwards are recorded", "    with recording(None):\n        function(*arguments)", "    function(*arguments)"),
+        ("a recording goes on after its end", "    finally:\n        thread.recording = outside", "    finally:\n        pass"),
+        ("all threads are one", "class _Thread(threading.local):", "class _Thread:"),
+        ("checks are made once", "        thread.recording.before.append(partial(check, *arguments))\n", "        pass\n"),
+        ("a recording grows without end", "if self._room < 0:", "if False:"),
+        ("half a recording is one", "            self._forget()\n            thread.recording = None", "            thread.recording = None"),
+    ],
+    "rooms.py": [
+        ("an array's life ends before its last reader", "each[2] <= last and each[3] >= first", "each[2] <= last and each[3] > first"),
+        ("an array's life begins after its first writer", "each[2] <= last and each[3] >= first", "each[2] < last and each[3] >= first"),
+        ("what is read afterwards is written over", "+ [recording.results + recording.after]", ""),
+        ("a gap that is too small", "if begin - start >= array.nbytes:", "if begin - start >= array.nbytes - 64:"),
+        ("a part of an array lies at its beginning", " + array.ctypes.data - owner.ctypes.data", ""),
+        ("what is in columns is taken for rows", "memory, offset, array.strides)", "memory, offset)"),
+        ("results are read where they were", "changed(recording.results, move)", "recording.results"),
+        ("gradients are read where they were", "changed(recording.after, move)", "recording.after"),
+        ("every array has a place of its own", "each[2] <= last and each[3] >= first", "True"),
+    ],
+    "calls.py": [
+        ("ids are checked once", "        for check in self.recording.before:\n            check()\n", ""),
+        ("all calls have the arguments of the first", "self._memory.ctypes.data + CALL * np.arange(len(codes))", "self._memory.ctypes.data + 0 * np.arange(len(codes))"),
+    ],
+}

@@ -1,0 +1,145 @@
+"""A shard's forward and backward, made again by compiled code where a step is like the one before.
+
+In a small model each operation takes 10 to 100 us, and its call by Python 10 us more, in which the shards in other threads wait for the interpreter's
+lock, asleep. But from step to step the same kernels are called, with arrays of the same shapes. So the calls of a step are written down
+(`tinytx.recording`), with the arrays that they read and write; further steps put their batch and the weights of the time into the same arrays, and
+compiled code makes all calls, one after the other (`tinytx.calls.Repeated`). The machine code is the same and so are the bits.
+
+A recording knows nothing of what Python does between the calls. So three things have to hold before one is used: all layers are of `KINDS`, whose
+code decides nothing by the numbers that it sees; nothing is drawn (dropout); and the step after the recorded one, which is made in both ways, has the
+same loss and gradients in both, in every bit. Everything else goes the ordinary way.
+"""
+
+import numpy as np
+
+from tinytx import layers, models, tasks, workers
+from tinytx.calls import Repeated
+from tinytx.kernel import is_plain
+from tinytx.members import is_altered
+from tinytx.recording import Recording, recording
+from tinytx.rooms import arrays, moved
+
+KINDS = {
+    tasks.NextToken,
+    models.GPT,
+    models.Llama,
+    layers.Activation,
+    layers.Block,
+    layers.DotProduct,
+    layers.Dropout,
+    layers.Embedding,
+    layers.FeedForward,
+    layers.GatedFeedForward,
+    layers.LayerNorm,
+    layers.LearnedPositions,
+    layers.Linear,
+    layers.MultiHeadAttention,
+    layers.Residual,
+    layers.RMSNorm,
+    layers.Rotary,
+    layers.TiedLinear,
+}
+MOST = 1 << 26  # bytes of a recording's arrays: a step with more has operations so long that calling them does not count
+ORDINARY = 8  # steps before one is recorded, which takes as long as ten, and a second or two where its calls have to be compiled
+SHAPES = 4  # recordings that are kept, of batches of different shapes
+
+
+class Repeater:
+    """Makes the loss and the gradients of one shard's batches.
+
+    Parameters
+    ----------
+    model : Layer
+        The shard's.
+    parameters : iterable of ShardParameter
+
+    Attributes
+    ----------
+    may : bool
+        Whether the model is such that steps may be repeated.
+    n_repeated : int
+        Steps that compiled code has repeated.
+    """
+
+    def __init__(self, model, parameters):
+        self._parameters, self._steps, self.n_repeated = list(parameters), {}, 0
+        self.may = not is_plain() and all(type(layer) in KINDS and not is_altered(layer) for _, layer in model.named_layers())
+
+    def loss(self, ordinary, batch, count):
+        """Return a batch's loss, and add the gradients.
+
+        Parameters
+        ----------
+        ordinary : function (*batch) -> (loss, tape)
+            Makes both.
+        batch : tuple of arrays
+        count : int
+            By which the loss divides.
+        """
+        if not self.may or not isinstance(count, int) or any(array.dtype.kind not in "iu" for array in batch):
+            return ordinary(*batch)[0]
+        key = count, workers.awake.are_asked(), *(array.shape for array in batch), *(parameter.frozen for parameter in self._parameters)
+        step = self._steps.setdefault(key, _Step(self._parameters))
+        if len(self._steps) > SHAPES:
+            del self._steps[next(iter(self._steps))]
+        self.n_repeated += step.is_right
+        return step.loss(ordinary, batch)
+
+
+class _Step:
+    """The steps of batches of one shape: `ORDINARY` ones first, then one that is recorded, then one that shows whether the recording is right."""
+
+    def __init__(self, parameters):
+        self._parameters, self._data, self._own, self._repeated, self._wakes = parameters, None, None, None, False
+        self._n_ordinary, self.may, self.is_right = 0, True, False
+
+    def loss(self, ordinary, batch):
+        if not self.may or self._n_ordinary < ORDINARY:
+            self._n_ordinary += 1
+            return ordinary(*batch)[0]
+        if self._repeated is not None and self._has_its_weights():
+            return self._again(batch) if self.is_right else self._compared(ordinary, batch)
+        self._own = tuple(array.astype(np.int64, order="C") for array in batch)
+        made, loss = _recorded(ordinary, self._own)
+        self._data, self.is_right = [parameter.data for parameter in self._parameters], False
+        self.may = made is not None and [read() for read in made.results] == [loss]
+        try:
+            self._repeated = Repeated(moved(made)) if self.may else None
+        except LookupError:
+            self.may = False
+        self._wakes = self.may and any(array is workers.awake.memory() for array in arrays([given for _, given in made.calls]))
+        return loss
+
+    def _again(self, batch):
+        (loss,) = self._results(batch)
+        for function in self._repeated.recording.after:
+            function()
+        return loss
+
+    def _results(self, batch):
+        for own, array in zip(self._own, batch, strict=True):
+            own[...] = array
+        workers.awake.words(self._wakes)
+        return self._repeated.again()
+
+    def _has_its_weights(self):
+        return all(parameter.data is data for parameter, data in zip(self._parameters, self._data, strict=True))
+
+    def _compared(self, ordinary, batch):
+        """Return the loss of an ordinary step, after the recorded one has been made again and compared with it."""
+        made, loss = _recorded(ordinary, tuple(array.astype(np.int64, order="C") for array in batch), keeps_calls=False)
+        self._results(batch)
+        self.is_right = self.may = made is not None and _bits(made) == _bits(self._repeated.recording)
+        return loss
+
+
+def _recorded(ordinary, batch, keeps_calls=True):
+    """Return the recording of a step, None if it cannot be repeated, and its loss."""
+    with recording(Recording(MOST, keeps_calls)) as made:
+        loss, tape = ordinary(*batch)
+    return made if made.is_whole and not tape.sites else None, loss
+
+
+def _bits(made):
+    """Return the bits of all that a recording's calls have handed on: of what the loss is read from, and of the gradients."""
+    return [(array.shape, array.tobytes()) for array in arrays(made.results + made.after)]
