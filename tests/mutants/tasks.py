@@ -4,8 +4,10 @@ TABLE = {
     "cli/options.py": [
         ("8 bits are read where nobody asks for them", "if int8 else loaded", "if True else loaded"),
         ("8 bits are not read", "if int8 else loaded", "if False else loaded"),
+        ("a draft that cannot be rounded is named as the model", "folder or arguments.dir", "arguments.dir"),
     ],
     "layers/quantized.py": [
+        ("weights that are not finite are named as the first ones", "if _key(layer) == key", "if True"),
         ("a linear map is rounded by inputs, not by outputs", "return layer.weight.data.T if type(layer) is Linear", "return layer.weight.data.T if False"),
         ("the table is rounded once for each layer that uses it", "{_key(layer): _rows(layer) for layer in layers}", "{id(layer): _rows(layer) for layer in layers}"),
         ("one layer reads the rows of another one's table", "return id(layer.weight), type(layer) is Linear", "return id(layer.weight)"),
