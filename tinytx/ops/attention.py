@@ -197,8 +197,9 @@ def _attend(i, y, largest, inverse, rooms, edges, tiles, q, k, v, bias, mask, pl
             y_row, row, total = line(y[b, h, t]), line(y_part[t - t0]), zero
             for j in range(len(row)):
                 total += row[j]
-            if not abs(total) < np.inf:
-                _product(a[t - t0 : t - t0 + 1], values, y_part[t - t0 : t - t0 + 1], False, False)
+            is_finite = abs(total) < np.inf
+            if not is_finite:  # and no False that is written out, which would be one more type of arguments
+                _product(a[t - t0 : t - t0 + 1], values, y_part[t - t0 : t - t0 + 1], is_finite, is_finite)
             if closes:
                 inverse[b, h, t] = one / inverse[b, h, t] if largest[b, h, t] != -np.inf else zero
             factor = inverse[b, h, t] if closes else one  # the division by Z in (2)
@@ -209,8 +210,8 @@ def _attend(i, y, largest, inverse, rooms, edges, tiles, q, k, v, bias, mask, pl
 @kernel(outputs=7)
 def _attend_parts(y, largest, inverse, columns, tile, part, copied, words, edges, tiles, q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row):
     """Do it for all parts of the tiles, of which threads that are awake take some; each has arrays of its own to compute in."""
-    rooms, more = (columns, tile, part, copied), (q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row)
-    share(words, _attend, len(edges) - 1, (y, largest, inverse, rooms, edges, tiles) + more)
+    given = (columns, tile, part, copied), edges, tiles, q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row
+    share(words, _attend, len(edges) - 1, (y, largest, inverse) + given)
 
 
 @kernel
@@ -285,7 +286,6 @@ def _attend_backward_parts(
     dq, dk, dv, dbias, columns, v_columns, tile, d_tile, inner, copied, words, edges, tiles, q, k, v, y, dy, dl, largest, inverse, bias, mask,
     place, c, key, bit, keep_scale, first_row,
 ):
-    """Do it for all parts of the tiles, as `_attend_parts` does."""
     rooms, given = (columns, v_columns, tile, d_tile, inner, copied), (q, k, v, y, dy, dl, largest, inverse, bias, mask, place)
     share(words, _attend_backward, len(edges) - 1, (dq, dk, dv, dbias, rooms, edges, tiles) + given + (c, key, bit, keep_scale, first_row))
 
