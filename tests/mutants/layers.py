@@ -17,6 +17,6 @@ TABLE = {
         ("a map that was replaced is left out", " and not is_altered(self.contract)", ""),
     ],
     "layers/dropout.py": [
-        ("a dropout layer of one's own is left out", "type(layer) is Dropout and not layer.p and not is_altered(layer)", "not getattr(layer, 'p', 0)"),
+        ("a dropout layer of one's own is left out", "type(layer) is Dropout and not (has_seed and layer.p) and not is_altered(layer)", "not (has_seed and getattr(layer, 'p', 0))"),
     ],
 }

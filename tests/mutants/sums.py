@@ -24,8 +24,9 @@ TABLE = {
         ("a forward that was replaced gets a setting that it does not have", " and not is_altered(layer)\n", "\n"),
         ("the other path is forgotten where a layer cannot add", "return onto + layer(*inputs", "return layer(*inputs"),
         ("the other path is forgotten where a layer adds", "return layer(*inputs, tape, onto=onto, **settings)", "return layer(*inputs, tape, **settings)"),
-        ("what is dropped is the sum", "if not drops_nothing(self.dropout) or not can_add(", "if not can_add("),
-        ("the sum is made by itself", "if not drops_nothing(self.dropout) or not can_add(", "if True or not can_add("),
+        ("what is dropped is the sum", "if not drops_nothing(self.dropout, has_seed=has_seed) or not can_add(", "if not can_add("),
+        ("without a seed, last bits depend on the probability", "drops_nothing(self.dropout, has_seed=has_seed)", "drops_nothing(self.dropout)"),
+        ("the sum is made by itself", "if not drops_nothing(self.dropout, has_seed=has_seed) or not can_add(", "if True or not can_add("),
         ("the norm's output is what is added", "self._added(x, self.norm(x, tape), *others", "self._added(*[self.norm(x, tape)] * 2, *others"),
     ],
     "layers/linear.py": [

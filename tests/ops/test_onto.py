@@ -167,6 +167,15 @@ def test_what_may_be_dropped_is_dropped_before_the_sum():
     assert sorted(set(layer(x, tape).ravel())) == [3, 5]
 
 
+@pytest.mark.parametrize("tape", [None, Tape])
+def test_without_a_seed_no_bit_depends_on_the_probability(tape):
+    draw = {"rng": np.random.default_rng(0), "dtype": np.float64}
+    f, norm, x = FeedForward(6, 8, **draw), LayerNorm(6, dtype=np.float64), draw["rng"].normal(size=(2, 20, 6))
+    f.contract.bias.data[...] = draw["rng"].normal(size=6)
+    one, other = (Residual(f, norm, dropout=p)(x, tape and tape()) for p in (0.0, 0.5))
+    np.testing.assert_array_equal(one, other)
+
+
 class Told(Layer):
     """Notes what it is asked to add to."""
 

@@ -83,8 +83,9 @@ class Residual(Layer):
         return self.norm(self._added(x, x, *others, tape=tape, **settings), tape)
 
     def _added(self, x, *inputs, tape, **settings):
-        """Return x + dropout(f(*inputs)); if nothing can be dropped, f adds its output to x, and the dropout changes nothing."""
-        if not drops_nothing(self.dropout) or not can_add(self.f, tape):
+        """Return x + dropout(f(*inputs)); if nothing is dropped, f adds its output to x, and the dropout hands on the sum."""
+        has_seed = tape is not None and tape.seed is not None
+        if not drops_nothing(self.dropout, has_seed=has_seed) or not can_add(self.f, tape):
             return x + self.dropout(self.f(*inputs, tape, **settings), tape)
         return self.dropout(self.f(*inputs, tape, onto=x, **settings), tape)
 

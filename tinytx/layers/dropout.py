@@ -41,6 +41,6 @@ class Dropout(Layer):
         return dy if saved is None else ops.dropout_backward(dy, saved)
 
 
-def drops_nothing(layer):
-    """Return whether a layer in the place of a dropout hands on what it gets: `Dropout` itself, with probability 0 and its own methods."""
-    return type(layer) is Dropout and not layer.p and not is_altered(layer)
+def drops_nothing(layer, *, has_seed=True):
+    """Return whether a layer in the place of a dropout hands on what it gets: `Dropout` itself, with its own methods, and probability 0 or no seed."""
+    return type(layer) is Dropout and not (has_seed and layer.p) and not is_altered(layer)
