@@ -72,6 +72,20 @@ def test_a_layer_that_was_changed_is_called(path):
     compare(layer)
 
 
+@pytest.mark.parametrize("part", ["activation", "dropout", "contract"])
+def test_a_backward_alone_that_was_replaced_is_called(part):
+    """And no more is kept: watchers replace backwards to see them, and show what an ordinary step keeps."""
+    layer, x, before, tape, called = block(), np.ones((1, 3, 6)), Tape(), Tape(), []
+    layer(x, before)
+    inner = getattr(layer.feed_forward.f, part)
+    backward = inner.backward
+    inner.backward = lambda dy, tape: called.append(part) or backward(dy, tape)
+    layer(x, tape)
+    assert sum(size for *_, size in tape.kept()) == sum(size for *_, size in before.kept())
+    layer.backward(x, tape)
+    assert called == [part]
+
+
 class Squared(Layer):
     """An activation of one's own, without the name of one in the table."""
 

@@ -13,10 +13,11 @@ TABLE = {
          "in KEEP_INPUT and drops_nothing(self.dropout)", "in KEEP_INPUT"),
         ("watchers do not see the layers inside", "tape is None or tape.is_watched or", "tape is None or"),
         ("an activation of one's own has to have a name", "isinstance(self.activation, Activation) and ", ""),
-        ("an activation that was replaced is left out", " and not is_altered(self.activation)", ""),
-        ("a map that was replaced is left out", " and not is_altered(self.contract)", ""),
+        ("an activation that was replaced is left out", "is_altered(self.activation) or ", ""),
+        ("a dropout's backward that was replaced is left out", "is_altered(self.dropout) or ", ""),
+        ("a map that was replaced is left out", " or is_altered(self.contract)", ""),
     ],
     "layers/dropout.py": [
-        ("a dropout layer of one's own is left out", "type(layer) is Dropout and not (has_seed and layer.p) and not is_altered(layer)", "not (has_seed and getattr(layer, 'p', 0))"),
+        ("a dropout layer of one's own is left out", "type(layer) is Dropout and not (has_seed and layer.p) and \"forward\" not in vars(layer)", "not (has_seed and getattr(layer, 'p', 0))"),
     ],
 }

@@ -111,7 +111,8 @@ class FeedForward(Layer):
         """Return whether one operation activates and contracts: not where somebody watches the layers in it, or another layer stands there."""
         if tape is None or tape.is_watched or type(self.activation) is not Activation or type(self.contract) is not Linear:
             return False
-        return self.activation.name in FORMS and drops_nothing(self.dropout) and not is_altered(self.activation) and not is_altered(self.contract)
+        altered = is_altered(self.activation) or is_altered(self.dropout) or is_altered(self.contract)
+        return self.activation.name in FORMS and drops_nothing(self.dropout) and not altered
 
     def backward(self, dy, tape):
         if self._is_one_call(tape):
