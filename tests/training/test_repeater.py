@@ -262,6 +262,11 @@ def test_few_words_are_not():
     check(lambda: model_of("GPT"), [batch(i, t=3) for i in range(6)], [0, 0], threads=2)
 
 
+def test_lists_are_not():
+    """A batch may be lists, too, as before."""
+    check(lambda: model_of("GPT"), [[part.tolist() for part in batch(i)] for i in range(4)], [0, 0], threads=2)
+
+
 def test_large_steps_are_not(monkeypatch):
     """A recording holds all arrays of a step at one time."""
     monkeypatch.setattr(repeater, "MOST", 1000)

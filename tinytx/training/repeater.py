@@ -76,7 +76,7 @@ class Repeater:
         count : int
             By which the loss divides.
         """
-        if not self.may or not isinstance(count, int) or any(array.dtype.kind not in "iu" for array in batch):
+        if not self.may or not isinstance(count, int) or any(not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" for array in batch):
             return ordinary(*batch)[0]
         key = count, workers.awake.are_asked(), *(array.shape for array in batch), *(parameter.frozen for parameter in self._parameters)
         step = self._steps.setdefault(key, _Step(self._parameters))
