@@ -70,7 +70,7 @@ TABLE = {
         ("all groups get the keys of the first", "or copied[1] != g:\n            _transpose(columns, k[b, g])\n            copied", "or i == 0:\n            _transpose(columns, k[b, g])\n            copied"),
         ("all batch rows get the keys of the first", "if copied[0] != b or copied[1] != g:\n            _transpose(columns, k[b, g])\n            copied", "if copied[1] != g:\n            _transpose(columns, k[b, g])\n            copied"),
         ("keys behind the first 64 are not copied", "range(0, columns.shape[1], 64)", "range(0, min(64, columns.shape[1]), 64)"),
-        ("masked values are not left out if they are NaN", "            if not abs(total) < np.inf:", "            if False:"),
+        ("masked values are not left out if they are NaN", "            if not is_finite:", "            if False:"),
         ("masked keys are not left out of dQ if they are NaN", "copied[2] != 0)  # (7)", "True)"),
         ("a NaN of an earlier tile is lost where a later one is empty", " or before != before", ""),
         ("a query's NaN reaches keys that its mask hides", "if mask.size and not abs(m * r + sum_p_dp) < np.inf:", "if False:"),
