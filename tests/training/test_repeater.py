@@ -90,12 +90,26 @@ def test_however_a_batch_is_cut(options, n_repeated):
     check(lambda: model_of("GPT"), [batch(i, 6) for i in range(6)], n_repeated, **options)
 
 
-def test_one_shard_is_repeated_too():
+def test_one_shard_is_repeated_too(monkeypatch):
     """Whether helpers may take parts changes with time, and each has a recording of its own."""
-    one, other = (trainer_of(model_of("GPT"), repeats, threads=1) for repeats in (True, False))
+    one, other = (trainer_of(model_of("GPT"), threads=1) for _ in range(2))
     batches = [batch(i) for i in range(12)]
-    assert steps(one, batches) == steps(other, batches)
-    assert repeated(one)[0] >= 12 - 2 * 3
+    made = steps(one, batches)
+    monkeypatch.setattr(repeater, "ORDINARY", 100)
+    assert made == steps(other, batches)
+    assert repeated(one)[0] >= 12 - 2 * 3 and repeated(other) == [0]
+
+
+def test_one_shard_of_another_model_is_trained_as_it_is():
+    """Catches a copy of the model, which knows nothing of what is changed between two steps."""
+    model = model_of("GPT", dropout=0.5)
+    own = model.body.blocks[0].attention.f.output
+    own.__class__ = OwnLinear
+    trainer = trainer_of(model, threads=1)
+    steps(trainer, [batch(0)])
+    own.forward = lambda *inputs, **settings: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        trainer.step(*batch(1))
 
 
 def test_batches_of_several_shapes():

@@ -243,7 +243,7 @@ class Trainer:
                 done = self._exchanged(shards, count)
             elif len(shards) < 2:  # its operations have all workers
                 with workers.awake.use():
-                    done = self._side_by_side(shards, count)
+                    done = self._side_by_side(shards, count) if self._repeaters[0].may else self._as_it_is(shards, count)
             else:
                 done = self._side_by_side(shards, count)
             left = [] if whole.state is None else [shard.state.state_dict() for shard in shards]
@@ -251,6 +251,10 @@ class Trainer:
                 losses += own
                 states += map(State.of, arrays)
         return math.fsum(losses), states
+
+    def _as_it_is(self, shards, count):
+        """Return the losses of one shard, or none, whose gradients go into the model's own parameters."""
+        return [self._shard(self.model, self.optimizer.named.values(), shard, count)[0] for shard in shards]
 
     def _exchanged(self, shards, count):
         """Return the losses of this rank's shards; the sum of gradients is that over all ranks."""
