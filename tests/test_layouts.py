@@ -45,7 +45,7 @@ def test_one_version_takes_all_layouts(dtype):
             expected = np.where(np.isin(np.arange(3), places)[:, None] & (np.arange(5) < 4), x / 2, 0)
             np.testing.assert_array_equal(y, expected)
     if not numba.config.DISABLE_JIT:
-        signatures = _halve.signatures
+        signatures = _halve.compiled().signatures
         assert len([s for s in signatures if s[0].dtype == numba.from_dtype(np.dtype(dtype))]) == 1
 
 
