@@ -152,7 +152,7 @@ NEAREST = {
     "training/trainer.py": ["training/test_trainer.py", "training/test_repeater.py", "training/test_by_layer.py", "training/test_state_in_training.py", "training/test_ranks.py", "cli/test_together.py"],
     **{f"{n}.py": [f"{n.replace('/', '/test_')}.py"] for n in "training/by_layer training/loop viz/report_page viz/braille cli/watch".split()},
     "lock.py": ["test_lock.py"], "cli/report.py": ["cli/test_report_command.py"], "recipes/run_folder.py": ["recipes/test_run_of_a_folder.py"],
-    "training/shards.py": ["training/test_shards.py", "training/test_trainer.py", "training/test_ranks.py"],
+    "training/shards.py": ["training/test_shards.py", "training/test_repeater.py", "training/test_trainer.py", "training/test_ranks.py"],
     "training/exchange.py": ["training/test_ranks.py"],
     "training/repeater.py": ["training/test_repeater.py"], "recording.py": ["test_recording.py"], "rooms.py": ["test_recording.py"],
     "calls.py": ["test_recording.py", "training/test_repeater.py"],

@@ -9,7 +9,6 @@ TABLE = {
         ("a method that was replaced is left out", "kinds[: kinds.index(kind)]) or is_altered(layer):", "kinds[: kinds.index(kind)]):"),
         ("a core or a dropout that was changed is left out", "if type(layer) is not kind or is_altered(layer):", "if type(layer) is not kind:"),
         ("layers that are not written are left out", "            _stands_for(program, part, Dropout)", "            pass"),
-        ("relative positions are left out", " or stack.relative:", ":"),
         ("the last norm is left out", "*stack.blocks, stack.norm)", "*stack.blocks)"),
         ("more positions than the model has", "    program.room = min(program.room, stack.max_len)\n", ""),
         ("ids are embedded without their scale", "table, x.dtype.type(layer.scale))", "table, x.dtype.type(1))"),

@@ -107,6 +107,7 @@ TABLE = {
          "for own, arrays in [(done, self._ranks.gather(left)[0])]:"),
     ],
     "training/shards.py": [
+        ("one shard's rows are added up by themselves", "if self._n_shards == 1 or ", "if "),
         ("what a layer writes into grad by itself is lost in threads",
          "if any(shard.has_grad for", "if False and any(shard.has_grad for"),
         ("threads go on with the weights of before somebody assigned others", "shard.data = parameter.data", "pass"),

@@ -176,8 +176,8 @@ class GradientSum:
             self._go_on()
 
     def add_rows(self, shard, add):
-        """Add a contribution that ``add(grad)`` adds: as rows, if these are shorter than the parameter, over all shards."""
-        if _can_be_sent(add) and _size(add.args) * self._n_shards < self._parameter.data.size:
+        """Add a contribution that ``add(grad)`` adds: as rows, if these are shorter than the parameter, over all shards, or there is one shard."""
+        if self._n_shards == 1 or _can_be_sent(add) and _size(add.args) * self._n_shards < self._parameter.data.size:
             self.add(shard, None, rows=add)
         else:
             dense = np.zeros_like(self._parameter.data)

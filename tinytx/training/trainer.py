@@ -273,7 +273,7 @@ class Trainer:
         """Return the losses of shards, whose gradients are summed while they run."""
         own = [self._parameters[i] for i in range(len(shards))]
         numbered = {shard.number % self.threads: parameters for shard, parameters in zip(shards, own)}
-        options = {"size": self.threads, "n_shards": self.n_shards, "offer": offer}
+        options = {"size": self.threads, "n_shards": self.n_shards if offer or len(shards) > 1 else 1, "offer": offer}
         self._totals = share_gradients(self.optimizer.named, numbered, **options)
         known = [[*self.optimizer.named.values(), *parameters.values()] for parameters in own]
 

@@ -80,8 +80,6 @@ def _next_token(program, task, ids):
 
 
 def _stack(program, stack, ids):
-    if stack.segment or stack.place or stack.relative:
-        raise NoProgram("no calls for segments, places and relative positions")
     program.room = min(program.room, stack.max_len)
     x = write(program, stack.token, ids)
     for layer in (stack.position, stack.embedding_norm, *stack.blocks, stack.norm):
