@@ -3,7 +3,8 @@
 NumPy's products and our kernels release the interpreter lock, so a shard runs in an ordinary Python thread, with
 BLAS held to one thread: the processors are shared out once, above the products, and not again inside each.
 Shards use the same weights; each has a tape of its own, and hands its gradients over one by one (``shards.py``). Where
-several machines train together (`tinytx.workers.ranks`), each takes its part of the shards.
+several machines train together (`tinytx.workers.ranks`), each takes its part of the shards. In small models a shard's forward and backward
+are written down after a while, and made again by compiled code (``repeater.py``).
 """
 
 import contextlib
