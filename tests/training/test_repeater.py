@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from tinytx import layers
+from tinytx import layers, workers
 from tinytx.core import Layer
 from tinytx.kernel import is_plain
 from tinytx.models import GPT, Bert, BertConfig, GPTConfig, Llama, LlamaConfig
@@ -101,6 +101,18 @@ def test_one_shard_is_repeated_too(threads, t):
     assert repeated(one)[0] >= (12 - 2 * 3 if n_rows * t > 16 else 0)
 
 
+def test_helpers_are_woken(monkeypatch):
+    """A repeated step hands out parts, but nobody in it asks for helpers, who fall asleep."""
+    monkeypatch.setattr(workers.awake.Helpers, "may_help", lambda self: True)
+    trainer = trainer_of(model_of("GPT", d_model=64, max_len=128), threads=2)
+    for i in range(4):
+        trainer.step(*batch(i, 1, 128))
+    before, asked = workers.awake.words, []
+    monkeypatch.setattr(workers.awake, "words", lambda wanted=True: [asked.append(wanted), before(wanted)][1])
+    trainer.step(*batch(5, 1, 128))
+    assert repeated(trainer)[0] == 2 and asked == [True]
+
+
 def test_one_shard_of_another_model_is_trained_as_it_is():
     """Catches a copy of the model, which knows nothing of what is changed between two steps."""
     model = model_of("GPT", dropout=0.5)
@@ -161,11 +173,12 @@ def test_short_runs_are_not(monkeypatch):
 # ---------------------------------------------------------------------------------------- what changes in between
 
 
-def changed_after(change, n=8):
-    """Both kinds of steps, with change(trainer) after the fourth."""
+def changed_after(change, n=8, begin=lambda trainer: None):
+    """Both kinds of steps, with begin(trainer) before them and change(trainer) after the fourth."""
     seen = []
     for repeats in (True, False):
         trainer = trainer_of(model_of("GPT"), repeats, threads=2)
+        begin(trainer)
         first = steps(trainer, map(batch, range(4)))
         change(trainer)
         seen.append((first, steps(trainer, map(batch, range(4, n)))))
@@ -186,12 +199,17 @@ def test_weights_that_are_loaded():
     changed_after(lambda trainer: trainer.model.load_state_dict(model_of("GPT").state_dict()))
 
 
-def test_frozen_parameters():
-    def change(trainer):
-        for parameter in trainer.model.body.token.parameters() + trainer.model.body.blocks[0].parameters():
-            parameter.frozen = True
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_parameters(frozen):
+    """Catches a parameter that is free again, and gets no gradient, since it got none when the step was recorded."""
+    def set_to(frozen):
+        def change(trainer):
+            for parameter in trainer.model.body.token.parameters() + trainer.model.body.blocks[0].parameters():
+                parameter.frozen = frozen
 
-    changed_after(change)
+        return change
+
+    changed_after(set_to(frozen), begin=set_to(not frozen))
 
 
 @pytest.mark.parametrize(("place", "value"), [(0, 11), (0, -1), (1, 11), (1, -1)], ids=str)
@@ -216,8 +234,11 @@ def test_wrong_ids_are_refused_as_before(place, value):
 # ---------------------------------------------------------------------------------------- what is not repeated
 
 
-def test_dropout_is_not():
-    check(lambda: model_of("GPT", dropout=0.3), map(batch, range(6)), [0, 0], threads=2)
+@pytest.mark.parametrize("settings", [{"dropout": 0.3}, {"embedding_dropout": 1e-9}], ids=str)
+def test_dropout_is_not(settings):
+    """Not even if nothing was dropped in the steps that were looked at."""
+    trainer = check(lambda: model_of("GPT", **settings), map(batch, range(6)), [0, 0], threads=2)
+    assert not any(step.may for each in trainer._repeaters for step in each._steps.values())
 
 
 class OwnLinear(layers.Linear):
