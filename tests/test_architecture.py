@@ -22,7 +22,7 @@ ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
     {"arguments", "calls", "compiler", "dots", "extras", "files", "forks", "jobs", "kernel", "layouts", "lock", "matmul", "members", "paths", "progress",
-     "recording", "registers", "rooms", "shapes", "simd", "terminal", "wording"},
+     "recording", "registers", "shapes", "simd", "terminal", "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},
     {"core", "vectors"},
@@ -51,7 +51,6 @@ STANDS_APART = {
     "jobs": {"calls", "kernel"},
     "layouts": {"kernel"},
     "matmul": {"kernel"},
-    "rooms": {"recording"},
     "shapes": {"recording"},
     "simd": {"registers"},
     "progress": {"kernel", "terminal"},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tinytx.calls import Repeated
 from tinytx.kernel import is_plain, kernel
 from tinytx.recording import Recording, afterwards, beforehand, empty, empty_like, recording, result
-from tinytx.rooms import APART, arrays, changed, lives, moved, places
+from tinytx.training.rooms import APART, arrays, changed, lives, moved, places
 
 compiled = pytest.mark.skipif(is_plain(), reason="in plain Python there is no machine code to call")
 

@@ -230,7 +230,7 @@ def noted(memory, made, arguments):
     arguments : tuple
     """
     if isinstance(made, layouts.AnyLayout):
-        result = made.version(arguments).overloads.copy().popitem()[1]
+        (result,) = made.version(arguments).overloads.values()
     else:
         result = made.overloads[tuple(map(numba.typeof, arguments))]
     return _note(memory, result.library.get_pointer_to_function(result.fndesc.llvm_func_name), arguments)

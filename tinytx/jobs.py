@@ -189,22 +189,24 @@ def _bind(typing, memory, function, arguments):
     call = function.get_call_type(typing, arguments.types, {})
 
     def instruction(context, builder, signature, values):
-        parts = [builder.extract_value(values[2], i) for i in range(len(arguments))]
-        parts = [_without_owner(context, builder, kind, part) for kind, part in zip(arguments.types, parts, strict=True)]
-        given = cgutils.pack_struct(builder, parts)
-        _store_call(context, builder, signature.args[0], values[0], given)
+        given = _store_call(context, builder, signature, values)
         return _code(context, builder, function, call, given.type, takes_part=False)
 
     return types.int64(memory, function, arguments), instruction
 
 
-def _store_call(context, builder, kind, memory, given):
-    """Write what a call needs into memory, an array of a type of Numba's."""
+def _store_call(context, builder, signature, values, *before):
+    """Write values, and behind them the arguments of a call, into memory; return them. Memory and arguments are the first and the last of the signature's."""
+    memory, *_, arguments = signature.args
+    parts = [builder.extract_value(values[-1], i) for i in range(len(arguments))]
+    parts = [_without_owner(context, builder, kind, part) for kind, part in zip(arguments.types, parts, strict=True)]
+    given = cgutils.pack_struct(builder, [*before, *parts])
     size = context.get_abi_sizeof(given.type)
     if size > CALL:
         raise ValueError(f"bind: the arguments take {size} bytes, expected at most {CALL}")
-    data = context.make_array(kind)(context, builder, memory).data
+    data = context.make_array(memory)(context, builder, values[0]).data
     builder.store(given, builder.bitcast(data, given.type.as_pointer()), align=8)
+    return given
 
 
 def _without_owner(context, builder, kind, value):
@@ -226,10 +228,7 @@ def _note(typing, memory, function, arguments):
     """Write the address of a compiled function and its arguments into memory, and return the address of code that makes this call."""
 
     def instruction(context, builder, signature, values):
-        parts = [builder.extract_value(values[2], i) for i in range(len(arguments))]
-        parts = [_without_owner(context, builder, kind, part) for kind, part in zip(arguments.types, parts, strict=True)]
-        given = cgutils.pack_struct(builder, [values[1], *parts])
-        _store_call(context, builder, signature.args[0], values[0], given)
+        given = _store_call(context, builder, signature, values, values[1])
         code = ir.Function(builder.module, _CODE, builder.module.get_unique_name(f"{builder.function.name}.call"))
         code.linkage = "internal"
         inside = ir.IRBuilder(code.append_basic_block())

@@ -154,7 +154,7 @@ NEAREST = {
     "lock.py": ["test_lock.py"], "cli/report.py": ["cli/test_report_command.py"], "recipes/run_folder.py": ["recipes/test_run_of_a_folder.py"],
     "training/shards.py": ["training/test_shards.py", "training/test_repeater.py", "training/test_trainer.py", "training/test_ranks.py"],
     "training/exchange.py": ["training/test_ranks.py"],
-    "training/repeater.py": ["training/test_repeater.py"], "recording.py": ["test_recording.py"], "rooms.py": ["test_recording.py"],
+    "training/repeater.py": ["training/test_repeater.py"], "recording.py": ["test_recording.py"], "training/rooms.py": ["test_recording.py"],
     "calls.py": ["test_recording.py", "training/test_repeater.py"],
     "decoding/results.py": ["decoding"],
     "decoding/programs/calls.py": ["decoding/test_programs.py", "decoding/test_no_program.py"],

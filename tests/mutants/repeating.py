@@ -28,7 +28,7 @@ TABLE = {
         ("a recording grows without end", "if self._room < 0:", "if False:"),
         ("half a recording is one", "            self._forget()\n            thread.recording = None", "            thread.recording = None"),
     ],
-    "rooms.py": [
+    "training/rooms.py": [
         ("an array's life ends before its last reader", "each[2] <= last and each[3] >= first", "each[2] <= last and each[3] > first"),
         ("an array's life begins after its first writer", "each[2] <= last and each[3] >= first", "each[2] < last and each[3] >= first"),
         ("what is read afterwards is written over", "+ [recording.results + recording.after]", ""),

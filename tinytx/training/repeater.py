@@ -17,7 +17,7 @@ from tinytx.calls import Repeated
 from tinytx.kernel import is_plain
 from tinytx.members import is_altered
 from tinytx.recording import Recording, recording
-from tinytx.rooms import arrays, moved
+from tinytx.training.rooms import arrays, moved
 
 KINDS = {
     tasks.NextToken,
@@ -99,7 +99,7 @@ class _Step:
             return ordinary(*batch)[0]
         if self._repeated is not None and self._has_its_weights():
             return self._again(batch) if self.is_right else self._compared(ordinary, batch)
-        self._own = tuple(array.astype(np.int64, order="C") for array in batch)
+        self._own = _whole_numbers(batch)
         made, loss = _recorded(ordinary, self._own)
         self._data, self.is_right = [parameter.data for parameter in self._parameters], False
         self.may = made is not None and [read() for read in made.results] == [loss]
@@ -127,10 +127,15 @@ class _Step:
 
     def _compared(self, ordinary, batch):
         """Return the loss of an ordinary step, after the recorded one has been made again and compared with it."""
-        made, loss = _recorded(ordinary, tuple(array.astype(np.int64, order="C") for array in batch), keeps_calls=False)
+        made, loss = _recorded(ordinary, _whole_numbers(batch), keeps_calls=False)
         self._results(batch)
         self.is_right = self.may = made is not None and _bits(made) == _bits(self._repeated.recording)
         return loss
+
+
+def _whole_numbers(batch):
+    """Return copies of a batch's arrays, which operations take as they are."""
+    return tuple(array.astype(np.int64, order="C") for array in batch)
 
 
 def _recorded(ordinary, batch, keeps_calls=True):

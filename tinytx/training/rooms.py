@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from tinytx.core import owner_of
 from tinytx.recording import Recording
 
 APART = 64  # bytes: places begin at multiples of it
@@ -34,11 +35,6 @@ def changed(value, change):
         values = [changed(each, change) for each in value]
         return value._make(values) if hasattr(value, "_make") else type(value)(values)
     return value
-
-
-def owner_of(array):
-    """Return the array whose memory this one shows."""
-    return array if array.base is None else array.base
 
 
 def lives(recording):
