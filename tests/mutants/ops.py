@@ -13,7 +13,6 @@ TABLE = {
         ("all rows have the first one's step", "y[row + n, j] = times(times(sums[n], x_steps[row + n])", "y[row + n, j] = times(times(sums[n], x_steps[n])"),
         ("the second output of a pair is the first one's", "times(times(sums[ROWS + n], x_steps[row + n])", "times(times(sums[n], x_steps[row + n])"),
         ("the first eight rows are multiplied again and again", "rounded[row : row + ROWS], min", "rounded[:ROWS], min"),
-        ("the first rows for each worker are left out", "function(first, min(first + size, n), *arguments)", "function(first + (first > 0), min(first + size, n), *arguments)"),
         ("sums of long rows do not fit into 32 bits", "min(32_767, LARGEST // (127 * max(1, k)))", "32_767"),
         ("inputs have 8 bits", "min(32_767, LARGEST // (127 * max(1, k)))", "127"),
         ("inputs are cut down, not rounded", "np.rint(x[n, i] * factor)", "np.trunc(x[n, i] * factor)"),

@@ -158,6 +158,7 @@ TABLE = {
         ("an error in a thread is lost", "other.result()", "pass"),
         ("a group is closed before it is full", "room -= size(item)", "room = 0"),
         ("a worker shares out its own work again", "_in_use.set(_SERIAL)", "_in_use.set(self)"),
+        ("nobody knows who waited", "        finally:\n            _thread.waited += time.perf_counter() - began\n", ""),
     ],
     "workers/awake.py": [
         ("a context leaves its helper behind", "        _in_use.reset(self._token)\n        if self._is_helped", "        if self._is_helped"),
@@ -165,6 +166,7 @@ TABLE = {
         ("as many helpers as threads", "min(pool.count(), MOST)", "pool.count()"),
         ("a helper is woken once", "if missing > 0:", "if len(self._threads) < n:"),
         ("helpers that are awake are not asked to stay so", "        self.words[ASKED] += 1\n", ""),
+        ("waiting for others is work", "return time.perf_counter() - pool.seconds_waited()", "return time.perf_counter()"),
         ("helpers stay where another program computes", "self._on_processor < LEAST_BUSY * self._seconds or ", ""),
         ("helpers stay where they are waited for", " or waited > MOST_WAITING * self._seconds", ""),
         ("helpers stay away for ever", "            self._pause = SHORTEST\n", "            pass\n"),

@@ -180,6 +180,24 @@ def test_helpers_give_way_where_time_is_lost(monkeypatch, on_processor, looks):
     assert helpers._pause == awake.SHORTEST
 
 
+def test_to_wait_for_other_threads_is_not_taken_for_time_without_a_processor(monkeypatch):
+    """A prompt's large products are shared out; catches helpers that are of no use for a while behind it."""
+    judged, both, decodes = [], threading.Barrier(2), threading.get_ident()
+    monkeypatch.setattr(awake.Helpers, "judge", lambda _, *times: judged.append(times))
+    monkeypatch.setattr(awake.Helpers, "may_help", lambda _: True)
+
+    def work(_):
+        both.wait()
+        if threading.get_ident() != decodes:
+            time.sleep(0.3)
+
+    with workers.use(workers.Pool(2)), awake.use():
+        time.sleep(0.05)
+        workers.map(work, range(2))
+    ((seconds, on_processor),) = judged
+    assert on_processor < 0.05 <= seconds < 0.3
+
+
 PROGRAM = """
 import os, sys, threading, time
 import numpy as np

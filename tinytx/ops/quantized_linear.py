@@ -67,9 +67,7 @@ from tinytx.shapes import check_axes, check_float, check_ids, check_shape, conti
 
 SHARED = 1 << 17  # numbers of a matrix, from which on helpers that are awake take their part of a product of few rows
 ROWS, OUTPUTS = 8, 64  # rows of x that are multiplied at a time, and outputs of a part
-MANY = 24  # rows of x from which on workers share a product, and not those who are awake
 AHEAD, LINE = 2048, 64  # bytes of W that are asked for before they are read, and how many come at once
-PART = 1 << 19  # numbers of W, or of x, for each call of a worker
 LARGEST, LONGEST = 2**31 - 1, (2**31 - 1) // 127**2  # sum that fits into 32 bits, and numbers of a row whose L is not below 127
 
 
@@ -141,18 +139,6 @@ def _by_outputs_of_eight(words, y, rounded, x_steps, x, weight, steps):
     share(words, _outputs_of_eight, _parts(len(weight)), (y, rounded, x_steps, weight, steps))
 
 
-@kernel
-def _some_rows(first, stop, rounded, x_steps, x):
-    for n in range(first, stop):
-        _round_row(n, rounded, x_steps, x)
-
-
-@kernel
-def _some_parts(first, stop, y, rounded, x_steps, weight, steps):
-    for p in range(first, stop):
-        _outputs_of_eight(p, y, rounded, x_steps, weight, steps)
-
-
 def quantized_call(words, y, x, weight, steps, rounded, x_steps):
     """Return the loop that writes (3) without b into y, and its arguments: also for a program, `tinytx.calls.bound`.
 
@@ -175,19 +161,10 @@ def _product(x, weight, steps):
     (n, k), m = x.shape, len(weight)
     size = -(-n // ROWS) * ROWS
     y, rounded, x_steps = np.empty((n, m), x.dtype), np.empty((size, k), np.int16), np.empty(size, x.dtype)
-    if n < MANY:
-        words = workers.awake.words(weight.size >= SHARED)
-        loop, *arguments = quantized_call(words, y, x, weight, steps, rounded, x_steps)
-        loop(*arguments)
-        return y
-    _each(_some_rows, n, max(1, PART // max(1, k)), rounded, x_steps, x)
-    _each(_some_parts, -(-m // OUTPUTS), max(1, PART // max(1, OUTPUTS * k)), y, rounded, x_steps, weight, steps)
+    words = workers.awake.words(weight.size >= SHARED)
+    loop, *arguments = quantized_call(words, y, x, weight, steps, rounded, x_steps)
+    loop(*arguments)
     return y
-
-
-def _each(function, n, size, *arguments):
-    """Call function(first, stop, *arguments) for 0 .. n - 1, ``size`` of them at a time, in all workers."""
-    workers.map(lambda first: function(first, min(first + size, n), *arguments), range(0, n, size))
 
 
 def quantize_rows(weight, *, out=None):

@@ -47,13 +47,18 @@ class use:  # noqa: N801  used as a function is
     def __enter__(self):
         self._is_helped = _helpers.may_help()
         self._token, self._asked = _in_use.set(_helpers if self._is_helped else None), _asked_for.set(True)
-        self._began, self._on_processor = time.perf_counter(), time.thread_time()
+        self._began, self._on_processor = _seconds_of_work(), time.thread_time()
 
     def __exit__(self, *error):
         _asked_for.reset(self._asked)
         _in_use.reset(self._token)
         if self._is_helped:
-            _helpers.judge(time.perf_counter() - self._began, time.thread_time() - self._on_processor)
+            _helpers.judge(_seconds_of_work() - self._began, time.thread_time() - self._on_processor)
+
+
+def _seconds_of_work():
+    """Return the time on a clock that stands still while this thread waits for others that make calls of `tinytx.workers.map`: it needs no processor then."""
+    return time.perf_counter() - pool.seconds_waited()
 
 
 def parts():
@@ -119,7 +124,7 @@ class Helpers:
         Parameters
         ----------
         seconds, on_processor : float
-            Of work with helpers, and how much of that the calling thread had a processor.
+            Of work with helpers, and how much of that the calling thread had a processor. To wait for other threads is no work.
         """
         self._seconds += seconds
         self._on_processor += on_processor

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
@@ -14,6 +15,13 @@ from tinytx.workers.machine import processors
 GROUP = 1 << 18  # numbers of a group of `map_grouped`, at least: an optimiser goes through them in 0.4 ms
 
 _in_use = contextvars.ContextVar("workers", default=None)  # the `Pool` that `map` uses, or None
+
+
+class _Thread(threading.local):
+    waited = 0.0
+
+
+_thread = _Thread()
 
 
 class use:  # noqa: N801  used as a function is
@@ -90,6 +98,11 @@ def count():
     return pool.count if pool else 1
 
 
+def seconds_waited():
+    """Return how many seconds this thread has waited, in all calls of `map`, for calls that other threads still made."""
+    return _thread.waited
+
+
 class Pool:
     """A pool of threads.
 
@@ -150,11 +163,14 @@ class Pool:
         return results
 
     def _wait(self, begun):
+        began = time.perf_counter()
         try:
             wait(begun)
         except BaseException:  # Ctrl-C a second time, while waiting
             self._left = begun
             raise
+        finally:
+            _thread.waited += time.perf_counter() - began
 
     def _wait_for_left(self):
         """Wait for calls that are still running after an interruption: the next calls may read what they write."""
