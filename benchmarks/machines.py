@@ -126,7 +126,7 @@ def say_memory(shape, divided, is_traced):
 
     from mpi4py import MPI
 
-    from tinytx.training.memory import peak_memory
+    from tinytx.memory import peak_memory
     from tinytx.workers import ranks
 
     if is_traced:

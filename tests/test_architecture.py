@@ -21,7 +21,7 @@ from tinytx.layouts import AnyLayout
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "calls", "compiler", "dots", "extras", "files", "forks", "jobs", "kernel", "layouts", "lock", "matmul", "members", "paths", "progress",
+    {"arguments", "calls", "compiler", "dots", "extras", "files", "forks", "jobs", "kernel", "layouts", "lock", "matmul", "members", "memory", "paths", "progress",
      "recording", "registers", "shapes", "simd", "terminal", "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},

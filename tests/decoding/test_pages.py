@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from toys import random_gpt
 
-from tinytx.decoding import generate, pages
+from tinytx.decoding import pages
+from tinytx.decoding.sessions import sessions_of
 from tinytx.kernel import is_plain
 
 
@@ -53,8 +54,13 @@ def test_systems_without_such_pages(monkeypatch):
 
 
 @pytest.mark.skipif(is_plain(), reason="in plain Python there are no programs")
-def test_weights_of_a_model_that_decodes_are_asked_for(monkeypatch):
-    model, arrays = random_gpt(), []
+def test_what_each_token_reads_is_asked_for(monkeypatch):
+    """Catches keys and values left in pages of 4 kB: attention of eight texts in 124M then takes twice as long."""
+    (model, ids), arrays = (random_gpt(), np.array([[1, 2]])), []
     monkeypatch.setattr("tinytx.decoding.programs.one_token.use_large_pages", arrays.extend)
-    list(generate(model, np.array([[1, 2]]), 3, temperature=0))
-    assert {id(parameter.data) for parameter in model.parameters()} == {id(array) for array in arrays}
+    ((_, session, _),) = sessions_of("test", model, ids, 3)
+    session.logits(ids)
+    session.logits(ids[:, :1])
+    held = [array for slot in session.state.slots for array in slot.arrays]
+    assert len(held) == 2 * model.config.n_layers
+    assert {id(array) for array in arrays} == {id(array) for array in [*held, *(parameter.data for parameter in model.parameters())]}

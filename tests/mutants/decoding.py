@@ -38,6 +38,7 @@ TABLE = {
         ("more tokens are wanted than there may be", "if n > most:", "if False:"),
     ],
     "decoding/sessions.py": [
+        ("each text asks the system for its memory", "        keep_freed_memory()\n", ""),
         ("the last token that the model has room for is refused",
          "self.first.shape[1] + 1", "self.first.shape[1]"),
         ("a window that slides keeps all but one position", "max(1, self.max_len // 2)", "max(1, self.max_len - 1)"),

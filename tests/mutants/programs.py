@@ -32,7 +32,9 @@ TABLE = {
         ("the rows of another batch are read", "        if not is_same and any(len(slot.arrays[0]) != n_rows for slot in self._slots):\n            return False\n", ""),
         ("angles stay those of the first token", "            cos[:], sin[:] = rotary.turns(length, cos.dtype)\n", "            rotary.turns(length, cos.dtype)\n"),
         ("the number of positions stays", "                slot.length = length + 1\n", "                pass\n"),
-        ("logits are those of the next token, later", "logits = np.concatenate(self._logits)[: self._n_rows]", "logits = self._logits[0][: self._n_rows] if len(self._logits) == 1 else np.concatenate(self._logits)"),
+        ("logits of all tokens are copied", "logits = self._logits[0][: self._n_rows] if len(self._logits) == 1 else np", "logits = np"),
+        ("a program refers to itself", "self._attentions.append((slot, arrays, len(self._calls), arguments))", "self._attentions.append((slot, arrays, len(self._calls), arguments))\n        self.itself = self"),
+        ("rows that are none have logits", "self._logits[0][: self._n_rows] if", "self._logits[0] if"),
         ("all rows read the first ones' keys", "return [array[self._rows] for array in arrays]", "return list(arrays)"),
         ("all rows get the first ones' ids", "inputs.ids[rows.start : rows.start + height]", "inputs.ids[:height]"),
         ("rows are shared where products are", "if wanted and self._shares_rows:", "if False:"),
@@ -45,6 +47,7 @@ TABLE = {
         ("weights of another layout are taken as they are", "if not parameter.data.flags.carray:", "if False:"),
     ],
     P + "one_token.py": [
+        ("keys and values stay in small pages", "*(array for _, arrays in programs[0].held for array in arrays)", ""),
         ("ids behind the vocabulary are read", " and max(ids) < self._model.vocab_size", ""),
         ("ids before the vocabulary are read", "0 <= min(ids := new[:, 0].tolist()) and max(ids)", "max(new[:, 0].tolist())"),
         ("several tokens are one", "n_new != 1 or ", ""),

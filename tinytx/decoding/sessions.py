@@ -23,6 +23,7 @@ import numpy as np
 from tinytx import workers
 from tinytx.arguments import check_whole
 from tinytx.decoding.programs import OneToken
+from tinytx.memory import keep_freed_memory
 from tinytx.shapes import check_ids
 from tinytx.state import CAPACITY, State
 
@@ -54,6 +55,7 @@ class Session:
         self.model, self.vocab_size = model, model.vocab_size
         self.max_len = getattr(model, "max_len", getattr(model.config, "max_len", ENDLESS))
         self.slides = slide and self.max_len < ENDLESS
+        keep_freed_memory()
         with workers.use():
             self.first, self._kept = model.begin(ids[:, -self.max_len :] if slide else ids)
         self._capacity = max(CAPACITY, min(self.first.shape[1] + n_tokens, self.max_len, MOST))
@@ -62,7 +64,7 @@ class Session:
         self._last = deque(maxlen=min(ENDLESS, self._window + n_back))  # columns (B,); O(1) for each token
 
     def logits(self, new):
-        """Return the logits (N, V) of the token after ``new`` (N, t)."""
+        """Return the logits (N, V) of the token after ``new`` (N, t); the next call may write others into the same array."""
         self._note(new)
         if self.slides and self._n_fed + new.shape[1] > self.max_len:
             self.state, self._n_fed, new = State(capacity=self._capacity), 0, np.stack(list(self._last)[-self._window :], axis=1)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from tinytx.files import FileError, append_json, atomic_write, read_json_lines
+from tinytx.memory import peak_memory
 from tinytx.progress import progress
 from tinytx.training.by_layer import GRAD_NORMS, UPDATE_RATIOS
-from tinytx.training.memory import peak_memory
 from tinytx.training.trainer import NotFiniteError
 from tinytx.workers import ranks
 

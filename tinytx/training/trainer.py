@@ -16,10 +16,10 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.core import Tape, gradients_for
+from tinytx.memory import keep_freed_memory
 from tinytx.state import State
 from tinytx.training.by_layer import Before, squares
 from tinytx.training.exchange import Exchange
-from tinytx.training.memory import keep_freed_memory
 from tinytx.training.optimizers.groups import some
 from tinytx.training.repeater import Repeater
 from tinytx.training.shards import ShardParameter, share_gradients

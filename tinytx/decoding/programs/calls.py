@@ -204,7 +204,7 @@ def _attention(program, layer, x):
 
     words = program.helpers(program.is_shared)
 
-    def arguments(keys, values):
+    def arguments(program, keys, values):
         scores = program.scratch(keys.shape[0] * layer.n_heads, keys.shape[2] + 1)
         return words, y, scores, q, k, v, keys, values, program.before, x.dtype.type(scale), left, right
 

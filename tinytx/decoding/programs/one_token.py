@@ -49,7 +49,7 @@ class OneToken:
         except NoProgram:
             self._has_program = False
             return None
-        use_large_pages(programs[0].parameters[1])
+        use_large_pages([*programs[0].parameters[1], *(array for _, arrays in programs[0].held for array in arrays)])
         made = Programs(state, n_rows, inputs, programs)
         return made if made.fit(state, n_rows) else None
 

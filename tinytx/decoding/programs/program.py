@@ -141,13 +141,17 @@ class Program:
         self._calls.append((loop, arguments))
 
     def attend(self, loop, arguments):
-        """Write down a call whose arguments are arguments(*arrays), of the rows of the next slot's arrays, with room for one more position."""
+        """Write down a call whose arguments are arguments(program, *arrays), of the rows of the next slot's arrays, with room for one more position.
+
+        The function is handed the program and holds no reference to it: else keys and values would stay in memory after a text, until Python
+        looks for things that refer to each other.
+        """
         slot = next(self._unused, None)
         if slot is None or not slot.length:
             raise NoProgram("a state without keys and values of this attention")
         arrays = slot.with_room(1)
         self._attentions.append((slot, arrays, len(self._calls), arguments))
-        self.call(loop, *arguments(*self._of_rows(arrays)))
+        self.call(loop, *arguments(self, *self._of_rows(arrays)))
 
     def turns(self, rotary):
         """Return what `Inputs.turns` does."""
@@ -179,7 +183,7 @@ class Program:
         for i, (slot, arrays, number, arguments) in enumerate(self._attentions):
             now = slot.with_room(1)
             if now is not arrays:  # they were too small, or rows were selected
-                loop, given = self._calls[number][0], arguments(*self._of_rows(now))
+                loop, given = self._calls[number][0], arguments(self, *self._of_rows(now))
                 self._calls[number] = loop, given  # the arrays have to exist as long as they are read
                 self._attentions[i], codes[number] = (slot, now, number, arguments), bound(loop, self._memory[number], *given)
 
@@ -229,13 +233,13 @@ class Programs:
         return True
 
     def run(self, ids):
-        """Return the logits (B, V) of the token after ids (B,), where they `fit`; the state has one more position then."""
+        """Return the logits (B, V) of the token after ids (B,), where they `fit`, as `Session.logits` does; the state has one more position then."""
         slots, length = self._slots, self._slots[0].length
         self._inputs.write(ids, length)
         if self._is_shared:
             workers.awake.words()
         _run(self._words, self._codes, self._places)
-        logits = np.concatenate(self._logits)[: self._n_rows]
+        logits = self._logits[0][: self._n_rows] if len(self._logits) == 1 else np.concatenate(self._logits)
         try:
             for slot in slots:
                 slot.length = length + 1

@@ -1,6 +1,7 @@
-"""Keeps freed memory in the process, so that a training step need not ask the system for it again; says how much it was."""
+"""Keeps freed memory in the process, so that a training step, or the next text, need not ask the system for it again; says how much it was."""
 
 import ctypes
+import functools
 import sys
 
 try:
@@ -13,13 +14,14 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST = 2**31 - 1
 
 
+@functools.cache
 def keep_freed_memory():
     """Ask the C library to keep freed memory for the next arrays; do nothing if it is not glibc.
 
     glibc asks the system for each array above 128 kB and returns it when it is freed, and the system clears each page
     that it gives out. A training step makes and frees hundreds of such arrays, always of the same sizes, which takes 5
-    to 20 % of its time. Results do not change, and peak memory changes by a few per cent at most; but the process keeps
-    the memory of a step after training.
+    to 20 % of its time; a text asks for keys and values. Results do not change, and peak memory changes by a few per cent at most; but the process keeps
+    the memory of a step after training, and that of a text.
 
     All threads share one arena: otherwise each thread of a pool would keep freed memory of its own.
     """
