@@ -32,7 +32,7 @@ class Parameter:
         If ``data`` has another dtype, or another byte order than this machine's.
     """
 
-    __slots__ = ("data", "frozen", "_grad", "_owned")
+    __slots__ = ("data", "frozen", "_grad", "_owned", "_lent")
 
     def __init__(self, data, *, frozen=False):
         self.frozen = frozen
@@ -46,12 +46,23 @@ class Parameter:
     def grad(self):
         if self._grad is None:
             self._grad, self._owned = np.zeros_like(self.data), True
+        elif self._lent:
+            self._grad, self._owned, self._lent = self._grad.copy(), True, False
         return self._grad
 
     @grad.setter
     def grad(self, value):
         self._check_known()
-        self._grad, self._owned = value, False  # the shape is checked where the gradient is used
+        self._grad, self._owned, self._lent = value, False, False  # the shape is checked where the gradient is used
+
+    @property
+    def grad_now(self):
+        """``grad``, for those who read it at once and do not keep it: not copied where it is lent."""
+        return self._grad if self._lent else self.grad
+
+    def lend_grad(self, gradient):
+        """Let ``grad`` be an array that changes after `zero_grad`: who reads ``grad`` gets a copy, as it is now."""
+        self._grad, self._owned, self._lent = gradient, False, True
 
     @property
     def has_grad(self):
@@ -60,7 +71,7 @@ class Parameter:
 
     def zero_grad(self):
         """Set the gradient to 0."""
-        self._grad, self._owned = None, False
+        self._grad, self._owned, self._lent = None, False, False
 
     def add_grad(self, dparameter, *, fresh=False):
         """Add one contribution to the gradient. Every backward calls this once for each parameter.
@@ -82,7 +93,7 @@ class Parameter:
         elif self._owned:
             self._grad += dparameter
         else:
-            self._grad, self._owned = np.asarray(self._grad + dparameter), True  # the sum of 0-d arrays is a scalar
+            self._grad, self._owned, self._lent = np.asarray(self._grad + dparameter), True, False  # the sum of 0-d arrays is a scalar
 
     def add_into_grad(self, add):
         """Call ``add(grad)``, which adds to ``grad`` in place: faster for a contribution that is mostly zeros."""

@@ -44,6 +44,9 @@ TABLE = {
          "rows[k], labels[k] = nodes[word, 0], turns[word, 0]"),
     ],
     "parameter.py": [
+        ("a lent gradient is given away", "self._grad, self._owned, self._lent = self._grad.copy(), True, False", "pass"),
+        ("a lent gradient is written to", "self._grad, self._owned, self._lent = gradient, False, True", "self._grad, self._owned, self._lent = gradient, True, True"),
+        ("what was lent once is lent for ever", "self._grad, self._owned, self._lent = None, False, False", "self._grad, self._owned = None, False"),
         ("the second contribution is added into an array of the caller's",
          "dparameter if fresh else dparameter.copy()", "dparameter"),
         ("an embedding's gradient is added into an array of the caller's",

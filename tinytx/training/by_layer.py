@@ -16,6 +16,7 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.kernel import kernel
+from tinytx.recording import empty, result
 from tinytx.shapes import contiguous
 
 GRAD_NORMS, UPDATE_RATIOS = "grad_norms", "update_ratios"  # the keys of records, which hold {path of a layer: number}
@@ -41,9 +42,9 @@ def _squares_of_a_step(out, before, after):
 
 def squares(array):
     """Return the sum of an array's squares, a float."""
-    out = np.empty(1)
+    out = empty(1, np.float64)
     _sum_of_squares(out, contiguous(array).reshape(-1))
-    return out[0]
+    return result(np.ndarray.item, out)
 
 
 class Before:

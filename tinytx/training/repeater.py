@@ -76,51 +76,71 @@ class Repeater:
         count : int
             By which the loss divides.
         """
-        if not self.may or not isinstance(count, int) or any(not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" for array in batch):
+        step = self.step(batch, count)
+        if step is None:
             return ordinary(*batch)[0]
-        key = count, workers.awake.are_asked(), *(array.shape for array in batch), *(parameter.frozen for parameter in self._parameters)
-        step = self._steps.setdefault(key, _Step(self._parameters))
-        if len(self._steps) > SHAPES:
-            del self._steps[next(iter(self._steps))]
         self.n_repeated += step.is_right
         return step.loss(ordinary, batch)
 
+    def step(self, batch, count):
+        """Return the `Step` that makes such batches' losses, or None if they are made the ordinary way."""
+        if not self.may or not isinstance(count, int) or any(not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" for array in batch):
+            return None
+        key = count, workers.awake.are_asked(), *(array.shape for array in batch), *(parameter.frozen for parameter in self._parameters)
+        step = self._steps.get(key) or self._steps.setdefault(key, Step(self._parameters))
+        if len(self._steps) > SHAPES:
+            del self._steps[next(iter(self._steps))]
+        return step
 
-class _Step:
-    """The steps of batches of one shape: `ORDINARY` ones first, then one that is recorded, then one that shows whether the recording is right."""
+
+class Step:
+    """The steps of batches of one shape: `ORDINARY` ones first, then one that is recorded, then one that shows whether the recording is right.
+
+    Attributes
+    ----------
+    repeated : Repeated, or None
+    is_right : bool
+        Whether it has been shown to be.
+    """
 
     def __init__(self, parameters):
-        self._parameters, self._data, self._own, self._repeated, self._wakes = parameters, None, None, None, False
+        self._parameters, self._data, self._own, self.repeated, self._wakes = parameters, None, None, None, False
         self._n_ordinary, self.may, self.is_right = 0, True, False
 
     def loss(self, ordinary, batch):
         if not self.may or self._n_ordinary < ORDINARY:
             self._n_ordinary += 1
             return ordinary(*batch)[0]
-        if self._repeated is not None and self._has_its_weights():
+        if self.repeated is not None and self._has_its_weights():
             return self._again(batch) if self.is_right else self._compared(ordinary, batch)
         self._own = _whole_numbers(batch)
         made, loss = _recorded(ordinary, self._own)
         self._data, self.is_right = [parameter.data for parameter in self._parameters], False
         self.may = made is not None and [read() for read in made.results] == [loss]
         try:
-            self._repeated = Repeated(moved(made)) if self.may else None
+            self.repeated = Repeated(moved(made)) if self.may else None
         except LookupError:
             self.may = False
         self._wakes = self.may and any(array is workers.awake.memory() for array in arrays([given for _, given in made.calls]))
         return loss
 
     def _again(self, batch):
-        (loss,) = self._results(batch)
-        for function in self._repeated.recording.after:
+        (loss,) = self.results(batch)
+        for function in self.repeated.recording.after:
             function()
         return loss
 
-    def _results(self, batch):
+    def results(self, batch):
+        """Make the calls again, and return what is read after them, the loss; nothing is handed on."""
         for own, array in zip(self._own, batch, strict=True):
             own[...] = array
         workers.awake.words(self._wakes)
-        return self._repeated.again()
+        return self.repeated.again()
+
+    @property
+    def is_repeated(self):
+        """Whether compiled code makes the next step."""
+        return self.is_right and self._has_its_weights()
 
     def _has_its_weights(self):
         return all(parameter.data is data for parameter, data in zip(self._parameters, self._data, strict=True))
@@ -128,8 +148,8 @@ class _Step:
     def _compared(self, ordinary, batch):
         """Return the loss of an ordinary step, after the recorded one has been made again and compared with it."""
         made, loss = _recorded(ordinary, _whole_numbers(batch), keeps_calls=False)
-        self._results(batch)
-        self.is_right = self.may = made is not None and _bits(made) == _bits(self._repeated.recording)
+        self.results(batch)
+        self.is_right = self.may = made is not None and _bits(made) == _bits(self.repeated.recording)
         return loss
 
 

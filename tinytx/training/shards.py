@@ -22,6 +22,7 @@ import numpy as np
 from tinytx import ops
 from tinytx.core import Parameter
 from tinytx.recording import afterwards, thread
+from tinytx.training.arithmetic import plus, zeros_like
 
 DENSE, ROWS = "dense", "rows"  # kinds of what one round comes to
 WRITTEN = 2**31  # the last round: what was written into ``grad`` itself
@@ -106,10 +107,7 @@ def _sum(one, two):
     if one is None or two is None:
         return one or two
     (a, a_fresh), (b, b_fresh) = one, two
-    if a_fresh or b_fresh:
-        out = a if a_fresh else b
-        return np.add(a, b, out=out), True
-    return np.asarray(a + b), True  # the sum of 0-d arrays is a scalar
+    return plus(a, b, a if a_fresh else b if b_fresh else None), True
 
 
 class _Round:
@@ -180,7 +178,7 @@ class GradientSum:
         if self._n_shards == 1 or _can_be_sent(add) and _size(add.args) * self._n_shards < self._parameter.data.size:
             self.add(shard, None, rows=add)
         else:
-            dense = np.zeros_like(self._parameter.data)
+            dense = zeros_like(self._parameter.data)
             add(dense)
             self.add(shard, dense, fresh=True)
 

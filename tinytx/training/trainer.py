@@ -23,6 +23,7 @@ from tinytx.training.exchange import Exchange
 from tinytx.training.optimizers.groups import some
 from tinytx.training.repeater import Repeater
 from tinytx.training.shards import ShardParameter, share_gradients
+from tinytx.training.sums import Together
 from tinytx.workers import ranks
 from tinytx.workers.interruption import held_back
 
@@ -107,7 +108,8 @@ class Trainer:
         self._models = [model.replicate(ShardParameter) for _ in range(self.threads)]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
         self._repeaters = [Repeater(model, own.values()) for model, own in zip(self._models, self._parameters, strict=True)]
-        self.grad_norm, self.watches, self.by_layer = math.nan, False, {}
+        self._together = Together(optimizer.named, self._repeaters, self._parameters)
+        self.grad_norm, self.watches, self.by_layer, self._squares = math.nan, False, {}, None
 
     def step(self, *batch, state=None):
         """Take one step on a batch: forward, backward, clip, update.
@@ -275,6 +277,10 @@ class Trainer:
         own = [self._parameters[i] for i in range(len(shards))]
         numbered = {shard.number % self.threads: parameters for shard, parameters in zip(shards, own)}
         options = {"size": self.threads, "n_shards": self.n_shards if offer or len(shards) > 1 else 1, "offer": offer}
+        batches = [shard.batch for shard in shards if offer is None and self.accumulate == 1 and shard.state is None]
+        losses, self._squares = self._together.step(batches, count)
+        if losses:
+            return losses
         self._totals = share_gradients(self.optimizer.named, numbered, **options)
         known = [[*self.optimizer.named.values(), *parameters.values()] for parameters in own]
 
@@ -287,6 +293,7 @@ class Trainer:
         losses = workers.map(loss, self._repeaters, self._models, known, shards)
         for total in self._totals:
             total.close()
+        self._together.look(batches, count, numbered, options["size"], options["n_shards"])
         return losses
 
     def _shard(self, model, known, shard, count):
@@ -301,8 +308,8 @@ class Trainer:
 
     def _norm(self):
         """Return the global norm of the gradient: parameters in their own order, whatever thread did which."""
-        trained = [p for p in self.optimizer.named.values() if not p.frozen]
-        return math.sqrt(math.fsum(workers.map_grouped(lambda p: squares(p.grad), trained, lambda p: p.data.size)))
+        trained, known, self._squares = [p for p in self.optimizer.named.values() if not p.frozen], self._squares, None
+        return math.sqrt(math.fsum(known or workers.map_grouped(lambda p: squares(p.grad), trained, lambda p: p.data.size)))
 
 
 def _split(shard, parts):

@@ -83,13 +83,18 @@ def map_grouped(f, items, size):
     size : function (item) -> int
         Numbers that f goes through.
     """
+    return [result for results in map(lambda group: [f(item) for item in group], grouped(items, size)) for result in results]
+
+
+def grouped(items, size):
+    """Return the lists of items that `map_grouped` hands over together."""
     groups, room = [], 0
     for item in items:
         if room <= 0:
             groups, room = [*groups, []], GROUP
         groups[-1].append(item)
         room -= size(item)
-    return [result for results in map(lambda group: [f(item) for item in group], groups) for result in results]
+    return groups
 
 
 def count():

@@ -17,7 +17,8 @@ from tinytx.training.optimizers.base import Optimizer
 
 
 @kernel
-def _adagrad(p, squares, g, scale, lr, decay):
+def _adagrad(p, squares, g, numbers):
+    scale, lr, decay = numbers[0], numbers[1], numbers[2]
     for i in range(p.size):
         step = lr * (scale * g[i] + decay * p[i])
         p[i] -= step / math.sqrt(squares[i])  # (1)
@@ -36,12 +37,12 @@ class AdaGrad(Optimizer):
     """
 
     slots = ("squares",)
+    _loop = _adagrad
 
     def __init__(self, model, lr, *, weight_decay=0.0, groups=()):
         super().__init__(model, lr, weight_decay=weight_decay, groups=groups)
         for squares in self.state["squares"].values():
             squares[...] = 1
 
-    def _update(self, name, parameter, scale, lr):
-        arrays, dtype = self._flat(name, parameter)
-        _adagrad(*arrays, dtype(scale), dtype(lr), dtype(self.decay_of(name)))
+    def _numbers(self, scale, lr, decay, t):
+        return scale, lr, decay

@@ -20,7 +20,9 @@ from tinytx.training.optimizers.base import ABOVE_0, BELOW_1, Optimizer
 
 
 @kernel
-def _adam(p, m, v, g, scale, step_size, b1, b2, root, eps, coupled, decoupled):
+def _adam(p, m, v, g, numbers):
+    scale, step_size, b1, b2 = numbers[0], numbers[1], numbers[2], numbers[3]
+    root, eps, coupled, decoupled = numbers[4], numbers[5], numbers[6], numbers[7]
     one = p.dtype.type(1)
     for i in range(p.size):
         gi = scale * g[i] + coupled * p[i]  # (1)
@@ -45,6 +47,7 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
+    _loop = _adam
     decoupled = False
 
     def __init__(self, model, lr, *, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, groups=()):
@@ -55,12 +58,10 @@ class Adam(Optimizer):
         self._check("eps", eps, *ABOVE_0)
         self.betas, self.eps = (b1, b2), eps
 
-    def _update(self, name, parameter, scale, lr):
-        arrays, dtype = self._flat(name, parameter)
-        decay = self.decay_of(name)
+    def _numbers(self, scale, lr, decay, t):
         coupled, kept = (0.0, 1 - lr * decay) if self.decoupled else (decay, 1.0)
-        step_size, root, eps = self._step_size(lr, self.updates(name))
-        _adam(*arrays, *(dtype(x) for x in (scale, step_size, *self.betas, root, eps, coupled, kept)))
+        step_size, root, eps = self._step_size(lr, t)
+        return scale, step_size, *self.betas, root, eps, coupled, kept
 
     def _step_size(self, lr, t):
         """Return (step_size, root, eps) of p -= step_size m / (root sqrt(v) + eps), which is (5) after t updates."""

@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 
-from tinytx import workers
 from tinytx.arguments import check_number
 from tinytx.core import Layer
 from tinytx.shapes import contiguous
 from tinytx.training.optimizers.groups import settings_of, some
+from tinytx.training.optimizers.updates import Updates
 from tinytx.workers import ranks
 
 # Allowed values of a setting: in words, and as a function
@@ -20,7 +20,7 @@ RATE = ("a finite number of at least 0", lambda x: 0 <= x <= 3e38)  # finite in 
 
 
 class Optimizer:
-    """Base class of optimisers; a subclass defines ``slots`` and ``_update``.
+    """Base class of optimisers; a subclass defines ``slots``, and ``_loop`` and ``_numbers``, or ``_update``.
 
     Parameters
     ----------
@@ -44,6 +44,7 @@ class Optimizer:
     """
 
     slots = ()  # names of the arrays kept for each parameter
+    _loop = None  # kernel (data, array of each slot, gradient, numbers), all flat, that updates a parameter
     owners = None  # {path: rank that keeps the arrays and updates the parameter}, where they are divided
 
     def __init__(self, model, lr, *, weight_decay=0.0, groups=()):
@@ -63,6 +64,10 @@ class Optimizer:
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
         self.state = {slot: self._zeros() for slot in self.slots}
+        self._updates = Updates()
+
+    def __getstate__(self):
+        return self.__dict__ | {"_updates": Updates()}  # a copy has other arrays than those that are written down
 
     def _zeros(self):
         """Return {name: zeros}; memory that nobody writes to, as that of frozen parameters, costs nothing."""
@@ -161,9 +166,8 @@ class Optimizer:
         """
         rates = self.ready(scale)
         self.t += 1
-        own = rates if self.owners is None else [name for name in rates if self.owners[name] == self._ranks.rank]
-        named = self.named
-        workers.map_grouped(lambda n: self._update(n, named[n], scale, rates[n]), own, lambda n: named[n].data.size)
+        own = list(rates) if self.owners is None else [name for name in rates if self.owners[name] == self._ranks.rank]
+        self._updates.take(self, own, scale, rates)
         if self.owners is not None:
             self._ranks.spread([(self.owners[name], self.named[name].data) for name in rates])
 
@@ -196,7 +200,7 @@ class Optimizer:
         check_number(f"{type(self).__name__}: step {self.t}", "scale", scale, *FROM_0)
         rates, place = self.learning_rates(), type(self).__name__
         for name in rates:
-            data, grad, made_for = self.named[name].data, self.named[name].grad, self._made_for[name]
+            data, grad, made_for = self.named[name].data, self.named[name].grad_now, self._made_for[name]
             if (data.shape, data.dtype) != made_for:
                 raise ValueError(
                     f"{place}: {name} has shape {data.shape} and dtype {data.dtype}, expected {made_for[0]} and "
@@ -255,13 +259,26 @@ class Optimizer:
                 array[...] = arrays[name]
         self.t = int(arrays["t"])
 
-    def _update(self, name, parameter, scale, lr):
+    def _numbers(self, scale, lr, decay, t):
+        """Return the numbers that ``_loop`` takes, a tuple, for the update number t of a parameter with a weight decay."""
         raise NotImplementedError
+
+    def _update(self, name, parameter, scale, lr):
+        arrays, dtype = self._flat(name, parameter)
+        self._loop(*arrays, np.array(self._numbers(scale, lr, self.decay_of(name), self.updates(name)), dtype))
+
+    def _is_simple(self):
+        """Return whether an update is ``_loop`` with ``_numbers``, and nothing else."""
+        return type(self)._update is Optimizer._update and "_update" not in vars(self)
+
+    def _of(self, name):
+        """Return [data, arrays of the slots, gradient] of a parameter."""
+        parameter = self.named[name]
+        return [parameter.data, *(self.state[slot][name] for slot in self.slots), parameter.grad_now]
 
     def _flat(self, name, parameter):
         """Return ([data, arrays of the slots, gradient], each flat; the dtype for scalars) of a parameter."""
-        arrays = (parameter.data, *(self.state[slot][name] for slot in self.slots), contiguous(parameter.grad))
-        return [array.reshape(-1) for array in arrays], parameter.data.dtype.type
+        return [contiguous(array).reshape(-1) for array in self._of(name)], parameter.data.dtype.type
 
 
 def _alike(a, b):

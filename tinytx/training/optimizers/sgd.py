@@ -11,7 +11,8 @@ from tinytx.training.optimizers.base import BELOW_1, Optimizer
 
 
 @kernel
-def _sgd(p, u, g, scale, lr, momentum, decay):
+def _sgd(p, u, g, numbers):
+    scale, lr, momentum, decay = numbers[0], numbers[1], numbers[2], numbers[3]
     for i in range(p.size):
         u[i] = momentum * u[i] + (scale * g[i] + decay * p[i])  # (1)
         p[i] -= lr * u[i]  # (2)
@@ -30,12 +31,12 @@ class SGD(Optimizer):
     """
 
     slots = ("u",)
+    _loop = _sgd
 
     def __init__(self, model, lr, *, momentum=0.0, weight_decay=0.0, groups=()):
         super().__init__(model, lr, weight_decay=weight_decay, groups=groups)
         self._check("momentum", momentum, *BELOW_1)
         self.momentum = momentum
 
-    def _update(self, name, parameter, scale, lr):
-        arrays, dtype = self._flat(name, parameter)
-        _sgd(*arrays, dtype(scale), dtype(lr), dtype(self.momentum), dtype(self.decay_of(name)))
+    def _numbers(self, scale, lr, decay, t):
+        return scale, lr, self.momentum, decay

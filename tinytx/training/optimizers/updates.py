@@ -1,0 +1,79 @@
+"""Updates of an optimiser's parameters: by Python, one after the other, or, where all arrays are those of the step before, by compiled code."""
+
+import operator
+import weakref
+
+import numpy as np
+
+from tinytx import workers
+from tinytx.kernel import is_plain
+from tinytx.training.again import Again
+
+
+class Updates:
+    """Makes the updates of one optimiser."""
+
+    def __init__(self):
+        self._gradients, self._names, self._arrays, self._again = [], [], [], None
+
+    def take(self, optimizer, names, scale, rates):
+        """Update parameters.
+
+        Parameters
+        ----------
+        optimizer : Optimizer
+        names : list of str
+            Of the parameters.
+        scale : float
+            Multiplies the gradients.
+        rates : dict of str to float
+        """
+        named = optimizer.named
+        if optimizer._is_simple() and self._stay([named[name].grad_now for name in names]):
+            arrays = [array for name in names for array in optimizer._of(name)]
+            if names == self._names and _are(arrays, self._arrays):
+                if self._again is not None:
+                    self._numbers[...] = self._rows(optimizer, names, scale, rates)
+                    self._again.again()
+                    return
+            elif not is_plain() and len({array.dtype for array in arrays}) == 1:
+                self._write_down(optimizer, names, arrays, scale, rates)
+                return
+        workers.map_grouped(lambda name: optimizer._update(name, named[name], scale, rates[name]), names, lambda name: named[name].data.size)
+
+    def _stay(self, gradients):
+        """Return whether the gradients are in the same arrays as in the step before."""
+        stay = _are([each() for each in self._gradients], gradients)
+        if not stay:
+            self._gradients = [weakref.ref(gradient) for gradient in gradients]  # whose memory is free as soon as nobody else needs it
+        return stay
+
+    def _write_down(self, optimizer, names, arrays, scale, rates):
+        """Make updates, and write down the calls, unless one has an array that does not stay."""
+        self._names, self._arrays, self._again = names, arrays, None
+        self._numbers = np.array(self._rows(optimizer, names, scale, rates), arrays[0].dtype)
+        rows = dict(zip(names, self._numbers, strict=True))
+
+        def update(name):
+            optimizer._loop(*optimizer._flat(name, optimizer.named[name])[0], rows[name])
+
+        try:
+            self._again = Again(update, names, lambda name: optimizer.named[name].data.size, [*arrays, self._numbers])
+        except LookupError:
+            pass
+
+    @staticmethod
+    def _rows(optimizer, names, scale, rates):
+        """Return the numbers of each parameter's update; those with the same settings have the same."""
+        made, rows = {}, []
+        for name in names:
+            key = rates[name], optimizer.decay_of(name), optimizer.updates(name)
+            if key not in made:
+                made[key] = optimizer._numbers(scale, *key)
+            rows.append(made[key])
+        return rows
+
+
+def _are(some, others):
+    """Return whether two lists have the same objects."""
+    return len(some) == len(others) and all(map(operator.is_, some, others))

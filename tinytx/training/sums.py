@@ -1,0 +1,135 @@
+"""Gradients of shards whose steps are repeated, added up by compiled code, too.
+
+Such shards hand on their gradients in the same arrays each time (`tinytx.training.repeater`). So what `tinytx.training.shards` does with them is recorded
+once: the same sums in the same order, in arrays that stay, and the squares of each sum for the gradient's norm, which find it in a cache.
+"""
+
+from tinytx import workers
+from tinytx.training.again import Again
+from tinytx.training.arithmetic import copied, plus, zeros_like
+from tinytx.training.by_layer import squares
+from tinytx.training.repeater import SHAPES
+from tinytx.training.rooms import arrays
+from tinytx.training.shards import GradientSum
+
+
+class Sums:
+    """The sums of what the shards' repeated steps have handed on.
+
+    Parameters
+    ----------
+    named : dict of str to Parameter
+        They get the sums.
+    shards : dict of int to dict of str to ShardParameter
+        By the shards' numbers.
+    handed_on : dict of int to list of functools.partial
+        What is done after a shard's calls (`tinytx.recording.Recording`), which have just been made.
+    size, n_shards
+        As for `GradientSum`.
+
+    Raises
+    ------
+    LookupError
+        If compiled code cannot add them up.
+    """
+
+    def __init__(self, named, shards, handed_on, size, n_shards):
+        trained = {name: parameter for name, parameter in named.items() if not parameter.frozen}
+        calls = {name: [] for name in trained}
+        names = {id(parameter): name for own in shards.values() for name, parameter in own.items()}
+        for call in (call for number in sorted(handed_on) for call in handed_on[number]):
+            name = names.get(id(getattr(call.func, "__self__", None)))
+            if name not in calls:
+                raise LookupError(f"Sums: {call.func} is done after a shard's calls, expected gradients of parameters that are trained")
+            calls[name].append(call)
+        kept = {name: _Kept(parameter) for name, parameter in trained.items()}
+
+        def summed(name):
+            total = GradientSum(name, kept[name], {number: own[name] for number, own in shards.items()}, size, n_shards)
+            for call in calls[name]:
+                call()
+            total.close()
+            return squares(kept[name].grad)
+
+        self._again = Again(summed, trained, lambda name: trained[name].data.size, arrays(list(calls.values())))
+        self._gradients = [(parameter, kept[name].grad) for name, parameter in trained.items()]
+
+    def again(self):
+        """Add up what the shards have handed on this time, and lend it to the parameters; return the squares of each sum."""
+        all_squares = self._again.again()
+        for parameter, gradient in self._gradients:
+            parameter.lend_grad(gradient)
+        return all_squares
+
+
+class _Kept:
+    """Gets the gradient of a parameter, in its place, in an array that stays and is in one piece."""
+
+    def __init__(self, parameter):
+        self.data, self.frozen, self.checked = parameter.data, parameter.frozen, parameter.checked
+        self._grad, self._owned = None, False
+
+    @property
+    def grad(self):
+        if self._grad is None:
+            self._grad, self._owned = zeros_like(self.data), True
+        return self._grad
+
+    def add_grad(self, dparameter, *, fresh=False):
+        if self._grad is None:
+            in_piece = dparameter.flags.c_contiguous  # what was handed on is not written to, and need not be copied
+            self._grad, self._owned = dparameter if in_piece else copied(dparameter), fresh or not in_piece
+        else:
+            self._grad, self._owned = plus(self._grad, dparameter, self._grad if self._owned else None), True
+
+    def add_into_grad(self, add):
+        if not self._owned:
+            self._grad, self._owned = zeros_like(self.data) if self._grad is None else copied(self._grad), True
+        add(self._grad)
+
+
+class Together:
+    """Makes the shards' steps and the sums of their gradients, where all of them are repeated.
+
+    Parameters
+    ----------
+    named : dict of str to Parameter
+    repeaters : list of Repeater
+    parameters : list of dict of str to ShardParameter
+        Of the same shards.
+    """
+
+    def __init__(self, named, repeaters, parameters):
+        self._named, self._repeaters, self._parameters, self._sums = named, repeaters, parameters, {}
+
+    def step(self, batches, count):
+        """Return (losses, squares of the gradient of each parameter that is trained), or (None, None) if a step has to be made in another way."""
+        sums = self._sums.get(self._key(batches, count))
+        if sums is None:
+            return None, None
+        steps = [repeater.step(batch, count) for repeater, batch in zip(self._repeaters, batches)]
+        losses = workers.map(lambda step, batch: step.results(batch), steps, batches)
+        for repeater, _ in zip(self._repeaters, batches):
+            repeater.n_repeated += 1
+        return [loss for (loss,) in losses], sums.again()
+
+    def look(self, batches, count, shards, size, n_shards):
+        """Look at a step that was just made in another way: whether the next one can be made here. ``shards``, ``size`` and ``n_shards`` are those of `Sums`."""
+        key = self._key(batches, count)
+        if not key or key in self._sums:
+            return
+        handed_on = {number: repeated.recording.after for number, repeated in zip(shards, key)}
+        try:
+            self._sums[key] = Sums(self._named, shards, handed_on, size, n_shards)
+        except LookupError:
+            self._sums[key] = None
+        if len(self._sums) > SHAPES:
+            del self._sums[next(iter(self._sums))]
+
+    def _key(self, batches, count):
+        """Return what repeats the shards' steps, a tuple; () unless all of them are repeated."""
+        for own in self._parameters[: len(batches)]:
+            for parameter, copy in zip(self._named.values(), own.values(), strict=True):
+                copy.data, copy.frozen = parameter.data, parameter.frozen
+        steps = [repeater.step(batch, count) for repeater, batch in zip(self._repeaters, batches)]
+        return tuple(step.repeated for step in steps) if all(step is not None and step.is_repeated for step in steps) else ()
