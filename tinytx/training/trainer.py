@@ -346,5 +346,5 @@ def _check_rows(place, batch):
 
 def _check_count(place, count):
     """Raise ValueError unless a number of targets is finite, and above 0: the loss is a mean over them."""
-    if not (np.isfinite(count) & np.greater_equal(count, 0)).all() or not np.any(count):
+    if not (count > 0 if isinstance(count, int) else (np.isfinite(count) & np.greater_equal(count, 0)).all() and np.any(count)):
         raise ValueError(f"{place}: by the model's count there are {count} targets, expected at least one to take the mean loss of")

@@ -33,6 +33,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from tinytx.arguments import INT64, check_whole
 
@@ -54,7 +55,7 @@ class Settings:
     weight_decay: float | None = None
     first_step: int = 0
 
-    @property
+    @cached_property
     def frozen(self):
         """Whether the learning rate is 0 in all steps."""
         return any(not callable(value) and value == 0 for value in (self.lr, self.lr_factor))
@@ -63,7 +64,7 @@ class Settings:
         """Return whether the group is frozen in a step."""
         return self.frozen or step < self.first_step
 
-    @property
+    @cached_property
     def plain(self):
         """Whether the learning rate is the optimiser's in all steps."""
         return self.lr is None and not callable(self.lr_factor) and self.lr_factor == 1
