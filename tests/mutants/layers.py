@@ -2,6 +2,9 @@
 
 TABLE = {
     "layers/block.py": [
+        ("the last position gets a mask of all", 'not others and settings.keys() <= {"state"} and _can(', "_can("),
+        ("the last position has the first one's short cut", "y = x[:, -1:] + self.dropout(last_of", "y = x[:, :1] + self.dropout(last_of"),
+        ("all positions are computed for the last one", 'and _can(layer, "last"):', "and False:"),
         ("x is inside what a call of another kind changes", " and kind.__call__ is Layer.__call__", ""),
         ("a backward that was replaced gets a setting that it does not have", "tape.is_watched and not is_altered(layer):", "tape.is_watched:"),
         ("a wrapped backward gets a setting that it does not have", "(method, follow_wrapped=False)", "(method)"),

@@ -8,11 +8,12 @@ TABLE = {
         ("the scale is lost", "scale=self.scale, **dropout", "**dropout"),
     ],
     "layers/attention/multi_head.py": [
+        ("the last query is turned by the first position", "self.n_heads, tape, start + first)", "self.n_heads, tape, start)"),
         ("groups are as many as heads", "else memory, self.n_kv_heads", "else memory, self.n_heads"),
         ("the output matrix is drawn like the others", "bias=output_bias, init=init_output or init", "bias=output_bias, init=init"),
         ("each part of a text is turned from position 0 on", "start = slot.length if slot and memory is None else 0", "start = 0"),
-        ("queries are not turned", "q = self._project(self.query, x, self.n_heads, tape, start)",
-         "q = self._split(self.query(x, tape), self.n_heads)"),
+        ("queries are not turned", "q = self._project(self.query, x[:, first:], self.n_heads, tape, start + first)",
+         "q = self._split(self.query(x[:, first:], tape), self.n_heads)"),
     ],
     "layers/rotary.py": [
         ("the layout is lost", "start, neighbours=self.neighbours, ", "start, "),
@@ -193,6 +194,7 @@ TABLE = {
          "if self.final_norm is None else", "if not self.final_norm else"),
     ],
     "models/stacks.py": [
+        ("a prompt's last block is left out", "x = last_of(blocks[-1], x, *others, state=state, **settings)", "x = x[:, -1:]"),
         ("a new word has the distances of the first", "self.relative(np.arange(start, stop)", "self.relative(np.arange(stop - start)"),
         ("the inner activations are dropped like the outputs", '"dropout": feed_forward_dropout}', '"dropout": p}'),
         ("the blocks' norms have the default eps",

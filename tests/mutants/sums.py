@@ -20,7 +20,7 @@ TABLE = {
         ("y is as wide as x", '"onto", onto, (*x.shape[:-1], weight.shape[1])', '"onto", onto, x.shape'),
     ],
     "layers/block.py": [
-        ("a watcher does not see the layer's own output", " and (tape is None or not tape.is_watched)", ""),
+        ("a watcher does not see the layer's own output", "(tape is None or not tape.is_watched) and _can(", "_can("),
         ("a forward that was replaced gets a setting that it does not have", " and not is_altered(layer)\n", "\n"),
         ("the other path is forgotten where a layer cannot add", "return onto + layer(*inputs", "return layer(*inputs"),
         ("the other path is forgotten where a layer adds", "return layer(*inputs, tape, onto=onto, **settings)", "return layer(*inputs, tape, **settings)"),

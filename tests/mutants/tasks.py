@@ -70,6 +70,7 @@ TABLE = {
          "targets.reshape(-1)[masked], tape, count=n_words)", "targets.reshape(-1)[masked], tape)"),
     ],
     "tasks/next_token.py": [
+        ("a prompt is computed in full", "last_of(self.body, new, state=state)", "self.body(new, state=state)"),
         ("a shard's loss is divided by its own targets", "targets, tape, count=count)", "targets, tape)"),
     ],
     "tasks/spans.py": [

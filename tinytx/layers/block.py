@@ -11,9 +11,15 @@ NORM_ORDERS = ("pre", "post")
 
 
 @functools.cache
-def _adds(method):
-    """Return whether a forward or a backward has the setting ``onto``, an array that it adds its result to."""
-    return "onto" in inspect.signature(method, follow_wrapped=False).parameters
+def _has(method, setting):
+    """Return whether a forward or a backward has a setting, such as ``onto``, an array that it adds its result to."""
+    return setting in inspect.signature(method, follow_wrapped=False).parameters
+
+
+def _can(layer, setting):
+    """Return whether a layer's forward has a setting, no method was replaced, and the layer is called as all layers are."""
+    kind = type(layer)
+    return _has(kind.forward, setting) and kind.__call__ is Layer.__call__ and not is_altered(layer)
 
 
 def can_add(layer, tape):
@@ -21,8 +27,7 @@ def can_add(layer, tape):
 
     That is so if it has the setting, nobody watches the tape, no method was replaced, and the layer is called as all layers are.
     """
-    kind = type(layer)
-    return _adds(kind.forward) and (tape is None or not tape.is_watched) and kind.__call__ is Layer.__call__ and not is_altered(layer)
+    return (tape is None or not tape.is_watched) and _can(layer, "onto")
 
 
 def forward_onto(onto, layer, *inputs, tape=None, **settings):
@@ -36,9 +41,20 @@ def forward_onto(onto, layer, *inputs, tape=None, **settings):
 
 def backward_onto(onto, layer, dy, tape):
     """Return onto + layer.backward(dy, tape): in one pass over the numbers, if the layer can and nobody watches it."""
-    if _adds(type(layer).backward) and not tape.is_watched and not is_altered(layer):
+    if _has(type(layer).backward, "onto") and not tape.is_watched and not is_altered(layer):
         return layer.backward(dy, tape, onto=onto)
     return onto + layer.backward(dy, tape)
+
+
+def last_of(layer, x, *others, **settings):
+    """Return layer(x, *others, **settings) at the last position only, (B, 1, ...), without a tape.
+
+    Decoding asks a prompt for nothing else. A layer whose forward has the setting ``last`` computes this position alone, which saves most of the
+    prompt's last block. Others, and those with inputs or settings that may belong to single positions, such as a mask, compute all positions.
+    """
+    if not others and settings.keys() <= {"state"} and _can(layer, "last"):
+        return layer(x, last=True, **settings)
+    return layer(x, *others, **settings)[:, -1:]
 
 
 def as_tuple(gradients):
@@ -76,8 +92,12 @@ class Residual(Layer):
         self.dropout = Dropout(dropout)
         self.norm_order = norm_order
 
-    def forward(self, x, *others, tape=None, **settings):
-        """(B, T, D) -> (B, T, D). Other inputs of f, such as a memory, and ``settings`` are passed to f unchanged."""
+    def forward(self, x, *others, tape=None, last=False, **settings):
+        """(B, T, D) -> (B, T, D), or (B, 1, D) if ``last``. Other inputs of f, such as a memory, and ``settings`` are passed to f unchanged."""
+        if last:
+            is_pre = self.norm_order == "pre"
+            y = x[:, -1:] + self.dropout(last_of(self.f, self.norm(x) if is_pre else x, *others, **settings))
+            return y if is_pre else self.norm(y)
         if self.norm_order == "pre":
             return self._added(x, self.norm(x, tape), *others, tape=tape, **settings)
         return self.norm(self._added(x, x, *others, tape=tape, **settings), tape)
@@ -120,8 +140,10 @@ class Block(Layer):
     def __init__(self, attention, feed_forward):
         self.attention, self.feed_forward = attention, feed_forward
 
-    def forward(self, x, *others, tape=None, **settings):
-        """(B, T, D) -> (B, T, D). Other inputs and ``settings`` (mask, state) are passed to the attention."""
+    def forward(self, x, *others, tape=None, last=False, **settings):
+        """(B, T, D) -> (B, T, D), or (B, 1, D) if ``last``. Other inputs and ``settings`` (mask, state) are passed to the attention."""
+        if last:
+            return self.feed_forward(last_of(self.attention, x, *others, **settings))
         return self.feed_forward(self.attention(x, *others, tape, **settings), tape)
 
     def backward(self, dy, tape):

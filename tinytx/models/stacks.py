@@ -17,7 +17,7 @@ from tinytx.layers import (
     Sequential,
     SinusoidalPositions,
 )
-from tinytx.layers.block import as_tuple
+from tinytx.layers.block import as_tuple, last_of
 from tinytx.ops.attention_patterns import FULL
 
 POSITIONS = ("sinusoidal", "learned", "doubled", "halves")  # the last two: `tinytx.ops.positions`, equations (5) and (6)
@@ -129,7 +129,7 @@ class Stack(Layer):
         firsts = range(0, len(blocks), recompute) if recompute else ()
         self.recomputed = [Checkpoint(Sequential(*blocks[i : i + recompute])) for i in firsts]
 
-    def forward(self, ids, *others, tape=None, segments=None, places=None, state=None, **settings):
+    def forward(self, ids, *others, tape=None, segments=None, places=None, state=None, last=False, **settings):
         """Return a vector for each position.
 
         Parameters
@@ -144,6 +144,8 @@ class Stack(Layer):
             The row of the table ``place`` for each token; required if the stack has ``place``.
         state : State, optional
             Holds the positions before ``ids``; those of ``ids`` are added to it.
+        last : bool
+            Whether only the last position's vector is asked for, (B, 1, D), and no backward: `tinytx.layers.block.last_of`.
         **settings
             Settings of the blocks, such as a mask.
 
@@ -161,8 +163,11 @@ class Stack(Layer):
         if self.relative:
             stop = start + x.shape[1]
             others = *others, None, self.relative(np.arange(start, stop), np.arange(stop), tape)
-        for block in self.recomputed or self.blocks:
+        blocks = self.recomputed or self.blocks
+        for block in blocks[:-1] if last else blocks:
             x = block(x, *others, tape, state=state, **settings)
+        if last:
+            x = last_of(blocks[-1], x, *others, state=state, **settings)
         return self.norm(x, tape) if self.norm else x
 
     def backward(self, dx, tape):

@@ -137,9 +137,9 @@ def gelu(x):
     return _in_parts(_share_erf_forward, x), x
 
 
-def gelu_call(y, x):
-    """Return the loop that writes (1) of a contiguous x into y, and its arguments, for a program: `tinytx.calls.bound`."""
-    return _erf_forward, 0, 1, y.reshape(-1), x.reshape(-1)
+def gelu_call(words, y, x):
+    """Return the loop that writes (1) of a contiguous x into y, and its arguments, for a program: `tinytx.calls.bound`, `tinytx.kernel.share`."""
+    return _share_erf_forward, words, 2, y.reshape(-1), x.reshape(-1)
 
 
 def gelu_backward(dy, saved):
@@ -165,9 +165,9 @@ def gelu_tanh(x):
     return _in_parts(_share_tanh_forward, x), x
 
 
-def gelu_tanh_call(y, x):
-    """Return the loop that writes (3) of a contiguous x into y, and its arguments, for a program: `tinytx.calls.bound`."""
-    return _tanh_forward, 0, 1, y.reshape(-1), x.reshape(-1)
+def gelu_tanh_call(words, y, x):
+    """Return the loop that writes (3) of a contiguous x into y, and its arguments, for a program, as `gelu_call` does."""
+    return _share_tanh_forward, words, 2, y.reshape(-1), x.reshape(-1)
 
 
 def gelu_tanh_backward(dy, saved):

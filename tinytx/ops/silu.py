@@ -58,8 +58,8 @@ def silu(x):
     return elementwise(_forward, x), x
 
 
-def silu_call(y, x):
-    """Return the loop that writes (1) of a contiguous x into y, and its arguments, for a program: `tinytx.calls.bound`."""
+def silu_call(words, y, x):
+    """Return the loop that writes (1) of a contiguous x into y, and its arguments, for a program: `tinytx.calls.bound`. It is not shared."""
     return _forward, y.reshape(-1), x.reshape(-1)
 
 

@@ -1,6 +1,7 @@
 """Next token: predict, at each position, the token that follows (GPT)."""
 
 from tinytx import ops
+from tinytx.layers.block import last_of
 from tinytx.tasks.task import Task
 
 
@@ -93,7 +94,7 @@ class NextToken(Task):
 
     def last_logits(self, new, *, state):
         """Return the logits (B, V) of the token after ``new`` (B, t), the ids that ``state`` does not hold yet."""
-        return self._last_logits(self.body(new, state=state))
+        return self._last_logits(last_of(self.body, new, state=state))
 
     def all_logits(self, new, *, state):
         """Return the logits (B, t, V) of the token after each of ``new`` (B, t), the ids that ``state`` does not hold yet."""

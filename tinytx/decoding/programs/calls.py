@@ -34,6 +34,7 @@ from tinytx.members import is_altered
 from tinytx.models.stacks import Stack
 from tinytx.ops.attention_patterns import Band
 from tinytx.ops.few_rows import LARGE, ROWS, few_rows_call
+from tinytx.ops.gelu import SHARED as SHARED_GELU
 from tinytx.ops.gelu import gelu_call, gelu_tanh_call
 from tinytx.ops.layer_norm import layer_norm_call
 from tinytx.ops.quantized_linear import SHARED, quantized_call
@@ -186,7 +187,7 @@ def _activated(program, name, x):
     if name not in ACTIVATIONS:
         raise NoProgram(f"no calls for {name}")
     y = program.rows(x.shape[1])
-    program.call(*ACTIVATIONS[name](y, x))
+    program.call(*ACTIVATIONS[name](program.helpers(program.is_shared and x.size >= SHARED_GELU), y, x))
     return y
 
 

@@ -72,8 +72,8 @@ def rectify(y, x):
             y[n, d] = zero if x[n, d] < zero else x[n, d]
 
 
-def relu_call(y, x):
-    """Return the loop that writes max(x, 0) of x (R, width) into y, and its arguments."""
+def relu_call(words, y, x):
+    """Return the loop that writes max(x, 0) of x (R, width) into y, and its arguments. It is not shared."""
     return rectify, y, x
 
 

@@ -78,7 +78,7 @@ class MultiHeadAttention(Layer):
         self.output = Linear(n_heads * width, d_model, bias=output_bias, init=init_output or init, **linear)
         self.rotary, self.core = rotary, DotProduct() if core is None else core
 
-    def forward(self, x, memory=None, *others, tape=None, state=None, onto=None, **settings):
+    def forward(self, x, memory=None, *others, tape=None, state=None, onto=None, last=False, **settings):
         """Return the output of attention from x to ``memory``, or to x itself.
 
         Parameters
@@ -95,6 +95,8 @@ class MultiHeadAttention(Layer):
             computes: only for calls without a backward.
         onto : array (B, T, D), optional
             The output is added to it; its gradient is dy.
+        last : bool
+            Whether only the last position asks, and the output is (B, 1, D): `tinytx.layers.block.last_of`.
         **settings
             The core's settings, such as ``mask``, a boolean array that broadcasts to (B, H, T, S) and is True where
             attention is allowed.
@@ -108,7 +110,7 @@ class MultiHeadAttention(Layer):
         TypeError, ValueError
             If there are a memory and rotary positions; or if shapes do not fit.
         """
-        y = self.core(*self._heads(x, memory, tape, state), *others, tape, **settings)
+        y = self.core(*self._heads(x, memory, tape, state, last), *others, tape, **settings)
         if tape is not None:
             tape.push(self, memory is None)
         return forward_onto(onto, self.output, self._merge(y), tape=tape)
@@ -153,13 +155,14 @@ class MultiHeadAttention(Layer):
         if state is not None:
             raise ValueError(f"MultiHeadAttention: {method} got a state, expected none: hand in the whole x")
 
-    def _heads(self, x, memory, tape=None, state=None):
-        """Return q (B, H, T, K), k and v (B, G, S, K)."""
+    def _heads(self, x, memory, tape=None, state=None, last=False):
+        """Return q (B, H, T, K), or (B, H, 1, K) of the last position, k and v (B, G, S, K)."""
         if memory is not None and self.rotary:
             raise ValueError("MultiHeadAttention: rotary positions are of one sequence: with a memory, expected rotary=None")
         slot = None if state is None else state.next()
         start = slot.length if slot and memory is None else 0
-        q = self._project(self.query, x, self.n_heads, tape, start)
+        first = x.shape[1] - 1 if last else 0
+        q = self._project(self.query, x[:, first:], self.n_heads, tape, start + first)
 
         def keys_and_values():
             source, groups = x if memory is None else memory, self.n_kv_heads
