@@ -21,10 +21,7 @@ TABLE = {
         ("an unknown machine code ends a run", "except LookupError:", "except ZeroDivisionError:"),
     ],
     "training/sums.py": [
-        ("frozen parameters get sums", "for name, parameter in named.items() if not parameter.frozen}", "for name, parameter in named.items()}"),
         ("whatever is done after a shard's calls is a sum", "        if name not in calls:\n", "        if False:\n"),
-        ("what was handed on is written to", "fresh or not in_piece", "True"),
-        ("what was handed on in columns is the gradient", "dparameter if in_piece else copied(dparameter), fresh or not in_piece", "dparameter, fresh"),
         ("gradients are given away", "parameter.lend_grad(gradient)", "parameter.grad = gradient"),
         ("shards go on with the weights of before", "copy.data, copy.frozen = parameter.data, parameter.frozen", "copy.frozen = parameter.frozen"),
         ("what is frozen meanwhile gets a gradient", "copy.data, copy.frozen = parameter.data, parameter.frozen", "copy.data = parameter.data"),

@@ -10,7 +10,7 @@ from tests.training.test_repeater import batch, check, model_of, one_ordinary_st
 from tinytx.core import Parameter
 from tinytx.kernel import is_plain, kernel
 from tinytx.recording import Recording, empty, recording, result
-from tinytx.training import LAMB, SGD, AdaGrad, AdamW, Averaged, Ranger, Trainer
+from tinytx.training import LAMB, SGD, AdaGrad, AdamW, Averaged, Ranger, Trainer, sums
 from tinytx.training.again import Again
 from tinytx.training.arithmetic import copied, plus, zeros_like
 from tinytx.training.shards import ShardParameter
@@ -154,6 +154,12 @@ def test_gradients_of_earlier_steps_stay_what_they_were():
 def test_parts_of_a_batch_are_added_up():
     """Catches gradients of the part before that are overwritten."""
     check(lambda: model_of("GPT"), [batch(i, 8) for i in range(8)], [13, 13], threads=2, accumulate=2)
+
+
+def test_more_shapes_than_are_kept(monkeypatch):
+    monkeypatch.setattr(sums, "SHAPES", 2)
+    trainer = check(lambda: model_of("GPT"), [batch(i, t=t) for t in (20, 21, 22) for i in range(5)], [6, 6], threads=2)
+    assert len(trainer._together._sums) == 2
 
 
 def test_an_optimiser_may_change_the_gradients():

@@ -63,7 +63,7 @@ class Sums:
 
 
 class _Kept:
-    """Gets the gradient of a parameter, in its place, in an array that stays and is in one piece."""
+    """Gets the gradient of a parameter, in its place, in an array that stays."""
 
     def __init__(self, parameter):
         self.data, self.frozen, self.checked = parameter.data, parameter.frozen, parameter.checked
@@ -77,8 +77,7 @@ class _Kept:
 
     def add_grad(self, dparameter, *, fresh=False):
         if self._grad is None:
-            in_piece = dparameter.flags.c_contiguous  # what was handed on is not written to, and need not be copied
-            self._grad, self._owned = dparameter if in_piece else copied(dparameter), fresh or not in_piece
+            self._grad, self._owned = dparameter, fresh  # what was handed on is not written to, and need not be copied
         else:
             self._grad, self._owned = plus(self._grad, dparameter, self._grad if self._owned else None), True
 
