@@ -21,8 +21,8 @@ from tinytx.layouts import AnyLayout
 ROOT = Path(tinytx.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = [
-    {"arguments", "calls", "compiler", "dots", "extras", "files", "forks", "jobs", "kernel", "layouts", "lock", "matmul", "members", "memory", "paths", "progress",
-     "recording", "registers", "shapes", "simd", "terminal", "wording"},
+    {"addresses", "arguments", "calls", "compiler", "dots", "extras", "files", "forks", "jobs", "kernel", "layouts", "lock", "matmul", "members", "memory",
+     "paths", "progress", "recording", "registers", "shapes", "simd", "terminal", "wording"},
     {"workers"},
     {"ops", "parameter", "settings", "state", "pretrained"},
     {"core", "vectors"},
@@ -45,12 +45,13 @@ STANDS_APART = {
     "settings": {"arguments"},
     "core": {"members", "parameter"},
     "kernel": {"compiler", "forks", "recording"},  # at the first call of a loop
+    "addresses": {"kernel"},
     "calls": {"compiler", "kernel"},
-    "compiler": {"calls", "dots", "forks", "jobs", "kernel", "layouts", "matmul", "registers", "simd"},
+    "compiler": {"addresses", "calls", "dots", "forks", "jobs", "kernel", "layouts", "matmul", "registers", "simd"},
     "dots": {"kernel"},
-    "jobs": {"calls", "kernel"},
+    "jobs": {"addresses", "calls", "kernel"},
     "layouts": {"kernel"},
-    "matmul": {"kernel"},
+    "matmul": {"addresses", "kernel"},
     "shapes": {"recording"},
     "simd": {"registers"},
     "progress": {"kernel", "terminal"},
@@ -159,11 +160,11 @@ def test_arrows(source, target, allowed):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_dependencies_stay_where_they_belong(path):
-    """Only compiler.py, dots.py, jobs.py, layouts.py, matmul.py and simd.py import numba; torch is an oracle for tests; extras are imported where they are used."""
+    """Only addresses.py, compiler.py, dots.py, jobs.py, layouts.py, matmul.py and simd.py import numba; torch is an oracle for tests; extras are imported where they are used."""
     tree = ast.parse(path.read_text())
     everywhere = {module.split(".")[0] for module, _ in imports_of(tree)}
     assert "torch" not in everywhere
-    assert name_of(path) in ("compiler.py", "dots.py", "jobs.py", "layouts.py", "matmul.py", "simd.py") or "numba" not in everywhere
+    assert name_of(path) in ("addresses.py", "compiler.py", "dots.py", "jobs.py", "layouts.py", "matmul.py", "simd.py") or "numba" not in everywhere
     at_top = {module.split(".")[0] for module, _ in imports_of(ast.Module(_at_top(tree), []))}
     assert not at_top & EXTRAS, f"{at_top & EXTRAS} at the top of {name_of(path)}: an extra may be missing"
 

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
+import numba
 import numpy as np
 import pytest
 
+from tinytx import addresses
 from tinytx.calls import CALL, bind, bound, run_calls
 from tinytx.kernel import is_plain, kernel
 
@@ -110,6 +113,39 @@ def test_memory_of_another_size():
     for wrong in (np.zeros(CALL - 1, np.uint8), np.zeros(CALL, np.float32), np.zeros(2 * CALL, np.uint8)[::2]):
         with pytest.raises(ValueError, match="memory"):
             bound(_double, wrong, out)
+
+
+@compiled
+def test_kernels_that_other_processes_cannot_find():
+    """Catches a kernel inside a function, which is called by its address, and which machine code on disk knows by its name."""
+
+    @kernel
+    def inside(out):
+        out[0] = 1
+
+    with pytest.raises(numba.TypingError, match="inside: other processes have to find it; expected a kernel at the top of a module"):
+        bound(inside, np.zeros(CALL, np.uint8), np.zeros(2))
+
+
+@kernel
+def _halve(out):
+    for i in range(out.size):
+        out[i] /= 2
+
+
+@compiled
+def test_machine_code_that_is_not_there(monkeypatch, capsys):
+    """Catches a call of address 0, which ends the process."""
+
+    def unreadable(data, size):
+        raise LookupError("a kernel that has another name now")
+
+    monkeypatch.setattr(addresses, "ctypes", SimpleNamespace(string_at=unreadable))
+    with pytest.raises(RuntimeError, match="_halve: there is no machine code of it; the reason is above"):
+        bound(_halve, np.zeros(CALL, np.uint8), np.ones(2))
+    assert "a kernel that has another name now" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert bound(_halve, np.zeros(CALL, np.uint8), np.ones(2)) != 0
 
 
 SCRIPT = """

@@ -1,4 +1,4 @@
-"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it dots.py, jobs.py, layouts.py, matmul.py and simd.py import Numba.
+"""Makes machine code of kernels, and of the functions of kernel.py that kernels call. Beside it addresses.py, dots.py, jobs.py, layouts.py, matmul.py and simd.py import Numba.
 
 There are two reasons for the options below.
 
@@ -20,16 +20,17 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import intrinsic, lower_builtin, overload, type_callable
+from numba.core.typing import signature
+from numba.extending import lower_builtin, overload, type_callable
 
-from tinytx import calls, dots, jobs, kernel, layouts, matmul, registers, simd
+from tinytx import addresses, calls, dots, jobs, kernel, layouts, matmul, registers, simd
 from tinytx.forks import free_in_forks
 
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 # A kernel's cached machine code contains a copy of the functions that it calls. Numba compares only the kernel's own file
 # to see whether the code is out of date, so a hash of these files is part of the key of the cache, and the name of BLAS's product.
-_MODULES = (kernel, calls, dots, jobs, layouts, matmul, registers, simd)
+_MODULES = (kernel, addresses, calls, dots, jobs, layouts, matmul, registers, simd)
 _SOURCES = [Path(module.__file__).read_bytes() for module in _MODULES] + [Path(__file__).read_bytes()]
 _HELPERS = hashlib.sha256(b"".join([*_SOURCES, matmul.NAME.encode()])).hexdigest()
 
@@ -110,54 +111,26 @@ def _made(function):
 # ---------------------------------------------------------------------------------------- what kernels call
 
 
-@overload(kernel.exp, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
-def _exp_for(x):  # reassociation would undo the two tricks with large constants
-    if x == numba.types.float32:
-        return lambda x: _exp32_compiled(x)
-    if x == numba.types.float64:
-        return lambda x: _exp64_compiled(x)
+_SERIES = {"fastmath": {"contract"}, "error_model": "numpy"}  # reassociation would undo the two tricks of `exp` with large constants
 
 
-_exp32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(kernel._exp32)
-_exp64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(kernel._exp64)
+@overload(kernel.exp, jit_options=_SERIES)
+def _exp_for(x):
+    return {types.float32: kernel._exp32, types.float64: kernel._exp64}.get(x)
 
 
-@overload(kernel.normal_cdf)
+@overload(kernel.normal_cdf, jit_options=_SERIES)
 def _normal_cdf_for(x, e):
-    if x == numba.types.float32:
-        return lambda x, e: _normal_cdf32_compiled(x, e)
-    if x == numba.types.float64:
-        return lambda x, e: _normal_cdf64_compiled(x, e)
+    return {types.float32: kernel._normal_cdf32, types.float64: kernel._normal_cdf64}.get(x)
 
 
-_normal_cdf32_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(kernel._normal_cdf32)
-_normal_cdf64_compiled = numba.njit(fastmath={"contract"}, error_model="numpy")(kernel._normal_cdf64)
-
-
-@overload(kernel.row_max)
+@overload(kernel.row_max, jit_options={"error_model": "numpy"})
 def _row_max_for(row, n):
-    if row.dtype == numba.types.float32:
-        return lambda row, n: _row_max32_compiled(row, n)
-    if row.dtype == numba.types.float64:
-        return lambda row, n: _row_max64_compiled(row, n)
+    return {types.float32: kernel._row_max32, types.float64: kernel._row_max64}.get(row.dtype)
 
 
-_row_max32_compiled = numba.njit(error_model="numpy")(kernel._row_max32)
-_row_max64_compiled = numba.njit(error_model="numpy")(kernel._row_max64)
-
-
-@overload(kernel.hash_row)
-def _hash_row_for(key, row):
-    return lambda key, row: _hash_row_compiled(key, row)
-
-
-@overload(kernel.hash_element)
-def _hash_element_for(row_bits, column):
-    return lambda row_bits, column: _hash_element_compiled(row_bits, column)
-
-
-_hash_row_compiled = numba.njit(error_model="numpy")(kernel.hash_row)
-_hash_element_compiled = numba.njit(error_model="numpy")(kernel.hash_element)
+overload(kernel.hash_row, jit_options={"error_model": "numpy"})(lambda key, row: kernel.hash_row)
+overload(kernel.hash_element, jit_options={"error_model": "numpy"})(lambda row_bits, column: kernel.hash_element)
 
 
 @overload(kernel.plus, jit_options={"fastmath": False, "error_model": "numpy", "forceinline": True})
@@ -165,23 +138,20 @@ def _plus_for(a, b):
     return lambda a, b: a + b
 
 
-@overload(kernel.prefetch)
-def _prefetch_for(array, byte):
-    return lambda array, byte: _prefetch_compiled(array, byte)
+@type_callable(kernel.prefetch)
+def _prefetch_type(context):
+    return lambda array, byte: signature(types.none, array, types.intp)
 
 
-@intrinsic
-def _prefetch_compiled(typing, array, byte):
-    def instruction(context, builder, signature, arguments):
-        start, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        data = builder.bitcast(context.make_array(signature.args[0])(context, builder, arguments[0]).data, start)
-        kind = ir.FunctionType(ir.VoidType(), [start, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        options = [number(0), number(3), number(1)]  # to read, into all caches, data
-        builder.call(function, [builder.gep(data, [arguments[1]]), *options])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), instruction
+@lower_builtin(kernel.prefetch, types.Array, types.intp)
+def _prefetch(context, builder, signature, arguments):
+    start, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    data = builder.bitcast(context.make_array(signature.args[0])(context, builder, arguments[0]).data, start)
+    kind = ir.FunctionType(ir.VoidType(), [start, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    options = [number(0), number(3), number(1)]  # to read, into all caches, data
+    builder.call(function, [builder.gep(data, [arguments[1]]), *options])
+    return context.get_dummy_value()
 
 
 @type_callable(kernel.wide)
@@ -230,7 +200,10 @@ def noted(memory, made, arguments):
     arguments : tuple
     """
     if isinstance(made, layouts.AnyLayout):
-        (result,) = made.version(arguments).overloads.values()
+        made = made.version(arguments)
+        (kinds,) = made.overloads
     else:
-        result = made.overloads[tuple(map(numba.typeof, arguments))]
-    return _note(memory, result.library.get_pointer_to_function(result.fndesc.llvm_func_name), arguments)
+        kinds = tuple(map(numba.typeof, arguments))
+        if kinds not in made.overloads:
+            raise LookupError(f"noted: {made.__name__} has been called with arguments that Numba had converted: {kinds}")
+    return _note(memory, addresses.address(made, kinds), arguments)

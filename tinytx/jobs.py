@@ -1,21 +1,22 @@
 """`tinytx.kernel.share` and `tinytx.calls.bound` in machine code: what one thread writes down, and another thread, or a later call, computes.
 
-A job is the address of code and that of its arguments. The code is a function of LLVM (arguments, i) that calls a kernel.
+A job is the address of code and that of its arguments. The code is a function of LLVM (arguments, i) that calls a kernel: for a part of a job
+the kernel is inside it, and for a call that is written down its address stands before the arguments.
 """
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic, overload
+from numba.core import cgutils, types, typing
+from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
-from tinytx import calls, kernel
+from tinytx import addresses, calls, kernel
+from tinytx.addresses import BYTES, NUMBER
 from tinytx.calls import CALL
 from tinytx.kernel import ARGUMENTS, ASKED, AWAKE, CODE, DONE, ENDED, HELPED, PART_BITS, PARTS, TAKEN, TICKET, WAITED
 
-_BYTE, _NUMBER = ir.IntType(8).as_pointer(), ir.IntType(64)
-_CODE = ir.FunctionType(ir.VoidType(), [_BYTE, _NUMBER])
+_CODE = ir.FunctionType(ir.VoidType(), [BYTES, NUMBER])
 
 
-def _address(context, builder, kind, words, i):
+def _place(context, builder, kind, words, i):
     return builder.gep(context.make_array(kind)(context, builder, words).data, [i])
 
 
@@ -24,7 +25,7 @@ def _load(typing, words, i):
     """Return a word: what another thread wrote before it wrote this is seen from here on."""
 
     def instruction(context, builder, signature, arguments):
-        return builder.load_atomic(_address(context, builder, signature.args[0], *arguments), "acquire", 8)
+        return builder.load_atomic(_place(context, builder, signature.args[0], *arguments), "acquire", 8)
 
     return types.int64(words, types.intp), instruction
 
@@ -34,7 +35,7 @@ def _store(typing, words, i, value):
     """Write a word: who reads it sees all that this thread wrote before."""
 
     def instruction(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments[:2])
+        address = _place(context, builder, signature.args[0], *arguments[:2])
         builder.store_atomic(arguments[2], address, "release", 8)
         return context.get_dummy_value()
 
@@ -46,7 +47,7 @@ def _add(typing, words, i, value):
     """Add to a word."""
 
     def instruction(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments[:2])
+        address = _place(context, builder, signature.args[0], *arguments[:2])
         return builder.atomic_rmw("add", address, arguments[2], "acq_rel")
 
     return types.int64(words, types.intp, types.int64), instruction
@@ -57,7 +58,7 @@ def _replace(typing, words, i, old, new):
     """Write ``new`` into a word if it is ``old``; return whether it was."""
 
     def instruction(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments[:2])
+        address = _place(context, builder, signature.args[0], *arguments[:2])
         return builder.extract_value(builder.cmpxchg(address, *arguments[2:], "acq_rel", "acquire"), 1)
 
     return types.boolean(words, types.intp, types.int64, types.int64), instruction
@@ -76,37 +77,24 @@ def _pause(typing):
     return types.void(), instruction
 
 
-def _code(context, builder, function, call, given, *, takes_part):
-    """Return the address (int64) of code that calls a kernel, for part i if it takes one, with arguments in memory of a type of LLVM's."""
-    made = function.dispatcher.get_compile_result(call)
-    context.active_code_library.add_linking_library(made.library)
-    code = ir.Function(builder.module, _CODE, builder.module.get_unique_name(f"{builder.function.name}.part"))
+def _code(context, builder, given, kinds):
+    """Return the address (int64) of code that makes a call: of the function at an address, which is the first of what is in memory, with the rest.
+
+    Parameters
+    ----------
+    given : type of LLVM's
+        Of what is in memory.
+    kinds : tuple of Numba's types
+        Of the arguments.
+    """
+    code = ir.Function(builder.module, _CODE, builder.module.get_unique_name(f"{builder.function.name}.call"))
     code.linkage = "internal"
-    code.attributes.add("noinline")  # it is called in three places, and compiled once
     inside = ir.IRBuilder(code.append_basic_block())
     loaded = inside.load(inside.bitcast(code.args[0], given.as_pointer()), align=8)
-    parts = [inside.extract_value(loaded, i) for i in range(len(given.elements))]
-    callee = context.declare_function(inside.module, made.fndesc)
-    arguments = [code.args[1], *parts] if takes_part else parts
-    # The kernel's code becomes a part of this one. Else it would be a copy that this process has already, where it has compiled the kernel by
-    # itself, and another one, whose last bits may differ, in processes that read it from the disk.
-    context.call_conv.call_function(inside, callee, made.signature.return_type, made.signature.args, arguments, attrs=("alwaysinline",))
+    address, *parts = (inside.extract_value(loaded, i) for i in range(len(given.elements)))
+    addresses.call(context, inside, address, kinds, parts)
     inside.ret_void()
-    return builder.ptrtoint(code, _NUMBER)
-
-
-@intrinsic
-def _job(typing, function, arguments):
-    """Return two addresses: of code that calls function(i, *arguments), and of the arguments, which are on this thread's stack."""
-    call = function.get_call_type(typing, (types.intp, *arguments.types), {})
-
-    def instruction(context, builder, signature, values):
-        given = cgutils.pack_struct(builder, [builder.extract_value(values[1], i) for i in range(len(arguments))])
-        place = cgutils.alloca_once_value(builder, given)
-        code = _code(context, builder, function, call, given.type, takes_part=True)
-        return cgutils.pack_array(builder, [code, builder.ptrtoint(place, _NUMBER)])
-
-    return types.UniTuple(types.int64, 2)(function, arguments), instruction
+    return builder.ptrtoint(code, NUMBER)
 
 
 @intrinsic
@@ -115,7 +103,7 @@ def _run_part(typing, code, place, i):
 
     def instruction(context, builder, signature, arguments):
         code = builder.inttoptr(arguments[0], _CODE.as_pointer())
-        builder.call(code, [builder.inttoptr(arguments[1], _BYTE), arguments[2]])
+        builder.call(code, [builder.inttoptr(arguments[1], BYTES), arguments[2]])
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), instruction
@@ -124,35 +112,69 @@ def _run_part(typing, code, place, i):
 _MASK = (1 << PART_BITS) - 1  # as the number of the next part it says that there is none
 
 
-@overload(kernel.share, jit_options={"error_model": "numpy"}, inline="always")  # by itself it would be optimised once more
-def _share_for(words, function, n, arguments):
-    def share(words, function, n, arguments):
-        code, place = _job(function, arguments)
-        if len(words) == 0 or n < 2 or not _replace(words, TAKEN, 0, 1):
-            for i in range(n):
-                _run_part(code, place, i)
-            return
-        number = (_load(words, TICKET) >> PART_BITS) + 1
-        _store(words, TICKET, number << PART_BITS | _MASK)  # from here on nobody takes a part of the job before
-        _store(words, CODE, code)
-        _store(words, ARGUMENTS, place)
-        _store(words, PARTS, n)
-        _store(words, DONE, 0)
-        _store(words, TICKET, (number + 1) << PART_BITS)
+def _run_parts(words, code, place, n):
+    """Do what `share` does, with code of `_job`."""
+    if len(words) == 0 or n < 2 or not _replace(words, TAKEN, 0, 1):
+        for i in range(n):
+            _run_part(code, place, i)
+        return
+    number = (_load(words, TICKET) >> PART_BITS) + 1
+    _store(words, TICKET, number << PART_BITS | _MASK)  # from here on nobody takes a part of the job before
+    _store(words, CODE, code)
+    _store(words, ARGUMENTS, place)
+    _store(words, PARTS, n)
+    _store(words, DONE, 0)
+    _store(words, TICKET, (number + 1) << PART_BITS)
+    ticket = _load(words, TICKET)
+    while ticket & _MASK < n:
+        if _replace(words, TICKET, ticket, ticket + 1):
+            _run_part(code, place, ticket & _MASK)
+            _add(words, DONE, 1)
         ticket = _load(words, TICKET)
-        while ticket & _MASK < n:
-            if _replace(words, TICKET, ticket, ticket + 1):
-                _run_part(code, place, ticket & _MASK)
-                _add(words, DONE, 1)
-            ticket = _load(words, TICKET)
-        looks = 0
-        while _load(words, DONE) < n:
-            looks += 1
-            _pause()
-        _store(words, WAITED, _load(words, WAITED) + looks)
-        _store(words, TAKEN, 0)
+    looks = 0
+    while _load(words, DONE) < n:
+        looks += 1
+        _pause()
+    _store(words, WAITED, _load(words, WAITED) + looks)
+    _store(words, TAKEN, 0)
 
-    return share
+
+def _code_inside(context, builder, function, given, kinds):
+    """Return the address (int64) of code that calls a kernel for part i, with the other arguments in memory of a type of LLVM's."""
+    made = function.dispatcher.overloads[kinds]
+    context.active_code_library.add_linking_library(made.library)
+    code = ir.Function(builder.module, _CODE, builder.module.get_unique_name(f"{builder.function.name}.part"))
+    code.linkage = "internal"
+    code.attributes.add("noinline")  # it is called in several places, and compiled once
+    inside = ir.IRBuilder(code.append_basic_block())
+    loaded = inside.load(inside.bitcast(code.args[0], given.as_pointer()), align=8)
+    arguments = [code.args[1], *(inside.extract_value(loaded, i) for i in range(len(given.elements)))]
+    callee = context.declare_function(inside.module, made.fndesc)
+    # The kernel's code becomes a part of this one. Else it would be a copy that this process has already, where it has compiled the kernel by
+    # itself, and another one, whose last bits may differ, in processes that read it from the disk.
+    context.call_conv.call_function(inside, callee, made.signature.return_type, made.signature.args, arguments, attrs=("alwaysinline",))
+    inside.ret_void()
+    return builder.ptrtoint(code, NUMBER)
+
+
+@type_callable(kernel.share)  # and no `overload`, which would be compiled once more, with its part, to know that it returns nothing
+def _share_type(context):
+    def kinds(words, function, n, arguments):
+        function.get_call_type(context, (types.intp, *arguments.types), {})
+        return typing.signature(types.none, words, function, types.intp, arguments)
+
+    return kinds
+
+
+@lower_builtin(kernel.share, types.Array, types.Dispatcher, types.intp, types.BaseTuple)
+def _share(context, builder, signature, values):
+    words, function, _, arguments = signature.args
+    kinds = (types.intp, *arguments.types)
+    given = cgutils.pack_struct(builder, [builder.extract_value(values[3], i) for i in range(len(arguments))])
+    place = cgutils.alloca_once_value(builder, given)  # on this thread's stack: it waits for all parts
+    code = _code_inside(context, builder, function, given.type, kinds)
+    call = typing.signature(types.none, words, types.int64, types.int64, types.intp)
+    return context.compile_internal(builder, _run_parts, call, [values[0], code, builder.ptrtoint(place, NUMBER), values[2]])
 
 
 @overload(kernel.help_others, jit_options={"error_model": "numpy"})
@@ -183,32 +205,6 @@ def _help_others_for(words, patience):
 # ---------------------------------------------------------------------------------------- calls that are written down
 
 
-@intrinsic
-def _bind(typing, memory, function, arguments):
-    """Write arguments into memory, and return the address of code that calls function(*arguments) with them."""
-    call = function.get_call_type(typing, arguments.types, {})
-
-    def instruction(context, builder, signature, values):
-        given = _store_call(context, builder, signature, values)
-        return _code(context, builder, function, call, given.type, takes_part=False)
-
-    return types.int64(memory, function, arguments), instruction
-
-
-def _store_call(context, builder, signature, values, *before):
-    """Write values, and behind them the arguments of a call, into memory; return them. Memory and arguments are the first and the last of the signature's."""
-    memory, *_, arguments = signature.args
-    parts = [builder.extract_value(values[-1], i) for i in range(len(arguments))]
-    parts = [_without_owner(context, builder, kind, part) for kind, part in zip(arguments.types, parts, strict=True)]
-    given = cgutils.pack_struct(builder, [*before, *parts])
-    size = context.get_abi_sizeof(given.type)
-    if size > CALL:
-        raise ValueError(f"bind: the arguments take {size} bytes, expected at most {CALL}")
-    data = context.make_array(memory)(context, builder, values[0]).data
-    builder.store(given, builder.bitcast(data, given.type.as_pointer()), align=8)
-    return given
-
-
 def _without_owner(context, builder, kind, value):
     """Return an argument as it is written down: of an array without its owner, which Numba has made for one call only."""
     if not isinstance(kind, types.Array):
@@ -218,35 +214,44 @@ def _without_owner(context, builder, kind, value):
     return array._getvalue()
 
 
-@overload(calls.bind, jit_options={"error_model": "numpy", "forceinline": True})
-def _bind_for(memory, function, arguments):
-    return lambda memory, function, arguments: _bind(memory, function, arguments)
+def _write(context, builder, memory, address, arguments):
+    """Write an address and arguments, each with its type, into memory; return the address of code that makes this call."""
+    (memory_kind, memory), (arguments_kind, arguments) = memory, arguments
+    parts = [builder.extract_value(arguments, i) for i in range(len(arguments_kind))]
+    parts = [_without_owner(context, builder, kind, part) for kind, part in zip(arguments_kind.types, parts, strict=True)]
+    given = cgutils.pack_struct(builder, [address, *parts])
+    size = context.get_abi_sizeof(given.type)
+    if size > CALL:
+        raise ValueError(f"bind: the arguments take {size} bytes, expected at most {CALL}")
+    data = context.make_array(memory_kind)(context, builder, memory).data
+    builder.store(given, builder.bitcast(data, given.type.as_pointer()), align=8)
+    return _code(context, builder, given.type, arguments_kind.types)
 
 
-@intrinsic
-def _note(typing, memory, function, arguments):
-    """Write the address of a compiled function and its arguments into memory, and return the address of code that makes this call."""
+@type_callable(calls.bind)
+def _bind_type(context):
+    def kinds(memory, function, arguments):
+        addresses.check(function.dispatcher, tuple(arguments.types))
+        return types.int64
 
-    def instruction(context, builder, signature, values):
-        given = _store_call(context, builder, signature, values, values[1])
-        code = ir.Function(builder.module, _CODE, builder.module.get_unique_name(f"{builder.function.name}.call"))
-        code.linkage = "internal"
-        inside = ir.IRBuilder(code.append_basic_block())
-        loaded = inside.load(inside.bitcast(code.args[0], given.type.as_pointer()), align=8)
-        address, *parts = (inside.extract_value(loaded, i) for i in range(len(given.type.elements)))
-        kind = context.call_conv.get_function_type(types.none, arguments.types)
-        ignored = [cgutils.alloca_once(inside, each.pointee) for each in kind.args[:2]]  # the result, None, and an error
-        parts = context.get_arg_packer(arguments.types).as_arguments(inside, parts)
-        inside.call(inside.inttoptr(address, kind.as_pointer()), [*ignored, *parts])
-        inside.ret_void()
-        return builder.ptrtoint(code, _NUMBER)
-
-    return types.int64(memory, types.int64, arguments), instruction
+    return kinds
 
 
-@overload(calls.note, jit_options={"error_model": "numpy"})
-def _note_for(memory, function, arguments):
-    return lambda memory, function, arguments: _note(memory, function, arguments)
+@lower_builtin(calls.bind, types.Array, types.Dispatcher, types.BaseTuple)
+def _bind(context, builder, signature, values):
+    memory, function, arguments = zip(signature.args, values, strict=True)
+    return _write(context, builder, memory, addresses.address_for(context, builder, function[0].dispatcher, tuple(arguments[0].types)), arguments)
+
+
+@type_callable(calls.note)
+def _note_type(context):
+    return lambda memory, function, arguments: types.int64
+
+
+@lower_builtin(calls.note, types.Array, types.int64, types.BaseTuple)
+def _note(context, builder, signature, values):
+    memory, _, arguments = zip(signature.args, values, strict=True)
+    return _write(context, builder, memory, values[1], arguments)
 
 
 @overload(calls.run_calls, jit_options={"error_model": "numpy"})

@@ -5,7 +5,7 @@ import functools
 import numba
 from numba.core import types
 from numba.core.compiler_lock import global_compiler_lock
-from numba.extending import intrinsic, overload
+from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import populate_array
 
 from tinytx import kernel
@@ -59,18 +59,14 @@ class AnyLayout:
         return types.Array(kind.dtype, kind.ndim, "A" if kind.ndim > 1 else "C", readonly=not is_output)
 
 
-@overload(kernel.line)
-def _line_for(row):
-    return lambda row: _line(row)
+@type_callable(kernel.line)
+def _line_type(context):
+    return lambda row: types.Array(row.dtype, 1, "C", readonly=not row.mutable)
 
 
-@intrinsic
-def _line(typing, row):
-    result = types.Array(row.dtype, 1, "C", readonly=not row.mutable)
-
-    def instruction(context, builder, signature, arguments):
-        given, made = (context.make_array(kind)(context, builder, *value) for kind, value in ((row, arguments), (result, ())))
-        populate_array(made, given.data, given.shape, given.strides, given.itemsize, None)  # who has the row keeps its memory
-        return made._getvalue()
-
-    return result(row), instruction
+@lower_builtin(kernel.line, types.Array)
+def _line(context, builder, signature, arguments):
+    given = context.make_array(signature.args[0])(context, builder, arguments[0])
+    made = context.make_array(signature.return_type)(context, builder)
+    populate_array(made, given.data, given.shape, given.strides, given.itemsize, None)  # who has the row keeps its memory
+    return made._getvalue()

@@ -11,15 +11,16 @@ registers and on the stack, since all calling conventions have eight bytes for a
 """
 
 import ctypes
+import functools
 
 import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, errors, types
-from numba.extending import intrinsic, overload
+from numba.core import cgutils, errors, types, typing
+from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
-from tinytx import kernel
+from tinytx import addresses, kernel
 
 NAMES = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "scipy_cblas_{}gemm", "cblas_{}gemm")  # of NumPy's wheels, Debian, Conda, macOS
 BY_ROW, BY_COLUMN, AS_IT_IS, TRANSPOSED = 101, 102, 111, 112  # CblasRowMajor, CblasColMajor, CblasNoTrans, CblasTrans
@@ -67,11 +68,11 @@ def _given(rows, columns, ahead, aside, size, order):
     return transposed, by_row if by_row > 0 else _leading(columns, rows, aside, ahead, size)
 
 
-@numba.njit(error_model="numpy")
+@kernel.kernel
 def _product(m, n, k, a, b, out, beta, size):
     """Multiply, and add ``beta`` times what is in out; each matrix is given as (address, stride of rows, stride of columns) in bytes.
 
-    It is compiled once for a dtype, and not for each of the layouts of three arrays.
+    It is compiled once for a dtype, and not for each kernel and each of the layouts of three arrays.
     """
     if min(m, n, k) > 0:
         order = BY_ROW if _leading(m, n, out[1], out[2], size) else BY_COLUMN
@@ -86,28 +87,8 @@ def _product(m, n, k, a, b, out, beta, size):
             at = out[0] + i * out[1] + j * out[2]
             total = _read(at, beta) if beta != 0 else beta
             for p in range(k):
-                total += _read(a[0] + i * a[1] + p * a[2], beta) * _read(b[0] + p * b[1] + j * b[2], beta)
+                total = kernel.plus(total, _read(a[0] + i * a[1] + p * a[2], beta) * _read(b[0] + p * b[1] + j * b[2], beta))
             _write(at, total)
-
-
-def _by_blas(a, b, out, add=False):
-    if a.shape[1] != b.shape[0] or out.shape[0] != a.shape[0] or out.shape[1] != b.shape[1]:
-        raise ValueError("matmul: shapes do not fit: expected a (M, K), b (K, N), out (M, N)")
-    _product(
-        a.shape[0], b.shape[1], a.shape[1], (_address(a), a.strides[0], a.strides[1]), (_address(b), b.strides[0], b.strides[1]),
-        (_address(out), out.strides[0], out.strides[1]), out.dtype.type(1 if add else 0), out.itemsize,
-    )  # fmt: skip
-
-
-@intrinsic
-def _address(typing, x):
-    """Return where an array's first number lies."""
-
-    def instruction(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.ptrtoint(data, ir.IntType(64))
-
-    return types.int64(x), instruction
 
 
 @intrinsic
@@ -152,15 +133,54 @@ def _gemm(typing, order, flip_a, flip_b, m, n, k, a, step_a, b, step_b, beta, ou
     return types.void(*[types.int64] * 10, beta, types.int64, types.int64), instruction
 
 
+def _check(a, b, out):
+    kinds = [getattr(x, "dtype", x) if getattr(x, "ndim", 0) == 2 else x for x in (a, b, out)]
+    if set(kinds) not in ({types.float32}, {types.float64}):
+        raise errors.TypingError(f"matmul: {a}, {b} and {out}; expected matrices, all float32 or all float64")
+
+
+def _kinds(number):
+    """Return the types of `_product`'s arguments for matrices of these numbers."""
+    return (*[types.int64] * 3, *[types.UniTuple(types.int64, 3)] * 3, number, types.int64)
+
+
+def _by_blas_type(context):
+    def kinds(a, b, out, add=None):
+        _check(a, b, out)
+        addresses.check(_product.compiled(), _kinds(out.dtype))
+        return typing.signature(types.none, a, b, out, *[types.boolean] * (add is not None))
+
+    return kinds
+
+
+def _by_blas(context, builder, signature, values):
+    arrays = [context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args[:3], values[:3], strict=True)]
+    (m, k), (k2, n), (m2, n2) = (cgutils.unpack_tuple(builder, array.shape, 2) for array in arrays)
+    fit = [builder.icmp_signed("==", *pair) for pair in ((m, m2), (k, k2), (n, n2))]
+    with builder.if_then(builder.not_(functools.reduce(builder.and_, fit)), likely=False):
+        context.call_conv.return_user_exc(builder, ValueError, ("matmul: shapes do not fit: expected a (M, K), b (K, N), out (M, N)",))
+    matrices = [cgutils.pack_array(builder, [builder.ptrtoint(x.data, m.type), *cgutils.unpack_tuple(builder, x.strides, 2)]) for x in arrays]
+    number, kinds = signature.args[2].dtype, _kinds(signature.args[2].dtype)
+    beta = context.cast(builder, values[3] if len(values) > 3 else cgutils.false_bit, types.boolean, number)
+    address = addresses.address_for(context, builder, _product.compiled(), kinds)
+    addresses.call(context, builder, address, kinds, [m, n, k, *matrices, beta, arrays[2].itemsize])
+    return context.get_dummy_value()
+
+
 @numba.njit
 def _by_numpy(a, b, out, add=False):
     with numba.objmode():
         kernel.matmul(a, b, out, add)
 
 
-@overload(kernel.matmul, jit_options={"error_model": "numpy"})
-def _matmul_for(a, b, out, add=False):
-    kinds = [getattr(x, "dtype", x) if getattr(x, "ndim", 0) == 2 else x for x in (a, b, out)]
-    if set(kinds) not in ({types.float32}, {types.float64}):
-        raise errors.TypingError(f"matmul: {a}, {b} and {out}; expected matrices, all float32 or all float64")
-    return _by_blas if NAME else lambda a, b, out, add=False: _by_numpy(a, b, out, add)
+def _by_numpy_for(a, b, out, add=False):
+    _check(a, b, out)
+    return lambda a, b, out, add=False: _by_numpy(a, b, out, add)
+
+
+if NAME:
+    type_callable(kernel.matmul)(_by_blas_type)
+    lower_builtin(kernel.matmul, *[types.Array] * 3)(_by_blas)
+    lower_builtin(kernel.matmul, *[types.Array] * 3, types.Boolean)(_by_blas)
+else:
+    overload(kernel.matmul, jit_options={"error_model": "numpy"})(_by_numpy_for)

@@ -191,6 +191,7 @@ NEAREST = {
     "compiler.py": ["test_kernel.py", "test_matmul.py", "test_fork.py"],
     "simd.py": ["test_simd.py", "ops/test_few_rows.py"],
     "dots.py": ["test_dots.py"],
+    "addresses.py": ["test_bound.py", "test_matmul.py"],
     "jobs.py": ["workers/test_awake.py", "ops/test_few_rows.py", "ops/test_gelu_linear.py", "test_bound.py", "decoding/test_programs.py"],
     "workers/interruption.py": ["training/test_interrupted_steps.py"],
     "recipes/settings.py": ["cli/test_digests_and_codes.py", "cli/test_run_settings.py", "recipes/test_train_transformer.py"],

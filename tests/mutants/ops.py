@@ -269,8 +269,8 @@ TABLE = {
         ("rows that overlap are left to BLAS", "numbers >= columns and ", ""),
         ("BLAS is told the transpose", "AS_IT_IS if (by_row > 0)", "AS_IT_IS if (by_row == 0)"),
         ("what was in out is multiplied by 0", "_read(at, beta) if beta != 0 else beta", "_read(at, beta) * beta"),
-        ("nothing is ever added", "1 if add else 0", "0"),
-        ("columns of out are not counted", " or out.shape[1] != b.shape[1]", ""),
+        ("nothing is ever added", "values[3] if len(values) > 3 else cgutils.false_bit", "cgutils.false_bit"),
+        ("columns of out are not counted", "((m, m2), (k, k2), (n, n2))", "((m, m2), (k, k2))"),
         ("columns that lie one number after the other are taken for rows", "if columns > 1 and aside != size:", "if aside > 4 * size:"),
     ],
     "simd.py": [
@@ -286,13 +286,18 @@ TABLE = {
     ],
     "jobs.py": [
         ("who comes second takes the words away", "not _replace(words, TAKEN, 0, 1)", "_load(words, TAKEN) > 1"),
-        ("words stay taken", "        _store(words, TAKEN, 0)\n", ""),
+        ("words stay taken", "    _store(words, TAKEN, 0)\n", ""),
         ("nobody waits for the last part", "while _load(words, DONE) < n:", "while _load(words, DONE) < 0:"),
         ("a helper takes a part without a ticket", "if _replace(words, TICKET, ticket, ticket + 1):\n                    _run_part", "if _add(words, TICKET, 1) >= 0:\n                    _run_part"),
         ("a helper never falls asleep", "looks < patience and ", ""),
         ("a helper that is asked for falls asleep", "elif looks == patience and _load(words, ASKED) != asked:", "elif looks < 0:"),
         ("waiting is not counted", "_load(words, WAITED) + looks", "_load(words, WAITED)"),
         ("a part calls whichever copy of a loop is there", ', attrs=("alwaysinline",)', ""),
+    ],
+    "addresses.py": [
+        ("a kernel that other processes cannot find is called by its address", 'if "<locals>" in names[1] or _named(*names) is not made:', "if False:"),
+        ("machine code that is not there is called", 'builder.icmp_unsigned("==", found, NUMBER(0))', 'builder.icmp_unsigned("==", found, NUMBER(1))'),
+        ("what a kernel is compiled for first serves all", "    if kinds not in made.overloads:", "    kinds = next(iter(made.overloads), kinds)\n    if kinds not in made.overloads:"),
     ],
     "ops/linear_cross_entropy.py": [
         ("each chunk divides by its own targets", "targets[at], **options)", 'targets[at], **options | {"count": None})'),

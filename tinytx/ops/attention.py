@@ -207,7 +207,7 @@ def _attend(i, y, largest, inverse, rooms, edges, tiles, q, k, v, bias, mask, pl
                 y_row[j] = ((zero if opens else y_row[j]) + row[j]) * factor
 
 
-@kernel(outputs=7)
+@kernel(outputs=8)
 def _attend_parts(y, largest, inverse, columns, tile, part, copied, words, edges, tiles, q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row):
     """Do it for all parts of the tiles, of which threads that are awake take some; each has arrays of its own to compute in."""
     given = (columns, tile, part, copied), edges, tiles, q, k, v, bias, mask, place, c, key, bit, keep_scale, first_row
@@ -281,7 +281,7 @@ def _attend_backward(
         _product(da.T, queries, dk[b, g, s0:s1], add, copied[3] != 0)  # (8), (15)
 
 
-@kernel(outputs=10)
+@kernel(outputs=11)
 def _attend_backward_parts(
     dq, dk, dv, dbias, columns, v_columns, tile, d_tile, inner, copied, words, edges, tiles, q, k, v, y, dy, dl, largest, inverse, bias, mask,
     place, c, key, bit, keep_scale, first_row,
