@@ -4,7 +4,7 @@ NumPy's products and our kernels release the interpreter lock, so a shard runs i
 BLAS held to one thread: the processors are shared out once, above the products, and not again inside each.
 Shards use the same weights; each has a tape of its own, and hands its gradients over one by one (``shards.py``). Where
 several machines train together (`tinytx.workers.ranks`), each takes its part of the shards. In small models a shard's forward and backward
-are written down after a while, and made again by compiled code (``repeater.py``).
+are written down after a while, and made again by compiled code (``repeater.py``), and so are the sums of gradients (``sums.py``).
 """
 
 import contextlib
