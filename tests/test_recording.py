@@ -1,6 +1,7 @@
 """What is written down of a thread's calls, and what they compute when they are made again, in other places of memory."""
 
 import threading
+import weakref
 from functools import partial
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from tinytx.calls import Repeated
 from tinytx.kernel import is_plain, kernel
-from tinytx.recording import Recording, afterwards, beforehand, empty, empty_like, recording, result
-from tinytx.training.rooms import APART, arrays, changed, lives, moved, places
+from tinytx.recording import Bits, Recording, View, afterwards, beforehand, bits_of, changed, empty, empty_like, found, recording, result
+from tinytx.training.rooms import APART, Life, lives, placed, places
 
 compiled = pytest.mark.skipif(is_plain(), reason="in plain Python there is no machine code to call")
 
@@ -60,19 +61,19 @@ def expected(x, weight):
 
 
 @compiled
-@pytest.mark.parametrize("move", [moved, lambda made: made], ids=["moved", "in place"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_again_with_other_numbers(dtype, move):
+def test_again_with_other_numbers(dtype):
     x, weight, taken = np.arange(6, dtype=dtype), np.ones(6, dtype), []
     work(x, weight, [])
     with recording(Recording()) as made:
         first = work(x, weight, taken)
     assert len(made.calls) == 5 and len(taken) == 1 and first == expected(x, weight)[0]
-    repeated = Repeated(move(made))
+    step, _ = placed(made, 10_000)
+    repeated = Repeated(step)
     for seed in range(3):
         x[:], weight[:] = np.random.default_rng(seed).integers(9, size=(2, 6))
         (total,) = repeated.again()
-        for function in repeated.recording.after:
+        for function in step.after:
             function()
         assert total == expected(x, weight)[0]
         np.testing.assert_array_equal(taken[-1], expected(x, weight)[1])
@@ -82,22 +83,40 @@ def test_again_with_other_numbers(dtype, move):
         repeated.again()
 
 
-@compiled
-def test_nothing_is_written_where_others_are(monkeypatch):
-    """Catches a result that lies where a later call computes, and arrays that were not made for kernels but are moved."""
+def test_what_was_made_is_moved_and_nothing_else():
     x, weight, taken = np.arange(64.0), np.ones(64), []
     with recording(Recording()) as made:
         work(x, weight, taken)
-    before = [array.copy() for array in made.made]
-    repeated = Repeated(moved(made))
-    repeated.again()
-    for one, other in zip(made.made, before, strict=True):
-        np.testing.assert_array_equal(one, other)
-    (call,) = [given for loop, given in repeated.recording.calls if loop is made.calls[0][0]][:1]
-    assert call[1] is x and call[2] is weight and call[0] is not made.calls[0][1][0]
-    assert sum(array.nbytes for array in made.made) > 3 * 64 * 8 + 64
-    owner = call[0].base
-    assert owner.nbytes <= 3 * 64 * 8 + 2 * APART + APART  # three arrays of the four at one time at most
+    assert made.sizes == [512, 512, 512, 512, 16]
+    step, size = placed(made, 10_000)
+    assert size == 2 * 512  # two at one time, and the small one in the place of one that is read no more
+    assert step.calls[0][1][1] is x and step.calls[0][1][2] is weight and step.before[0].args[0] is x
+    (a, *_), (d, *_), (e, view) = (step.calls[i][1] for i in (0, 3, 4))
+    assert a.flags.aligned and a.flags.writeable and a.strides == (8,) and a.ctypes.data % APART == 0
+    assert view.shape == (2, 32) and view.strides == (8, 16) and view.ctypes.data == d.ctypes.data
+    assert step.results[0].args[0].ctypes.data == e.ctypes.data and step.after[0].args[0].ctypes.data == d.ctypes.data + 8
+    before = taken[0].copy()
+    d[...] = -1
+    np.testing.assert_array_equal(taken[0], before)
+
+
+def test_a_recording_keeps_no_array_that_was_made():
+    """Catches one that has the id of another that is gone: it is none of the recording's, or another one."""
+    x = np.ones(1000)
+    with recording(Recording()) as made:
+        for i in range(20):
+            y = empty(1000, np.float64)
+            _add(y, x, x)
+            gone = weakref.ref(y)
+            del y
+            assert gone() is None
+            other = np.full(1000, float(i))  # where y was, most likely
+            _add(other, x, x)
+            del other
+    views = [arguments[0] for _, arguments in made.calls]
+    assert views[::2] == [View(i, 0, (1000,), np.dtype(float), (8,)) for i in range(20)]
+    assert all(isinstance(each, np.ndarray) for each in views[1::2]) and len({id(each) for each in views[1::2]}) == 20
+    assert placed(made, 8000 - 1) == (None, 8000) and placed(made, 8000)[0] is not None  # one place for all of them
 
 
 @compiled
@@ -136,17 +155,6 @@ def test_only_this_thread_is_recorded():
     assert len(made.calls) == 1 and len(made.after) == 1
 
 
-def test_a_recording_that_gets_too_large_is_none():
-    with recording(Recording(most=100)) as made:
-        empty(10, np.float64)
-        beforehand(len, ())
-        assert made.is_whole and made.made
-        empty_like(np.zeros(3))
-        empty(1000, np.float64)
-        _add(*np.ones((3, 4)))
-    assert not made.is_whole and not made.made and not made.calls and not made.before
-
-
 def test_without_a_recording_everything_is_called_once():
     seen = []
     afterwards(seen.append, 1)
@@ -154,11 +162,16 @@ def test_without_a_recording_everything_is_called_once():
     assert empty((2, 3), np.float32).shape == (2, 3) and empty_like(np.zeros((3, 2)).T).strides == (8, 16)
 
 
-def test_calls_are_not_kept_where_they_do_not_count():
-    x, taken = np.ones(4), []
-    with recording(Recording(keeps_calls=False)) as made:
-        total = work(x, x, taken)
-    assert not made.calls and not made.made and made.is_whole and made.results[0]() == total and made.after[0].args[0] is taken[0]
+def test_bits_of_what_is_read_and_handed_on():
+    x, weight, bits = np.arange(6.0), np.ones(6), []
+    for weight in (weight, weight, weight + 1e-15, np.zeros(6)):
+        with recording(Bits()) as made:
+            work(x, weight, [])
+        bits.append(made.seen)
+    assert bits[0] == bits[1] and bits[0] != bits[2] and bits[0] != bits[3]
+    assert [[shape for shape, _ in each] for each in bits[0]] == [[(2,)], [(5,)]]
+    assert bits_of(partial(len, x)) == bits_of(partial(abs, [x.copy()])) != bits_of(partial(len, -x)) and bits_of(partial(len, 1)) == []
+    np.testing.assert_equal(bits_of(partial(len, np.ones((2, 3)).T)), bits_of(partial(len, np.ones((3, 2)))))
 
 
 def test_errors_end_a_recording():
@@ -170,27 +183,27 @@ def test_errors_end_a_recording():
 
 def test_arrays_are_found_and_changed_wherever_they_are():
     a, b, c = np.zeros(1), np.zeros(2), np.zeros(3)
-    value = (a, 1, [b, "text"], partial(len, (c, None)))
-    assert [len(each) for each in arrays(value)] == [1, 2, 3]
-    one, number, (two, text), function = changed(value, lambda array: array + 1)
+    value = (a, 1, [b, "text"], partial(len, (c, None), key=[a], reverse=2))
+    assert [len(each) for each in found(np.ndarray, value)] == [1, 2, 3, 1]
+    one, number, (two, text), function = changed(np.ndarray, value, lambda array: array + 1)
     assert (one[0], number, two[0], text, function.func, function.args[0][0][0]) == (1, 1, 1, "text", len, 1)
+    assert function.keywords == {"key": [1], "reverse": 2}
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 300)), max_size=12))
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 300)), max_size=12))
 def test_arrays_of_one_time_have_places_of_their_own(spans):
-    given_spans = {i: (np.zeros(size, np.uint8), min(a, b), max(a, b)) for i, (a, b, size) in enumerate(spans)}
+    given_spans = {i: Life(size, min(a, b), max(a, b)) for i, (a, b, size) in enumerate(spans)}
     starts, size = places(given_spans)
-    for i, (one, first, last) in given_spans.items():
-        assert starts[i] % APART == 0 and starts[i] + one.nbytes <= size
-        for j, (other, begins, ends) in given_spans.items():
-            if i < j and first <= ends and begins <= last:
-                assert starts[i] + one.nbytes <= starts[j] or starts[j] + other.nbytes <= starts[i]
-    assert size <= sum(one.nbytes + APART for one, _, _ in given_spans.values())
+    for i, one in given_spans.items():
+        assert starts[i] % APART == 0 and starts[i] + one.size <= size
+        for j, other in given_spans.items():
+            if i < j and one.first <= other.last and other.first <= one.last:
+                assert starts[i] + one.size <= starts[j] or starts[j] + other.size <= starts[i]
+    assert size <= sum(one.size + APART for one in given_spans.values())
 
 
 def test_lives_end_with_the_last_reader():
     x, taken = np.ones(4), []
     with recording(Recording()) as made:
         work(x, x, taken)
-    spans = lives(made)
-    assert [spans[id(array)][1:] for array in made.made] == [(0, 1), (1, 2), (2, 3), (3, 5), (4, 5)]
+    assert lives(made) == {0: (32, 0, 1), 1: (32, 1, 2), 2: (32, 2, 3), 3: (32, 3, 5), 4: (16, 4, 5)}

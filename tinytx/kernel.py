@@ -35,7 +35,7 @@ class Kernel:
     def __call__(self, *arguments):
         compiled = self._compiled or self.compiled()
         if thread.recording is not None:
-            thread.recording.calls.append((compiled, arguments))
+            thread.recording.add_call(compiled, arguments)
         return compiled(*arguments)
 
     def compiled(self):

@@ -25,11 +25,23 @@ def keep_freed_memory():
 
     All threads share one arena: otherwise each thread of a pool would keep freed memory of its own.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    mallopt = _of_glibc("mallopt")
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGEST)
         mallopt(_M_TRIM_THRESHOLD, _LARGEST)
         mallopt(_M_ARENA_MAX, 1)
+
+
+def give_back_freed_memory():
+    """Give the system what `keep_freed_memory` has kept, as far as whole pages are free: before other memory is used in its place."""
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def _of_glibc(name):
+    """Return a function of glibc's, None where the C library is another one."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def peak_memory():

@@ -53,6 +53,10 @@ def repeated(trainer):
     return [each.n_repeated for each in trainer._repeaters]
 
 
+def sizes(trainer):
+    return [[step.size for step in each._steps.values()] for each in trainer._repeaters]
+
+
 def steps(trainer, batches):
     """All that steps come to: loss, norm and gradients of each, and the weights at the end."""
     seen = []
@@ -187,8 +191,10 @@ def changed_after(change, n=8, begin=lambda trainer: None):
     assert seen[0] == seen[1]
 
 
-def test_weights_in_another_array():
+def test_weights_in_another_array(monkeypatch):
+    """The new recording has the room of the one that it replaces."""
     def change(trainer):
+        monkeypatch.setattr(repeater, "MOST", sum(sizes(trainer)[0]))
         for parameter in trainer.model.parameters():
             parameter.data = parameter.data * np.float32(0.5)
 
@@ -304,9 +310,29 @@ def test_lists_are_not():
 
 
 def test_large_steps_are_not(monkeypatch):
-    """A recording holds all arrays of a step at one time."""
-    monkeypatch.setattr(repeater, "MOST", 1000)
-    check(lambda: model_of("GPT"), map(batch, range(6)), [0, 0], threads=2)
+    """And those that would be too large together with others."""
+    (one, other), _ = sizes(check(lambda: model_of("GPT"), [batch(i, 4, 24 if i % 2 else 20) for i in range(8)], [2, 2], threads=2))
+    assert one != other
+    for most, n_repeated, kept in ((min(one, other) - 1, 0, [0, 0]), (one + other - 1, 1, [one, 0]), (one + other, 2, [one, other])):
+        monkeypatch.setattr(repeater, "MOST", most)
+        trainer = check(lambda: model_of("GPT"), [batch(i, 4, 24 if i % 2 else 20) for i in range(8)], [n_repeated] * 2, threads=2)
+        assert sizes(trainer)[0] == kept
+
+
+def test_what_is_wrong_takes_no_memory(monkeypatch):
+    monkeypatch.setattr(repeater, "bits_of", lambda call: None)
+    assert sizes(check(lambda: model_of("GPT"), map(batch, range(5)), [0, 0], threads=2)) == [[0], [0]]
+
+
+def test_a_loss_that_python_changes_is_found(monkeypatch):
+    """Its arrays and the gradients are those that the calls make."""
+    before = NextToken.loss
+
+    def loss(self, ids, targets, tape=None, **settings):
+        return before(self, ids, targets, tape, **settings) * 2
+
+    monkeypatch.setattr(NextToken, "loss", loss)
+    check(lambda: model_of("GPT"), map(batch, range(5)), [0, 0], threads=2)
 
 
 def test_a_state_is_not():

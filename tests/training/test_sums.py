@@ -1,6 +1,7 @@
 """Sums of gradients and updates that compiled code makes again: in every bit those that Python makes, and of arrays that are there now."""
 
 import copy
+import weakref
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.skipif(is_plain(), reason="in plain Python nothing is c
 
 def is_whole(trainer):
     """Whether sums and updates are repeated."""
-    return any(trainer._together._sums.values()) and trainer.optimizer._updates._again is not None
+    return any(sums for _, sums in trainer._together._sums.values()) and trainer.optimizer._updates._again is not None
 
 
 # ---------------------------------------------------------------------------------------- whole steps
@@ -70,6 +71,25 @@ def weights(trainer):
 def test_with_every_optimiser(name):
     one, other = (trained(OPTIMIZERS[name], repeats=repeats) for repeats in (True, False))
     assert weights(one) == weights(other)
+
+
+def test_second_shards_of_two_kinds():
+    """The first ones have the same shape, and their loss divides by as many targets. Catches sums that belong to another second shard."""
+    batches = [batch(i, 7 if i % 2 else 6) for i in range(16)]
+    for _, targets in batches[1::2]:
+        targets[-1] = -100
+    check(lambda: model_of("GPT"), batches, [16 - 3, 16 - 2 * 3], threads=2)
+
+
+def test_sums_go_with_the_recordings_whose_memory_they_use():
+    trainer = trainer_of(model_of("GPT"), threads=2)
+    steps(trainer, map(batch, range(5)))
+    (old,) = trainer._together._sums.keys()
+    old = weakref.ref(old)
+    for parameter in trainer.model.parameters():
+        parameter.data = parameter.data.copy()
+    steps(trainer, map(batch, range(5)))
+    assert old() is None and len(trainer._together._sums) == 1
 
 
 def set_decay(trainer):

@@ -3,11 +3,12 @@
 Where a function calls kernels alone, on arrays that stay, most of its time with short arrays is Python's: 10 us for each item, under the interpreter's lock.
 """
 
+import numpy as np
+
 from tinytx import workers
 from tinytx.calls import Repeated
 from tinytx.core import owner_of
-from tinytx.recording import Recording, recording
-from tinytx.training.rooms import arrays
+from tinytx.recording import Recording, found, recording
 from tinytx.workers.pool import grouped
 
 
@@ -38,11 +39,11 @@ class Again:
     def __init__(self, f, items, size, known):
         self.results, recordings = [], []
         for group in grouped(items, size):
-            with recording(Recording()) as made:
+            with recording(Recording(keeps_made=True)) as made:
                 self.results += [f(item) for item in group]
             recordings.append(made)
         owners = {id(owner_of(array)) for array in [*known, *(array for made in recordings for array in made.made)]}
-        given = arrays([arguments for made in recordings for _, arguments in made.calls])
+        given = found(np.ndarray, [arguments for made in recordings for _, arguments in made.calls])
         if not owners.issuperset(id(owner_of(array)) for array in given):
             raise LookupError("Again: a kernel was called with an array that it does not know")
         self._groups = [Repeated(made) for made in recordings]

@@ -16,8 +16,9 @@ from tinytx import layers, models, tasks, workers
 from tinytx.calls import Repeated
 from tinytx.kernel import is_plain
 from tinytx.members import is_altered
-from tinytx.recording import Recording, recording
-from tinytx.training.rooms import arrays, moved
+from tinytx.memory import give_back_freed_memory
+from tinytx.recording import Bits, Recording, bits_of, found, recording
+from tinytx.training.rooms import placed
 
 KINDS = {
     tasks.NextToken,
@@ -39,7 +40,7 @@ KINDS = {
     layers.Rotary,
     layers.TiedLinear,
 }
-MOST = 1 << 26  # bytes of a recording's arrays: a step with more has operations so long that calling them does not count
+MOST = 1 << 29  # bytes of all arrays of a shard's recordings: larger steps have operations so long that calling them does not count
 ORDINARY = 8  # steps before one is recorded, which takes as long as ten, and a second or two where its calls have to be compiled
 SHAPES = 4  # recordings that are kept, of batches of different shapes
 
@@ -79,8 +80,8 @@ class Repeater:
         step = self.step(batch, count)
         if step is None:
             return ordinary(*batch)[0]
-        self.n_repeated += step.is_right
-        return step.loss(ordinary, batch)
+        self.n_repeated += step.is_repeated
+        return step.loss(ordinary, batch, MOST - sum(other.size for other in self._steps.values()))
 
     def step(self, batch, count):
         """Return the `Step` that makes such batches' losses, or None if they are made the ordinary way."""
@@ -99,29 +100,43 @@ class Step:
     Attributes
     ----------
     repeated : Repeated, or None
-    is_right : bool
-        Whether it has been shown to be.
+    may, is_right : bool
+        Whether there may be a recording, and whether there is one that has been compared.
+    size : int
+        Bytes of its arrays.
     """
 
     def __init__(self, parameters):
-        self._parameters, self._data, self._own, self.repeated, self._wakes = parameters, None, None, None, False
-        self._n_ordinary, self.may, self.is_right = 0, True, False
+        self._parameters, self._n_ordinary, self.may = parameters, 0, True
+        self._forget()
 
-    def loss(self, ordinary, batch):
+    def _forget(self):
+        self._data, self._own, self.repeated, self._wakes, self.is_right, self.size = None, None, None, False, False, 0
+
+    def loss(self, ordinary, batch, room):
+        """Return a batch's loss, and add the gradients; a recording may need ``room`` bytes."""
         if not self.may or self._n_ordinary < ORDINARY:
             self._n_ordinary += 1
             return ordinary(*batch)[0]
-        if self.repeated is not None and self._has_its_weights():
-            return self._again(batch) if self.is_right else self._compared(ordinary, batch)
-        self._own = _whole_numbers(batch)
-        made, loss = _recorded(ordinary, self._own)
-        self._data, self.is_right = [parameter.data for parameter in self._parameters], False
-        self.may = made is not None and [read() for read in made.results] == [loss]
+        if self.repeated is None or not self._has_its_weights():
+            room += self.size
+            self._forget()
+            return self._recorded(ordinary, _whole_numbers(batch), room)
+        return self._again(batch) if self.is_right else self._compared(ordinary, batch)
+
+    def _recorded(self, ordinary, own, room):
+        """Return the loss of an ordinary step that is recorded; ``own`` are arrays for the batch that nobody else has."""
+        with recording(Recording()) as made:
+            loss, tape = ordinary(*own)
+        step, size = placed(made, room)
+        self.may = step is not None and not tape.sites
         try:
-            self.repeated = Repeated(moved(made)) if self.may else None
+            self.repeated = Repeated(step) if self.may else None
         except LookupError:
             self.may = False
-        self._wakes = self.may and any(array is workers.awake.memory() for array in arrays([given for _, given in made.calls]))
+        if self.may:
+            self._data, self._own, self.size = [parameter.data for parameter in self._parameters], own, size
+            self._wakes = any(array is workers.awake.memory() for array in found(np.ndarray, [given for _, given in made.calls]))
         return loss
 
     def _again(self, batch):
@@ -147,24 +162,17 @@ class Step:
 
     def _compared(self, ordinary, batch):
         """Return the loss of an ordinary step, after the recorded one has been made again and compared with it."""
-        made, loss = _recorded(ordinary, _whole_numbers(batch), keeps_calls=False)
-        self.results(batch)
-        self.is_right = self.may = made is not None and _bits(made) == _bits(self.repeated.recording)
+        with recording(Bits()) as made:
+            loss, _ = ordinary(*_whole_numbers(batch))
+        give_back_freed_memory()  # of ordinary steps, before that of the repeated ones is used
+        step = self.repeated.recording
+        self.is_right = self.results(batch) == [loss] and [bits_of(call) for call in step.results + step.after] == made.seen
+        if not self.is_right:
+            self.may = False
+            self._forget()
         return loss
 
 
 def _whole_numbers(batch):
     """Return copies of a batch's arrays, which operations take as they are."""
     return tuple(array.astype(np.int64, order="C") for array in batch)
-
-
-def _recorded(ordinary, batch, keeps_calls=True):
-    """Return the recording of a step, None if it cannot be repeated, and its loss."""
-    with recording(Recording(MOST, keeps_calls)) as made:
-        loss, tape = ordinary(*batch)
-    return made if made.is_whole and not tape.sites else None, loss
-
-
-def _bits(made):
-    """Return the bits of all that a recording's calls have handed on: of what the loss is read from, and of the gradients."""
-    return [(array.shape, array.tobytes()) for array in arrays(made.results + made.after)]

@@ -4,12 +4,15 @@ Such shards hand on their gradients in the same arrays each time (`tinytx.traini
 once: the same sums in the same order, in arrays that stay, and the squares of each sum for the gradient's norm, which find it in a cache.
 """
 
+import weakref
+
+import numpy as np
+
 from tinytx import workers
+from tinytx.recording import found
 from tinytx.training.again import Again
 from tinytx.training.arithmetic import copied, plus, zeros_like
 from tinytx.training.by_layer import squares
-from tinytx.training.repeater import SHAPES
-from tinytx.training.rooms import arrays
 from tinytx.training.shards import GradientSum
 
 
@@ -51,7 +54,7 @@ class Sums:
             total.close()
             return squares(kept[name].grad)
 
-        self._again = Again(summed, trained, lambda name: trained[name].data.size, arrays(list(calls.values())))
+        self._again = Again(summed, trained, lambda name: trained[name].data.size, found(np.ndarray, [*calls.values()]))
         self._gradients = [(parameter, kept[name].grad) for name, parameter in trained.items()]
 
     def again(self):
@@ -99,11 +102,12 @@ class Together:
     """
 
     def __init__(self, named, repeaters, parameters):
-        self._named, self._repeaters, self._parameters, self._sums = named, repeaters, parameters, {}
+        self._named, self._repeaters, self._parameters = named, repeaters, parameters
+        self._sums = weakref.WeakKeyDictionary()  # {Repeated of the first shard: (weak references to the others', Sums or None)}: they go with the recordings
 
     def step(self, batches, count):
         """Return (losses, squares of the gradient of each parameter that is trained), or (None, None) if a step has to be made in another way."""
-        sums = self._sums.get(self._key(batches, count))
+        _, sums = self._known(self._key(batches, count)) or (None, None)
         if sums is None:
             return None, None
         steps = [repeater.step(batch, count) for repeater, batch in zip(self._repeaters, batches)]
@@ -115,15 +119,19 @@ class Together:
     def look(self, batches, count, shards, size, n_shards):
         """Look at a step that was just made in another way: whether the next one can be made here. ``shards``, ``size`` and ``n_shards`` are those of `Sums`."""
         key = self._key(batches, count)
-        if not key or key in self._sums:
+        if not key or self._known(key):
             return
         handed_on = {number: repeated.recording.after for number, repeated in zip(shards, key)}
         try:
-            self._sums[key] = Sums(self._named, shards, handed_on, size, n_shards)
+            sums = Sums(self._named, shards, handed_on, size, n_shards)
         except LookupError:
-            self._sums[key] = None
-        if len(self._sums) > SHAPES:
-            del self._sums[next(iter(self._sums))]
+            sums = None
+        self._sums[key[0]] = [weakref.ref(other) for other in key[1:]], sums
+
+    def _known(self, key):
+        """Return what has been kept of a key, or None if it is new."""
+        known = self._sums.get(key[0]) if key else None
+        return known if known and [other() for other in known[0]] == [*key[1:]] else None
 
     def _key(self, batches, count):
         """Return what repeats the shards' steps, a tuple; () unless all of them are repeated."""
