@@ -74,9 +74,6 @@ def check(make, batches, n_repeated, **options):
     return both[0]
 
 
-# ---------------------------------------------------------------------------------------- what is repeated
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_bit_is_that_of_an_ordinary_step(name, dtype):
