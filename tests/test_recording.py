@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 
 from tinytx.calls import Repeated
 from tinytx.kernel import is_plain, kernel
-from tinytx.recording import Bits, Recording, View, afterwards, beforehand, bits_of, changed, empty, empty_like, found, recording, result
+from tinytx.recording import (
+    Bits,
+    Recording,
+    View,
+    afterwards,
+    beforehand,
+    bits_of,
+    changed,
+    empty,
+    empty_like,
+    found,
+    recording,
+    result,
+)
 from tinytx.training.rooms import APART, Life, lives, placed, places
 
 compiled = pytest.mark.skipif(is_plain(), reason="in plain Python there is no machine code to call")

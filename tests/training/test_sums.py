@@ -11,7 +11,7 @@ from tests.training.test_repeater import batch, check, model_of, one_ordinary_st
 from tinytx.core import Parameter
 from tinytx.kernel import is_plain, kernel
 from tinytx.recording import Recording, empty, recording, result
-from tinytx.training import LAMB, SGD, AdaGrad, AdamW, Averaged, Ranger, Trainer, sums
+from tinytx.training import LAMB, SGD, AdaGrad, AdamW, Averaged, Ranger, Trainer, repeater
 from tinytx.training.again import Again
 from tinytx.training.arithmetic import copied, plus, zeros_like
 from tinytx.training.shards import ShardParameter
@@ -177,7 +177,7 @@ def test_parts_of_a_batch_are_added_up():
 
 
 def test_more_shapes_than_are_kept(monkeypatch):
-    monkeypatch.setattr(sums, "SHAPES", 2)
+    monkeypatch.setattr(repeater, "SHAPES", 2)
     trainer = check(lambda: model_of("GPT"), [batch(i, t=t) for t in (20, 21, 22) for i in range(5)], [6, 6], threads=2)
     assert len(trainer._together._sums) == 2
 
