@@ -52,13 +52,14 @@ STANDS_APART = {
     "jobs": {"addresses", "calls", "kernel"},
     "layouts": {"kernel"},
     "matmul": {"addresses", "kernel"},
+    "recording": {"members"},
     "shapes": {"recording"},
     "simd": {"registers"},
     "progress": {"kernel", "terminal"},
     "workers": {"extras", "kernel"},
 } | {
     name: set()
-    for name in ("arguments", "extras", "members", "terminal", "lock", "wording", "paths", "recording", "registers")
+    for name in ("arguments", "extras", "members", "terminal", "lock", "wording", "paths", "registers")
 }
 UNPICKLES = re.compile(r"^\s*import (pickle|marshal|shelve)|from (pickle|marshal|shelve) import (?!UnpicklingError$)|allow_pickle=True", re.MULTILINE)
 EXTRAS = {"tqdm", "threadpoolctl", "matplotlib", "safetensors", "tokenizers", "mpi4py", "transformers", "hypothesis", "rich", "latex2mathml"}

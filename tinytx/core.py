@@ -22,7 +22,7 @@ import hashlib
 
 import numpy as np
 
-from tinytx.members import members
+from tinytx.members import members, owner_of
 from tinytx.parameter import Parameter, gradients_for
 
 __all__ = ["Layer", "Parameter", "Tape", "TapeError", "arrays_in", "check_arrays", "gradients_for", "owner_of"]
@@ -216,11 +216,6 @@ def _replaced(saved, old, new):
         values = [_replaced(value, old, new) for value in saved]
         return saved._make(values) if hasattr(saved, "_make") else type(saved)(values)
     return saved
-
-
-def owner_of(array):
-    """Return the array whose memory this one shows."""
-    return array if array.base is None else array.base
 
 
 class Layer:

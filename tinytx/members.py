@@ -1,4 +1,4 @@
-"""Finds the layers and parameters inside a layer, and gives each a path: training, files and checks use these lists."""
+"""Finds the layers and parameters inside a layer, and gives each a path: training, files and checks use these lists; says whose memory an array shows."""
 
 import collections
 import functools
@@ -115,3 +115,8 @@ def _hidden(thing, kinds):
         else:
             left += getattr(inside, "__dict__", {}).values()
     return None
+
+
+def owner_of(array):
+    """Return the array whose memory this one shows."""
+    return array if array.base is None else array.base

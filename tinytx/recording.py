@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytx.core import owner_of
+from tinytx.members import owner_of
 
 
 class View(NamedTuple):

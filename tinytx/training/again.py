@@ -7,7 +7,7 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.calls import Repeated
-from tinytx.core import owner_of
+from tinytx.members import owner_of
 from tinytx.recording import Recording, found, recording
 from tinytx.workers.pool import grouped
 
