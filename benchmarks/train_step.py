@@ -15,6 +15,8 @@ import time
 import turns
 from sides import SHAPES, SIDES, flops, make_batch, make_model, product_peak
 
+WARM_UP = 12  # steps of each side before it is timed: after eight our trainer writes down what it does, and after two more it repeats that
+
 
 def child(side, shape, arguments):
     """Answer a number of steps with milliseconds for one, loss and peak memory; "product" with NumPy's rate."""
@@ -27,7 +29,7 @@ def child(side, shape, arguments):
         step = Products(shape, arguments.threads, arguments.dtype).step
     else:
         step = SIDES[side](make_model(shape, arguments.dtype, arguments.dropout), arguments.threads).step
-    for _ in range(2):
+    for _ in range(WARM_UP):
         step(*batch)
 
     def answer(n):
