@@ -1,4 +1,4 @@
-"""Memory of a text: it is free as soon as the text ends, and stays with the process for the next one."""
+"""What belongs to a text as a whole: its memory, which is free as soon as the text ends and stays with the process, and the threads of BLAS."""
 
 import gc
 import weakref
@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from toys import random_gpt
 
-from tinytx.decoding import generate
+from tinytx.decoding import beam_search, generate, greedy
 from tinytx.decoding.sessions import sessions_of
 from tinytx.kernel import is_plain
+from tinytx.workers.blas import OneThread
 
 
 @pytest.mark.skipif(is_plain(), reason="in plain Python there are no programs")
@@ -36,3 +37,20 @@ def test_freed_memory_is_kept_for_the_next_text(monkeypatch):
     monkeypatch.setattr("tinytx.decoding.sessions.keep_freed_memory", lambda: asked.append(True))
     list(generate(random_gpt(), np.array([[1, 2]]), 1, temperature=0))
     assert asked == [True]
+
+
+@pytest.mark.parametrize("decode", [greedy, beam_search])
+def test_blas_is_held_to_one_thread_once_for_a_text(decode, monkeypatch):
+    """Catches a limit that is set and taken back for each token, which takes 8 us."""
+    pytest.importorskip("threadpoolctl")
+    found, entered = [], OneThread.__enter__
+
+    def enter(self):
+        found[-1] += self._inside == 0
+        entered(self)
+
+    monkeypatch.setattr(OneThread, "__enter__", enter)
+    for n_tokens in (2, 6):
+        found.append(0)
+        decode(random_gpt(), np.array([[1, 2]]), n_tokens)
+    assert found[0] == found[1] > 0

@@ -33,6 +33,7 @@ import math
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.arguments import check_choice, check_flag, check_number, check_whole
 from tinytx.decoding.choose import largest_columns, log_normaliser
 from tinytx.decoding.generate import check_trace
@@ -114,9 +115,10 @@ def beam_search(
     ending = Ending("beam_search", model, sessions[0][1].vocab_size, stop, pad)
     for rows, session, n in sessions:
         pool = Pool(len(rows), n_best, beam_size if early_stopping is False else n_best, lambda n: base(n) ** alpha)
-        if greedy:  # a beam of one
-            _search(session.restarted(), n, 1, True, ending, rules, pool)
-        steps = _search(session, n, beam_size, early_stopping, ending, rules, pool, trace)
+        with workers.use():  # once, and not for each token
+            if greedy:  # a beam of one
+                _search(session.restarted(), n, 1, True, ending, rules, pool)
+            steps = _search(session, n, beam_size, early_stopping, ending, rules, pool, trace)
         parts.append((rows, pool.decoded(ending.pad, steps)))
     return merge(parts, sum(len(rows) for rows, _ in parts), ending.pad)
 

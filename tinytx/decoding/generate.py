@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinytx import workers
 from tinytx.decoding.choose import check_settings, log_normaliser, pick
 from tinytx.decoding.results import Decoded, Step, merge
 from tinytx.decoding.rules import Past, check_possible, obeyed
@@ -136,7 +137,8 @@ def _whole(place, model, ids, n_tokens, settings, stop, pad, rules, trace):
     sessions = sessions_of(place, model, ids, n_tokens)
     check_trace(place, trace, sessions)
     ending = Ending(place, model, sessions[0][1].vocab_size, stop, pad)
-    parts = [(rows, _decode_whole(session, n, settings, ending, rules, trace)) for rows, session, n in sessions]
+    with workers.use():  # once, and not for each token
+        parts = [(rows, _decode_whole(session, n, settings, ending, rules, trace)) for rows, session, n in sessions]
     return merge(parts, sum(len(rows) for rows, _ in parts), ending.pad)
 
 
