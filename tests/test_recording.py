@@ -133,6 +133,24 @@ def test_a_recording_keeps_no_array_that_was_made():
 
 
 @compiled
+@pytest.mark.parametrize("hands_on", [False, True])
+def test_what_is_handed_on_between_calls(hands_on):
+    """Each gradient behind the calls that make it, and before the next ones; each call once."""
+    x, total, seen = np.ones(4), np.zeros(4), []
+    with recording(Recording()) as made:
+        for factor in (1.0, 2.0, 3.0):
+            y = empty_like(x)
+            _scale(y, x, factor, 4, False)
+            _add(total, total, x)
+            afterwards(lambda array: seen.append((array[0], total[0])), y)
+    assert made.stops == [2, 4, 6]
+    repeated, _ = placed(made, 10_000)
+    seen.clear()
+    Repeated(repeated).again(hands_on)
+    assert seen == ([(1, 4), (2, 5), (3, 6)] if hands_on else []) and total[0] == 6
+
+
+@compiled
 def test_machine_code_is_the_one_that_python_calls():
     """A copy of a loop that was optimised once more may add up in another order."""
     made = _add.compiled()

@@ -81,9 +81,14 @@ class Repeated:
         codes = [noted(memory, *call) for memory, call in zip(self._memory, recording.calls, strict=True)]
         self._codes, self._places = np.array(codes, np.int64), self._memory.ctypes.data + CALL * np.arange(len(codes))
 
-    def again(self):
-        """Check what is handed in, make all calls, and return the results."""
+    def again(self, hands_on=False):
+        """Check what is handed in, make all calls, and return the results; with ``hands_on`` what is done afterwards is done in between, as soon as it can be."""
         for check in self.recording.before:
             check()
-        _run(self._codes, self._places)
+        done = 0
+        for stop, function in zip(self.recording.stops, self.recording.after) if hands_on else ():
+            _run(self._codes[done:stop], self._places[done:stop])
+            function()
+            done = stop
+        _run(self._codes[done:], self._places[done:])
         return [read() for read in self.recording.results]

@@ -76,6 +76,8 @@ class Recording:
     calls : list of (compiled kernel, tuple of arguments)
     before, results, after : list of functools.partial
         What `beforehand`, `result` and `afterwards` have called.
+    stops : list of int
+        How many calls of kernels had been made before each of ``after``.
     made : list of arrays
         What `empty` and `empty_like` have made, if it is kept.
     sizes : list of int
@@ -83,7 +85,7 @@ class Recording:
     """
 
     def __init__(self, keeps_made=False):
-        self.calls, self.before, self.results, self.after, self.made, self.sizes = [], [], [], [], [], []
+        self.calls, self.before, self.results, self.after, self.stops, self.made, self.sizes = [], [], [], [], [], [], []
         self._keeps_made = keeps_made
         self._numbers = {}  # {id: (number, weak reference)}: an array that is gone may have left its id to another
 
@@ -105,6 +107,7 @@ class Recording:
 
     def add_after(self, call):
         self.after.append(self._without_memory(call))
+        self.stops.append(len(self.calls))
 
     def _without_memory(self, value):
         return changed(np.ndarray, value, self._view)
@@ -202,7 +205,7 @@ def result(function, *arguments):
 
 
 def afterwards(function, *arguments):
-    """Call function(*arguments), now, and after recorded calls have been repeated; kernels that it calls are not recorded.
+    """Call function(*arguments), now, and after recorded calls have been repeated, all of them or those that were made before; kernels that it calls are not recorded.
 
     Arrays among the arguments are those that the calls write, each time anew: the function may not keep them, or write into them.
     """

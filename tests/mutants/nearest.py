@@ -149,7 +149,7 @@ NEAREST = {
     **{f"training/optimizers/{name}.py": ["training/test_optimizers.py"] for name in ("adagrad", "adam", "lamb", "radam", "sgd")},
     "training/optimizers/base.py": ["training/test_freezing.py", "training/test_optimizers.py", "training/test_groups.py", "training/test_ranks.py", "cli/test_together.py"],
     "training/optimizers/groups.py": ["training/test_groups.py", "training/test_freezing.py"],
-    "training/trainer.py": ["training/test_trainer.py", "training/test_repeater.py", "training/test_by_layer.py", "training/test_state_in_training.py", "training/test_ranks.py", "cli/test_together.py"],
+    "training/trainer.py": ["training/test_trainer.py", "training/test_repeater.py", "training/test_repeated_ranks.py", "training/test_by_layer.py", "training/test_state_in_training.py", "training/test_ranks.py", "cli/test_together.py"],
     **{f"{n}.py": [f"{n.replace('/', '/test_')}.py"] for n in "training/by_layer training/loop viz/report_page viz/braille cli/watch".split()},
     "lock.py": ["test_lock.py"], "cli/report.py": ["cli/test_report_command.py"], "recipes/run_folder.py": ["recipes/test_run_of_a_folder.py"],
     "training/shards.py": ["training/test_shards.py", "training/test_repeater.py", "training/test_trainer.py", "training/test_ranks.py"],

@@ -89,6 +89,7 @@ TABLE = {
         ("a symbolic link is replaced by the file", "Path(os.path.realpath(path))", "Path(path)"),
     ],
     "training/trainer.py": [
+        ("gradients of repeated steps travel behind them", "shard.batch, count, offer is not None)", "shard.batch, count, False)"),
         ("small gradients are blown up to the clipping norm",
          "min(1.0, self.clip / (self.grad_norm + 1e-6))", "self.clip / (self.grad_norm + 1e-6)"),
         ("a gradient that is not finite is let through",

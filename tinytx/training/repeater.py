@@ -66,7 +66,7 @@ class Repeater:
         self._parameters, self._steps, self.n_repeated = list(parameters), {}, 0
         self.may = not is_plain() and all(type(layer) in KINDS and not is_altered(layer) for _, layer in model.named_layers())
 
-    def loss(self, ordinary, batch, count):
+    def loss(self, ordinary, batch, count, travels=False):
         """Return a batch's loss, and add the gradients.
 
         Parameters
@@ -76,12 +76,14 @@ class Repeater:
         batch : tuple of arrays
         count : int
             By which the loss divides.
+        travels : bool
+            Whether gradients go to other machines, which takes time, so that each is handed on as soon as it is there, and not behind all calls.
         """
         step = self.step(batch, count)
         if step is None:
             return ordinary(*batch)[0]
         self.n_repeated += step.is_repeated
-        return step.loss(ordinary, batch, MOST - sum(other.size for other in self._steps.values()))
+        return step.loss(ordinary, batch, MOST - sum(other.size for other in self._steps.values()), travels)
 
     def step(self, batch, count):
         """Return the `Step` that makes such batches' losses, or None if they are made the ordinary way."""
@@ -113,8 +115,8 @@ class Step:
     def _forget(self):
         self._data, self._own, self.repeated, self._wakes, self.is_right, self.size = None, None, None, False, False, 0
 
-    def loss(self, ordinary, batch, room):
-        """Return a batch's loss, and add the gradients; a recording may need ``room`` bytes."""
+    def loss(self, ordinary, batch, room, travels):
+        """Return a batch's loss, and add the gradients; a recording may need ``room`` bytes, and ``travels`` is as for `Repeater.loss`."""
         if not self.may or self._n_ordinary < ORDINARY:
             self._n_ordinary += 1
             return ordinary(*batch)[0]
@@ -122,7 +124,7 @@ class Step:
             room += self.size
             self._forget()
             return self._recorded(ordinary, _whole_numbers(batch), room)
-        return self._again(batch) if self.is_right else self._compared(ordinary, batch)
+        return self._again(batch, travels) if self.is_right else self._compared(ordinary, batch)
 
     def _recorded(self, ordinary, own, room):
         """Return the loss of an ordinary step that is recorded; ``own`` are arrays for the batch that nobody else has."""
@@ -139,18 +141,18 @@ class Step:
             self._wakes = any(array is workers.awake.memory() for array in found(np.ndarray, [given for _, given in made.calls]))
         return loss
 
-    def _again(self, batch):
-        (loss,) = self.results(batch)
-        for function in self.repeated.recording.after:
+    def _again(self, batch, travels):
+        (loss,) = self.results(batch, hands_on=travels)
+        for function in () if travels else self.repeated.recording.after:
             function()
         return loss
 
-    def results(self, batch):
-        """Make the calls again, and return what is read after them, the loss; nothing is handed on."""
+    def results(self, batch, hands_on=False):
+        """Make the calls again, and return what is read after them, the loss; gradients are handed on in between, or not at all."""
         for own, array in zip(self._own, batch, strict=True):
             own[...] = array
         workers.awake.words(self._wakes)
-        return self.repeated.again()
+        return self.repeated.again(hands_on)
 
     @property
     def is_repeated(self):

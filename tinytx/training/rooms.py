@@ -29,6 +29,7 @@ class Placed(NamedTuple):
     before: list
     results: list
     after: list
+    stops: list
 
 
 def lives(recording):
@@ -80,4 +81,5 @@ def placed(recording, most):
         return np.ndarray(view.shape, view.dtype, memory, starts[view.number] + view.offset, view.strides)
 
     calls = [(loop, changed(View, arguments, place)) for loop, arguments in recording.calls]
-    return Placed(calls, *(changed(View, each, place) for each in (recording.before, recording.results, recording.after))), size
+    before, results, after = (changed(View, each, place) for each in (recording.before, recording.results, recording.after))
+    return Placed(calls, before, results, after, recording.stops), size

@@ -109,7 +109,7 @@ class Trainer:
         self._parameters = [dict(each.named_parameters()) for each in self._models]
         self._repeaters = [Repeater(model, own.values()) for model, own in zip(self._models, self._parameters, strict=True)]
         self._together = Together(optimizer.named, self._repeaters, self._parameters)
-        self.grad_norm, self.watches, self.by_layer, self._squares = math.nan, False, {}, None
+        self.grad_norm, self.watches, self.by_layer, self._squares_of_sums = math.nan, False, {}, None
 
     def step(self, *batch, state=None):
         """Take one step on a batch: forward, backward, clip, update.
@@ -278,7 +278,7 @@ class Trainer:
         numbered = {shard.number % self.threads: parameters for shard, parameters in zip(shards, own)}
         options = {"size": self.threads, "n_shards": self.n_shards if offer or len(shards) > 1 else 1, "offer": offer}
         batches = [shard.batch for shard in shards if offer is None and self.accumulate == 1 and shard.state is None]
-        losses, self._squares = self._together.step(batches, count)
+        losses, self._squares_of_sums = self._together.step(batches, count)
         if losses:
             return losses
         self._totals = share_gradients(self.optimizer.named, numbered, **options)
@@ -288,7 +288,7 @@ class Trainer:
             def ordinary(*batch):
                 return self._shard(model, known, shard._replace(batch=batch), count)
 
-            return repeater.loss(ordinary, shard.batch, count) if shard.state is None else ordinary(*shard.batch)[0]
+            return repeater.loss(ordinary, shard.batch, count, offer is not None) if shard.state is None else ordinary(*shard.batch)[0]
 
         losses = workers.map(loss, self._repeaters, self._models, known, shards)
         for total in self._totals:
@@ -308,7 +308,7 @@ class Trainer:
 
     def _norm(self):
         """Return the global norm of the gradient: parameters in their own order, whatever thread did which."""
-        trained, known, self._squares = [p for p in self.optimizer.named.values() if not p.frozen], self._squares, None
+        trained, known, self._squares_of_sums = [p for p in self.optimizer.named.values() if not p.frozen], self._squares_of_sums, None
         return math.sqrt(math.fsum(known or workers.map_grouped(lambda p: squares(p.grad), trained, lambda p: p.data.size)))
 
 
