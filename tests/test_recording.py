@@ -1,8 +1,10 @@
 """What is written down of a thread's calls, and what they compute when they are made again, in other places of memory."""
 
+import mmap
 import threading
 import weakref
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from tinytx.recording import (
     recording,
     result,
 )
+from tinytx.training import rooms
 from tinytx.training.rooms import APART, Life, lives, placed, places
 
 compiled = pytest.mark.skipif(is_plain(), reason="in plain Python there is no machine code to call")
@@ -219,6 +222,27 @@ def test_arrays_are_found_and_changed_wherever_they_are():
     one, number, (two, text), function = changed(np.ndarray, value, lambda array: array + 1)
     assert (one[0], number, two[0], text, function.func, function.args[0][0][0]) == (1, 1, 1, "text", len, 1)
     assert function.keywords == {"key": [1], "reverse": 2}
+
+
+class Room(mmap.mmap):
+    def madvise(self, advice):
+        raise OSError(22, "Invalid argument")
+
+
+def test_systems_without_large_pages_or_without_memory(monkeypatch):
+    """Catches a run that ends since its steps cannot be made faster."""
+    with recording(Recording()) as made:
+        work(np.ones(4), np.ones(4), [])
+    monkeypatch.setattr(rooms, "mmap", SimpleNamespace(mmap=Room, ACCESS_COPY=mmap.ACCESS_COPY, MADV_HUGEPAGE=14))
+    assert placed(made, 10_000)[0].calls[0][1][0].shape == (4,)
+    monkeypatch.delattr(rooms.mmap, "MADV_HUGEPAGE")
+    assert placed(made, 10_000)[0] is not None
+
+    def refuse(*given, **settings):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(rooms.mmap, "mmap", refuse)
+    assert placed(made, 10_000) == (None, 128)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 300)), max_size=12))

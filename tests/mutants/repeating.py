@@ -68,7 +68,9 @@ TABLE = {
         ("a gap that is too small", "if begin - start >= life.size:", "if begin - start >= life.size - 64:"),
         ("a part of an array is laid at its beginning", "starts[view.number] + view.offset", "starts[view.number]"),
         ("what is in columns is taken for rows", "view.offset, view.strides)", "view.offset)"),
-        ("an array has more room than it may have", "if size > most:", "if size > 2 * most:"),
+        ("an array has more room than it may have", "if size <= most else None", "if size <= 2 * most else None"),
+        ("a system without large pages ends a run", "suppress(OSError, AttributeError)", "suppress(AttributeError)"),
+        ("a system without memory ends a run", "    except OSError:\n        return None\n", "    finally:\n        pass\n"),
         ("every array has a place of its own", "each[2].first <= life.last and each[2].last >= life.first", "True"),
     ],
     "calls.py": [

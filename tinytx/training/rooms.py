@@ -4,6 +4,7 @@ The arrays of a step together are several times as large as those that count at 
 in no cache and has to be fetched first; the place of an array that no later call reads is.
 """
 
+import contextlib
 import mmap
 from typing import NamedTuple
 
@@ -64,18 +65,15 @@ def places(spans):
 
 
 def placed(recording, most):
-    """Return a recording with memory, and how many bytes that is; None and the bytes if it needs more than ``most``.
+    """Return a recording with memory, and how many bytes that is; None and the bytes if it needs more than ``most``, or the system does not give them.
 
     The system is asked for the memory, on pages of 2 MB where it has them (a step of baby takes 0.95 of the time that it takes on small ones), and gives it
     when it is first written.
     """
     starts, size = places(lives(recording))
-    if size > most:
+    memory = _memory(size + 1) if size <= most else None
+    if memory is None:
         return None, size
-    room = mmap.mmap(-1, size + 1, access=mmap.ACCESS_COPY)  # nobody else's
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        room.madvise(mmap.MADV_HUGEPAGE)
-    memory = np.frombuffer(room, np.uint8)
 
     def place(view):
         return np.ndarray(view.shape, view.dtype, memory, starts[view.number] + view.offset, view.strides)
@@ -83,3 +81,14 @@ def placed(recording, most):
     calls = [(loop, changed(View, arguments, place)) for loop, arguments in recording.calls]
     before, results, after = (changed(View, each, place) for each in (recording.before, recording.results, recording.after))
     return Placed(calls, before, results, after, recording.stops), size
+
+
+def _memory(size):
+    """Return memory that is nobody else's, an array of so many bytes, or None if the system does not give it."""
+    try:
+        room = mmap.mmap(-1, size, access=mmap.ACCESS_COPY)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError, AttributeError):  # of a system without such pages
+        room.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(room, np.uint8)
