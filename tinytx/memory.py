@@ -11,7 +11,7 @@ except ImportError:  # Windows
 
 # glibc's malloc.h. Sizes are C ints: the largest is 2 GB.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_LARGEST = 2**31 - 1
+_LARGEST, _LARGE = 2**31 - 1, 2**25  # the second where glibc refuses more: half of the memory that it asks the system for at a time
 
 
 @functools.cache
@@ -27,7 +27,7 @@ def keep_freed_memory():
     """
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST) or mallopt(_M_MMAP_THRESHOLD, _LARGE)
         mallopt(_M_TRIM_THRESHOLD, _LARGEST)
         mallopt(_M_ARENA_MAX, 1)
 

@@ -156,7 +156,7 @@ NEAREST = {
     "training/exchange.py": ["training/test_ranks.py"],
     "training/sums.py": ["training/test_sums.py", "training/test_repeater.py"],
     **{f"training/{name}.py": ["training/test_sums.py"] for name in ("again", "arithmetic", "optimizers/updates")},
-    "training/repeater.py": ["training/test_repeater.py", "training/test_repeated_ranks.py", "training/test_sums.py"], "recording.py": ["test_recording.py"], "training/rooms.py": ["test_recording.py"],
+    "training/repeater.py": ["training/test_repeater.py", "training/test_repeated_ranks.py", "training/test_sums.py"], "recording.py": ["test_recording.py"], "memory.py": ["test_memory.py"], "training/rooms.py": ["test_recording.py"],
     "calls.py": ["test_recording.py", "training/test_repeater.py"],
     "decoding/results.py": ["decoding"],
     "tasks/next_token.py": ["layers/test_layer_last.py", "tasks/test_next_token.py"],

@@ -49,6 +49,11 @@ TABLE = {
         ("all parameters have one decay", "key = rates[name], optimizer.decay_of(name), optimizer.updates(name)", "key = rates[name], optimizer.decay_of(names[0]), optimizer.updates(name)"),
         ("all parameters began at one time", "optimizer.decay_of(name), optimizer.updates(name)", "optimizer.decay_of(name), optimizer.updates(names[0])"),
     ],
+    "memory.py": [
+        ("nothing is given back", "        trim(ctypes.c_size_t(0))\n", "        pass\n"),
+        ("a limit that is refused is none", " or mallopt(_M_MMAP_THRESHOLD, _LARGE)", ""),
+        ("nothing is kept", "_of_glibc(\"mallopt\")", "None"),
+    ],
     "recording.py": [
         ("kernels that are called afterwards are recorded", "    with recording(None):\n        function(*arguments)", "    function(*arguments)"),
         ("a recording goes on after its end", "    finally:\n        thread.recording = outside", "    finally:\n        pass"),
