@@ -201,6 +201,8 @@ def test_what_cannot_be_is_said():
         speculate(model, draft, [[1], [2, 3]], 5, rng=rng)
     with pytest.raises(ValueError, match="the model has 11 tokens and the draft 9, expected the same ones"):
         speculate(model, random_gpt(9), [1], 5, rng=rng)
+    with pytest.raises(TypeError, match="counts is 3, expected a Speculation, .* or None"):
+        speculate(model, draft, [1], 5, rng=rng, counts=3)
     with pytest.raises(ValueError, match="draft_tokens is 0, expected a whole number of at least 1"):
         speculate(model, draft, [1], 5, rng=rng, draft_tokens=0)
     with pytest.raises(ValueError, match="sampling needs rng"):

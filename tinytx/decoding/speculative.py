@@ -134,6 +134,8 @@ def speculate(
     settings, k = (temperature, top_k, top_p, rng), check_whole("speculate", "draft_tokens", draft_tokens)
     check_settings("speculate", *settings)
     ids = _one_prompt(ids)
+    if not isinstance(counts, (Speculation, type(None))):
+        raise TypeError(f"speculate: counts is {counts!r:.60}, expected a Speculation, which counts calls and proposals, or None")
     if model.vocab_size != draft.vocab_size:
         facts = f"the model has {model.vocab_size} tokens and the draft {draft.vocab_size}"
         raise ValueError(f"speculate: {facts}, expected the same ones: take a draft that was trained with the model's tokenizer")
