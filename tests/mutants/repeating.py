@@ -2,6 +2,10 @@
 
 TABLE = {
     "training/repeater.py": [
+        ("a copy is trained whatever its original is", "return self.may and all(map(_are_the_same, *zip(*self._original)))", "return self.may"),
+        ("what is in lists may change", "all(map(operator.is_, now, then))", "True"),
+        ("attributes may be added", "now.keys() == then.keys() and all(", "all("),
+        ("ids without a sign become others", " and np.can_cast(array.dtype, np.int64)", ""),
         ("kinds of layers that nobody has looked at", "type(layer) in KINDS and not is_altered(layer)", "not is_altered(layer)"),
         ("a function in a method's place", "type(layer) in KINDS and not is_altered(layer)", "type(layer) in KINDS"),
         ("a recording is believed", "self.results(batch) == [loss] and [bits_of(call) for call in step.results + step.after] == made.seen", "bool(self.results(batch))"),
@@ -26,6 +30,7 @@ TABLE = {
         ("an unknown machine code ends a run", "except LookupError:", "except ZeroDivisionError:"),
     ],
     "training/sums.py": [
+        ("gradients that are there are lost", " or any(parameter.has_grad for parameter in self._named.values())", ""),
         ("whatever is done after a shard's calls is a sum", "        if name not in calls:\n", "        if False:\n"),
         ("gradients are given away", "parameter.lend_grad(gradient)", "parameter.grad = gradient"),
         ("shards go on with the weights of before", "copy.data, copy.frozen = parameter.data, parameter.frozen", "copy.frozen = parameter.frozen"),

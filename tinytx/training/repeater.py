@@ -10,6 +10,8 @@ code decides nothing by the numbers that it sees; nothing is drawn (dropout); an
 same loss and gradients in both, in every bit. Everything else goes the ordinary way.
 """
 
+import operator
+
 import numpy as np
 
 from tinytx import layers, models, tasks, workers
@@ -53,6 +55,8 @@ class Repeater:
     model : Layer
         The shard's.
     parameters : iterable of ShardParameter
+    original : Layer
+        The model of which the shard's is a copy.
 
     Attributes
     ----------
@@ -62,9 +66,14 @@ class Repeater:
         Steps that compiled code has repeated.
     """
 
-    def __init__(self, model, parameters):
+    def __init__(self, model, parameters, original):
         self._parameters, self._steps, self.n_repeated = list(parameters), {}, 0
+        self._original = [(vars(layer), _attributes(layer)) for _, layer in original.named_layers()]
         self.may = not is_plain() and all(type(layer) in KINDS and not is_altered(layer) for _, layer in model.named_layers())
+
+    def stands_for_its_original(self):
+        """Return whether steps may be repeated, and the copy is still one: no attribute of the original's layers was changed."""
+        return self.may and all(map(_are_the_same, *zip(*self._original)))
 
     def loss(self, ordinary, batch, count, travels=False):
         """Return a batch's loss, and add the gradients.
@@ -87,7 +96,7 @@ class Repeater:
 
     def step(self, batch, count):
         """Return the `Step` that makes such batches' losses, or None if they are made the ordinary way."""
-        if not self.may or not isinstance(count, int) or any(not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" for array in batch):
+        if not self.may or not isinstance(count, int) or not all(map(_is_of_whole_numbers, batch)):
             return None
         key = count, workers.awake.are_asked(), *(array.shape for array in batch), *(parameter.frozen for parameter in self._parameters)
         step = self._steps.get(key) or self._steps.setdefault(key, Step(self._parameters))
@@ -173,6 +182,24 @@ class Step:
             self.may = False
             self._forget()
         return loss
+
+
+def _attributes(layer):
+    """Return the attributes of a layer, and what is in those that are lists."""
+    return {name: list(value) if isinstance(value, list) else value for name, value in vars(layer).items()}
+
+
+def _are_the_same(now, then):
+    """Return whether attributes are the same objects, and lists have the same ones."""
+    return now.keys() == then.keys() and all(now[name] is then[name] or _is_list_of(now[name], then[name]) for name in then)
+
+
+def _is_list_of(now, then):
+    return isinstance(now, list) and isinstance(then, list) and len(now) == len(then) and all(map(operator.is_, now, then))
+
+
+def _is_of_whole_numbers(array):
+    return isinstance(array, np.ndarray) and array.dtype.kind in "iu" and np.can_cast(array.dtype, np.int64)
 
 
 def _whole_numbers(batch):

@@ -108,7 +108,7 @@ class Together:
     def step(self, batches, count):
         """Return (losses, squares of the gradient of each parameter that is trained), or (None, None) if a step has to be made in another way."""
         _, sums = self._known(self._key(batches, count)) or (None, None)
-        if sums is None:
+        if sums is None or any(parameter.has_grad for parameter in self._named.values()):  # to those that are there gradients are added
             return None, None
         steps = [repeater.step(batch, count) for repeater, batch in zip(self._repeaters, batches)]
         losses = workers.map(lambda step, batch: step.results(batch), steps, batches)

@@ -107,7 +107,7 @@ class Trainer:
         self.exchange = Exchange(self._ranks, optimizer.named) if self._ranks.size > 1 else None
         self._models = [model.replicate(ShardParameter) for _ in range(self.threads)]
         self._parameters = [dict(each.named_parameters()) for each in self._models]
-        self._repeaters = [Repeater(model, own.values()) for model, own in zip(self._models, self._parameters, strict=True)]
+        self._repeaters = [Repeater(copy, own.values(), model) for copy, own in zip(self._models, self._parameters, strict=True)]
         self._together = Together(optimizer.named, self._repeaters, self._parameters)
         self.grad_norm, self.watches, self.by_layer, self._squares_of_sums = math.nan, False, {}, None
 
@@ -246,7 +246,7 @@ class Trainer:
                 done = self._exchanged(shards, count)
             elif len(shards) < 2:  # its operations have all workers
                 with workers.awake.use():
-                    done = self._side_by_side(shards, count) if self._repeaters[0].may else self._as_it_is(shards, count)
+                    done = self._side_by_side(shards, count) if self._repeaters[0].stands_for_its_original() else self._as_it_is(shards, count)
             else:
                 done = self._side_by_side(shards, count)
             left = [] if whole.state is None else [shard.state.state_dict() for shard in shards]

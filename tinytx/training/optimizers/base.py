@@ -268,8 +268,9 @@ class Optimizer:
         self._loop(*arrays, np.array(self._numbers(scale, lr, self.decay_of(name), self.updates(name)), dtype))
 
     def _is_simple(self):
-        """Return whether an update is ``_loop`` with ``_numbers``, and nothing else."""
-        return type(self)._update is Optimizer._update and "_update" not in vars(self)
+        """Return whether an update is ``_loop`` with ``_numbers``, and nothing else, and both are the library's: those of others may hold something of their own."""
+        own = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
+        return own and type(self)._update is Optimizer._update and not vars(self).keys() & {"_update", "_loop", "_numbers"}
 
     def _flat(self, name, parameter):
         """Return ([data, arrays of the slots, gradient], each flat; the dtype for scalars) of a parameter."""
