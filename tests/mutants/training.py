@@ -105,7 +105,7 @@ TABLE = {
         ("ranks begin with the same rows", "shard.number // self.threads == self._ranks.rank", "shard.number < self.threads"),
         ("a rank has no row", "if n > 1 and n_rows // parts < n:", "if False:"),
         ("what is measured has the weights of the last step", "workers.use(self._pool), self.optimizer.averaged():", "workers.use(self._pool):"),
-        ("one shard of any model is that of a copy", " if self._repeaters[0].may else self._as_it_is(shards, count)", ""),
+        ("one shard of any model is that of a copy", " if self._repeaters[0].stands_for_its_original() else self._as_it_is(shards, count)", ""),
         ("ranks draw batches at random", "        self._check_batches(place, batch)\n", ""),
         ("each rank has the loss of its own rows", "for own, arrays in self._ranks.gather((done, left)):",
          "for own, arrays in [(done, self._ranks.gather(left)[0])]:"),
