@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import operator
 import types
 
 import numpy as np
@@ -120,3 +121,8 @@ def _hidden(thing, kinds):
 def owner_of(array):
     """Return the array whose memory this one shows."""
     return array if array.base is None else array.base
+
+
+def are_the_same(some, others):
+    """Return whether two lists have the same objects, one by one."""
+    return len(some) == len(others) and all(map(operator.is_, some, others))

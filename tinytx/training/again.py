@@ -18,16 +18,11 @@ class Again:
     Parameters
     ----------
     f : function (item)
-        Computes with kernels alone, and returns what it reads by `tinytx.recording.result`, or None.
+        Computes with kernels alone, and reads numbers by `tinytx.recording.result` alone.
     items, size
         As for `map_grouped`.
     known : iterable of arrays
         All arrays of kernels that are not made by `tinytx.recording.empty`.
-
-    Attributes
-    ----------
-    results : list
-        What f has returned for each item.
 
     Raises
     ------
@@ -37,10 +32,11 @@ class Again:
     """
 
     def __init__(self, f, items, size, known):
-        self.results, recordings = [], []
+        recordings = []
         for group in grouped(items, size):
             with recording(Recording(keeps_made=True)) as made:
-                self.results += [f(item) for item in group]
+                for item in group:
+                    f(item)
             recordings.append(made)
         owners = {id(owner_of(array)) for array in [*known, *(array for made in recordings for array in made.made)]}
         given = found(np.ndarray, [arguments for made in recordings for _, arguments in made.calls])

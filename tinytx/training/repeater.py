@@ -10,14 +10,12 @@ code decides nothing by the numbers that it sees; nothing is drawn (dropout); an
 same loss and gradients in both, in every bit. Everything else goes the ordinary way.
 """
 
-import operator
-
 import numpy as np
 
 from tinytx import layers, models, tasks, workers
 from tinytx.calls import Repeated
 from tinytx.kernel import is_plain
-from tinytx.members import is_altered
+from tinytx.members import are_the_same, is_altered
 from tinytx.memory import give_back_freed_memory
 from tinytx.recording import Bits, Recording, bits_of, found, recording
 from tinytx.training.rooms import placed
@@ -73,7 +71,7 @@ class Repeater:
 
     def stands_for_its_original(self):
         """Return whether steps may be repeated, and the copy is still one: no attribute of the original's layers was changed."""
-        return self.may and all(map(_are_the_same, *zip(*self._original)))
+        return self.may and all(map(_stay, *zip(*self._original)))
 
     def loss(self, ordinary, batch, count, travels=False):
         """Return a batch's loss, and add the gradients.
@@ -186,16 +184,13 @@ class Step:
 
 def _attributes(layer):
     """Return the attributes of a layer, and what is in those that are lists."""
-    return {name: list(value) if isinstance(value, list) else value for name, value in vars(layer).items()}
+    return {name: list(value) if type(value) is list else value for name, value in vars(layer).items()}
 
 
-def _are_the_same(now, then):
+def _stay(now, then):
     """Return whether attributes are the same objects, and lists have the same ones."""
-    return now.keys() == then.keys() and all(now[name] is then[name] or _is_list_of(now[name], then[name]) for name in then)
-
-
-def _is_list_of(now, then):
-    return isinstance(now, list) and isinstance(then, list) and len(now) == len(then) and all(map(operator.is_, now, then))
+    pairs = ((now.get(name), each) for name, each in then.items())
+    return now.keys() == then.keys() and all(a is b or type(a) is type(b) is list and are_the_same(a, b) for a, b in pairs)
 
 
 def _is_of_whole_numbers(array):

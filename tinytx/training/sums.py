@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 
 from tinytx import workers
+from tinytx.members import are_the_same
 from tinytx.recording import found
 from tinytx.training.again import Again
 from tinytx.training.arithmetic import copied, plus, zeros_like
@@ -107,10 +108,10 @@ class Together:
 
     def step(self, batches, count):
         """Return (losses, squares of the gradient of each parameter that is trained), or (None, None) if a step has to be made in another way."""
-        _, sums = self._known(self._key(batches, count)) or (None, None)
+        steps = self._repeated_steps(batches, count)
+        _, sums = self._known(steps) or (None, None)
         if sums is None or any(parameter.has_grad for parameter in self._named.values()):  # to those that are there gradients are added
             return None, None
-        steps = [repeater.step(batch, count) for repeater, batch in zip(self._repeaters, batches)]
         losses = workers.map(lambda step, batch: step.results(batch), steps, batches)
         for repeater, _ in zip(self._repeaters, batches):
             repeater.n_repeated += 1
@@ -118,25 +119,32 @@ class Together:
 
     def look(self, batches, count, shards, size, n_shards):
         """Look at a step that was just made in another way: whether the next one can be made here. ``shards``, ``size`` and ``n_shards`` are those of `Sums`."""
-        key = self._key(batches, count)
-        if not key or self._known(key):
+        steps = self._repeated_steps(batches, count)
+        if not steps or self._known(steps):
             return
-        handed_on = {number: repeated.recording.after for number, repeated in zip(shards, key)}
+        first, *others = (step.repeated for step in steps)
+        handed_on = {number: step.repeated.recording.after for number, step in zip(shards, steps)}
         try:
             sums = Sums(self._named, shards, handed_on, size, n_shards)
         except LookupError:
             sums = None
-        self._sums[key[0]] = [weakref.ref(other) for other in key[1:]], sums
+        self._sums[first] = [weakref.ref(other) for other in others], sums
 
-    def _known(self, key):
-        """Return what has been kept of a key, or None if it is new."""
-        known = self._sums.get(key[0]) if key else None
-        return known if known and [other() for other in known[0]] == [*key[1:]] else None
+    def _known(self, steps):
+        """Return what has been kept of the recordings of steps, or None if that is nothing."""
+        if not steps:
+            return None
+        first, *others = (step.repeated for step in steps)
+        known = self._sums.get(first)
+        return known if known and are_the_same([other() for other in known[0]], others) else None
 
-    def _key(self, batches, count):
-        """Return what repeats the shards' steps, a tuple; () unless all of them are repeated."""
+    def _repeated_steps(self, batches, count):
+        """Return the `Step` of each shard; [] unless all of them are repeated."""
+        repeaters = self._repeaters[: len(batches)]
+        if not all(repeater.may for repeater in repeaters):
+            return []
         for own in self._parameters[: len(batches)]:
             for parameter, copy in zip(self._named.values(), own.values(), strict=True):
                 copy.data, copy.frozen = parameter.data, parameter.frozen
-        steps = [repeater.step(batch, count) for repeater, batch in zip(self._repeaters, batches)]
-        return tuple(step.repeated for step in steps) if all(step is not None and step.is_repeated for step in steps) else ()
+        steps = [repeater.step(batch, count) for repeater, batch in zip(repeaters, batches)]
+        return steps if all(step is not None and step.is_repeated for step in steps) else []

@@ -1,12 +1,12 @@
 """Updates of an optimiser's parameters: by Python, one after the other, or, where all arrays are those of the step before, by compiled code."""
 
-import operator
 import weakref
 
 import numpy as np
 
 from tinytx import workers
 from tinytx.kernel import is_plain
+from tinytx.members import are_the_same
 from tinytx.training.again import Again
 
 
@@ -53,11 +53,11 @@ class Updates:
         return [[parameter.data for parameter in named], *slots, [parameter.grad_now for parameter in named]]
 
     def _are_the_same(self, arrays):
-        return len(arrays) == len(self._arrays) and all(map(_are, arrays, self._arrays))
+        return len(arrays) == len(self._arrays) and all(map(are_the_same, arrays, self._arrays))
 
     def _stay(self, gradients):
         """Return whether the gradients are in the same arrays as in the step before."""
-        stay = _are([each() for each in self._gradients], gradients)
+        stay = are_the_same([each() for each in self._gradients], gradients)
         if not stay:
             self._gradients = [weakref.ref(gradient) for gradient in gradients]  # whose memory is free as soon as nobody else needs it
         return stay
@@ -86,8 +86,3 @@ class Updates:
                 made[key] = optimizer._numbers(scale, *key)
             rows.append(made[key])
         return rows
-
-
-def _are(some, others):
-    """Return whether two lists have the same objects."""
-    return len(some) == len(others) and all(map(operator.is_, some, others))
