@@ -29,6 +29,7 @@ MODELS = {
 @pytest.fixture(autouse=True)
 def one_ordinary_step(monkeypatch):
     monkeypatch.setattr(repeater, "ORDINARY", 1)
+    monkeypatch.setattr(workers.awake.Helpers, "may_help", lambda _: True)  # on a busy machine they rest at times, and steps without them are others
 
 
 def model_of(name, dtype=np.float32, **changes):
@@ -104,7 +105,6 @@ def test_one_shard_is_repeated_too(threads, t):
 
 def test_helpers_are_woken(monkeypatch):
     """A repeated step hands out parts, but nobody in it asks for helpers, who fall asleep."""
-    monkeypatch.setattr(workers.awake.Helpers, "may_help", lambda self: True)
     trainer = trainer_of(model_of("GPT", d_model=64, max_len=128), threads=2)
     for i in range(4):
         trainer.step(*batch(i, 1, 128))
