@@ -61,9 +61,10 @@ def compare(shape, sides, arguments, env):
     if "torch_eager" in running:
         row["memory_ratio"] = ours.median("memory") / running["torch_eager"].median("memory")
     row["gflops"], row["sgemm_share"] = gflops, flops(SHAPES[shape]) / row["ours_ms"] / 1e6 / gflops
-    for key, turn, nats in (("loss", 0, 0.0), ("last_loss", -1, 0.01)):  # at last a batch is known by heart, and rounding has grown
+    # Rounding grows: after eleven steps of gpt2 PyTorch's loss is 1 % from that in float64, and at last a batch is known by heart.
+    for key, turn, rtol, nats in (("loss", 0, 0.02, 0.0), ("last_loss", -1, 0.05, 0.01)):
         row[key] = {name: side.turns[turn]["loss"] for name, side in running.items()}
-        turns.check_losses(row[key], None if arguments.dropout else 0.01, nats)
+        turns.check_losses(row[key], None if arguments.dropout else rtol, nats)
     row["memory_mb"] = {name: side.median("memory") for name, side in running.items()}
     return row
 

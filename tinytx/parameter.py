@@ -95,6 +95,10 @@ class Parameter:
         else:
             self._grad, self._owned, self._lent = np.asarray(self._grad + dparameter), True, False  # the sum of 0-d arrays is a scalar
 
+    def takes_unmade(self, dy):
+        """Return whether `add_grad` takes a product (`tinytx.ops.linear.Product`) for the gradient (..., N) of a linear map, to make it later; not here."""
+        return False
+
     def add_into_grad(self, add):
         """Call ``add(grad)``, which adds to ``grad`` in place: faster for a contribution that is mostly zeros."""
         self._check_known()

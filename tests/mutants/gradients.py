@@ -17,7 +17,7 @@ TABLE = {
         ("dg by W, not by its transpose", "transposed", "gelu_linear", "matmul(dy, weight[first:last].T, dx", "matmul(dy, weight[:, first:last], dx"),
         ("the slope of s forgotten", "missing term", "gelu_linear", "d[j] *= s - (given[j]", "d[j] *= s - (0 * given[j]"),
         ("density forgotten", "missing term", "gelu_linear exact", "d[j] *= p + (given[j]", "d[j] *= p + (0 * given[j]"),
-        ("the other form's backward", "wrong operand", "gelu_linear exact", "contiguous(weight), is_exact)\n    return dx", "contiguous(weight), False)\n    return dx"),
+        ("the other form's backward", "wrong operand", "gelu_linear exact", "contiguous(weight), is_exact)\n    dweight", "contiguous(weight), False)\n    dweight"),
         ("dW of x as it is", "missing term", "gelu_linear", "matmul(g[:, first:last].T, dy", "matmul(x[:, first:last].T, dy"),
         ("db a mean", "factor", "gelu_linear", "dbias if has_bias", "dbias / len(x_rows) if has_bias"),
     ],

@@ -30,6 +30,7 @@ TABLE = {
         ("an unknown machine code ends a run", "except LookupError:", "except ZeroDivisionError:"),
     ],
     "training/sums.py": [
+        ("products that are made later are lost", "if any(found(Product, [*calls.values()])):", "if False:"),
         ("gradients that are there are lost", " or any(parameter.has_grad for parameter in self._named.values())", ""),
         ("whatever is done after a shard's calls is a sum", "        if name not in calls:\n", "        if False:\n"),
         ("gradients are given away", "parameter.lend_grad(gradient)", "parameter.grad = gradient"),

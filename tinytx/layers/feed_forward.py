@@ -116,7 +116,8 @@ class FeedForward(Layer):
 
     def backward(self, dy, tape):
         if self._is_one_call(tape):
-            dh, dweight, dbias = ops.gelu_linear_backward(dy, tape.pop(self), frozen=self.contract.weight.frozen)
+            weight = self.contract.weight
+            dh, dweight, dbias = ops.gelu_linear_backward(dy, tape.pop(self), frozen=weight.frozen, unmade=weight.takes_unmade(dy))
             self.contract.add_grads(dweight, dbias)
             return self.expand.backward(dh, tape)
         if self._keeps_one():

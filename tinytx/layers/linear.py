@@ -58,7 +58,8 @@ class Linear(Layer):
         return y
 
     def backward(self, dy, tape, *, onto=None):
-        dx, *gradients = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen, onto=onto)
+        settings = {"frozen": self.weight.frozen, "unmade": self.weight.takes_unmade(dy)}
+        dx, *gradients = ops.linear_backward(dy, tape.pop(self), onto=onto, **settings)
         self.add_grads(*gradients)
         return dx
 
@@ -110,7 +111,8 @@ class TiedLinear(Layer):
         return y
 
     def backward(self, dy, tape):
-        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen)
+        settings = {"frozen": self.weight.frozen, "unmade": self.weight.takes_unmade(dy)}
+        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), **settings)
         if dmatrix is not None:
             self.add_matrix_grad(dmatrix)
         if self.bias:

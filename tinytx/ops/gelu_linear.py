@@ -35,7 +35,7 @@ import numpy as np
 
 from tinytx.kernel import exp, kernel, matmul, normal_cdf, plus, share
 from tinytx.ops.gelu import DENSITY, FLAT, A, C
-from tinytx.ops.linear import in_parts
+from tinytx.ops.linear import Product, in_parts
 from tinytx.recording import empty, empty_like
 from tinytx.shapes import check_float, check_gradient, check_onto, check_shape, contiguous, rows
 
@@ -167,7 +167,7 @@ def gelu_linear(x, weight, bias=None, activation="gelu_tanh", *, onto=None):
     return y.reshape(*x.shape[:-1], weight.shape[1]), saved
 
 
-def gelu_linear_backward(dy, saved, *, frozen=False):
+def gelu_linear_backward(dy, saved, *, frozen=False, unmade=False):
     """Return (dx, dweight, dbias); dbias is None where there was no bias.
 
     Parameters
@@ -176,14 +176,17 @@ def gelu_linear_backward(dy, saved, *, frozen=False):
     saved : Saved
     frozen : bool
         Whether nobody asks for dweight: it is None then.
+    unmade : bool
+        Whether dweight is a `Product`, as of `linear_backward`.
     """
     x, weight, has_bias, is_exact = saved
     shape = (*x.shape[:-1], weight.shape[1])
     check_gradient("gelu_linear_backward", dy, shape, x.dtype, "x and weight of shapes", x.shape, "and", weight.shape)
-    x_rows = rows(x)
+    x_rows, dy_rows, is_made = rows(x), rows(dy), not (frozen or unmade)
     dx, g = empty_like(x_rows), empty_like(x_rows)
-    dweight = empty((0 if frozen else len(weight), weight.shape[1]), x.dtype)
+    dweight = empty((len(weight) if is_made else 0, weight.shape[1]), x.dtype)
     dbias = empty(weight.shape[1] if has_bias else 0, x.dtype)
-    size = x.size * weight.shape[1] * (1 if frozen else 2)
-    in_parts(_share_backward, size, dx, dweight, dbias, g, rows(dy), x_rows, contiguous(weight), is_exact)
-    return dx.reshape(x.shape), None if frozen else dweight, dbias if has_bias else None
+    size = x.size * weight.shape[1] * (2 if is_made else 1)
+    in_parts(_share_backward, size, dx, dweight, dbias, g, dy_rows, x_rows, contiguous(weight), is_exact)
+    dweight = None if frozen else Product(g, dy_rows) if unmade else dweight
+    return dx.reshape(x.shape), dweight, dbias if has_bias else None

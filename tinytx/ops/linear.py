@@ -77,6 +77,28 @@ class Saved(NamedTuple):
     has_bias: bool
 
 
+class Product(NamedTuple):
+    """a^T b, a product that has not been made yet: (3), where somebody makes it for more rows than a backward has. As an array it is made."""
+
+    a: np.ndarray  # (N, r)
+    b: np.ndarray  # (N, c)
+
+    @property
+    def shape(self):
+        return self.a.shape[1], self.b.shape[1]
+
+    @property
+    def dtype(self):
+        return self.a.dtype
+
+    @property
+    def T(self):  # noqa: N802  as of arrays
+        return Product(self.b, self.a)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.a.T @ self.b, dtype)
+
+
 def product(a, b):
     """Return a @ b; `tinytx.workers` share a large product: its rows, or, of a few rows, its columns.
 
@@ -261,7 +283,7 @@ def linear(x, weight, bias=None, *, onto=None):
     return y.reshape(*x.shape[:-1], weight.shape[1]), Saved(x, weight, bias is not None)
 
 
-def linear_backward(dy, saved, *, frozen=False, onto=None):
+def linear_backward(dy, saved, *, frozen=False, onto=None, unmade=False):
     """Return (dx, dweight, dbias); dbias is None where there was no bias.
 
     Parameters
@@ -272,6 +294,8 @@ def linear_backward(dy, saved, *, frozen=False, onto=None):
         Whether nobody asks for dweight, half of the work: it is None then.
     onto : array (..., d_in), optional
         Another gradient of x; dx is the sum of both.
+    unmade : bool
+        Whether dweight is a `Product`, to be made by whoever asks for it: until then neither x nor dy may be written to.
     """
     x, weight, has_bias = saved
     shape = (*x.shape[:-1], weight.shape[1])
@@ -280,8 +304,9 @@ def linear_backward(dy, saved, *, frozen=False, onto=None):
     more = check_onto("linear_backward", onto, x)
     matrix, is_transposed = _matrix(weight)
     dx, dbias = empty_like(x_rows), empty(weight.shape[1] if has_bias else 0, x.dtype)
-    dmatrix = empty((0 if frozen else len(matrix), matrix.shape[1]), x.dtype)
-    size = x.size * weight.shape[1] * (1 if frozen else 2)
+    is_made = not (frozen or unmade)
+    dmatrix = empty((len(matrix) if is_made else 0, matrix.shape[1]), x.dtype)
+    size = x.size * weight.shape[1] * (2 if is_made else 1)
     in_parts(_share_backward, size, dx, dmatrix, dbias, dy_rows, x_rows, matrix, more, is_transposed)
-    dweight = None if frozen else dmatrix.T if is_transposed else dmatrix
-    return dx.reshape(x.shape), dweight, dbias if has_bias else None
+    dweight = Product(x_rows, dy_rows) if unmade else dmatrix.T if is_transposed else dmatrix
+    return dx.reshape(x.shape), None if frozen else dweight, dbias if has_bias else None

@@ -163,7 +163,7 @@ def linear(x, weight, bias=None, *, onto=0):
     return (y if bias is None else y + bias), (x, weight, bias is not None)
 
 
-def linear_backward(dy, saved, *, frozen=False, onto=0):
+def linear_backward(dy, saved, *, frozen=False, onto=0, unmade=False):
     """Return (onto + dx, dweight, dbias); dbias is None where there was no bias."""
     x, weight, has_bias = saved
     x_rows, dy_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])  # (N, d_in), (N, d_out)

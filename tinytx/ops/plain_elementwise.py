@@ -99,7 +99,7 @@ def gelu_linear(x, weight, bias=None, activation="gelu_tanh", *, onto=0):
     return (y if bias is None else y + bias), (g, weight, of_f, bias is not None, activation)
 
 
-def gelu_linear_backward(dy, saved, *, frozen=False):
+def gelu_linear_backward(dy, saved, *, frozen=False, unmade=False):
     """Return (dx, dweight, dbias); dbias is None where there was no bias."""
     g, weight, of_f, has_bias, activation = saved
     g_rows, dy_rows = g.reshape(-1, g.shape[-1]), dy.reshape(-1, dy.shape[-1])

@@ -9,7 +9,8 @@ the next; of each round
     sum  =  ((c0 + c1) + (c2 + c3)) + ...               in pairs, pairs of pairs, ...   (1)
     grad  =  (grad + sum) + the rows of shard 0, 1, ...                                 (2)
 
-where rows are contributions that add to few rows of a large table. Pairs come ready-made where several machines work on a
+where rows are contributions that add to few rows of a large table. Where a gradient is a large product of few rows, a shard hands over its factors, and
+the products of all shards are made at the end (``products.py``). Pairs come ready-made where several machines work on a
 batch: with 1, 2, 4, ... threads on each, (1) is the same sum however many machines share the shards out.
 """
 
@@ -23,6 +24,7 @@ from tinytx import ops
 from tinytx.core import Parameter
 from tinytx.recording import afterwards, thread
 from tinytx.training.arithmetic import plus, zeros_like
+from tinytx.training.products import are_worth_it, is_unmade, made, make
 
 DENSE, ROWS = "dense", "rows"  # kinds of what one round comes to
 WRITTEN = 2**31  # the last round: what was written into ``grad`` itself
@@ -54,6 +56,13 @@ class ShardParameter(Parameter):
     def add_grad(self, dparameter, *, fresh=False):
         if not self.frozen:
             afterwards(self._add, self.checked(dparameter), fresh and thread.recording is None)
+
+    def checked(self, dparameter):
+        is_whole = not is_unmade(dparameter) or (dparameter.shape, dparameter.dtype) != (self.data.shape, self.data.dtype)
+        return super().checked(dparameter) if is_whole else dparameter
+
+    def takes_unmade(self, dy):
+        return self.total is not None and self.total.takes_unmade(dy)
 
     def add_into_grad(self, add):
         if not self.frozen:
@@ -107,6 +116,9 @@ def _sum(one, two):
     if one is None or two is None:
         return one or two
     (a, a_fresh), (b, b_fresh) = one, two
+    if is_unmade(a) and is_unmade(b):
+        return (a, b), True
+    a, b = made(a), made(b)
     return plus(a, b, a if a_fresh else b if b_fresh else None), True
 
 
@@ -149,15 +161,20 @@ class GradientSum:
         Of the whole batch, on all machines.
     offer : function (Key, array or list), optional
         Takes what each round comes to here, to add it up over machines; `take` gets the sums. Without it the sums are the
-        shards', and go into the parameter at once.
+        shards', and go into the parameter at once, or, from a product on that is made later, by `tinytx.training.products.make`.
+
+    Attributes
+    ----------
+    waiting : list
+        What still has to be added to the parameter: products, arrays, and lists of functions that add rows.
     """
 
     def __init__(self, name, parameter, shards, size, n_shards, offer=None):
-        self.name, self._parameter, self._shards, self._size = name, parameter, shards, size
+        self.name, self.parameter, self._shards, self._size = name, parameter, shards, size
         self._n_shards, self._offer, self._lock = n_shards, offer, threading.Lock()
         self._absent = [number for number in range(size) if number not in shards]
         self._given = dict.fromkeys(shards, 0)  # contributions that each shard has made
-        self._rounds, self._next = [], 0
+        self._rounds, self._next, self.waiting = [], 0, []
         for number, shard in shards.items():
             shard.zero_grad()
             shard.data = parameter.data  # again, since somebody may have assigned another array
@@ -175,10 +192,10 @@ class GradientSum:
 
     def add_rows(self, shard, add):
         """Add a contribution that ``add(grad)`` adds: as rows, if these are shorter than the parameter, over all shards, or there is one shard."""
-        if self._n_shards == 1 or _can_be_sent(add) and _size(add.args) * self._n_shards < self._parameter.data.size:
+        if self._n_shards == 1 or _can_be_sent(add) and _size(add.args) * self._n_shards < self.parameter.data.size:
             self.add(shard, None, rows=add)
         else:
-            dense = zeros_like(self._parameter.data)
+            dense = zeros_like(self.parameter.data)
             add(dense)
             self.add(shard, dense, fresh=True)
 
@@ -190,7 +207,7 @@ class GradientSum:
         if any(shard.has_grad for shard in self._shards.values()):
             last = _Round(self._size, self._absent)
             for number, shard in self._shards.items():
-                last.add(number, self._parameter.checked(shard.grad) if shard.has_grad else None)
+                last.add(number, self.parameter.checked(shard.grad) if shard.has_grad else None)
             self._hand_on(WRITTEN, last)
         for shard in self._shards.values():
             shard.zero_grad()
@@ -220,13 +237,34 @@ class GradientSum:
             if rows:
                 self._offer(Key(self.name, number, ROWS), rows)
 
+    @property
+    def next_product(self):
+        """What waits first, if that is a product, else None."""
+        kind, value = self.waiting[0]
+        return value[0] if kind == DENSE and is_unmade(value[0]) else None
+
+    def go_on(self, array):
+        """Add what waits first; ``array`` is what it comes to, if it is a product."""
+        kind, value = self.waiting.pop(0)
+        self._add(kind, value if array is None else (array, True))
+
+    def takes_unmade(self, dy):
+        """Return whether a shard may hand over a product that is made later, where the gradient of the linear map is ``dy``."""
+        return self._offer is None and len(self._shards) > 1 and are_worth_it(dy, self.parameter.data.shape)
+
     def _take(self, kind, value):
+        if value and (self.waiting or kind == DENSE and is_unmade(value[0])):
+            self.waiting.append((kind, value))
+        else:
+            self._add(kind, value)
+
+    def _add(self, kind, value):
         if kind == ROWS:
             for add in value:
-                self._parameter.add_into_grad(add)
+                self.parameter.add_into_grad(add)
         elif value is not None:
             array, fresh = value
-            self._parameter.add_grad(array, fresh=fresh)
+            self.parameter.add_grad(array, fresh=fresh)
 
 
 def share_gradients(named, shards, *, size=None, n_shards=None, offer=None):
@@ -248,6 +286,13 @@ def share_gradients(named, shards, *, size=None, n_shards=None, offer=None):
         GradientSum(name, parameter, {n: shard[name] for n, shard in shards.items()}, size, n_shards or size, offer)
         for name, parameter in named.items()
     ]
+
+
+def close(totals):
+    """Close all sums, after the last shard has ended, and make the products that wait in them."""
+    for total in totals:
+        total.close()
+    make(totals)
 
 
 def _can_be_sent(add):

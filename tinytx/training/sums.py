@@ -10,6 +10,7 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.members import are_the_same
+from tinytx.ops.linear import Product
 from tinytx.recording import found
 from tinytx.training.again import Again
 from tinytx.training.arithmetic import copied, plus, zeros_like
@@ -46,6 +47,8 @@ class Sums:
             if name not in calls:
                 raise LookupError(f"Sums: {call.func} is done after a shard's calls, expected gradients of parameters that are trained")
             calls[name].append(call)
+        if any(found(Product, [*calls.values()])):
+            raise LookupError("Sums: a shard hands over a product that is made later, expected arrays")
         kept = {name: _Kept(parameter) for name, parameter in trained.items()}
 
         def summed(name):

@@ -22,7 +22,7 @@ from tinytx.training.by_layer import Before, squares
 from tinytx.training.exchange import Exchange
 from tinytx.training.optimizers.groups import some
 from tinytx.training.repeater import Repeater
-from tinytx.training.shards import ShardParameter, share_gradients
+from tinytx.training.shards import ShardParameter, close, share_gradients
 from tinytx.training.sums import Together
 from tinytx.workers import ranks
 from tinytx.workers.interruption import held_back
@@ -291,8 +291,7 @@ class Trainer:
             return repeater.loss(ordinary, shard.batch, count, offer is not None) if shard.state is None else ordinary(*shard.batch)[0]
 
         losses = workers.map(loss, self._repeaters, self._models, known, shards)
-        for total in self._totals:
-            total.close()
+        close(self._totals)
         self._together.look(batches, count, numbered, options["size"], options["n_shards"])
         return losses
 
