@@ -45,6 +45,12 @@ def is_altered(thing):
     return not _methods(type(thing)).isdisjoint(vars(thing))
 
 
+def is_of_the_library(thing):
+    """Return whether its class is the library's own, and no method was replaced: somebody else's may do with what it is given, and what it returns, as it likes."""
+    own, _, _ = __name__.partition(".")
+    return type(thing).__module__.partition(".")[0] == own and not is_altered(thing)
+
+
 @functools.cache
 def _methods(cls):
     """Return the names of a class's methods."""

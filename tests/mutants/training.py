@@ -123,6 +123,7 @@ TABLE = {
         ("rows of a tied table come before its product", "if value and (self.waiting or kind == DENSE and is_unmade(value[0])):", "if kind == DENSE and value and is_unmade(value[0]):"),
         ("products of one shard are made alone", "len(self._shards) > 1 and are_worth_it", "are_worth_it"),
         ("ranks send products", "self._offer is None and len", "len"),
+        ("somebody's own layers may write to what is handed over", "return self._hands_over and self", "return self"),
         ("products are lost", "    make(totals)\n", ""),
     ],
     "training/products.py": [

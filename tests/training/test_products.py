@@ -8,6 +8,7 @@ from model_cases import MODEL_CASES
 
 from tinytx.core import Parameter
 from tinytx.kernel import is_plain
+from tinytx.layers import Linear
 from tinytx.models import GPT, GPTConfig, Llama, LlamaConfig
 from tinytx.ops import gelu_linear, gelu_linear_backward, linear, linear_backward
 from tinytx.ops.linear import Product
@@ -98,6 +99,34 @@ def test_nobody_writes_to_what_is_handed_over(name, monkeypatch):
         np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-13)
 
 
+class WritesToDy(Linear):
+    """A layer of somebody's own, that uses the memory of dy."""
+
+    def backward(self, dy, tape, *, onto=None):
+        dx = super().backward(dy, tape, onto=onto)
+        dy *= 2
+        return dx
+
+    def add_matrix_grad(self, dmatrix):
+        self.weight.add_grad(2 * dmatrix)
+
+
+@pytest.mark.parametrize("change", ["class", "method"])
+def test_layers_of_other_people_hand_over_nothing(change, counts, monkeypatch):
+    """Catches products of what somebody has written to since then, and somebody who computes with a gradient that is no array yet."""
+    seen = []
+    for large in (96 * 96, 1 << 60):
+        monkeypatch.setattr(products, "LARGE", large)
+        model = model_of("GPT")
+        layer = model.body.blocks[0].feed_forward.f.expand
+        if change == "class":
+            layer.__class__ = WritesToDy
+        else:
+            layer.add_matrix_grad = lambda dmatrix: None  # it may keep what it gets
+        seen.append(steps(model, n=2, threads=2)[0])
+    assert seen[0] == seen[1] and not counts["pieces"]
+
+
 def test_frozen_matrices_and_single_shards_hand_over_nothing(counts):
     model = model_of("GPT")
     steps(model, n=1, threads=1)
@@ -113,7 +142,7 @@ def test_gradients_that_travel_are_made_at_once():
     parameter = Parameter(np.zeros((600, 600)))
     for offer, wanted in ((None, True), (print, False)):
         own = [ShardParameter(parameter.data) for _ in range(2)]
-        share_gradients({"p": parameter}, [{"p": each} for each in own], offer=offer)
+        share_gradients({"p": parameter}, [{"p": each} for each in own], offer=offer, hands_over=True)
         assert [each.takes_unmade(np.zeros((3, 600))) for each in own] == [wanted] * 2
     assert not parameter.takes_unmade(np.zeros((3, 600)))
 

@@ -162,6 +162,8 @@ class GradientSum:
     offer : function (Key, array or list), optional
         Takes what each round comes to here, to add it up over machines; `take` gets the sums. Without it the sums are the
         shards', and go into the parameter at once, or, from a product on that is made later, by `tinytx.training.products.make`.
+    hands_over : bool
+        Whether there may be such products: nobody writes to what a layer was given, or returned, before the shards have ended.
 
     Attributes
     ----------
@@ -169,9 +171,9 @@ class GradientSum:
         What still has to be added to the parameter: products, arrays, and lists of functions that add rows.
     """
 
-    def __init__(self, name, parameter, shards, size, n_shards, offer=None):
+    def __init__(self, name, parameter, shards, size, n_shards, offer=None, hands_over=False):
         self.name, self.parameter, self._shards, self._size = name, parameter, shards, size
-        self._n_shards, self._offer, self._lock = n_shards, offer, threading.Lock()
+        self._n_shards, self._offer, self._hands_over, self._lock = n_shards, offer, hands_over, threading.Lock()
         self._absent = [number for number in range(size) if number not in shards]
         self._given = dict.fromkeys(shards, 0)  # contributions that each shard has made
         self._rounds, self._next, self.waiting = [], 0, []
@@ -250,7 +252,7 @@ class GradientSum:
 
     def takes_unmade(self, dy):
         """Return whether a shard may hand over a product that is made later, where the gradient of the linear map is ``dy``."""
-        return self._offer is None and len(self._shards) > 1 and are_worth_it(dy, self.parameter.data.shape)
+        return self._hands_over and self._offer is None and len(self._shards) > 1 and are_worth_it(dy, self.parameter.data.shape)
 
     def _take(self, kind, value):
         if value and (self.waiting or kind == DENSE and is_unmade(value[0])):
@@ -267,7 +269,7 @@ class GradientSum:
             self.parameter.add_grad(array, fresh=fresh)
 
 
-def share_gradients(named, shards, *, size=None, n_shards=None, offer=None):
+def share_gradients(named, shards, *, size=None, n_shards=None, offer=None, hands_over=False):
     """Let the parameters of the shards' models add to those in ``named``; return the sums, to be closed afterwards.
 
     Parameters
@@ -275,7 +277,7 @@ def share_gradients(named, shards, *, size=None, n_shards=None, offer=None):
     named : dict of str to Parameter
     shards : list of dict of str to ShardParameter, or dict of int to such dicts
         One for each shard, with the same names; by the shards' numbers where these have gaps.
-    size, n_shards, offer
+    size, n_shards, offer, hands_over
         As for `GradientSum`; without them these are all shards of the batch.
     """
     shards = dict(enumerate(shards)) if isinstance(shards, list) else shards
@@ -283,7 +285,7 @@ def share_gradients(named, shards, *, size=None, n_shards=None, offer=None):
         return []
     size = size or 1 + max(shards)
     return [
-        GradientSum(name, parameter, {n: shard[name] for n, shard in shards.items()}, size, n_shards or size, offer)
+        GradientSum(name, parameter, {n: shard[name] for n, shard in shards.items()}, size, n_shards or size, offer, hands_over)
         for name, parameter in named.items()
     ]
 

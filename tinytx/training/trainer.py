@@ -16,6 +16,7 @@ import numpy as np
 
 from tinytx import workers
 from tinytx.core import Tape, gradients_for
+from tinytx.members import is_of_the_library
 from tinytx.memory import keep_freed_memory
 from tinytx.state import State
 from tinytx.training.by_layer import Before, squares
@@ -96,7 +97,7 @@ class Trainer:
             raise ValueError(f"Trainer: clip is {clip}, expected a positive number, or None for no clipping")
         optimizer.check_model("Trainer", model)
         self.model, self.optimizer, self.clip, self.accumulate, self.seed = model, optimizer, clip, accumulate, seed
-        self._checked = optimizer
+        self._checked, self._hands_over = optimizer, all(is_of_the_library(layer) for _, layer in model.named_layers())
         keep_freed_memory()
         self._ranks = ranks.current()
         self._pool = workers.Pool(self._ranks.threads(workers.Pool().count) if threads is None else threads)
@@ -276,7 +277,7 @@ class Trainer:
         """Return the losses of shards, whose gradients are summed while they run."""
         own = [self._parameters[i] for i in range(len(shards))]
         numbered = {shard.number % self.threads: parameters for shard, parameters in zip(shards, own)}
-        options = {"size": self.threads, "n_shards": self.n_shards if offer or len(shards) > 1 else 1, "offer": offer}
+        options = {"size": self.threads, "n_shards": self.n_shards if offer or len(shards) > 1 else 1, "offer": offer, "hands_over": self._hands_over}
         batches = [shard.batch for shard in shards if offer is None and self.accumulate == 1 and shard.state is None]
         losses, self._squares_of_sums = self._together.step(batches, count)
         if losses:
