@@ -12,7 +12,7 @@ NEAREST = {
     "shapes.py": ["test_shapes.py", "ops/test_onto.py", "refused/test_refused_gradients.py", "refused/test_refused_arguments.py", "ops/test_allowed_inputs.py"],
     "core.py": ["test_core.py", "layers/test_mixture_of_experts.py", "training/test_trainer.py"],
     "parameter.py": ["test_parameter.py", "test_core.py", "test_members.py", "training/test_trainer.py", "training/test_sums.py"],
-    "members.py": ["test_members.py", "test_core.py"],
+    "members.py": ["test_members.py", "test_core.py", "training/test_products.py"],
     "files.py": ["test_files.py", "test_hostile_files.py"],
     "kernel.py": ["test_kernel.py", "test_fork.py", "test_dots.py", "ops/test_activations.py", "ops/test_dropout.py", "cli/test_main.py"],
     "ops/attention_tiles.py": ["ops/test_attention.py", "ops/test_attention_bias.py", "ops/test_attention_patterns.py"],

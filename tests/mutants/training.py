@@ -55,6 +55,8 @@ TABLE = {
     "members.py": [
         ("a dict is not walked", "elif isinstance(thing, dict):", "elif isinstance(thing, dict) and False:"),
         ("two parameters of one path: the last remains", "if path in paths:", "if False:"),
+        ("a method that was replaced is the library's", " == own and not is_altered(thing)", " == own"),
+        ("everybody's classes are the library's", '.partition(".")[0] == own and', '.partition(".")[0] and'),
     ],
     "workers/interruption.py": [
         ("Ctrl-C is lost", "        held.check()", "        pass"),
