@@ -219,7 +219,7 @@ TABLE = {
         ("the last part ends at a multiple of 16", "size if i == n else size * i", "size * i"),
         ("nobody is asked to take a part", "workers.awake.words(n > 1)", "workers.awake.words(False)"),
         ("small products are handed over", "workers.awake.parts() if size >= SHARED else 1", "workers.awake.parts()"),
-        ("a backward is as long as a forward", "weight.shape[1] * (1 if frozen else 2)", "weight.shape[1]"),
+        ("a backward is as long as a forward", "weight.shape[1] * (2 if is_made else 1)", "weight.shape[1]"),
         ("bits depend on who is awake", "workers.awake.parts() if size >= SHARED", "1 + len(workers.awake.words()) if size >= SHARED"),
         ("the bias is not added to a transposed matrix's product", "matrix[first:last].T, part, has_bias or has_more)", "matrix[first:last].T, part, has_more)"),
         ("all parts of the columns are the first", "matrix[:, first:last], part", "matrix[:, : last - first], part"),
