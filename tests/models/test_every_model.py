@@ -84,7 +84,7 @@ def test_float32_is_float64_in_fewer_digits(name):
     loss, own = gradients(*single, Tape())
     expected, others = gradients(*double, Tape())
     assert abs(loss - expected) < 1e-5 * abs(expected)
-    least = 1e-2 * max(np.abs(gradient).max() for gradient in others.values())  # softmax does not see some biases
+    least = 3e-2 * max(np.abs(gradient).max() for gradient in others.values())  # softmax does not see some biases: what they have is rounding alone
     for path, gradient in own.items():
         assert gradient.dtype == np.float32, path
         atol = 2e-4 * max(np.abs(others[path]).max(), least)
