@@ -296,8 +296,7 @@ TABLE = {
         ("the inner optimiser hears of no validation", "self.optimizer.observe(loss)", "pass"),
     ],
     "training/optimizers/base.py": [
-        ("optimisers of others are written down", "return own and type(self)", "return type(self)"),
-        ("what was replaced is written down", " and not vars(self).keys() & {\"_update\", \"_loop\", \"_numbers\"}", ""),
+        ("optimisers of others are written down", "return is_of_the_library(self) and type(self)", "return type(self)"),
         ("the checkpoint has the first rank's moments alone", "dict(zip(arrays, self._ranks.collect([*zip(owners, arrays.values())])))", "arrays"),
         ("moments are not read by the ranks that own them", 'self.owners.get(name.partition(".")[2], self._ranks.rank)', "0"),
         ("each rank keeps all moments", "[name for name in rates if self.owners[name] == self._ranks.rank]", "rates"),

@@ -58,8 +58,8 @@ class Linear(Layer):
         return y
 
     def backward(self, dy, tape, *, onto=None):
-        settings = {"frozen": self.weight.frozen, "unmade": self.weight.takes_unmade(dy)}
-        dx, *gradients = ops.linear_backward(dy, tape.pop(self), onto=onto, **settings)
+        unmade = self.weight.takes_unmade(dy)
+        dx, *gradients = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen, onto=onto, unmade=unmade)
         self.add_grads(*gradients)
         return dx
 
@@ -111,8 +111,8 @@ class TiedLinear(Layer):
         return y
 
     def backward(self, dy, tape):
-        settings = {"frozen": self.weight.frozen, "unmade": self.weight.takes_unmade(dy)}
-        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), **settings)
+        unmade = self.weight.takes_unmade(dy)
+        dx, dmatrix, dbias = ops.linear_backward(dy, tape.pop(self), frozen=self.weight.frozen, unmade=unmade)
         if dmatrix is not None:
             self.add_matrix_grad(dmatrix)
         if self.bias:

@@ -58,8 +58,9 @@ class ShardParameter(Parameter):
             afterwards(self._add, self.checked(dparameter), fresh and thread.recording is None)
 
     def checked(self, dparameter):
-        is_whole = not is_unmade(dparameter) or (dparameter.shape, dparameter.dtype) != (self.data.shape, self.data.dtype)
-        return super().checked(dparameter) if is_whole else dparameter
+        if is_unmade(dparameter) and (dparameter.shape, dparameter.dtype) == (self.data.shape, self.data.dtype):
+            return dparameter  # to be made later
+        return super().checked(dparameter)
 
     def takes_unmade(self, dy):
         return self.total is not None and self.total.takes_unmade(dy)

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinytx.arguments import check_number
 from tinytx.core import Layer
+from tinytx.members import is_of_the_library
 from tinytx.shapes import contiguous
 from tinytx.training.optimizers.groups import settings_of, some
 from tinytx.training.optimizers.updates import Updates
@@ -269,8 +270,7 @@ class Optimizer:
 
     def _is_simple(self):
         """Return whether an update is ``_loop`` with ``_numbers``, and nothing else, and both are the library's: those of others may hold something of their own."""
-        own = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
-        return own and type(self)._update is Optimizer._update and not vars(self).keys() & {"_update", "_loop", "_numbers"}
+        return is_of_the_library(self) and type(self)._update is Optimizer._update
 
     def _flat(self, name, parameter):
         """Return ([data, arrays of the slots, gradient], each flat; the dtype for scalars) of a parameter."""
